@@ -1,0 +1,75 @@
+// What a backend offers the executor. `cpu` and `metal` implement it; nothing above it knows which runs.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "graph/kv_layout.h"
+#include "graph/ops.h"
+#include "graph/tensor.h"
+#include "weights/weight_source.h"
+
+namespace afterimage {
+
+enum class Precision : uint8_t { exact, fast };
+
+// How operators of the program read a weight; several uses of one weight may be or-ed (tied embeddings).
+enum WeightUse : uint32_t {
+  kUseMatrix = 1,   // right operand of Linear
+  kUseTable = 2,    // rows are looked up: Embedding, WeightedRows
+  kUseVector = 4,   // norm weights, biases, per-channel values; f32
+  kUseExperts = 8,  // ExpertLinear
+};
+
+// A weight in the backend's own layout.
+class Weight {
+ public:
+  virtual ~Weight() = default;
+  virtual size_t bytes() const noexcept = 0;
+};
+
+// Rows of one sequence in a run: consecutive rows at consecutive cache positions.
+struct SequenceRows {
+  int32_t first_row = 0;
+  int32_t rows = 0;
+  int64_t first_position = 0;           // cache index of first_row
+  std::span<Memory* const> blocks;      // KV blocks covering [0, first_position + rows)
+  Memory* state = nullptr;              // recurrent state, laid out by StateLayout; null where unused
+};
+
+// What sequence operators (Attention, ShortConv, GatedDelta) know of a run.
+struct RowBatch {
+  std::vector<SequenceRows> sequences;
+  std::vector<int32_t> visible_end;     // per row: first cache index it must not see (position+1 if causal)
+  const KvLayout* kv = nullptr;
+  const StateLayout* states = nullptr;
+};
+
+// One operator on concrete tensors. Absent operands are null.
+struct Dispatch {
+  Op op;
+  const OpAttrs* attrs = nullptr;
+  Tensor in[5];
+  Tensor out[2];
+  const Weight* weights[2] = {nullptr, nullptr};
+  const RowBatch* batch = nullptr;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  // "cpu avx512-vnni-bf16, 2 threads"; part of the disk cache's identity, because bits may differ between them.
+  virtual std::string identity() const = 0;
+  // Throws OUT_OF_MEMORY. Bytes are uninitialised, aligned to 64.
+  virtual std::unique_ptr<Memory> allocate(size_t bytes) = 0;
+  // Repacks or maps a checkpoint tensor for the given uses. `source` outlives the result.
+  virtual std::unique_ptr<Weight> prepare(const WeightSource& source, uint32_t uses, Precision precision) = 0;
+  // Runs the dispatches in order and returns when all are done. Looks at `cancel` between dispatches and
+  // throws CANCELLED.
+  virtual void run(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel) = 0;
+};
+
+}  // namespace afterimage

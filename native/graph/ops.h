@@ -1,0 +1,112 @@
+// Every operator: formula, shapes, attributes. The set is closed; a new one needs a formula here, a
+// CPU kernel, a Metal kernel and their tests.
+//
+// R is the number of rows of the run. x[R, n·d] is read as n groups (heads) of d columns. Every
+// operator but SegmentAttention, Attention, ShortConv, GatedDelta, GatherRows, WeightedRows and
+// Regroup is row-local: row r of the output reads only row r of the inputs. A row's result never
+// depends on which other rows share the run: each kernel has one reduction order per row.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace afterimage {
+
+enum class Op : uint8_t {
+  // y[R,out] = x[R,in] · Wᵀ (+ b), then `activation`, then + residual[R,out] where given.
+  // in: x, residual?   weights: W[out,in], b[out]?   attrs: activation
+  Linear,
+  // y[R,w] = table[ids[r]] · scale; an id outside the table reads row 0.
+  // in: ids i32 [R,1]   weights: table[V,w]   attrs: scale
+  Embedding,
+  // y = x · rsqrt(mean(x²) + eps) · (weight + weight_offset), per group of d = width / groups.
+  // in: x   weights: weight[d]?   attrs: eps, groups, weight_offset.   Zhang & Sennrich 2019.
+  RmsNorm,
+  // y = (x − mean) · rsqrt(var + eps) · weight + bias, per group; var is biased (1/d).
+  // in: x   weights: weight[d]?, bias[d]?   attrs: eps, groups.   Ba et al. 2016.
+  LayerNorm,
+  // y[R,2n] = [cos a · scale | sin a · scale], a_i = positions[r, axis_i] · inv_freq_i, i < n.
+  // in: positions i32 [R,A]   attrs: inv_freq[n], axis[n], scale.   Su et al. 2021; M-RoPE when A = 3.
+  RopeTable,
+  // Rotates the first 2n columns after `start` of each group by the table; the others pass through.
+  // half: pairs (i, i+n); interleaved: pairs (2i, 2i+1). (a,b) → (a·cos − b·sin, b·cos + a·sin).
+  // in: x[R,groups·d], table[R,2n]   attrs: groups, start, interleaved
+  Rope,
+  // Writes k, v of every row to layer `layer` of the KV cache, then for a row at cache position p
+  //   o_h = Σ_j softmax_j(cap(scale · q_h·k_{h'(j)})) v_j,  max(0, p−window+1) ≤ j < visible_end[r]
+  // over 64-position blocks walked from position 0 (online softmax, one tile = one block).
+  // h' = h · kv_heads / heads; cap(s) = softcap · tanh(s / softcap) where softcap > 0; window 0 = none.
+  // Without k and v the cache of `layer` is only read.
+  // in: q[R,heads·k_dim], k[R,kv_heads·k_dim]?, v[R,kv_heads·v_dim]?   out: [R,heads·v_dim]
+  // attrs: layer, heads, kv_heads, k_dim, v_dim, scale, window, softcap
+  Attention,
+  // Full softmax attention inside each segment of rows [segments_s, segments_{s+1}).
+  // in: q[R,heads·k_dim], k[R,kv_heads·k_dim], v[R,kv_heads·v_dim], segments i32 [S+1,1]
+  // attrs: heads, kv_heads, k_dim, v_dim, scale
+  SegmentAttention,
+  // y = a + b, b[R,w] or weight[w] broadcast over rows.   in: a, b?   weights: b?
+  Add,
+  // y = a · b, b[R,w], or b[R,1] broadcast over columns, or weight[w] broadcast over rows.
+  Mul,
+  // y = f(x).   attrs: activation, scale (y = f(x) · scale)
+  Activation,
+  // y = f(gate) · up.   in: gate, up   attrs: activation
+  GatedActivation,
+  // y = cap · tanh(x / cap).   attrs: cap
+  Softcap,
+  // y[r] = index[r] ≥ 0 ? rows[index[r]] : x[r].   in: x[R,w], rows[F,w], index i32 [R,1]
+  ReplaceRows,
+  // y[r] = x[r] + (index[r] ≥ 0 ? rows[index[r]] : 0).   in: as ReplaceRows
+  AddRows,
+  // y[r] = x[index[r]].   in: x[N,w], index i32 [R,1]
+  GatherRows,
+  // y[r] = Σ_t weight[r,t] · x[index[r,t]], t ascending.   in: x[N,w], index i32 [R,T], weight[R,T]
+  // x may be a weight (position tables): in: -, index, weight   weights: x[N,w]
+  WeightedRows,
+  // [R,w] → [R/factor, w·factor]: the same bytes.   attrs: factor
+  Regroup,
+  // Columns [start, start+count) of each group.   attrs: groups, start, count   out: [R,groups·count]
+  Slice,
+  // Column concatenation inside each group.   in: a[R,g·da], b[R,g·db]   attrs: groups
+  Concat,
+  // The row repeated `times`: [R,w] → [R,times·w].   attrs: times
+  Repeat,
+  // Each row read as [m,n] is transposed to [n,m].   attrs: m
+  TransposeInner,
+  // Causal depthwise convolution with per-sequence state of the last K−1 inputs:
+  // y[t,c] = f(Σ_k W[c,k] · x[t−K+1+k,c] + b[c]).   in: x[R,C]   weights: W[C,K], b[C]?
+  // attrs: layer, activation
+  ShortConv,
+  // Gated delta rule, per value head with state S[dk,dv] f32, key head = value head · Hk / Hv:
+  //   q ← q·rsqrt(Σq²+1e-6)·dk^−½, k ← k·rsqrt(Σk²+1e-6), β = σ(b), g = −exp(A_log)·softplus(a+dt_bias)
+  //   S ← S·exp(g);  S ← S + k ⊗ β(v − kᵀS);  o = qᵀS.   Yang et al. 2024.
+  // in: q[R,Hk·dk], k[R,Hk·dk], v[R,Hv·dv], a[R,Hv], b[R,Hv]   weights: A_log[Hv], dt_bias[Hv]
+  // attrs: layer, key_heads, value_heads, k_dim, v_dim   out: [R,Hv·dv]
+  GatedDelta,
+  // s = softmax|sigmoid(logits); chosen = top k of s + bias (ties: lower index); weight = s of chosen,
+  // normalised to sum 1 where `normalize`, then · scale. With groups > 1 only the `topk_groups` groups with the
+  // largest sum of their two best are eligible.   in: logits[R,E]   weights: bias[E]?
+  // attrs: k, score (softmax|sigmoid), normalize, scale, groups, topk_groups
+  // out: weights[R,k], ids i32 [R,k]
+  Route,
+  // y[r,i] = W[ids[r,i]] · x[r] (or x[r,i] where per_expert).   in: x, ids   weights: W[E,out,in]
+  // attrs: k, per_expert   out: [R,k·out]
+  ExpertLinear,
+  // y[r] = Σ_i weights[r,i] · x[r,i], i ascending.   in: x[R,k·w], weights[R,k]   out: [R,w]
+  ExpertSum,
+};
+
+enum class Activation : uint8_t { none, gelu, gelu_tanh, quick_gelu, silu, sigmoid, relu, tanh };
+
+// Attributes as one plain struct; each operator reads the fields its formula names.
+struct OpAttrs {
+  Activation activation = Activation::none;
+  float eps = 0, scale = 1, weight_offset = 0, softcap = 0;
+  int32_t layer = 0, heads = 1, kv_heads = 1, k_dim = 0, v_dim = 0, window = 0;
+  int32_t groups = 1, start = 0, count = 0, factor = 1, times = 1, m = 1, k = 0, topk_groups = 1;
+  bool interleaved = false, normalize = false, sigmoid_score = false, per_expert = false;
+  std::vector<float> inv_freq;
+  std::vector<int32_t> axis;
+};
+
+}  // namespace afterimage

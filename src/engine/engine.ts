@@ -1,0 +1,111 @@
+// The engine as the tools see it: a loaded model and sessions over full prompts. No tools, no MCP, no pixels policy.
+import type { RgbImage } from '../models/family.js';
+
+/** An image ready to be looked at. `pixels` is called only when no tier of the cache has what is needed. */
+export interface ImageInput {
+  /** SHA-256 (hex) of {width, height, RGB pixels}; the engine adds weights and processor to form the cache key. */
+  pixelHash: string;
+  width: number;
+  height: number;
+  pixels(): Promise<RgbImage>;
+}
+
+export type ContentPart = { type: 'text'; text: string } | { type: 'image'; image: ImageInput };
+
+export interface Message {
+  role: 'system' | 'user' | 'assistant';
+  content: ContentPart[];
+}
+
+export interface SamplingOptions {
+  /** 0 = greedy (default). */
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  minP?: number;
+  repetitionPenalty?: number;
+  seed?: number;
+}
+
+export type Stage = 'queue' | 'load' | 'encode' | 'prefill' | 'decode';
+
+export interface Progress {
+  stage: Stage;
+  /** Units of the stage (images, tokens); total is absent where it cannot be known. */
+  done: number;
+  total?: number;
+}
+
+export interface AskOptions extends SamplingOptions {
+  maxTokens?: number;
+  /** Strings that end the answer; they are not part of it. */
+  stop?: string[];
+  signal?: AbortSignal;
+  /** Milliseconds after which what there is is returned with stopReason "deadline". */
+  deadlineMs?: number;
+  onText?: (text: string) => void;
+  onProgress?: (progress: Progress) => void;
+  /** Text the answer begins with: fed to the model as the start of its turn and included in `text` (continuation). */
+  prefill?: string;
+}
+
+export type StopReason = 'end' | 'stop' | 'length' | 'loop' | 'deadline' | 'cancelled';
+
+export interface CacheReport {
+  image_tokens: number;
+  image_tokens_reused: number;
+  prompt_tokens: number;
+  prompt_tokens_reused: number;
+  encode_ms: number;
+  prefill_ms: number;
+  /** Best tier that served image tokens of this prompt. */
+  source: 'none' | 'features' | 'memory' | 'disk';
+}
+
+export interface Answer {
+  text: string;
+  tokenIds: number[];
+  stopReason: StopReason;
+  cache: CacheReport;
+  decodeMs: number;
+  /** Size in which the model saw each image of the prompt, in prompt order. */
+  viewed: { width: number; height: number; tokens: number }[];
+}
+
+/** One mutable timeline. The caller always passes the full conversation; the session reuses what it can. */
+export interface Session {
+  readonly id: string;
+  ask(messages: Message[], options?: AskOptions): Promise<Answer>;
+  /** A second session that shares everything computed so far. */
+  fork(): Session;
+  /** Idempotent; an answer in progress ends with stopReason "cancelled". */
+  close(): void;
+}
+
+export interface ModelInfo {
+  name: string;
+  modelType: string;
+  parameters: number;
+  precision: 'exact' | 'fast';
+  backend: string;
+  contextLength: number;
+  boxes: { scale: 'relative-1000' | 'viewed-pixels' } | null;
+}
+
+export interface EngineStatus {
+  model: ModelInfo | null;
+  state: 'idle' | 'loading' | 'ready' | 'failed' | 'closed';
+  sessions: number;
+  /** Bytes per tier, hits, misses, evictions: native counters under stable names. */
+  cache: Record<string, number>;
+}
+
+export interface Engine {
+  /** Starts loading if that has not begun; resolves when the model can answer. */
+  ready(onProgress?: (progress: Progress) => void): Promise<ModelInfo>;
+  open(): Session;
+  /** Encodes and prefills images behind the canonical system text at low priority; real work pre-empts it. */
+  warm(images: ImageInput[], signal?: AbortSignal): Promise<void>;
+  status(): EngineStatus;
+  close(): Promise<void>;
+}

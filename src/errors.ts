@@ -1,0 +1,40 @@
+// The one error class of the TypeScript side. Misuse throws TypeError/RangeError; everything else is this.
+
+/** Stable codes; each appears in the README's table with its next step. */
+export type ErrorCode =
+  | 'MODEL_NOT_FOUND'
+  | 'MODEL_UNSUPPORTED'
+  | 'INVALID_CHECKPOINT'
+  | 'INVALID_PROGRAM'
+  | 'INVALID_ARGUMENT'
+  | 'IMAGE_NOT_FOUND'
+  | 'IMAGE_UNREADABLE'
+  | 'IMAGE_UNSUPPORTED'
+  | 'IMAGE_TOO_LARGE'
+  | 'TOO_MANY_IMAGES'
+  | 'INVALID_REGION'
+  | 'PATH_NOT_ALLOWED'
+  | 'URL_NOT_ALLOWED'
+  | 'URL_FAILED'
+  | 'UNKNOWN_IMAGE'
+  | 'SESSION_NOT_FOUND'
+  | 'SESSION_EXPIRED'
+  | 'SESSION_BUSY'
+  | 'CONTEXT_FULL'
+  | 'OUT_OF_MEMORY'
+  | 'CANCELLED'
+  | 'CLOSED'
+  | 'BACKEND_FAILED'
+  | 'NATIVE_MISSING'
+  | 'IO_FAILED';
+
+export class AfterimageError extends Error {
+  readonly code: ErrorCode;
+
+  /** @param message One sentence that says what happened and what to do next. */
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'AfterimageError';
+    this.code = code;
+  }
+}

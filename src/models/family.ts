@@ -1,0 +1,82 @@
+// What a model family is: one file that turns config.json into two programs, a processor and prompt rules.
+import type { Program } from '../graph/program.js';
+import type { Checkpoint } from './checkpoint.js';
+
+/** RGB, 8 bit, row-major, `data.length === width * height * 3`. EXIF orientation already applied, alpha dropped. */
+export interface RgbImage {
+  width: number;
+  height: number;
+  data: Uint8Array;
+}
+
+/** A named input of the vision program. Row-major. */
+export interface NamedTensor {
+  data: Float32Array | Int32Array;
+  rows: number;
+  width: number;
+}
+
+/** What an image of a given size becomes, known without its pixels. */
+export interface ImagePlan {
+  /** Image tokens: feature rows the vision program yields for this image. */
+  tokens: number;
+  /** Size of what the model sees (resized, before tiling), for coordinates and for people. */
+  viewedWidth: number;
+  viewedHeight: number;
+  /** Merged grid for M-RoPE positions, where the family has one. */
+  grid?: { t: number; h: number; w: number };
+  /** Row counts of the vision program by symbol ("patches", "tokens", "segments", …), for memory prediction. */
+  symbols: Record<string, number>;
+  /** Text that replaces the template's placeholder, one `imageToken` per feature row among literal markers. */
+  placeholder: string;
+  /** Fields recorded in goldens' `layout`. */
+  layout: Record<string, unknown>;
+}
+
+export interface Processor {
+  /** Everything that changes pixels or layout: part of the image key. Stable JSON. */
+  identity: string;
+  /** @throws AfterimageError IMAGE_UNSUPPORTED when the reference rejects the size (aspect ratio over 200, …). */
+  plan(width: number, height: number): ImagePlan;
+  /** Pixels and index tables of the vision program, by input name. `pixel_values` is as the reference returns it. */
+  inputs(image: RgbImage, plan: ImagePlan): Record<string, NamedTensor>;
+}
+
+/** How a span of image tokens may be cut, matched and seen. */
+export type ImageVisibility = 'causal' | 'block' | 'prefix';
+
+export interface Model {
+  modelType: string;
+  vision: Program;
+  decoder: Program;
+  processor: Processor;
+  hiddenSize: number;
+  vocabSize: number;
+  /** DeepStack taps beside `features`. */
+  deepstack: number;
+  /** 1, or 3 for M-RoPE. */
+  positionAxes: 1 | 3;
+  /** String of the placeholder that the chat template emits for an image, and the id whose rows are replaced. */
+  imagePlaceholder: string;
+  imageToken: string;
+  imageTokenId: number;
+  /** causal: any cut is exact. block: an image's tokens see each other. prefix: image and prompt see each other. */
+  visibility: ImageVisibility;
+  /** Decoder has state that cannot be rewound except to a snapshot. */
+  recurrent: boolean;
+  eosTokenIds: number[];
+  /** Boxes in answers: how the model writes them, or null if it does not ground. */
+  boxes: { scale: 'relative-1000' | 'viewed-pixels' } | null;
+  /** Renders prompts of families without a chat template (PaliGemma). */
+  renderPrompt?: (turns: { text: string; images: number }[]) => string;
+  contextLength: number;
+}
+
+export interface Family {
+  /** `model_type` values of config.json this family reads. */
+  modelTypes: string[];
+  /** Checkpoints known to work, with parameter counts, for `afterimage models`. */
+  checkpoints: { name: string; parameters: number }[];
+  /** @throws AfterimageError INVALID_CHECKPOINT naming the missing key, tensor or wrong shape. */
+  build(checkpoint: Checkpoint): Model;
+}

@@ -1,0 +1,1 @@
+"""The starter model: its data, its network and its training."""
