@@ -1,0 +1,76 @@
+// npm run bench:cache -- --dims qwen2-vl-2b|smolvlm-256m [--bits 4] [--image 1280x800] [--threads N] [--json]
+// Time to the first token of a question about an image: cold, asked again, through another tool, after a second image,
+// after a restart from disk, after a fork; and eight forked questions one by one against all at once.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { benchArguments, benchCheckpoint, type BenchArguments } from './arguments.js';
+import { BenchModel } from './native-model.js';
+import { syntheticImage, syntheticPrompt, type Part, type SyntheticImage } from './synthetic-prompt.js';
+
+const SYSTEM: Part = { text: 24, seed: 1 };
+const QUESTION_TOKENS = 24;
+const FORKS = 8;
+const FORK_TOKENS = 32;
+
+async function measure(options: BenchArguments, folder: string): Promise<Record<string, number | string>> {
+  const { checkpoint, remove } = benchCheckpoint(options);
+  try {
+    const open = async (): Promise<BenchModel> => {
+      const bench = new BenchModel({ checkpoint, precision: options.precision, kvType: 'f16', threads: options.threads, diskFolder: folder });
+      await bench.load();
+      return bench;
+    };
+    let bench = await open();
+    const first = syntheticImage(bench.model, options.width, options.height, 1);
+    const second = syntheticImage(bench.model, options.width, options.height, 2);
+    const ask = async (session: number, images: SyntheticImage[], seed: number, tokens = 1): Promise<number> => {
+      const prompt = syntheticPrompt(bench.model, [SYSTEM, ...images.map((image) => ({ image })), { text: QUESTION_TOKENS, seed }]);
+      return (await bench.ask(session, prompt, images, tokens)).firstTokenMs;
+    };
+    let session = bench.engine.openSession();
+    await bench.ask(session, syntheticPrompt(bench.model, [{ text: 64, seed: 99 }]), [], 4);
+    const cold = await ask(session, [first], 10);
+    const question = await ask(session, [first], 11);
+    const tool = await ask(bench.engine.openSession(), [first], 12);
+    const appended = await ask(session, [first, second], 13);
+    const fork = await ask(bench.engine.fork(session), [first, second], 14);
+
+    const start = performance.now();
+    for (let i = 0; i < FORKS; i++) await ask(bench.engine.fork(session), [first], 20 + i, FORK_TOKENS);
+    const oneByOne = performance.now() - start;
+    const batchStart = performance.now();
+    await Promise.all(Array.from({ length: FORKS }, (_, i) => ask(bench.engine.fork(session), [first], 40 + i, FORK_TOKENS)));
+    const batched = performance.now() - batchStart;
+
+    await bench.engine.flushDisk();
+    await bench.engine.close();
+    bench = await open();
+    session = bench.engine.openSession();
+    await bench.ask(session, syntheticPrompt(bench.model, [{ text: 64, seed: 99 }]), [], 4);
+    const restarted = await ask(session, [first], 15);
+    await bench.engine.close();
+    return {
+      dims: options.dims, bits: options.bits, image_tokens: first.plan.tokens, backend: bench.backend,
+      cold_ms: cold, second_question_ms: question, other_tool_ms: tool, after_append_ms: appended, after_fork_ms: fork,
+      after_restart_ms: restarted, eight_one_by_one_ms: oneByOne, eight_batched_ms: batched,
+      second_question_speedup: cold / question, restart_speedup: cold / restarted, batched_speedup: oneByOne / batched,
+    };
+  } finally {
+    remove();
+  }
+}
+
+const options = benchArguments();
+const folder = mkdtempSync(join(tmpdir(), 'afterimage-bench-cache-'));
+try {
+  const figures = await measure(options, folder);
+  if (options.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
+  else {
+    for (const [name, value] of Object.entries(figures)) {
+      process.stdout.write(`${name.padEnd(26)}${typeof value === 'number' ? value.toFixed(1) : value}\n`);
+    }
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

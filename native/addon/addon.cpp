@@ -1,0 +1,47 @@
+// What the addon exports.
+#include <napi.h>
+
+#include "addon/arguments.h"
+#include "addon/backend_choice.h"
+#include "addon/bandwidth.h"
+#include "addon/engine_object.h"
+#include "addon/errors.h"
+#include "addon/runner.h"
+
+#include <thread>
+
+namespace afterimage::addon {
+
+// (name, threads) → identity, such as "cpu avx512-vnni-bf16, 2 threads"; throws where there is no such backend.
+static Napi::Value backend_identity(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const std::string name = string_of(info[0], "backend");
+    const int threads = static_cast<int>(integer_of(info[1], "threads"));
+    return Napi::String::New(info.Env(), make_backend(name, threads)->identity());
+  });
+}
+
+// (threads) → Promise<GB/s>
+static Napi::Value bandwidth(const Napi::CallbackInfo& info) {
+  const int threads = static_cast<int>(integer_of(info[0], "threads"));
+  const auto queue = JsQueue::create(info.Env(), "afterimage bandwidth");
+  const Deferred deferred(info.Env(), queue);
+  std::thread([threads, queue, deferred] {
+    const double rate = memory_bandwidth(threads);
+    deferred.resolve([rate](Napi::Env env) -> Napi::Value { return Napi::Number::New(env, rate); });
+    queue->release();
+  }).detach();
+  return deferred.promise();
+}
+
+static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  Runner::define(env, exports);
+  EngineObject::define(env, exports);
+  exports.Set("backendIdentity", Napi::Function::New(env, backend_identity));
+  exports.Set("memoryBandwidth", Napi::Function::New(env, bandwidth));
+  return exports;
+}
+
+NODE_API_MODULE(afterimage, initialize)
+
+}  // namespace afterimage::addon

@@ -1,0 +1,100 @@
+#include "addon/arguments.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace afterimage::addon {
+
+namespace {
+std::string shown(const Napi::Value& value) {
+  if (value.IsString()) return "\"" + value.As<Napi::String>().Utf8Value().substr(0, 60) + "\"";
+  if (value.IsObject()) return value.IsArray() ? "an array" : "an object";
+  return value.ToString().Utf8Value();
+}
+}  // namespace
+
+void expected(Napi::Env env, const std::string& what, const std::string& name, const Napi::Value& received) {
+  throw Napi::TypeError::New(env, "Expected " + what + " for " + name + " but received " + shown(received));
+}
+
+std::string string_of(const Napi::Value& value, const std::string& name) {
+  if (!value.IsString()) expected(value.Env(), "a string", name, value);
+  return value.As<Napi::String>().Utf8Value();
+}
+
+double number_of(const Napi::Value& value, const std::string& name) {
+  if (!value.IsNumber()) expected(value.Env(), "a number", name, value);
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+int64_t integer_of(const Napi::Value& value, const std::string& name) {
+  const double number = number_of(value, name);
+  if (std::floor(number) != number || std::abs(number) > 9007199254740992.0) {
+    expected(value.Env(), "a whole number", name, value);
+  }
+  return static_cast<int64_t>(number);
+}
+
+bool boolean_of(const Napi::Value& value, const std::string& name) {
+  if (!value.IsBoolean()) expected(value.Env(), "a boolean", name, value);
+  return value.As<Napi::Boolean>().Value();
+}
+
+Napi::Object object_of(const Napi::Value& value, const std::string& name) {
+  if (!value.IsObject()) expected(value.Env(), "an object", name, value);
+  return value.As<Napi::Object>();
+}
+
+Napi::Array array_of(const Napi::Value& value, const std::string& name) {
+  if (!value.IsArray()) expected(value.Env(), "an array", name, value);
+  return value.As<Napi::Array>();
+}
+
+Napi::Function function_of(const Napi::Value& value, const std::string& name) {
+  if (!value.IsFunction()) expected(value.Env(), "a function", name, value);
+  return value.As<Napi::Function>();
+}
+
+std::vector<std::string> strings_of(const Napi::Value& value, const std::string& name) {
+  const Napi::Array array = array_of(value, name);
+  std::vector<std::string> strings;
+  for (uint32_t i = 0; i < array.Length(); i++) {
+    strings.push_back(string_of(array.Get(i), name + "[" + std::to_string(i) + "]"));
+  }
+  return strings;
+}
+
+std::vector<int32_t> int32s_of(const Napi::Value& value, const std::string& name) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
+    expected(value.Env(), "an Int32Array", name, value);
+  }
+  const auto array = value.As<Napi::Int32Array>();
+  return {array.Data(), array.Data() + array.ElementLength()};
+}
+
+std::vector<uint8_t> bytes_of(const Napi::Value& value, const std::string& name) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    expected(value.Env(), "a Uint8Array", name, value);
+  }
+  const auto array = value.As<Napi::Uint8Array>();
+  return {array.Data(), array.Data() + array.ElementLength()};
+}
+
+Elements elements_of(const Napi::Value& value, const std::string& name) {
+  if (!value.IsTypedArray()) expected(value.Env(), "a Float32Array or Int32Array", name, value);
+  const auto array = value.As<Napi::TypedArray>();
+  const auto type = array.TypedArrayType();
+  if (type != napi_float32_array && type != napi_int32_array) {
+    expected(value.Env(), "a Float32Array or Int32Array", name, value);
+  }
+  Elements elements{std::vector<std::byte>(array.ByteLength()), type == napi_float32_array};
+  const auto* data = static_cast<const std::byte*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+  if (!elements.bytes.empty()) std::memcpy(elements.bytes.data(), data, elements.bytes.size());
+  return elements;
+}
+
+Field field(const Napi::Object& object, const char* key, const std::string& object_name) {
+  return {object.Get(key), object_name + "." + key};
+}
+
+}  // namespace afterimage::addon

@@ -1,0 +1,37 @@
+#include "addon/backend_choice.h"
+
+#include "cpu/cpu_backend.h"
+#include "graph/error.h"
+#ifdef AFTERIMAGE_HAS_METAL
+#include "metal/metal_backend.h"
+#endif
+
+namespace afterimage::addon {
+
+std::unique_ptr<Backend> make_backend(const std::string& name, int threads) {
+  if (name == "cpu") {
+    CpuOptions options;
+    options.threads = threads;
+    return make_cpu_backend(options);
+  }
+#ifdef AFTERIMAGE_HAS_METAL
+  if (name == "metal") return make_metal_backend(MetalOptions{});
+#endif
+  throw Error("INVALID_ARGUMENT", "This build has no backend named \"" + name + "\"; use --backend cpu.");
+}
+
+Precision precision_of(const std::string& name) {
+  if (name == "exact") return Precision::exact;
+  if (name == "fast") return Precision::fast;
+  throw Error("INVALID_ARGUMENT", "Expected exact or fast for precision but received \"" + name + "\".");
+}
+
+KvType kv_type_of(const std::string& name) {
+  if (name == "f32") return KvType::f32;
+  if (name == "f16") return KvType::f16;
+  if (name == "bf16") return KvType::bf16;
+  if (name == "q8") return KvType::q8;
+  throw Error("INVALID_ARGUMENT", "Expected f32, f16, bf16 or q8 for the KV element type but received \"" + name + "\".");
+}
+
+}  // namespace afterimage::addon

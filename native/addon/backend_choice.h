@@ -1,0 +1,15 @@
+// The backend by its name on the command line.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "graph/backend.h"
+
+namespace afterimage::addon {
+
+// "cpu" or "metal"; throws INVALID_ARGUMENT where this build or machine has none of that name. threads 0: all cores.
+std::unique_ptr<Backend> make_backend(const std::string& name, int threads);
+Precision precision_of(const std::string& name);
+KvType kv_type_of(const std::string& name);
+
+}  // namespace afterimage::addon

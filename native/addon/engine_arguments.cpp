@@ -1,0 +1,248 @@
+#include "addon/engine_arguments.h"
+
+#include <cstring>
+
+#include "addon/arguments.h"
+#include "addon/backend_choice.h"
+
+namespace afterimage::addon {
+
+namespace {
+
+// Reads properties of one object; each accessor names the property in its error.
+class Reader {
+ public:
+  Reader(const Napi::Value& value, std::string name) : object_(object_of(value, name)), name_(std::move(name)) {}
+  Field at(const char* key) const { return field(object_, key, name_); }
+  std::string text(const char* key) const { return string_of(at(key).value, at(key).name); }
+  double number(const char* key) const { return number_of(at(key).value, at(key).name); }
+  int64_t integer(const char* key) const { return integer_of(at(key).value, at(key).name); }
+  int32_t small(const char* key) const { return static_cast<int32_t>(integer(key)); }
+  bool boolean(const char* key) const { return boolean_of(at(key).value, at(key).name); }
+  std::vector<int32_t> int32s(const char* key) const { return int32s_of(at(key).value, at(key).name); }
+  size_t bytes(const char* key) const {
+    const int64_t count = integer(key);
+    if (count < 0) expected(object_.Env(), "a number of bytes of at least 0", at(key).name, at(key).value);
+    return static_cast<size_t>(count);
+  }
+  Reader child(const char* key) const { return {at(key).value, at(key).name}; }
+  const Napi::Object& object() const { return object_; }
+  const std::string& name() const { return name_; }
+
+ private:
+  Napi::Object object_;
+  std::string name_;
+};
+
+std::map<std::string, int64_t> counts_of(const Reader& reader) {
+  std::map<std::string, int64_t> counts;
+  const Napi::Array keys = reader.object().GetPropertyNames();
+  for (uint32_t i = 0; i < keys.Length(); i++) {
+    const std::string key = keys.Get(i).As<Napi::String>();
+    counts[key] = integer_of(reader.object().Get(key), reader.name() + "." + key);
+  }
+  return counts;
+}
+
+Visibility visibility_of(const std::string& name) {
+  if (name == "causal") return Visibility::causal;
+  if (name == "block") return Visibility::block;
+  if (name == "prefix") return Visibility::prefix;
+  throw Error("INVALID_ARGUMENT", "Expected causal, block or prefix for visibility but received \"" + name + "\".");
+}
+
+const char* source_name(CacheSource source) noexcept {
+  switch (source) {
+    case CacheSource::none: return "none";
+    case CacheSource::features: return "features";
+    case CacheSource::memory: return "memory";
+    case CacheSource::disk: return "disk";
+  }
+  return "none";
+}
+
+const char* stop_name(StopReason stop) noexcept {
+  switch (stop) {
+    case StopReason::end: return "end";
+    case StopReason::length: return "length";
+    case StopReason::finished: return "finished";
+    case StopReason::cancelled: return "cancelled";
+  }
+  return "end";
+}
+
+Napi::Object cache_to_js(Napi::Env env, const CacheReport& cache) {
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("image_tokens", cache.image_tokens);
+  result.Set("image_tokens_reused", cache.image_tokens_reused);
+  result.Set("prompt_tokens", cache.prompt_tokens);
+  result.Set("prompt_tokens_reused", cache.prompt_tokens_reused);
+  result.Set("encode_ms", cache.encode_ms);
+  result.Set("prefill_ms", cache.prefill_ms);
+  result.Set("source", source_name(cache.source));
+  return result;
+}
+
+}  // namespace
+
+EngineArguments engine_arguments_of(const Napi::Value& value) {
+  const Reader reader(value, "options");
+  EngineArguments arguments;
+  arguments.backend = reader.text("backend");
+  arguments.threads = reader.small("threads");
+  arguments.options.precision = precision_of(reader.text("precision"));
+  arguments.options.kv_type = kv_type_of(reader.text("kvType"));
+  arguments.options.chunk_rows = reader.small("chunkRows");
+  const Reader budgets = reader.child("budgets");
+  arguments.options.budgets = {budgets.bytes("kvBytes"), budgets.bytes("featureBytes"), budgets.bytes("scratchBytes")};
+  const Reader disk = reader.child("disk");
+  arguments.options.disk.folder = disk.text("folder");
+  arguments.options.disk.max_bytes = disk.bytes("maxBytes");
+  arguments.options.disk.max_age_seconds = disk.integer("maxAgeSeconds");
+  const auto [files, files_name] = reader.at("files");
+  arguments.source.files = strings_of(files, files_name);
+  arguments.source.vision_json = reader.text("vision");
+  arguments.source.decoder_json = reader.text("decoder");
+  const Reader traits = reader.child("traits");
+  arguments.source.traits = {traits.small("positionAxes"), visibility_of(traits.text("visibility")),
+                             traits.small("deepstack"),    traits.integer("hidden"),
+                             traits.integer("vocab"),      traits.integer("context")};
+  return arguments;
+}
+
+ImageKey image_key_of(const Napi::Value& value, const std::string& name) {
+  const std::vector<uint8_t> bytes = bytes_of(value, name);
+  ImageKey key{};
+  if (bytes.size() != key.size()) expected(value.Env(), "32 bytes", name, value);
+  std::memcpy(key.data(), bytes.data(), key.size());
+  return key;
+}
+
+Prompt prompt_of(const Napi::Value& value) {
+  const Reader reader(value, "prompt");
+  Prompt prompt;
+  prompt.ids = reader.int32s("ids");
+  prompt.position_ids = reader.int32s("positionIds");
+  prompt.feature_index = reader.int32s("featureIndex");
+  prompt.marks = reader.int32s("marks");
+  prompt.rope_delta = reader.small("ropeDelta");
+  prompt.prefix_length = reader.small("prefixLength");
+  const auto [spans, spans_name] = reader.at("spans");
+  const Napi::Array array = array_of(spans, spans_name);
+  for (uint32_t i = 0; i < array.Length(); i++) {
+    const Reader span(array.Get(i), spans_name + "[" + std::to_string(i) + "]");
+    prompt.spans.push_back({span.small("start"), span.small("end"), image_key_of(span.at("key").value, span.at("key").name),
+                            counts_of(span.child("symbols"))});
+  }
+  return prompt;
+}
+
+RequestOptions request_options_of(const Napi::Value& value) {
+  const Reader reader(value, "options");
+  return {reader.small("maxTokens"), reader.boolean("lowPriority")};
+}
+
+std::vector<NamedInput> named_inputs_of(const Napi::Value& value) {
+  const Reader reader(value, "inputs");
+  std::vector<NamedInput> inputs;
+  const Napi::Array keys = reader.object().GetPropertyNames();
+  for (uint32_t i = 0; i < keys.Length(); i++) {
+    const std::string key = keys.Get(i).As<Napi::String>();
+    const Reader entry(reader.object().Get(key), "inputs." + key);
+    Elements elements = elements_of(entry.at("data").value, entry.at("data").name);
+    const int64_t rows = entry.integer("rows"), width = entry.integer("width");
+    if (rows < 0 || width < 0 || elements.count() != rows * width) {
+      expected(value.Env(), "rows x width elements", entry.name(), entry.object());
+    }
+    inputs.push_back({key, elements.is_float ? DType::f32 : DType::i32, rows, width, std::move(elements.bytes)});
+  }
+  return inputs;
+}
+
+GenerateOptions generate_options_of(const Napi::Value& value) {
+  const Reader reader(value, "options");
+  GenerateOptions options;
+  options.sampling.temperature = static_cast<float>(reader.number("temperature"));
+  options.sampling.top_k = reader.small("topK");
+  options.sampling.top_p = static_cast<float>(reader.number("topP"));
+  options.sampling.min_p = static_cast<float>(reader.number("minP"));
+  options.sampling.repetition_penalty = static_cast<float>(reader.number("repetitionPenalty"));
+  options.sampling.seed = static_cast<uint64_t>(reader.integer("seed"));
+  options.stop_ids = reader.int32s("stopIds");
+  options.capture_logits = reader.boolean("captureLogits");
+  return options;
+}
+
+Napi::Value to_js(Napi::Env env, const PlanReport& report) {
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("cache", cache_to_js(env, report.cache));
+  result.Set("maxTokens", report.max_tokens);
+  Napi::Array needed = Napi::Array::New(env, report.needed.size());
+  for (uint32_t i = 0; i < report.needed.size(); i++) {
+    Napi::Uint8Array key = Napi::Uint8Array::New(env, report.needed[i].size());
+    std::memcpy(key.Data(), report.needed[i].data(), report.needed[i].size());
+    needed.Set(i, key);
+  }
+  result.Set("needed", needed);
+  return result;
+}
+
+Napi::Value to_js(Napi::Env env, const GenerateResult& generated) {
+  Napi::Object result = Napi::Object::New(env);
+  Napi::Int32Array tokens = Napi::Int32Array::New(env, generated.tokens.size());
+  if (!generated.tokens.empty()) std::memcpy(tokens.Data(), generated.tokens.data(), generated.tokens.size() * 4);
+  result.Set("tokens", tokens);
+  result.Set("stop", stop_name(generated.stop));
+  result.Set("cache", cache_to_js(env, generated.cache));
+  result.Set("decodeMs", generated.decode_ms);
+  Napi::Array logits = Napi::Array::New(env, generated.logits.size());
+  for (uint32_t i = 0; i < generated.logits.size(); i++) {
+    Napi::Float32Array row = Napi::Float32Array::New(env, generated.logits[i].size());
+    std::memcpy(row.Data(), generated.logits[i].data(), generated.logits[i].size() * 4);
+    logits.Set(i, row);
+  }
+  result.Set("logits", logits);
+  return result;
+}
+
+Napi::Value to_js(Napi::Env env, const Counters& c) {
+  Napi::Object result = Napi::Object::New(env);
+  const auto set = [&](const std::string& name, double value) { result.Set(name, value); };
+  const auto tier = [&](const std::string& name, const TierCounters& t) {
+    set(name + "_hits", static_cast<double>(t.hits));
+    set(name + "_misses", static_cast<double>(t.misses));
+    set(name + "_evictions", static_cast<double>(t.evictions));
+    set(name + "_bytes", static_cast<double>(t.bytes));
+  };
+  tier("kv", c.kv);
+  tier("features", c.features);
+  tier("snapshots", c.snapshots);
+  tier("disk", c.disk);
+  const std::pair<const char*, uint64_t> counts[] = {
+      {"disk_writes", c.disk_writes},         {"disk_skipped", c.disk_skipped},
+      {"disk_rejected", c.disk_rejected},     {"blocks_in_use", c.blocks_in_use},
+      {"blocks_leaked", c.blocks_leaked},     {"bytes_reserved", c.bytes_reserved},
+      {"requests_waiting", c.requests_waiting}, {"requests_active", c.requests_active},
+      {"sessions", c.sessions},               {"decoder_runs", c.decoder_runs},
+      {"prefill_rows", c.prefill_rows},       {"decode_rows", c.decode_rows},
+      {"images_encoded", c.images_encoded},   {"runs_cancelled", c.runs_cancelled},
+      {"weight_bytes", c.weight_bytes},       {"scratch_bytes", c.scratch_bytes}};
+  for (const auto& [name, value] : counts) set(name, static_cast<double>(value));
+  set("encode_ms", c.encode_ms);
+  set("prefill_ms", c.prefill_ms);
+  set("decode_ms", c.decode_ms);
+  result.Set("disk_problem", c.disk_problem);
+  return result;
+}
+
+const char* stage_name(Stage stage) noexcept {
+  switch (stage) {
+    case Stage::queue: return "queue";
+    case Stage::encode: return "encode";
+    case Stage::prefill: return "prefill";
+    case Stage::decode: return "decode";
+  }
+  return "queue";
+}
+
+}  // namespace afterimage::addon

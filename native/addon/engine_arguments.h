@@ -1,0 +1,28 @@
+// JavaScript values of engine calls as the plain structs of session/engine.h, and results on the way back.
+#pragma once
+#include <napi.h>
+
+#include "session/engine.h"
+
+namespace afterimage::addon {
+
+struct EngineArguments {
+  EngineOptions options;
+  ModelSource source;
+  std::string backend;
+  int threads = 0;
+};
+
+EngineArguments engine_arguments_of(const Napi::Value& value);
+Prompt prompt_of(const Napi::Value& value);
+RequestOptions request_options_of(const Napi::Value& value);
+ImageKey image_key_of(const Napi::Value& value, const std::string& name);
+std::vector<NamedInput> named_inputs_of(const Napi::Value& value);
+GenerateOptions generate_options_of(const Napi::Value& value);
+
+Napi::Value to_js(Napi::Env env, const PlanReport& report);
+Napi::Value to_js(Napi::Env env, const GenerateResult& result);
+Napi::Value to_js(Napi::Env env, const Counters& counters);
+const char* stage_name(Stage stage) noexcept;
+
+}  // namespace afterimage::addon

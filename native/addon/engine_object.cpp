@@ -1,0 +1,272 @@
+#include "addon/engine_object.h"
+
+#include <atomic>
+
+#include "addon/arguments.h"
+#include "addon/backend_choice.h"
+#include "addon/engine_arguments.h"
+#include "addon/errors.h"
+#include "addon/worker.h"
+
+namespace afterimage::addon {
+
+// What native threads touch. The worker only loads, flushes and closes; the engine has its own thread.
+struct EngineObject::Core {
+  EngineArguments arguments;
+  std::atomic<bool> closing{false};
+  std::shared_ptr<Engine> engine;  // set on the worker before load resolves; read on the JavaScript thread after
+  Worker worker;
+
+  ~Core() {
+    closing = true;
+    worker.stop();
+  }
+  Engine& loaded() const {
+    if (closing) throw Error("CLOSED", "The engine is closed.");
+    if (!engine) throw Error("INVALID_ARGUMENT", "The engine is not loaded; await load() first.");
+    return *engine;
+  }
+};
+
+namespace {
+
+// A JavaScript function called from native threads. Its reference is dropped on the JavaScript thread by release();
+// if the environment goes first, it goes with the environment.
+class Listener {
+ public:
+  Listener(std::shared_ptr<JsQueue> queue, const Napi::Function& function)
+      : queue_(std::move(queue)), function_(std::make_shared<Napi::FunctionReference>(Napi::Persistent(function))) {
+    function_->SuppressDestruct();
+  }
+  template <class Arguments>
+  void call(Arguments arguments) const {
+    queue_->post([function = function_, arguments](Napi::Env env) {
+      if (!function->IsEmpty()) function->Call(arguments(env));
+    });
+  }
+  void release() const {
+    queue_->post([function = function_](Napi::Env) { function->Reset(); });
+  }
+
+ private:
+  std::shared_ptr<JsQueue> queue_;
+  std::shared_ptr<Napi::FunctionReference> function_;
+};
+
+std::exception_ptr pointer_to(const Error& error) { return std::make_exception_ptr(error); }
+
+Napi::Value number(Napi::Env env, double value) { return Napi::Number::New(env, value); }
+
+}  // namespace
+
+void EngineObject::define(Napi::Env env, Napi::Object exports) {
+  using E = EngineObject;
+  exports.Set("Engine", DefineClass(env, "Engine",
+                                    {InstanceMethod("load", &E::load), InstanceMethod("openSession", &E::open_session),
+                                     InstanceMethod("fork", &E::fork), InstanceMethod("closeSession", &E::close_session),
+                                     InstanceMethod("begin", &E::begin), InstanceMethod("encode", &E::encode),
+                                     InstanceMethod("generate", &E::generate), InstanceMethod("finish", &E::finish),
+                                     InstanceMethod("cancel", &E::cancel), InstanceMethod("stats", &E::stats),
+                                     InstanceMethod("clearMemory", &E::clear_memory),
+                                     InstanceMethod("flushDisk", &E::flush_disk), InstanceMethod("close", &E::close)}));
+}
+
+EngineObject::EngineObject(const Napi::CallbackInfo& info) : ObjectWrap(info), core_(std::make_shared<Core>()) {
+  core_->arguments = guarded(info.Env(), [&] { return engine_arguments_of(info[0]); });
+  queue_ = JsQueue::create(info.Env(), "afterimage engine");
+}
+
+// Joins the native threads first, so that the last word of each is posted before the queue closes.
+EngineObject::~EngineObject() {
+  core_.reset();
+  if (queue_) queue_->release();
+}
+
+Napi::Value EngineObject::load(const Napi::CallbackInfo& info) {
+  const Listener progress(queue_, function_of(info[0], "onProgress"));
+  const Deferred deferred(info.Env(), queue_);
+  core_->worker.post([core = core_.get(), progress, deferred] {
+    try {
+      if (core->closing) throw Error("CLOSED", "The engine was closed before it was loaded.");
+      const EngineArguments& a = core->arguments;
+      core->engine = std::make_shared<Engine>(a.options, a.source, make_backend(a.backend, a.threads),
+                                              [&](size_t done, size_t total) {
+                                                if (core->closing) throw Error("CANCELLED", "The engine was closed.");
+                                                progress.call([done, total](Napi::Env env) {
+                                                  return std::vector<napi_value>{number(env, double(done)),
+                                                                                 number(env, double(total))};
+                                                });
+                                              });
+      const std::string digest = core->engine->weights_digest(), backend = core->engine->backend_identity();
+      const double bytes = static_cast<double>(core->engine->stats().weight_bytes);
+      deferred.resolve([digest, backend, bytes](Napi::Env env) -> Napi::Value {
+        Napi::Object result = Napi::Object::New(env);
+        result.Set("digest", digest);
+        result.Set("backend", backend);
+        result.Set("weightBytes", bytes);
+        return result;
+      });
+    } catch (...) {
+      deferred.reject(std::current_exception());
+    }
+    progress.release();
+  });
+  return deferred.promise();
+}
+
+Napi::Value EngineObject::open_session(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] { return number(info.Env(), double(core_->loaded().open_session())); });
+}
+
+Napi::Value EngineObject::fork(const Napi::CallbackInfo& info) {
+  const auto session = static_cast<SessionId>(integer_of(info[0], "session"));
+  return guarded(info.Env(), [&] { return number(info.Env(), double(core_->loaded().fork(session))); });
+}
+
+Napi::Value EngineObject::close_session(const Napi::CallbackInfo& info) {
+  const auto session = static_cast<SessionId>(integer_of(info[0], "session"));
+  return guarded(info.Env(), [&] {
+    if (!core_->closing) core_->loaded().close_session(session);
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value EngineObject::begin(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const auto session = static_cast<SessionId>(integer_of(info[0], "session"));
+    Prompt prompt = prompt_of(info[1]);
+    const RequestOptions options = request_options_of(info[2]);
+    Engine& engine = core_->loaded();
+    const Deferred plan(env, queue_);
+    RequestId request = 0;
+    try {
+      request = engine.begin(
+          session, std::move(prompt), options,
+          [plan](const PlanReport& report) { plan.resolve([report](Napi::Env e) { return to_js(e, report); }); },
+          [plan](const Error& error) { plan.reject(pointer_to(error)); });
+    } catch (const Error& error) {
+      plan.reject(pointer_to(error));
+    }
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("request", double(request));
+    result.Set("plan", plan.promise());
+    return result;
+  });
+}
+
+Napi::Value EngineObject::encode(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const auto request = static_cast<RequestId>(integer_of(info[0], "request"));
+    const ImageKey key = image_key_of(info[1], "key");
+    std::vector<NamedInput> inputs = named_inputs_of(info[2]);
+    Engine& engine = core_->loaded();
+    const Deferred deferred(env, queue_);
+    try {
+      engine.encode(request, key, std::move(inputs),
+                    [deferred] { deferred.resolve([](Napi::Env e) { return e.Undefined(); }); },
+                    [deferred](const Error& error) { deferred.reject(pointer_to(error)); });
+    } catch (const Error& error) {
+      deferred.reject(pointer_to(error));
+    }
+    return deferred.promise();
+  });
+}
+
+Napi::Value EngineObject::generate(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const auto request = static_cast<RequestId>(integer_of(info[0], "request"));
+    GenerateOptions options = generate_options_of(info[1]);
+    const Listener token(queue_, function_of(info[2], "onToken"));
+    const Listener progress(queue_, function_of(info[3], "onProgress"));
+    Engine& engine = core_->loaded();
+    const Deferred deferred(env, queue_);
+    const auto release = [token, progress] {
+      token.release();
+      progress.release();
+    };
+    GenerateCallbacks callbacks;
+    callbacks.on_token = [token](int32_t id) {
+      token.call([id](Napi::Env e) { return std::vector<napi_value>{number(e, id)}; });
+    };
+    callbacks.on_progress = [progress](Stage stage, int64_t done, int64_t total) {
+      progress.call([stage, done, total](Napi::Env e) {
+        return std::vector<napi_value>{Napi::String::New(e, stage_name(stage)), number(e, double(done)),
+                                       number(e, double(total))};
+      });
+    };
+    callbacks.on_done = [deferred, release](GenerateResult&& result) {
+      auto kept = std::make_shared<GenerateResult>(std::move(result));
+      deferred.resolve([kept](Napi::Env e) { return to_js(e, *kept); });
+      release();
+    };
+    callbacks.on_error = [deferred, release](const Error& error) {
+      deferred.reject(pointer_to(error));
+      release();
+    };
+    try {
+      engine.generate(request, std::move(options), std::move(callbacks));
+    } catch (const Error& error) {
+      deferred.reject(pointer_to(error));
+      release();
+    }
+    return deferred.promise();
+  });
+}
+
+Napi::Value EngineObject::finish(const Napi::CallbackInfo& info) {
+  const auto request = static_cast<RequestId>(integer_of(info[0], "request"));
+  return guarded(info.Env(), [&] {
+    if (!core_->closing) core_->loaded().finish(request);
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value EngineObject::cancel(const Napi::CallbackInfo& info) {
+  const auto request = static_cast<RequestId>(integer_of(info[0], "request"));
+  return guarded(info.Env(), [&] {
+    if (!core_->closing) core_->loaded().cancel(request);
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value EngineObject::stats(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] { return to_js(info.Env(), core_->loaded().stats()); });
+}
+
+Napi::Value EngineObject::clear_memory(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    core_->loaded().clear_memory();
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value EngineObject::flush_disk(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    core_->loaded();
+    const Deferred deferred(info.Env(), queue_);
+    core_->worker.post([engine = core_->engine, deferred] {
+      try {
+        engine->flush_disk();
+        deferred.resolve([](Napi::Env env) { return env.Undefined(); });
+      } catch (...) {
+        deferred.reject(std::current_exception());
+      }
+    });
+    return deferred.promise();
+  });
+}
+
+Napi::Value EngineObject::close(const Napi::CallbackInfo& info) {
+  const Deferred deferred(info.Env(), queue_);
+  core_->closing = true;
+  core_->worker.post([core = core_.get(), deferred] {
+    if (core->engine) core->engine->close();
+    deferred.resolve([](Napi::Env env) { return env.Undefined(); });
+  });
+  return deferred.promise();
+}
+
+}  // namespace afterimage::addon

@@ -1,0 +1,98 @@
+// The native engine object, call by call. native/session/engine.h says what each does; native/addon renames only.
+import type { NamedTensor } from '../models/family.js';
+import type { CacheReport } from './engine.js';
+import type { BackendName, KvType, Precision } from './native.js';
+
+export interface NativeEngineOptions {
+  backend: BackendName;
+  /** 0: all physical cores. */
+  threads: number;
+  precision: Precision;
+  kvType: KvType;
+  /** Prefill rows of one run. */
+  chunkRows: number;
+  budgets: { kvBytes: number; featureBytes: number; scratchBytes: number };
+  /** folder "": no disk tier. */
+  disk: { folder: string; maxBytes: number; maxAgeSeconds: number };
+  files: string[];
+  /** Programs as JSON. */
+  vision: string;
+  decoder: string;
+  traits: {
+    positionAxes: number;
+    visibility: 'causal' | 'block' | 'prefix';
+    deepstack: number;
+    hidden: number;
+    vocab: number;
+    context: number;
+  };
+}
+
+export interface NativePrompt {
+  ids: Int32Array;
+  /** [n][axes] */
+  positionIds: Int32Array;
+  featureIndex: Int32Array;
+  spans: { start: number; end: number; key: Uint8Array; symbols: Record<string, number> }[];
+  /** Token counts worth a state snapshot: turn ends. */
+  marks: Int32Array;
+  ropeDelta: number;
+  prefixLength: number;
+}
+
+export interface NativePlan {
+  cache: CacheReport;
+  /** Keys of images whose features must be encoded before generate(). */
+  needed: Uint8Array[];
+  maxTokens: number;
+}
+
+export interface NativeGenerateOptions {
+  temperature: number;
+  topK: number;
+  topP: number;
+  minP: number;
+  repetitionPenalty: number;
+  seed: number;
+  stopIds: Int32Array;
+  captureLogits: boolean;
+}
+
+export interface NativeResult {
+  tokens: Int32Array;
+  stop: 'end' | 'length' | 'finished' | 'cancelled';
+  cache: CacheReport;
+  decodeMs: number;
+  logits: Float32Array[];
+}
+
+export type NativeStage = 'queue' | 'encode' | 'prefill' | 'decode';
+
+export interface NativeEngine {
+  load(
+    onProgress: (doneBytes: number, totalBytes: number) => void,
+  ): Promise<{ digest: string; backend: string; weightBytes: number }>;
+  openSession(): number;
+  fork(session: number): number;
+  closeSession(session: number): void;
+  begin(
+    session: number,
+    prompt: NativePrompt,
+    options: { maxTokens: number; lowPriority: boolean },
+  ): { request: number; plan: Promise<NativePlan> };
+  encode(request: number, key: Uint8Array, inputs: Record<string, NamedTensor>): Promise<void>;
+  generate(
+    request: number,
+    options: NativeGenerateOptions,
+    onToken: (id: number) => void,
+    onProgress: (stage: NativeStage, done: number, total: number) => void,
+  ): Promise<NativeResult>;
+  finish(request: number): void;
+  cancel(request: number): void;
+  stats(): Record<string, number | string>;
+  clearMemory(): void;
+  flushDisk(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export type NativeEngineConstructor = new (options: NativeEngineOptions) => NativeEngine;

@@ -1,0 +1,108 @@
+// The boundary to the native core: finds the addon, types it, and turns its errors into AfterimageError.
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { AfterimageError, type ErrorCode } from '../errors.js';
+import type { NativeEngineConstructor } from './native-engine.js';
+
+const require = createRequire(import.meta.url);
+
+export type Precision = 'exact' | 'fast';
+export type KvType = 'f32' | 'f16' | 'bf16' | 'q8';
+export type BackendName = 'cpu' | 'metal';
+
+export interface RunnerOptions {
+  files: string[];
+  /** Program as JSON. */
+  program: string;
+  precision: Precision;
+  kvType: KvType;
+  /** 0 or absent: all physical cores. */
+  threads?: number;
+  backend?: BackendName;
+}
+
+export interface RunnerRequest {
+  inputs: Record<string, { data: Float32Array | Int32Array; rows: number }>;
+  /** Rows of the run by private timeline; decoder programs only. */
+  sequences?: { slot: number; rows: number; firstPosition: number; visibleEnd?: Int32Array }[];
+  taps?: string[];
+}
+
+export type RunnerResult = Record<string, { rows: number; width: number; data: Float32Array }>;
+
+/** One program run directly, without cache or scheduler: golden tests and benchmarks. */
+export interface Runner {
+  load(): Promise<{ weightBytes: number; backend: string }>;
+  run(request: RunnerRequest): Promise<RunnerResult>;
+  reset(slot: number): void;
+  predictBytes(counts: Record<string, number>): Promise<number>;
+  close(): Promise<void>;
+}
+
+interface Addon {
+  Runner: new (options: Required<RunnerOptions>) => Runner;
+  Engine: NativeEngineConstructor;
+  /** "cpu avx512-vnni-bf16, 2 threads" */
+  backendIdentity(backend: BackendName, threads: number): string;
+  /** Measured DRAM read bandwidth in GB/s; takes about a second and 1 GiB. */
+  memoryBandwidth(threads: number): Promise<number>;
+}
+
+let addon: Addon | undefined;
+
+/** @throws AfterimageError NATIVE_MISSING with the command that builds it. */
+export function loadAddon(): Addon {
+  if (addon) return addon;
+  const tried: string[] = [];
+  for (const candidate of [`afterimage-mcp-${process.platform}-${process.arch}`, localBuild()]) {
+    try {
+      addon = require(candidate) as Addon;
+      return addon;
+    } catch (cause) {
+      tried.push(`${candidate}: ${(cause as Error).message.split('\n')[0]}`);
+    }
+  }
+  throw new AfterimageError(
+    'NATIVE_MISSING',
+    `The native engine could not be loaded; build it with \`npm rebuild\` in ${packageRoot()} (needs CMake and a C++20 compiler). Tried ${tried.join('; ')}`,
+  );
+}
+
+/** @throws AfterimageError; the runner still has to be loaded. */
+export async function createRunner(options: RunnerOptions): Promise<Runner> {
+  const runner = new (loadAddon().Runner)({ threads: 0, backend: 'cpu', ...options });
+  try {
+    await runner.load();
+  } catch (error) {
+    await runner.close();
+    throw fromNative(error);
+  }
+  return {
+    load: () => runner.load(),
+    run: (request) => runner.run(request).catch((error: unknown) => Promise.reject(fromNative(error))),
+    reset: (slot) => runner.reset(slot),
+    predictBytes: (counts) => runner.predictBytes(counts),
+    close: () => runner.close(),
+  };
+}
+
+/** Native errors carry a stable `code`; anything else (TypeError: misuse) passes through. */
+export function fromNative(error: unknown): unknown {
+  if (error instanceof Error && !(error instanceof AfterimageError) && 'code' in error) {
+    return new AfterimageError(error.code as ErrorCode, error.message, { cause: error });
+  }
+  return error;
+}
+
+/** Folder of package.json, from src/ as well as from dist/src/. */
+export function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  return folder;
+}
+
+function localBuild(): string {
+  return process.env['AFTERIMAGE_ADDON'] ?? join(packageRoot(), 'build', 'Release', 'afterimage.node');
+}
