@@ -1,5 +1,5 @@
 // Builds the native addon into build/Release/afterimage.node. Runs at `npm install`; needs CMake and a C++20 compiler,
-// and no network: the Node-API headers come from node_modules.
+// and no network: the Node-API headers come from node_modules. With --test the native tests are built beside it and run.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -30,23 +30,32 @@ function run(command, args) {
   }
 }
 
+const tests = process.argv.includes('--test');
 const platformPackage = `afterimage-mcp-${process.platform}-${process.arch}`;
-try {
-  require.resolve(platformPackage);
-  process.exit(0); // A prebuilt engine is installed for this platform.
-} catch {
-  // None is: build it here.
-}
+if (!tests && isInstalled(platformPackage)) process.exit(0);
 
 const build = join(root, 'build');
 const generator = existsSync(join(build, 'CMakeCache.txt')) ? [] : ninja() ? ['-G', 'Ninja'] : [];
 run('cmake', [
   '-S', 'native', '-B', build, ...generator,
-  '-DCMAKE_BUILD_TYPE=Release', '-DAFTERIMAGE_TESTS=OFF',
+  '-DCMAKE_BUILD_TYPE=Release', `-DAFTERIMAGE_TESTS=${tests ? 'ON' : 'OFF'}`,
   `-DNODE_ADDON_API_DIR=${dirname(require.resolve('node-addon-api/package.json'))}`,
   `-DNODE_API_HEADERS_DIR=${join(dirname(require.resolve('node-api-headers/package.json')), 'include')}`,
 ]);
 run('cmake', ['--build', build, '--parallel', String(Math.min(availableParallelism(), 8))]);
+if (tests) {
+  const ctest = spawnSync('ctest', ['--test-dir', build, '--output-on-failure'], { cwd: root, stdio: 'inherit' });
+  process.exit(ctest.status ?? 1);
+}
+
+function isInstalled(name) {
+  try {
+    require.resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function ninja() {
   return spawnSync('ninja', ['--version'], { stdio: 'ignore' }).status === 0;

@@ -7,6 +7,7 @@
 #include "addon/engine_object.h"
 #include "addon/errors.h"
 #include "addon/runner.h"
+#include "cache/disk_folder.h"
 
 #include <thread>
 
@@ -34,11 +35,39 @@ static Napi::Value bandwidth(const Napi::CallbackInfo& info) {
   return deferred.promise();
 }
 
+// (folder) → [{file, bytes, usedAt, tokens, identity}]
+static Napi::Value list_disk(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&] {
+    Napi::Array entries = Napi::Array::New(env);
+    for (const DiskEntry& entry : list_disk_cache(string_of(info[0], "folder"))) {
+      Napi::Object object = Napi::Object::New(env);
+      object.Set("file", entry.file);
+      object.Set("bytes", static_cast<double>(entry.bytes));
+      object.Set("usedAt", static_cast<double>(entry.used_at));
+      object.Set("tokens", entry.tokens);
+      object.Set("identity", entry.identity);
+      entries.Set(entries.Length(), object);
+    }
+    return entries;
+  });
+}
+
+// (folder) → number of files removed
+static Napi::Value clear_disk(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const size_t removed = clear_disk_cache(string_of(info[0], "folder"));
+    return Napi::Number::New(info.Env(), static_cast<double>(removed));
+  });
+}
+
 static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   Runner::define(env, exports);
   EngineObject::define(env, exports);
   exports.Set("backendIdentity", Napi::Function::New(env, backend_identity));
   exports.Set("memoryBandwidth", Napi::Function::New(env, bandwidth));
+  exports.Set("listDiskCache", Napi::Function::New(env, list_disk));
+  exports.Set("clearDiskCache", Napi::Function::New(env, clear_disk));
   return exports;
 }
 

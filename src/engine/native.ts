@@ -48,6 +48,10 @@ interface Addon {
   backendIdentity(backend: BackendName, threads: number): string;
   /** Measured DRAM read bandwidth in GB/s; takes about a second and 1 GiB. */
   memoryBandwidth(threads: number): Promise<number>;
+  /** Image prefixes on disk, newest first; `usedAt` in seconds since the epoch. */
+  listDiskCache(folder: string): { file: string; bytes: number; usedAt: number; tokens: number; identity: string }[];
+  /** Returns how many files were removed. */
+  clearDiskCache(folder: string): number;
 }
 
 let addon: Addon | undefined;

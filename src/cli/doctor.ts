@@ -1,0 +1,86 @@
+// afterimage doctor: what this machine has, what was found, and whether looking works here.
+import { existsSync } from 'node:fs';
+import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { starterFolder } from '../engine/model-folder.js';
+import { loadAddon, type BackendName } from '../engine/native.js';
+import { AfterimageError } from '../errors.js';
+import { createImageContext, loadImage } from '../image/load.js';
+import { describeQuestion, systemMessage, userMessage } from '../prompt/layout.js';
+import { engineOptions, openEngine } from './open-engine.js';
+import type { Options } from './options.js';
+
+const GIB = 2 ** 30;
+const SELF_TEST_IMAGE = join(starterFolder(), 'examples', 'login.png');
+const SELF_TEST_TOKENS = 16;
+
+type Report = Record<string, unknown>;
+
+export async function doctor(options: Options, signal: AbortSignal): Promise<void> {
+  const report: Report = { node: process.version, platform: `${process.platform} ${process.arch}`, ...machine() };
+  report.engine = backends();
+  const settings = engineOptions(options);
+  report.model = settings.model;
+  report.budgets_gib = Object.fromEntries(Object.entries(settings.budgets ?? {}).map(([name, bytes]) => [name, gib(bytes)]));
+  report.disk_cache = settings.cacheFolder ?? 'off';
+  report.self_test = await selfTest(options, signal, report);
+  show(options, report);
+  if (String(report.self_test).startsWith('failed')) throw new AfterimageError('BACKEND_FAILED', `The self-test ${String(report.self_test)}`);
+}
+
+function machine(): Report {
+  const [processor] = cpus();
+  return {
+    processor: processor?.model.trim() ?? 'unknown',
+    threads: availableParallelism(),
+    memory_gib: `${gib(totalmem())}, ${gib(freemem())} free`,
+  };
+}
+
+function backends(): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const name of ['cpu', 'metal'] as BackendName[]) {
+    try {
+      found[name] = loadAddon().backendIdentity(name, 0);
+    } catch (error) {
+      found[name] = (error as Error).message;
+    }
+  }
+  return found;
+}
+
+/** Asks about one picture twice: the second answer must be the same and must reuse what was seen. */
+async function selfTest(options: Options, signal: AbortSignal, report: Report): Promise<string> {
+  if (!existsSync(SELF_TEST_IMAGE)) return `skipped: ${SELF_TEST_IMAGE} is missing`;
+  const engine = openEngine(options);
+  try {
+    const start = performance.now();
+    const model = await engine.ready();
+    report.loaded = `${model.name} (${model.modelType}, ${(model.parameters / 1e6).toFixed(1)} M parameters, ${model.precision}) in ${Math.round(performance.now() - start)} ms`;
+    const image = await loadImage(SELF_TEST_IMAGE, createImageContext({ folders: 'everywhere' }));
+    const messages = [systemMessage(), userMessage([image], describeQuestion('brief'))];
+    const ask = () => engine.open().ask(messages, { maxTokens: SELF_TEST_TOKENS, signal });
+    const first = await ask();
+    const second = await ask();
+    report.cache = engine.status().cache;
+    if (first.text !== second.text) return 'failed: the cached answer differs from the first one; report this with the output of doctor.';
+    if (second.cache.image_tokens_reused === 0) return 'failed: the second question looked at the image again; raise --kv-gb.';
+    return `passed: ${second.cache.image_tokens_reused} of ${second.cache.image_tokens} image tokens reused, answers equal`;
+  } catch (error) {
+    return `failed: ${(error as Error).message}`;
+  } finally {
+    await engine.close();
+  }
+}
+
+function show(options: Options, report: Report): void {
+  if (options.flag('json')) return void process.stdout.write(`${JSON.stringify(report)}\n`);
+  for (const [name, value] of Object.entries(report)) {
+    if (typeof value !== 'object' || value === null) process.stdout.write(`${name.padEnd(14)}${String(value)}\n`);
+    else for (const [part, detail] of Object.entries(value)) process.stdout.write(`${`${name} ${part}`.padEnd(32)}${String(detail)}\n`);
+  }
+}
+
+function gib(bytes: number): string {
+  return (bytes / GIB).toFixed(1);
+}

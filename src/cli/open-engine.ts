@@ -1,0 +1,49 @@
+// The engine that the command line's options describe.
+import { mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { defaultBudgets } from '../engine/budgets.js';
+import type { LocalEngineOptions } from '../engine/loaded-model.js';
+import { LocalEngine } from '../engine/local-engine.js';
+import { findModel } from '../engine/model-folder.js';
+import type { KvType } from '../engine/native.js';
+import { AfterimageError } from '../errors.js';
+import type { Options } from './options.js';
+
+const GIB = 2 ** 30;
+const KV_TYPES: Record<string, KvType> = { '8': 'q8', '16': 'f16', '32': 'f32' };
+
+export function openEngine(options: Options): LocalEngine {
+  return new LocalEngine(engineOptions(options));
+}
+
+/** @throws AfterimageError INVALID_ARGUMENT, MODEL_NOT_FOUND */
+export function engineOptions(options: Options): LocalEngineOptions {
+  const bits = options.text('kv-bits');
+  if (bits !== undefined && !(bits in KV_TYPES)) {
+    throw new AfterimageError('INVALID_ARGUMENT', `Expected 8, 16 or 32 for --kv-bits but received "${bits}".`);
+  }
+  const budgets = defaultBudgets();
+  const kvGb = options.number('kv-gb', 0.01, false);
+  return {
+    model: findModel(options.text('model')),
+    precision: options.choice('precision', ['exact', 'fast'] as const),
+    backend: options.choice('backend', ['cpu', 'metal'] as const),
+    threads: options.number('threads', 1),
+    kvType: bits === undefined ? undefined : KV_TYPES[bits],
+    maxPixels: options.number('max-pixels', 1024),
+    budgets: kvGb === undefined ? budgets : { ...budgets, kvBytes: Math.floor(kvGb * GIB) },
+    cacheFolder: options.flag('no-disk-cache') ? undefined : cacheFolder(options),
+  };
+}
+
+/** Made where absent; only its owner may look into it. */
+export function cacheFolder(options: Options): string {
+  const base = options.text('cache-dir') ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'afterimage');
+  try {
+    mkdirSync(base, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new AfterimageError('IO_FAILED', `The cache folder "${base}" cannot be made; choose another with --cache-dir or use --no-disk-cache.`, { cause });
+  }
+  return join(base, 'prefixes');
+}

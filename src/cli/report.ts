@@ -1,0 +1,61 @@
+// afterimage models, pull, cache
+import { join } from 'node:path';
+import { modelsFolder } from '../engine/model-folder.js';
+import { loadAddon } from '../engine/native.js';
+import { AfterimageError } from '../errors.js';
+import { pull } from '../pull/hub.js';
+import { modelRows, modelsTable } from './models.js';
+import { cacheFolder } from './open-engine.js';
+import type { Options } from './options.js';
+
+export async function models(options: Options): Promise<void> {
+  process.stdout.write(options.flag('json') ? `${JSON.stringify(modelRows())}\n` : `${modelsTable()}\n`);
+}
+
+/** `afterimage pull ORG/NAME[@REVISION]` */
+export async function pullModel(options: Options, signal: AbortSignal): Promise<void> {
+  const [wanted] = options.positionals;
+  if (!wanted) throw new AfterimageError('INVALID_ARGUMENT', 'Expected: afterimage pull ORG/NAME[@REVISION]; see afterimage --help.');
+  const [repository, revision] = wanted.split('@') as [string, string | undefined];
+  let shown = '';
+  const { folder, commit } = await pull(repository, join(modelsFolder(), repository), {
+    revision,
+    signal,
+    onProgress: (file, done, total) => {
+      const line = `${file} ${total > 0 ? Math.floor((done / total) * 100) : 0} %`;
+      if (process.stderr.isTTY && line !== shown) process.stderr.write(`\r\x1b[2K${line}`);
+      shown = line;
+    },
+  });
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[2K');
+  process.stdout.write(`${folder} (commit ${commit})\n`);
+}
+
+/** `afterimage cache list|clear` */
+export async function cache(options: Options): Promise<void> {
+  const [action = 'list'] = options.positionals;
+  const folder = cacheFolder(options);
+  if (action === 'clear') {
+    const removed = loadAddon().clearDiskCache(folder);
+    process.stdout.write(`Removed ${removed} files from ${folder}\n`);
+  } else if (action === 'list') {
+    const entries = loadAddon().listDiskCache(folder);
+    if (options.flag('json')) return void process.stdout.write(`${JSON.stringify(entries)}\n`);
+    const now = Date.now() / 1000;
+    for (const { file, bytes, usedAt, tokens } of entries) {
+      process.stdout.write(`${megabytes(bytes).padStart(9)} MB ${String(tokens).padStart(7)} tokens  used ${age(now - usedAt)} ago  ${file}\n`);
+    }
+    process.stdout.write(`${entries.length} prefixes in ${folder}\n`);
+  } else {
+    throw new AfterimageError('INVALID_ARGUMENT', `Expected list or clear but received "${action}"; see afterimage --help.`);
+  }
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(1);
+}
+
+function age(seconds: number): string {
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 86400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86400)} d`;
+}

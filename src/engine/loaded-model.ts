@@ -1,0 +1,222 @@
+// A checkpoint made ready to answer: family, prompt rules and native engine together. Turns conversations into prompts
+// of token rows and images into vision inputs.
+import { AfterimageError } from '../errors.js';
+import type { Checkpoint } from '../models/checkpoint.js';
+import { limitPixels } from '../models/pixel-limit.js';
+import type { ImagePlan, Model } from '../models/family.js';
+import { linearPositions, mropePositions } from '../models/positions.js';
+import { familyOf } from '../models/registry.js';
+import { openCheckpoint } from '../models/checkpoint-folder.js';
+import { systemMessage, userMessage } from '../prompt/layout.js';
+import { PromptEncoder, type EncodedPrompt } from '../prompt/encoder.js';
+import { defaultBudgets } from './budgets.js';
+import type { Answer, AskOptions, ImageInput, Message, ModelInfo, Progress } from './engine.js';
+import { imageKey } from './image-key.js';
+import { modelName } from './model-folder.js';
+import type { NativeEngine, NativeEngineOptions, NativeGenerateOptions, NativePrompt } from './native-engine.js';
+import { loadAddon, type BackendName, type KvType, type Precision } from './native.js';
+
+export interface LocalEngineOptions {
+  /** Checkpoint folder; absent: the bundled starter model. */
+  model?: string;
+  /** Default: fast for quantized weights, exact otherwise. */
+  precision?: Precision;
+  backend?: BackendName;
+  threads?: number;
+  kvType?: KvType;
+  /** Largest size in which an image is looked at, in pixels. */
+  maxPixels?: number;
+  budgets?: NativeEngineOptions['budgets'];
+  /** Folder of the disk tier; absent: none. Its parent must exist. */
+  cacheFolder?: string;
+  cacheBytes?: number;
+  cacheMaxAgeSeconds?: number;
+}
+
+export interface PreparedPrompt {
+  native: NativePrompt;
+  /** In prompt order; an image that occurs twice occurs twice. */
+  images: { input: ImageInput; plan: ImagePlan; key: Uint8Array }[];
+  viewed: Answer['viewed'];
+}
+
+const GIB = 2 ** 30;
+const DAY = 86_400;
+const CHUNK_ROWS = 256;
+
+export class LoadedModel {
+  private constructor(
+    readonly info: ModelInfo,
+    readonly native: NativeEngine,
+    readonly encoder: PromptEncoder,
+    private readonly model: Model,
+    private readonly digest: string,
+  ) {}
+
+  /** @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, OUT_OF_MEMORY, NATIVE_MISSING */
+  static async open(options: LocalEngineOptions, onProgress: (progress: Progress) => void): Promise<LoadedModel> {
+    onProgress({ stage: 'load', done: 0 });
+    const stored = openCheckpoint(options.model ?? '');
+    const checkpoint = options.maxPixels === undefined ? stored : limitPixels(stored, options.maxPixels);
+    const model = familyOf(checkpoint).build(checkpoint);
+    const encoder = await PromptEncoder.open(checkpoint.folder, model);
+    const precision = options.precision ?? (isQuantized(checkpoint) ? 'fast' : 'exact');
+    const native = new (loadAddon().Engine)(nativeOptions(options, checkpoint, model, precision));
+    try {
+      const loaded = await native.load((done, total) => onProgress({ stage: 'load', done, total }));
+      const info: ModelInfo = {
+        name: modelName(checkpoint.folder),
+        modelType: model.modelType,
+        parameters: parameterCount(model),
+        precision,
+        backend: loaded.backend,
+        contextLength: model.contextLength,
+        boxes: model.boxes,
+      };
+      return new LoadedModel(info, native, encoder, model, loaded.digest);
+    } catch (error) {
+      await native.close();
+      throw error;
+    }
+  }
+
+  /**
+   * @param prefill Text with which the answer begins.
+   * @throws AfterimageError IMAGE_UNSUPPORTED (size), CONTEXT_FULL
+   */
+  prepare(messages: Message[], prefill = ''): PreparedPrompt {
+    const inputs = messages.flatMap(({ content }) => content.flatMap((part) => (part.type === 'image' ? [part.image] : [])));
+    const plans = inputs.map(({ width, height }) => this.model.processor.plan(width, height));
+    const encoded = this.encoder.encode(messages, plans, prefill);
+    if (encoded.ids.length >= this.model.contextLength) throw this.contextFull(encoded.ids.length, inputs.length);
+    const images = inputs.map((input, i) => ({ input, plan: plans[i]!, key: imageKey(this.digest, this.model.processor, input, plans[i]!) }));
+    return {
+      native: this.nativePrompt(encoded, images),
+      images,
+      viewed: plans.map(({ viewedWidth, viewedHeight, tokens }) => ({ width: viewedWidth, height: viewedHeight, tokens })),
+    };
+  }
+
+  /** Runs the vision encoder for the images the plan lists; an image that occurs twice runs once. */
+  async encodeMissing(request: number, prompt: PreparedPrompt, needed: Uint8Array[], onProgress?: AskOptions['onProgress']): Promise<void> {
+    for (const [i, key] of needed.entries()) {
+      onProgress?.({ stage: 'encode', done: i, total: needed.length });
+      const image = prompt.images.find((candidate) => Buffer.compare(candidate.key, key) === 0)!;
+      const pixels = await image.input.pixels();
+      await this.native.encode(request, key, this.model.processor.inputs(pixels, image.plan));
+    }
+  }
+
+  /** Computes the canonical beginning of every question about these images, when nothing else is to be done. */
+  async warm(images: ImageInput[], signal?: AbortSignal): Promise<void> {
+    const whole = this.prepare([systemMessage(), userMessage(images, '')]);
+    const end = whole.native.spans.at(-1)?.end ?? 0;
+    const prompt = { ...whole, native: truncated(whole.native, end) };
+    const session = this.native.openSession();
+    try {
+      const { request, plan } = this.native.begin(session, prompt.native, { maxTokens: 0, lowPriority: true });
+      const cancel = (): void => this.native.cancel(request);
+      if (signal?.aborted) cancel();
+      signal?.addEventListener('abort', cancel, { once: true });
+      try {
+        await this.encodeMissing(request, prompt, (await plan).needed);
+        await this.native.generate(request, this.sampling({}), () => {}, () => {});
+      } catch (error) {
+        if (!signal?.aborted) throw error;
+      } finally {
+        signal?.removeEventListener('abort', cancel);
+      }
+    } finally {
+      this.native.closeSession(session);
+    }
+  }
+
+  sampling(options: AskOptions): NativeGenerateOptions {
+    return {
+      temperature: options.temperature ?? 0,
+      topK: options.topK ?? 0,
+      topP: options.topP ?? 1,
+      minP: options.minP ?? 0,
+      repetitionPenalty: options.repetitionPenalty ?? 1,
+      seed: options.seed ?? 0,
+      stopIds: Int32Array.from(this.model.eosTokenIds),
+      captureLogits: false,
+    };
+  }
+
+  close(): Promise<void> {
+    return this.native.close();
+  }
+
+  private nativePrompt(encoded: EncodedPrompt, images: PreparedPrompt['images']): NativePrompt {
+    const { ids, featureIndex, spans, turnEnds } = encoded;
+    const grids = spans.flatMap(({ image, firstToken }) => {
+      const grid = images[image]!.plan.grid;
+      return grid ? [{ start: firstToken, grid }] : [];
+    });
+    const positions = this.model.positionAxes === 3 ? mropePositions(ids.length, grids) : linearPositions(ids.length);
+    return {
+      ids,
+      positionIds: positions.data,
+      featureIndex,
+      spans: spans.map(({ start, end, image }) => ({ start, end, key: images[image]!.key, symbols: images[image]!.plan.symbols })),
+      marks: Int32Array.from(turnEnds),
+      ropeDelta: positions.ropeDelta,
+      prefixLength: this.model.visibility === 'prefix' ? ids.length : 0,
+    };
+  }
+
+  private contextFull(tokens: number, images: number): AfterimageError {
+    const remedy = images > 1 ? 'ask about fewer images at once' : 'ask a shorter question or use --max-pixels';
+    return new AfterimageError('CONTEXT_FULL', `The prompt has ${tokens} tokens but the model reads at most ${this.model.contextLength}; ${remedy}.`);
+  }
+}
+
+function nativeOptions(options: LocalEngineOptions, checkpoint: Checkpoint, model: Model, precision: Precision): NativeEngineOptions {
+  return {
+    backend: options.backend ?? 'cpu',
+    threads: options.threads ?? 0,
+    precision,
+    kvType: options.kvType ?? 'f16',
+    chunkRows: CHUNK_ROWS,
+    budgets: options.budgets ?? defaultBudgets(),
+    disk: {
+      folder: options.cacheFolder ?? '',
+      maxBytes: options.cacheBytes ?? 8 * GIB,
+      maxAgeSeconds: options.cacheMaxAgeSeconds ?? 30 * DAY,
+    },
+    files: checkpoint.files,
+    vision: JSON.stringify(model.vision),
+    decoder: JSON.stringify(model.decoder),
+    traits: {
+      positionAxes: model.positionAxes,
+      visibility: model.visibility,
+      deepstack: model.deepstack,
+      hidden: model.hiddenSize,
+      vocab: model.vocabSize,
+      context: model.contextLength,
+    },
+  };
+}
+
+/** The first `end` tokens, whose positions do not depend on what follows. */
+function truncated(prompt: NativePrompt, end: number): NativePrompt {
+  const axes = prompt.positionIds.length / prompt.ids.length;
+  return {
+    ...prompt,
+    ids: prompt.ids.slice(0, end),
+    positionIds: prompt.positionIds.slice(0, end * axes),
+    featureIndex: prompt.featureIndex.slice(0, end),
+    marks: prompt.marks.filter((mark) => mark <= end),
+  };
+}
+
+function isQuantized({ config }: Checkpoint): boolean {
+  return config['quantization'] !== undefined || config['quantization_config'] !== undefined;
+}
+
+/** Logical weights of both programs, each counted once. */
+function parameterCount({ vision, decoder }: Model): number {
+  const sizes = new Map([...vision.weights, ...decoder.weights].map(({ name, shape }) => [name, shape.reduce((a, b) => a * b, 1)]));
+  return [...sizes.values()].reduce((a, b) => a + b, 0);
+}

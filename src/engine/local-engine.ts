@@ -1,0 +1,99 @@
+// The engine on this machine: loads the model once, in the background, and hands out sessions.
+import { AfterimageError } from '../errors.js';
+import type { AskOptions, Engine, EngineStatus, ImageInput, ModelInfo, Progress, Session } from './engine.js';
+import { LoadedModel, type LocalEngineOptions } from './loaded-model.js';
+import { LocalSession } from './local-session.js';
+import { fromNative } from './native.js';
+
+export class LocalEngine implements Engine {
+  private state: EngineStatus['state'] = 'idle';
+  private loading: Promise<LoadedModel> | undefined;
+  private model: LoadedModel | undefined;
+  private readonly sessions = new Set<LocalSession>();
+  /** Heard while the model loads. */
+  private readonly listeners = new Set<(progress: Progress) => void>();
+
+  /** Nothing is opened before the first question, `ready` or `warm`. */
+  constructor(private readonly options: LocalEngineOptions = {}) {}
+
+  async ready(onProgress?: (progress: Progress) => void): Promise<ModelInfo> {
+    return (await this.loaded(onProgress)).info;
+  }
+
+  open(): Session {
+    if (this.state === 'closed') throw closedError();
+    const session = new LocalSession({
+      ready: ({ onProgress, signal }) => abortable(this.loaded(onProgress), signal),
+      forget: (closed) => this.sessions.delete(closed),
+    });
+    this.sessions.add(session);
+    return session;
+  }
+
+  async warm(images: ImageInput[], signal?: AbortSignal): Promise<void> {
+    const model = await this.loaded();
+    await model.warm(images, signal);
+  }
+
+  status(): EngineStatus {
+    const counters = this.model && this.state === 'ready' ? this.model.native.stats() : {};
+    const cache = Object.fromEntries(Object.entries(counters).filter((entry): entry is [string, number] => typeof entry[1] === 'number'));
+    return { model: this.model?.info ?? null, state: this.state, sessions: this.sessions.size, cache };
+  }
+
+  async close(): Promise<void> {
+    if (this.state === 'closed') return;
+    this.state = 'closed';
+    for (const session of [...this.sessions]) session.close();
+    const model = await this.loading?.catch(() => undefined);
+    await model?.close();
+  }
+
+  /** One load for all who wait. A failed load is tried again by the next question. */
+  private async loaded(onProgress?: AskOptions['onProgress']): Promise<LoadedModel> {
+    if (this.state === 'closed') throw closedError();
+    if (this.model) return this.model;
+    if (onProgress) this.listeners.add(onProgress);
+    try {
+      this.loading ??= this.load();
+      return await this.loading;
+    } finally {
+      if (onProgress) this.listeners.delete(onProgress);
+    }
+  }
+
+  private async load(): Promise<LoadedModel> {
+    this.state = 'loading';
+    try {
+      const model = await LoadedModel.open(this.options, (progress) => {
+        for (const listener of this.listeners) listener(progress);
+      });
+      if ((this.state as EngineStatus['state']) === 'closed') {
+        await model.close();
+        throw closedError();
+      }
+      this.state = 'ready';
+      this.model = model;
+      return model;
+    } catch (error) {
+      if ((this.state as EngineStatus['state']) !== 'closed') this.state = 'failed';
+      this.loading = undefined;
+      throw fromNative(error);
+    }
+  }
+}
+
+/** Stops waiting, not the work: loading goes on for those who come later. */
+function abortable<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (!signal) return work;
+  return new Promise<T>((resolve, reject) => {
+    const abort = (): void => reject(new AfterimageError('CANCELLED', 'The question was cancelled while the model was loading.'));
+    if (signal.aborted) return abort();
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+function closedError(): AfterimageError {
+  return new AfterimageError('CLOSED', 'The engine is closed.');
+}

@@ -1,0 +1,173 @@
+// One timeline over the local engine. Every question carries the full conversation; what is reused is decided below.
+import { randomBytes } from 'node:crypto';
+import { AfterimageError } from '../errors.js';
+import { AnswerReader } from './answer-reader.js';
+import type { Answer, AskOptions, Message, Session } from './engine.js';
+import type { LoadedModel, PreparedPrompt } from './loaded-model.js';
+import type { NativeResult } from './native-engine.js';
+import { fromNative } from './native.js';
+
+export const DEFAULT_MAX_TOKENS = 512;
+
+/** What a session needs of its engine. */
+export interface SessionHost {
+  ready(options: Pick<AskOptions, 'onProgress' | 'signal'>): Promise<LoadedModel>;
+  forget(session: LocalSession): void;
+}
+
+export class LocalSession implements Session {
+  readonly id = randomBytes(16).toString('hex');
+  /** Native timeline, opened with the first question. */
+  private native: number | undefined;
+  private model: LoadedModel | undefined;
+  private closed = false;
+  private readonly closing = new AbortController();
+  /** Questions of one session are answered one after another. */
+  private last: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly host: SessionHost,
+    private readonly parent?: LocalSession,
+  ) {}
+
+  ask(messages: Message[], options: AskOptions = {}): Promise<Answer> {
+    if (this.closed) return Promise.reject(closedError());
+    const answer = this.last.then(() => this.answer(messages, options));
+    this.last = answer.catch(() => {});
+    return answer;
+  }
+
+  fork(): LocalSession {
+    if (this.closed) throw closedError();
+    return new LocalSession(this.host, this);
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.closing.abort();
+    if (this.native !== undefined) this.model?.native.closeSession(this.native);
+    this.host.forget(this);
+  }
+
+  private async answer(messages: Message[], options: AskOptions): Promise<Answer> {
+    const stop = new StopSignal(options, this.closing.signal);
+    try {
+      const model = await this.host.ready({ onProgress: options.onProgress, signal: stop.signal });
+      const prompt = await model.prepare(messages, options.prefill);
+      return await this.run(model, prompt, options, stop);
+    } catch (error) {
+      if (stop.reason && isCancellation(error)) return unanswered(stop.reason, options.prefill);
+      throw fromNative(error);
+    } finally {
+      stop.release();
+    }
+  }
+
+  private async run(model: LoadedModel, prompt: PreparedPrompt, options: AskOptions, stop: StopSignal): Promise<Answer> {
+    const { native } = model;
+    this.timeline(model);
+    options.onProgress?.({ stage: 'queue', done: 0 });
+    const { request, plan } = native.begin(this.native!, prompt.native, {
+      maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
+      lowPriority: false,
+    });
+    stop.onStop(() => native.cancel(request));
+    try {
+      await model.encodeMissing(request, prompt, (await plan).needed, options.onProgress);
+      const reader = new AnswerReader(model.decoder(prompt), options, () => native.finish(request));
+      const result = await native.generate(
+        request,
+        model.sampling(options),
+        (id) => reader.push(id),
+        (stage, done, total) => options.onProgress?.({ stage, done, total }),
+      );
+      return this.finished(result, reader, prompt, stop, options.prefill ?? '');
+    } catch (error) {
+      native.cancel(request);
+      throw error;
+    }
+  }
+
+  private finished(result: NativeResult, reader: AnswerReader, prompt: PreparedPrompt, stop: StopSignal, before: string): Answer {
+    const { text, stopReason } = reader.end(result.stop === 'cancelled' ? (stop.reason ?? 'cancelled') : result.stop);
+    return {
+      text: before + text,
+      tokenIds: reader.kept(result.tokens),
+      stopReason,
+      cache: result.cache,
+      decodeMs: result.decodeMs,
+      viewed: prompt.viewed,
+    };
+  }
+
+  private timeline(model: LoadedModel): void {
+    if (this.closed) throw closedError();
+    if (this.native !== undefined) return;
+    const parent = this.parent?.closed ? undefined : this.parent?.native;
+    this.native = parent === undefined ? model.native.openSession() : model.native.fork(parent);
+    this.model = model;
+  }
+}
+
+/** The first of the caller's cancel, the deadline and close(). */
+class StopSignal {
+  reason: 'cancelled' | 'deadline' | undefined;
+  private readonly controller = new AbortController();
+  private readonly timer: NodeJS.Timeout | undefined;
+  private readonly cancel = (): void => this.stop('cancelled');
+
+  constructor(
+    private readonly options: Pick<AskOptions, 'signal' | 'deadlineMs'>,
+    private readonly closing: AbortSignal,
+  ) {
+    if (options.deadlineMs !== undefined) this.timer = setTimeout(() => this.stop('deadline'), Math.max(0, options.deadlineMs));
+    for (const signal of [options.signal, closing]) {
+      if (signal?.aborted) this.cancel();
+      else signal?.addEventListener('abort', this.cancel, { once: true });
+    }
+  }
+
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  onStop(action: () => void): void {
+    if (this.reason) action();
+    else this.signal.addEventListener('abort', action, { once: true });
+  }
+
+  release(): void {
+    clearTimeout(this.timer);
+    for (const signal of [this.options.signal, this.closing]) signal?.removeEventListener('abort', this.cancel);
+  }
+
+  private stop(reason: 'cancelled' | 'deadline'): void {
+    if (this.reason) return;
+    this.reason = reason;
+    this.controller.abort();
+  }
+}
+
+function isCancellation(error: unknown): boolean {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return code === 'CANCELLED' || (error as Error | undefined)?.name === 'AbortError';
+}
+
+/** Stopped before the model said anything. */
+function unanswered(stopReason: 'cancelled' | 'deadline', before = ''): Answer {
+  return {
+    text: before,
+    tokenIds: [],
+    stopReason,
+    cache: {
+      image_tokens: 0, image_tokens_reused: 0, prompt_tokens: 0, prompt_tokens_reused: 0, encode_ms: 0, prefill_ms: 0, source: 'none',
+    },
+    decodeMs: 0,
+    viewed: [],
+  };
+}
+
+function closedError(): AfterimageError {
+  return new AfterimageError('CLOSED', 'This session is closed; open a new one.');
+}
