@@ -56,6 +56,7 @@ struct Dispatch {
   Tensor out[2];
   const Weight* weights[2] = {nullptr, nullptr};
   const RowBatch* batch = nullptr;
+  Precision precision = Precision::exact;  // of the program; operators without a weight need it too (attention)
 };
 
 class Backend {

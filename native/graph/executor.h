@@ -1,5 +1,5 @@
 // A compiled program: weights prepared by the backend, operators fused, scratch planned by liveness. One executor
-// serves one run at a time and holds one scratch buffer that grows to the largest run seen (up to a limit).
+// serves one run at a time and holds one scratch buffer that grows to the largest run seen.
 #pragma once
 #include <atomic>
 #include <functional>
@@ -16,7 +16,7 @@
 namespace afterimage {
 
 // Host bytes bound to an input by name: rows × width elements of 4 bytes, copied before the run starts; or memory
-// of the backend that is used in place.
+// of the backend that is used in place. `host` may be null where rows is 0.
 struct Binding {
   std::string name;
   int64_t rows = 0;
@@ -36,6 +36,14 @@ struct HostTensor {
   std::vector<float> data;
 };
 
+// Time spent in one kind of operator since profiling began.
+struct OpTime {
+  std::string op;  // "linear"
+  int64_t runs = 0;
+  double ms = 0;
+};
+
+// No method may be called while a run is in flight, but predict_bytes and the two size getters.
 class Executor {
  public:
   // Reads weights through `checkpoint` (recipes checked against the files: INVALID_CHECKPOINT names tensor, found and
@@ -45,8 +53,9 @@ class Executor {
   ~Executor();
 
   const Program& program() const noexcept;
-  // Scratch bytes a run with these row counts by symbol needs; nothing is allocated.
-  size_t predict_bytes(const std::map<std::string, int64_t>& counts) const;
+  // Scratch bytes that a run with these row counts by symbol needs, exactly; nothing is allocated. Inputs are taken to
+  // come from the host, except those named in `device_inputs`, and nothing is tapped.
+  size_t predict_bytes(const std::map<std::string, int64_t>& counts, std::span<const std::string> device_inputs = {}) const;
   size_t weight_bytes() const noexcept;
   size_t scratch_bytes() const noexcept;
   // Row-local stretches of operators run in tiles of `rows` rows, so that scratch and cache use stay bounded (default 256).
@@ -55,6 +64,10 @@ class Executor {
   // executor can run again.
   std::vector<HostTensor> run(const RunRequest& request, const std::atomic<bool>& cancel);
   void release_scratch();
+  // Runs operators one at a time and adds up their time by kind. Also on where AFTERIMAGE_PROFILE is set; the sums then
+  // go to stderr when the executor is destroyed.
+  void set_profile(bool on);
+  std::vector<OpTime> profile() const;
 
  private:
   struct Impl;

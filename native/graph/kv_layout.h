@@ -13,6 +13,7 @@ enum class KvType : uint8_t { f32, f16, bf16, q8 };
 
 struct KvLayer {
   int32_t kv_heads = 0, k_dim = 0, v_dim = 0;
+  bool operator==(const KvLayer&) const = default;
 };
 
 // One block holds 64 positions of all layers, so it has one reference count:
@@ -39,7 +40,9 @@ class KvLayout {
 // f32 state per sequence of ShortConv ([C][K−1], oldest first) and GatedDelta ([heads][k_dim][v_dim]) layers, in
 // the order of their `layer` attribute. Zeroed at position 0.
 struct StateLayout {
-  std::vector<size_t> offsets;  // bytes, by layer attribute
+  StateLayout() = default;
+  explicit StateLayout(const std::vector<int64_t>& elements);  // Program::state_elements; every part 64-byte aligned
+  std::vector<size_t> offsets;                                 // bytes, by layer attribute
   size_t bytes = 0;
 };
 

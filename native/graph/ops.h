@@ -52,7 +52,7 @@ enum class Op : uint8_t {
   Activation,
   // y = f(gate) · up.   in: gate, up   attrs: activation
   GatedActivation,
-  // y = cap · tanh(x / cap).   attrs: cap
+  // y = softcap · tanh(x / softcap).   attrs: softcap
   Softcap,
   // y[r] = index[r] ≥ 0 ? rows[index[r]] : x[r].   in: x[R,w], rows[F,w], index i32 [R,1]
   ReplaceRows,
@@ -81,12 +81,12 @@ enum class Op : uint8_t {
   //   q ← q·rsqrt(Σq²+1e-6)·dk^−½, k ← k·rsqrt(Σk²+1e-6), β = σ(b), g = −exp(A_log)·softplus(a+dt_bias)
   //   S ← S·exp(g);  S ← S + k ⊗ β(v − kᵀS);  o = qᵀS.   Yang et al. 2024.
   // in: q[R,Hk·dk], k[R,Hk·dk], v[R,Hv·dv], a[R,Hv], b[R,Hv]   weights: A_log[Hv], dt_bias[Hv]
-  // attrs: layer, key_heads, value_heads, k_dim, v_dim   out: [R,Hv·dv]
+  // attrs: layer, heads (Hv), kv_heads (Hk), k_dim, v_dim   out: [R,Hv·dv]
   GatedDelta,
   // s = softmax|sigmoid(logits); chosen = top k of s + bias (ties: lower index); weight = s of chosen,
   // normalised to sum 1 where `normalize`, then · scale. With groups > 1 only the `topk_groups` groups with the
   // largest sum of their two best are eligible.   in: logits[R,E]   weights: bias[E]?
-  // attrs: k, score (softmax|sigmoid), normalize, scale, groups, topk_groups
+  // attrs: k, sigmoid_score, normalize, scale, groups, topk_groups
   // out: weights[R,k], ids i32 [R,k]
   Route,
   // y[r,i] = W[ids[r,i]] · x[r] (or x[r,i] where per_expert).   in: x, ids   weights: W[E,out,in]

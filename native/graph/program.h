@@ -15,12 +15,15 @@
 
 namespace afterimage {
 
-// symbol empty: `mul` is the constant count. Otherwise count(symbol) · mul / div, which must divide evenly.
+// symbol empty: `mul` is the constant count. Otherwise count(symbol) · mul / div in lowest terms, which must divide
+// evenly.
 struct RowCount {
   std::string symbol;
   int64_t mul = 1, div = 1;
   bool operator==(const RowCount&) const = default;
   int64_t resolve(const std::map<std::string, int64_t>& counts) const;  // throws INVALID_ARGUMENT
+  RowCount divided(int64_t factor) const;                                // a constant that does not divide has div > 1
+  std::string text() const;                                              // "patches·2/3"
 };
 
 struct Value {
@@ -62,5 +65,8 @@ struct Program {
 
 // Throws INVALID_PROGRAM: one sentence that names the operator, the value or weight, and both shapes.
 Program parse_program(std::string_view json);
+
+// The second half of `parse_program`: checks all of the above and gathers WeightRecipe::uses.
+void verify_program(Program& program);
 
 }  // namespace afterimage

@@ -1,34 +1,53 @@
 // Reads an answer while it is generated: tokens to text, stop strings, endless repetition.
-import type { AnswerStream } from '../prompt/stream.js';
+import { LoopGuard } from '../prompt/loop-guard.js';
+import { Detokenizer, StopStrings } from '../prompt/stream.js';
+import type { Tokenizer } from '../prompt/tokenizer.js';
 import type { AskOptions, StopReason } from './engine.js';
 
-type Ending = Exclude<StopReason, 'stop' | 'loop'> | 'finished';
+type Ending = 'end' | 'length' | 'finished' | 'cancelled' | 'deadline';
 
 export class AnswerReader {
+  private readonly detokenizer: Detokenizer;
+  private readonly stops: StopStrings;
+  private readonly loop = new LoopGuard();
   private text = '';
   private tokens = 0;
   private ended: 'stop' | 'loop' | undefined;
 
-  /** @param finish Asks the engine to end after the token in progress. */
+  /**
+   * @param context Prompt tokens, whose last ones decide how the first token reads where an answer is continued.
+   * @param finish Asks the engine to end after the token in progress.
+   */
   constructor(
-    private readonly stream: AnswerStream,
-    private readonly options: Pick<AskOptions, 'onText'>,
+    tokenizer: Tokenizer,
+    context: Int32Array,
+    private readonly options: Pick<AskOptions, 'onText' | 'stop'>,
     private readonly finish: () => void,
-  ) {}
+  ) {
+    this.detokenizer = new Detokenizer(tokenizer, [...context.subarray(-8)]);
+    this.stops = new StopStrings(options.stop ?? []);
+  }
 
   /** Tokens that arrive after the answer has ended are dropped. */
   push(id: number): void {
     if (this.ended) return;
     this.tokens++;
-    this.say(this.stream.push(id));
-    this.ended = this.stream.ended;
+    const text = this.detokenizer.push(id);
+    const passed = this.stops.push(text);
+    this.say(passed.text);
+    if (passed.stopped) this.ended = 'stop';
+    else if (this.loop.push(id, text)) this.ended = 'loop';
     if (this.ended) this.finish();
   }
 
   end(ending: Ending): { text: string; stopReason: StopReason } {
-    if (!this.ended) this.say(this.stream.end());
-    const stopReason = this.ended ?? this.stream.ended ?? (ending === 'finished' ? 'stop' : ending);
-    return { text: this.text, stopReason };
+    if (this.ended !== 'stop') {
+      const passed = this.stops.push(this.detokenizer.end());
+      this.say(passed.text);
+      this.say(this.stops.end());
+      if (passed.stopped) this.ended ??= 'stop';
+    }
+    return { text: this.text, stopReason: this.ended ?? (ending === 'finished' ? 'stop' : ending) };
   }
 
   /** The tokens that the text is made of. */

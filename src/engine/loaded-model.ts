@@ -8,7 +8,8 @@ import { linearPositions, mropePositions } from '../models/positions.js';
 import { familyOf } from '../models/registry.js';
 import { openCheckpoint } from '../models/checkpoint-folder.js';
 import { systemMessage, userMessage } from '../prompt/layout.js';
-import { PromptEncoder, type EncodedPrompt } from '../prompt/encoder.js';
+import { PromptBuilder, type Prompt } from '../prompt/prompt.js';
+import type { Tokenizer } from '../prompt/tokenizer.js';
 import { defaultBudgets } from './budgets.js';
 import type { Answer, AskOptions, ImageInput, Message, ModelInfo, Progress } from './engine.js';
 import { imageKey } from './image-key.js';
@@ -48,7 +49,7 @@ export class LoadedModel {
   private constructor(
     readonly info: ModelInfo,
     readonly native: NativeEngine,
-    readonly encoder: PromptEncoder,
+    private readonly prompts: PromptBuilder,
     private readonly model: Model,
     private readonly digest: string,
   ) {}
@@ -59,7 +60,7 @@ export class LoadedModel {
     const stored = openCheckpoint(options.model ?? '');
     const checkpoint = options.maxPixels === undefined ? stored : limitPixels(stored, options.maxPixels);
     const model = familyOf(checkpoint).build(checkpoint);
-    const encoder = await PromptEncoder.open(checkpoint.folder, model);
+    const prompts = PromptBuilder.load(checkpoint.folder, model);
     const precision = options.precision ?? (isQuantized(checkpoint) ? 'fast' : 'exact');
     const native = new (loadAddon().Engine)(nativeOptions(options, checkpoint, model, precision));
     try {
@@ -73,7 +74,7 @@ export class LoadedModel {
         contextLength: model.contextLength,
         boxes: model.boxes,
       };
-      return new LoadedModel(info, native, encoder, model, loaded.digest);
+      return new LoadedModel(info, native, prompts, model, loaded.digest);
     } catch (error) {
       await native.close();
       throw error;
@@ -85,13 +86,14 @@ export class LoadedModel {
    * @throws AfterimageError IMAGE_UNSUPPORTED (size), CONTEXT_FULL
    */
   prepare(messages: Message[], prefill = ''): PreparedPrompt {
-    const inputs = messages.flatMap(({ content }) => content.flatMap((part) => (part.type === 'image' ? [part.image] : [])));
-    const plans = inputs.map(({ width, height }) => this.model.processor.plan(width, height));
-    const encoded = this.encoder.encode(messages, plans, prefill);
-    if (encoded.ids.length >= this.model.contextLength) throw this.contextFull(encoded.ids.length, inputs.length);
+    const prompt = this.prompts.build(messages, prefill);
+    const { ids, images: inputs, plans } = prompt;
+    if (ids.length >= this.model.contextLength) throw this.contextFull(ids.length, inputs.length);
     const images = inputs.map((input, i) => ({ input, plan: plans[i]!, key: imageKey(this.digest, this.model.processor, input, plans[i]!) }));
+    // What the model answers is causal even where the prompt sees itself whole.
+    const prefixLength = prefill === '' ? ids.length : this.prompts.build(messages).ids.length;
     return {
-      native: this.nativePrompt(encoded, images),
+      native: this.nativePrompt(prompt, images, this.model.visibility === 'prefix' ? prefixLength : 0),
       images,
       viewed: plans.map(({ viewedWidth, viewedHeight, tokens }) => ({ width: viewedWidth, height: viewedHeight, tokens })),
     };
@@ -131,6 +133,10 @@ export class LoadedModel {
     }
   }
 
+  get tokenizer(): Tokenizer {
+    return this.prompts.tokenizer;
+  }
+
   sampling(options: AskOptions): NativeGenerateOptions {
     return {
       temperature: options.temperature ?? 0,
@@ -148,11 +154,10 @@ export class LoadedModel {
     return this.native.close();
   }
 
-  private nativePrompt(encoded: EncodedPrompt, images: PreparedPrompt['images']): NativePrompt {
-    const { ids, featureIndex, spans, turnEnds } = encoded;
-    const grids = spans.flatMap(({ image, firstToken }) => {
-      const grid = images[image]!.plan.grid;
-      return grid ? [{ start: firstToken, grid }] : [];
+  private nativePrompt({ ids, featureIndex, spans, turnEnds }: Prompt, images: PreparedPrompt['images'], prefixLength: number): NativePrompt {
+    const grids = spans.flatMap(({ start, image }) => {
+      const { grid } = images[image]!.plan;
+      return grid ? [{ start: start + featureIndex.subarray(start).findIndex((row) => row >= 0), grid }] : [];
     });
     const positions = this.model.positionAxes === 3 ? mropePositions(ids.length, grids) : linearPositions(ids.length);
     return {
@@ -162,7 +167,7 @@ export class LoadedModel {
       spans: spans.map(({ start, end, image }) => ({ start, end, key: images[image]!.key, symbols: images[image]!.plan.symbols })),
       marks: Int32Array.from(turnEnds),
       ropeDelta: positions.ropeDelta,
-      prefixLength: this.model.visibility === 'prefix' ? ids.length : 0,
+      prefixLength,
     };
   }
 

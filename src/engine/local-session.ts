@@ -54,7 +54,7 @@ export class LocalSession implements Session {
     const stop = new StopSignal(options, this.closing.signal);
     try {
       const model = await this.host.ready({ onProgress: options.onProgress, signal: stop.signal });
-      const prompt = await model.prepare(messages, options.prefill);
+      const prompt = model.prepare(messages, options.prefill);
       return await this.run(model, prompt, options, stop);
     } catch (error) {
       if (stop.reason && isCancellation(error)) return unanswered(stop.reason, options.prefill);
@@ -75,7 +75,7 @@ export class LocalSession implements Session {
     stop.onStop(() => native.cancel(request));
     try {
       await model.encodeMissing(request, prompt, (await plan).needed, options.onProgress);
-      const reader = new AnswerReader(model.decoder(prompt), options, () => native.finish(request));
+      const reader = new AnswerReader(model.tokenizer, prompt.native.ids, options, () => native.finish(request));
       const result = await native.generate(
         request,
         model.sampling(options),

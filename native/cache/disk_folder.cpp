@@ -1,0 +1,98 @@
+#include "cache/disk_folder.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <system_error>
+
+#include "cache/prefix_file.h"
+#include "graph/error.h"
+
+namespace afterimage {
+
+namespace {
+
+// A writer syncs within seconds to minutes; a temporary file older than this belongs to a process that is gone.
+constexpr int64_t kAbandonedSeconds = 3600;
+
+struct File {
+  std::string name;
+  uint64_t bytes;
+  int64_t used_at;
+  bool temporary;
+};
+
+std::vector<File> files_of(const std::string& folder) {
+  std::vector<File> files;
+  std::error_code failed;
+  for (std::filesystem::directory_iterator it(folder, failed), end; !failed && it != end; it.increment(failed)) {
+    const std::string name = it->path().filename().string();
+    const bool temporary = name.starts_with(kTemporaryPrefix);
+    if (!temporary && !name.ends_with(kPrefixSuffix)) continue;
+    struct stat status;
+    if (lstat(it->path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+    files.push_back({name, static_cast<uint64_t>(status.st_size), static_cast<int64_t>(status.st_mtime), temporary});
+  }
+  std::sort(files.begin(), files.end(), [](const File& a, const File& b) {
+    return a.used_at != b.used_at ? a.used_at > b.used_at : a.name < b.name;
+  });
+  return files;
+}
+
+bool remove_file(const std::string& folder, const std::string& name) {
+  return unlink((folder + "/" + name).c_str()) == 0;
+}
+
+}  // namespace
+
+void prepare_disk_folder(const std::string& folder) {
+  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
+    throw Error("IO_FAILED", "The cache folder " + folder + " could not be made: " + std::strerror(errno) + ".");
+  struct stat status;
+  const bool ours = lstat(folder.c_str(), &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == geteuid();
+  if (!ours) throw Error("IO_FAILED", "The cache folder " + folder + " is not a folder of this user; name another one.");
+  if ((status.st_mode & 077) != 0 && chmod(folder.c_str(), 0700) != 0)
+    throw Error("IO_FAILED", "The cache folder " + folder + " could not be made private: " + std::strerror(errno) + ".");
+  if (access(folder.c_str(), W_OK | X_OK) != 0)
+    throw Error("IO_FAILED", "The cache folder " + folder + " is not writable: " + std::strerror(errno) + ".");
+}
+
+std::vector<DiskEntry> list_disk_cache(const std::string& folder) {
+  std::vector<DiskEntry> entries;
+  for (const File& file : files_of(folder)) {
+    if (file.temporary) continue;
+    PrefixSummary summary = summarise_prefix_file(folder + "/" + file.name);
+    entries.push_back({file.name, file.bytes, file.used_at, summary.tokens, std::move(summary.identity)});
+  }
+  return entries;
+}
+
+size_t clear_disk_cache(const std::string& folder) {
+  size_t removed = 0;
+  for (const File& file : files_of(folder)) removed += remove_file(folder, file.name) ? 1 : 0;
+  return removed;
+}
+
+TrimResult trim_disk_cache(const std::string& folder, uint64_t max_bytes, int64_t max_age_seconds) {
+  TrimResult result;
+  const int64_t now = std::time(nullptr);
+  for (const File& file : files_of(folder)) {
+    const int64_t age = now - file.used_at;
+    const bool goes = file.temporary ? age > kAbandonedSeconds
+                                     : age > max_age_seconds || result.bytes + file.bytes > max_bytes;
+    if (!goes) {
+      if (!file.temporary) result.bytes += file.bytes;
+    } else if (remove_file(folder, file.name)) {
+      ++result.removed;
+    }
+  }
+  return result;
+}
+
+}  // namespace afterimage

@@ -1,0 +1,168 @@
+#include "cache/prefix_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "graph/error.h"
+#include "weights/sha256.h"
+
+namespace afterimage {
+
+namespace {
+
+constexpr char kMagic[8] = {'A', 'F', 'T', 'R', 'I', 'M', 'G', '\n'};
+constexpr uint32_t kVersion = 1;
+constexpr size_t kPage = 4096;
+constexpr size_t kDigestBytes = 32;
+constexpr size_t kSlice = size_t{4} << 20;
+constexpr size_t kIdentityLimit = 4096;
+
+struct Header {
+  char magic[8];
+  uint32_t version, identity_bytes;
+  uint64_t items_bytes, block_bytes, block_count, state_bytes;
+  int32_t first_block, end;
+  uint64_t file_bytes;
+};
+static_assert(sizeof(Header) == 64);
+
+size_t data_offset(size_t identity_bytes, size_t items_bytes) {
+  return (sizeof(Header) + identity_bytes + items_bytes + kPage - 1) / kPage * kPage;
+}
+
+Header expected_header(const PrefixFormat& format, const PrefixItems& prefix) {
+  Header header{};
+  std::memcpy(header.magic, kMagic, sizeof kMagic);
+  header.version = kVersion;
+  header.identity_bytes = static_cast<uint32_t>(format.identity.size());
+  header.items_bytes = prefix.items.size();
+  header.block_bytes = format.block_bytes;
+  header.block_count = static_cast<uint64_t>(prefix.block_count());
+  header.state_bytes = format.state_bytes;
+  header.first_block = prefix.first_block;
+  header.end = prefix.end;
+  header.file_bytes = data_offset(format.identity.size(), prefix.items.size()) +
+                      header.block_count * header.block_bytes + header.state_bytes + kDigestBytes;
+  return header;
+}
+
+[[noreturn]] void fail(const std::string& what) { throw Error("IO_FAILED", what); }
+
+// A temporary file that disappears unless it is published.
+class Draft {
+ public:
+  explicit Draft(const std::string& folder) {
+    static std::atomic<uint64_t> counter{0};
+    folder_ = folder;
+    path_ = folder + "/" + kTemporaryPrefix + std::to_string(getpid()) + "-" + std::to_string(counter++);
+    unlink(path_.c_str());  // left by an earlier process of the same id
+    fd_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd_ < 0) fail(std::string("A cache file could not be created: ") + std::strerror(errno) + ".");
+  }
+  ~Draft() {
+    if (fd_ >= 0) close(fd_);
+    if (!published_) unlink(path_.c_str());
+  }
+  Draft(const Draft&) = delete;
+
+  void write(const void* bytes, size_t size) {
+    const auto* at = static_cast<const char*>(bytes);
+    while (size > 0) {
+      const ssize_t done = ::write(fd_, at, std::min(size, kSlice));
+      if (done < 0 && errno == EINTR) continue;
+      if (done <= 0) fail(std::string("A cache file could not be written: ") + std::strerror(done < 0 ? errno : ENOSPC) + ".");
+      digest_.update(at, static_cast<size_t>(done));
+      at += done;
+      size -= static_cast<size_t>(done);
+    }
+  }
+
+  void publish(const std::string& name) {
+    const auto digest = digest_.digest();
+    write(digest.data(), digest.size());
+    const bool closed = fsync(fd_) == 0 && close(std::exchange(fd_, -1)) == 0;
+    if (!closed || rename(path_.c_str(), (folder_ + "/" + name).c_str()) != 0)
+      fail(std::string("A cache file could not be finished: ") + std::strerror(errno) + ".");
+    published_ = true;
+    // The name itself survives a power loss only once the folder is synced; its content is complete in any case.
+    const int folder = open(folder_.c_str(), O_RDONLY | O_CLOEXEC);
+    if (folder >= 0) {
+      fsync(folder);
+      close(folder);
+    }
+  }
+
+ private:
+  std::string folder_, path_;
+  int fd_ = -1;
+  bool published_ = false;
+  Sha256 digest_;
+};
+
+}  // namespace
+
+std::string prefix_file_name(const PrefixFormat& format, const PrefixItems& prefix) {
+  Sha256 digest;
+  digest.update_integer(format.identity.size()).update(format.identity);
+  digest.update(prefix.items.data(), prefix.items.size());
+  return digest.hex() + kPrefixSuffix;
+}
+
+void write_prefix_file(const std::string& folder, const PrefixFormat& format, const PrefixItems& prefix,
+                       std::span<const std::byte> blocks, std::span<const std::byte> state) {
+  const Header header = expected_header(format, prefix);
+  Draft draft(folder);
+  draft.write(&header, sizeof header);
+  draft.write(format.identity.data(), format.identity.size());
+  draft.write(prefix.items.data(), prefix.items.size());
+  const std::vector<std::byte> gap(data_offset(format.identity.size(), prefix.items.size()) - sizeof header -
+                                   format.identity.size() - prefix.items.size());
+  draft.write(gap.data(), gap.size());
+  draft.write(blocks.data(), blocks.size());
+  draft.write(state.data(), state.size());
+  draft.publish(prefix_file_name(format, prefix));
+}
+
+PrefixFile::PrefixFile(const std::string& path, const PrefixFormat& format, const PrefixItems& prefix)
+    : file_(path), block_bytes_(format.block_bytes) {
+  const Header expected = expected_header(format, prefix);
+  const std::byte* bytes = file_.data();
+  if (file_.size() < sizeof(Header)) fail("A cache file is truncated.");
+  Header header;
+  std::memcpy(&header, bytes, sizeof header);
+  if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) fail("A cache file is not of this program.");
+  if (header.version != kVersion) fail("A cache file has format version " + std::to_string(header.version) + ".");
+  if (std::memcmp(&header, &expected, sizeof header) != 0) fail("A cache file has another layout than this model.");
+  if (file_.size() != expected.file_bytes) fail("A cache file is truncated.");
+  const std::byte* identity = bytes + sizeof header;
+  if (std::memcmp(identity, format.identity.data(), format.identity.size()) != 0)
+    fail("A cache file belongs to other weights or another backend.");
+  if (std::memcmp(identity + format.identity.size(), prefix.items.data(), prefix.items.size()) != 0)
+    fail("A cache file holds another prompt than its name says.");
+  const size_t body = expected.file_bytes - kDigestBytes;
+  const auto digest = Sha256().update(bytes, body).digest();
+  if (std::memcmp(digest.data(), bytes + body, kDigestBytes) != 0) fail("A cache file fails its checksum.");
+  blocks_ = bytes + data_offset(format.identity.size(), prefix.items.size());
+  state_ = blocks_ + expected.block_count * expected.block_bytes;
+}
+
+PrefixSummary summarise_prefix_file(const std::string& path) {
+  PrefixSummary summary;
+  std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
+  Header header;
+  if (!file || std::fread(&header, sizeof header, 1, file.get()) != 1) return summary;
+  if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0 || header.identity_bytes > kIdentityLimit) return summary;
+  summary.identity.resize(header.identity_bytes);
+  if (std::fread(summary.identity.data(), 1, header.identity_bytes, file.get()) != header.identity_bytes) return {};
+  summary.tokens = header.end;
+  return summary;
+}
+
+}  // namespace afterimage

@@ -1,0 +1,67 @@
+// One image prefix as an immutable file: who made it, the exact items, the KV blocks from the end of the image before
+// it, and the recurrent state at its end.
+//
+//   Header (64 bytes, little-endian) · identity · items · zeros to a multiple of 4096 · blocks · state · SHA-256 of all
+//
+// A file appears under its final name complete or not at all. Whatever is wrong with one makes it a miss.
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "weights/mapped_file.h"
+
+namespace afterimage {
+
+// What must be equal for the bytes to mean the same: shared by all files of one engine.
+struct PrefixFormat {
+  std::string identity;  // text: weights digest, backend, precision, KV type, layout
+  uint64_t block_bytes = 0;
+  uint64_t state_bytes = 0;
+};
+
+struct PrefixItems {
+  std::vector<std::byte> items;  // Sequence::identity(end)
+  int32_t first_block = 0;       // KV block that holds the end of the image before; 0 for the first image
+  int32_t end = 0;
+  int64_t block_count() const noexcept { return (end + 63) / 64 - first_block; }
+};
+
+// SHA-256 over the identity and the items, with the suffix of the disk tier.
+std::string prefix_file_name(const PrefixFormat& format, const PrefixItems& prefix);
+
+// Writes `blocks` and `state` under a temporary name, syncs and renames. Throws IO_FAILED with the reason (disk full,
+// …); no temporary file is left then.
+void write_prefix_file(const std::string& folder, const PrefixFormat& format, const PrefixItems& prefix,
+                       std::span<const std::byte> blocks, std::span<const std::byte> state);
+
+class PrefixFile {
+ public:
+  // Maps the file and verifies all of it. Throws IO_FAILED with the reason why it is not accepted.
+  PrefixFile(const std::string& path, const PrefixFormat& format, const PrefixItems& prefix);
+  const std::byte* block(int64_t index) const noexcept { return blocks_ + static_cast<size_t>(index) * block_bytes_; }
+  const std::byte* state() const noexcept { return state_; }
+
+ private:
+  MappedFile file_;
+  size_t block_bytes_;
+  const std::byte* blocks_ = nullptr;
+  const std::byte* state_ = nullptr;
+};
+
+// Header fields of a file for listing; tokens 0 where it is no prefix file.
+struct PrefixSummary {
+  int32_t tokens = 0;
+  std::string identity;
+};
+PrefixSummary summarise_prefix_file(const std::string& path);
+
+inline constexpr const char* kPrefixSuffix = ".prefix";
+inline constexpr const char* kTemporaryPrefix = ".writing-";
+
+}  // namespace afterimage

@@ -1,0 +1,82 @@
+#include "cache/prefix_store.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace afterimage {
+
+namespace {
+
+PrefixItems items_of(const Sequence& sequence, size_t image) {
+  const auto& ends = sequence.image_ends();
+  return {sequence.identity(ends[image]), image == 0 ? 0 : ends[image - 1] / kBlockPositions, ends[image]};
+}
+
+}  // namespace
+
+std::vector<PrefixItems> PrefixStore::wanted(const Sequence& sequence, int32_t keep) {
+  std::vector<PrefixItems> files;
+  if (!disk_.enabled() || sequence.image_ends().empty()) return files;
+  const Match match = kv_.tree().match(sequence, kv_.recurrent());
+  int32_t have = match.length;
+  if (kv_.recurrent()) {
+    const Snapshot* snapshot = kv_.tree().snapshot(match, sequence.reusable(match.length, keep));
+    have = snapshot ? snapshot->position : 0;
+  }
+  for (size_t image = 0; image < sequence.image_ends().size(); ++image)
+    if (sequence.image_ends()[image] > have) files.push_back(items_of(sequence, image));
+  return files;
+}
+
+int32_t PrefixStore::restore(const Sequence& sequence, const std::vector<PrefixItems>& wanted,
+                             const DiskTier::Found& found) {
+  int32_t restored = 0;
+  for (size_t i = 0; i < found.size() && restore_file(sequence, wanted[i], *found[i]); ++i) restored = wanted[i].end;
+  return restored;
+}
+
+bool PrefixStore::restore_file(const Sequence& sequence, const PrefixItems& prefix, const PrefixFile& file) {
+  // The tree may have lost blocks since the look-up began.
+  const Match match = kv_.tree().match(sequence, false);
+  if (match.length < prefix.first_block * kBlockPositions) return false;
+  Pin tip(prefix.first_block > 0 ? match.path[static_cast<size_t>(prefix.first_block) - 1] : nullptr);
+  for (int32_t block = prefix.first_block; block * kBlockPositions < prefix.end; ++block) {
+    BlockRef copy = kv_.try_block();
+    if (!copy) return false;
+    std::memcpy(copy.memory().host(), file.block(block - prefix.first_block), kv_.layout().block_bytes());
+    const int32_t end = std::min(prefix.end, (block + 1) * kBlockPositions);
+    tip = Pin(kv_.tree().insert(tip.node(), sequence.block_items(block, end), copy));
+  }
+  if (!kv_.recurrent()) return true;
+  auto state = kv_.try_state();
+  if (!state) return false;
+  std::memcpy(state->host(), file.state(), kv_.states().bytes);
+  kv_.tree().add_snapshot(tip.node(), prefix.end, std::move(state));
+  return true;
+}
+
+void PrefixStore::stage(const Sequence& sequence, const std::vector<BlockRef>& blocks, Memory* state, int32_t from,
+                        int32_t end) {
+  if (!disk_.enabled()) return;
+  const size_t block_bytes = kv_.layout().block_bytes();
+  for (size_t image = 0; image < sequence.image_ends().size(); ++image) {
+    const int32_t at = sequence.image_ends()[image];
+    if (at <= from || at > end) continue;
+    StagedPrefix staged{items_of(sequence, image), {}, {}};
+    const auto count = static_cast<size_t>(staged.prefix.block_count());
+    if (!disk_.accepts(count * block_bytes + kv_.states().bytes)) return;
+    staged.blocks.resize(count * block_bytes);  // what lies beyond the prefix stays zero
+    for (size_t i = 0; i < count; ++i) {
+      const auto block = static_cast<int32_t>(i) + staged.prefix.first_block;
+      kv_.copy_positions(staged.blocks.data() + i * block_bytes, blocks[block].memory().host(),
+                         std::min(kBlockPositions, at - block * kBlockPositions));
+    }
+    if (state) {
+      const auto* bytes = static_cast<const std::byte*>(state->host());
+      staged.state.assign(bytes, bytes + kv_.states().bytes);
+    }
+    disk_.stage(std::move(staged));
+  }
+}
+
+}  // namespace afterimage

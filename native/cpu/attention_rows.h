@@ -1,0 +1,67 @@
+// The query vectors of one attention task and their running softmax state, in memory given by the caller.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "cpu/kv_tile.h"
+
+namespace afterimage {
+
+class AttentionRows {
+ public:
+  static constexpr int kMost = 96;  // query vectors of one task; more only when one row has more heads per kv head
+
+  static size_t bytes(int most, int k_dim, int v_dim) {
+    const auto rows = static_cast<size_t>(std::max(most, kMost));
+    return rows * (static_cast<size_t>(padded_width(k_dim) + padded_width(v_dim) + 2) * 4 + 2 * 4 + sizeof(void*));
+  }
+
+  AttentionRows(float* memory, int most, int k_dim, int v_dim) : k_dim_(k_dim), v_dim_(v_dim) {
+    const int rows = std::max(most, kMost);
+    queries_ = memory;
+    values_ = queries_ + rows * padded_width(k_dim);
+    maxima_ = values_ + rows * padded_width(v_dim);
+    totals_ = maxima_ + rows;
+    first_ = reinterpret_cast<int32_t*>(totals_ + rows);
+    last_ = first_ + rows;
+    pointers_ = reinterpret_cast<const void**>(last_ + rows);
+  }
+
+  // `query` must stay where it is while the task runs (f32 form reads it in place).
+  void add(const KernelTable& kernels, const float* query, bool bf16) {
+    pointers_[count_] = query;
+    if (bf16) {
+      auto* to = reinterpret_cast<uint16_t*>(queries_ + count_ * padded_width(k_dim_));
+      kernels.row_to_bf16(query, k_dim_, (k_dim_ + 1) & ~1, to);
+      pointers_[count_] = to;
+    }
+    maxima_[count_] = -INFINITY;
+    totals_[count_] = 0;
+    std::memset(values_ + count_ * padded_width(v_dim_), 0, static_cast<size_t>(padded_width(v_dim_)) * 4);
+    ++count_;
+  }
+
+  // Positions [first, last) of the current tile that row i sees; both may lie outside the tile.
+  void see(int i, int64_t first, int64_t last) {
+    first_[i] = static_cast<int32_t>(std::clamp<int64_t>(first, 0, kBlockPositions));
+    last_[i] = static_cast<int32_t>(std::clamp<int64_t>(last, 0, kBlockPositions));
+  }
+
+  AttendJob job(KvTile tile, const OpAttrs& a, bool bf16) const {
+    return {count_, pointers_, tile,  bf16,    k_dim_,  v_dim_, padded_width(v_dim_),
+            a.scale, a.softcap, first_, last_, maxima_, totals_, values_};
+  }
+
+  void finish(const KernelTable& kernels, int i, float* out) const {
+    kernels.attend_finish(values_ + i * padded_width(v_dim_), totals_[i], v_dim_, out);
+  }
+
+ private:
+  int k_dim_, v_dim_, count_ = 0;
+  float *queries_, *values_, *maxima_, *totals_;
+  int32_t *first_, *last_;
+  const void** pointers_;
+};
+
+}  // namespace afterimage

@@ -1,0 +1,105 @@
+#include "cpu/cpu_backend.h"
+
+#include <string>
+
+#include "cpu/cpu_context.h"
+#include "cpu/cpu_features.h"
+#include "graph/error.h"
+
+namespace afterimage {
+namespace {
+
+class CpuMemory final : public Memory {
+ public:
+  explicit CpuMemory(size_t size) : storage_(size), size_(size) {}
+  void* host() noexcept override { return storage_.data(); }
+  size_t bytes() const noexcept override { return size_; }
+
+ private:
+  AlignedBytes storage_;
+  size_t size_;
+};
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(const KernelTable& kernels, int threads, bool a8)
+      : pool_(threads), context_{kernels, pool_, a8, {}, {}, std::vector<Scratch>(static_cast<size_t>(threads))} {}
+
+  std::string identity() const override {
+    const int threads = pool_.threads();
+    return std::string("cpu ") + context_.kernels.name + (context_.a8 ? " a8, " : ", ") + std::to_string(threads) +
+           (threads == 1 ? " thread" : " threads");
+  }
+
+  std::unique_ptr<Memory> allocate(size_t bytes) override { return std::make_unique<CpuMemory>(bytes); }
+
+  std::unique_ptr<Weight> prepare(const WeightSource& source, uint32_t uses, Precision precision) override {
+    auto weight = std::make_unique<CpuWeight>();
+    weight->source = source;
+    weight->precision = precision;
+    if (uses & kUseVector) {
+      weight->vector.resize(static_cast<size_t>(source.rows * source.columns));
+      for (int64_t row = 0; row < source.rows; ++row)
+        dequantize_row(source, 0, row, weight->vector.data() + row * source.columns);
+    }
+    if (uses & (kUseMatrix | kUseExperts)) weight->matrix = pack_matrix(source, precision == Precision::fast, pool_);
+    return weight;
+  }
+
+  void run(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel) override {
+    for (const Dispatch& dispatch : dispatches) {
+      if (cancel.load(std::memory_order_relaxed)) throw Error("CANCELLED", "The run was cancelled.");
+      run_one(dispatch);
+    }
+  }
+
+ private:
+  void run_one(const Dispatch& d) {
+    CpuContext& c = context_;
+    switch (d.op) {
+      case Op::Linear: return run_linear(c, d);
+      case Op::Embedding: return run_embedding(c, d);
+      case Op::RmsNorm:
+      case Op::LayerNorm: return run_norm(c, d);
+      case Op::RopeTable: return run_rope_table(c, d);
+      case Op::Rope: return run_rope(c, d);
+      case Op::Attention: return run_attention(c, d);
+      case Op::SegmentAttention: return run_segment_attention(c, d);
+      case Op::Add:
+      case Op::Mul:
+      case Op::Activation:
+      case Op::GatedActivation:
+      case Op::Softcap: return run_elementwise(c, d);
+      case Op::ReplaceRows:
+      case Op::AddRows:
+      case Op::GatherRows: return run_row_selection(c, d);
+      case Op::WeightedRows: return run_weighted_rows(c, d);
+      case Op::Regroup:
+      case Op::Slice:
+      case Op::Concat:
+      case Op::Repeat:
+      case Op::TransposeInner: return run_layout(c, d);
+      case Op::ShortConv: return run_short_conv(c, d);
+      case Op::GatedDelta: return run_gated_delta(c, d);
+      case Op::Route: return run_route(c, d);
+      case Op::ExpertLinear: return run_expert_linear(c, d);
+      case Op::ExpertSum: return run_expert_sum(c, d);
+    }
+    throw Error("BACKEND_FAILED", "The cpu backend has no kernel for this operator; rebuild the addon.");
+  }
+
+  ThreadPool pool_;
+  CpuContext context_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
+  const CpuIsa isa = options.isa < 0 ? best_cpu_isa() : static_cast<CpuIsa>(options.isa);
+  if (!cpu_supports(isa))
+    throw Error("INVALID_ARGUMENT", "This processor cannot run the requested instruction set; leave `isa` at -1.");
+  return std::make_unique<CpuBackend>(cpu_kernels(isa), options.threads > 0 ? options.threads : physical_cores(),
+                                      options.prefill_a8);
+}
+
+}  // namespace afterimage

@@ -1,0 +1,18 @@
+// The CPU backend: kernels of the best instruction set, a thread pool of its own, weights packed into panels.
+#pragma once
+#include <memory>
+
+#include "graph/backend.h"
+
+namespace afterimage {
+
+struct CpuOptions {
+  int threads = 0;          // 0: one per physical core
+  int isa = -1;             // a CpuIsa of cpu_features.h; −1: the best that runs here
+  bool prefill_a8 = false;  // fast precision: activations of quantized Linears in 8 instead of 15 bits
+};
+
+// Throws INVALID_ARGUMENT when `isa` does not run on this processor.
+std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options);
+
+}  // namespace afterimage

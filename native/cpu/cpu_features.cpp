@@ -1,0 +1,54 @@
+#include "cpu/cpu_features.h"
+
+#include "cpu/kernels.h"
+
+#if defined(__linux__) && defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
+namespace afterimage {
+
+bool cpu_supports(CpuIsa isa) {
+  switch (isa) {
+    case CpuIsa::portable:
+      return true;
+#if defined(__x86_64__)
+    // The compiler's built-ins read CPUID and check that the operating system saves the wide registers.
+    case CpuIsa::avx2:
+      return avx2_kernels() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case CpuIsa::avx512:
+      return avx512_kernels() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
+#elif defined(__aarch64__) && defined(__linux__)
+    case CpuIsa::neon:
+      return neon_kernels() && (getauxval(AT_HWCAP) & HWCAP_ASIMDDP);
+#elif defined(__aarch64__) && defined(__APPLE__)
+    case CpuIsa::neon:  // every Apple silicon has the dot product
+      return neon_kernels() != nullptr;
+#endif
+    default:
+      return false;
+  }
+}
+
+CpuIsa best_cpu_isa() {
+  for (CpuIsa isa : {CpuIsa::avx512, CpuIsa::avx2, CpuIsa::neon})
+    if (cpu_supports(isa)) return isa;
+  return CpuIsa::portable;
+}
+
+const KernelTable& cpu_kernels(CpuIsa isa) {
+  switch (isa) {
+#if defined(__x86_64__)
+    case CpuIsa::avx2: return *avx2_kernels();
+    case CpuIsa::avx512: return *avx512_kernels();
+#elif defined(__aarch64__)
+    case CpuIsa::neon: return *neon_kernels();
+#endif
+    default: return *portable_kernels();
+  }
+}
+
+}  // namespace afterimage

@@ -1,0 +1,183 @@
+// Weights of 4 or 8 bit times rows of 15-bit integers (QuantBlock), summed exactly in int32, so every instruction set
+// and every grouping of rows gives the same bits. x ≈ scale·q, q = 128·hi + lo; over one scale set of a block
+//   y += x.scale · (w.scale·Σ c·q + w.bias·Σ q)
+// |Σ c·q| ≤ 255 · 16,256 · 64 < 2³¹.
+#pragma once
+#include "cpu/kernels.h"
+#include "cpu/vec.h"
+
+namespace afterimage::CPU_ISA {
+
+// Ways to multiply: unsigned bytes by signed bytes, four at a time (hi and lo apart); or 16-bit pairs; or lane by lane.
+enum class IntegerDot { quad_bytes, pairs, lanes };
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || defined(__ARM_FEATURE_DOTPROD)
+constexpr IntegerDot kIntegerDot = IntegerDot::quad_bytes;
+#elif defined(__SSE2__)
+constexpr IntegerDot kIntegerDot = IntegerDot::pairs;
+#else
+constexpr IntegerDot kIntegerDot = IntegerDot::lanes;
+#endif
+// The processor's byte dot wants both operands signed: codes of 8 bit are shifted by −128, and 128·Σq is added back.
+#if defined(__ARM_FEATURE_DOTPROD)
+constexpr bool kSignedCodes = true;
+#else
+constexpr bool kSignedCodes = false;
+#endif
+
+// acc += Σ of four byte products in each lane; `codes` unsigned (below 128 where kSignedCodes).
+CPU_INLINE VI dot_quad(VI acc, VI codes, VI x) {
+#if defined(__AVX512VNNI__)
+  return (VI)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)codes, (__m512i)x);
+#elif defined(__AVXVNNI__)
+  return (VI)_mm256_dpbusd_avx_epi32((__m256i)acc, (__m256i)codes, (__m256i)x);
+#elif defined(__ARM_FEATURE_DOTPROD)
+  return (VI)vdotq_s32((int32x4_t)acc, (int8x16_t)codes, (int8x16_t)x);
+#else
+  (void)codes, (void)x;
+  return acc;
+#endif
+}
+
+// acc + products of the two 16-bit halves of each lane.
+CPU_INLINE VI dot_halves(VI acc, VI a, VI b) {
+#if defined(__AVX512BW__)
+  return acc + (VI)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+  return acc + (VI)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined(__SSE2__)
+  return acc + (VI)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+  (void)a, (void)b;
+  return acc;
+#endif
+}
+
+CPU_INLINE VI broadcast_word(const int8_t* p) {
+  int32_t word;
+  std::memcpy(&word, p, 4);
+  return splat_bits(word);
+}
+
+// acc += codes (4 bytes per lane, of k-quad `quad`) · q of that quad; Low: the lo bytes of quad_bytes.
+template <bool Low>
+CPU_INLINE VI dot_codes(VI acc, VI codes, const int8_t* x, int quad) {
+  if constexpr (kIntegerDot == IntegerDot::quad_bytes) {
+    return dot_quad(acc, codes, broadcast_word(x + quad * 4 + (Low ? 64 : 0)));
+  } else if constexpr (kIntegerDot == IntegerDot::pairs) {
+    const VI bytes = splat_bits(0x00ff00ff);
+    acc = dot_halves(acc, codes & bytes, broadcast_word(x + quad * 8));
+    return dot_halves(acc, (VI)((VU)codes >> 8) & bytes, broadcast_word(x + quad * 8 + 4));
+  } else {
+    int16_t q[4];
+    std::memcpy(q, x + quad * 8, 8);
+    for (int i = 0; i < 4; ++i) acc += (VI)(((VU)codes >> (8 * i)) & 0xffu) * splat_bits(q[i]);
+    return acc;
+  }
+}
+
+// The codes of one k-quad for V vectors of outputs. Nibbles: pair = quad / 2, low half first.
+template <bool Nibble, int V>
+CPU_INLINE void load_codes(const uint8_t* strip, int quad, VI (&codes)[V]) {
+  const VI low = splat_bits(0x0f0f0f0f);
+  for (int v = 0; v < V; ++v) {
+    if constexpr (Nibble) {
+      const VI both = load_bits(strip + (quad / 2) * 256 + v * kLanes * 4);
+      codes[v] = (quad & 1 ? (VI)((VU)both >> 4) : both) & low;
+    } else {
+      codes[v] = load_bits(strip + quad * 256 + v * kLanes * 4);
+      if constexpr (kSignedCodes) codes[v] ^= splat_bits(static_cast<int32_t>(0x80808080u));
+    }
+  }
+}
+
+// D[r][v] += Σ over quads [first, first + count) of one half (or both, where they are not apart).
+template <int R, int V, bool Nibble, bool Low>
+CPU_INLINE void dot_quads(const uint8_t* strip, const QuantBlock* const* x, int first, int count, VI (&sums)[R][V]) {
+#pragma GCC unroll 2
+  for (int quad = first; quad < first + count; ++quad) {
+    VI codes[V];
+    load_codes<Nibble>(strip, quad, codes);
+    for (int r = 0; r < R; ++r)
+      for (int v = 0; v < V; ++v) sums[r][v] = dot_codes<Low>(sums[r][v], codes[v], x[r]->codes, quad);
+  }
+}
+
+// One strip (V vectors of outputs) of a block for R rows. scales/biases: f32 [sets][64] at the strip's first output.
+template <int R, int V, bool Nibble>
+static void integer_tile(const uint8_t* strip, const float* scales, const float* biases, int sets, bool low_bytes,
+                         const QuantBlock* const* x, float* const* sums) {
+  const int quads = 16 / sets;
+  for (int set = 0; set < sets; ++set) {
+    VI dots[R][V] = {};
+    dot_quads<R, V, Nibble, false>(strip, x, set * quads, quads, dots);
+    if constexpr (kIntegerDot == IntegerDot::quad_bytes) {
+      for (int r = 0; r < R; ++r)
+        for (int v = 0; v < V; ++v) dots[r][v] <<= 7;
+      if (low_bytes) dot_quads<R, V, Nibble, true>(strip, x, set * quads, quads, dots);
+    }
+    for (int r = 0; r < R; ++r) {
+      const VF total = splat(x[r]->sums[set]), row_scale = splat(x[r]->scale);
+      for (int v = 0; v < V; ++v) {
+        if constexpr (kSignedCodes && !Nibble) dots[r][v] += splat_bits(128 * static_cast<int32_t>(x[r]->sums[set]));
+        const int c = set * kPanelRows + v * kLanes;
+        float* to = sums[r] + v * kLanes;
+        const VF value = fma(load(biases + c), total, load(scales + c) * to_float(dots[r][v]));
+        store(to, fma(value, row_scale, load(to)));
+      }
+    }
+  }
+}
+
+template <int R, bool Nibble>
+static void integer_strips(const uint8_t* codes, const float* scales, const float* biases, int sets, bool low_bytes,
+                           const QuantBlock* const* x, float* const* sums) {
+  float* to[R];
+  for (int c = 0; c < kPanelRows; c += kStrip) {
+    for (int r = 0; r < R; ++r) to[r] = sums[r] + c;
+    integer_tile<R, kTileVecs, Nibble>(codes + c * 4, scales + c, biases + c, sets, low_bytes, x, to);
+  }
+}
+
+// x ≈ scale · q per 64 columns, |q| ≤ 16,256 (a8: 128·127 in steps of 128, which is the same scale with 8 bits).
+static void quantize_row(const float* x, int64_t columns, int sets, bool a8, QuantBlock* out) {
+  for (int64_t start = 0; start < columns; start += kBlockColumns, ++out) {
+    alignas(64) float values[kBlockColumns] = {};
+    alignas(64) int32_t q[kBlockColumns];
+    const int64_t count = columns - start < kBlockColumns ? columns - start : kBlockColumns;
+    std::memcpy(values, x + start, static_cast<size_t>(count) * 4);
+    VF peak = {};
+    for (int i = 0; i < kBlockColumns; i += kLanes) peak = max(magnitude(load(values + i)), peak);
+    const float largest = max_lanes(peak), limit = a8 ? 127.0f : 16256.0f;
+    // Below 2⁻¹¹⁰ the inverse would overflow; such a block is zero for every purpose.
+    const bool zero = !(largest > 0x1p-110f);
+    const VF inverse = splat(zero ? 0.0f : limit / largest);
+    for (int i = 0; i < kBlockColumns; i += kLanes) {
+      // The bound holds anyway for finite rows; it keeps a NaN from becoming an integer that overflows.
+      VI rounded = round_to_int(max(min(load(values + i) * inverse, splat(limit)), splat(-limit)));
+      if (a8) rounded <<= 7;
+      store_bits(q + i, rounded);
+    }
+    out->scale = zero ? 0.0f : (a8 ? largest / (127.0f * 128.0f) : largest / limit);
+    const int width = kBlockColumns / (sets ? sets : 1);
+    for (int set = 0; set < 4; ++set) {
+      int32_t sum = 0;
+      if (set * width < kBlockColumns)
+        for (int i = 0; i < width; ++i) sum += q[set * width + i];
+      out->sums[set] = static_cast<float>(sum);
+    }
+    for (int i = 0; i < kBlockColumns; ++i) {
+      if constexpr (kIntegerDot == IntegerDot::quad_bytes) {
+        const int32_t hi = (q[i] + 64) >> 7;
+        out->codes[i] = static_cast<int8_t>(hi);
+        out->codes[64 + i] = static_cast<int8_t>(q[i] - hi * 128);
+      } else {
+        // Pairs multiply bytes 0 and 2 of a quad together, then 1 and 3.
+        const int place = kIntegerDot == IntegerDot::pairs ? (i & ~3) + ((i & 1) << 1) + ((i & 2) >> 1) : i;
+        const int16_t value = static_cast<int16_t>(q[i]);
+        std::memcpy(out->codes + place * 2, &value, 2);
+      }
+    }
+  }
+}
+
+}  // namespace afterimage::CPU_ISA

@@ -1,0 +1,38 @@
+// The table of one instruction set. A kernels_<isa>.cpp defines CPU_ISA, includes this and returns `kTable`.
+#pragma once
+#include "cpu/attend.h"
+#include "cpu/panel.h"
+#include "cpu/rows.h"
+
+namespace afterimage::CPU_ISA {
+
+static constexpr KernelTable make_table(const char* name) {
+  KernelTable t{};
+  t.name = name;
+  t.native_bf16 = kNativeBf16;
+  t.row_to_bf16 = row_to_bf16;
+  t.quantize_row = quantize_row;
+  t.panel = panel;
+  t.finish = finish;
+  t.pack_keys = pack_keys;
+  t.pack_values = pack_values;
+  t.attend = attend;
+  t.attend_finish = attend_finish;
+  t.widen_f16 = widen_f16;
+  t.widen_bf16 = widen_bf16;
+  t.widen_q8 = widen_q8;
+  t.rms_norm = rms_norm;
+  t.layer_norm = layer_norm;
+  t.activation = activation;
+  t.gated = gated;
+  t.softcap = softcap;
+  t.add = add;
+  t.multiply = multiply;
+  t.scale = scale_row;
+  t.accumulate = accumulate;
+  t.rotate = rotate;
+  t.delta_step = delta_step;
+  return t;
+}
+
+}  // namespace afterimage::CPU_ISA

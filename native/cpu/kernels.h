@@ -1,0 +1,127 @@
+// The functions one instruction set provides. Every one works on a single row, or on rows that do not influence each
+// other, in one order of arithmetic that depends on widths only; operators (linear.cpp, attention.cpp, …) choose rows,
+// tasks and threads freely.
+#pragma once
+#include <cstdint>
+
+#include "cpu/packed_matrix.h"
+#include "graph/ops.h"
+
+namespace afterimage {
+
+// How Linear reads its input rows.
+//   f32   the row itself; weights are dequantized to f32
+//   bf16  the row rounded to bf16, padded with zeros to whole blocks; weights bf16
+//   a15   QuantBlocks: x ≈ scale · q, |q| ≤ 16,256, products summed exactly in int32
+//   a8    the same with |q| ≤ 127
+enum class RowForm : uint8_t { f32, bf16, a15, a8 };
+
+// 64 inputs of a row for a15/a8. `codes` is 128 bytes in the order its instruction set multiplies them.
+struct alignas(64) QuantBlock {
+  int8_t codes[128];
+  float scale;
+  float sums[4];  // Σq over each of the weight's scale sets
+};
+
+constexpr int kMaxChunkRows = 96;
+
+// Per-thread memory of panel kernels.
+struct alignas(64) PanelScratch {
+  float dense[kBlockColumns * kPanelRows];
+  uint32_t pairs[kBlockColumns / 2 * kPanelRows];
+  uint8_t codes[kBlockColumns * kPanelRows];
+  float scales[4 * kPanelRows], biases[4 * kPanelRows];
+  float sums[kMaxChunkRows * kPanelRows];
+};
+
+// sums[r][64] = x_r · (64 outputs of one panel)ᵀ for r < rows ≤ kMaxChunkRows.
+struct PanelJob {
+  const PackedMatrix* matrix;
+  int64_t expert, panel;
+  int rows;
+  const void* const* x;  // per row: float[columns], uint16_t[64·blocks] or QuantBlock[blocks]
+  float* const* sums;    // per row: 64 floats
+  RowForm form;
+  PanelScratch* scratch;
+};
+
+// y = f(sums + bias) + residual over `count` ≤ 64 columns; bias and residual may be null.
+struct PanelFinish {
+  const float* sums;
+  const float* bias;
+  const float* residual;
+  float* out;
+  int count;
+  Activation activation;
+};
+
+// Keys and values of up to 64 positions, packed for one kv head.
+//   f32   keys [k_dim][64], values [64][v_stride]
+//   bf16  keys [⌈k_dim/2⌉][64] pairs, values [32][v_stride] pairs of consecutive positions
+struct KvTile {
+  void* keys;
+  void* values;
+};
+
+// Online softmax over one tile for `rows` query vectors: each row's partial over the tile (own maximum, sum, weighted
+// values) is merged into its running state. Positions outside [first, last) of a row weigh nothing.
+struct AttendJob {
+  int rows;
+  const void* const* queries;  // per row: float[k_dim], or bf16 pairs padded to even
+  KvTile tile;
+  bool bf16;
+  int k_dim, v_dim, v_stride;  // v_stride: v_dim rounded up to 16
+  float scale, softcap;
+  const int32_t* first;        // per row
+  const int32_t* last;
+  float* maxima;               // running maximum, −∞ at the start
+  float* totals;               // running Σ exp
+  float* values;               // [rows][v_stride] running Σ exp·v
+};
+
+struct KernelTable {
+  const char* name;
+  bool native_bf16;
+
+  void (*row_to_bf16)(const float* x, int64_t count, int64_t padded, uint16_t* out);
+  void (*quantize_row)(const float* x, int64_t columns, int sets, bool a8, QuantBlock* out);
+  void (*panel)(const PanelJob& job);
+  void (*finish)(const PanelFinish& finish);
+
+  // `key_rows[j]`/`value_rows[j]` are f32 vectors of position j, null for positions that do not exist.
+  void (*pack_keys)(const float* const* key_rows, int k_dim, bool bf16, void* out);
+  void (*pack_values)(const float* const* value_rows, int v_dim, int v_stride, bool bf16, void* out);
+  void (*attend)(const AttendJob& job);
+  // out[v_dim] = values / total, 0 where the row saw nothing.
+  void (*attend_finish)(const float* values, float total, int v_dim, float* out);
+  // Stored keys or values as f32: `type` as in KvType (f16, bf16, q8 with its scale).
+  void (*widen_f16)(const uint16_t* x, int count, float* out);
+  void (*widen_bf16)(const uint16_t* x, int count, float* out);
+  void (*widen_q8)(const int8_t* x, float scale, int count, float* out);
+
+  // One group of `width` columns. weight and bias may be null.
+  void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t width, float* y);
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, int64_t width, float* y);
+  void (*activation)(const float* x, int64_t count, Activation activation, float scale, float* y);
+  void (*gated)(const float* gate, const float* up, int64_t count, Activation activation, float* y);
+  void (*softcap)(const float* x, int64_t count, float cap, float* y);
+  void (*add)(const float* a, const float* b, int64_t count, float* y);
+  void (*multiply)(const float* a, const float* b, int64_t count, float* y);
+  void (*scale)(const float* a, float factor, int64_t count, float* y);
+  // y += factor · x
+  void (*accumulate)(const float* x, float factor, int64_t count, float* y);
+  // Rotates n pairs (a[i], b[i]) with step `step` between pairs.
+  void (*rotate)(const float* a, const float* b, const float* cosines, const float* sines, int n, int step, float* ya,
+                 float* yb);
+  // One step of the gated delta rule for one head; q and k already normalised. state [k_dim][v_dim].
+  void (*delta_step)(const float* q, const float* k, const float* v, float decay, float beta, int k_dim, int v_dim,
+                     float* state, float* scratch, float* out);
+};
+
+// Null where this build has no such kernels.
+const KernelTable* portable_kernels();
+const KernelTable* avx2_kernels();
+const KernelTable* avx512_kernels();
+const KernelTable* neon_kernels();
+
+}  // namespace afterimage

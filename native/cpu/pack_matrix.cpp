@@ -1,0 +1,245 @@
+#include <cstring>
+
+#include "cpu/number_formats.h"
+#include "cpu/packed_matrix.h"
+#include "cpu/thread_pool.h"
+
+namespace afterimage {
+namespace {
+
+uint16_t read_u16(const std::byte* p) {
+  uint16_t value;
+  std::memcpy(&value, p, 2);
+  return value;
+}
+
+// Whether groups of columns fit blocks of 64: several whole groups in a block, or whole blocks in a group.
+bool group_fits(int64_t group) {
+  return group == 16 || group == 32 || (group > 0 && group % kBlockColumns == 0);
+}
+
+CodeValue code_value_of(const WeightSource& s, bool as_bf16) {
+  switch (s.format) {
+    case WeightFormat::f32: return as_bf16 ? CodeValue::bf16 : CodeValue::f32;
+    case WeightFormat::f16: return as_bf16 ? CodeValue::bf16 : CodeValue::f16;
+    case WeightFormat::bf16: return CodeValue::bf16;
+    case WeightFormat::affine:
+    case WeightFormat::int4_symmetric: return group_fits(s.group) ? CodeValue::affine : CodeValue::f32;
+    case WeightFormat::mxfp4:
+    case WeightFormat::nvfp4: return group_fits(s.group) ? CodeValue::e2m1 : CodeValue::f32;
+    case WeightFormat::mxfp8: return group_fits(s.group) ? CodeValue::e4m3 : CodeValue::f32;
+    case WeightFormat::fp8_block: return group_fits(s.block[1]) ? CodeValue::e4m3 : CodeValue::f32;
+  }
+  return CodeValue::f32;
+}
+
+int bits_of(const WeightSource& s) {
+  if (s.format == WeightFormat::affine) return s.bits;
+  return s.format == WeightFormat::mxfp8 || s.format == WeightFormat::fp8_block ? 8 : 4;
+}
+
+PackedMatrix plan(const WeightSource& s, bool as_bf16) {
+  PackedMatrix m;
+  m.value = code_value_of(s, as_bf16);
+  m.experts = s.experts;
+  m.rows = s.rows;
+  m.columns = s.columns;
+  m.panels = (s.rows + kPanelRows - 1) / kPanelRows;
+  m.blocks = (s.columns + kBlockColumns - 1) / kBlockColumns;
+  if (m.value == CodeValue::f32) m.kind = CodeKind::full;
+  else if (m.value == CodeValue::f16 || m.value == CodeValue::bf16) m.kind = CodeKind::half;
+  else m.kind = bits_of(s) <= 4 ? CodeKind::nibble : CodeKind::byte;
+  const size_t cells = size_t{kPanelRows} * kBlockColumns;
+  m.code_bytes = m.kind == CodeKind::nibble ? cells / 2 : m.kind == CodeKind::byte ? cells : m.kind == CodeKind::half ? cells * 2 : cells * 4;
+  m.block_bytes = m.code_bytes;
+  if (m.kind == CodeKind::nibble || m.kind == CodeKind::byte) {
+    const int64_t group = s.format == WeightFormat::fp8_block ? s.block[1] : s.group;
+    m.sets = group >= kBlockColumns ? 1 : static_cast<int>(kBlockColumns / group);
+    m.scale_type = s.scale_type == ScaleType::u8 ? ScaleType::bf16 : s.scale_type;
+    m.biased = m.value == CodeValue::affine;
+    m.block_bytes += static_cast<size_t>(m.sets * kPanelRows * m.scale_size()) * (m.biased ? 2 : 1);
+  }
+  return m;
+}
+
+// Codes are a little-endian bit stream per row.
+void read_codes(const WeightSource& s, const std::byte* row, int64_t start, int count, uint8_t* out) {
+  const int bits = bits_of(s);
+  const auto* bytes = reinterpret_cast<const uint8_t*>(row);
+  for (int i = 0; i < count; ++i) {
+    const int64_t at = (start + i) * bits;
+    unsigned word = bytes[at >> 3];
+    if ((at & 7) + bits > 8) word |= unsigned{bytes[(at >> 3) + 1]} << 8;
+    out[i] = static_cast<uint8_t>((word >> (at & 7)) & ((1u << bits) - 1u));
+  }
+}
+
+void put_code(PackedMatrix& m, uint8_t* block, int output, int k, uint8_t code) {
+  const int quad = k / 4;
+  if (m.kind == CodeKind::nibble)
+    block[(quad / 2) * 256 + output * 4 + k % 4] |= static_cast<uint8_t>(quad & 1 ? code << 4 : code);
+  else
+    block[quad * 256 + output * 4 + k % 4] = code;
+}
+
+const std::byte* scale_row(const WeightSource& s, const std::byte* base, int64_t expert, int64_t row) {
+  int64_t scale_rows = s.rows;
+  if (s.format == WeightFormat::fp8_block) {
+    scale_rows = (s.rows + s.block[0] - 1) / s.block[0];
+    row /= s.block[0];
+  }
+  return base + static_cast<size_t>(expert * scale_rows + row) * s.scale_row_bytes;
+}
+
+// One scale or bias in the panel's scale type; u8 scales are E8M0, or E4M3 for nvfp4.
+void copy_scale(const WeightSource& s, const std::byte* row, int64_t index, uint8_t* out) {
+  if (s.scale_type == ScaleType::f32) {
+    std::memcpy(out, row + index * 4, 4);
+  } else if (s.scale_type != ScaleType::u8) {
+    std::memcpy(out, row + index * 2, 2);
+  } else {
+    const auto code = static_cast<uint8_t>(row[index]);
+    const uint16_t bits =
+        float_to_bf16(s.format == WeightFormat::nvfp4 ? e4m3_to_float(code) : e8m0_to_float(code));
+    std::memcpy(out, &bits, 2);
+  }
+}
+
+// −8·scale, which is exact in every scale type: w = scale·(q − 8).
+void symmetric_bias(ScaleType type, const uint8_t* scale, uint8_t* out) {
+  if (type == ScaleType::f32) {
+    float value;
+    std::memcpy(&value, scale, 4);
+    value *= -8.0f;
+    std::memcpy(out, &value, 4);
+    return;
+  }
+  uint16_t bits;
+  std::memcpy(&bits, scale, 2);
+  bits = type == ScaleType::f16 ? float_to_f16(-8.0f * f16_to_float(bits)) : float_to_bf16(-8.0f * bf16_to_float(bits));
+  std::memcpy(out, &bits, 2);
+}
+
+void pack_scales(const WeightSource& s, PackedMatrix& m, uint8_t* block, int64_t expert, int64_t row, int64_t index,
+                 int output) {
+  const int64_t group = s.format == WeightFormat::fp8_block ? s.block[1] : s.group;
+  const std::byte* scales = scale_row(s, s.scales, expert, row);
+  const size_t size = static_cast<size_t>(m.scale_size()), half = static_cast<size_t>(m.sets * kPanelRows) * size;
+  for (int set = 0; set < m.sets; ++set) {
+    const int64_t column = index * kBlockColumns + set * (kBlockColumns / m.sets);
+    if (column >= m.columns) break;
+    uint8_t* to = block + m.code_bytes + static_cast<size_t>(set * kPanelRows + output) * size;
+    copy_scale(s, scales, column / group, to);
+    if (!m.biased) continue;
+    if (s.format == WeightFormat::int4_symmetric) symmetric_bias(m.scale_type, to, to + half);
+    else copy_scale(s, scale_row(s, s.biases, expert, row), column / group, to + half);
+  }
+}
+
+void pack_coded_row(const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t row) {
+  const std::byte* data = s.data + static_cast<size_t>(expert * s.rows + row) * s.row_bytes;
+  const int output = static_cast<int>(row % kPanelRows);
+  for (int64_t b = 0; b < m.blocks; ++b) {
+    uint8_t* block = m.block(expert, row / kPanelRows, b);
+    uint8_t codes[kBlockColumns];
+    const int64_t left = m.columns - b * kBlockColumns;
+    const int count = left < kBlockColumns ? static_cast<int>(left) : kBlockColumns;
+    read_codes(s, data, b * kBlockColumns, count, codes);
+    for (int k = 0; k < count; ++k) put_code(m, block, output, k, codes[k]);
+    pack_scales(s, m, block, expert, row, b, output);
+  }
+}
+
+void pack_float_row(const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t row, float* values) {
+  const bool copied = (s.format == WeightFormat::bf16) || (m.value == CodeValue::f16);
+  const std::byte* data = s.data + static_cast<size_t>(expert * s.rows + row) * s.row_bytes;
+  if (!copied) dequantize_row(s, expert, row, values);
+  const int output = static_cast<int>(row % kPanelRows);
+  for (int64_t column = 0; column < m.columns; ++column) {
+    uint8_t* block = m.block(expert, row / kPanelRows, column / kBlockColumns);
+    const int k = static_cast<int>(column % kBlockColumns);
+    if (m.kind == CodeKind::full) {
+      std::memcpy(block + (k * kPanelRows + output) * 4, values + column, 4);
+    } else {
+      const uint16_t bits = copied ? read_u16(data + column * 2) : float_to_bf16(values[column]);
+      std::memcpy(block + ((k / 2) * kPanelRows + output) * 4 + (k & 1) * 2, &bits, 2);
+    }
+  }
+}
+
+}  // namespace
+
+PackedMatrix pack_matrix(const WeightSource& source, bool as_bf16, ThreadPool& pool) {
+  PackedMatrix m = plan(source, as_bf16);
+  m.bytes = AlignedBytes(static_cast<size_t>(m.experts * m.panels * m.blocks) * m.block_bytes);
+  const bool coded = m.kind == CodeKind::nibble || m.kind == CodeKind::byte;
+  AlignedBytes rows(coded ? 0 : static_cast<size_t>(pool.threads()) * static_cast<size_t>(m.columns) * 4);
+  pool.for_each(m.experts * m.panels, [&](int64_t task, int thread) {
+    float* values = reinterpret_cast<float*>(rows.data()) + thread * m.columns;
+    const int64_t expert = task / m.panels, first = task % m.panels * kPanelRows;
+    const int64_t last = first + kPanelRows < m.rows ? first + kPanelRows : m.rows;
+    for (int64_t row = first; row < last; ++row) {
+      if (coded) pack_coded_row(source, m, expert, row);
+      else pack_float_row(source, m, expert, row, values);
+    }
+  });
+  return m;
+}
+
+namespace {
+
+float scale_at(const PackedMatrix& m, const uint8_t* at) {
+  if (m.scale_type == ScaleType::f32) {
+    float value;
+    std::memcpy(&value, at, 4);
+    return value;
+  }
+  uint16_t bits;
+  std::memcpy(&bits, at, 2);
+  return m.scale_type == ScaleType::f16 ? f16_to_float(bits) : bf16_to_float(bits);
+}
+
+void unpack_coded(const PackedMatrix& m, const uint8_t* block, int output, int count, float* out) {
+  const size_t size = static_cast<size_t>(m.scale_size()), half = static_cast<size_t>(m.sets * kPanelRows) * size;
+  for (int k = 0; k < count; ++k) {
+    const int quad = k / 4, set = k * m.sets / kBlockColumns;
+    uint8_t code;
+    if (m.kind == CodeKind::nibble) {
+      code = block[(quad / 2) * 256 + output * 4 + k % 4];
+      code = quad & 1 ? code >> 4 : code & 15;
+    } else {
+      code = block[quad * 256 + output * 4 + k % 4];
+    }
+    const uint8_t* at = block + m.code_bytes + static_cast<size_t>(set * kPanelRows + output) * size;
+    const float scale = scale_at(m, at);
+    if (m.value == CodeValue::affine) out[k] = scale * static_cast<float>(code) + scale_at(m, at + half);
+    else out[k] = scale * (m.value == CodeValue::e2m1 ? e2m1_to_float(code) : e4m3_to_float(code));
+  }
+}
+
+}  // namespace
+
+void unpack_row(const PackedMatrix& m, int64_t row, float* out) {
+  const int output = static_cast<int>(row % kPanelRows);
+  for (int64_t b = 0; b < m.blocks; ++b) {
+    const uint8_t* block = m.block(0, row / kPanelRows, b);
+    float* to = out + b * kBlockColumns;
+    const int64_t left = m.columns - b * kBlockColumns;
+    const int count = left < kBlockColumns ? static_cast<int>(left) : kBlockColumns;
+    if (m.kind == CodeKind::nibble || m.kind == CodeKind::byte) {
+      unpack_coded(m, block, output, count, to);
+      continue;
+    }
+    for (int k = 0; k < count; ++k) {
+      if (m.kind == CodeKind::full) {
+        std::memcpy(to + k, block + (k * kPanelRows + output) * 4, 4);
+      } else {
+        uint16_t bits;
+        std::memcpy(&bits, block + ((k / 2) * kPanelRows + output) * 4 + (k & 1) * 2, 2);
+        to[k] = m.value == CodeValue::f16 ? f16_to_float(bits) : bf16_to_float(bits);
+      }
+    }
+  }
+}
+
+}  // namespace afterimage

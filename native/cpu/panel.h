@@ -1,0 +1,198 @@
+// One panel (64 outputs) of a packed matrix times a chunk of rows: blocks ascending, one partial sum per block, added to
+// the row's running sums in block order.
+#pragma once
+#include "cpu/integer_tile.h"
+#include "cpu/kernels.h"
+#include "cpu/narrow_floats.h"
+#include "cpu/tiles.h"
+
+namespace afterimage::CPU_ISA {
+
+// `count` 16-bit floats to f32; count is a multiple of kLanes.
+static void widen_scales(const uint8_t* from, ScaleType type, int count, float* to) {
+  if (type == ScaleType::f32) {
+    std::memcpy(to, from, static_cast<size_t>(count) * 4);
+    return;
+  }
+  for (int i = 0; i < count; i += kLanes) {
+    uint16_t half[kLanes];
+    VI lanes;
+    std::memcpy(half, from + i * 2, sizeof half);
+    for (int l = 0; l < kLanes; ++l) lanes[l] = half[l];
+    store(to + i, type == ScaleType::f16 ? f16_lanes(lanes) : (VF)(lanes << 16));
+  }
+}
+
+static void load_scales(const PackedMatrix& m, const uint8_t* block, PanelScratch& s) {
+  const int count = m.sets * kPanelRows;
+  const uint8_t* from = block + m.code_bytes;
+  widen_scales(from, m.scale_type, count, s.scales);
+  if (m.biased) widen_scales(from + static_cast<size_t>(count * m.scale_size()), m.scale_type, count, s.biases);
+}
+
+template <CodeValue Value>
+CPU_INLINE VF code_value(VI code, VF scale, VF bias) {
+  if constexpr (Value == CodeValue::affine) return mul_add(to_float(code), scale, bias);
+  if constexpr (Value == CodeValue::e2m1) return e2m1_lanes(code) * scale;
+  return e4m3_lanes(code) * scale;
+}
+
+// Block of nibbles or bytes as f32 [64 k][64 outputs].
+template <CodeValue Value>
+static void widen_codes(const PackedMatrix& m, const uint8_t* block, const PanelScratch& s, float* out) {
+  const int width = kBlockColumns / m.sets;
+  for (int quad = 0; quad < 16; ++quad) {
+    const int set = quad * 4 / width;
+    for (int c = 0; c < kPanelRows; c += kLanes) {
+      VI codes;
+      if (m.kind == CodeKind::nibble) {
+        const VI both = load_bits(block + (quad / 2) * 256 + c * 4);
+        codes = (quad & 1 ? (VI)((VU)both >> 4) : both) & splat_bits(0x0f0f0f0f);
+      } else {
+        codes = load_bits(block + quad * 256 + c * 4);
+      }
+      const VF scale = load(s.scales + set * kPanelRows + c);
+      const VF bias = m.biased ? load(s.biases + set * kPanelRows + c) : VF{};
+      for (int i = 0; i < 4; ++i)
+        store(out + (quad * 4 + i) * kPanelRows + c,
+              code_value<Value>((VI)(((VU)codes >> (8 * i)) & 0xffu), scale, bias));
+    }
+  }
+}
+
+template <bool F16>
+static void widen_pairs(const uint8_t* block, float* out) {
+  for (int pair = 0; pair < kBlockColumns / 2; ++pair)
+    for (int c = 0; c < kPanelRows; c += kLanes) {
+      const VI both = load_bits(block + (pair * kPanelRows + c) * 4);
+      const VF first = F16 ? f16_lanes(both) : (VF)(both << 16);
+      const VF second = F16 ? f16_lanes((VI)((VU)both >> 16)) : (VF)(both & splat_bits(-65536));
+      store(out + (2 * pair) * kPanelRows + c, first);
+      store(out + (2 * pair + 1) * kPanelRows + c, second);
+    }
+}
+
+// The block as f32 [64 k][64 outputs]: in place where it is stored so.
+static const float* dense_block(const PackedMatrix& m, const uint8_t* block, PanelScratch& s) {
+  if (m.value == CodeValue::f32) return reinterpret_cast<const float*>(block);
+  if (m.value == CodeValue::bf16) widen_pairs<false>(block, s.dense);
+  else if (m.value == CodeValue::f16) widen_pairs<true>(block, s.dense);
+  else {
+    load_scales(m, block, s);
+    if (m.value == CodeValue::affine) widen_codes<CodeValue::affine>(m, block, s, s.dense);
+    else if (m.value == CodeValue::e2m1) widen_codes<CodeValue::e2m1>(m, block, s, s.dense);
+    else widen_codes<CodeValue::e4m3>(m, block, s, s.dense);
+  }
+  return s.dense;
+}
+
+// The block as bf16 pairs [32][64 outputs]: in place where it is stored so.
+static const uint32_t* pair_block(const PackedMatrix& m, const uint8_t* block, PanelScratch& s) {
+  if (m.value == CodeValue::bf16) return reinterpret_cast<const uint32_t*>(block);
+  const float* dense = dense_block(m, block, s);
+  for (int pair = 0; pair < kBlockColumns / 2; ++pair)
+    for (int c = 0; c < kPanelRows; c += kLanes) {
+      const VU first = bf16_bits(load(dense + 2 * pair * kPanelRows + c));
+      const VU second = bf16_bits(load(dense + (2 * pair + 1) * kPanelRows + c));
+      store_bits(s.pairs + pair * kPanelRows + c, (VI)(first | (second << 16)));
+    }
+  return s.pairs;
+}
+
+CPU_INLINE void prefetch_block(const uint8_t* block, size_t bytes) {
+  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(block + i, 0, 2);
+}
+
+template <bool Nibble>
+CPU_INLINE void integer_rows(const PackedMatrix& m, const uint8_t* codes, const PanelScratch& s, bool low_bytes, int rows,
+                             const QuantBlock* const* x, float* const* sums) {
+  int r = 0;
+  for (; r + kTileRows <= rows; r += kTileRows)
+    integer_strips<kTileRows, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x + r, sums + r);
+  x += r, sums += r;
+  switch (rows - r) {
+    case 5: return integer_strips<5, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
+    case 4: return integer_strips<4, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
+    case 3: return integer_strips<3, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
+    case 2: return integer_strips<2, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
+    case 1: return integer_strips<1, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
+  }
+}
+
+// Nibbles as bytes in the `byte` layout, so that many row tiles unpack a block once.
+static void spread_nibbles(const uint8_t* block, uint8_t* out) {
+  const VI low = splat_bits(0x0f0f0f0f);
+  for (int pair = 0; pair < 8; ++pair)
+    for (int c = 0; c < 256; c += kLanes * 4) {
+      const VI both = load_bits(block + pair * 256 + c);
+      store_bits(out + pair * 512 + c, both & low);
+      store_bits(out + pair * 512 + 256 + c, (VI)((VU)both >> 4) & low);
+    }
+}
+
+static void integer_block(const PanelJob& job, const uint8_t* block, const QuantBlock* const* x) {
+  const PackedMatrix& m = *job.matrix;
+  PanelScratch& s = *job.scratch;
+  const bool low_bytes = job.form == RowForm::a15;
+  load_scales(m, block, s);
+  if (m.kind == CodeKind::byte) return integer_rows<false>(m, block, s, low_bytes, job.rows, x, job.sums);
+  if (job.rows <= kTileRows || kSignedCodes)
+    return integer_rows<true>(m, block, s, low_bytes, job.rows, x, job.sums);
+  spread_nibbles(block, s.codes);
+  integer_rows<false>(m, s.codes, s, low_bytes, job.rows, x, job.sums);
+}
+
+static void panel(const PanelJob& job) {
+  const PackedMatrix& m = *job.matrix;
+  for (int r = 0; r < job.rows; ++r) std::memset(job.sums[r], 0, kPanelRows * sizeof(float));
+  const void* x[kMaxChunkRows];
+  for (int64_t b = 0; b < m.blocks; ++b) {
+    const uint8_t* block = m.block(job.expert, job.panel, b);
+    if (b + 2 < m.blocks) prefetch_block(block + 2 * m.block_bytes, m.block_bytes);
+    const int64_t start = b * kBlockColumns;
+    const int64_t count = m.columns - start < kBlockColumns ? m.columns - start : kBlockColumns;
+    switch (job.form) {
+      case RowForm::f32:
+        for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const float*>(job.x[r]) + start;
+        run_tiles<TileF32<true>>(job.rows, reinterpret_cast<const float* const*>(x), dense_block(m, block, *job.scratch),
+                                 kPanelRows, count, kPanelRows, job.sums);
+        break;
+      case RowForm::bf16:
+        for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const uint16_t*>(job.x[r]) + start;
+        run_tiles<TileBf16<true>>(job.rows, reinterpret_cast<const uint32_t* const*>(x),
+                                  pair_block(m, block, *job.scratch), kPanelRows, (count + 1) / 2, kPanelRows, job.sums);
+        break;
+      case RowForm::a15:
+      case RowForm::a8:
+        for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const QuantBlock*>(job.x[r]) + b;
+        integer_block(job, block, reinterpret_cast<const QuantBlock* const*>(x));
+    }
+  }
+}
+
+static void row_to_bf16(const float* x, int64_t count, int64_t padded, uint16_t* out) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const VU bits = bf16_bits(load(x + i));
+    for (int l = 0; l < kLanes; ++l) out[i + l] = static_cast<uint16_t>(bits[l]);
+  }
+  for (; i < padded; ++i) out[i] = i < count ? static_cast<uint16_t>(bf16_bits(splat(x[i]))[0]) : uint16_t{0};
+}
+
+template <Activation A>
+CPU_INLINE void finish_as(const PanelFinish& f) {
+  for (int c = 0; c < f.count; c += kLanes) {
+    const int n = f.count - c < kLanes ? f.count - c : kLanes;
+    VF y = load(f.sums + c);
+    if (f.bias) y += load_n(f.bias + c, n);
+    y = activate<A>(y);
+    if (f.residual) y += load_n(f.residual + c, n);
+    store_n(f.out + c, y, n);
+  }
+}
+
+static void finish(const PanelFinish& f) {
+  with_activation(f.activation, [&]<Activation A>() { finish_as<A>(f); });
+}
+
+}  // namespace afterimage::CPU_ISA

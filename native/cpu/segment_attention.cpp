@@ -1,0 +1,125 @@
+// Full attention inside segments of rows (vision). Keys and values of a group of heads are packed into tiles of 64 rows
+// of their segment, then every (head, chunk of a segment's rows) is a task. No matrix of rows × rows exists.
+#include <algorithm>
+
+#include "cpu/attention_rows.h"
+#include "cpu/kv_tile.h"
+
+namespace afterimage {
+namespace {
+
+struct Segment {
+  int64_t first, rows, first_tile;  // first_tile: tiles of all segments before
+  int64_t tiles() const { return (rows + kBlockPositions - 1) / kBlockPositions; }
+};
+
+struct Tile {
+  const Segment* segment;
+  int64_t first_row;
+};
+struct Chunk {
+  const Segment* segment;
+  int64_t first_row;
+  int rows;
+};
+
+class SegmentAttention {
+ public:
+  SegmentAttention(CpuContext& c, const Dispatch& d) : c_(c), d_(d), a_(*d.attrs) {
+    bf16_ = c.kernels.native_bf16 && d.precision == Precision::fast;
+    size_ = tile_size(a_.k_dim, a_.v_dim, bf16_);
+    scratch_bytes_ = AttentionRows::bytes(AttentionRows::kMost, a_.k_dim, a_.v_dim);
+    read_segments();
+  }
+
+  void run() {
+    if (tiles_.empty()) return;
+    // Packed heads stay within this size together; one head is always possible.
+    constexpr size_t kPackedBytes = size_t{32} << 20;
+    const size_t head_bytes = tiles_.size() * size_.bytes();
+    const auto heads = static_cast<int32_t>(std::clamp<size_t>(kPackedBytes / head_bytes, 1, static_cast<size_t>(a_.kv_heads)));
+    packed_ = c_.tiles.reserve(static_cast<size_t>(heads) * head_bytes);
+    for (Scratch& scratch : c_.thread_scratch) scratch.reserve(scratch_bytes_);
+    for (int32_t first = 0; first < a_.kv_heads; first += heads) run_heads(first, std::min(heads, a_.kv_heads - first));
+  }
+
+ private:
+  void read_segments() {
+    const Tensor bounds = d_.in[3];
+    segments_.reserve(static_cast<size_t>(bounds.rows));
+    int64_t tiles = 0;
+    for (int64_t s = 0; s + 1 < bounds.rows; ++s) {
+      const int64_t first = std::clamp<int64_t>(bounds.at<int32_t>()[s], 0, d_.in[0].rows);
+      const int64_t last = std::clamp<int64_t>(bounds.at<int32_t>()[s + 1], first, d_.in[0].rows);
+      segments_.push_back({first, last - first, tiles});
+      tiles += segments_.back().tiles();
+    }
+    for (const Segment& s : segments_) {
+      for (int64_t r = 0; r < s.rows; r += kBlockPositions) tiles_.push_back({&s, s.first + r});
+      for (int64_t r = 0; r < s.rows; r += AttentionRows::kMost)
+        chunks_.push_back({&s, s.first + r, static_cast<int>(std::min<int64_t>(AttentionRows::kMost, s.rows - r))});
+    }
+  }
+
+  uint8_t* packed_tile(int32_t head, int64_t tile) const {
+    return packed_ + (static_cast<size_t>(head) * tiles_.size() + static_cast<size_t>(tile)) * size_.bytes();
+  }
+
+  // kv heads [first, first + count).
+  void run_heads(int32_t first, int32_t count) {
+    const auto tiles = static_cast<int64_t>(tiles_.size()), chunks = static_cast<int64_t>(chunks_.size());
+    c_.pool.for_each(tiles * count, [&](int64_t task, int) {
+      pack(first + static_cast<int32_t>(task / tiles), task % tiles,
+           packed_tile(static_cast<int32_t>(task / tiles), task % tiles));
+    });
+    const int32_t group = a_.heads / a_.kv_heads;
+    c_.pool.for_each(chunks * count * group, [&](int64_t task, int thread) {
+      const auto head = static_cast<int32_t>(task / chunks);  // counted from this group's first query head
+      attend(chunks_[static_cast<size_t>(task % chunks)], first * group + head, head / group,
+             c_.thread_scratch[static_cast<size_t>(thread)].reserve(scratch_bytes_));
+    });
+  }
+
+  void pack(int32_t kv_head, int64_t index, uint8_t* to) const {
+    const Tile& tile = tiles_[static_cast<size_t>(index)];
+    const int64_t left = tile.segment->first + tile.segment->rows - tile.first_row;
+    const float *keys[kBlockPositions], *values[kBlockPositions];
+    for (int64_t j = 0; j < kBlockPositions; ++j) {
+      keys[j] = j < left ? d_.in[1].at<float>(tile.first_row + j) + kv_head * a_.k_dim : nullptr;
+      values[j] = j < left ? d_.in[2].at<float>(tile.first_row + j) + kv_head * a_.v_dim : nullptr;
+    }
+    c_.kernels.pack_keys(keys, a_.k_dim, bf16_, to);
+    c_.kernels.pack_values(values, a_.v_dim, padded_width(a_.v_dim), bf16_, to + size_.keys);
+  }
+
+  void attend(const Chunk& chunk, int32_t head, int32_t packed_head, uint8_t* scratch) const {
+    AttentionRows rows(reinterpret_cast<float*>(scratch), AttentionRows::kMost, a_.k_dim, a_.v_dim);
+    for (int r = 0; r < chunk.rows; ++r)
+      rows.add(c_.kernels, d_.in[0].at<float>(chunk.first_row + r) + head * a_.k_dim, bf16_);
+    const Segment& s = *chunk.segment;
+    for (int64_t t = 0; t < s.tiles(); ++t) {
+      for (int r = 0; r < chunk.rows; ++r) rows.see(r, 0, s.rows - t * kBlockPositions);
+      uint8_t* tile = packed_tile(packed_head, s.first_tile + t);
+      c_.kernels.attend(rows.job({tile, tile + size_.keys}, a_, bf16_));
+    }
+    for (int r = 0; r < chunk.rows; ++r)
+      rows.finish(c_.kernels, r, d_.out[0].at<float>(chunk.first_row + r) + head * a_.v_dim);
+  }
+
+  CpuContext& c_;
+  const Dispatch& d_;
+  const OpAttrs& a_;
+  bool bf16_;
+  TileSize size_;
+  size_t scratch_bytes_;
+  uint8_t* packed_ = nullptr;
+  std::vector<Segment> segments_;
+  std::vector<Tile> tiles_;
+  std::vector<Chunk> chunks_;
+};
+
+}  // namespace
+
+void run_segment_attention(CpuContext& c, const Dispatch& d) { SegmentAttention(c, d).run(); }
+
+}  // namespace afterimage

@@ -1,0 +1,94 @@
+#include "cpu/thread_pool.h"
+
+#include <chrono>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace afterimage {
+namespace {
+
+constexpr uint32_t kOpen = 0x80000000u;
+// Longer than the gap between two operators of a run, far shorter than a scheduler's time slice.
+constexpr auto kSpin = std::chrono::microseconds(30);
+
+void pause_briefly() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Spins until `done` holds or kSpin has passed.
+template <class Done>
+bool spin_until(Done done) {
+  const auto end = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < 32; ++i) {
+      if (done()) return true;
+      pause_briefly();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return done();
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads) {
+  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+}
+
+ThreadPool::~ThreadPool() {
+  stop_.store(true);
+  loop_.fetch_add(1);
+  loop_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::take_tasks(int thread) {
+  for (int64_t task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) invoke_(context_, task, thread);
+}
+
+void ThreadPool::run(int64_t count, Invoke invoke, void* context) {
+  if (count <= 0) return;
+  if (count == 1 || workers_.empty()) {
+    for (int64_t task = 0; task < count; ++task) invoke(context, task, 0);
+    return;
+  }
+  invoke_ = invoke;
+  context_ = context;
+  count_ = count;
+  next_.store(0, std::memory_order_relaxed);
+  entered_.store(kOpen, std::memory_order_release);  // publishes the fields above to workers that enter
+  loop_.fetch_add(1);
+  if (sleepers_.load() > 0) loop_.notify_all();
+  take_tasks(0);
+  uint32_t inside = entered_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
+  if (inside == 0 || spin_until([&] { return entered_.load(std::memory_order_acquire) == 0; })) return;
+  while ((inside = entered_.load(std::memory_order_acquire)) != 0) entered_.wait(inside, std::memory_order_acquire);
+}
+
+void ThreadPool::work(int thread) {
+  uint32_t seen = 0;
+  for (;;) {
+    if (!spin_until([&] { return loop_.load(std::memory_order_relaxed) != seen; })) {
+      // The counter is raised before loop_ is looked at again, so a loop that starts now either sees it or is seen.
+      sleepers_.fetch_add(1);
+      loop_.wait(seen);
+      sleepers_.fetch_sub(1);
+    }
+    seen = loop_.load();
+    if (stop_.load()) return;
+    uint32_t inside = entered_.load(std::memory_order_relaxed);
+    bool joined = false;
+    while ((inside & kOpen) && !joined)
+      joined = entered_.compare_exchange_weak(inside, inside + 1, std::memory_order_acq_rel);
+    if (!joined) continue;
+    take_tasks(thread);
+    if (entered_.fetch_sub(1, std::memory_order_acq_rel) == 1) entered_.notify_all();
+  }
+}
+
+}  // namespace afterimage

@@ -1,0 +1,108 @@
+// Register tiles: R rows × V vectors of columns, k ascending, one accumulator per (row, column). R and V choose how many
+// results are computed together, never the order inside one.
+#pragma once
+#include "cpu/vec.h"
+
+namespace afterimage::CPU_ISA {
+
+// sums[r][c] = Σ_k x[r][k] · b[k·stride + c] (+ sums[r][c] where Add).
+template <int R, int V, bool Add>
+CPU_INLINE void tile_f32_body(const float* const* x, const float* b, int64_t stride, int64_t count, float* const* sums) {
+  VF part[R][V] = {};
+  for (int64_t k = 0; k < count; ++k) {
+    VF w[V];
+    for (int v = 0; v < V; ++v) w[v] = load(b + k * stride + v * kLanes);
+    for (int r = 0; r < R; ++r) {
+      const VF xk = splat(x[r][k]);
+      for (int v = 0; v < V; ++v) part[r][v] = mul_add(xk, w[v], part[r][v]);
+    }
+  }
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < V; ++v) {
+      float* to = sums[r] + v * kLanes;
+      store(to, Add ? load(to) + part[r][v] : part[r][v]);
+    }
+}
+
+// acc + w.lo·x.lo + w.hi·x.hi on bf16 pairs.
+#if defined(__AVX512BF16__)
+CPU_INLINE VF dot_pair(VF acc, VI w, VI x) { return (VF)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)x); }
+#else
+CPU_INLINE VF dot_pair(VF acc, VI w, VI x) {
+  acc = mul_add((VF)(w << 16), (VF)(x << 16), acc);
+  return mul_add((VF)(w & splat_bits(-65536)), (VF)(x & splat_bits(-65536)), acc);
+}
+#endif
+
+// The same over bf16 pairs: x[r] holds `count` pairs, b [count][stride] pairs.
+template <int R, int V, bool Add>
+CPU_INLINE void tile_bf16_body(const uint32_t* const* x, const uint32_t* b, int64_t stride, int64_t count,
+                               float* const* sums) {
+  VF part[R][V] = {};
+  for (int64_t k = 0; k < count; ++k) {
+    VI w[V];
+    for (int v = 0; v < V; ++v) w[v] = load_bits(b + k * stride + v * kLanes);
+    for (int r = 0; r < R; ++r) {
+      const VI xk = splat_bits(static_cast<int32_t>(x[r][k]));
+      for (int v = 0; v < V; ++v) part[r][v] = dot_pair(part[r][v], w[v], xk);
+    }
+  }
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < V; ++v) {
+      float* to = sums[r] + v * kLanes;
+      store(to, Add ? load(to) + part[r][v] : part[r][v]);
+    }
+}
+
+template <bool Add>
+struct TileF32 {
+  using Element = float;
+  template <int R, int V>
+  static void run(const float* const* x, const float* b, int64_t stride, int64_t count, float* const* sums) {
+    tile_f32_body<R, V, Add>(x, b, stride, count, sums);
+  }
+};
+template <bool Add>
+struct TileBf16 {
+  using Element = uint32_t;
+  template <int R, int V>
+  static void run(const uint32_t* const* x, const uint32_t* b, int64_t stride, int64_t count, float* const* sums) {
+    tile_bf16_body<R, V, Add>(x, b, stride, count, sums);
+  }
+};
+
+// All `columns` (a multiple of kLanes) for up to kTileRows rows.
+template <class Tile, int R, class T>
+static void run_strips(const T* const* x, const T* b, int64_t stride, int64_t count, int columns, float* const* sums) {
+  float* to[R];
+  for (int r = 0; r < R; ++r) to[r] = sums[r];
+  for (int c = 0; c < columns;) {
+    const int vectors = (columns - c) / kLanes;
+    int done = kTileVecs;
+    if (vectors >= kTileVecs) Tile::template run<R, kTileVecs>(x, b + c, stride, count, to);
+    else if (kTileVecs > 2 && vectors == 3) Tile::template run<R, (kTileVecs > 2 ? 3 : 1)>(x, b + c, stride, count, to), done = 3;
+    else if (kTileVecs > 2 && vectors == 2) Tile::template run<R, (kTileVecs > 2 ? 2 : 1)>(x, b + c, stride, count, to), done = 2;
+    else Tile::template run<R, 1>(x, b + c, stride, count, to), done = 1;
+    c += done * kLanes;
+    for (int r = 0; r < R; ++r) to[r] += done * kLanes;
+  }
+}
+
+// Any number of rows.
+template <class Tile, class T>
+CPU_INLINE void run_tiles(int rows, const T* const* x, const T* b, int64_t stride, int64_t count, int columns,
+                          float* const* sums) {
+  int r = 0;
+  for (; r + kTileRows <= rows; r += kTileRows)
+    run_strips<Tile, kTileRows>(x + r, b, stride, count, columns, sums + r);
+  x += r, sums += r;
+  switch (rows - r) {
+    case 5: return run_strips<Tile, 5>(x, b, stride, count, columns, sums);
+    case 4: return run_strips<Tile, 4>(x, b, stride, count, columns, sums);
+    case 3: return run_strips<Tile, 3>(x, b, stride, count, columns, sums);
+    case 2: return run_strips<Tile, 2>(x, b, stride, count, columns, sums);
+    case 1: return run_strips<Tile, 1>(x, b, stride, count, columns, sums);
+  }
+}
+
+}  // namespace afterimage::CPU_ISA

@@ -1,0 +1,124 @@
+// Vectors of one instruction set: f32 and i32 lanes with the few operations kernels need. Included once per instruction
+// set inside its own namespace CPU_ISA, so that no two translation units share an inline function built for different
+// processors. Arithmetic is plain operators on GNU vectors; only what has no operator is an intrinsic.
+#pragma once
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+#include <cstdint>
+#include <cstring>
+
+#define CPU_INLINE static inline __attribute__((always_inline))
+
+namespace afterimage::CPU_ISA {
+
+// kTileVecs × kTileRows accumulators fill the register file: 24 of 32, or 12 of 16.
+#if defined(__AVX512F__)
+constexpr int kLanes = 16, kTileVecs = 4;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8, kTileVecs = 2;
+#elif defined(__aarch64__)
+constexpr int kLanes = 4, kTileVecs = 4;
+#else
+constexpr int kLanes = 4, kTileVecs = 2;
+#endif
+constexpr int kTileRows = 6;
+constexpr int kStrip = kTileVecs * kLanes;  // columns of one register tile; divides 64
+
+#if defined(__AVX512BF16__)
+constexpr bool kNativeBf16 = true;
+#else
+constexpr bool kNativeBf16 = false;
+#endif
+
+typedef float VF __attribute__((vector_size(kLanes * 4)));
+typedef int32_t VI __attribute__((vector_size(kLanes * 4)));
+typedef uint32_t VU __attribute__((vector_size(kLanes * 4)));
+typedef float VFmem __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+typedef int32_t VImem __attribute__((vector_size(kLanes * 4), aligned(1), may_alias));
+
+CPU_INLINE VF load(const float* p) { return *reinterpret_cast<const VFmem*>(p); }
+CPU_INLINE void store(float* p, VF v) { *reinterpret_cast<VFmem*>(p) = v; }
+CPU_INLINE VI load_bits(const void* p) { return *reinterpret_cast<const VImem*>(p); }
+CPU_INLINE void store_bits(void* p, VI v) { *reinterpret_cast<VImem*>(p) = v; }
+
+CPU_INLINE VF load_n(const float* p, int n) {
+  VF v = {};
+  std::memcpy(&v, p, static_cast<size_t>(n) * 4);
+  return v;
+}
+CPU_INLINE void store_n(float* p, VF v, int n) { std::memcpy(p, &v, static_cast<size_t>(n) * 4); }
+
+#if defined(__AVX512F__)
+CPU_INLINE VF splat(float x) { return (VF)_mm512_set1_ps(x); }
+CPU_INLINE VI splat_bits(int32_t x) { return (VI)_mm512_set1_epi32(x); }
+CPU_INLINE VF fma(VF a, VF b, VF c) { return (VF)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+CPU_INLINE VI round_to_int(VF a) { return (VI)_mm512_maskz_cvtps_epi32(0xffff, (__m512)a); }
+#elif defined(__AVX2__)
+CPU_INLINE VF splat(float x) { return (VF)_mm256_set1_ps(x); }
+CPU_INLINE VI splat_bits(int32_t x) { return (VI)_mm256_set1_epi32(x); }
+CPU_INLINE VF fma(VF a, VF b, VF c) { return (VF)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+CPU_INLINE VI round_to_int(VF a) { return (VI)_mm256_cvtps_epi32((__m256)a); }
+#else
+CPU_INLINE VF splat(float x) { return VF{x, x, x, x}; }
+CPU_INLINE VI splat_bits(int32_t x) { return VI{x, x, x, x}; }
+#if defined(__aarch64__)
+CPU_INLINE VF fma(VF a, VF b, VF c) { return (VF)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+CPU_INLINE VI round_to_int(VF a) { return (VI)vcvtnq_s32_f32((float32x4_t)a); }
+#else
+CPU_INLINE VF fma(VF a, VF b, VF c) {
+  VF y;
+  for (int i = 0; i < kLanes; ++i) y[i] = __builtin_fmaf(a[i], b[i], c[i]);
+  return y;
+}
+CPU_INLINE VI round_to_int(VF a) {
+#if defined(__SSE2__)
+  return (VI)_mm_cvtps_epi32((__m128)a);
+#else
+  VI y;
+  for (int i = 0; i < kLanes; ++i) y[i] = static_cast<int32_t>(__builtin_rintf(a[i]));
+  return y;
+#endif
+}
+#endif
+#endif
+
+// a·b + c: fused where the processor fuses at full speed, so its bits differ between instruction sets.
+CPU_INLINE VF mul_add(VF a, VF b, VF c) {
+#if defined(__FMA__) || defined(__aarch64__)
+  return fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+CPU_INLINE VF to_float(VI v) { return __builtin_convertvector(v, VF); }
+CPU_INLINE VF max(VF a, VF b) { return a > b ? a : b; }
+CPU_INLINE VF min(VF a, VF b) { return a < b ? a : b; }
+CPU_INLINE VF magnitude(VF a) { return (VF)((VI)a & splat_bits(0x7fffffff)); }
+
+// Lanes combined as a balanced tree: one order for every caller.
+CPU_INLINE float sum_lanes(VF v) {
+  float a[kLanes];
+  std::memcpy(a, &v, sizeof a);
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) a[i] += a[i + half];
+  return a[0];
+}
+CPU_INLINE float max_lanes(VF v) {
+  float a[kLanes];
+  std::memcpy(a, &v, sizeof a);
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) a[i] = a[i] > a[i + half] ? a[i] : a[i + half];
+  return a[0];
+}
+
+// Nearest-even bf16 of each lane, in the low 16 bits.
+CPU_INLINE VU bf16_bits(VF v) {
+  VU u = (VU)v;
+  return (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+}
+
+}  // namespace afterimage::CPU_ISA

@@ -1,0 +1,232 @@
+// Attention over the KV cache. kv_store writes the rows' keys and values; attention then reads everything from the
+// cache, so a key has the same bits whether it came with this run or an earlier one.
+//
+// One threadgroup serves up to QUERIES queries of one sequence and kv head (consecutive heads of the group, then
+// consecutive rows). Simdgroup s walks the blocks b ≡ s mod 4 in ascending order with an online softmax (Milakov and
+// Gimelshein 2018); the four states are merged in order. Which block goes where depends on positions alone.
+#include "common.h"
+#include "kv_element.h"
+
+struct AttentionParams {
+  uint heads;
+  uint kv_heads;
+  uint k_dim;
+  uint v_dim;
+  uint window;
+  float scale;
+  float softcap;
+  uint has_keys;
+  ulong key_offset;    // bytes into a block, of kv head 0
+  ulong value_offset;
+  ulong key_stride;    // bytes from one kv head to the next
+  ulong value_stride;
+};
+
+// Where a row of the run lies in the cache.
+struct RowPlace {
+  uint block;     // index into the run's block table
+  uint slot;      // position within the block
+  int position;   // in the sequence
+  int visible_end;
+};
+
+// Queries [first, first + count) of one sequence: number u is row first_row + u / group, head u % group of the kv head.
+struct QueryTile {
+  uint first_row;
+  uint first_block;
+  uint first;
+  uint count;
+};
+
+constant constexpr uint kPositions = 64;
+constant constexpr uint kMaxDim = 256;
+constant constexpr uint kSimdgroups = 4;
+
+template <class T>
+inline void store_row(device const float* source, device uchar* tile, uint dim, uint slot, uint lane) {
+  device T* target = (device T*)tile + slot * dim;
+  for (uint i = lane; i < dim; i += 32) target[i] = T(source[i]);
+}
+
+inline void store_row_q8(device const float* source, device uchar* tile, uint dim, uint slot, uint lane) {
+  float largest = 0.0f;
+  for (uint i = lane; i < dim; i += 32) largest = max(largest, fabs(source[i]));
+  largest = simd_max(largest);
+  float scale = largest / 127.0f;
+  device uchar* target = tile + slot * dim;
+  for (uint i = lane; i < dim; i += 32) {
+    float code = scale > 0.0f ? rint(source[i] / scale) : 0.0f;
+    target[i] = as_type<uchar>(char(int(clamp(code, -127.0f, 127.0f))));
+  }
+  if (lane == 0) ((device float*)(tile + 64 * dim))[slot] = scale;
+}
+
+// TYPE: KvType. grid: x = rows, y = kv heads, z = 0 keys, 1 values; one simdgroup each
+template <int TYPE>
+kernel void kv_store(device const float* k [[buffer(0)]], device const float* v [[buffer(1)]],
+                     device const RowPlace* places [[buffer(2)]], device const KvBlock* blocks [[buffer(3)]],
+                     constant AttentionParams& p [[buffer(4)]], uint3 at [[threadgroup_position_in_grid]],
+                     uint lane [[thread_index_in_simdgroup]]) {
+  bool is_key = at.z == 0;
+  uint dim = is_key ? p.k_dim : p.v_dim;
+  uint block = places[at.x].block;
+  uint slot = places[at.x].slot;
+  device uchar* tile = blocks[block].bytes + (is_key ? p.key_offset + at.y * p.key_stride : p.value_offset + at.y * p.value_stride);
+  device const float* source = (is_key ? k : v) + (ulong(at.x) * p.kv_heads + at.y) * dim;
+  if (TYPE == 0) store_row<float>(source, tile, dim, slot, lane);
+  if (TYPE == 1) store_row<half>(source, tile, dim, slot, lane);
+  if (TYPE == 2) store_row<bfloat>(source, tile, dim, slot, lane);
+  if (TYPE == 3) store_row_q8(source, tile, dim, slot, lane);
+}
+
+// scores[q][t] = query q · key 8·t + lane / 4. Four lanes share a key: lane % 4 takes runs of 4 columns.
+template <class Element, int QUERIES>
+inline void key_products(device const uchar* tile, uint dim, threadgroup const float* query, uint lane,
+                         thread float (&scores)[QUERIES][8]) {
+  for (uint t = 0; t < 8; ++t) {
+    float sums[QUERIES];
+    for (int q = 0; q < QUERIES; ++q) sums[q] = 0.0f;
+    uint position = t * 8 + lane / 4;
+    for (uint run = (lane % 4) * 4; run < dim; run += 16)
+      for (uint column = run; column < min(run + 4, dim); ++column) {
+        float key = Element::load(tile, dim, position, column);
+        for (int q = 0; q < QUERIES; ++q) sums[q] = fma(query[uint(q) * kMaxDim + column], key, sums[q]);
+      }
+    for (int q = 0; q < QUERIES; ++q) scores[q][t] = sums[q];
+  }
+  for (int q = 0; q < QUERIES; ++q)
+    for (uint h = 0; h < 8; h += 4) {
+      float4 s = float4(scores[q][h], scores[q][h + 1], scores[q][h + 2], scores[q][h + 3]);
+      s += simd_shuffle_xor(s, 1);
+      s += simd_shuffle_xor(s, 2);
+      scores[q][h] = s.x;
+      scores[q][h + 1] = s.y;
+      scores[q][h + 2] = s.z;
+      scores[q][h + 3] = s.w;
+    }
+}
+
+template <class Element, int QUERIES>
+kernel void attention(device const float* q [[buffer(0)]], device const RowPlace* places [[buffer(1)]],
+                      device const QueryTile* tiles [[buffer(2)]], device const KvBlock* blocks [[buffer(3)]],
+                      device float* y [[buffer(4)]], constant AttentionParams& p [[buffer(5)]],
+                      uint2 at [[threadgroup_position_in_grid]], uint index [[thread_index_in_threadgroup]],
+                      uint lane [[thread_index_in_simdgroup]],
+                      uint simdgroup [[simdgroup_index_in_threadgroup]]) {
+  threadgroup float query[QUERIES * kMaxDim];
+  threadgroup float shares[kSimdgroups][QUERIES][kPositions];
+  threadgroup float maxima[kSimdgroups][QUERIES];
+  threadgroup float totals[kSimdgroups][QUERIES];
+  threadgroup float partial[kSimdgroups][QUERIES][kMaxDim];
+  uint first_row = tiles[at.x].first_row;
+  uint first_block = tiles[at.x].first_block;
+  uint first = tiles[at.x].first;
+  uint count = tiles[at.x].count;
+  uint group = p.heads / p.kv_heads;
+
+  int begin[QUERIES];
+  int end[QUERIES];
+  int lowest = 0x7fffffff;
+  int highest = 0;
+  for (int i = 0; i < QUERIES; ++i) {
+    uint u = first + min(uint(i), count - 1);
+    uint row = first_row + u / group;
+    uint head = at.y * group + u % group;
+    end[i] = places[row].visible_end;
+    begin[i] = p.window == 0 ? 0 : max(0, places[row].position - int(p.window) + 1);
+    lowest = min(lowest, begin[i]);
+    highest = max(highest, end[i]);
+    for (uint c = index; c < p.k_dim; c += 128)
+      query[uint(i) * kMaxDim + c] = q[(ulong(row) * p.heads + head) * p.k_dim + c] * p.scale;
+  }
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+
+  float running_max[QUERIES];
+  float running_sum[QUERIES];
+  float out[QUERIES][kMaxDim / 32];
+  for (int i = 0; i < QUERIES; ++i) {
+    running_max[i] = -FLT_MAX;
+    running_sum[i] = 0.0f;
+    for (uint c = 0; c < kMaxDim / 32; ++c) out[i][c] = 0.0f;
+  }
+
+  for (int block = int(simdgroup); block * 64 < highest; block += int(kSimdgroups)) {
+    if (block * 64 + 64 <= lowest) continue;
+    device const uchar* bytes = blocks[first_block + uint(block)].bytes;
+    float scores[QUERIES][8];
+    key_products<Element, QUERIES>(bytes + p.key_offset + at.y * p.key_stride, p.k_dim, query, lane, scores);
+    for (int i = 0; i < QUERIES; ++i) {
+      float largest = -FLT_MAX;
+      for (uint t = 0; t < 8; ++t) {
+        int position = block * 64 + int(t * 8 + lane / 4);
+        bool visible = position >= begin[i] && position < end[i];
+        if (p.softcap > 0.0f) scores[i][t] = p.softcap * safe_tanh(scores[i][t] / p.softcap);
+        if (!visible) scores[i][t] = -FLT_MAX;
+        largest = max(largest, scores[i][t]);
+      }
+      float new_max = max(running_max[i], simd_max(largest));
+      float keep = exp(running_max[i] - new_max);
+      float sum = 0.0f;
+      for (uint t = 0; t < 8; ++t) {
+        float share = scores[i][t] > -FLT_MAX ? exp(scores[i][t] - new_max) : 0.0f;
+        if (lane % 4 == 0) {
+          shares[simdgroup][i][t * 8 + lane / 4] = share;
+          sum += share;
+        }
+      }
+      running_sum[i] = fma(running_sum[i], keep, simd_sum(sum));
+      running_max[i] = new_max;
+      for (uint c = 0; c < kMaxDim / 32; ++c) out[i][c] *= keep;
+    }
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+    // Positions that no query sees may never have been written: they are not read.
+    device const uchar* values = bytes + p.value_offset + at.y * p.value_stride;
+    uint from = uint(max(lowest - block * 64, 0));
+    uint to = uint(min(highest - block * 64, 64));
+    for (uint position = from; position < to; ++position)
+      for (uint c = 0; c < kMaxDim / 32; ++c)
+        if (c * 32 + lane < p.v_dim) {
+          float value = Element::load(values, p.v_dim, position, c * 32 + lane);
+          for (int i = 0; i < QUERIES; ++i) out[i][c] = fma(shares[simdgroup][i][position], value, out[i][c]);
+        }
+    simdgroup_barrier(mem_flags::mem_threadgroup);
+  }
+
+  for (int i = 0; i < QUERIES; ++i) {
+    if (lane == 0) {
+      maxima[simdgroup][i] = running_max[i];
+      totals[simdgroup][i] = running_sum[i];
+    }
+    for (uint c = 0; c < kMaxDim / 32; ++c) partial[simdgroup][i][c * 32 + lane] = out[i][c];
+  }
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  for (uint i = 0; i < count; ++i) {
+    float top = max(max(maxima[0][i], maxima[1][i]), max(maxima[2][i], maxima[3][i]));
+    float factors[kSimdgroups];
+    float total = 0.0f;
+    for (uint s = 0; s < kSimdgroups; ++s) {
+      factors[s] = exp(maxima[s][i] - top);
+      total = fma(factors[s], totals[s][i], total);
+    }
+    uint u = first + i;
+    ulong to = (ulong(first_row + u / group) * p.heads + at.y * group + u % group) * p.v_dim;
+    for (uint c = index; c < p.v_dim; c += 128) {
+      float sum = 0.0f;
+      for (uint s = 0; s < kSimdgroups; ++s) sum = fma(factors[s], partial[s][i][c], sum);
+      y[to + c] = total > 0.0f ? sum / total : 0.0f;
+    }
+  }
+}
+
+KERNEL(kv_store_f32, kv_store<0>)
+KERNEL(kv_store_f16, kv_store<1>)
+KERNEL(kv_store_bf16, kv_store<2>)
+KERNEL(kv_store_q8, kv_store<3>)
+KERNEL(attention_f32_1, attention<KvF32, 1>)
+KERNEL(attention_f16_1, attention<KvF16, 1>)
+KERNEL(attention_bf16_1, attention<KvBF16, 1>)
+KERNEL(attention_q8_1, attention<KvQ8, 1>)
+KERNEL(attention_f32_4, attention<KvF32, 4>)
+KERNEL(attention_f16_4, attention<KvF16, 4>)
+KERNEL(attention_bf16_4, attention<KvBF16, 4>)
+KERNEL(attention_q8_4, attention<KvQ8, 4>)

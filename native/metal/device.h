@@ -1,0 +1,84 @@
+// The GPU in plain C++. device.mm is its only implementation and the only file that includes Metal headers.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace afterimage::metal {
+
+struct DeviceLimits {
+  std::string name;
+  std::vector<std::string> families;   // "apple7", "metal3"
+  size_t working_set = 0;              // bytes the system recommends not to exceed
+  size_t max_buffer = 0;               // bytes of one buffer
+  size_t threadgroup_memory = 0;       // bytes
+  uint32_t threads = 0;                // per threadgroup
+  bool unified_memory = false;
+};
+
+class Buffer {
+ public:
+  virtual ~Buffer() = default;
+  virtual void* contents() noexcept = 0;
+  virtual size_t bytes() const noexcept = 0;
+  virtual uint64_t gpu_address() const noexcept = 0;
+};
+
+class Pipeline {
+ public:
+  virtual ~Pipeline() = default;
+  virtual uint32_t max_threads() const noexcept = 0;
+};
+
+class Library {
+ public:
+  virtual ~Library() = default;
+};
+
+// How a command buffer ended. `lost`: the device is gone and no later command can succeed.
+struct Outcome {
+  std::string error;  // empty: completed
+  bool lost = false, out_of_memory = false;
+  double gpu_seconds = 0;
+};
+
+// One command buffer with one serial encoder: dispatches execute in order, each seeing the writes of those before.
+// Destroying it before commit() drops what was encoded.
+class Commands {
+ public:
+  virtual ~Commands() = default;
+  virtual void pipeline(const Pipeline& pipeline) = 0;
+  virtual void bind(uint32_t index, const Buffer& buffer, size_t offset) = 0;
+  virtual void constants(uint32_t index, const void* bytes, size_t size) = 0;  // size ≤ 4096
+  virtual void use(const Buffer& buffer) = 0;  // reached through an address in another buffer
+  virtual void dispatch(std::array<uint32_t, 3> groups, uint32_t threads) = 0;
+  virtual void commit() = 0;
+  virtual Outcome wait() = 0;
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual const DeviceLimits& limits() const noexcept = 0;
+  virtual size_t allocated_bytes() const noexcept = 0;
+  // Null where the device refuses.
+  virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
+  // Uses `bytes` of host memory in place; both page-aligned, read-only for kernels. Null where the device refuses.
+  virtual std::unique_ptr<Buffer> wrap(const void* memory, size_t bytes) = 0;
+  // Null with `error` where the text does not compile.
+  virtual std::unique_ptr<Library> compile(std::string_view text, std::string& error) = 0;
+  // Null with `error` where the kernel is missing or its pipeline cannot be made.
+  virtual std::unique_ptr<Pipeline> pipeline(Library& library, const std::string& kernel, std::string& error) = 0;
+  // Keeps compiled pipelines for the next start; called once after the self-test. Failure is harmless.
+  virtual void save_archive() = 0;
+  virtual std::unique_ptr<Commands> begin() = 0;
+};
+
+// Null where the machine has no usable device. `archive`: file of compiled pipelines, or empty.
+std::unique_ptr<Device> open_device(const std::string& archive);
+
+}  // namespace afterimage::metal

@@ -1,0 +1,44 @@
+// Add, Mul, Activation, GatedActivation, Softcap: one thread per element.
+#include "common.h"
+
+// broadcast 0: b[R,w]; 1: b[R,1]; 2: b[w]
+struct ElementwiseParams {
+  uint count;  // R·w
+  uint width;
+  uint broadcast;
+  uint activation;
+  float scale;
+  float cap;
+};
+
+inline uint operand(constant ElementwiseParams& p, uint i) {
+  return p.broadcast == 0 ? i : (p.broadcast == 1 ? i / p.width : i % p.width);
+}
+
+kernel void add(device const float* a [[buffer(0)]], device const float* b [[buffer(1)]],
+                device float* y [[buffer(2)]], constant ElementwiseParams& p [[buffer(3)]],
+                uint i [[thread_position_in_grid]]) {
+  if (i < p.count) y[i] = a[i] + b[operand(p, i)];
+}
+
+kernel void multiply(device const float* a [[buffer(0)]], device const float* b [[buffer(1)]],
+                     device float* y [[buffer(2)]], constant ElementwiseParams& p [[buffer(3)]],
+                     uint i [[thread_position_in_grid]]) {
+  if (i < p.count) y[i] = a[i] * b[operand(p, i)];
+}
+
+kernel void activation(device const float* x [[buffer(0)]], device float* y [[buffer(2)]],
+                       constant ElementwiseParams& p [[buffer(3)]], uint i [[thread_position_in_grid]]) {
+  if (i < p.count) y[i] = activate(p.activation, x[i]) * p.scale;
+}
+
+kernel void gated_activation(device const float* gate [[buffer(0)]], device const float* up [[buffer(1)]],
+                             device float* y [[buffer(2)]], constant ElementwiseParams& p [[buffer(3)]],
+                             uint i [[thread_position_in_grid]]) {
+  if (i < p.count) y[i] = activate(p.activation, gate[i]) * up[i];
+}
+
+kernel void softcap(device const float* x [[buffer(0)]], device float* y [[buffer(2)]],
+                    constant ElementwiseParams& p [[buffer(3)]], uint i [[thread_position_in_grid]]) {
+  if (i < p.count) y[i] = p.cap * safe_tanh(x[i] / p.cap);
+}

@@ -1,0 +1,50 @@
+// Controls and counters of the fake Metal device: plain C++, so that tests need no Objective-C.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "runtime/emulator.h"
+
+namespace rig::fake {
+
+struct Settings {
+  bool present = true;
+  size_t working_set = size_t{8} << 30;
+  size_t max_buffer = size_t{4} << 30;
+  size_t threadgroup_memory = 32768;
+  uint32_t threads = 1024;
+  // Lowers maxTotalThreadsPerThreadgroup of every pipeline to a random multiple of 32 in [256, threads].
+  bool random_limits = false;
+  Schedule schedule = Schedule::fifo;
+  uint64_t seed = 1;
+  // Command buffers run on a thread of their own, this many microseconds after commit; negative: inside commit.
+  int64_t delay_us = -1;
+  int64_t fail_allocation = -1;          // this many allocations succeed, the next ones do not
+  int64_t fail_command = -1;             // this many command buffers complete, the next one fails
+  int64_t command_error = 3;             // with this MTLCommandBufferError code
+  bool refuse_no_copy = false;
+  std::set<std::string> broken_families;  // texts that do not compile
+  std::set<std::string> broken_kernels;   // pipelines that cannot be made
+  std::set<std::string> wrong_kernels;    // pipelines that compute nothing: their output stays as it was
+};
+
+struct Counters {
+  std::map<std::string, int64_t> live;    // objects by class
+  int64_t buffers = 0, command_buffers = 0, dispatches = 0, no_copy = 0;
+  size_t allocated = 0, peak_allocated = 0;
+  std::map<std::string, int64_t> launches;       // by kernel
+};
+
+// Not to be changed while command buffers are in flight.
+Settings& settings();
+Counters counters();
+void reset();
+int64_t live_objects();
+// What Apple's validation layer would have stopped at, in order.
+std::vector<std::string> violations();
+
+}  // namespace rig::fake

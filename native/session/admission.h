@@ -1,0 +1,23 @@
+// What a request will need, known before anything is allocated.
+#pragma once
+#include <cstddef>
+#include <vector>
+
+#include "cache/sequence.h"
+#include "session/model.h"
+#include "session/model_options.h"
+
+namespace afterimage {
+
+// Throws OUT_OF_MEMORY where a budget does not allow the request even when nothing else runs: a sentence with the
+// numbers and what to change. `images` are the spans whose features are needed (keys distinct).
+void check_budgets(const Model& model, const EngineOptions& options, const Sequence& sequence, int64_t positions,
+                   const std::vector<const ImageSpan*>& images);
+
+// Bytes of the features of an image in this sequence.
+size_t feature_bytes(const ModelTraits& traits, const Sequence& sequence, const ImageSpan& span);
+
+// Image spans with a token at or after `from`, once per key: what must be seen to compute the rest.
+std::vector<const ImageSpan*> images_after(const Sequence& sequence, int32_t from);
+
+}  // namespace afterimage

@@ -1,0 +1,67 @@
+// What one request asks for and what it gets: options, reports and callbacks of begin, encode and generate.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "cache/prompt.h"
+#include "graph/error.h"
+#include "session/sampler.h"
+
+namespace afterimage {
+
+using SessionId = uint64_t;
+using RequestId = uint64_t;
+
+struct RequestOptions {
+  int32_t max_tokens = 0;     // 0: prefill only (warming): nothing is sampled
+  bool low_priority = false;  // runs only while no other request has work; pre-empted between chunks
+};
+
+// Best tier that served image tokens.
+enum class CacheSource : uint8_t { none, features, memory, disk };
+
+struct CacheReport {
+  int32_t image_tokens = 0, image_tokens_reused = 0;    // tokens replaced by image features
+  int32_t prompt_tokens = 0, prompt_tokens_reused = 0;  // of KV
+  double encode_ms = 0, prefill_ms = 0;
+  CacheSource source = CacheSource::none;
+};
+
+struct PlanReport {
+  CacheReport cache;               // as it stands before encode and prefill
+  std::vector<ImageKey> needed;    // each image whose features must be given by encode() before generate(), once
+  int32_t max_tokens = 0;          // as asked, or what the context length leaves
+};
+
+struct GenerateOptions {
+  SamplingOptions sampling;
+  std::vector<int32_t> stop_ids;  // end of turn; not part of the answer's tokens
+  bool capture_logits = false;    // tests: the row that each token was sampled from
+};
+
+enum class StopReason : uint8_t { end, length, finished, cancelled };
+
+struct GenerateResult {
+  std::vector<int32_t> tokens;
+  StopReason stop = StopReason::end;
+  CacheReport cache;
+  double decode_ms = 0;
+  std::vector<std::vector<float>> logits;  // with capture_logits
+};
+
+enum class Stage : uint8_t { queue, encode, prefill, decode };
+
+using OnError = std::function<void(const Error&)>;
+using OnPlan = std::function<void(const PlanReport&)>;
+using OnEncoded = std::function<void()>;
+using OnProgress = std::function<void(Stage, int64_t done, int64_t total)>;
+
+struct GenerateCallbacks {
+  std::function<void(int32_t token)> on_token;         // optional
+  OnProgress on_progress;                              // optional
+  std::function<void(GenerateResult&&)> on_done;       // exactly one of on_done and on_error is called, once
+  OnError on_error;
+};
+
+}  // namespace afterimage

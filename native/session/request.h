@@ -1,0 +1,64 @@
+// One request from begin to its end. Only `cancelled` and `finishing` are touched by other threads; the rest belongs
+// to the engine thread.
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include "session/answer.h"
+#include "session/decoder.h"
+#include "session/interrupt.h"
+#include "session/named_input.h"
+#include "session/timeline.h"
+
+namespace afterimage {
+
+using Clock = std::chrono::steady_clock;
+
+inline double milliseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+struct EncodeJob {
+  ImageKey key{};
+  std::vector<NamedInput> inputs;
+  OnEncoded on_encoded;
+  OnError on_error;
+};
+
+struct Request : Interrupt::Subject {
+  // begun → looking_up (disk) → waiting (memory) → planned ⇄ encoding → prefilling → decoding → ended
+  enum class State : uint8_t { looking_up, waiting, planned, encoding, prefilling, decoding, ended };
+
+  Request(RequestId request, SessionId owner, const RequestOptions& request_options)
+      : id(request), session(owner), options(request_options) {}
+
+  const RequestId id;
+  const SessionId session;
+  const RequestOptions options;
+  std::atomic<bool> finishing{false};
+
+  State state = State::looking_up;
+  OnPlan on_plan;
+  OnError on_error;  // of the plan
+  std::unique_ptr<Timeline> timeline;
+  HeldFeatures features;
+  size_t feature_bytes = 0;      // promised for its images
+  int32_t restored_end = 0;      // end of what came from disk
+  int32_t noted = 0;             // items of which it is known whether they were reused
+  PlanReport plan;
+
+  EncodeJob encode_job;
+  GenerateOptions generate_options;
+  GenerateCallbacks callbacks;
+  std::unique_ptr<Sampler> sampler;
+  GenerateResult result;
+  Clock::time_point decode_start;
+
+  int32_t keep() const noexcept { return options.max_tokens > 0 ? 1 : 0; }
+};
+
+using RequestPtr = std::shared_ptr<Request>;
+
+}  // namespace afterimage

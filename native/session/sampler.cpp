@@ -1,0 +1,115 @@
+#include "session/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "graph/error.h"
+
+namespace afterimage {
+
+namespace {
+
+// A token e^−40 times as probable as the best one is never drawn: 150,000 of them weigh less than 1e-12 together, and
+// only the others have to be sorted.
+constexpr float kNegligible = 40;
+
+// SplitMix64: Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators".
+double uniform(uint64_t seed, uint64_t step) noexcept {
+  uint64_t z = seed + (step + 1) * 0x9E3779B97F4A7C15u;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  z ^= z >> 31;
+  return static_cast<double>(z >> 11) * 0x1p-53;
+}
+
+void require(bool valid, const char* expected, double received) {
+  if (!valid)
+    throw Error("INVALID_ARGUMENT", std::string("Expected ") + expected + " but received " + std::to_string(received) + ".");
+}
+
+}  // namespace
+
+void check_sampling(const SamplingOptions& options) {
+  require(options.temperature >= 0 && std::isfinite(options.temperature), "a temperature of 0 or more", options.temperature);
+  require(options.top_k >= 0, "top_k of 0 or more", options.top_k);
+  require(options.top_p > 0 && options.top_p <= 1, "top_p in (0, 1]", options.top_p);
+  require(options.min_p >= 0 && options.min_p <= 1, "min_p in [0, 1]", options.min_p);
+  require(options.repetition_penalty > 0 && std::isfinite(options.repetition_penalty), "a repetition penalty above 0",
+          options.repetition_penalty);
+}
+
+Sampler::Sampler(const SamplingOptions& options, std::span<const int32_t> prompt, int64_t vocab) : options_(options) {
+  check_sampling(options);
+  if (options.repetition_penalty == 1) return;
+  seen_.resize(static_cast<size_t>(vocab));
+  for (int32_t id : prompt) remember(id);
+}
+
+void Sampler::remember(int32_t id) noexcept {
+  if (id >= 0 && static_cast<size_t>(id) < seen_.size()) seen_[id] = true;
+}
+
+float Sampler::penalised(float logit, int32_t id) const noexcept {
+  if (seen_.empty() || !seen_[id]) return logit;
+  return logit > 0 ? logit / options_.repetition_penalty : logit * options_.repetition_penalty;
+}
+
+int32_t Sampler::sample(std::span<const float> logits) {
+  bool finite = false;
+  for (float logit : logits) {
+    if (!(logit < INFINITY))
+      throw Error("BACKEND_FAILED", "The model's output is not a number; check the weights, or use exact precision.");
+    finite = finite || logit > -INFINITY;
+  }
+  if (!finite) throw Error("BACKEND_FAILED", "The model excludes every token; check the weights.");
+  const int32_t id = options_.temperature == 0 ? greedy(logits) : draw(logits);
+  remember(id);
+  ++step_;
+  return id;
+}
+
+int32_t Sampler::greedy(std::span<const float> logits) const {
+  int32_t best = 0;
+  for (int32_t id = 1; id < static_cast<int32_t>(logits.size()); ++id)
+    if (penalised(logits[id], id) > penalised(logits[best], best)) best = id;
+  return best;
+}
+
+// Leaves the top-k candidates, best first, with their probabilities.
+void Sampler::keep_best(std::vector<Candidate>& candidates) const {
+  const auto better = [](const Candidate& a, const Candidate& b) {
+    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+  };
+  const size_t kept = options_.top_k == 0 ? candidates.size() : std::min<size_t>(options_.top_k, candidates.size());
+  std::partial_sort(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(kept), candidates.end(), better);
+  candidates.resize(kept);
+  double sum = 0;
+  for (Candidate& candidate : candidates)
+    sum += candidate.probability = std::exp(static_cast<double>(candidate.logit) - candidates.front().logit);
+  for (Candidate& candidate : candidates) candidate.probability /= sum;
+}
+
+int32_t Sampler::draw(std::span<const float> logits) {
+  const int32_t top = greedy(logits);
+  const float best = penalised(logits[top], top) / options_.temperature;
+  std::vector<Candidate> candidates;
+  for (int32_t id = 0; id < static_cast<int32_t>(logits.size()); ++id) {
+    const float logit = penalised(logits[id], id) / options_.temperature;
+    if (logit >= best - kNegligible) candidates.push_back({id, logit, 0});
+  }
+  keep_best(candidates);
+  size_t kept = 0;
+  double mass = 0;
+  const double least = options_.min_p * candidates.front().probability;
+  while (kept < candidates.size() && mass < options_.top_p && candidates[kept].probability >= least)
+    mass += candidates[kept++].probability;
+  double left = uniform(options_.seed, step_) * mass;
+  for (size_t i = 0; i < kept; ++i) {
+    left -= candidates[i].probability;
+    if (left < 0) return candidates[i].id;
+  }
+  return candidates[kept - 1].id;
+}
+
+}  // namespace afterimage

@@ -1,0 +1,224 @@
+// Linear and ExpertLinear: every stored format, precision and instruction set against double loops; the bits of a row
+// against other groupings of rows and threads; 15-bit activations give one result on all instruction sets.
+#include "cpu_fixture.h"
+
+using namespace afterimage;
+using namespace afterimage::test;
+
+namespace {
+
+std::vector<float> linear(Backend& backend, const Weight& weight, const std::vector<float>& x, int64_t rows, int64_t in,
+                          int64_t out, const OpAttrs& attrs = {}, const Weight* bias = nullptr,
+                          const std::vector<float>& residual = {}) {
+  const Owned xt = tensor(backend, rows, in, x), yt = tensor(backend, rows, out);
+  Owned rt;
+  Dispatch d{Op::Linear, &attrs, {xt.tensor}, {yt.tensor}, {&weight, bias}, nullptr};
+  if (!residual.empty()) {
+    rt = tensor(backend, rows, out, residual);
+    d.in[1] = rt.tensor;
+  }
+  run_one(backend, d);
+  return yt.read<float>();
+}
+
+std::vector<double> product(const std::vector<float>& w, const std::vector<float>& x, int64_t rows, int64_t in, int64_t out) {
+  std::vector<double> y(static_cast<size_t>(rows * out));
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t o = 0; o < out; ++o) {
+      double sum = 0;
+      for (int64_t k = 0; k < in; ++k) sum += double{w[static_cast<size_t>(o * in + k)]} * x[static_cast<size_t>(r * in + k)];
+      y[static_cast<size_t>(r * out + o)] = sum;
+    }
+  return y;
+}
+
+double tolerance(const Format& f, Precision precision) {
+  if (precision == Precision::exact) return 2e-6;
+  return f.format == WeightFormat::affine || f.format == WeightFormat::int4_symmetric ? 3e-4 : 8e-3;
+}
+
+// Rows alone, in pairs and in odd groups, on other thread counts, against all rows at once.
+void check_rows(CpuIsa isa, const std::string& what, const StoredWeight& stored, Precision precision,
+                const std::vector<float>& x, const std::vector<float>& y, int64_t rows, int64_t in, int64_t out, bool a8) {
+  for (int threads : {1, 3}) {
+    const auto backend = cpu(isa, threads, a8);
+    const auto weight = backend->prepare(stored.source, kUseMatrix, precision);
+    for (int64_t first = 0, step = 1; first < rows; first += step, step = step % 7 + 1) {
+      const int64_t count = std::min(step, rows - first);
+      const std::vector<float> part(x.begin() + first * in, x.begin() + (first + count) * in);
+      const auto alone = linear(*backend, *weight, part, count, in, out);
+      check(same_bits(alone.data(), y.data() + first * out, alone.size()), what + ": a row depends on the others",
+            __FILE__, __LINE__);
+    }
+  }
+}
+
+void test_format(const Format& f) {
+  // 200 columns: a last block that is not full. Groups must divide the row.
+  const int64_t in = f.group == 0 ? 200 : f.group == 128 ? 256 : f.group * (f.group < 64 ? 5 : 3), out = 131, rows = 33;
+  const auto stored = random_weight(f, out, in);
+  const auto x = random_floats(static_cast<size_t>(rows * in));
+  const auto expected = product(stored->dense(), x, rows, in, out);
+  for (Precision precision : {Precision::exact, Precision::fast}) {
+    std::vector<float> first_bits;
+    for (CpuIsa isa : isas_here()) {
+      const auto backend = cpu(isa);
+      const std::string what = std::string(f.name) + (precision == Precision::exact ? " exact " : " fast ") + backend->identity();
+      const auto weight = backend->prepare(stored->source, kUseMatrix, precision);
+      const auto y = linear(*backend, *weight, x, rows, in, out);
+      const double error = relative_rms(y, expected);
+      check(error < tolerance(f, precision), what + ": error " + std::to_string(error * 1e6) + "e-6", __FILE__, __LINE__);
+      check_rows(isa, what, *stored, precision, x, y, rows, in, out, false);
+      const bool integers = f.format == WeightFormat::affine || f.format == WeightFormat::int4_symmetric;
+      if (precision == Precision::exact || !integers) continue;
+      if (first_bits.empty()) first_bits = y;
+      check(same_bits(first_bits.data(), y.data(), y.size()), what + ": bits differ between instruction sets", __FILE__, __LINE__);
+    }
+  }
+}
+
+// Many rows and panels: chunks, tiles and remainders of every size.
+void test_sizes() {
+  const Format& f = formats()[5];
+  for (int64_t size : {1, 31, 32, 33, 63, 64, 65, 127}) {
+    const int64_t in = 128, rows = size * 2 + 1;
+    const auto stored = random_weight(f, size, in);
+    const auto x = random_floats(static_cast<size_t>(rows * in));
+    const auto expected = product(stored->dense(), x, rows, in, size);
+    for (CpuIsa isa : isas_here())
+      for (Precision precision : {Precision::exact, Precision::fast}) {
+        const auto backend = cpu(isa);
+        const auto weight = backend->prepare(stored->source, kUseMatrix, precision);
+        CHECK(relative_rms(linear(*backend, *weight, x, rows, in, size), expected) < tolerance(f, precision));
+      }
+  }
+}
+
+void test_odd_inputs() {
+  for (int64_t in : {1, 31, 32, 33, 63, 64, 65, 127}) {
+    const auto stored = random_weight(formats()[2], 70, in);
+    const auto x = random_floats(static_cast<size_t>(5 * in));
+    const auto expected = product(stored->dense(), x, 5, in, 70);
+    for (CpuIsa isa : isas_here())
+      for (Precision precision : {Precision::exact, Precision::fast}) {
+        const auto backend = cpu(isa);
+        const auto weight = backend->prepare(stored->source, kUseMatrix, precision);
+        CHECK(relative_rms(linear(*backend, *weight, x, 5, in, 70), expected) < tolerance(formats()[2], precision));
+      }
+  }
+}
+
+void test_epilogue() {
+  const int64_t in = 64, out = 77, rows = 9;
+  const auto stored = random_weight(formats()[0], out, in), bias = random_weight(formats()[0], 1, out);
+  const auto x = random_floats(rows * in), residual = random_floats(rows * out);
+  auto expected = product(stored->dense(), x, rows, in, out);
+  const auto b = bias->dense();
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const double v = expected[i] + b[i % out];
+    expected[i] = v / (1 + std::exp(-v)) + residual[i];
+  }
+  OpAttrs attrs;
+  attrs.activation = Activation::silu;
+  for (CpuIsa isa : isas_here()) {
+    const auto backend = cpu(isa);
+    const auto weight = backend->prepare(stored->source, kUseMatrix, Precision::exact);
+    const auto vector = backend->prepare(bias->source, kUseVector, Precision::exact);
+    CHECK(relative_rms(linear(*backend, *weight, x, rows, in, out, attrs, vector.get(), residual), expected) < 1e-6);
+  }
+}
+
+void test_eight_bits() {
+  const Format& f = formats()[5];
+  const int64_t in = 256, out = 70, rows = 20;
+  const auto stored = random_weight(f, out, in);
+  const auto x = random_floats(rows * in);
+  const auto expected = product(stored->dense(), x, rows, in, out);
+  std::vector<float> first_bits;
+  for (CpuIsa isa : isas_here()) {
+    const auto backend = cpu(isa, 2, true);
+    const auto weight = backend->prepare(stored->source, kUseMatrix, Precision::fast);
+    const auto y = linear(*backend, *weight, x, rows, in, out);
+    const double error = relative_rms(y, expected);
+    CHECK(error < 2e-2 && error > 1e-3);
+    check_rows(isa, "a8", *stored, Precision::fast, x, y, rows, in, out, true);
+    if (first_bits.empty()) first_bits = y;
+    CHECK(same_bits(first_bits.data(), y.data(), y.size()));
+  }
+}
+
+void test_experts(bool per_expert) {
+  const int64_t experts = 5, in = 64, out = 75, rows = 40, k = 2;
+  for (size_t format : {size_t{0}, size_t{5}, size_t{11}}) {
+    const auto stored = random_weight(formats()[format], out, in, experts);
+    const auto x = random_floats(static_cast<size_t>((per_expert ? k : 1) * rows * in));
+    std::vector<int32_t> ids;
+    for (int64_t i = 0; i < rows * k; ++i) ids.push_back(static_cast<int32_t>(generator()() % experts));
+    const auto w = stored->dense();
+    std::vector<double> expected;
+    for (int64_t slot = 0; slot < rows * k; ++slot) {
+      const int64_t row = per_expert ? slot : slot / k;
+      const std::vector<float> one(x.begin() + row * in, x.begin() + (row + 1) * in);
+      const auto begin = w.begin() + ids[static_cast<size_t>(slot)] * out * in;
+      const auto y = product(std::vector<float>(begin, begin + out * in), one, 1, in, out);
+      expected.insert(expected.end(), y.begin(), y.end());
+    }
+    OpAttrs attrs;
+    attrs.k = k;
+    attrs.per_expert = per_expert;
+    for (CpuIsa isa : isas_here())
+      for (Precision precision : {Precision::exact, Precision::fast}) {
+        const auto backend = cpu(isa);
+        const auto weight = backend->prepare(stored->source, kUseExperts, precision);
+        const auto run = [&](int64_t first, int64_t count) {
+          const int64_t per_row = per_expert ? k * in : in;
+          const Owned xt = tensor(*backend, count, per_row, std::vector<float>(x.begin() + first * per_row, x.begin() + (first + count) * per_row));
+          const Owned it = tensor<int32_t>(*backend, count, k, std::vector<int32_t>(ids.begin() + first * k, ids.begin() + (first + count) * k));
+          const Owned yt = tensor(*backend, count, k * out);
+          run_one(*backend, {Op::ExpertLinear, &attrs, {xt.tensor, it.tensor}, {yt.tensor}, {weight.get()}, nullptr});
+          return yt.read<float>();
+        };
+        const auto y = run(0, rows);
+        CHECK(relative_rms(y, expected) < tolerance(formats()[format], precision));
+        for (int64_t r = 0; r < rows; r += 3)
+          CHECK(same_bits(run(r, 1).data(), y.data() + r * k * out, static_cast<size_t>(k * out)));
+      }
+  }
+}
+
+// One packed copy serves Linear and Embedding.
+void test_tied_table() {
+  for (const Format& f : formats()) {
+    const int64_t rows = 70, columns = f.group == 128 ? 256 : 192;
+    const auto stored = random_weight(f, rows, columns);
+    const auto dense = stored->dense();
+    const auto backend = cpu(best_cpu_isa());
+    const std::vector<int32_t> ids = {0, 69, 3, 64, 63, 70, -1};
+    for (uint32_t uses : {kUseTable | 0u, kUseTable | kUseMatrix | 0u, kUseTable | kUseVector | 0u}) {
+      const auto weight = backend->prepare(stored->source, uses, Precision::exact);
+      const Owned it = tensor<int32_t>(*backend, 7, 1, ids), yt = tensor(*backend, 7, columns);
+      OpAttrs attrs;
+      run_one(*backend, {Op::Embedding, &attrs, {it.tensor}, {yt.tensor}, {weight.get()}, nullptr});
+      const auto y = yt.read<float>();
+      for (size_t i = 0; i < ids.size(); ++i) {
+        const int64_t row = ids[i] < 0 || ids[i] >= rows ? 0 : ids[i];
+        check(same_bits(y.data() + i * static_cast<size_t>(columns), dense.data() + row * columns, static_cast<size_t>(columns)),
+              std::string(f.name) + ": a looked-up row differs", __FILE__, __LINE__);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+int main() {
+  for (const Format& f : formats()) test_format(f);
+  test_sizes();
+  test_odd_inputs();
+  test_epilogue();
+  test_eight_bits();
+  test_experts(false);
+  test_experts(true);
+  test_tied_table();
+  return finish();
+}

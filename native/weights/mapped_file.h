@@ -1,0 +1,28 @@
+// A file mapped read-only for as long as the object lives.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace afterimage {
+
+class MappedFile {
+ public:
+  explicit MappedFile(const std::string& path);  // throws IO_FAILED
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  const std::byte* data() const noexcept { return data_; }  // null where the file is empty
+  size_t size() const noexcept { return size_; }
+  int64_t modified_ns() const noexcept { return modified_ns_; }
+  const std::string& path() const noexcept { return path_; }
+
+ private:
+  std::string path_;
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+  int64_t modified_ns_ = 0;
+};
+
+}  // namespace afterimage

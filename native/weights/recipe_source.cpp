@@ -1,0 +1,189 @@
+#include "weights/recipe_source.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "graph/error.h"
+#include "graph/shape_text.h"
+#include "weights/finite.h"
+#include "weights/stored_type.h"
+
+namespace afterimage {
+namespace {
+
+using enum StoredType;
+
+// How a quantized mode lies in the file. NaN is looked for in codes and scales read as `code_type`, `scale_type`.
+struct StoredFormat {
+  std::string_view mode;
+  WeightFormat format;
+  std::vector<StoredType> codes, scales;
+  std::optional<StoredType> code_type, scale_type;
+};
+
+const StoredFormat kFormats[] = {
+    {"affine", WeightFormat::affine, {U32, I32}, {F32, F16, BF16}, {}, {}},
+    {"mxfp4", WeightFormat::mxfp4, {U32, I32, U8}, {U8, F8_E8M0}, {}, F8_E8M0},
+    {"mxfp8", WeightFormat::mxfp8, {U32, I32, U8, F8_E4M3}, {U8, F8_E8M0}, F8_E4M3, F8_E8M0},
+    {"nvfp4", WeightFormat::nvfp4, {U32, I32, U8}, {U8, F8_E4M3}, {}, F8_E4M3},
+    {"fp8_block", WeightFormat::fp8_block, {F8_E4M3, U8}, {F32, F16, BF16}, F8_E4M3, {}},
+    {"int4_symmetric", WeightFormat::int4_symmetric, {I32, U32}, {F32, F16, BF16}, {}, {}},
+};
+
+ScaleType scale_type(StoredType type) {
+  switch (type) {
+    case F32: return ScaleType::f32;
+    case F16: return ScaleType::f16;
+    case BF16: return ScaleType::bf16;
+    default: return ScaleType::u8;
+  }
+}
+
+int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+class RecipeReader {
+ public:
+  RecipeReader(const WeightRecipe& recipe, const Checkpoint& checkpoint, OwnedBytes& owned)
+      : recipe_(recipe), checkpoint_(checkpoint), owned_(owned) {}
+
+  WeightSource read() {
+    source_.name = recipe_.name;
+    source_.columns = recipe_.shape.back();
+    source_.rows = recipe_.shape.size() > 1 ? recipe_.shape[recipe_.shape.size() - 2] : 1;
+    source_.experts = recipe_.shape.size() > 2 ? recipe_.shape[0] : 1;
+    recipe_.mode.empty() ? read_floats() : read_quantized();
+    return source_;
+  }
+
+ private:
+  [[noreturn]] void fail(std::string_view tensor, const std::string& what) const {
+    throw Error("INVALID_CHECKPOINT", "Tensor \"" + std::string(tensor) + "\" " + what + "; use a checkpoint that matches its config.json.");
+  }
+
+  const StoredTensor& tensor(const std::string& name, const std::vector<StoredType>& types) const {
+    const StoredTensor& found = checkpoint_.tensor(name);
+    if (std::find(types.begin(), types.end(), found.dtype) != types.end()) return found;
+    std::string expected;
+    for (StoredType type : types) expected += (expected.empty() ? "" : " or ") + std::string(stored_type_name(type));
+    fail(name, "holds " + std::string(stored_type_name(found.dtype)) + "; expected " + expected);
+  }
+
+  void require_finite(const std::string& name, const StoredArray& array, StoredType type) const {
+    const int64_t index = first_not_finite(array.data, array.bytes, type);
+    if (index >= 0) fail(name, "holds NaN or infinity at element " + std::to_string(index));
+  }
+
+  // Reads the tensors of one operand, `arrange` applied to each, and verifies the flattened shape. `checked`: the type
+  // in which NaN is looked for.
+  template <class Arrange>
+  StoredArray gather(const std::vector<std::string>& names, const std::vector<StoredType>& types, std::optional<StoredType> checked,
+                     const std::vector<int64_t>& expected, Arrange arrange) {
+    std::vector<StoredArray> parts;
+    for (const std::string& name : names) {
+      const StoredTensor& stored = tensor(name, types);
+      const StoredArray part = arrange(stored, StoredArray{stored.dtype, stored.shape, stored.data, stored.bytes});
+      if (!parts.empty() && (part.dtype != parts[0].dtype || part.shape != parts[0].shape)) {
+        fail(name, "is " + std::string(stored_type_name(part.dtype)) + " " + shape_text(part.shape) + ", but \"" + names[0] + "\" is " +
+                       std::string(stored_type_name(parts[0].dtype)) + " " + shape_text(parts[0].shape));
+      }
+      if (checked) require_finite(name, part, *checked);
+      parts.push_back(part);
+    }
+    std::vector<int64_t> shape = parts[0].shape;
+    if (parts.size() > 1) shape.insert(shape.begin(), static_cast<int64_t>(parts.size()));
+    if (!flattens_to(shape, expected)) {
+      const std::string& found = shape_text(checkpoint_.tensor(names[0]).shape);
+      const std::string arranged = shape_text(shape) == found ? "" : " (read as " + shape_text(shape) + ")";
+      fail(names[0], "has shape " + found + arranged + "; weight \"" + recipe_.name + "\" expects " + shape_text(expected));
+    }
+    return stacked(parts, owned_);
+  }
+
+  StoredArray slice_axis(const StoredTensor& stored, const StoredArray& array, int64_t axis, int64_t start, int64_t count) {
+    if (axis < 0 || axis >= static_cast<int64_t>(array.shape.size()) || start + count > array.shape[axis]) {
+      fail(stored.name, "of shape " + shape_text(array.shape) + " has no part " + std::to_string(start) + " to " +
+                            std::to_string(start + count) + " on axis " + std::to_string(axis));
+    }
+    return sliced(array, static_cast<int32_t>(axis), start, count, owned_);
+  }
+
+  void read_floats() {
+    const StoredType type = checkpoint_.tensor(recipe_.tensors[0]).dtype;
+    const auto arrange = [&](const StoredTensor& stored, StoredArray array) {
+      if (!recipe_.permute.empty()) {
+        if (recipe_.permute.size() != array.shape.size()) {
+          fail(stored.name, "has shape " + shape_text(array.shape) + "; expected " + std::to_string(recipe_.permute.size()) + " axes");
+        }
+        array = permuted(array, recipe_.permute, owned_);
+      }
+      if (recipe_.slice_axis >= 0) array = slice_axis(stored, array, recipe_.slice_axis, recipe_.slice_start, recipe_.slice_count);
+      return array;
+    };
+    const StoredArray array = gather(recipe_.tensors, {F32, F16, BF16}, type, recipe_.shape, arrange);
+    source_.format = type == F32 ? WeightFormat::f32 : type == F16 ? WeightFormat::f16 : WeightFormat::bf16;
+    source_.data = array.data;
+    source_.row_bytes = static_cast<size_t>(source_.columns) * stored_type_bytes(array.dtype);
+  }
+
+  // Expected shape of an operand whose last two axes are `rows` × `columns`.
+  std::vector<int64_t> matrix_shape(int64_t rows, int64_t columns) const {
+    std::vector<int64_t> shape = recipe_.shape;
+    shape.back() = columns;
+    shape[shape.size() - 2] = rows;
+    return shape;
+  }
+
+  // Rows of a quantized operand: a slice is given in rows of the weight, `block_rows` of which share a row of scales.
+  auto row_slice(int64_t block_rows) {
+    return [this, block_rows](const StoredTensor& stored, const StoredArray& array) {
+      if (recipe_.slice_axis < 0) return array;
+      const int64_t axis = static_cast<int64_t>(array.shape.size()) - 2;
+      if (recipe_.slice_axis != axis) fail(stored.name, "is quantized and can only be sliced by rows");
+      if (recipe_.slice_start % block_rows != 0) fail(stored.name, "cannot be sliced inside a block of " + std::to_string(block_rows) + " rows");
+      return slice_axis(stored, array, axis, recipe_.slice_start / block_rows, divide_up(recipe_.slice_count, block_rows));
+    };
+  }
+
+  void read_quantized() {
+    const StoredFormat& format = *std::find_if(std::begin(kFormats), std::end(kFormats), [&](const StoredFormat& f) { return f.mode == recipe_.mode; });
+    source_.format = format.format;
+    source_.bits = recipe_.bits;
+    source_.group = recipe_.group;
+    source_.block[0] = recipe_.block[0];
+    source_.block[1] = recipe_.block[1];
+    read_codes(format);
+    const bool tiled = format.format == WeightFormat::fp8_block;
+    const int64_t block_rows = tiled ? recipe_.block[0] : 1, block_columns = tiled ? recipe_.block[1] : recipe_.group;
+    const std::vector<int64_t> expected = matrix_shape(divide_up(source_.rows, block_rows), divide_up(source_.columns, block_columns));
+    read_scales(format, expected, block_rows);
+  }
+
+  void read_codes(const StoredFormat& format) {
+    const size_t word = stored_type_bytes(checkpoint_.tensor(recipe_.tensors[0]).dtype);
+    source_.row_bytes = static_cast<size_t>(source_.columns) * recipe_.bits / 8;
+    const std::vector<int64_t> expected = matrix_shape(source_.rows, static_cast<int64_t>(source_.row_bytes / word));
+    source_.data = gather(recipe_.tensors, format.codes, format.code_type, expected, row_slice(1)).data;
+  }
+
+  void read_scales(const StoredFormat& format, const std::vector<int64_t>& expected, int64_t block_rows) {
+    const StoredType type = tensor(recipe_.scales[0], format.scales).dtype;
+    const StoredArray scales = gather(recipe_.scales, format.scales, format.scale_type.value_or(type), expected, row_slice(block_rows));
+    source_.scales = scales.data;
+    source_.scale_type = scale_type(type);
+    source_.scale_row_bytes = static_cast<size_t>(expected.back()) * stored_type_bytes(type);
+    if (!recipe_.biases.empty()) source_.biases = gather(recipe_.biases, {type}, type, expected, row_slice(block_rows)).data;
+  }
+
+  const WeightRecipe& recipe_;
+  const Checkpoint& checkpoint_;
+  OwnedBytes& owned_;
+  WeightSource source_;
+};
+
+}  // namespace
+
+WeightSource recipe_source(const WeightRecipe& recipe, const Checkpoint& checkpoint, OwnedBytes& owned) {
+  return RecipeReader(recipe, checkpoint, owned).read();
+}
+
+}  // namespace afterimage

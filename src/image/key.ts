@@ -1,0 +1,55 @@
+// The identity of an image is its pixels: the same picture as PNG, as WebP or under another name is one image.
+import { createHash } from 'node:crypto';
+import type { RgbImage } from '../models/family.js';
+import { ByteLru } from './byte-lru.js';
+
+/** What can be said about encoded bytes once they have been decoded. */
+export interface PixelIdentity {
+  /** Hex SHA-256 of width, height, 'RGB8' and the pixels. */
+  pixelHash: string;
+  width: number;
+  height: number;
+}
+
+/** Bumped when the way from bytes to pixels changes. */
+const DECODE_VERSION = 'rgb8-1';
+
+export function bytesHash(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+export function pixelIdentity(image: RgbImage): PixelIdentity {
+  const { width, height } = image;
+  const pixelHash = createHash('sha256').update(`${width} ${height} RGB8\n`).update(image.data).digest('hex');
+  return { pixelHash, width, height };
+}
+
+/** The handle that tools give out: 128 bits of the pixel hash. */
+export function imageIdOf(pixelHash: string): string {
+  return `img_${pixelHash.slice(0, 32)}`;
+}
+
+export function isImageId(text: string): boolean {
+  return /^img_[0-9a-f]{32}$/.test(text);
+}
+
+/** Remembers which bytes decode to which pixels, so that a picture seen before needs no decoding. */
+export class PixelMemo {
+  readonly #identities: ByteLru<PixelIdentity>;
+
+  constructor(entries = 4096) {
+    this.#identities = new ByteLru(entries);
+  }
+
+  get(bytes: Uint8Array): PixelIdentity | undefined {
+    return this.#identities.get(this.#key(bytes));
+  }
+
+  set(bytes: Uint8Array, identity: PixelIdentity): void {
+    this.#identities.set(this.#key(bytes), identity, 1);
+  }
+
+  #key(bytes: Uint8Array): string {
+    return `${DECODE_VERSION}:${bytesHash(bytes)}`;
+  }
+}

@@ -1,0 +1,92 @@
+// The one way in: a reference as tools receive it → an image with its handle, identity and, when asked for, pixels.
+import type { ImageInput } from '../engine/engine.js';
+import type { RgbImage } from '../models/family.js';
+import { ByteLru } from './byte-lru.js';
+import { decode, DEFAULT_LIMITS, type ImageLimits } from './decode.js';
+import { URLS_OFF, type UrlPolicy } from './download.js';
+import { DEFAULT_STORE_BYTES, ImageStore } from './image-store.js';
+import { pixelIdentity, PixelMemo } from './key.js';
+import { FilePolicy } from './policy.js';
+import { crop, checkRegion, type Region } from './region.js';
+import { readSource } from './source.js';
+
+/** Everything that images of one server or one command share. */
+export interface ImageContext {
+  files: FilePolicy;
+  urls: UrlPolicy;
+  limits: ImageLimits;
+  store: ImageStore;
+  memo: PixelMemo;
+  /** Pixels decoded lately, by pixel hash: decoding for the hash must not be followed by decoding for the model. */
+  decoded: ByteLru<RgbImage>;
+  cwd?: string;
+}
+
+export interface LoadedImage extends ImageInput {
+  imageId: string;
+  /** How people and messages call it. */
+  name: string;
+  /** Encoded bytes as they were read. */
+  bytes: Uint8Array;
+}
+
+const DECODED_BYTES = 128 * 1024 * 1024;
+
+export function createImageContext(options: {
+  /** Absolute paths, or 'everywhere'. */
+  folders: readonly string[] | 'everywhere';
+  urls?: UrlPolicy;
+  limits?: Partial<ImageLimits>;
+  storeBytes?: number;
+  cwd?: string;
+}): ImageContext {
+  return {
+    files: new FilePolicy(options.folders),
+    urls: options.urls ?? URLS_OFF,
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    store: new ImageStore(options.storeBytes ?? DEFAULT_STORE_BYTES),
+    memo: new PixelMemo(),
+    decoded: new ByteLru(DECODED_BYTES),
+    cwd: options.cwd,
+  };
+}
+
+/** @throws AfterimageError with the code of what is wrong with the reference, the policy or the image. */
+export async function loadImage(reference: string, context: ImageContext, signal?: AbortSignal): Promise<LoadedImage> {
+  if (/^img_[0-9a-z]*$/.test(reference)) {
+    const { bytes, name, ...identity } = context.store.get(reference);
+    return { ...identity, bytes, name, pixels: () => pixelsOf(identity.pixelHash, bytes, name, context) };
+  }
+  const { bytes, name } = await readSource(reference, { ...context, signal });
+  return register(bytes, name, context);
+}
+
+/** Gives bytes that are already here a handle. @throws AfterimageError as `decode`. */
+export async function register(bytes: Uint8Array, name: string, context: ImageContext): Promise<LoadedImage> {
+  const identity = context.memo.get(bytes) ?? (await identify(bytes, name, context));
+  const { imageId } = context.store.put(bytes, name, identity);
+  return { ...identity, imageId, bytes, name, pixels: () => pixelsOf(identity.pixelHash, bytes, name, context) };
+}
+
+async function identify(bytes: Uint8Array, name: string, context: ImageContext) {
+  const image = await decode(bytes, name, context.limits);
+  const identity = pixelIdentity(image);
+  context.memo.set(bytes, identity);
+  context.decoded.set(identity.pixelHash, image, image.data.length);
+  return identity;
+}
+
+async function pixelsOf(pixelHash: string, bytes: Uint8Array, name: string, context: ImageContext): Promise<RgbImage> {
+  const known = context.decoded.get(pixelHash);
+  if (known) return known;
+  const image = await decode(bytes, name, context.limits);
+  context.decoded.set(pixelHash, image, image.data.length);
+  return image;
+}
+
+/** The part of an image as an image of its own, with its own identity. @throws AfterimageError INVALID_REGION */
+export async function cropImage(image: ImageInput, region: Region): Promise<ImageInput> {
+  checkRegion(region, image);
+  const part = crop(await image.pixels(), region);
+  return { ...pixelIdentity(part), pixels: async () => part };
+}

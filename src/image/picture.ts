@@ -1,0 +1,21 @@
+// RGB pixels → PNG, for thumbnails and difference pictures that people look at.
+import sharp from 'sharp';
+import type { RgbImage } from '../models/family.js';
+import { resize } from './resize.js';
+
+export async function encodePng(image: RgbImage): Promise<Uint8Array> {
+  const { width, height, data } = image;
+  return sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false }).png().toBuffer();
+}
+
+/** Scaled down, never up, so that neither side is longer than `maxSide`. */
+export function fitted(image: RgbImage, maxSide: number): RgbImage {
+  const scale = Math.min(1, maxSide / Math.max(image.width, image.height));
+  if (scale === 1) return image;
+  const side = (length: number) => Math.max(1, Math.round(length * scale));
+  return resize(image, side(image.width), side(image.height), 'bilinear');
+}
+
+export async function thumbnailPng(image: RgbImage, maxSide = 512): Promise<Uint8Array> {
+  return encodePng(fitted(image, maxSide));
+}

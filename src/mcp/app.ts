@@ -1,0 +1,74 @@
+// What all connections of one server process share: engine, images, conversations, limits, log.
+import { parse } from 'node:path';
+import type { Engine } from '../engine/engine.js';
+import { URLS_ALLOWED, URLS_OFF } from '../image/download.js';
+import type { ImageLimits } from '../image/decode.js';
+import { createImageContext, type ImageContext } from '../image/load.js';
+import { Conversations, type ConversationLimits } from '../../tools/conversations.js';
+import { Differences } from '../../tools/differences.js';
+import type { Room } from '../../tools/call.js';
+import { createLog, type Log, type LogOptions } from './log.js';
+
+export interface AppOptions {
+  engine: Engine;
+  /** Folders from --allow. Absent or empty: the working folder, and the client's roots if it declares any. */
+  allow?: string[];
+  allowUrls?: boolean;
+  /** Time after which a call returns what there is. */
+  deadlineMs?: number;
+  /** Load the model at once instead of on first use. */
+  preload?: boolean;
+  limits?: Partial<ImageLimits>;
+  conversations?: Partial<ConversationLimits>;
+  log?: LogOptions;
+}
+
+/** Clients give up after 60 s; the rest is for the way back. */
+export const DEFAULT_DEADLINE_MS = 50_000;
+
+/** Five images of 20 MB as base64, and what is around them. */
+export const LONGEST_MESSAGE = 160 * 2 ** 20;
+
+export interface App extends Room {
+  images: ImageContext;
+  deadlineMs: number;
+  /** Whether the client's roots may widen the allowed folders: only where the user named none. */
+  rootsCount: boolean;
+  log: Log;
+  /** Starts loading; a failure is reported by the first call that needs the model. */
+  preload(): void;
+  close(): Promise<void>;
+}
+
+export function createApp(options: AppOptions): App {
+  const { engine } = options;
+  const log = createLog(options.log);
+  const named = substituted(options.allow ?? []);
+  const folders = named.length > 0 ? named : workingFolder(process.cwd());
+  const conversations = new Conversations(engine, options.conversations);
+  log.info({ folders, urls: options.allowUrls ?? false }, 'starting');
+  return {
+    engine,
+    images: createImageContext({ folders, urls: options.allowUrls ? URLS_ALLOWED : URLS_OFF, limits: options.limits }),
+    conversations,
+    differences: new Differences(),
+    deadlineMs: options.deadlineMs ?? DEFAULT_DEADLINE_MS,
+    rootsCount: named.length === 0,
+    log,
+    preload: () => void engine.ready().catch((error: Error) => log.error({ error: error.message }, 'preload failed')),
+    close: async () => {
+      conversations.close();
+      await engine.close();
+    },
+  };
+}
+
+/** Leaves out what a client did not fill in, such as `${user_config.folder}`. */
+export function substituted(values: string[]): string[] {
+  return values.filter((value) => value.trim() !== '' && !/\$\{[^}]*\}/.test(value));
+}
+
+/** Desktop clients start servers in `/`, and nobody meant to allow every file by that. */
+function workingFolder(cwd: string): string[] {
+  return cwd === parse(cwd).root ? [] : [cwd];
+}

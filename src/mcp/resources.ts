@@ -1,0 +1,78 @@
+// Resources: the server's state, thumbnails of images seen, difference pictures. All by reference, none in results.
+import { ResourceNotFoundError, ResourceTemplate, type McpServer, type ReadResourceResult } from '@modelcontextprotocol/server';
+import { AfterimageError } from '../errors.js';
+import { isImageId } from '../image/key.js';
+import { loadImage } from '../image/load.js';
+import { thumbnailPng } from '../image/picture.js';
+import { DIFF_URI } from '../../tools/differences.js';
+import type { App } from './app.js';
+
+const STATUS_URI = 'afterimage://status';
+const IMAGE_URI = 'afterimage://image/';
+const PNG = 'image/png';
+const THUMBNAIL_SIDE = 512;
+
+export function registerResources(server: McpServer, app: App): void {
+  server.registerResource(
+    'status',
+    STATUS_URI,
+    { title: 'Status', description: 'Model, memory and cache of this server.', mimeType: 'application/json' },
+    () => ({ contents: [{ uri: STATUS_URI, mimeType: 'application/json', text: JSON.stringify(status(app), null, 2) }] }),
+  );
+  server.registerResource(
+    'image',
+    byId(IMAGE_URI, () => recentImages(app).map((id) => ({ id, title: `Image ${id}` }))),
+    { title: 'Image', description: `Thumbnail of an image seen lately, at most ${THUMBNAIL_SIDE} pixels.`, mimeType: PNG },
+    (uri, { id }) => png(uri, () => thumbnail(String(id), app)),
+  );
+  server.registerResource(
+    'diff',
+    byId(DIFF_URI, () => app.differences.list().map((id) => ({ id, title: `Difference ${id}` }))),
+    { title: 'Difference', description: 'Difference picture of an earlier compare_images.', mimeType: PNG },
+    (uri, { id }) => png(uri, async () => app.differences.get(String(id))),
+  );
+}
+
+/** Image ids, most recent first. */
+export function recentImages(app: App): string[] {
+  return app.images.store
+    .list()
+    .map(({ imageId }) => imageId)
+    .reverse();
+}
+
+function byId(prefix: string, known: () => { id: string; title: string }[]): ResourceTemplate {
+  return new ResourceTemplate(`${prefix}{id}`, {
+    list: () => ({ resources: known().map(({ id, title }) => ({ uri: `${prefix}${id}`, name: id, title, mimeType: PNG })) }),
+    complete: { id: (typed) => known().flatMap(({ id }) => (id.startsWith(typed) ? [id] : [])) },
+  });
+}
+
+async function png(uri: URL, make: () => Promise<Uint8Array | undefined>): Promise<ReadResourceResult> {
+  const bytes = await make();
+  if (!bytes) throw new ResourceNotFoundError(uri.href);
+  return { contents: [{ uri: uri.href, mimeType: PNG, blob: Buffer.from(bytes).toString('base64') }] };
+}
+
+/** Only what was seen can be seen again: a resource address never leads to a file. */
+async function thumbnail(id: string, app: App): Promise<Uint8Array | undefined> {
+  if (!isImageId(id)) return undefined;
+  try {
+    return await thumbnailPng(await (await loadImage(id, app.images)).pixels(), THUMBNAIL_SIDE);
+  } catch (error) {
+    if (error instanceof AfterimageError && error.code === 'UNKNOWN_IMAGE') return undefined;
+    throw error;
+  }
+}
+
+function status({ engine, conversations, images, differences }: App): object {
+  const { model, state, sessions, cache } = engine.status();
+  return {
+    state,
+    model,
+    sessions: { conversations: conversations.size, engine: sessions },
+    images: { stored: images.store.list().length, bytes: images.store.bytes },
+    differences: differences.list().length,
+    cache,
+  };
+}

@@ -1,0 +1,48 @@
+// Tool outcomes in protocol form: the one place where errors become results.
+import { randomUUID } from 'node:crypto';
+import type { CallToolResult } from '@modelcontextprotocol/server';
+import type { z } from 'zod';
+import { AfterimageError, type ErrorCode } from '../errors.js';
+import type { ToolResult } from '../../tools/tool.js';
+import type { Log } from './log.js';
+
+/** Key under which an error result carries its code for programs; people and models read it in the text. */
+export const ERROR_META = 'afterimage-mcp/error';
+
+/**
+ * Clients show their model either `structuredContent` or `content`, so both carry everything: the answer as text, then
+ * the other fields as JSON.
+ */
+export function toCallResult({ structured, references = [], inline = [] }: ToolResult<Record<string, unknown>>): CallToolResult {
+  const { answer, ...rest } = structured;
+  return {
+    structuredContent: structured,
+    content: [
+      ...(answer ? [{ type: 'text' as const, text: String(answer) }] : []),
+      { type: 'text', text: JSON.stringify(rest) },
+      ...references.map((reference) => ({ type: 'resource_link' as const, ...reference })),
+      ...inline.map(({ mimeType, data }) => ({ type: 'image' as const, mimeType, data: Buffer.from(data).toString('base64') })),
+    ],
+  };
+}
+
+/** No structuredContent: clients check it against the tool's output schema even when a call failed. */
+export function toErrorResult(error: unknown, log: Log): CallToolResult {
+  const { code, message } = error instanceof AfterimageError ? error : unexpected(error, log);
+  return { isError: true, content: [{ type: 'text', text: `${code}: ${message}` }], _meta: { [ERROR_META]: { code } } };
+}
+
+/** Details of a mistake of ours stay in the log; the client gets a reference to them. */
+function unexpected(error: unknown, log: Log): { code: ErrorCode; message: string } {
+  const reference = randomUUID();
+  log.error({ reference, err: error }, 'unexpected error');
+  return {
+    code: 'BACKEND_FAILED',
+    message: `Something failed that should not have. Try again; if it stays, report the log entry ${reference} on stderr.`,
+  };
+}
+
+export function invalidArguments(tool: string, error: z.ZodError): AfterimageError {
+  const problems = error.issues.slice(0, 5).map(({ path, message }) => `${path.join('.') || 'arguments'}: ${message}`);
+  return new AfterimageError('INVALID_ARGUMENT', `${tool} cannot be called like this. ${problems.join('; ')}.`, { cause: error });
+}

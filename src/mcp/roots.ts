@@ -1,0 +1,59 @@
+// The client's roots as allowed folders. Asked for only when a path was refused, so nobody waits for them otherwise.
+import { fileURLToPath } from 'node:url';
+import { parse } from 'node:path';
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  inputRequired,
+  inputResponse,
+  type ClientCapabilities,
+  type InputRequiredResult,
+  type McpServer,
+  type Root,
+  type ServerContext,
+} from '@modelcontextprotocol/server';
+import type { Log } from './log.js';
+
+const KEY = 'roots';
+/** Roots are a convenience: a client that does not answer must not hold up the call. */
+const PATIENCE_MS = 3000;
+
+/** Folders of the roots that came with a repeated request (2026-07-28), or undefined when they have not been asked for. */
+export function answeredRoots(context: ServerContext): string[] | undefined {
+  const response = inputResponse(context.mcpReq.inputResponses, KEY);
+  if (response.kind === 'roots') return toFolders(response.roots);
+  return context.mcpReq.inputResponses === undefined ? undefined : [];
+}
+
+export function declaresRoots(server: McpServer, context: ServerContext): boolean {
+  const envelope: Record<string, unknown> = context.mcpReq.envelope ?? {};
+  const declared = envelope[CLIENT_CAPABILITIES_META_KEY] as ClientCapabilities | undefined;
+  return (declared ?? server.server.getClientCapabilities())?.roots !== undefined;
+}
+
+/** The result by which a 2026-07-28 server asks: the client answers by repeating its request. */
+export function askForRoots(): InputRequiredResult {
+  return inputRequired({ inputRequests: { [KEY]: inputRequired.listRoots() } });
+}
+
+/** Asks a 2025-era client directly. */
+export async function requestRoots(server: McpServer, log: Log): Promise<string[]> {
+  try {
+    const { roots } = await server.server.listRoots(undefined, { timeout: PATIENCE_MS });
+    return toFolders(roots);
+  } catch (error) {
+    log.warn({ err: error }, 'the client declares roots but did not list them');
+    return [];
+  }
+}
+
+/** Local folders only, and never the whole disk. */
+function toFolders(roots: Root[]): string[] {
+  return roots.flatMap(({ uri }) => {
+    try {
+      const folder = fileURLToPath(uri);
+      return folder === parse(folder).root ? [] : [folder];
+    } catch {
+      return [];
+    }
+  });
+}

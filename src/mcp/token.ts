@@ -1,0 +1,74 @@
+// The bearer token of the HTTP transport: a file only its owner can read, made on first use.
+import { randomBytes, timingSafeEqual, createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { AfterimageError } from '../errors.js';
+
+const OWNER_ONLY = 0o600;
+/** Any permission of group or others. */
+const NOT_OWNER = 0o077;
+const SHORTEST = 32;
+
+export function defaultTokenFile(environment: NodeJS.ProcessEnv = process.env): string {
+  const config = environment['XDG_CONFIG_HOME'] || join(homedir(), '.config');
+  return join(config, 'afterimage', 'token');
+}
+
+/**
+ * Reads the token, or makes a file with a new one.
+ * @throws AfterimageError IO_FAILED when the file cannot be used or others may read it.
+ */
+export async function readToken(file: string): Promise<string> {
+  const handle = (await create(file)) ?? (await openExisting(file));
+  try {
+    await refuseIfShared(handle, file);
+    const token = (await handle.readFile('utf8')).trim();
+    if (token.length < SHORTEST) {
+      throw new AfterimageError('IO_FAILED', `The token file ${file} holds fewer than ${SHORTEST} characters. Delete it to have a new one made.`);
+    }
+    return token;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The handle of a fresh file, positioned at its start; undefined when there is one already. */
+async function create(file: string): Promise<FileHandle | undefined> {
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    const handle = await open(file, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, OWNER_ONLY);
+    await handle.write(`${randomBytes(32).toString('hex')}\n`, 0);
+    return handle;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
+    throw new AfterimageError('IO_FAILED', `Cannot create the token file ${file}. Choose another place with --token-file.`, { cause });
+  }
+}
+
+async function openExisting(file: string): Promise<FileHandle> {
+  try {
+    // O_NOFOLLOW: a link planted in place of the file must not choose our token. O_NONBLOCK: a FIFO must not hang us.
+    return await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (cause) {
+    throw new AfterimageError('IO_FAILED', `Cannot read the token file ${file}. Delete it to have a new one made.`, { cause });
+  }
+}
+
+async function refuseIfShared(handle: FileHandle, file: string): Promise<void> {
+  const { mode } = await handle.stat();
+  if (process.platform !== 'win32' && (mode & NOT_OWNER) !== 0) {
+    throw new AfterimageError('IO_FAILED', `Others can read the token file ${file}. Run: chmod 600 ${file}`);
+  }
+}
+
+/** Compares an Authorization header with the token in constant time. */
+export function isAuthorized(header: string | undefined, token: string): boolean {
+  const given = /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1] ?? '';
+  return timingSafeEqual(sha256(given), sha256(token));
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

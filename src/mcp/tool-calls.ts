@@ -1,0 +1,93 @@
+// tools/call → a tool's handler: arguments, cancel, deadline, progress and roots on the way in, one result on the way out.
+import type { CallToolResult, InputRequiredResult, McpServer, ServerContext, StandardSchemaWithJSON } from '@modelcontextprotocol/server';
+import type { z } from 'zod';
+import { AfterimageError } from '../errors.js';
+import { FilePolicy } from '../image/policy.js';
+import { tools } from '../../tools/index.js';
+import type { Tool } from '../../tools/tool.js';
+import type { App } from './app.js';
+import { ProgressReporter } from './progress.js';
+import { invalidArguments, toCallResult, toErrorResult } from './results.js';
+import { answeredRoots, askForRoots, declaresRoots, requestRoots } from './roots.js';
+
+export type Era = 'legacy' | 'modern';
+
+export function registerTools(server: McpServer, app: App, era: Era): void {
+  for (const tool of tools) {
+    const { name, title, description, annotations, input, output } = tool;
+    server.registerTool(
+      name,
+      { title, description, annotations, inputSchema: unchecked(plain(input)), outputSchema: plain(output) },
+      (args, context) => callTool(tool, args, { server, app, era, context }),
+    );
+  }
+}
+
+/**
+ * Without the SDK's check of arguments: ours runs in `callTool`, so that a wrong argument gets the same kind of error
+ * result as everything else.
+ */
+function unchecked(schema: StandardSchemaWithJSON): StandardSchemaWithJSON {
+  return { '~standard': { ...schema['~standard'], validate: (value: unknown) => ({ value }) } };
+}
+
+/** zod bounds every integer by what a double can hold, which is noise in what models read. */
+function plain(schema: z.ZodObject): StandardSchemaWithJSON {
+  const { jsonSchema, ...rest } = schema['~standard'] as StandardSchemaWithJSON['~standard'];
+  const tidy = (json: Record<string, unknown>) =>
+    JSON.parse(JSON.stringify(json, (_key, value: unknown) => (Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER ? undefined : value))) as Record<string, unknown>;
+  return { '~standard': { ...rest, jsonSchema: { input: (target) => tidy(jsonSchema.input(target)), output: (target) => tidy(jsonSchema.output(target)) } } };
+}
+
+interface Exchange {
+  server: McpServer;
+  app: App;
+  era: Era;
+  context: ServerContext;
+}
+
+async function callTool(tool: Tool, args: unknown, exchange: Exchange): Promise<CallToolResult | InputRequiredResult> {
+  const { app, context } = exchange;
+  const started = performance.now();
+  const deadline = started + app.deadlineMs;
+  const progress = new ProgressReporter(context);
+  try {
+    const parsed = tool.input.safeParse(args ?? {});
+    if (!parsed.success) throw invalidArguments(tool.name, parsed.error);
+    const run = (folders: string[]) =>
+      tool.run(parsed.data, {
+        engine: app.engine,
+        conversations: app.conversations,
+        differences: app.differences,
+        images: { ...app.images, files: widened(app.images.files, folders) },
+        signal: context.mcpReq.signal,
+        deadline,
+        onProgress: (stage) => progress.report(stage),
+      });
+    const result = await runWithRoots(run, exchange);
+    return 'resultType' in result ? (result as InputRequiredResult) : toCallResult(result);
+  } catch (error) {
+    return toErrorResult(error, app.log);
+  } finally {
+    await progress.close();
+    app.log.info({ tool: tool.name, era: exchange.era, ms: Math.round(performance.now() - started) }, 'call');
+  }
+}
+
+/** Where a path was refused and the client has roots, they are asked for and the tool runs once more. */
+async function runWithRoots<T>(run: (folders: string[]) => Promise<T>, { server, app, era, context }: Exchange): Promise<T | InputRequiredResult> {
+  const answered = app.rootsCount ? answeredRoots(context) : [];
+  try {
+    return await run(answered ?? []);
+  } catch (error) {
+    const refused = error instanceof AfterimageError && error.code === 'PATH_NOT_ALLOWED';
+    if (!refused || answered !== undefined || !declaresRoots(server, context)) throw error;
+    if (era === 'modern') return askForRoots();
+    return await run(await requestRoots(server, app.log));
+  }
+}
+
+function widened(policy: FilePolicy, more: string[]): FilePolicy {
+  if (policy.folders === 'everywhere' || more.length === 0) return policy;
+  return new FilePolicy([...policy.folders, ...more]);
+}

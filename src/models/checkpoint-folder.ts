@@ -1,0 +1,113 @@
+// Opens a checkpoint folder as found on the hub: configs merged, weight files chosen, tensor headers read.
+// Which settings win where a key occurs twice, and which files hold weights, follows transformers and mlx-vlm.
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { AfterimageError } from '../errors.js';
+import type { Checkpoint, StoredTensorInfo } from './checkpoint.js';
+import { readSafetensorsHeader } from './safetensors-header.js';
+
+type Json = Record<string, unknown>;
+
+/** @throws AfterimageError MODEL_NOT_FOUND, INVALID_CHECKPOINT, IO_FAILED */
+export function openCheckpoint(path: string): Checkpoint {
+  const folder = resolve(path);
+  requireFolder(folder);
+  const processorConfig = readJson(folder, 'processor_config.json') ?? {};
+  const preprocessor = readJson(folder, 'preprocessor_config.json') ?? {};
+  const { image_processor: nested, ...processor } = processorConfig;
+  const { media_proc_cfg: media, ...flat } = preprocessor;
+  const files = weightFiles(folder);
+  return {
+    folder,
+    config: readJson(folder, 'config.json')!,
+    generationConfig: readJson(folder, 'generation_config.json') ?? {},
+    imageProcessor: { ...flat, ...asObject(media), ...asObject(nested) },
+    processor,
+    tensors: readTensors(files),
+    files,
+    tokenId: tokenLookup(folder),
+  };
+}
+
+function requireFolder(folder: string): void {
+  if (!existsSync(folder)) throw notFound(`There is no model folder "${folder}"`);
+  if (!statSync(folder).isDirectory()) throw notFound(`"${folder}" is a file, not a model folder`);
+  if (!existsSync(join(folder, 'config.json'))) throw notFound(`"${folder}" has no config.json`);
+}
+
+/** The shards that the index names and that exist; else every *.safetensors of the folder but `consolidated*`. */
+function weightFiles(folder: string): string[] {
+  const index = readJson(folder, 'model.safetensors.index.json');
+  const map = asObject(index?.weight_map);
+  const named = [...new Set(Object.values(map).map(String))].sort();
+  const outside = named.find((name) => name.includes('/') || name.includes('\\'));
+  if (outside) throw invalid(`model.safetensors.index.json of "${folder}" names "${outside}", which is not a file of the folder`);
+  const indexed = named.filter((name) => existsSync(join(folder, name)));
+  if (indexed.length > 0 && indexed.length < named.length) {
+    const missing = named.find((name) => !indexed.includes(name));
+    throw invalid(`Weight file "${missing}" is missing from "${folder}"`);
+  }
+  const found = indexed.length > 0 ? indexed : listSafetensors(folder);
+  if (found.length === 0) throw notFound(`"${folder}" has no *.safetensors weights`);
+  return found.map((name) => join(folder, name));
+}
+
+function listSafetensors(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.safetensors') && !name.startsWith('consolidated'))
+    .sort();
+}
+
+function readTensors(files: string[]): Map<string, StoredTensorInfo> {
+  const tensors = new Map<string, StoredTensorInfo>();
+  for (const file of files) {
+    for (const [name, info] of readSafetensorsHeader(file)) {
+      if (tensors.has(name)) throw invalid(`Tensor "${name}" is stored twice, the second time in "${file}"`);
+      tensors.set(name, info);
+    }
+  }
+  return tensors;
+}
+
+/** Ids by token string: added tokens first, then the vocabulary. Read on first use. */
+function tokenLookup(folder: string): (token: string) => number | undefined {
+  let ids: Map<string, number> | undefined;
+  return (token) => (ids ??= tokenIds(readJson(folder, 'tokenizer.json') ?? {})).get(token);
+}
+
+function tokenIds(tokenizer: Json): Map<string, number> {
+  const ids = new Map<string, number>();
+  const vocab = asObject(tokenizer.model).vocab;
+  if (Array.isArray(vocab)) vocab.forEach((entry, id) => Array.isArray(entry) && ids.set(String(entry[0]), id));
+  else for (const [token, id] of Object.entries(asObject(vocab))) ids.set(token, Number(id));
+  for (const entry of Array.isArray(tokenizer.added_tokens) ? tokenizer.added_tokens : []) {
+    const { content, id } = asObject(entry);
+    if (typeof content === 'string' && typeof id === 'number') ids.set(content, id);
+  }
+  return ids;
+}
+
+function readJson(folder: string, name: string): Json | undefined {
+  const file = join(folder, name);
+  if (!existsSync(file)) return undefined;
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    throw new AfterimageError('INVALID_CHECKPOINT', `"${file}" cannot be read as JSON; download it again.`, { cause });
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw invalid(`"${file}" is not a JSON object`);
+  return parsed as Json;
+}
+
+function asObject(value: unknown): Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {};
+}
+
+function notFound(what: string): AfterimageError {
+  return new AfterimageError('MODEL_NOT_FOUND', `${what}; pass --model with the folder of a downloaded checkpoint.`);
+}
+
+function invalid(what: string): AfterimageError {
+  return new AfterimageError('INVALID_CHECKPOINT', `${what}; download the checkpoint again.`);
+}

@@ -1,0 +1,84 @@
+// From 8-bit pixels to the float rows a vision encoder reads.
+import type { ResizeFilter } from '../../image/resize.js';
+import { FILTER_BY_CODE } from '../../image/resize.js';
+import type { Config } from '../config.js';
+import type { NamedTensor, RgbImage } from '../family.js';
+
+/** For each channel, the float of each grey level: (v · rescale_factor − mean) / std. */
+export type ChannelTables = [Float32Array, Float32Array, Float32Array];
+
+export function channelTables(settings: Config): ChannelTables {
+  const rescale = settings.boolean('do_rescale', true) ? settings.number('rescale_factor', 1 / 255) : 1;
+  const normalize = settings.boolean('do_normalize', true);
+  const mean = normalize ? settings.channels('image_mean') : [0, 0, 0];
+  const std = normalize ? settings.channels('image_std') : [1, 1, 1];
+  const table = (c: number): Float32Array => Float32Array.from({ length: 256 }, (_, v) => (v * rescale - mean[c]!) / std[c]!);
+  return [table(0), table(1), table(2)];
+}
+
+/** The settings that turn grey levels into floats. */
+export function normalization(settings: Config): Record<string, unknown> {
+  const { do_rescale, rescale_factor, do_normalize, image_mean, image_std } = settings.raw();
+  return { do_rescale, rescale_factor, do_normalize, image_mean, image_std };
+}
+
+/** How far one grey level moves a pixel value, at most. */
+export function greyLevel(tables: ChannelTables): number {
+  return Math.max(...tables.map((table) => Math.abs(table[1]! - table[0]!)));
+}
+
+/** Pillow's filter of the given `resample` code. */
+export function resampleFilter(settings: Config, fallback: ResizeFilter): ResizeFilter {
+  return settings.has('resample') ? (FILTER_BY_CODE[settings.number('resample')] ?? fallback) : fallback;
+}
+
+/** Top left corner of each patch, in the order of the rows to be made. */
+export interface PatchGrid {
+  rows: number;
+  columns: number;
+  patch: number;
+}
+
+/** Corners row by row. */
+export function rasterCorners({ rows, columns, patch }: PatchGrid): [x: number, y: number][] {
+  return Array.from({ length: rows * columns }, (_, i) => [(i % columns) * patch, Math.floor(i / columns) * patch]);
+}
+
+/** One row per patch: channel, then `copies` times (patch y, patch x): the order of a convolution kernel. */
+export function patchRows(image: RgbImage, tables: ChannelTables, corners: [number, number][], patch: number, copies = 1): NamedTensor {
+  const area = patch * patch;
+  const width = 3 * copies * area;
+  const data = new Float32Array(corners.length * width);
+  let at = 0;
+  for (const [x0, y0] of corners) {
+    for (let c = 0; c < 3; c++) {
+      const table = tables[c]!;
+      const first = at;
+      for (let y = 0; y < patch; y++) {
+        let from = ((y0 + y) * image.width + x0) * 3 + c;
+        for (let x = 0; x < patch; x++, from += 3) data[at++] = table[image.data[from]!]!;
+      }
+      for (let copy = 1; copy < copies; copy++, at += area) data.copyWithin(at, first, first + area);
+    }
+  }
+  return { data, rows: corners.length, width };
+}
+
+/** i32 rows. */
+export function indexTensor(data: ArrayLike<number>, width = 1): NamedTensor {
+  return { data: Int32Array.from(data), rows: data.length / width, width };
+}
+
+export function floatTensor(data: ArrayLike<number>, width: number): NamedTensor {
+  return { data: Float32Array.from(data), rows: data.length / width, width };
+}
+
+/** The part of an image whose corner is (x, y). */
+export function crop(image: RgbImage, x: number, y: number, width: number, height: number): RgbImage {
+  const data = new Uint8Array(width * height * 3);
+  for (let row = 0; row < height; row++) {
+    const from = ((y + row) * image.width + x) * 3;
+    data.set(image.data.subarray(from, from + width * 3), row * width * 3);
+  }
+  return { width, height, data };
+}

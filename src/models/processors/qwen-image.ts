@@ -1,0 +1,85 @@
+// Qwen2-VL's image processor, used by every Qwen VL: smart resize, then rows of patches in merge-block order, so that
+// each merge_size² consecutive rows become one token.
+import { AfterimageError } from '../../errors.js';
+import { resize } from '../../image/resize.js';
+import type { Checkpoint } from '../checkpoint.js';
+import { Config } from '../config.js';
+import type { NamedTensor, Processor } from '../family.js';
+import { channelTables, greyLevel, normalization, patchRows, resampleFilter } from './pixels.js';
+import { smartResize, type PixelLimits } from './smart-resize.js';
+
+/** Patches of one image. */
+export interface PatchExtent {
+  rows: number;
+  columns: number;
+  merge: number;
+}
+
+export interface QwenImageOptions {
+  imageToken: string;
+  /** Index tables of the vision program for an image of this extent. */
+  tables: (extent: PatchExtent) => Record<string, NamedTensor>;
+  /** Row counts of those tables that do not follow from "patches". */
+  symbols?: (extent: PatchExtent) => Record<string, number>;
+}
+
+/** Class default of the reference, for checkpoints that give no limits. */
+const DEFAULT_LIMITS: PixelLimits = { minPixels: 56 * 56, maxPixels: 28 * 28 * 1280 };
+const MAX_ASPECT_RATIO = 200;
+
+export function qwenImageProcessor(checkpoint: Checkpoint, options: QwenImageOptions): Processor {
+  const settings = new Config(checkpoint.imageProcessor, 'preprocessor_config.json');
+  const patch = settings.count('patch_size');
+  const merge = settings.count('merge_size');
+  const copies = settings.count('temporal_patch_size');
+  const limits = pixelLimits(settings);
+  const filter = resampleFilter(settings, 'bicubic');
+  const tables = channelTables(settings);
+  return {
+    identity: JSON.stringify({ rule: 'qwen2_vl', patch, merge, copies, limits, filter, settings: normalization(settings) }),
+    greyLevel: greyLevel(tables),
+    plan(width, height) {
+      if (Math.max(width, height) / Math.min(width, height) > MAX_ASPECT_RATIO) {
+        throw new AfterimageError('IMAGE_UNSUPPORTED', `An image of ${width}×${height} pixels is too narrow: one side may be at most ${MAX_ASPECT_RATIO} times the other; crop it.`);
+      }
+      const viewed = smartResize({ width, height }, patch * merge, limits);
+      const extent = { rows: viewed.height / patch, columns: viewed.width / patch, merge };
+      const tokens = (extent.rows * extent.columns) / merge ** 2;
+      return {
+        tokens,
+        viewedWidth: viewed.width,
+        viewedHeight: viewed.height,
+        grid: { t: 1, h: extent.rows / merge, w: extent.columns / merge },
+        symbols: { patches: extent.rows * extent.columns, ...options.symbols?.(extent) },
+        placeholder: options.imageToken.repeat(tokens),
+        layout: { image_grid_thw: [1, extent.rows, extent.columns] },
+      };
+    },
+    inputs(image, plan) {
+      const extent = { rows: plan.viewedHeight / patch, columns: plan.viewedWidth / patch, merge };
+      const viewed = resize(image, plan.viewedWidth, plan.viewedHeight, filter);
+      const corners = mergeOrder(extent).map(([row, column]): [number, number] => [column * patch, row * patch]);
+      return { pixel_values: patchRows(viewed, tables, corners, patch, copies), ...options.tables(extent) };
+    },
+  };
+}
+
+/** (row, column) of each patch: merge blocks row by row, inside a block row by row. */
+export function mergeOrder({ rows, columns, merge }: PatchExtent): [row: number, column: number][] {
+  const order: [number, number][] = [];
+  for (let row = 0; row < rows; row += merge) {
+    for (let column = 0; column < columns; column += merge) {
+      for (let y = 0; y < merge; y++) for (let x = 0; x < merge; x++) order.push([row + y, column + x]);
+    }
+  }
+  return order;
+}
+
+/** `min_pixels`/`max_pixels`, or the same areas under `size` in newer files. */
+function pixelLimits(settings: Config): PixelLimits {
+  const size = settings.sectionOr('size', settings);
+  return {
+    minPixels: settings.has('min_pixels') ? settings.count('min_pixels') : size.count('shortest_edge', DEFAULT_LIMITS.minPixels),
+    maxPixels: settings.has('max_pixels') ? settings.count('max_pixels') : size.count('longest_edge', DEFAULT_LIMITS.maxPixels),
+  };
+}

@@ -1,0 +1,38 @@
+// The size to which an image is resized so that both sides are multiples of `factor` and its area lies within limits.
+// The rule of Qwen2-VL, which LFM2-VL uses for single images. Python's round is half to even.
+
+export interface PixelLimits {
+  minPixels: number;
+  maxPixels: number;
+}
+
+export interface Size {
+  width: number;
+  height: number;
+}
+
+export function smartResize(image: Size, factor: number, { minPixels, maxPixels }: PixelLimits, smallest = 0): Size {
+  const area = image.width * image.height;
+  const rounded = eachSide(image, (side) => Math.max(smallest, roundHalfEven(side / factor) * factor));
+  const roundedArea = rounded.width * rounded.height;
+  if (roundedArea > maxPixels) {
+    const beta = Math.sqrt(area / maxPixels);
+    return eachSide(image, (side) => Math.max(factor, Math.floor(side / beta / factor) * factor));
+  }
+  if (roundedArea < minPixels) {
+    const beta = Math.sqrt(minPixels / area);
+    return eachSide(image, (side) => Math.ceil((side * beta) / factor) * factor);
+  }
+  return rounded;
+}
+
+export function roundHalfEven(x: number): number {
+  const floor = Math.floor(x);
+  const rest = x - floor;
+  if (rest !== 0.5) return Math.round(x);
+  return floor % 2 === 0 ? floor : floor + 1;
+}
+
+function eachSide({ width, height }: Size, rule: (side: number) => number): Size {
+  return { width: rule(width), height: rule(height) };
+}

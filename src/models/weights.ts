@@ -1,0 +1,160 @@
+// Turns logical names ("layers.3.mlp.down_proj") into recipes over stored tensors: prefixes as the hub has them, old
+// and new, Hugging Face and MLX; layouts of kernels and experts; quantized forms.
+import { AfterimageError } from '../errors.js';
+import type { WeightModule } from '../graph/builder.js';
+import type { WeightRecipe } from '../graph/program.js';
+import type { Checkpoint } from './checkpoint.js';
+import { floats, storedMatrix } from './quantization.js';
+
+/** A part of the model under one prefix: `text('layers.0.input_layernorm')`. */
+export type WeightScope = (name: string) => CheckpointModule;
+
+/**
+ * @param prefixes Spellings of this part's prefix; the one under which `probe` is stored is used.
+ * @throws AfterimageError INVALID_CHECKPOINT where none is.
+ */
+export function weightScope(checkpoint: Checkpoint, prefixes: string[], probe: string): WeightScope {
+  const prefix = prefixes.find((candidate) => storedUnder(checkpoint, `${candidate}${probe}`));
+  if (prefix === undefined) {
+    throw new AfterimageError('INVALID_CHECKPOINT', `Tensor "${prefixes[0]}${probe}.weight" is missing, also under the prefixes ${prefixes.slice(1).map((p) => `"${p}"`).join(', ')}; download the checkpoint again.`);
+  }
+  return (name) => new CheckpointModule(checkpoint, `${prefix}${name}`);
+}
+
+/** The output head: the token table where tied, else a tensor of its own (old and new name). */
+export function outputHead(checkpoint: Checkpoint, embedTokens: CheckpointModule, tied: boolean): CheckpointModule {
+  return tied ? embedTokens : weightModule(checkpoint, ['lm_head', 'language_model.lm_head']);
+}
+
+/** The first path that is stored, or the first of all, whose absence is then reported. */
+export function weightModule(checkpoint: Checkpoint, paths: string[]): CheckpointModule {
+  return new CheckpointModule(checkpoint, paths.find((path) => storedUnder(checkpoint, path)) ?? paths[0]!);
+}
+
+/** Whether a module is stored, in any form. */
+export function storedUnder(checkpoint: Checkpoint, path: string): boolean {
+  return ['.weight', '.weight_packed', ''].some((suffix) => checkpoint.tensors.has(`${path}${suffix}`));
+}
+
+export class CheckpointModule implements WeightModule {
+  constructor(
+    private readonly checkpoint: Checkpoint,
+    readonly path: string,
+  ) {}
+
+  get exists(): boolean {
+    return storedUnder(this.checkpoint, this.path);
+  }
+
+  get hasBias(): boolean {
+    return this.checkpoint.tensors.has(`${this.path}.bias`);
+  }
+
+  matrix(rows: number, columns: number): WeightRecipe {
+    return this.recipe([rows, columns]);
+  }
+
+  vector(length: number): WeightRecipe {
+    return this.parameter([length], '.weight');
+  }
+
+  bias(length: number): WeightRecipe {
+    return this.parameter([length], '.bias');
+  }
+
+  /** A bare float tensor; `suffix` '' where the path itself is its name. */
+  parameter(shape: number[], suffix = ''): WeightRecipe {
+    const { tensor } = floats(this.checkpoint, `${this.path}${suffix}`, shape);
+    return { name: tensor, shape, tensors: [tensor] };
+  }
+
+  /** A bare matrix stored as [columns, rows] and read transposed. */
+  transposed(rows: number, columns: number): WeightRecipe {
+    const { tensor } = floats(this.checkpoint, this.path, [columns, rows]);
+    return { name: tensor, shape: [rows, columns], tensors: [tensor], permute: [1, 0] };
+  }
+
+  /** A position table of any leading axes, read as [positions, width]. */
+  table(stored: number[], width: number, suffix = '.weight'): WeightRecipe {
+    const rows = stored.reduce((a, b) => a * b, 1) / width;
+    if (stored.length === 2) return this.recipe([rows, width]);
+    const { tensor } = floats(this.checkpoint, `${this.path}${suffix}`, stored);
+    return { name: tensor, shape: [rows, width], tensors: [tensor] };
+  }
+
+  /**
+   * A convolution over whole patches as a matrix [out, channels·…kernel], columns channel-major.
+   * Hugging Face stores [out, channels, …kernel], MLX [out, …kernel, channels].
+   */
+  patchKernel(out: number, channels: number, kernel: number[]): WeightRecipe {
+    const tensor = `${this.path}.weight`;
+    const size = kernel.reduce((a, b) => a * b, channels);
+    const recipe: WeightRecipe = { name: tensor, shape: [out, size], tensors: [tensor] };
+    const mlx = [out, ...kernel, channels];
+    if (this.checkpoint.tensors.get(tensor)?.shape.join() === mlx.join()) {
+      floats(this.checkpoint, tensor, mlx);
+      recipe.permute = [0, kernel.length + 1, ...kernel.map((_, i) => i + 1)];
+    } else {
+      floats(this.checkpoint, tensor, [out, channels, ...kernel]);
+    }
+    return recipe;
+  }
+
+  /** A depthwise kernel [channels, width]: stored [C, 1, K] (Hugging Face) or [C, K, 1] (MLX), the same bytes. */
+  depthwiseKernel(channels: number, width: number): WeightRecipe {
+    const tensor = `${this.path}.weight`;
+    const shape = this.isMlxDepthwise() ? [channels, width, 1] : [channels, 1, width];
+    floats(this.checkpoint, tensor, shape);
+    return { name: tensor, shape: [channels, width], tensors: [tensor] };
+  }
+
+  isMlxDepthwise(): boolean {
+    return this.checkpoint.tensors.get(`${this.path}.weight`)?.shape.at(-1) === 1;
+  }
+
+  /** Rows [start, start + count) of a matrix of `rows` rows. */
+  rows(rows: number, columns: number, start: number, count: number): WeightRecipe {
+    const recipe = this.recipe([rows, columns]);
+    return { ...recipe, name: `${recipe.name}[${start}:${start + count}]`, shape: [count, columns], slice: { axis: 0, start, count } };
+  }
+
+  /** Experts stored as one tensor [experts, rows, columns]. */
+  stackedExperts(experts: number, rows: number, columns: number): WeightRecipe {
+    return this.recipe([experts, rows, columns]);
+  }
+
+  /** Experts stored as one float tensor [experts, columns, rows]. */
+  transposedExperts(experts: number, rows: number, columns: number): WeightRecipe {
+    const { tensor } = floats(this.checkpoint, this.path, [experts, columns, rows]);
+    return { name: tensor, shape: [experts, rows, columns], tensors: [tensor], permute: [0, 2, 1] };
+  }
+
+  /** Experts stored one by one as `path.E.name`, stacked in order. */
+  listedExperts(experts: number, name: string, rows: number, columns: number): WeightRecipe {
+    const parts = Array.from({ length: experts }, (_, e) => storedMatrix(this.checkpoint, `${this.path}.${e}.${name}`, [rows, columns]));
+    const recipe: WeightRecipe = { name: `${this.path}.*.${name}`, shape: [experts, rows, columns], tensors: parts.map((part) => part.tensor) };
+    const first = parts[0]!.quantization;
+    if (!first) return recipe;
+    const odd = parts.findIndex((part) => part.quantization?.mode !== first.mode || part.quantization.bits !== first.bits || part.quantization.group !== first.group);
+    if (odd >= 0) throw new AfterimageError('INVALID_CHECKPOINT', `Expert ${odd} of "${this.path}" is quantized differently from expert 0; use a checkpoint with uniform experts.`);
+    recipe.quantization = { ...first, scales: parts.flatMap((part) => part.quantization!.scales) };
+    if (first.biases) recipe.quantization.biases = parts.flatMap((part) => part.quantization!.biases!);
+    return recipe;
+  }
+
+  /** The dtype in which this module computes in the reference: of its values, or of its scales where quantized. */
+  get dtype(): string {
+    const name = [`${this.path}.scales`, `${this.path}.weight`].find((tensor) => this.checkpoint.tensors.has(tensor));
+    return name ? this.checkpoint.tensors.get(name)!.dtype : 'F32';
+  }
+
+  /** Whether the bare tensor `path` is stored with this shape. */
+  hasShape(shape: number[]): boolean {
+    return this.checkpoint.tensors.get(this.path)?.shape.join() === shape.join();
+  }
+
+  private recipe(shape: number[]): WeightRecipe {
+    const { tensor, quantization } = storedMatrix(this.checkpoint, this.path, shape);
+    return { name: tensor, shape, tensors: [tensor], ...(quantization && { quantization }) };
+  }
+}

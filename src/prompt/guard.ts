@@ -1,0 +1,75 @@
+// Text that people type is never control text. Before rendering, guards (one private character) are put around each
+// text and into everything in it that reads like a control token; a template may trim or move the text, the guards stay
+// with it. After rendering they come out again and say where control tokens must not be recognised.
+
+/** The rendered prompt without guards, and where they stood. */
+export interface GuardedText {
+  text: string;
+  /** Ascending offsets into `text`; a control token that would cross one of them is not one. */
+  cuts: number[];
+}
+
+/** Blank at the ends may be trimmed by templates (both by Python's and by JavaScript's rule), so it stays outside. */
+const BLANK_START = /^[\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
+const BLANK_END = /[\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/;
+
+export class Guard {
+  readonly #mark: string;
+
+  /** @param occupied Every text that the rendering sees: the mark is a character that none of them contains. */
+  constructor(occupied: readonly string[]) {
+    this.#mark = freeCharacter(occupied);
+  }
+
+  /** @param controls Strings that must not be recognised inside `text`. */
+  protect(text: string, controls: readonly string[]): string {
+    const before = BLANK_START.exec(text)?.[0] ?? '';
+    const after = before.length === text.length ? '' : (BLANK_END.exec(text)?.[0] ?? '');
+    const core = text.slice(before.length, text.length - after.length);
+    if (core === '') return text;
+    return `${before}${this.#mark}${this.#broken(core, controls)}${this.#mark}${after}`;
+  }
+
+  /** `text` with a mark after the first character of every control string in it. */
+  #broken(text: string, controls: readonly string[]): string {
+    const points = new Set<number>();
+    for (const control of controls) {
+      for (let at = text.indexOf(control); at >= 0; at = text.indexOf(control, at + 1)) {
+        points.add(at + String.fromCodePoint(control.codePointAt(0)!).length);
+      }
+    }
+    let broken = '';
+    let from = 0;
+    for (const point of [...points].sort((a, b) => a - b)) {
+      broken += text.slice(from, point) + this.#mark;
+      from = point;
+    }
+    return broken + text.slice(from);
+  }
+
+  remove(rendered: string): GuardedText {
+    const pieces = rendered.split(this.#mark);
+    const cuts: number[] = [];
+    let at = 0;
+    for (const piece of pieces.slice(0, -1)) cuts.push((at += piece.length));
+    return { text: pieces.join(''), cuts };
+  }
+
+  /** Length of a part of the rendered text once the guards are out. */
+  lengthWithout(rendered: string): number {
+    return rendered.split(this.#mark).join('').length;
+  }
+}
+
+/** From the private use area, then from the noncharacters; 6,432 of them. */
+function freeCharacter(occupied: readonly string[]): string {
+  const used = new Set<string>();
+  for (const text of occupied) for (const found of text.match(/[\ue000-\uf8ff\ufdd0-\ufdef]/g) ?? []) used.add(found);
+  for (const [first, last] of [[0xe000, 0xf8ff], [0xfdd0, 0xfdef]] as const) {
+    for (let code = last; code >= first; code--) {
+      const character = String.fromCharCode(code);
+      if (!used.has(character)) return character;
+    }
+  }
+  throw new RangeError('Expected text with a private use character to spare but received all of them');
+}

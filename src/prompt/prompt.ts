@@ -1,0 +1,143 @@
+// A conversation → what the engine runs: token ids, image spans and the places where turns end.
+import { AfterimageError } from '../errors.js';
+import type { ImageInput, Message } from '../engine/engine.js';
+import type { ImagePlan, Model } from '../models/family.js';
+import { Guard } from './guard.js';
+import { expandPlaceholders, locateImages, tokenAt, type ImageSpan } from './spans.js';
+import { ChatTemplate, findTemplate, specialTokenStrings, type TemplateMessage } from './template.js';
+import { Tokenizer } from './tokenizer.js';
+
+export interface Prompt {
+  ids: Int32Array;
+  /** Whole blocks of the images, markers included, in prompt order. */
+  spans: ImageSpan[];
+  /** Row of each token in its image's features; -1 for text. */
+  featureIndex: Int32Array;
+  /** Token counts after which a message is complete, ascending: what a longer conversation shares with this one. */
+  turnEnds: number[];
+  images: ImageInput[];
+  /** One for each image. */
+  plans: ImagePlan[];
+  /** The rendered text before expansion, without guards. */
+  rendered: string;
+}
+
+type PromptModel = Pick<Model, 'imagePlaceholder' | 'imageToken' | 'imageTokenId' | 'processor' | 'renderPrompt'>;
+
+export class PromptBuilder {
+  readonly tokenizer: Tokenizer;
+  readonly #model: PromptModel;
+  readonly #template: ChatTemplate | undefined;
+  /** Strings that only the template may write as control tokens. */
+  readonly #controls: { user: string[]; assistant: string[]; ids: Set<number> };
+
+  /** @throws AfterimageError INVALID_CHECKPOINT when tokenizer and template do not serve this model. */
+  constructor(model: PromptModel, tokenizer: Tokenizer, template?: ChatTemplate) {
+    this.tokenizer = tokenizer;
+    this.#model = model;
+    this.#template = template;
+    if (tokenizer.tokenId(model.imageToken) !== model.imageTokenId) {
+      throw invalid(`The tokenizer does not know the image token "${model.imageToken}" as ${model.imageTokenId}`);
+    }
+    if (!template && !model.renderPrompt) throw invalid('The checkpoint has no chat template');
+    this.#controls = this.#collectControls();
+  }
+
+  static load(folder: string, model: PromptModel): PromptBuilder {
+    const source = model.renderPrompt ? undefined : findTemplate(folder);
+    const template = source === undefined ? undefined : new ChatTemplate(source, model.imagePlaceholder, specialTokenStrings(folder));
+    return new PromptBuilder(model, Tokenizer.load(folder), template);
+  }
+
+  /**
+   * @param prefill Beginning of the answer, put after the template's generation prompt.
+   * @throws AfterimageError IMAGE_UNSUPPORTED from the processor, INVALID_CHECKPOINT, INVALID_ARGUMENT.
+   */
+  build(messages: readonly Message[], prefill = ''): Prompt {
+    const guard = new Guard([...messages.flatMap(texts), prefill, this.#template?.source ?? '']);
+    const images = messages.flatMap(imagesOf);
+    const plans = images.map(({ width, height }) => this.#model.processor.plan(width, height));
+    const guarded = messages.map((message) => this.#guarded(message, guard));
+    const whole = this.#render(guarded, true);
+    const plain = guard.remove(whole + guard.protect(prefill, this.#controls.assistant));
+    const expanded = expandPlaceholders(plain, this.#model.imagePlaceholder, plans.map(({ placeholder }) => placeholder));
+    const encoded = this.tokenizer.encodePrompt(expanded, this.#controls.ids);
+    const rows = plans.map(({ tokens }) => tokens);
+    const ends = this.#messageEnds(guarded, whole).map((end) => expanded.moved(guard.lengthWithout(whole.slice(0, end))));
+    return {
+      ids: Int32Array.from(encoded.ids),
+      ...locateImages(encoded, expanded.blocks, this.#model.imageTokenId, rows),
+      turnEnds: [...new Set(ends.map((end) => tokenAt(end, encoded.anchors)))].filter((end) => end > 0),
+      images,
+      plans,
+      rendered: plain.text,
+    };
+  }
+
+  #guarded({ role, content }: Message, guard: Guard): TemplateMessage {
+    // The system text is ours and says so itself; it is guarded like any other all the same.
+    const controls = role === 'assistant' ? this.#controls.assistant : this.#controls.user;
+    return {
+      role,
+      content: content.map((part) =>
+        part.type === 'image' ? { type: 'image' } : { type: 'text', text: guard.protect(part.text, controls) },
+      ),
+    };
+  }
+
+  #render(messages: readonly TemplateMessage[], addGenerationPrompt: boolean): string {
+    if (this.#template) return this.#template.render(messages, addGenerationPrompt);
+    const turns = messages.map(({ content }) => ({
+      text: content.map((part) => (part.type === 'text' ? part.text : '')).join(''),
+      images: content.filter(({ type }) => type === 'image').length,
+    }));
+    return this.#model.renderPrompt!(turns);
+  }
+
+  /**
+   * Offsets in `whole` up to which the conversation so far is written the same in every continuation of it. A template
+   * may write the last message differently once another follows, so the shared beginning is what counts.
+   */
+  #messageEnds(messages: readonly TemplateMessage[], whole: string): number[] {
+    if (!this.#template) return [];
+    const ends: number[] = [];
+    for (let count = 1; count <= messages.length; count++) {
+      if (messages[count - 1]!.role === 'system') continue;
+      ends.push(sharedLength(this.#template.render(messages.slice(0, count), false), whole));
+    }
+    return ends;
+  }
+
+  #collectControls(): { user: string[]; assistant: string[]; ids: Set<number> } {
+    const { imagePlaceholder, imageToken } = this.#model;
+    const source = this.#template?.source ?? '';
+    const added = this.tokenizer.addedTokens.filter(({ content }) => content.length > 1 && content.trim() !== '');
+    const always = added.filter(({ special, content }) => special || [imagePlaceholder, imageToken].includes(content));
+    const written = added.filter(({ content }) => source.includes(content));
+    const strings = (tokens: typeof added) => tokens.map(({ content }) => content);
+    return {
+      user: [...new Set([imagePlaceholder, imageToken, ...strings(always), ...strings(written)])],
+      // An answer that we read back may hold a model's own non-special words such as <think>; templates look for them.
+      assistant: [...new Set([imagePlaceholder, imageToken, ...strings(always)])],
+      ids: new Set([...always, ...written].map(({ id }) => id)),
+    };
+  }
+}
+
+function texts({ content }: Message): string[] {
+  return content.flatMap((part) => (part.type === 'text' ? [part.text] : []));
+}
+
+function imagesOf({ content }: Message): ImageInput[] {
+  return content.flatMap((part) => (part.type === 'image' ? [part.image] : []));
+}
+
+function sharedLength(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return length;
+}
+
+function invalid(what: string): AfterimageError {
+  return new AfterimageError('INVALID_CHECKPOINT', `${what}; download the checkpoint's tokenizer files again.`);
+}

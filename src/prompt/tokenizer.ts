@@ -1,0 +1,172 @@
+// Text ↔ token ids by the checkpoint's tokenizer.json. A prompt's control tokens are single ids exactly where the
+// template wrote them; the same characters typed by a person become ordinary text tokens.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
+import { AfterimageError } from '../errors.js';
+import type { GuardedText } from './guard.js';
+
+export interface AddedToken {
+  id: number;
+  content: string;
+  special?: boolean;
+}
+
+/** A control token of an encoded prompt. */
+export interface Anchor {
+  id: number;
+  /** Offsets into the prompt's text. */
+  start: number;
+  end: number;
+  /** Index into the ids. */
+  token: number;
+}
+
+export interface EncodedPrompt {
+  ids: number[];
+  anchors: Anchor[];
+}
+
+export class Tokenizer {
+  readonly #hub: HubTokenizer;
+  readonly #added: AddedToken[];
+  readonly #byFirst: Map<string, AddedToken[]>;
+  readonly #special: Set<number>;
+
+  constructor(tokenizerJson: Record<string, unknown>, tokenizerConfig: Record<string, unknown>) {
+    this.#hub = new HubTokenizer(tokenizerJson, tokenizerConfig);
+    keepByteOrderMarks(this.#hub);
+    this.#added = tokenizerJson.added_tokens as AddedToken[];
+    this.#special = new Set(this.#added.filter(({ special }) => special).map(({ id }) => id));
+    this.#byFirst = groupByFirst(this.#added);
+  }
+
+  /** @throws AfterimageError INVALID_CHECKPOINT when the files are missing or not a tokenizer. */
+  static load(folder: string): Tokenizer {
+    const tokenizerJson = readJson(folder, 'tokenizer.json');
+    if (!tokenizerJson) throw invalid(`"${folder}" has no tokenizer.json`);
+    try {
+      return new Tokenizer(tokenizerJson, readJson(folder, 'tokenizer_config.json') ?? {});
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+      throw invalid(`tokenizer.json of "${folder}" cannot be used (${reason})`, cause);
+    }
+  }
+
+  /** Plain text, added tokens recognised, nothing prepended. */
+  encode(text: string): number[] {
+    return text === '' ? [] : this.#hub.encode(text, { add_special_tokens: false }).ids;
+  }
+
+  decode(ids: readonly number[], skipSpecial = true): string {
+    if (ids.length === 0) return '';
+    const kept = skipSpecial ? ids.filter((id) => !this.#special.has(id)) : [...ids];
+    return kept.length === 0 ? '' : this.#hub.decode(kept, { clean_up_tokenization_spaces: false });
+  }
+
+  /** Id of an added token or vocabulary entry. */
+  tokenId(token: string): number | undefined {
+    return this.#hub.token_to_id(token);
+  }
+
+  /** Every entry of added_tokens; `special` as in tokenizer.json. */
+  get addedTokens(): readonly AddedToken[] {
+    return this.#added;
+  }
+
+  /**
+   * Encodes a rendered prompt. Where a cut lies inside a control token, the text is encoded in two parts that meet
+   * there; everywhere else it is encoded as one, so text without control strings gets the reference's ids.
+   * @param controls Ids of the added tokens that must come from the template only; each becomes an anchor.
+   * @throws AfterimageError INVALID_ARGUMENT when normalisation turns typed text into a control token.
+   */
+  encodePrompt({ text, cuts }: GuardedText, controls: ReadonlySet<number>): EncodedPrompt {
+    const ids: number[] = [];
+    const anchors: Anchor[] = [];
+    let start = 0;
+    for (const end of [...this.#seams(text, cuts), text.length]) {
+      this.#encodePart(text.slice(start, end), start, controls, ids, anchors);
+      start = end;
+    }
+    return { ids, anchors };
+  }
+
+  #encodePart(part: string, offset: number, controls: ReadonlySet<number>, ids: number[], anchors: Anchor[]): void {
+    const expected = this.#matches(part).filter(({ id }) => controls.has(id));
+    const encoded = this.encode(part);
+    let next = 0;
+    encoded.forEach((id, i) => {
+      if (!controls.has(id)) return;
+      const match = expected[next++];
+      if (match?.id !== id) throw hiddenControl();
+      anchors.push({ id, start: offset + match.start, end: offset + match.end, token: ids.length + i });
+    });
+    if (next !== expected.length) throw hiddenControl();
+    for (const id of encoded) ids.push(id);
+  }
+
+  /** Cuts that lie inside what would be read as an added token. */
+  #seams(text: string, cuts: readonly number[]): number[] {
+    const longest = Math.max(0, ...this.#added.map(({ content }) => content.length));
+    return cuts.filter((cut) => {
+      for (let at = Math.max(0, cut - longest + 1); at < cut; at++) {
+        const crossing = this.#byFirst.get(text[at]!)?.some(
+          ({ content }) => at + content.length > cut && content.trim() !== '' && text.startsWith(content, at),
+        );
+        if (crossing) return true;
+      }
+      return false;
+    });
+  }
+
+  /** Added tokens in `text`: leftmost first and the longest of them, as the tokenizer finds them. */
+  #matches(text: string): { id: number; start: number; end: number }[] {
+    const found: { id: number; start: number; end: number }[] = [];
+    for (let at = 0; at < text.length; ) {
+      const token = this.#byFirst.get(text[at]!)?.find(({ content }) => text.startsWith(content, at));
+      if (token) found.push({ id: token.id, start: at, end: at + token.content.length });
+      at += token ? token.content.length : 1;
+    }
+    return found;
+  }
+}
+
+/** The library's byte fallback takes U+FEFF for a byte order mark and drops it; in text it is a character. */
+function keepByteOrderMarks({ decoder }: HubTokenizer): void {
+  const steps: unknown[] = (decoder as { decoders?: unknown[] } | null)?.decoders ?? [decoder];
+  for (const step of steps as ({ config?: { type?: string }; text_decoder?: unknown } | null)[]) {
+    if (step?.config?.type === 'ByteFallback') step.text_decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  }
+}
+
+/** Longest first. */
+function groupByFirst(tokens: readonly AddedToken[]): Map<string, AddedToken[]> {
+  const groups = new Map<string, AddedToken[]>();
+  for (const token of tokens) {
+    if (token.content === '') continue;
+    const group = groups.get(token.content[0]!) ?? [];
+    groups.set(token.content[0]!, [...group, token].sort((a, b) => b.content.length - a.content.length));
+  }
+  return groups;
+}
+
+function readJson(folder: string, name: string): Record<string, unknown> | undefined {
+  const file = join(folder, name);
+  if (!existsSync(file)) return undefined;
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+  } catch (cause) {
+    throw invalid(`"${file}" cannot be read as JSON`, cause);
+  }
+}
+
+function invalid(what: string, cause?: unknown): AfterimageError {
+  return new AfterimageError('INVALID_CHECKPOINT', `${what}; download the checkpoint again.`, { cause });
+}
+
+function hiddenControl(): AfterimageError {
+  return new AfterimageError(
+    'INVALID_ARGUMENT',
+    "The text contains characters that this model's tokenizer would turn into a control token; rephrase it.",
+  );
+}
