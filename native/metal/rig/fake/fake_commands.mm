@@ -1,0 +1,193 @@
+// Queue, command buffers and encoders of the fake: every call is validated, a dispatch runs on the emulator.
+#include "fake_objects.h"
+
+#include <chrono>
+
+#include "runtime/sanitizer.h"
+
+using namespace rig::fake;
+
+namespace rig::fake {
+namespace {
+
+std::string where(const EncodedDispatch& dispatch, const char* parameter) {
+  return std::string(dispatch.pipeline->kernel->name) + ", parameter " + parameter + ": ";
+}
+
+bool valid_binding(const EncodedDispatch& dispatch, const Parameter& parameter) {
+  const Bound& bound = dispatch.bound[parameter.index];
+  const std::string at = where(dispatch, parameter.name);
+  if (bound.bytes) {
+    if (bound.bytes->size() >= parameter.size) return true;
+    violation(at + "bound to fewer bytes than its type has");
+    return false;
+  }
+  if (!bound.buffer) return violation(at + "nothing is bound"), false;
+  if (bound.offset >= bound.buffer->bytes) return violation(at + "offset beyond the end of the buffer"), false;
+  size_t alignment = 1;
+  while (alignment < 16 && parameter.size % (alignment * 2) == 0) alignment *= 2;
+  if (bound.offset % std::min<size_t>(alignment, 8)) return violation(at + "offset not aligned to the type"), false;
+  if (parameter.writes && bound.buffer->noCopy) return violation(at + "writes to read-only memory"), false;
+  return true;
+}
+
+// Memory that the encoder did not declare is out of bounds for the kernel; AddressSanitizer then stops at the access.
+void hide_others([[maybe_unused]] const EncodedDispatch& dispatch, [[maybe_unused]] bool hide) {
+#if RIG_ASAN
+  if (settings().delay_us >= 0) return;
+  for (const Extent& extent : extents()) {
+    if (hide) RIG_ASAN_POISON(extent.memory, extent.bytes);
+    else RIG_ASAN_UNPOISON(extent.memory, extent.bytes);
+  }
+  if (!hide) return;
+  for (const Bound& bound : dispatch.bound)
+    if (bound.buffer) RIG_ASAN_UNPOISON(bound.buffer->memory, bound.buffer->bytes);
+  for (FakeBuffer* buffer : dispatch.used) RIG_ASAN_UNPOISON(buffer->memory, buffer->bytes);
+#endif
+}
+
+}  // namespace
+
+bool valid(const EncodedDispatch& dispatch) {
+  if (!dispatch.pipeline) return violation("a dispatch without a pipeline"), false;
+  const Kernel& kernel = *dispatch.pipeline->kernel;
+  const uint64_t threads = uint64_t{dispatch.threads[0]} * dispatch.threads[1] * dispatch.threads[2];
+  const std::string name = kernel.name;
+  if (threads == 0 || threads > dispatch.pipeline->threads)
+    return violation(name + ": " + std::to_string(threads) + " threads per threadgroup, the pipeline allows " + std::to_string(dispatch.pipeline->threads)), false;
+  for (uint32_t groups : dispatch.groups)
+    if (groups == 0) return violation(name + ": a grid without threadgroups"), false;
+  bool all = true;
+  for (const Parameter& parameter : kernel.parameters) all = valid_binding(dispatch, parameter) && all;
+  return all;
+}
+
+void execute(const EncodedDispatch& dispatch) {
+  const Kernel& kernel = *dispatch.pipeline->kernel;
+  count_launch(kernel.name);
+  if (settings().wrong_kernels.count(kernel.name)) return;
+  Launch launch;
+  launch.kernel = &kernel;
+  launch.groups = dispatch.groups;
+  launch.threads = dispatch.threads;
+  for (uint32_t i = 0; i < kMaxBuffers; ++i) {
+    const Bound& bound = dispatch.bound[i];
+    if (bound.bytes) launch.buffers[i] = bound.bytes->data();
+    else if (bound.buffer) launch.buffers[i] = bound.buffer->memory + bound.offset;
+  }
+  LaunchOptions options;
+  options.schedule = settings().schedule;
+  options.seed = settings().seed;
+  options.threadgroup_memory = settings().threadgroup_memory;
+  hide_others(dispatch, true);
+  rig::launch(launch, options);
+  hide_others(dispatch, false);
+}
+
+}  // namespace rig::fake
+
+@implementation FakeQueue
+- (id)init { born("queue"); return [super init]; }
+- (void)dealloc { died("queue"); [super dealloc]; }
+- (id<MTLCommandBuffer>)commandBuffer { return [[[FakeCommandBuffer alloc] init] autorelease]; }
+@end
+
+@implementation FakeCommandBuffer
+- (id)init { born("command buffer"); return [super init]; }
+- (void)dealloc {
+  if (encoding) violation("a command buffer was dropped while its encoder was open");
+  [self waitUntilCompleted];
+  for (EncodedDispatch& dispatch : dispatches) [dispatch.pipeline release];
+  for (FakeBuffer* buffer : retained) [buffer release];
+  [error release];
+  died("command buffer");
+  [super dealloc];
+}
+- (id<MTLComputeCommandEncoder>)computeCommandEncoder {
+  if (encoding) violation("a second encoder while the first one is open");
+  FakeEncoder* encoder = [[[FakeEncoder alloc] init] autorelease];
+  encoder->owner = self;
+  encoding = YES;
+  return encoder;
+}
+- (void)fail:(NSInteger)code text:(const std::string&)text {
+  NSDictionary* information = [NSDictionary dictionaryWithObject:[NSString stringWithUTF8String:text.c_str()]
+                                                          forKey:NSLocalizedDescriptionKey];
+  error = [[NSError errorWithDomain:@"MTLCommandBufferErrorDomain" code:code userInfo:information] retain];
+  status = MTLCommandBufferStatusError;
+}
+- (void)run {
+  const auto start = std::chrono::steady_clock::now();
+  @autoreleasepool {
+    if (command_fails()) {
+      [self fail:settings().command_error text:"the fake was told to fail"];
+      return;
+    }
+    try {
+      for (const EncodedDispatch& dispatch : dispatches)
+        if (valid(dispatch)) execute(dispatch);
+      status = MTLCommandBufferStatusCompleted;
+    } catch (const rig::Fault& fault) {
+      violation(fault.what());
+      [self fail:MTLCommandBufferErrorPageFault text:fault.what()];
+    }
+  }
+  seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+- (void)commit {
+  if (encoding) violation("commit while the encoder is open");
+  if (status >= MTLCommandBufferStatusCommitted) { violation("commit of a command buffer that was committed before"); return; }
+  status = MTLCommandBufferStatusCommitted;
+  count_command_buffer();
+  if (settings().delay_us < 0) { [self run]; return; }
+  worker = std::thread([self] {
+    std::this_thread::sleep_for(std::chrono::microseconds(settings().delay_us));
+    [self run];
+  });
+}
+- (void)waitUntilCompleted {
+  if (worker.joinable()) worker.join();
+}
+- (MTLCommandBufferStatus)status { return status; }
+- (NSError*)error { return error; }
+- (double)GPUStartTime { return 0; }
+- (double)GPUEndTime { return seconds; }
+@end
+
+@implementation FakeEncoder
+- (id)init { born("encoder"); return [super init]; }
+- (void)dealloc {
+  if (!ended) violation("an encoder was dropped without endEncoding");
+  died("encoder");
+  [super dealloc];
+}
+- (void)setComputePipelineState:(id<MTLComputePipelineState>)state { pipeline = (FakePipeline*)state; }
+- (void)setBuffer:(id<MTLBuffer>)buffer offset:(NSUInteger)offset atIndex:(NSUInteger)index {
+  if (index >= rig::kMaxBuffers) { violation("a buffer index above 30"); return; }
+  if (!buffer) { violation("a null buffer is bound"); return; }
+  bound[index] = Bound{(FakeBuffer*)buffer, offset, nullptr};
+  owner->retained.push_back([(FakeBuffer*)buffer retain]);
+}
+- (void)setBytes:(const void*)bytes length:(NSUInteger)length atIndex:(NSUInteger)index {
+  if (index >= rig::kMaxBuffers || length == 0 || length > 4096) { violation("setBytes of more than 4096 bytes or a bad index"); return; }
+  const std::byte* from = static_cast<const std::byte*>(bytes);
+  bound[index] = Bound{nil, 0, std::make_shared<std::vector<std::byte>>(from, from + length)};
+}
+- (void)useResource:(id<MTLBuffer>)resource usage:(MTLResourceUsage)usage {
+  (void)usage;
+  used.push_back([(FakeBuffer*)resource retain]);
+  owner->retained.push_back((FakeBuffer*)resource);
+}
+- (void)dispatchThreadgroups:(MTLSize)groups threadsPerThreadgroup:(MTLSize)threads {
+  if (ended) { violation("a dispatch after endEncoding"); return; }
+  EncodedDispatch dispatch{[pipeline retain], bound, used, {}, {}};
+  dispatch.groups = {uint32_t(groups.width), uint32_t(groups.height), uint32_t(groups.depth)};
+  dispatch.threads = {uint32_t(threads.width), uint32_t(threads.height), uint32_t(threads.depth)};
+  owner->dispatches.push_back(std::move(dispatch));
+}
+- (void)endEncoding {
+  if (ended) violation("endEncoding twice");
+  ended = YES;
+  owner->encoding = NO;
+}
+@end

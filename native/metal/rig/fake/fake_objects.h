@@ -1,0 +1,87 @@
+// The fake's classes as they know each other.
+#pragma once
+#import <Metal/Metal.h>
+
+#include <array>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "fake_state.h"
+
+@interface FakeBuffer : NSObject <MTLBuffer> {
+ @public
+  std::byte* memory;
+  size_t bytes;
+  BOOL noCopy;
+}
+- (id)initWithLength:(size_t)length;
+- (id)initWithMemory:(void*)address length:(size_t)length;
+@end
+
+@interface FakeFunction : NSObject <MTLFunction> {
+ @public
+  const rig::Kernel* kernel;
+}
+@end
+
+@interface FakeLibrary : NSObject <MTLLibrary> {
+ @public
+  const rig::Library* library;
+}
+@end
+
+@interface FakePipeline : NSObject <MTLComputePipelineState> {
+ @public
+  const rig::Kernel* kernel;
+  uint32_t threads;
+}
+@end
+
+namespace rig::fake {
+
+// A binding as the encoder holds it: a retained buffer, or bytes.
+struct Bound {
+  FakeBuffer* buffer = nil;
+  size_t offset = 0;
+  std::shared_ptr<std::vector<std::byte>> bytes;
+};
+
+struct EncodedDispatch {
+  FakePipeline* pipeline;
+  std::array<Bound, kMaxBuffers> bound;
+  std::vector<FakeBuffer*> used;
+  std::array<uint32_t, 3> groups, threads;
+};
+
+// Checks what the validation layer checks; false where the dispatch must not run.
+bool valid(const EncodedDispatch& dispatch);
+// Throws rig::Fault.
+void execute(const EncodedDispatch& dispatch);
+
+}  // namespace rig::fake
+
+@interface FakeCommandBuffer : NSObject <MTLCommandBuffer> {
+ @public
+  std::vector<rig::fake::EncodedDispatch> dispatches;
+  std::vector<FakeBuffer*> retained;
+  std::thread worker;
+  MTLCommandBufferStatus status;
+  NSError* error;
+  double seconds;
+  BOOL encoding;
+}
+@end
+
+@interface FakeEncoder : NSObject <MTLComputeCommandEncoder> {
+ @public
+  FakeCommandBuffer* owner;
+  FakePipeline* pipeline;
+  std::array<rig::fake::Bound, rig::kMaxBuffers> bound;
+  std::vector<FakeBuffer*> used;
+  BOOL ended;
+}
+@end
+
+@interface FakeQueue : NSObject <MTLCommandQueue>
+@end

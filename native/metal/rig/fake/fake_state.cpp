@@ -1,0 +1,124 @@
+#include "fake_state.h"
+
+#include <algorithm>
+#include <mutex>
+
+namespace rig::fake {
+namespace {
+
+struct State {
+  std::mutex mutex;
+  Settings settings;
+  Counters counters;
+  std::vector<std::string> violations;
+  std::vector<Extent> extents;
+  int64_t allocations = 0, commands = 0;
+};
+
+State& state() {
+  static State* one = new State;  // outlives every object that reports its end
+  return *one;
+}
+
+}  // namespace
+
+Settings& settings() { return state().settings; }
+
+Counters counters() {
+  std::lock_guard lock(state().mutex);
+  return state().counters;
+}
+
+void reset() {
+  std::lock_guard lock(state().mutex);
+  State& s = state();
+  s.settings = Settings{};
+  auto live = s.counters.live;
+  const size_t allocated = s.counters.allocated;
+  s.counters = Counters{};
+  s.counters.live = live;
+  s.counters.allocated = s.counters.peak_allocated = allocated;
+  s.violations.clear();
+  s.allocations = s.commands = 0;
+}
+
+int64_t live_objects() {
+  int64_t total = 0;
+  for (const auto& [kind, count] : counters().live) total += count;
+  return total;
+}
+
+std::vector<std::string> violations() {
+  std::lock_guard lock(state().mutex);
+  return state().violations;
+}
+
+void born(const char* kind) {
+  std::lock_guard lock(state().mutex);
+  ++state().counters.live[kind];
+}
+
+void died(const char* kind) {
+  std::lock_guard lock(state().mutex);
+  --state().counters.live[kind];
+}
+
+void violation(const std::string& text) {
+  std::lock_guard lock(state().mutex);
+  state().violations.push_back(text);
+}
+
+void count_launch(const std::string& kernel) {
+  std::lock_guard lock(state().mutex);
+  ++state().counters.dispatches;
+  ++state().counters.launches[kernel];
+}
+
+void count_command_buffer() {
+  std::lock_guard lock(state().mutex);
+  ++state().counters.command_buffers;
+}
+
+bool admit(size_t bytes, bool no_copy) {
+  std::lock_guard lock(state().mutex);
+  State& s = state();
+  if (bytes > s.settings.max_buffer) return false;
+  if (no_copy && s.settings.refuse_no_copy) return false;
+  if (!no_copy && s.settings.fail_allocation >= 0 && s.allocations >= s.settings.fail_allocation) return false;
+  ++s.allocations;
+  ++s.counters.buffers;
+  if (no_copy) ++s.counters.no_copy;
+  s.counters.allocated += bytes;
+  s.counters.peak_allocated = std::max(s.counters.peak_allocated, s.counters.allocated);
+  return true;
+}
+
+void release_bytes(size_t bytes) {
+  std::lock_guard lock(state().mutex);
+  state().counters.allocated -= bytes;
+}
+
+bool command_fails() {
+  std::lock_guard lock(state().mutex);
+  State& s = state();
+  return s.settings.fail_command >= 0 && s.commands++ >= s.settings.fail_command;
+}
+
+void add_extent(const void* memory, size_t bytes) {
+  std::lock_guard lock(state().mutex);
+  state().extents.push_back({memory, bytes});
+}
+
+void remove_extent(const void* memory, size_t bytes) {
+  std::lock_guard lock(state().mutex);
+  auto& all = state().extents;
+  const auto found = std::find_if(all.begin(), all.end(), [&](const Extent& e) { return e.memory == memory && e.bytes == bytes; });
+  if (found != all.end()) all.erase(found);
+}
+
+std::vector<Extent> extents() {
+  std::lock_guard lock(state().mutex);
+  return state().extents;
+}
+
+}  // namespace rig::fake

@@ -1,0 +1,24 @@
+// What the fake's classes share: bookkeeping behind one lock.
+#pragma once
+#include "fake_metal.h"
+
+namespace rig::fake {
+
+void born(const char* kind);
+void died(const char* kind);
+void violation(const std::string& text);
+void count_launch(const std::string& kernel);
+void count_command_buffer();
+// False where the allocation is to fail or exceeds the limits.
+bool admit(size_t bytes, bool no_copy);
+void release_bytes(size_t bytes);
+// True where this command buffer is to fail.
+bool command_fails();
+
+// Every live buffer, so that a dispatch can hide those it may not touch.
+struct Extent { const void* memory; size_t bytes; };
+void add_extent(const void* memory, size_t bytes);
+void remove_extent(const void* memory, size_t bytes);
+std::vector<Extent> extents();
+
+}  // namespace rig::fake

@@ -1,0 +1,67 @@
+// Every task runs once, loops follow each other without mixing, idle threads use no processor, pools shut down at once.
+#include <ctime>
+#include <thread>
+
+#include "cpu/thread_pool.h"
+#include "graph_check.h"
+
+using namespace afterimage;
+
+namespace {
+
+void test_every_task_once() {
+  for (int threads : {1, 2, 3, 8}) {
+    ThreadPool pool(threads);
+    for (int64_t count : {0, 1, 2, 7, 1000}) {
+      for (int repeat = 0; repeat < 200; ++repeat) {
+        std::vector<int> seen(static_cast<size_t>(count));
+        pool.for_each(count, [&](int64_t task, int thread) {
+          if (thread >= 0 && thread < threads) ++seen[static_cast<size_t>(task)];
+        });
+        bool once = true;
+        for (int n : seen) once = once && n == 1;
+        if (!once) CHECK(once);
+      }
+    }
+    CHECK(pool.threads() == threads);
+  }
+}
+
+void test_loops_after_sleep() {
+  ThreadPool pool(4);
+  int64_t total = 0;
+  for (int i = 0; i < 50; ++i) {
+    std::atomic<int64_t> sum{0};
+    pool.for_each(64, [&](int64_t task, int) { sum.fetch_add(task); });
+    total += sum.load();
+    if (i % 10 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  CHECK(total == 50 * 64 * 63 / 2);
+}
+
+void test_idle() {
+  ThreadPool pool(4);
+  pool.for_each(64, [](int64_t, int) {});
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  const std::clock_t before = std::clock();
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  CHECK(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC < 0.02);
+}
+
+void test_shutdown() {
+  for (int i = 0; i < 100; ++i) {
+    ThreadPool pool(3);
+    if (i % 2) pool.for_each(3, [](int64_t, int) {});
+  }
+  CHECK(physical_cores() >= 1);
+}
+
+}  // namespace
+
+int main() {
+  test_every_task_once();
+  test_loops_after_sleep();
+  test_idle();
+  test_shutdown();
+  return test::finish();
+}

@@ -1,0 +1,33 @@
+// Golden checkpoints and their cases as the engine's tests use them.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { ContentPart, Message } from '../../src/engine/engine.js';
+import { createImageContext, register, type ImageContext } from '../../src/image/load.js';
+import type { GoldenCase, GoldenTurn } from '../goldens/case-files.js';
+
+/** $AFTERIMAGE_GOLDENS, or the folder beside the checkout where there is one. */
+export const goldensFolder = process.env['AFTERIMAGE_GOLDENS'] ?? resolve('..', 'shared', 'goldens');
+
+/** Families under the goldens folder that have cases; empty where there is no such folder. */
+export function goldenFamilies(): string[] {
+  if (!existsSync(goldensFolder)) return [];
+  return readdirSync(goldensFolder).filter((name) => existsSync(join(goldensFolder, name, 'cases')));
+}
+
+export const images = (): ImageContext => createImageContext({ folders: 'everywhere' });
+
+export async function messagesOf(golden: GoldenCase, turn: GoldenTurn, context: ImageContext): Promise<Message[]> {
+  return Promise.all(
+    turn.messages.map(async ({ role, content }) => {
+      if (typeof content === 'string') return { role, content: [{ type: 'text' as const, text: content }] };
+      const parts = await Promise.all(
+        content.map(async (part): Promise<ContentPart> => {
+          if (part.type === 'text') return part;
+          const image = await register(readFileSync(join(golden.folder, part.image)), part.image, context);
+          return { type: 'image', image };
+        }),
+      );
+      return { role, content: parts };
+    }),
+  );
+}

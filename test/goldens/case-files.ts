@@ -1,0 +1,69 @@
+// Reading golden cases: requests, expected numbers, images.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { decode } from '../../src/image/decode.js';
+import type { RgbImage } from '../../src/models/family.js';
+import { readSafetensors, toFloats } from './reference-weights.js';
+
+export type GoldenPart = { type: 'text'; text: string } | { type: 'image'; image: string };
+
+export interface GoldenMessage {
+  role: 'system' | 'user' | 'assistant';
+  content: string | GoldenPart[];
+}
+
+export interface GoldenTurn {
+  messages: GoldenMessage[];
+  prompt: string;
+  input_ids: number[];
+  image_runs: [number, number][];
+  layout: Record<string, unknown>;
+  position_ids?: number[][];
+  rope_delta?: number;
+  token_type_ids?: number[];
+  common_prefix?: number;
+  generated_ids: number[];
+  finish_reason: string;
+  min_margin: number;
+}
+
+export interface Expected {
+  shape: number[];
+  data: Float32Array;
+}
+
+export interface GoldenCase {
+  name: string;
+  folder: string;
+  turns: GoldenTurn[];
+  /** By key without the turn's prefix. */
+  expected: (turn: number, key: string) => Expected | undefined;
+}
+
+export function readCases(family: string): GoldenCase[] {
+  const folder = join(family, 'cases');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .sort()
+    .filter((name) => existsSync(join(folder, name, 'case.json')))
+    .map((name) => readCase(name, join(folder, name)));
+}
+
+function readCase(name: string, folder: string): GoldenCase {
+  const { turns } = JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8')) as { turns: GoldenTurn[] };
+  const arrays = readSafetensors([join(folder, 'expect.safetensors')]);
+  const expected = (turn: number, key: string): Expected | undefined => {
+    const stored = arrays.get(`t${turn}.${key}`);
+    return stored && { shape: stored.shape, data: toFloats(stored) };
+  };
+  return { name, folder, turns, expected };
+}
+
+/** File names of a turn's images in prompt order. */
+export function imageNames({ messages }: GoldenTurn): string[] {
+  return messages.flatMap(({ content }) => (typeof content === 'string' ? [] : content.flatMap((part) => (part.type === 'image' ? [part.image] : []))));
+}
+
+export function readImage(folder: string, name: string): Promise<RgbImage> {
+  return decode(readFileSync(join(folder, name)), name);
+}

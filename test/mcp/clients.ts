@@ -1,0 +1,122 @@
+// The two client libraries over both transports behind one face, each talking to a spawned server.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { Client as ModernClient, StreamableHTTPClientTransport as ModernHttp } from '@modelcontextprotocol/client';
+import { StdioClientTransport as ModernStdio } from '@modelcontextprotocol/client/stdio';
+import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport as LegacyStdio } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { StreamableHTTPClientTransport as LegacyHttp } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { ServeSettings } from './serve.js';
+
+export const KINDS = ['v2 stdio', 'v2 http', 'sdk stdio', 'sdk http'] as const;
+export type Kind = (typeof KINDS)[number];
+
+const IDENTITY = { name: 'afterimage-tests', version: '1.0.0' };
+const SERVE = new URL('./serve.ts', import.meta.url).pathname;
+export const ROOT = new URL('../..', import.meta.url).pathname;
+
+export interface Step {
+  progress: number;
+  total?: number;
+  message?: string;
+}
+
+export interface CallOptions {
+  signal?: AbortSignal;
+  onProgress?: (step: Step) => void;
+  timeoutMs?: number;
+}
+
+/** A tool result as tests look at it. */
+export interface Outcome {
+  isError: boolean;
+  code: string | undefined;
+  text: string;
+  structured: Record<string, any>;
+  content: Record<string, any>[];
+}
+
+export interface TestClient {
+  protocol: string | undefined;
+  tools(): Promise<Record<string, any>[]>;
+  call(name: string, args: Record<string, unknown>, options?: CallOptions): Promise<Outcome>;
+  raw: ModernClient | LegacyClient;
+  close(): Promise<void>;
+}
+
+export interface HttpServer {
+  url: string;
+  token: string;
+  tokenFile: string;
+  stop(): Promise<void>;
+}
+
+export function serveArguments(transport: 'stdio' | 'http', settings: ServeSettings): string[] {
+  return ['--import', 'tsx', SERVE, transport, JSON.stringify(settings)];
+}
+
+export async function startHttp(settings: ServeSettings): Promise<HttpServer> {
+  const tokenFile = settings.tokenFile ?? join(mkdtempSync(join(tmpdir(), 'afterimage-token-')), 'token');
+  const child = spawn(process.execPath, serveArguments('http', { ...settings, tokenFile }), { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+  const url = await announced(child);
+  return { url, tokenFile, token: readFileSync(tokenFile, 'utf8').trim(), stop: () => stop(child) };
+}
+
+/** The address that the server prints to stderr. */
+async function announced(child: ChildProcess): Promise<string> {
+  for await (const line of createInterface({ input: child.stderr! })) {
+    const url = /http:\/\/127\.0\.0\.1:\d+\/mcp/.exec(line)?.[0];
+    if (url) return url;
+  }
+  throw new Error('The server ended before it said where it listens.');
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return;
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+}
+
+/** One client of the given kind: over stdio with a server of its own, over HTTP with the one that is given. */
+export async function connect(kind: Kind, settings: ServeSettings, http?: HttpServer): Promise<TestClient> {
+  const stdio = { command: process.execPath, args: serveArguments('stdio', settings), cwd: ROOT, stderr: 'ignore' as const };
+  const headers = { requestInit: { headers: { Authorization: `Bearer ${http?.token}` } } };
+  if (kind.startsWith('v2')) {
+    const client = new ModernClient(IDENTITY, { versionNegotiation: { mode: 'auto' } });
+    await client.connect(kind === 'v2 stdio' ? new ModernStdio(stdio) : new ModernHttp(new URL(http!.url), headers));
+    return face(client, client.getNegotiatedProtocolVersion(), async (params, { signal, onProgress, timeoutMs }) =>
+      client.callTool(params, { signal, onprogress: onProgress, timeout: timeoutMs }),
+    );
+  }
+  const client = new LegacyClient(IDENTITY);
+  await client.connect(kind === 'sdk stdio' ? new LegacyStdio(stdio) : new LegacyHttp(new URL(http!.url), headers));
+  return face(client, '2025-11-25', async (params, { signal, onProgress, timeoutMs }) =>
+    client.callTool(params, undefined, { signal, onprogress: onProgress, timeout: timeoutMs }),
+  );
+}
+
+type RawCall = (params: { name: string; arguments: Record<string, unknown> }, options: CallOptions) => Promise<Record<string, any>>;
+
+function face(raw: ModernClient | LegacyClient, protocol: string | undefined, call: RawCall): TestClient {
+  return {
+    raw,
+    protocol,
+    tools: async () => (await raw.listTools()).tools,
+    call: async (name, args, options = {}) => outcome(await call({ name, arguments: args }, options)),
+    close: () => raw.close(),
+  };
+}
+
+export function outcome(result: Record<string, any>): Outcome {
+  return {
+    isError: result['isError'] === true,
+    code: result['_meta']?.['afterimage-mcp/error']?.code,
+    text: (result['content'] ?? []).flatMap((part: Record<string, any>) => (part['type'] === 'text' ? [part['text']] : [])).join('\n'),
+    structured: result['structuredContent'] ?? {},
+    content: result['content'] ?? [],
+  };
+}

@@ -1,0 +1,250 @@
+// Every tool and every promise about calls, through both client libraries, over stdio and HTTP, with a spawned server.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect, KINDS, startHttp, type HttpServer, type Step, type TestClient } from './clients.js';
+import { draw, pictureFolder } from './pictures.js';
+import type { ServeSettings } from './serve.js';
+
+const DEADLINE_MS = 1200;
+const folder = pictureFolder();
+const settings: ServeSettings = {
+  script: { boxes: { scale: 'relative-1000' } },
+  options: { allow: [folder], deadlineMs: DEADLINE_MS },
+};
+const file = (name: string) => `${folder}/${name}.png`;
+let http: HttpServer;
+
+before(async () => {
+  const button = { x: 40, y: 60, width: 60, height: 24 };
+  await draw(file('red'), '#ffffff', [{ ...button, color: '#cc0000' }]);
+  await draw(file('blue'), '#ffffff', [{ ...button, color: '#0000cc' }]);
+  await draw(file('other'), '#224466');
+  http = await startHttp(settings);
+});
+after(() => http?.stop());
+
+const cancelledSoFar = async (client: TestClient): Promise<number> => {
+  const { contents } = await client.raw.readResource({ uri: 'afterimage://status' });
+  return JSON.parse((contents[0] as { text: string }).text).cache.cancelled;
+};
+
+for (const kind of KINDS) {
+  describe(kind, () => {
+    let client: TestClient;
+    before(async () => {
+      client = await connect(kind, settings, http);
+    });
+    after(() => client?.close());
+
+    test('speaks the newest protocol of its client', () => {
+      assert.equal(client.protocol, kind.startsWith('v2') ? '2026-07-28' : '2025-11-25');
+    });
+
+    test('lists four annotated tools with input and output schemas', async () => {
+      const tools = await client.tools();
+      assert.deepEqual(tools.map(({ name }) => name), ['describe_image', 'ocr', 'compare_images', 'chat_with_images']);
+      for (const tool of tools) {
+        assert.equal(tool['annotations'].readOnlyHint, true);
+        assert.ok(tool['outputSchema'].properties.answer, `${tool['name']} has its answer in structuredContent`);
+        assert.doesNotMatch(JSON.stringify(tool['inputSchema']), /anyOf|oneOf|"type":\[/, 'fields have a single type');
+      }
+    });
+
+    test('describe_image answers, names the image and reports sizes', async () => {
+      const { structured, text } = await client.call('describe_image', { image: file('red') });
+      assert.match(structured['answer'], /Describe the image/);
+      assert.ok(text.startsWith(structured['answer']), 'content carries the same answer');
+      assert.deepEqual(
+        { ...structured['images'][0], image_id: undefined },
+        { image_id: undefined, width: 320, height: 200, viewed_width: 256, viewed_height: 128 },
+      );
+      const again = await client.call('describe_image', { image: structured['images'][0].image_id, question: 'What color?' });
+      assert.match(again.structured['answer'], /What color\?/);
+      assert.equal(again.structured['cache'].image_tokens_reused, again.structured['cache'].image_tokens);
+    });
+
+    test('a region is cut out before the model sees it, and reported', async () => {
+      const region = { x: 40, y: 60, width: 60, height: 24 };
+      const { structured } = await client.call('describe_image', { image: file('red'), region });
+      assert.deepEqual(structured['images'][0].region, region);
+      const other = await client.call('describe_image', { image: file('blue'), region: { ...region, x: 200 } });
+      assert.equal(other.structured['cache'].image_tokens, 64);
+    });
+
+    test('ocr reads text, and lines in pixels of the original', async () => {
+      const text = await client.call('ocr', { image: file('red'), languages: ['German'] });
+      assert.equal(text.structured['answer'], 'First line\nSecond [?] line');
+      const lines = await client.call('ocr', { image: file('red'), format: 'lines', region: { x: 20, y: 100, width: 200, height: 100 } });
+      assert.equal(lines.structured['answer'], 'First line\nSecond line');
+      assert.deepEqual(lines.structured['lines'], [
+        { text: 'First line', x: 20, y: 100, width: 100, height: 10 },
+        { text: 'Second line', x: 20, y: 120, width: 200, height: 10 },
+      ]);
+    });
+
+    test('compare_images answers equal pixels without the model', async () => {
+      const { structured } = await client.call('compare_images', { image_a: file('red'), image_b: file('red') });
+      assert.equal(structured['identical'], true);
+      assert.equal(structured['model'], 'none');
+      assert.match(structured['answer'], /identical/);
+    });
+
+    test('compare_images measures the change, explains it and refers to its picture', async () => {
+      const { structured, content } = await client.call('compare_images', { image_a: file('red'), image_b: file('blue'), inline_difference: true });
+      assert.equal(structured['changed_pixels'], 60 * 24);
+      assert.deepEqual(structured['regions'], [
+        { before: { x: 40, y: 60, width: 60, height: 24 }, after: { x: 40, y: 60, width: 60, height: 24 }, changed_pixels: 60 * 24 },
+      ]);
+      assert.match(structured['answer'], /red instead of blue/);
+      assert.equal(structured['images'].length, 2, 'crops are not listed');
+      assert.equal(structured['cache'].image_tokens, 4 * 64, 'both images and both crops were shown');
+      assert.ok(content.some(({ type, uri }) => type === 'resource_link' && uri === structured['difference']));
+      assert.ok(content.some(({ type, mimeType }) => type === 'image' && mimeType === 'image/png'));
+      const { contents } = await client.raw.readResource({ uri: structured['difference'] });
+      assert.ok(Buffer.from((contents[0] as { blob: string }).blob, 'base64').subarray(1, 4).equals(Buffer.from('PNG')));
+    });
+
+    test('a session keeps its images and history', async () => {
+      const first = await client.call('chat_with_images', { message: 'What is this?', images: [file('other')] });
+      const { session_id } = first.structured;
+      assert.match(session_id, /^[0-9a-f]{32}$/, '128 random bits');
+      const second = await client.call('chat_with_images', { message: 'And now?', session_id });
+      assert.match(second.structured['answer'], /And now\? \(after 1 answers\)/);
+      assert.equal(second.structured['cache'].image_tokens_reused, 64, 'cache proves the reuse');
+      assert.equal(second.structured['session_id'], session_id);
+      const third = await client.call('chat_with_images', { message: 'Compare', session_id, images: [file('red')] });
+      assert.equal(third.structured['images'].length, 2);
+    });
+
+    test('fork leaves its parent as it was', async () => {
+      const { session_id } = (await client.call('chat_with_images', { message: 'One', images: [file('red')] })).structured;
+      const fork = await client.call('chat_with_images', { message: 'Two', session_id, fork: true });
+      assert.notEqual(fork.structured['session_id'], session_id);
+      assert.match(fork.structured['answer'], /after 1 answers/);
+      const parent = await client.call('chat_with_images', { message: 'Three', session_id });
+      assert.match(parent.structured['answer'], /after 1 answers/);
+    });
+
+    test('an unknown session_id is a tool error that says what to do', async () => {
+      const { isError, code, text } = await client.call('chat_with_images', { message: 'x', session_id: '0'.repeat(32) });
+      assert.ok(isError);
+      assert.equal(code, 'SESSION_NOT_FOUND');
+      assert.match(text, /Start a new one/);
+    });
+
+    for (const [stage, question] of [
+      ['prefill', 'prefill takes 5000 ms'],
+      ['decode', 'count to 500, words take 20 ms'],
+    ] as const) {
+      test(`cancel during ${stage} reaches the engine and spoils nothing`, async () => {
+        const { session_id } = (await client.call('chat_with_images', { message: 'Hello', images: [file('red')] })).structured;
+        const earlier = await cancelledSoFar(client);
+        const controller = new AbortController();
+        const begun = performance.now();
+        const call = client.call('chat_with_images', { message: question, session_id }, { signal: controller.signal });
+        setTimeout(() => controller.abort(), 300);
+        await assert.rejects(call);
+        while ((await cancelledSoFar(client)) === earlier) {
+          assert.ok(performance.now() - begun < DEADLINE_MS - 200, 'the engine heard of it before its deadline');
+          await sleep(20);
+        }
+        const next = await client.call('chat_with_images', { message: 'Still there?', session_id });
+        assert.match(next.structured['answer'], /after 1 answers/, 'the cancelled question is not in the history');
+      });
+    }
+
+    test('the deadline returns what there is, and the answer can be continued to its end', async () => {
+      const begun = performance.now();
+      const first = await client.call('describe_image', { image: file('red'), question: 'count to 60, words take 40 ms' });
+      assert.ok(performance.now() - begun < DEADLINE_MS + 700);
+      assert.equal(first.structured['truncated'], true);
+      assert.equal(first.structured['stop_reason'], 'deadline');
+      assert.match(first.structured['next'], /chat_with_images/);
+      const { session_id } = first.structured;
+      let whole = first.structured['answer'] as string;
+      for (let round = 0, more = true; more; round++) {
+        assert.ok(round < 6, 'it comes to an end');
+        const { structured } = await client.call('chat_with_images', { message: '', session_id });
+        whole += structured['answer'];
+        more = structured['truncated'];
+      }
+      assert.equal(whole, Array.from({ length: 60 }, (_, index) => index + 1).join(' '));
+      const over = await client.call('chat_with_images', { message: '', session_id });
+      assert.equal(over.code, 'INVALID_ARGUMENT');
+    });
+
+    test('max_tokens cuts, and describe_image continues in the same session', async () => {
+      const first = await client.call('describe_image', { image: file('red'), question: 'count to 9', max_tokens: 4 });
+      assert.equal(first.structured['answer'], '1 2 3 4');
+      assert.equal(first.structured['stop_reason'], 'length');
+      const rest = await client.call('describe_image', { image: file('red'), session_id: first.structured['session_id'] });
+      assert.equal(rest.structured['answer'], ' 5 6 7 8 9');
+      assert.equal(rest.structured['truncated'], false);
+    });
+
+    test('progress rises strictly and names real stages', async () => {
+      const steps: Step[] = [];
+      // A picture nobody has seen, so that there is something to encode.
+      await draw(file(kind.replace(' ', '-')), `#0${KINDS.indexOf(kind)}3311`);
+      await client.call(
+        'chat_with_images',
+        { message: 'count to 8, encode takes 60 ms, prefill takes 60 ms, words take 60 ms', images: [file(kind.replace(' ', '-'))] },
+        { onProgress: (step) => steps.push(step) },
+      );
+      for (const [index, step] of steps.entries()) assert.ok(index === 0 || step.progress > steps[index - 1]!.progress);
+      assert.deepEqual([...new Set(steps.map(({ message }) => message?.split(' ')[0]))].filter((stage) => stage !== 'load'), [
+        'queue',
+        'encode',
+        'prefill',
+        'decode',
+      ]);
+    });
+
+    test('two calls at once: other sessions go on, the same session is busy', async () => {
+      const slow = 'count to 10, words take 50 ms';
+      const { session_id } = (await client.call('chat_with_images', { message: 'Hi', images: [file('red')] })).structured;
+      const [one, two, third] = await Promise.all([
+        client.call('chat_with_images', { message: slow, session_id }),
+        client.call('chat_with_images', { message: 'Quick', images: [file('blue')] }),
+        sleep(100).then(() => client.call('chat_with_images', { message: 'Me too', session_id })),
+      ]);
+      assert.equal(one.isError, false);
+      assert.equal(two.isError, false);
+      assert.equal(third.code, 'SESSION_BUSY');
+    });
+
+    test('prompts, resources and completions', async () => {
+      const { prompts } = await client.raw.listPrompts();
+      assert.deepEqual(prompts.map(({ name }) => name), ['inspect_ui', 'before_and_after', 'read_error', 'extract_table']);
+      const { messages } = await client.raw.getPrompt({ name: 'extract_table', arguments: { image: '/a.png', format: 'json' } });
+      assert.match((messages[0]!.content as { text: string }).text, /\/a\.png as json/);
+      const { structured } = await client.call('describe_image', { image: file('red') });
+      const { image_id } = structured['images'][0];
+      const { completion } = await client.raw.complete({ ref: { type: 'ref/prompt', name: 'inspect_ui' }, argument: { name: 'image', value: 'img_' } });
+      assert.equal(completion.values[0], image_id, 'the image seen last comes first');
+      const { contents } = await client.raw.readResource({ uri: `afterimage://image/${image_id}` });
+      assert.equal(contents[0]!.mimeType, 'image/png');
+      await assert.rejects(client.raw.readResource({ uri: 'afterimage://image/img_00000000000000000000000000000000' }));
+    });
+  });
+}
+
+test('two clients share what was seen, and a restarted server says so clearly', async () => {
+  const server = await startHttp(settings);
+  const [one, two] = await Promise.all([connect('v2 http', settings, server), connect('sdk http', settings, server)]);
+  const { session_id } = (await one.call('describe_image', { image: file('red') })).structured;
+  const second = await two.call('describe_image', { image: file('red'), question: 'Again?' });
+  assert.equal(second.structured['cache'].image_tokens_reused, 64);
+  const port = Number(new URL(server.url).port);
+  await server.stop();
+  const restarted = await startHttp({ ...settings, port, tokenFile: server.tokenFile });
+  try {
+    assert.equal(restarted.token, server.token, 'the token file outlives the server');
+    const client = await connect('v2 http', settings, restarted);
+    const { code } = await client.call('chat_with_images', { message: 'Go on', session_id });
+    assert.equal(code, 'SESSION_NOT_FOUND');
+  } finally {
+    await restarted.stop();
+  }
+});

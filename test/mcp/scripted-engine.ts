@@ -1,0 +1,172 @@
+// An engine without a model whose answers, speed and cache report follow from the question alone, so that tests of the
+// protocol layer can say what must come back. It keeps the engine's contract: full prompts, stop reasons, stages.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AfterimageError } from '../../src/errors.js';
+import type { Answer, AskOptions, Engine, EngineStatus, Message, ModelInfo, Progress, Session, StopReason } from '../../src/engine/engine.js';
+
+export interface Script {
+  loadMs?: number;
+  boxes?: ModelInfo['boxes'];
+  failLoad?: string;
+}
+
+/** Questions say how long their answer takes: "encode takes 300 ms", "prefill takes 500 ms", "words take 10 ms". */
+function pace(question: string): { encodeMs: number; prefillMs: number; wordMs: number } {
+  const ms = (stage: string) => Number(new RegExp(`${stage} takes? (\\d+) ms`).exec(question)?.[1] ?? 0);
+  return { encodeMs: ms('encode'), prefillMs: ms('prefill'), wordMs: ms('words') };
+}
+
+const IMAGE_TOKENS = 64;
+
+/** Answers to our own instructions; everything else is echoed. */
+const ANSWERS: [trigger: RegExp, answer: string][] = [
+  [/Read all text lines/, '[{"bbox_2d": [0, 0, 500, 100], "text": "First line"}, {"bbox_2d": [0, 200, 1000, 300], "text": "Second line"}]'],
+  [/Read all text/, 'First line\nSecond [?] line'],
+  [/Name every difference/, 'The button is red instead of blue.'],
+];
+
+export class ScriptedEngine implements Engine {
+  readonly script: Script;
+  #loading: Promise<ModelInfo> | undefined;
+  #state: EngineStatus['state'] = 'idle';
+  #sessions = new Set<Session>();
+  #seen = new Set<string>();
+  #opened = 0;
+  /** Answers that ended by a cancel; status() shows it, so that tests in another process can wait for it. */
+  #cancelled = 0;
+
+  constructor(script: Script = {}) {
+    this.script = script;
+  }
+
+  ready(onProgress?: (progress: Progress) => void): Promise<ModelInfo> {
+    this.#loading ??= this.#load();
+    onProgress?.({ stage: 'load', done: 1, total: 2 });
+    return this.#loading;
+  }
+
+  async #load(): Promise<ModelInfo> {
+    this.#state = 'loading';
+    await sleep(this.script.loadMs ?? 0);
+    this.#state = this.script.failLoad ? 'failed' : 'ready';
+    if (this.script.failLoad) throw new AfterimageError('MODEL_NOT_FOUND', this.script.failLoad);
+    return this.info;
+  }
+
+  get info(): ModelInfo {
+    const { boxes = null } = this.script;
+    return { name: 'scripted', modelType: 'scripted', parameters: 0, precision: 'exact', backend: 'none', contextLength: 4096, boxes };
+  }
+
+  open(): Session {
+    const session: Session = {
+      id: `scripted-${this.#opened++}`,
+      ask: (messages, options) => this.#ask(messages, options ?? {}),
+      fork: () => this.open(),
+      close: () => void this.#sessions.delete(session),
+    };
+    this.#sessions.add(session);
+    return session;
+  }
+
+  async #ask(messages: Message[], options: AskOptions): Promise<Answer> {
+    await this.ready(options.onProgress);
+    const { encodeMs, prefillMs, wordMs } = pace(lastQuestion(messages));
+    const run = new Run(options, () => this.#cancelled++);
+    const images = messages.flatMap(({ content }) => content.flatMap((part) => (part.type === 'image' ? [part.image] : [])));
+    const fresh = images.filter(({ pixelHash }) => !this.#seen.has(pixelHash));
+    options.onProgress?.({ stage: 'queue', done: 0 });
+    for (const [index, image] of fresh.entries()) {
+      options.onProgress?.({ stage: 'encode', done: index, total: fresh.length });
+      await image.pixels();
+      await run.pass(encodeMs);
+      if (!run.stopped) this.#seen.add(image.pixelHash);
+    }
+    options.onProgress?.({ stage: 'prefill', done: 0, total: 10 });
+    await run.pass(prefillMs);
+    const text = await this.#decode(answerTo(messages), wordMs, run, options);
+    const imageTokens = images.length * IMAGE_TOKENS;
+    const reused = (images.length - fresh.length) * IMAGE_TOKENS;
+    return {
+      text,
+      tokenIds: [],
+      stopReason: run.stopped ?? 'end',
+      cache: {
+        image_tokens: imageTokens,
+        image_tokens_reused: reused,
+        prompt_tokens: imageTokens + 16,
+        prompt_tokens_reused: reused,
+        encode_ms: 0,
+        prefill_ms: 0,
+        source: reused > 0 ? 'memory' : 'none',
+      },
+      decodeMs: 0,
+      viewed: images.map(() => ({ width: 256, height: 128, tokens: IMAGE_TOKENS })),
+    };
+  }
+
+  async #decode(answer: string, wordMs: number, run: Run, options: AskOptions): Promise<string> {
+    let text = options.prefill ?? '';
+    const words = answer.slice(text.length).match(/\s*\S+/g) ?? [];
+    for (const [index, word] of words.entries()) {
+      if (run.stopped) break;
+      await run.pass(wordMs);
+      if (run.stopped) break;
+      if (index >= (options.maxTokens ?? Infinity)) {
+        run.stopped = 'length';
+        break;
+      }
+      text += word;
+      options.onText?.(word);
+      options.onProgress?.({ stage: 'decode', done: index + 1, total: words.length });
+    }
+    return text;
+  }
+
+  async warm(): Promise<void> {}
+
+  status(): EngineStatus {
+    return { model: this.#state === 'ready' ? this.info : null, state: this.#state, sessions: this.#sessions.size, cache: { cancelled: this.#cancelled } };
+  }
+
+  async close(): Promise<void> {
+    this.#state = 'closed';
+  }
+}
+
+/** One ask's clock: it stops at the deadline or the client's cancel, whichever is first. */
+class Run {
+  stopped: StopReason | undefined;
+  readonly #options: AskOptions;
+  readonly #end: number;
+  readonly #onCancel: () => void;
+
+  constructor(options: AskOptions, onCancel: () => void) {
+    this.#options = options;
+    this.#end = performance.now() + (options.deadlineMs ?? Infinity);
+    this.#onCancel = onCancel;
+  }
+
+  async pass(ms: number): Promise<void> {
+    const left = Math.min(ms, this.#end - performance.now());
+    if (this.stopped) return;
+    if (ms > 0) await sleep(Math.max(0, left), undefined, { signal: this.#options.signal }).catch(() => {});
+    if (this.#options.signal?.aborted) {
+      this.stopped = 'cancelled';
+      this.#onCancel();
+    } else if (performance.now() >= this.#end) this.stopped = 'deadline';
+  }
+}
+
+function lastQuestion(messages: Message[]): string {
+  const asked = messages.filter(({ role }) => role === 'user').at(-1);
+  return (asked?.content ?? []).flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('');
+}
+
+function answerTo(messages: Message[]): string {
+  const question = lastQuestion(messages);
+  const count = /count to (\d+)/.exec(question)?.[1];
+  if (count) return Array.from({ length: Number(count) }, (_, index) => String(index + 1)).join(' ');
+  const answered = messages.filter(({ role }) => role === 'assistant').length;
+  return ANSWERS.find(([trigger]) => trigger.test(question))?.[1] ?? `You asked: ${question} (after ${answered} answers)`;
+}

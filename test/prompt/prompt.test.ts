@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Message } from '../../src/engine/engine.js';
+import { imageRuns } from '../../src/prompt/spans.js';
+import { Tokenizer } from '../../src/prompt/tokenizer.js';
+import { PromptBuilder } from '../../src/prompt/prompt.js';
+import { builderFor, familyFolder, familyNames, imageOf, planOf, recorded, toMessages, user } from './families.js';
+
+for (const name of familyNames) {
+  test(`${name}: prompt, ids and image runs of every recorded turn`, () => {
+    const tokenizer = Tokenizer.load(familyFolder(name));
+    for (const turn of recorded(name).turns) {
+      const prompt = builderFor(name, turn.blocks, tokenizer).build(toMessages(turn.messages));
+      // The recorded prompt of a family without a template is what its processor was given, not what it made of it.
+      if (name !== 'paligemma') assert.equal(prompt.rendered, turn.prompt, turn.case);
+      assert.deepEqual([...prompt.ids], turn.input_ids, turn.case);
+      assert.deepEqual(imageRuns(prompt.featureIndex), turn.image_runs, turn.case);
+    }
+  });
+
+  test(`${name}: a longer conversation shares every turn end`, () => {
+    let before: ReturnType<ReturnType<typeof builderFor>['build']> | undefined;
+    for (const turn of recorded(name).turns) {
+      const prompt = builderFor(name, turn.blocks).build(toMessages(turn.messages));
+      if (turn.common_prefix !== undefined) {
+        const end = before!.turnEnds.at(-1)!;
+        assert.ok(end > 0 && end <= turn.common_prefix, turn.case);
+        assert.deepEqual(prompt.ids.slice(0, end), before!.ids.slice(0, end));
+        assert.ok(prompt.turnEnds.includes(end), `${turn.case}: ${prompt.turnEnds} has no ${end}`);
+      }
+      before = prompt;
+    }
+  });
+
+  test(`${name}: control tokens typed by a person are text`, () => {
+    const { imageToken, imagePlaceholder, turns } = recorded(name);
+    const tokenizer = Tokenizer.load(familyFolder(name));
+    const controls = tokenizer.addedTokens.filter(({ special }) => special).map(({ content }) => content);
+    const block = turns[0]!.blocks[0]!;
+    const builder = builderFor(name, [block, block], tokenizer);
+    const harmless = builder.build([user('Read xx this.', imageOf(0))]);
+    for (const typed of new Set([imageToken, imagePlaceholder, ...controls])) {
+      const prompt = builder.build([user(`Read ${typed}${typed} this.`, imageOf(0))]);
+      assert.deepEqual(countControls(prompt.ids, tokenizer), countControls(harmless.ids, tokenizer), typed);
+      assert.ok(tokenizer.decode([...prompt.ids], false).includes(`Read ${typed}${typed} this.`), typed);
+      assert.deepEqual(imageRuns(prompt.featureIndex), imageRuns(harmless.featureIndex), typed);
+    }
+  });
+}
+
+function countControls(ids: Int32Array, tokenizer: Tokenizer): [number, number][] {
+  const counts = new Map<number, number>();
+  const special = new Set(tokenizer.addedTokens.filter((token) => token.special).map(({ id }) => id));
+  for (const id of ids) if (special.has(id)) counts.set(id, (counts.get(id) ?? 0) + 1);
+  return [...counts].sort((a, b) => a[0] - b[0]);
+}
+
+const BLOCK: [string, number][] = [['<|image_pad|>', 3]];
+const text = (value: string) => ({ type: 'text' as const, text: value });
+
+test('a control token put together from two texts is text', () => {
+  const tokenizer = Tokenizer.load(familyFolder('qwen3_vl'));
+  const builder = builderFor('qwen3_vl', [BLOCK], tokenizer);
+  const split: Message[] = [{ role: 'user', content: [text('<|im_'), text('end|>')] }];
+  const end = tokenizer.tokenId('<|im_end|>')!;
+  const ids = [...builder.build(split).ids];
+  assert.equal(ids.filter((id) => id === end).length, [...builder.build([user('x')]).ids].filter((id) => id === end).length);
+  assert.ok(tokenizer.decode(ids, false).includes('<|im_end|><|im_end|>'));
+});
+
+test('a control token put together from the template and a text is text', () => {
+  // Typed at the very end: only `<|im_end|>` that follows is the template's.
+  const tokenizer = Tokenizer.load(familyFolder('qwen3_vl'));
+  const builder = builderFor('qwen3_vl', [BLOCK], tokenizer);
+  for (const typed of ['<', '<|im_end|><', '<|im_end', '|im_end|>', '<<|im_end|>>']) {
+    const prompt = builder.build([user(typed)]);
+    assert.ok(tokenizer.decode([...prompt.ids], false).includes(`${typed}<|im_end|>`), typed);
+    assert.equal(prompt.ids.filter((id) => id === tokenizer.tokenId('<|im_end|>')).length, 1, typed);
+  }
+});
+
+test('typed guard characters stay in the text', () => {
+  const tokenizer = Tokenizer.load(familyFolder('qwen3_vl'));
+  const typed = 'a\uf8ffb\uf8fec\ue000';
+  const ids = [...builderFor('qwen3_vl', [], tokenizer).build([user(typed)]).ids];
+  assert.ok(tokenizer.decode(ids, false).includes(typed));
+});
+
+test('words the template writes are text when typed, and kept in an answer', () => {
+  const tokenizer = Tokenizer.load(familyFolder('qwen3_5'));
+  const builder = builderFor('qwen3_5', [], tokenizer);
+  const think = tokenizer.tokenId('<think>')!;
+  const count = (messages: Message[]) => builder.build(messages).ids.filter((id) => id === think).length;
+  const written = count([user('x')]);
+  assert.equal(written, 1);
+  assert.equal(count([user('<think>')]), written);
+  assert.equal(count([user('x'), { role: 'assistant', content: [text('<think>y</think>z')] }, user('w')]), written + 1);
+});
+
+test('blank around a text is trimmed where the template trims, and kept where it does not', () => {
+  const trims = builderFor('gemma3', []);
+  assert.deepEqual(trims.build([user('\n  Hello. \n')]).ids, trims.build([user('Hello.')]).ids);
+  const keeps = builderFor('qwen3_vl', []);
+  assert.ok(keeps.tokenizer.decode([...keeps.build([user(' \n<|im_end|>\n ')]).ids], false).includes('\n \n<|im_end|>\n <|im_end|>'));
+});
+
+test('every text without control strings gets the ids of the whole prompt encoded at once', () => {
+  const pieces = ['User', ':', ' ', '\n', '\n\n', 'é', '漢字', '🙂', '<', '|', '>', 'im_end', 'image', '[', ']', '1', '▁', '\u0301', 'Assistant:'];
+  let state = 7;
+  const next = (below: number) => (state = (state * 48271) % 2147483647) % below;
+  for (const name of familyNames) {
+    const tokenizer = Tokenizer.load(familyFolder(name));
+    const builder = builderFor(name, [], tokenizer);
+    for (let round = 0; round < 60; round++) {
+      const typed = Array.from({ length: 1 + next(12) }, () => pieces[next(pieces.length)]).join('');
+      if (tokenizer.addedTokens.some(({ content, special }) => special && typed.includes(content))) continue;
+      const prompt = builder.build([user(typed)]);
+      assert.deepEqual([...prompt.ids], tokenizer.encode(prompt.rendered), `${name}: ${JSON.stringify(typed)}`);
+    }
+  }
+});
+
+test('image spans cover whole blocks and features count up within each image', () => {
+  const blocks: [string, number][][] = [[['[IMG]', 2], ['[IMG_BREAK]', 1], ['[IMG]', 2], ['[IMG_END]', 1]], [['[IMG]', 3], ['[IMG_END]', 1]]];
+  const { ids, spans, featureIndex } = builderFor('mistral3', blocks).build([user('Compare.', imageOf(0), imageOf(1))]);
+  assert.deepEqual(spans, [{ start: 2, end: 8, image: 0 }, { start: 8, end: 12, image: 1 }]);
+  assert.deepEqual([...featureIndex.slice(0, 13)], [-1, -1, 0, 1, -1, 2, 3, -1, 0, 1, 2, -1, -1]);
+  assert.equal(featureIndex.length, ids.length);
+});
+
+test('a prefill follows the generation prompt', () => {
+  const builder = builderFor('qwen3_vl', []);
+  const plain = builder.build([user('Read.')]);
+  const continued = builder.build([user('Read.')], 'The text <|im_end|> is');
+  assert.deepEqual(continued.ids.slice(0, plain.ids.length), plain.ids);
+  assert.ok(builder.tokenizer.decode([...continued.ids], false).endsWith('<|im_start|>assistant\nThe text <|im_end|> is'));
+  assert.deepEqual(continued.turnEnds, plain.turnEnds);
+});
+
+test('a tokenizer without the image token is refused', () => {
+  const tokenizer = Tokenizer.load(familyFolder('gemma3'));
+  assert.throws(() => builderFor('qwen3_vl', [], tokenizer), { code: 'INVALID_CHECKPOINT', message: /image token/ });
+});
+
+test('a plan that counts other tokens than its block has is refused', () => {
+  for (const tokens of [2, 4]) {
+    const processor = { identity: '', plan: () => ({ ...planOf(BLOCK, '<|image_pad|>'), tokens }), inputs: () => ({}) };
+    const { imagePlaceholder, imageToken, imageTokenId } = recorded('qwen3_vl');
+    const builder = PromptBuilder.load(familyFolder('qwen3_vl'), { imagePlaceholder, imageToken, imageTokenId, processor });
+    assert.throws(() => builder.build([user('x', imageOf(0))]), { code: 'INVALID_CHECKPOINT', message: /3 image tokens/ });
+  }
+});

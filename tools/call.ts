@@ -1,0 +1,156 @@
+// What one tool call gets beside its arguments, and the one way in which tools put a turn to the model: load, deadline,
+// cancel, continuation and history are decided here. Tools decide what is asked and how the answer is read.
+import { AfterimageError } from '../src/errors.js';
+import type { Answer, CacheReport, Engine, Message, ModelInfo, Progress, Session, StopReason } from '../src/engine/engine.js';
+import type { ImageContext } from '../src/image/load.js';
+import { assistantMessage, systemMessage, userMessage } from '../src/prompt/layout.js';
+import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
+import type { TextLine } from '../src/prompt/parse.js';
+import type { Differences } from './differences.js';
+
+/** Everything that outlives a call. */
+export interface Room {
+  engine: Engine;
+  images: ImageContext;
+  conversations: Conversations;
+  differences: Differences;
+}
+
+export interface Call extends Room {
+  /** The client's cancel. */
+  signal: AbortSignal;
+  /** performance.now() after which what there is is returned. */
+  deadline: number;
+  onProgress(progress: Progress): void;
+}
+
+export interface Question {
+  /** Absent: continue the answer that was cut. */
+  turn?: Turn;
+  maxTokens: number;
+  reader?: LineReader;
+}
+
+/** What the model said in this call. */
+export interface Reply {
+  conversation: Conversation;
+  /** New text only; a continued answer leaves out what was returned before. */
+  text: string;
+  stopReason: StopReason;
+  cache: CacheReport;
+  /** Null while the model is still loading. */
+  model: string | null;
+  /** In prompt order; empty when the prompt was not reached. */
+  viewed: Answer['viewed'];
+  /** Lines that are new in this call, where the question had a reader. */
+  lines?: TextLine[];
+}
+
+export const NOTHING_DONE: CacheReport = {
+  image_tokens: 0,
+  image_tokens_reused: 0,
+  prompt_tokens: 0,
+  prompt_tokens_reused: 0,
+  encode_ms: 0,
+  prefill_ms: 0,
+  source: 'none',
+};
+
+export const isCut = (stopReason: StopReason): boolean => stopReason === 'deadline' || stopReason === 'length';
+
+/**
+ * Puts a question to a conversation. Its history changes only when an answer, whole or cut, comes back.
+ * @throws AfterimageError CANCELLED, SESSION_BUSY, INVALID_ARGUMENT (nothing to continue) and what the engine throws.
+ */
+export async function ask(call: Call, conversation: Conversation, question: Question): Promise<Reply> {
+  return call.conversations.use(conversation, async (session) => {
+    const before = question.turn ? { text: '', reader: question.reader } : conversation.cut;
+    if (!before) throw nothingToContinue();
+    const turns = question.turn ? [...conversation.turns, question.turn] : reopened(conversation.turns);
+    const model = await loaded(call);
+    const answer = model ? await generate(call, session, turns, before, question.maxTokens) : undefined;
+    const whole = answer?.text ?? before.text;
+    const stopReason = answer?.stopReason ?? 'deadline';
+    record(conversation, turns, { ...before, text: whole }, stopReason);
+    return {
+      conversation,
+      text: whole.slice(before.text.length),
+      stopReason,
+      cache: answer?.cache ?? NOTHING_DONE,
+      model: model?.name ?? null,
+      viewed: answer?.viewed ?? [],
+      lines: answer && model ? newLines(before, answer, model.boxes) : undefined,
+    };
+  });
+}
+
+/** The last turn as it was while it was being answered. */
+function reopened(turns: Turn[]): Turn[] {
+  return turns.map((turn, index) => (index === turns.length - 1 ? { ...turn, answer: undefined } : turn));
+}
+
+/** The model, or null when the deadline came before it was loaded; loading goes on in the background. */
+export async function loaded(call: Call): Promise<ModelInfo | null> {
+  throwIfCancelled(call.signal);
+  let stopWaiting = () => {};
+  const given = new Promise<null>((resolve, reject) => {
+    const timer = setTimeout(() => resolve(null), Math.max(0, call.deadline - performance.now()));
+    const cancel = () => reject(cancelled());
+    call.signal.addEventListener('abort', cancel, { once: true });
+    stopWaiting = () => {
+      clearTimeout(timer);
+      call.signal.removeEventListener('abort', cancel);
+    };
+  });
+  try {
+    return await Promise.race([call.engine.ready(call.onProgress), given]);
+  } finally {
+    stopWaiting();
+  }
+}
+
+async function generate(call: Call, session: Session, turns: Turn[], before: Cut, maxTokens: number): Promise<Answer> {
+  const answer = await session.ask([systemMessage(), ...turns.flatMap(toMessages)], {
+    maxTokens,
+    signal: call.signal,
+    deadlineMs: Math.max(1, call.deadline - performance.now()),
+    onProgress: call.onProgress,
+    prefill: before.text || undefined,
+  });
+  if (answer.stopReason === 'cancelled') throw cancelled();
+  return answer;
+}
+
+function toMessages({ pictures, question, answer }: Turn): Message[] {
+  const asked = userMessage(pictures.map(({ input }) => input), question);
+  return answer === undefined ? [asked] : [asked, assistantMessage(answer)];
+}
+
+function record(conversation: Conversation, turns: Turn[], answered: Cut, stopReason: StopReason): void {
+  const last = turns.at(-1);
+  if (!last) return;
+  conversation.turns = [...turns.slice(0, -1), { ...last, answer: answered.text }];
+  conversation.cut = isCut(stopReason) ? answered : undefined;
+}
+
+/** Of a continued answer, the lines that were not complete before. */
+function newLines({ text, reader }: Cut, answer: Answer, boxes: ModelInfo['boxes']): TextLine[] | undefined {
+  const viewed = answer.viewed[0];
+  if (!reader || !viewed || !boxes) return undefined;
+  return reader(answer.text, viewed, boxes).slice(reader(text, viewed, boxes).length);
+}
+
+function throwIfCancelled(signal: AbortSignal): void {
+  if (signal.aborted) throw cancelled();
+}
+
+function cancelled(): AfterimageError {
+  return new AfterimageError('CANCELLED', 'The client cancelled this call; the session is as it was before it.');
+}
+
+function nothingToContinue(): AfterimageError {
+  return new AfterimageError(
+    'INVALID_ARGUMENT',
+    'The last answer of this session is complete, so there is nothing to continue. Pass a question.',
+  );
+}

@@ -1,0 +1,54 @@
+// chat_with_images: a conversation about images whose history stays here.
+import { z } from 'zod';
+import { AfterimageError } from '../src/errors.js';
+import { ask, type Call } from './call.js';
+import type { Conversation } from './conversations.js';
+import * as fields from './fields.js';
+import { lookAt, MOST_IMAGES } from './look.js';
+import { toFields } from './reply.js';
+import { defineTool, LOOKS_ONLY } from './tool.js';
+
+const input = z.strictObject({
+  message: fields.question('What to say. An empty message continues an answer that was truncated, exactly where it stopped.'),
+  images: z.array(fields.image).max(MOST_IMAGES).optional().describe(`Images to add to the conversation, at most ${MOST_IMAGES} a call.`),
+  session_id: fields.sessionId.optional(),
+  fork: z.boolean().default(false).describe('Answer in a new session that begins as a copy of session_id, which stays as it is.'),
+  max_tokens: fields.maxTokens().default(512),
+});
+
+const output = z.object({
+  ...fields.replyFields,
+  lines: z.array(fields.textLine).optional().describe('Continued ocr in lines format: the further lines, in pixels of the original image.'),
+});
+
+export const chatWithImages = defineTool({
+  name: 'chat_with_images',
+  title: 'Chat about images',
+  description: `Ask several questions about one or more images. The first call takes images and returns a session_id; later calls pass it with only the new message, and the images are not computed again. Also continues truncated answers of the other tools.
+Use it for follow-up questions and for questions across up to ${MOST_IMAGES} images. For one question about one image describe_image is simpler, for reading text use ocr, and for finding what changed between two images use compare_images.
+A session ends after ${fields.SESSION_MINUTES} idle minutes.`,
+  annotations: { ...LOOKS_ONLY, idempotentHint: false },
+  input,
+  output,
+  async run({ message, images = [], session_id, fork, max_tokens }, call) {
+    const pictures = await lookAt(call, images.map((image) => ({ image })));
+    const conversation = converse(call, session_id, fork);
+    const continues = message === '' && pictures.length === 0;
+    if (message === '' && !continues) throw questionMissing();
+    const reply = await ask(call, conversation, {
+      turn: continues ? undefined : { pictures, question: message },
+      maxTokens: max_tokens,
+    });
+    return { structured: { ...toFields(reply), ...(reply.lines && { lines: reply.lines }) } };
+  },
+});
+
+function converse({ conversations }: Call, sessionId: string | undefined, fork: boolean): Conversation {
+  if (sessionId !== undefined) return fork ? conversations.fork(sessionId) : conversations.get(sessionId);
+  if (fork) throw new AfterimageError('INVALID_ARGUMENT', 'fork needs the session_id of the session to copy.');
+  return conversations.start();
+}
+
+function questionMissing(): AfterimageError {
+  return new AfterimageError('INVALID_ARGUMENT', 'New images need a message: say what you want to know about them.');
+}

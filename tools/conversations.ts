@@ -1,0 +1,202 @@
+// Conversations by handle: history kept on our side, the engine's session behind it, expiry. No protocol, no prompts.
+import { randomBytes } from 'node:crypto';
+import { AfterimageError } from '../src/errors.js';
+import type { Engine, ImageInput, ModelInfo, Session } from '../src/engine/engine.js';
+import type { Region, Size } from '../src/image/region.js';
+import type { TextLine } from '../src/prompt/parse.js';
+
+/** One image of a turn as the model gets it, and what a result says about it. */
+export interface Picture {
+  imageId: string;
+  /** What the model looks at: the whole image or the crop of `region`. */
+  input: ImageInput;
+  original: Size;
+  region?: Region;
+  /** Crops we add ourselves (compare_images) are not listed in results. */
+  listed: boolean;
+}
+
+export interface Turn {
+  pictures: Picture[];
+  question: string;
+  /** Absent while the turn is being answered. */
+  answer?: string;
+}
+
+/** An answer that ended before its end; it can be continued exactly where it stopped. */
+export interface Cut {
+  text: string;
+  /** Reads more than text out of the answer (OCR lines with boxes), once it goes on. */
+  reader?: LineReader;
+}
+
+/** Reads the complete lines of a model's answer, in pixels of the original image. */
+export type LineReader = (answer: string, viewed: Size, boxes: NonNullable<ModelInfo['boxes']>) => TextLine[];
+
+export class Conversation {
+  readonly id: string;
+  turns: Turn[] = [];
+  cut: Cut | undefined;
+  busy = false;
+  /** Whether a result has named this conversation; until then nobody can come back to it. */
+  known = false;
+  lastUsed: number;
+  #session: Session | undefined;
+
+  constructor(id: string, now: number) {
+    this.id = id;
+    this.lastUsed = now;
+  }
+
+  get live(): boolean {
+    return this.#session !== undefined;
+  }
+
+  /** The engine's session; opened again when it had been released to save memory. */
+  session(engine: Engine): Session {
+    this.#session ??= engine.open();
+    return this.#session;
+  }
+
+  /** Takes over history and computed state of `parent`. A session in use is not forked: the prefix cache serves instead. */
+  branchFrom(parent: Conversation): void {
+    this.turns = parent.turns.filter((turn) => turn.answer !== undefined).map((turn) => ({ ...turn }));
+    this.cut = parent.busy ? undefined : parent.cut;
+    if (!parent.busy) this.#session = parent.#session?.fork();
+  }
+
+  release(): void {
+    this.#session?.close();
+    this.#session = undefined;
+  }
+}
+
+export interface ConversationLimits {
+  /** Idle time after which a handle expires. */
+  ttlMs: number;
+  /** Handles kept; the longest idle one goes first. */
+  handles: number;
+  /** Engine sessions kept open; the others are opened again when they are used. */
+  live: number;
+}
+
+export const CONVERSATION_LIMITS: ConversationLimits = { ttlMs: 30 * 60_000, handles: 256, live: 16 };
+
+/** How many expired handles are remembered, so that they are told apart from ones that never existed. */
+const REMEMBERED = 1024;
+
+export class Conversations {
+  readonly limits: ConversationLimits;
+  readonly #engine: Engine;
+  readonly #now: () => number;
+  /** In order of last use: a Map keeps insertion order, and use re-inserts. */
+  readonly #open = new Map<string, Conversation>();
+  readonly #expired = new Set<string>();
+  readonly #sweeper: NodeJS.Timeout;
+
+  constructor(engine: Engine, limits: Partial<ConversationLimits> = {}, now: () => number = Date.now) {
+    this.#engine = engine;
+    this.limits = { ...CONVERSATION_LIMITS, ...limits };
+    this.#now = now;
+    this.#sweeper = setInterval(() => this.sweep(), 60_000).unref();
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  start(): Conversation {
+    const conversation = new Conversation(randomBytes(16).toString('hex'), this.#now());
+    this.#open.set(conversation.id, conversation);
+    this.sweep();
+    return conversation;
+  }
+
+  /** @throws AfterimageError SESSION_NOT_FOUND | SESSION_EXPIRED */
+  get(id: string): Conversation {
+    this.sweep();
+    const conversation = this.#open.get(id);
+    if (conversation) return this.#touch(conversation);
+    if (this.#expired.has(id)) {
+      throw new AfterimageError(
+        'SESSION_EXPIRED',
+        `This session_id has expired (sessions end after ${this.limits.ttlMs / 60_000} idle minutes). Start a new one: call again without session_id and pass the images.`,
+      );
+    }
+    throw new AfterimageError(
+      'SESSION_NOT_FOUND',
+      'This session_id is unknown to this server, which may have been restarted. Start a new one: call again without session_id and pass the images.',
+    );
+  }
+
+  fork(id: string): Conversation {
+    const parent = this.get(id);
+    const child = this.start();
+    child.branchFrom(parent);
+    return child;
+  }
+
+  /**
+   * Runs `work` as the only user of the conversation.
+   * @throws AfterimageError SESSION_BUSY when another call is using it.
+   */
+  async use<T>(conversation: Conversation, work: (session: Session) => Promise<T>): Promise<T> {
+    if (conversation.busy) {
+      throw new AfterimageError(
+        'SESSION_BUSY',
+        'Another call is using this session_id. Wait for its answer, or pass fork: true to chat_with_images to branch off.',
+      );
+    }
+    conversation.busy = true;
+    try {
+      const result = await work(conversation.session(this.#engine));
+      conversation.known = true;
+      return result;
+    } finally {
+      conversation.busy = false;
+      if (conversation.known) this.#touch(conversation);
+      else this.#drop(conversation);
+      this.#releaseIdle();
+    }
+  }
+
+  sweep(): void {
+    const oldest = this.#now() - this.limits.ttlMs;
+    for (const conversation of this.#open.values()) {
+      const crowded = this.#open.size > this.limits.handles;
+      if (!conversation.busy && (conversation.lastUsed < oldest || crowded)) this.#expire(conversation);
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#sweeper);
+    for (const conversation of this.#open.values()) conversation.release();
+    this.#open.clear();
+  }
+
+  #touch(conversation: Conversation): Conversation {
+    if (!this.#open.delete(conversation.id)) return conversation;
+    conversation.lastUsed = this.#now();
+    this.#open.set(conversation.id, conversation);
+    return conversation;
+  }
+
+  #drop(conversation: Conversation): void {
+    conversation.release();
+    this.#open.delete(conversation.id);
+  }
+
+  #expire(conversation: Conversation): void {
+    this.#drop(conversation);
+    this.#expired.add(conversation.id);
+    for (const id of this.#expired) {
+      if (this.#expired.size <= REMEMBERED) break;
+      this.#expired.delete(id);
+    }
+  }
+
+  #releaseIdle(): void {
+    const live = [...this.#open.values()].filter((conversation) => conversation.live && !conversation.busy);
+    for (const conversation of live.slice(0, Math.max(0, live.length - this.limits.live))) conversation.release();
+  }
+}

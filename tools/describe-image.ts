@@ -1,0 +1,51 @@
+// describe_image: what one image, or a part of it, shows.
+import { z } from 'zod';
+import { describeQuestion } from '../src/prompt/layout.js';
+import { ask } from './call.js';
+import type { Conversation, Picture } from './conversations.js';
+import * as fields from './fields.js';
+import { lookAt } from './look.js';
+import { toFields } from './reply.js';
+import { defineTool, LOOKS_ONLY } from './tool.js';
+
+const DETAILS = ['brief', 'normal', 'full'] as const;
+
+/** Longest description unless the caller says otherwise, in tokens. */
+const DESCRIPTION_TOKENS: Record<(typeof DETAILS)[number], number> = { brief: 96, normal: 384, full: 1024 };
+
+const input = z.strictObject({
+  image: fields.image,
+  question: fields.question('What you want to know. Without it the image is described.').optional(),
+  detail: z.enum(DETAILS).default('normal').describe('How much to say where there is no question.'),
+  region: fields.region.optional(),
+  max_tokens: fields.maxTokens().optional(),
+  session_id: fields.sessionId.optional(),
+});
+
+export const describeImage = defineTool({
+  name: 'describe_image',
+  title: 'Describe an image',
+  description: `Describe one image, or answer one question about it: a screenshot, photo, chart, diagram or UI. A region is looked at in full resolution.
+Use ocr instead to get the text of an image, compare_images to find what changed between two, and chat_with_images for several images or several questions. The first look at an image takes seconds; further questions about it take less, because what was seen is kept.
+With session_id the question is asked in that session, which ends after ${fields.SESSION_MINUTES} idle minutes.`,
+  annotations: LOOKS_ONLY,
+  input,
+  output: z.object(fields.replyFields),
+  async run({ image, question, detail, region, max_tokens, session_id }, call) {
+    const [picture] = await lookAt(call, [{ image, region }]);
+    const conversation = session_id === undefined ? call.conversations.start() : call.conversations.get(session_id);
+    const pictures = picture && !isLastSeen(conversation, picture) ? [picture] : [];
+    const continues = question === undefined && pictures.length === 0 && conversation.cut !== undefined;
+    const reply = await ask(call, conversation, {
+      turn: continues ? undefined : { pictures, question: question || describeQuestion(detail) },
+      maxTokens: max_tokens ?? DESCRIPTION_TOKENS[detail],
+    });
+    return { structured: toFields(reply) };
+  },
+});
+
+/** An image that the session is already about is not shown to the model a second time. */
+function isLastSeen({ turns }: Conversation, picture: Picture): boolean {
+  const last = turns.flatMap(({ pictures }) => pictures).at(-1);
+  return last?.input.pixelHash === picture.input.pixelHash;
+}

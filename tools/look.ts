@@ -1,0 +1,40 @@
+// References from arguments → pictures for a turn: loaded, checked, cut to their region before anything is scaled.
+import { AfterimageError } from '../src/errors.js';
+import type { ImageInput } from '../src/engine/engine.js';
+import { cropImage, loadImage, type ImageContext } from '../src/image/load.js';
+import { crop, type Region } from '../src/image/region.js';
+import type { Call } from './call.js';
+import type { Picture } from './conversations.js';
+
+export const MOST_IMAGES = 5;
+
+/** @throws AfterimageError TOO_MANY_IMAGES and what loading and cropping throw. */
+export async function lookAt(call: Call, wanted: { image: string; region?: Region }[]): Promise<Picture[]> {
+  if (wanted.length > MOST_IMAGES) {
+    throw new AfterimageError('TOO_MANY_IMAGES', `A call takes at most ${MOST_IMAGES} images and got ${wanted.length}; add the others in a later call.`);
+  }
+  const pictures: Picture[] = [];
+  // One after the other: decoding several large images at once would multiply the peak of memory.
+  for (const { image, region } of wanted) pictures.push(await look(image, region, call));
+  return pictures;
+}
+
+async function look(reference: string, region: Region | undefined, { images, signal }: Call): Promise<Picture> {
+  const image = await loadImage(reference, images, signal);
+  const { imageId, width, height } = image;
+  const shown = region ? await cropImage(image, region) : image;
+  return { imageId, original: { width, height }, region, listed: true, input: remembered(shown, imageId, region, images) };
+}
+
+/** A part of a picture for the model alone: results do not list it. */
+export async function part(picture: Picture, region: Region, images: ImageContext): Promise<Picture> {
+  const shown = await cropImage(picture.input, region);
+  return { ...picture, region, listed: false, input: remembered(shown, picture.imageId, region, images) };
+}
+
+/** Conversations outlive calls: they hold an image by its id, and the store bounds how many bytes stay in memory. */
+function remembered(shown: ImageInput, imageId: string, region: Region | undefined, context: ImageContext): ImageInput {
+  const { pixelHash, width, height } = shown;
+  const whole = async () => (await loadImage(imageId, context)).pixels();
+  return { pixelHash, width, height, pixels: region ? async () => crop(await whole(), region) : whole };
+}

@@ -1,0 +1,65 @@
+// ocr: the text of an image in reading order, with boxes where the model can say where text is.
+import { z } from 'zod';
+import { AfterimageError } from '../src/errors.js';
+import type { ModelInfo } from '../src/engine/engine.js';
+import { ocrQuestion } from '../src/prompt/layout.js';
+import { parseLines } from '../src/prompt/parse.js';
+import { ask, loaded } from './call.js';
+import type { LineReader, Picture } from './conversations.js';
+import * as fields from './fields.js';
+import { lookAt } from './look.js';
+import { toFields } from './reply.js';
+import { defineTool, LOOKS_ONLY } from './tool.js';
+
+const input = z.strictObject({
+  image: fields.image,
+  region: fields.region.optional(),
+  format: z
+    .enum(['text', 'lines'])
+    .default('text')
+    .describe('text: plain text in reading order. lines: also a box for each line, with models that can locate text.'),
+  languages: z.array(z.string().min(1).max(40)).max(8).optional().describe('Languages of the text, if known, such as "German".'),
+  max_tokens: fields.maxTokens().default(1024),
+});
+
+const output = z.object({
+  ...fields.replyFields,
+  answer: z.string().describe(`The text in reading order; [?] stands for what could not be read. ${fields.QUOTED}`),
+  lines: z.array(fields.textLine).optional().describe('With format lines: each line and its box, in pixels of the original image.'),
+});
+
+export const ocr = defineTool({
+  name: 'ocr',
+  title: 'Read text',
+  description: `Read the text of an image in reading order: screenshots, documents, error messages, tables. What cannot be read is written as [?].
+For small text pass a region, which is read in full resolution. To ask what an image means or shows use describe_image instead, and to compare the text of two images compare_images. Reading takes time in proportion to the amount of text; a long text ends with truncated: true and is continued with chat_with_images.`,
+  annotations: LOOKS_ONLY,
+  input,
+  output,
+  async run({ image, region, format, languages = [], max_tokens }, call) {
+    const pictures = await lookAt(call, [{ image, region }]);
+    const reader = format === 'lines' ? lineReader(pictures[0]!) : undefined;
+    if (reader) requireBoxes(await loaded(call));
+    const spoken = languages.length > 0 ? ` The text is in ${languages.join(', ')}.` : '';
+    const reply = await ask(call, call.conversations.start(), {
+      turn: { pictures, question: ocrQuestion(format) + spoken },
+      maxTokens: max_tokens,
+      reader,
+    });
+    const { lines } = reply;
+    return { structured: { ...toFields(reply), ...(lines && { lines }) } };
+  },
+});
+
+function lineReader({ original, region }: Picture): LineReader {
+  return (answer, viewed, boxes) => parseLines(answer, { boxes, viewed, original, shown: region }).lines;
+}
+
+/** A model that is still loading is not judged yet. */
+function requireBoxes(model: ModelInfo | null): void {
+  if (model === null || model.boxes !== null) return;
+  throw new AfterimageError(
+    'INVALID_ARGUMENT',
+    `The model ${model.name} cannot say where text is. Call ocr with format "text", or start the server with a model that locates text, such as Qwen2.5-VL or Qwen3-VL (--model DIR).`,
+  );
+}

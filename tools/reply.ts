@@ -1,0 +1,52 @@
+// A reply of the model → the result fields that all tools share.
+import type { z } from 'zod';
+import { isCut, type Reply } from './call.js';
+import type { Picture } from './conversations.js';
+import { QUOTED, type replyFields } from './fields.js';
+
+export type ReplyFields = z.infer<z.ZodObject<typeof replyFields>>;
+
+export function toFields(reply: Reply): ReplyFields {
+  const { conversation, stopReason } = reply;
+  const truncated = isCut(stopReason);
+  return {
+    answer: readable(reply),
+    session_id: conversation.id,
+    images: seenImages(conversation.turns.flatMap((turn) => turn.pictures), reply.viewed),
+    cache: reply.cache,
+    stop_reason: stopReason,
+    truncated,
+    ...(truncated && { next: nextStep(reply) }),
+    model: reply.model ?? 'loading',
+    note: QUOTED,
+  };
+}
+
+/** Lines with boxes come as JSON; people and models are shown their text. What held no lines is shown as it is. */
+function readable({ text, lines }: Reply): string {
+  return lines && lines.length > 0 ? lines.map((line) => line.text).join('\n') : text;
+}
+
+/** `viewed` follows prompt order, crops that are not listed included. */
+export function seenImages(pictures: Picture[], viewed: Reply['viewed']): ReplyFields['images'] {
+  return pictures.flatMap(({ imageId, original, region, listed }, index) => {
+    if (!listed) return [];
+    const seen = viewed[index];
+    return [
+      {
+        image_id: imageId,
+        width: original.width,
+        height: original.height,
+        ...(region && { region }),
+        ...(seen && { viewed_width: seen.width, viewed_height: seen.height }),
+      },
+    ];
+  });
+}
+
+function nextStep({ model, stopReason }: Reply): string {
+  const go = 'Call chat_with_images with this session_id and an empty message';
+  if (model === null) return `The model is still loading. ${go} to get the answer.`;
+  if (stopReason === 'length') return `max_tokens was reached. ${go} to continue where this answer stopped.`;
+  return `The time limit was reached; what was computed is kept. ${go} to continue where this answer stopped.`;
+}
