@@ -20,7 +20,9 @@ bool cpu_supports(CpuIsa isa) {
     case CpuIsa::avx512:
       return avx512_kernels() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-             __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
+             __builtin_cpu_supports("avx512vnni");
+    case CpuIsa::avx512_bf16:
+      return avx512_bf16_kernels() && cpu_supports(CpuIsa::avx512) && __builtin_cpu_supports("avx512bf16");
 #elif defined(__aarch64__) && defined(__linux__)
     case CpuIsa::neon:
       return neon_kernels() && (getauxval(AT_HWCAP) & HWCAP_ASIMDDP);
@@ -34,6 +36,9 @@ bool cpu_supports(CpuIsa isa) {
 }
 
 CpuIsa best_cpu_isa() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_is("amd") && cpu_supports(CpuIsa::avx512_bf16)) return CpuIsa::avx512_bf16;
+#endif
   for (CpuIsa isa : {CpuIsa::avx512, CpuIsa::avx2, CpuIsa::neon})
     if (cpu_supports(isa)) return isa;
   return CpuIsa::portable;
@@ -44,6 +49,7 @@ const KernelTable& cpu_kernels(CpuIsa isa) {
 #if defined(__x86_64__)
     case CpuIsa::avx2: return *avx2_kernels();
     case CpuIsa::avx512: return *avx512_kernels();
+    case CpuIsa::avx512_bf16: return *avx512_bf16_kernels();
 #elif defined(__aarch64__)
     case CpuIsa::neon: return *neon_kernels();
 #endif

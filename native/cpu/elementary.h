@@ -1,4 +1,4 @@
-// exp, tanh, erf and the activations built on them, on vectors. Polynomials were fitted (weighted least squares
+// exp, tanh, erf (as 1 + erf) and the activations built on them, on vectors. Polynomials were fitted (weighted least squares
 // toward minimax) on the stated intervals; errors stay within 2 ulp of the true f32 result.
 #pragma once
 #include "cpu/vec.h"
@@ -42,9 +42,10 @@ CPU_INLINE VF tanh(VF x) {
   return a < splat(0.65f) ? near : signed_far;
 }
 
-// |x| < 1: x·P(x²); beyond: 1 − e^{−Q(|x|)}, which is 1 from 4 on.
-CPU_INLINE VF erf(VF x) {
-  const VF a = min(magnitude(x), splat(4.0f)), u = x * x;
+// 1 + erf(z), z = x/√2. |z| < 1: 1 + z·P(z²); beyond: 2 − e^{−Q(|z|)}, or e^{−Q(|z|)} for negative z, which keeps the
+// tail from cancelling; 0 and 2 from |z| = 4 on (Φ < 1e-8).
+CPU_INLINE VF one_plus_erf(VF z) {
+  const VF a = min(magnitude(z), splat(4.0f)), u = z * z;
   VF p = splat(7.889119297033176e-05f);
   p = mul_add(p, u, splat(-0.0008020841050893068f));
   p = mul_add(p, u, splat(0.005189535208046436f));
@@ -60,14 +61,14 @@ CPU_INLINE VF erf(VF x) {
   q = mul_add(q, a, splat(0.6332198977470398f));
   q = mul_add(q, a, splat(1.1295784711837769f));
   q = mul_add(q, a, splat(-0.0001880402269307524f));
-  const VF far = splat(1.0f) - exp(-q);
-  const VF signed_far = (VF)((VI)far | ((VI)x & splat_bits(INT32_MIN)));
-  return magnitude(x) < splat(1.0f) ? x * p : signed_far;
+  const VF tail = a < splat(4.0f) ? exp(-q) : VF{};
+  const VF far = z < VF{} ? tail : splat(2.0f) - tail;
+  return magnitude(z) < splat(1.0f) ? mul_add(z, p, splat(1.0f)) : far;
 }
 
 template <Activation A>
 CPU_INLINE VF activate(VF x) {
-  if constexpr (A == Activation::gelu) return splat(0.5f) * x * (splat(1.0f) + erf(x * splat(0.70710678f)));
+  if constexpr (A == Activation::gelu) return splat(0.5f) * x * one_plus_erf(x * splat(0.70710678f));
   if constexpr (A == Activation::gelu_tanh) {
     // 0.5·(1 + tanh u) = σ(2u), u = √(2/π)·(x + 0.044715x³)
     const VF inner = mul_add(splat(0.044715f) * x * x, x, x);

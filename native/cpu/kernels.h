@@ -122,6 +122,7 @@ struct KernelTable {
 const KernelTable* portable_kernels();
 const KernelTable* avx2_kernels();
 const KernelTable* avx512_kernels();
+const KernelTable* avx512_bf16_kernels();
 const KernelTable* neon_kernels();
 
 }  // namespace afterimage

@@ -25,7 +25,7 @@ CPU_INLINE void tile_f32_body(const float* const* x, const float* b, int64_t str
 }
 
 // acc + w.lo·x.lo + w.hi·x.hi on bf16 pairs.
-#if defined(__AVX512BF16__)
+#if defined(CPU_BF16_DOT)
 CPU_INLINE VF dot_pair(VF acc, VI w, VI x) { return (VF)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)x); }
 #else
 CPU_INLINE VF dot_pair(VF acc, VI w, VI x) {

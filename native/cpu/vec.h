@@ -27,7 +27,7 @@ constexpr int kLanes = 4, kTileVecs = 2;
 constexpr int kTileRows = 6;
 constexpr int kStrip = kTileVecs * kLanes;  // columns of one register tile; divides 64
 
-#if defined(__AVX512BF16__)
+#if defined(CPU_BF16_DOT)
 constexpr bool kNativeBf16 = true;
 #else
 constexpr bool kNativeBf16 = false;

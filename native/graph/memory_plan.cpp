@@ -76,6 +76,9 @@ class Planner {
     }
   }
 
+  // A Regroup is a view: nothing runs.
+  bool runs(size_t op) const { return plan_.needed[op] && ops_[op].op != Op::Regroup; }
+
   bool continues(const Stretch& stretch, const OpNode& op) const {
     const OpSignature& spec = signature(op.op);
     const Op before = ops_[stretch.last - 1].op;
@@ -93,7 +96,7 @@ class Planner {
   void find_stretches() {
     std::vector<Stretch>& stretches = plan_.stretches;
     for (size_t i = 0; i < ops_.size(); ++i) {
-      if (!plan_.needed[i] || ops_[i].op == Op::Regroup) continue;
+      if (!runs(i)) continue;
       if (stretches.empty() || !continues(stretches.back(), ops_[i])) {
         const int64_t rows = plan_.rows[ops_[i].out[0]];
         stretches.push_back({i, i + 1, rows, rows});
@@ -103,7 +106,7 @@ class Planner {
     }
   }
 
-  template <class Visit>  // visit(value, operator) for every value that a running operator reads
+  template <class Visit>  // visit(value, operator) for every value that a needed operator reads
   void for_each_read(Visit visit) const {
     for (size_t i = 0; i < ops_.size(); ++i) {
       if (!plan_.needed[i]) continue;
@@ -122,7 +125,7 @@ class Planner {
       const Stretch& stretch = plan_.stretches[s];
       if (!signature(ops_[stretch.first].op).row_local || stretch.rows <= request_.row_tile) continue;
       for (size_t i = stretch.first; i < stretch.last; ++i) {
-        if (!plan_.needed[i]) continue;
+        if (!runs(i)) continue;
         for (int32_t value : ops_[i].out) {
           writer[value] = s;
           tiled[value] = !request_.kept[value];
@@ -130,7 +133,7 @@ class Planner {
       }
     }
     for_each_read([&](int32_t value, size_t op) {
-      if (ops_[op].op == Op::Regroup || stretch_of_[op] != writer[value]) tiled[value] = 0;
+      if (!runs(op) || stretch_of_[op] != writer[value]) tiled[value] = 0;
     });
     for (size_t value = 0; value < tiled.size(); ++value) {
       if (tiled[value]) plan_.stretches[writer[value]].tile = request_.row_tile;
@@ -146,10 +149,10 @@ class Planner {
 
   void find_lifetimes() {
     for_each_read([&](int32_t value, size_t op) {
-      if (ops_[op].op != Op::Regroup) touch(value, op);
+      if (runs(op)) touch(value, op);
     });
     for (size_t i = 0; i < ops_.size(); ++i) {
-      if (!plan_.needed[i] || ops_[i].op == Op::Regroup) continue;
+      if (!runs(i)) continue;
       for (int32_t value : ops_[i].out) touch(value, i);
     }
     for (size_t value = 0; value < lives_.size(); ++value) {

@@ -23,7 +23,7 @@ std::vector<float> slice(const std::vector<float>& x, int64_t first, int64_t cou
 std::vector<float> run_sequence(Backend& backend, Op op, const OpAttrs& a, const std::vector<std::pair<std::vector<float>, int64_t>>& inputs,
                                 int64_t rows, int64_t out_width, size_t state_floats, const Weight* w0, const Weight* w1,
                                 const std::vector<int64_t>& chunks) {
-  StateLayout layout{{0, 64}, 64 + state_floats * 4};
+  const StateLayout layout(std::vector<int64_t>{16, static_cast<int64_t>(state_floats)});
   const auto state = backend.allocate(layout.bytes);
   std::memset(state->host(), 0xff, layout.bytes);
   std::vector<float> y;

@@ -82,7 +82,7 @@ void test_activations(Backend& backend) {
     double worst = 0;
     for (size_t i = 0; i < x.size(); ++i) {
       const double e = activated(a.activation, x[i]);
-      worst = std::max(worst, std::abs(y[i] - e) / (std::abs(e) + 0.02));
+      worst = std::max(worst, std::abs(y[i] - e) / (std::abs(e) + 0.05));
     }
     check(worst < 1e-6, "activation " + std::to_string(kind) + " " + backend.identity() + " error " + std::to_string(worst), __FILE__, __LINE__);
   }

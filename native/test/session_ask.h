@@ -10,14 +10,6 @@
 
 #include "session_tiny_model.h"
 
-#define CHECK(condition)                                                                   \
-  do {                                                                                     \
-    if (!(condition)) {                                                                    \
-      std::fprintf(stderr, "%s:%d: expected %s\n", __FILE__, __LINE__, #condition);        \
-      std::exit(1);                                                                        \
-    }                                                                                      \
-  } while (0)
-
 namespace afterimage::test {
 
 template <class T>

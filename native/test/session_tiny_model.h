@@ -13,27 +13,13 @@
 
 #include <unistd.h>
 
+#include "cache_fixture.h"
 #include "cpu/cpu_backend.h"
 #include "session/engine.h"
 
 namespace afterimage::test {
 
 enum class Kind { causal, mrope, block, prefix, recurrent };
-
-class TempFolder {
- public:
-  TempFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "afterimage-test-XXXXXX").string();
-    if (!mkdtemp(pattern.data())) std::abort();
-    path_ = pattern;
-  }
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-  TempFolder(const TempFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // Collects a program's JSON and the weights it names.
 class ProgramText {

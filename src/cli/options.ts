@@ -52,7 +52,7 @@ export class Options {
       this.values = parsed.values;
       this.positionals = parsed.positionals;
     } catch (cause) {
-      const sentence = (cause as Error).message.split('. ')[0]!.replace(/\.$/, '');
+      const sentence = (cause as Error).message.split(/\n|\. |\.$/)[0]!;
       throw new AfterimageError('INVALID_ARGUMENT', `${sentence}; see afterimage --help.`, { cause });
     }
   }

@@ -13,7 +13,7 @@ import type { Tokenizer } from '../prompt/tokenizer.js';
 import { defaultBudgets } from './budgets.js';
 import type { Answer, AskOptions, ImageInput, Message, ModelInfo, Progress } from './engine.js';
 import { imageKey } from './image-key.js';
-import { modelName } from './model-folder.js';
+import { modelName, starterFolder } from './model-folder.js';
 import type { NativeEngine, NativeEngineOptions, NativeGenerateOptions, NativePrompt } from './native-engine.js';
 import { loadAddon, type BackendName, type KvType, type Precision } from './native.js';
 
@@ -57,7 +57,7 @@ export class LoadedModel {
   /** @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, OUT_OF_MEMORY, NATIVE_MISSING */
   static async open(options: LocalEngineOptions, onProgress: (progress: Progress) => void): Promise<LoadedModel> {
     onProgress({ stage: 'load', done: 0 });
-    const stored = openCheckpoint(options.model ?? '');
+    const stored = openCheckpoint(options.model ?? starterFolder());
     const checkpoint = options.maxPixels === undefined ? stored : limitPixels(stored, options.maxPixels);
     const model = familyOf(checkpoint).build(checkpoint);
     const prompts = PromptBuilder.load(checkpoint.folder, model);

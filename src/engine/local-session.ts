@@ -57,7 +57,7 @@ export class LocalSession implements Session {
       const prompt = model.prepare(messages, options.prefill);
       return await this.run(model, prompt, options, stop);
     } catch (error) {
-      if (stop.reason && isCancellation(error)) return unanswered(stop.reason, options.prefill);
+      if (stop.reason && isCancellation(error)) return unanswered(stop.reason, options.prefill ?? '');
       throw fromNative(error);
     } finally {
       stop.release();
@@ -73,9 +73,9 @@ export class LocalSession implements Session {
       lowPriority: false,
     });
     stop.onStop(() => native.cancel(request));
+    const reader = new AnswerReader(model.tokenizer, prompt.native.ids, options, () => native.finish(request));
     try {
       await model.encodeMissing(request, prompt, (await plan).needed, options.onProgress);
-      const reader = new AnswerReader(model.tokenizer, prompt.native.ids, options, () => native.finish(request));
       const result = await native.generate(
         request,
         model.sampling(options),
@@ -84,8 +84,9 @@ export class LocalSession implements Session {
       );
       return this.finished(result, reader, prompt, stop, options.prefill ?? '');
     } catch (error) {
-      native.cancel(request);
-      throw error;
+      if (!this.closed) native.cancel(request);
+      if (!stop.reason || !isCancellation(error)) throw error;
+      return unanswered(stop.reason, (options.prefill ?? '') + reader.end(stop.reason).text);
     }
   }
 
@@ -151,13 +152,13 @@ class StopSignal {
 
 function isCancellation(error: unknown): boolean {
   const code = (error as { code?: unknown } | undefined)?.code;
-  return code === 'CANCELLED' || (error as Error | undefined)?.name === 'AbortError';
+  return code === 'CANCELLED' || code === 'CLOSED' || (error as Error | undefined)?.name === 'AbortError';
 }
 
-/** Stopped before the model said anything. */
-function unanswered(stopReason: 'cancelled' | 'deadline', before = ''): Answer {
+/** Stopped without a result of the engine's: nothing is known but the text that had come. */
+function unanswered(stopReason: 'cancelled' | 'deadline', text: string): Answer {
   return {
-    text: before,
+    text,
     tokenIds: [],
     stopReason,
     cache: {

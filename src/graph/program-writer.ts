@@ -29,7 +29,8 @@ export function dividedRows(rows: Rows, factor: number): Rows {
 }
 
 export function sameRows(a: Rows, b: Rows): boolean {
-  if ('constant' in a || 'constant' in b) return 'constant' in a && 'constant' in b && a.constant === b.constant;
+  if ('constant' in a || 'constant' in b)
+    return 'constant' in a && 'constant' in b && a.constant === b.constant;
   return a.symbol === b.symbol && (a.mul ?? 1) === (b.mul ?? 1) && (a.div ?? 1) === (b.div ?? 1);
 }
 
@@ -97,7 +98,9 @@ export class ProgramWriter {
     weights: (WeightRecipe | null)[] = [],
     attrs: Attributes = {},
   ): Value[] {
-    const out = outputs.map((shape) => this.value(`${op}.${this.ops.length}${outputs.length > 1 ? `.${outputs.indexOf(shape)}` : ''}`, shape));
+    const out = outputs.map((shape) =>
+      this.value(`${op}.${this.ops.length}${outputs.length > 1 ? `.${outputs.indexOf(shape)}` : ''}`, shape),
+    );
     this.ops.push({
       op,
       in: inputs.map((value) => value?.index ?? -1),
@@ -125,7 +128,13 @@ export class ProgramWriter {
   private value(name: string, shape: ValueShape): Value {
     if (!Number.isInteger(shape.width) || shape.width < 1) fail(`Value "${name}" has width ${shape.width}`);
     this.claim(name);
-    const value = { index: this.values.length, name, dtype: shape.dtype ?? 'f32', rows: shape.rows, width: shape.width };
+    const value = {
+      index: this.values.length,
+      name,
+      dtype: shape.dtype ?? 'f32',
+      rows: shape.rows,
+      width: shape.width,
+    };
     this.values.push(value);
     return value;
   }

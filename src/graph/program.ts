@@ -67,4 +67,10 @@ export interface Program {
  * Its only output is `logits` f32 [logits,vocab]. A vision program's inputs come from the family's processor by name;
  * its outputs are `features` and, for DeepStack, `features.1`…, each f32 [image tokens, hidden].
  */
-export const DECODER_INPUTS = ['input_ids', 'position_ids', 'feature_index', 'features', 'logit_rows'] as const;
+export const DECODER_INPUTS = [
+  'input_ids',
+  'position_ids',
+  'feature_index',
+  'features',
+  'logit_rows',
+] as const;

@@ -141,7 +141,7 @@ function cmykToRgb(samples: Uint8Array, channels: number): Uint8Array {
 }
 
 function unreadable(name: string, cause: unknown): AfterimageError {
-  const reason = cause instanceof Error ? cause.message.split('\n')[0]!.trim() : String(cause);
+  const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/\s+/g, ' ').trim().slice(0, 160);
   return new AfterimageError(
     'IMAGE_UNREADABLE',
     `${name} is damaged or incomplete (${reason}); save the image again and retry.`,

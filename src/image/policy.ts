@@ -4,6 +4,7 @@ import { constants } from 'node:fs';
 import { lstat, open, readlink, realpath, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, basename, join, parse, relative, isAbsolute, sep } from 'node:path';
 import { AfterimageError } from '../errors.js';
+import { displayName } from './display-name.js';
 
 export class FilePolicy {
   readonly #folders: readonly string[] | 'everywhere';
@@ -26,12 +27,12 @@ export class FilePolicy {
       throw new AfterimageError('PATH_NOT_ALLOWED', 'The path contains a NUL character; give a plain file path.');
     }
     if (/^(\\\\|\/\/[?.]\/)/.test(path)) {
-      throw new AfterimageError('PATH_NOT_ALLOWED', `${path} is a network or device path; copy the image to a local folder.`);
+      throw new AfterimageError('PATH_NOT_ALLOWED', `${displayName(path)} is a network or device path; copy the image to a local folder.`);
     }
     const roots = await this.#realFolders();
     const { target, missing } = await resolveReal(path);
     this.#requireInside(target, path, roots);
-    if (missing) throw new AfterimageError('IMAGE_NOT_FOUND', `${path} does not exist; check the path and try again.`);
+    if (missing) throw new AfterimageError('IMAGE_NOT_FOUND', `${displayName(path)} does not exist; check the path and try again.`);
     // Opening a device can have effects of its own, so the kind is looked at before and once more after opening.
     requireRegular(await stat(target).catch((cause) => failRead(path, cause)), path);
     const file = await openWithoutFollowing(target, path);
@@ -54,12 +55,12 @@ export class FilePolicy {
 
   #requireInside(target: string, requested: string, roots: string[]): void {
     if (this.#folders === 'everywhere' || roots.some((root) => contains(root, target))) return;
-    const resolved = target === requested ? '' : ` (which is ${target})`;
+    const resolved = target === requested ? '' : ` (which is ${displayName(target)})`;
     const allowed = this.#folders.length > 0 ? this.#folders.join(', ') : 'none';
     throw new AfterimageError(
       'PATH_NOT_ALLOWED',
-      `${requested}${resolved} is outside the allowed folders: ${allowed}. ` +
-        `Copy the image into one of them, or start the server with --allow ${dirname(target)}.`,
+      `${displayName(requested)}${resolved} is outside the allowed folders: ${allowed}. ` +
+        `Copy the image into one of them, or start the server with --allow ${displayName(dirname(target))}.`,
     );
   }
 }
@@ -89,7 +90,7 @@ async function resolveReal(path: string): Promise<{ target: string; missing: boo
 function requireRegular(info: { isFile(): boolean; isDirectory(): boolean }, path: string): void {
   if (info.isFile()) return;
   const what = info.isDirectory() ? 'a folder' : 'a device, pipe or socket';
-  throw new AfterimageError('IMAGE_UNREADABLE', `${path} is ${what}; name an image file.`);
+  throw new AfterimageError('IMAGE_UNREADABLE', `${displayName(path)} is ${what}; name an image file.`);
 }
 
 async function openWithoutFollowing(target: string, requested: string): Promise<FileHandle> {
@@ -103,14 +104,14 @@ async function pathOfOpened(file: FileHandle, target: string, requested: string)
   if (process.platform === 'linux') return readlink(`/proc/self/fd/${file.fd}`);
   const [opened, now, real] = await Promise.all([file.stat(), lstat(target), realpath(target)]);
   if (opened.dev === now.dev && opened.ino === now.ino) return real;
-  throw new AfterimageError('IMAGE_UNREADABLE', `${requested} was replaced while it was being opened; try again.`);
+  throw new AfterimageError('IMAGE_UNREADABLE', `${displayName(requested)} was replaced while it was being opened; try again.`);
 }
 
 function failRead(path: string, cause: unknown): never {
   const code = (cause as NodeJS.ErrnoException).code;
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    throw new AfterimageError('IMAGE_NOT_FOUND', `${path} does not exist; check the path and try again.`, { cause });
+    throw new AfterimageError('IMAGE_NOT_FOUND', `${displayName(path)} does not exist; check the path and try again.`, { cause });
   }
   const reason = code === 'EACCES' || code === 'EPERM' ? 'permission denied' : String(code ?? cause);
-  throw new AfterimageError('IMAGE_UNREADABLE', `${path} cannot be read (${reason}); check its permissions.`, { cause });
+  throw new AfterimageError('IMAGE_UNREADABLE', `${displayName(path)} cannot be read (${reason}); check its permissions.`, { cause });
 }

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { FileHandle } from 'node:fs/promises';
 import { AfterimageError } from '../errors.js';
 import { checkBytes, type ImageLimits } from './decode.js';
+import { displayName } from './display-name.js';
 import { download, type UrlPolicy } from './download.js';
 import type { FilePolicy } from './policy.js';
 
@@ -30,14 +31,14 @@ const MAX_REFERENCE = 8192;
 export async function readSource(reference: string, options: SourceOptions): Promise<SourceBytes> {
   if (/^data:/i.test(reference)) return { bytes: decodeDataUri(reference, options.limits), name: 'The data: image' };
   if (reference.length > MAX_REFERENCE) {
-    throw invalid(`The image reference has ${reference.length} characters; image data must begin with data:image/png;base64,`);
+    throw invalid(`The image reference has ${reference.length} characters; image data must begin with "data:image/png;base64,".`);
   }
   if (/^https?:/i.test(reference)) {
     const bytes = await download(reference, options.urls, options.limits.maxBytes, options.signal);
     return { bytes, name: new URL(reference).origin + new URL(reference).pathname };
   }
   const path = toPath(reference, options.cwd);
-  return { bytes: await readFile(path, options), name: path };
+  return { bytes: await readFile(path, options), name: displayName(path) };
 }
 
 /** @throws AfterimageError INVALID_ARGUMENT when it names no file. */
@@ -46,11 +47,11 @@ export function toPath(reference: string, cwd?: string): string {
   if (path === '') throw invalid('The image reference is empty; give a path, a file:// or data: URL, or an image_id.');
   if (/^file:/i.test(path)) return fromFileUrl(path);
   if (path === '~' || /^~[/\\]/.test(path)) return resolve(homedir(), path.slice(2));
-  if (path.startsWith('~')) throw invalid(`${path} names another user's home; give the absolute path.`);
+  if (path.startsWith('~')) throw invalid(`${displayName(path)} names another user's home; give the absolute path.`);
   if (isAbsolute(path) || path.startsWith('\\\\')) return path;
-  if (/^[a-z][a-z0-9+.-]+:/i.test(path)) throw invalid(`${path} is not a kind of address that is read; give a path, file:// or data: URL.`);
+  if (/^[a-z][a-z0-9+.-]+:/i.test(path)) throw invalid(`${displayName(path)} is not a kind of address that is read; give a path, file:// or data: URL.`);
   if (cwd !== undefined) return resolve(cwd, path);
-  throw invalid(`${path} is a relative path; give the absolute path.`);
+  throw invalid(`${displayName(path)} is a relative path; give the absolute path.`);
 }
 
 function fromFileUrl(text: string): string {
@@ -58,7 +59,7 @@ function fromFileUrl(text: string): string {
     return fileURLToPath(text);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new AfterimageError('INVALID_ARGUMENT', `${text} is not a local file URL (${reason}); use file:///path.`, { cause });
+    throw new AfterimageError('INVALID_ARGUMENT', `${displayName(text)} is not a local file URL (${reason}); use file:///path.`, { cause });
   }
 }
 
@@ -66,7 +67,7 @@ async function readFile(path: string, options: SourceOptions): Promise<Uint8Arra
   const file = await options.files.open(path);
   try {
     const { size } = await file.stat();
-    checkBytes(size, path, options.limits);
+    checkBytes(size, displayName(path), options.limits);
     return await readBounded(file, size, path, options);
   } finally {
     await file.close();
@@ -80,11 +81,11 @@ async function readBounded(file: FileHandle, size: number, path: string, options
   for (;;) {
     if (options.signal?.aborted) throw new AfterimageError('CANCELLED', 'The request was cancelled.');
     const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, null).catch((cause) => {
-      throw new AfterimageError('IMAGE_UNREADABLE', `${path} could not be read to its end; try again.`, { cause });
+      throw new AfterimageError('IMAGE_UNREADABLE', `${displayName(path)} could not be read to its end; try again.`, { cause });
     });
     if (bytesRead === 0) return buffer.subarray(0, filled);
     filled += bytesRead;
-    checkBytes(filled, path, options.limits);
+    checkBytes(filled, displayName(path), options.limits);
     if (filled === buffer.length) {
       const larger = Buffer.allocUnsafe(Math.min(buffer.length * 2, options.limits.maxBytes + 1));
       buffer.copy(larger);
@@ -98,10 +99,10 @@ export function decodeDataUri(text: string, limits: ImageLimits): Uint8Array {
   const comma = text.indexOf(',');
   const head = comma < 0 || comma > 256 ? '' : text.slice(5, comma);
   if (!/;base64$/i.test(head)) {
-    throw invalid('The data: image is not base64; it must begin like data:image/png;base64,');
+    throw invalid('The data: image is not base64; it must begin like "data:image/png;base64,".');
   }
   if (!/^(image\/[a-z0-9.+-]+|application\/octet-stream)?(;[a-z0-9=._-]+)*;base64$/i.test(head)) {
-    throw invalid('The data: image does not say that it is an image; it must begin like data:image/png;base64,');
+    throw invalid('The data: image does not say that it is an image; it must begin like "data:image/png;base64,".');
   }
   const length = text.length - comma - 1;
   checkBytes(Math.floor((length * 3) / 4) - 2, 'The data: image', limits);

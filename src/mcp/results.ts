@@ -9,6 +9,8 @@ import type { Log } from './log.js';
 /** Key under which an error result carries its code for programs; people and models read it in the text. */
 export const ERROR_META = 'afterimage-mcp/error';
 
+const LONGEST_MESSAGE = 1200;
+
 /**
  * Clients show their model either `structuredContent` or `content`, so both carry everything: the answer as text, then
  * the other fields as JSON.
@@ -29,7 +31,13 @@ export function toCallResult({ structured, references = [], inline = [] }: ToolR
 /** No structuredContent: clients check it against the tool's output schema even when a call failed. */
 export function toErrorResult(error: unknown, log: Log): CallToolResult {
   const { code, message } = error instanceof AfterimageError ? error : unexpected(error, log);
-  return { isError: true, content: [{ type: 'text', text: `${code}: ${message}` }], _meta: { [ERROR_META]: { code } } };
+  return { isError: true, content: [{ type: 'text', text: `${code}: ${shortened(message)}` }], _meta: { [ERROR_META]: { code } } };
+}
+
+/** Messages quote what was sent, which may be long. Beginning and end stay: what was wrong, and what to do. */
+function shortened(message: string): string {
+  const half = LONGEST_MESSAGE / 2;
+  return message.length <= LONGEST_MESSAGE ? message : `${message.slice(0, half)} … ${message.slice(-half)}`;
 }
 
 /** Details of a mistake of ours stay in the log; the client gets a reference to them. */

@@ -41,7 +41,10 @@ function weightFiles(folder: string): string[] {
   const map = asObject(index?.weight_map);
   const named = [...new Set(Object.values(map).map(String))].sort();
   const outside = named.find((name) => name.includes('/') || name.includes('\\'));
-  if (outside) throw invalid(`model.safetensors.index.json of "${folder}" names "${outside}", which is not a file of the folder`);
+  if (outside)
+    throw invalid(
+      `model.safetensors.index.json of "${folder}" names "${outside}", which is not a file of the folder`,
+    );
   const indexed = named.filter((name) => existsSync(join(folder, name)));
   if (indexed.length > 0 && indexed.length < named.length) {
     const missing = named.find((name) => !indexed.includes(name));
@@ -78,7 +81,8 @@ function tokenLookup(folder: string): (token: string) => number | undefined {
 function tokenIds(tokenizer: Json): Map<string, number> {
   const ids = new Map<string, number>();
   const vocab = asObject(tokenizer.model).vocab;
-  if (Array.isArray(vocab)) vocab.forEach((entry, id) => Array.isArray(entry) && ids.set(String(entry[0]), id));
+  if (Array.isArray(vocab))
+    vocab.forEach((entry, id) => Array.isArray(entry) && ids.set(String(entry[0]), id));
   else for (const [token, id] of Object.entries(asObject(vocab))) ids.set(token, Number(id));
   for (const entry of Array.isArray(tokenizer.added_tokens) ? tokenizer.added_tokens : []) {
     const { content, id } = asObject(entry);
@@ -94,9 +98,12 @@ function readJson(folder: string, name: string): Json | undefined {
   try {
     parsed = JSON.parse(readFileSync(file, 'utf8'));
   } catch (cause) {
-    throw new AfterimageError('INVALID_CHECKPOINT', `"${file}" cannot be read as JSON; download it again.`, { cause });
+    throw new AfterimageError('INVALID_CHECKPOINT', `"${file}" cannot be read as JSON; download it again.`, {
+      cause,
+    });
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw invalid(`"${file}" is not a JSON object`);
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw invalid(`"${file}" is not a JSON object`);
   return parsed as Json;
 }
 
@@ -105,7 +112,10 @@ function asObject(value: unknown): Json {
 }
 
 function notFound(what: string): AfterimageError {
-  return new AfterimageError('MODEL_NOT_FOUND', `${what}; pass --model with the folder of a downloaded checkpoint.`);
+  return new AfterimageError(
+    'MODEL_NOT_FOUND',
+    `${what}; pass --model with the folder of a downloaded checkpoint.`,
+  );
 }
 
 function invalid(what: string): AfterimageError {

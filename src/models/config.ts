@@ -40,13 +40,15 @@ export class Config {
 
   numbers(key: string, fallback?: number[]): number[] {
     const value = this.values[key] ?? fallback;
-    if (!Array.isArray(value) || !value.every((n) => typeof n === 'number')) throw this.wrong(key, 'a list of numbers', value);
+    if (!Array.isArray(value) || !value.every((n) => typeof n === 'number'))
+      throw this.wrong(key, 'a list of numbers', value);
     return value;
   }
 
   strings(key: string): string[] {
     const value = this.values[key];
-    if (!Array.isArray(value) || !value.every((s) => typeof s === 'string')) throw this.wrong(key, 'a list of strings', value);
+    if (!Array.isArray(value) || !value.every((s) => typeof s === 'string'))
+      throw this.wrong(key, 'a list of strings', value);
     return value;
   }
 
@@ -59,7 +61,8 @@ export class Config {
 
   section(key: string): Config {
     const value = this.values[key];
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw this.wrong(key, 'an object', value);
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw this.wrong(key, 'an object', value);
     return new Config(value as Record<string, unknown>, `${this.where}.${key}`);
   }
 
@@ -85,6 +88,9 @@ export class Config {
 
   private wrong(key: string, expected: string, value: unknown): AfterimageError {
     const received = value === undefined ? 'nothing' : JSON.stringify(value);
-    return new AfterimageError('INVALID_CHECKPOINT', `Expected ${expected} for "${key}" in ${this.where} but received ${received}; download the checkpoint again.`);
+    return new AfterimageError(
+      'INVALID_CHECKPOINT',
+      `Expected ${expected} for "${key}" in ${this.where} but received ${received}; download the checkpoint again.`,
+    );
   }
 }

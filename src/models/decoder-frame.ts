@@ -22,7 +22,11 @@ export interface FrameOptions {
   deepstack?: number;
 }
 
-export function openDecoder(g: GraphBuilder, embedTokens: WeightRecipe, options: FrameOptions = {}): DecoderFrame {
+export function openDecoder(
+  g: GraphBuilder,
+  embedTokens: WeightRecipe,
+  options: FrameOptions = {},
+): DecoderFrame {
   const { positionAxes = 1, embedScale = 1, deepstack = 0 } = options;
   const hidden = embedTokens.shape[1]!;
   const rows = rowsOf('rows');
@@ -30,14 +34,26 @@ export function openDecoder(g: GraphBuilder, embedTokens: WeightRecipe, options:
   const positions = g.input('position_ids', { rows, width: positionAxes, dtype: 'i32' });
   const featureIndex = g.input('feature_index', { rows, width: 1, dtype: 'i32' });
   const features = g.input('features', { rows: rowsOf('features'), width: hidden });
-  const taps = Array.from({ length: deepstack }, (_, i) => g.input(`features.${i + 1}`, { rows: rowsOf('features'), width: hidden }));
+  const taps = Array.from({ length: deepstack }, (_, i) =>
+    g.input(`features.${i + 1}`, { rows: rowsOf('features'), width: hidden }),
+  );
   const logitRows = g.input('logit_rows', { rows: rowsOf('logits'), width: 1, dtype: 'i32' });
-  const x = g.named('embeddings', g.replaceRows(g.embedding(ids, embedTokens, embedScale), features, featureIndex));
+  const x = g.named(
+    'embeddings',
+    g.replaceRows(g.embedding(ids, embedTokens, embedScale), features, featureIndex),
+  );
   return { x, positions, featureIndex, deepstack: taps, logitRows };
 }
 
 /** `norm` is applied to the rows whose logits are asked for, then the head [vocab, hidden]. */
-export function closeDecoder(g: GraphBuilder, frame: DecoderFrame, x: Value, norm: (x: Value) => Value, head: WeightRecipe, cap = 0): void {
+export function closeDecoder(
+  g: GraphBuilder,
+  frame: DecoderFrame,
+  x: Value,
+  norm: (x: Value) => Value,
+  head: WeightRecipe,
+  cap = 0,
+): void {
   const logits = g.matmul(norm(g.gatherRows(x, frame.logitRows)), head);
   g.output('logits', cap > 0 ? g.softcap(logits, cap) : logits);
 }

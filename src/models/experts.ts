@@ -26,24 +26,41 @@ function gatedHalves(g: GraphBuilder, x: Value, ids: Value, w: WeightScope, c: E
   const fused = w('mlp.experts.gate_up_proj');
   if (fused.exists) {
     const both = g.expertLinear(x, ids, fusedExperts(fused, c, 2 * c.inner, x.width)); // [rows, k·(gate | up)]
-    return g.gatedActivation(g.slice(both, 0, c.inner, ids.width), g.slice(both, c.inner, c.inner, ids.width), 'silu');
+    return g.gatedActivation(
+      g.slice(both, 0, c.inner, ids.width),
+      g.slice(both, c.inner, c.inner, ids.width),
+      'silu',
+    );
   }
-  const project = (name: string): Value => g.expertLinear(x, ids, separateExperts(w, name, c, c.inner, x.width));
+  const project = (name: string): Value =>
+    g.expertLinear(x, ids, separateExperts(w, name, c, c.inner, x.width));
   return g.gatedActivation(project('gate_proj'), project('up_proj'), 'silu');
 }
 
 function downProjection(w: WeightScope, c: ExpertShape, hidden: number): WeightRecipe {
   const fused = w('mlp.experts.down_proj');
-  return fused.exists ? fusedExperts(fused, c, hidden, c.inner) : separateExperts(w, 'down_proj', c, hidden, c.inner);
+  return fused.exists
+    ? fusedExperts(fused, c, hidden, c.inner)
+    : separateExperts(w, 'down_proj', c, hidden, c.inner);
 }
 
 /** The family says how its files store them; a re-saved file may do it the other way, and its shape tells. */
 function fusedExperts(module: CheckpointModule, c: ExpertShape, rows: number, columns: number): WeightRecipe {
   const transposed = rows === columns ? (c.transposed ?? false) : module.hasShape([c.experts, columns, rows]);
-  return transposed ? module.transposedExperts(c.experts, rows, columns) : module.stackedExperts(c.experts, rows, columns);
+  return transposed
+    ? module.transposedExperts(c.experts, rows, columns)
+    : module.stackedExperts(c.experts, rows, columns);
 }
 
-function separateExperts(w: WeightScope, name: string, c: ExpertShape, rows: number, columns: number): WeightRecipe {
+function separateExperts(
+  w: WeightScope,
+  name: string,
+  c: ExpertShape,
+  rows: number,
+  columns: number,
+): WeightRecipe {
   const stacked = w(`mlp.switch_mlp.${name}`);
-  return stacked.exists ? stacked.stackedExperts(c.experts, rows, columns) : w('mlp.experts').listedExperts(c.experts, name, rows, columns);
+  return stacked.exists
+    ? stacked.stackedExperts(c.experts, rows, columns)
+    : w('mlp.experts').listedExperts(c.experts, name, rows, columns);
 }

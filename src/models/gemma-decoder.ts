@@ -31,7 +31,13 @@ export interface GemmaShape {
 }
 
 /** Sizes that every Gemma config names alike; absent ones are the class's. */
-export function gemmaSizes(text: Config, defaults: { heads: number; kvHeads: number; vocab_size: number }): Omit<GemmaShape, 'windows' | 'ropes' | 'sandwichNorms' | 'qkNorm' | 'attn_logit_softcapping' | 'final_logit_softcapping'> {
+export function gemmaSizes(
+  text: Config,
+  defaults: { heads: number; kvHeads: number; vocab_size: number },
+): Omit<
+  GemmaShape,
+  'windows' | 'ropes' | 'sandwichNorms' | 'qkNorm' | 'attn_logit_softcapping' | 'final_logit_softcapping'
+> {
   const head_dim = text.count('head_dim', 256);
   return {
     hidden_size: text.count('hidden_size'),
@@ -48,13 +54,19 @@ export function gemmaSizes(text: Config, defaults: { heads: number; kvHeads: num
 
 const ACTIVATION: ActivationName = 'gelu_tanh';
 
-export function gemmaDecoder(g: GraphBuilder, text: WeightScope, head: CheckpointModule, c: GemmaShape): void {
+export function gemmaDecoder(
+  g: GraphBuilder,
+  text: WeightScope,
+  head: CheckpointModule,
+  c: GemmaShape,
+): void {
   const table = text('embed_tokens');
   const embedScale = roundedTo(table.dtype, Math.sqrt(c.hidden_size));
   const frame = openDecoder(g, table.matrix(c.vocab_size, c.hidden_size), { embedScale });
   const tables = new Map<RopeSettings, Value>();
   for (const rope of c.ropes) {
-    if (!tables.has(rope)) tables.set(rope, g.ropeTable(frame.positions, { invFreq: inverseFrequencies(rope, c.head_dim) }));
+    if (!tables.has(rope))
+      tables.set(rope, g.ropeTable(frame.positions, { invFreq: inverseFrequencies(rope, c.head_dim) }));
   }
   let x = frame.x;
   for (let i = 0; i < c.num_hidden_layers; i++) {
@@ -69,7 +81,12 @@ function gemmaLayer(g: GraphBuilder, x: Value, w: WeightScope, c: GemmaShape, ro
   const post = (y: Value, name: string): Value => (c.sandwichNorms ? gemmaNorm(g, y, w(name), c) : y);
   const a = attention(g, gemmaNorm(g, x, w('input_layernorm'), c), w, c, rope, i);
   const attended = g.add(x, post(a, 'post_attention_layernorm'));
-  const f = gemmaNorm(g, attended, w(c.sandwichNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'), c);
+  const f = gemmaNorm(
+    g,
+    attended,
+    w(c.sandwichNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'),
+    c,
+  );
   const gate = g.linear(f, w('mlp.gate_proj'), c.intermediate_size);
   const up = g.linear(f, w('mlp.up_proj'), c.intermediate_size);
   const down = g.linear(g.gatedActivation(gate, up, ACTIVATION), w('mlp.down_proj'), c.hidden_size);
@@ -88,7 +105,14 @@ function attention(g: GraphBuilder, x: Value, w: WeightScope, c: GemmaShape, rop
   q = g.named(`layers.${i}.q`, g.rope(q, rope, heads));
   k = g.named(`layers.${i}.k`, g.rope(k, rope, kvHeads));
   const scale = c.query_pre_attn_scalar ** -0.5;
-  const o = g.attention(q, k, v, { heads, kvHeads, kDim: d, scale, window: c.windows[i]!, softcap: c.attn_logit_softcapping });
+  const o = g.attention(q, k, v, {
+    heads,
+    kvHeads,
+    kDim: d,
+    scale,
+    window: c.windows[i]!,
+    softcap: c.attn_logit_softcapping,
+  });
   return g.linear(o, w('self_attn.o_proj'), c.hidden_size);
 }
 

@@ -61,7 +61,16 @@ const VOCAB_SIZE = 262208;
 const SLIDING_PATTERN = 6;
 
 const visionWeights = (checkpoint: Checkpoint): WeightScope =>
-  weightScope(checkpoint, ['vision_tower.vision_model.', 'model.vision_tower.', 'model.vision_tower.vision_model.', 'vision_tower.'], 'embeddings.patch_embedding');
+  weightScope(
+    checkpoint,
+    [
+      'vision_tower.vision_model.',
+      'model.vision_tower.',
+      'model.vision_tower.vision_model.',
+      'vision_tower.',
+    ],
+    'embeddings.patch_embedding',
+  );
 const projectorWeights = (checkpoint: Checkpoint): WeightScope =>
   weightScope(checkpoint, ['multi_modal_projector.', 'model.multi_modal_projector.'], 'mm_soft_emb_norm');
 const textWeights = (checkpoint: Checkpoint): WeightScope =>
@@ -71,10 +80,22 @@ const textWeights = (checkpoint: Checkpoint): WeightScope =>
 function poolTables(side: number, tokens: number): Record<string, NamedTensor> {
   const taps = (side * side) / tokens;
   const order = blockOrder(1, side, Math.sqrt(taps));
-  return { pool_index: indexTensor(order, taps), pool_weight: floatTensor(order.map(() => 1 / taps), taps) };
+  return {
+    pool_index: indexTensor(order, taps),
+    pool_weight: floatTensor(
+      order.map(() => 1 / taps),
+      taps,
+    ),
+  };
 }
 
-function visionEncoder(checkpoint: Checkpoint, vision: Config, side: number, tokens: number, hidden: number): Program {
+function visionEncoder(
+  checkpoint: Checkpoint,
+  vision: Config,
+  side: number,
+  tokens: number,
+  hidden: number,
+): Program {
   const g = new GraphBuilder('vision');
   const shape = siglipShape(vision);
   const taps = (side * side) / tokens;
@@ -84,7 +105,10 @@ function visionEncoder(checkpoint: Checkpoint, vision: Config, side: number, tok
   const pooled = g.weightedRows(x, index, weight); // [tokens, width]
   const w = projectorWeights(checkpoint);
   const normed = g.rmsNorm(pooled, w('mm_soft_emb_norm'), shape.layer_norm_eps, { weightOffset: 1 });
-  g.output('features', g.matmul(normed, w('mm_input_projection_weight').transposed(hidden, shape.hidden_size)));
+  g.output(
+    'features',
+    g.matmul(normed, w('mm_input_projection_weight').transposed(hidden, shape.hidden_size)),
+  );
   return g.finish();
 }
 
@@ -116,12 +140,19 @@ function gemma3Shape(text: Config): GemmaShape {
 
 function slidingLayers(text: Config, layers: number): boolean[] {
   if (text.has('layer_types')) return text.strings('layer_types').map((type) => type === 'sliding_attention');
-  const pattern = text.count(text.spelling('sliding_window_pattern', '_sliding_window_pattern'), SLIDING_PATTERN);
+  const pattern = text.count(
+    text.spelling('sliding_window_pattern', '_sliding_window_pattern'),
+    SLIDING_PATTERN,
+  );
   return Array.from({ length: layers }, (_, i) => (i + 1) % pattern !== 0);
 }
 
 /** Sliding layers have a frequency base of their own and no scaling. */
 function localRope(text: Config): GemmaShape['ropes'][number] {
   if (text.has('rope_parameters')) return ropeSettings(text, { layerType: 'sliding_attention', theta: 1e4 });
-  return { theta: text.number('rope_local_base_freq', 1e4), type: 'default', scaling: new Config({}, 'text_config') };
+  return {
+    theta: text.number('rope_local_base_freq', 1e4),
+    type: 'default',
+    scaling: new Config({}, 'text_config'),
+  };
 }

@@ -29,7 +29,10 @@ export const idefics3: Family = {
     const vision = visionShape(config.section('vision_config'));
     const side = config.section('vision_config').count('image_size') / vision.patch_size;
     const block = config.count('scale_factor');
-    const tokensPerFrame = new Config(checkpoint.processor, 'processor_config.json').count('image_seq_len', (side / block) ** 2);
+    const tokensPerFrame = new Config(checkpoint.processor, 'processor_config.json').count(
+      'image_seq_len',
+      (side / block) ** 2,
+    );
     return {
       modelType: config.string('model_type'),
       vision: visionEncoder(checkpoint, vision, side, block, text.count('hidden_size')),
@@ -73,7 +76,10 @@ function visionShape(vision: Config): SiglipShape {
     hidden_size,
     intermediate_size: vision.count('intermediate_size', small ? 3072 : 4304),
     num_hidden_layers: vision.count('num_hidden_layers', small ? 12 : 27),
-    num_attention_heads: vision.count('num_attention_heads', hidden_size % 64 === 0 && small ? hidden_size / 64 : 16),
+    num_attention_heads: vision.count(
+      'num_attention_heads',
+      hidden_size % 64 === 0 && small ? hidden_size / 64 : 16,
+    ),
   };
 }
 
@@ -82,13 +88,20 @@ function placeholder(rows: number, columns: number, tokensPerFrame: number): str
   const frame = IMAGE_TOKEN.repeat(tokensPerFrame);
   let text = '';
   for (let row = 1; row <= rows; row++) {
-    for (let column = 1; column <= columns; column++) text += `${FAKE_TOKEN}<row_${row}_col_${column}>${frame}`;
+    for (let column = 1; column <= columns; column++)
+      text += `${FAKE_TOKEN}<row_${row}_col_${column}>${frame}`;
     text += '\n';
   }
   return `${text}${rows > 0 ? '\n' : ''}${FAKE_TOKEN}${GLOBAL_IMAGE}${frame}${FAKE_TOKEN}`;
 }
 
-function visionEncoder(checkpoint: Checkpoint, shape: SiglipShape, side: number, block: number, hidden: number): Program {
+function visionEncoder(
+  checkpoint: Checkpoint,
+  shape: SiglipShape,
+  side: number,
+  block: number,
+  hidden: number,
+): Program {
   const g = new GraphBuilder('vision');
   const x = siglipTower(g, visionWeights(checkpoint), shape, side * side); // [patches, width]
   const order = g.input('block_order', { rows: rowsOf('patches'), width: 1, dtype: 'i32' });
@@ -105,8 +118,14 @@ function decoder(checkpoint: Checkpoint): Program {
   // text_config may say "tied" although the head is stored: what is stored counts.
   const head = weightModule(checkpoint, ['lm_head', 'language_model.lm_head']);
   const tied = config.boolean('tie_word_embeddings', false) || text.boolean('tie_word_embeddings', false);
-  llamaDecoder(g, w, !head.exists && tied ? w('embed_tokens') : head, llamaShape(text, { rms_norm_eps: 1e-5 }), {
-    rope: ropeSettings(text, { theta: 10000 }),
-  });
+  llamaDecoder(
+    g,
+    w,
+    !head.exists && tied ? w('embed_tokens') : head,
+    llamaShape(text, { rms_norm_eps: 1e-5 }),
+    {
+      rope: ropeSettings(text, { theta: 10000 }),
+    },
+  );
   return g.finish();
 }

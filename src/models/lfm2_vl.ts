@@ -54,7 +54,16 @@ export const lfm2Vl: Family = {
 };
 
 const visionWeights = (checkpoint: Checkpoint): WeightScope =>
-  weightScope(checkpoint, ['model.vision_tower.vision_model.', 'vision_tower.', 'model.vision_tower.', 'vision_tower.vision_model.'], 'embeddings.patch_embedding');
+  weightScope(
+    checkpoint,
+    [
+      'model.vision_tower.vision_model.',
+      'vision_tower.',
+      'model.vision_tower.',
+      'vision_tower.vision_model.',
+    ],
+    'embeddings.patch_embedding',
+  );
 const projectorWeights = (checkpoint: Checkpoint): WeightScope =>
   weightScope(checkpoint, ['model.multi_modal_projector.', 'multi_modal_projector.'], 'linear_1');
 const textWeights = (checkpoint: Checkpoint): WeightScope =>
@@ -66,13 +75,16 @@ function placeholder(rows: number, columns: number, tokens: number[]): string {
   const tiled = rows * columns > 1;
   const marker = (i: number): string => {
     if (!tiled) return '';
-    return i < rows * columns ? `<|img_row_${Math.floor(i / columns) + 1}_col_${(i % columns) + 1}|>` : '<|img_thumbnail|>';
+    return i < rows * columns
+      ? `<|img_row_${Math.floor(i / columns) + 1}_col_${(i % columns) + 1}|>`
+      : '<|img_thumbnail|>';
   };
   return `<|image_start|>${frames.map((frame, i) => marker(i) + frame).join('')}<|image_end|>`;
 }
 
 /** Rows of the position table stretched to each frame's height, all columns kept. */
-const stretchedRows = (frames: Frame[], side: number): number => frames.reduce((sum, { rows }) => sum + rows * side, 0);
+const stretchedRows = (frames: Frame[], side: number): number =>
+  frames.reduce((sum, { rows }) => sum + rows * side, 0);
 
 /** The position table is stretched downwards, then across: two steps of at most `side` taps. */
 function frameTables(frames: Frame[], side: number, factor: number): Record<string, NamedTensor> {
@@ -83,12 +95,20 @@ function frameTables(frames: Frame[], side: number, factor: number): Record<stri
     const first = boundaries.at(-1)!;
     for (let row = 0; row < rows; row++) {
       const taps = antialiasedTaps(row, rows, side);
-      for (let c = 0; c < side; c++) down.push(taps.map(({ index, weight }) => ({ index: index * side + c, weight })));
+      for (let c = 0; c < side; c++)
+        down.push(taps.map(({ index, weight }) => ({ index: index * side + c, weight })));
       for (let column = 0; column < columns; column++) {
-        across.push(antialiasedTaps(column, columns, side).map(({ index, weight }) => ({ index: stretched + row * side + index, weight })));
+        across.push(
+          antialiasedTaps(column, columns, side).map(({ index, weight }) => ({
+            index: stretched + row * side + index,
+            weight,
+          })),
+        );
       }
     }
-    blocks.push(...mergeOrder({ rows, columns, merge: factor }).map(([row, column]) => first + row * columns + column));
+    blocks.push(
+      ...mergeOrder({ rows, columns, merge: factor }).map(([row, column]) => first + row * columns + column),
+    );
     boundaries.push(first + rows * columns);
     stretched += rows * side;
   }
@@ -104,7 +124,9 @@ function frameTables(frames: Frame[], side: number, factor: number): Record<stri
 function tapTensors(name: string, rows: Taps[], width: number): Record<string, NamedTensor> {
   const index = new Int32Array(rows.length * width);
   const weight = new Float32Array(rows.length * width);
-  rows.forEach((taps, r) => taps.forEach((tap, t) => ([index[r * width + t], weight[r * width + t]] = [tap.index, tap.weight])));
+  rows.forEach((taps, r) =>
+    taps.forEach((tap, t) => ([index[r * width + t], weight[r * width + t]] = [tap.index, tap.weight])),
+  );
   return { [`${name}_index`]: indexTensor(index, width), [`${name}_weight`]: floatTensor(weight, width) };
 }
 
@@ -124,7 +146,13 @@ function visionEncoder(checkpoint: Checkpoint, config: Config, side: number, fac
   return g.finish();
 }
 
-function stretch(g: GraphBuilder, name: string, table: Parameters<GraphBuilder['weightedRows']>[0], rows: string, taps: number): Value {
+function stretch(
+  g: GraphBuilder,
+  name: string,
+  table: Parameters<GraphBuilder['weightedRows']>[0],
+  rows: string,
+  taps: number,
+): Value {
   const index = g.input(`${name}_index`, { rows: rowsOf(rows), width: taps, dtype: 'i32' });
   const weight = g.input(`${name}_weight`, { rows: rowsOf(rows), width: taps });
   return g.weightedRows(table, index, weight);
@@ -136,10 +164,17 @@ const PROJECTOR_NORM_EPS = 1e-5;
 function project(g: GraphBuilder, x: Value, checkpoint: Checkpoint, config: Config): Value {
   const w = projectorWeights(checkpoint);
   const bias = config.boolean('projector_bias', true);
-  const normed = config.boolean('projector_use_layernorm', w('layer_norm').exists) ? g.layerNorm(x, w('layer_norm'), PROJECTOR_NORM_EPS) : x;
+  const normed = config.boolean('projector_use_layernorm', w('layer_norm').exists)
+    ? g.layerNorm(x, w('layer_norm'), PROJECTOR_NORM_EPS)
+    : x;
   const inner = g.linear(normed, w('linear_1'), config.count('projector_hidden_size'), { bias });
   const activation = config.string('projector_hidden_act', 'gelu') as ActivationName;
-  return g.linear(g.activation(inner, activation), w('linear_2'), config.section('text_config').count('hidden_size'), { bias });
+  return g.linear(
+    g.activation(inner, activation),
+    w('linear_2'),
+    config.section('text_config').count('hidden_size'),
+    { bias },
+  );
 }
 
 interface DecoderShape {
@@ -159,19 +194,34 @@ function decoder(checkpoint: Checkpoint, config: Config, text: Config): Program 
   const c = decoderShape(text);
   const attending = attentionLayers(text);
   const frame = openDecoder(g, w('embed_tokens').matrix(text.count('vocab_size'), c.hidden));
-  const rope = g.ropeTable(frame.positions, { invFreq: inverseFrequencies(ropeSettings(text, { theta: 1e6 }), c.headDim) });
+  const rope = g.ropeTable(frame.positions, {
+    invFreq: inverseFrequencies(ropeSettings(text, { theta: 1e6 }), c.headDim),
+  });
   let x = frame.x;
   for (let i = 0; i < text.count('num_hidden_layers'); i++) {
     const layer: WeightScope = (name) => w(`layers.${i}.${name}`);
     const h = g.rmsNorm(x, layer('operator_norm'), c.eps);
     x = g.add(x, attending.has(i) ? attention(g, h, layer, c, rope) : shortConvolution(g, h, layer, c));
     const f = g.rmsNorm(x, layer('ffn_norm'), c.eps);
-    const gated = g.gatedActivation(g.linear(f, layer('feed_forward.w1'), c.inner), g.linear(f, layer('feed_forward.w3'), c.inner), 'silu');
+    const gated = g.gatedActivation(
+      g.linear(f, layer('feed_forward.w1'), c.inner),
+      g.linear(f, layer('feed_forward.w3'), c.inner),
+      'silu',
+    );
     x = g.named(`layers.${i}.output`, g.add(x, g.linear(gated, layer('feed_forward.w2'), c.hidden)));
   }
-  const tied = config.boolean('tie_word_embeddings', text.boolean(text.spelling('tie_embedding', 'tie_word_embeddings'), true));
+  const tied = config.boolean(
+    'tie_word_embeddings',
+    text.boolean(text.spelling('tie_embedding', 'tie_word_embeddings'), true),
+  );
   const head = outputHead(checkpoint, w('embed_tokens'), tied);
-  closeDecoder(g, frame, x, (y) => g.rmsNorm(y, w('embedding_norm'), c.eps), head.matrix(text.count('vocab_size'), c.hidden));
+  closeDecoder(
+    g,
+    frame,
+    x,
+    (y) => g.rmsNorm(y, w('embedding_norm'), c.eps),
+    head.matrix(text.count('vocab_size'), c.hidden),
+  );
   return g.finish();
 }
 
@@ -200,24 +250,47 @@ function feedForwardWidth(text: Config): number {
 }
 
 function attentionLayers(text: Config): Set<number> {
-  if (text.has('layer_types')) return new Set(text.strings('layer_types').flatMap((type, i) => (type === 'full_attention' ? [i] : [])));
+  if (text.has('layer_types'))
+    return new Set(text.strings('layer_types').flatMap((type, i) => (type === 'full_attention' ? [i] : [])));
   return new Set(text.numbers(text.spelling('full_attn_idxs', 'full_attention_layers')));
 }
 
 /** y = out(C · conv(B · x)), with B, C and x projections of the input. */
 function shortConvolution(g: GraphBuilder, h: Value, w: WeightScope, c: DecoderShape): Value {
   const projected = g.linear(h, w('conv.in_proj'), 3 * c.hidden, { bias: c.convBias }); // B | C | x
-  const [b, gate, x] = [0, 1, 2].map((part) => g.slice(projected, part * c.hidden, c.hidden)) as [Value, Value, Value];
+  const [b, gate, x] = [0, 1, 2].map((part) => g.slice(projected, part * c.hidden, c.hidden)) as [
+    Value,
+    Value,
+    Value,
+  ];
   const kernel = w('conv.conv');
   const bias = c.convBias ? kernel.bias(c.hidden) : null;
   const mixed = g.shortConv(g.mul(b, x), kernel.depthwiseKernel(c.hidden, c.kernel), { bias });
   return g.linear(g.mul(gate, mixed), w('conv.out_proj'), c.hidden, { bias: c.convBias });
 }
 
-function attention(g: GraphBuilder, h: Value, w: WeightScope, { hidden, heads, kvHeads, headDim, eps }: DecoderShape, rope: Value): Value {
-  const q = g.rmsNorm(g.linear(h, w('self_attn.q_proj'), heads * headDim), w('self_attn.q_layernorm'), eps, { groups: heads });
-  const k = g.rmsNorm(g.linear(h, w('self_attn.k_proj'), kvHeads * headDim), w('self_attn.k_layernorm'), eps, { groups: kvHeads });
+function attention(
+  g: GraphBuilder,
+  h: Value,
+  w: WeightScope,
+  { hidden, heads, kvHeads, headDim, eps }: DecoderShape,
+  rope: Value,
+): Value {
+  const q = g.rmsNorm(g.linear(h, w('self_attn.q_proj'), heads * headDim), w('self_attn.q_layernorm'), eps, {
+    groups: heads,
+  });
+  const k = g.rmsNorm(
+    g.linear(h, w('self_attn.k_proj'), kvHeads * headDim),
+    w('self_attn.k_layernorm'),
+    eps,
+    { groups: kvHeads },
+  );
   const v = g.linear(h, w('self_attn.v_proj'), kvHeads * headDim);
-  const o = g.attention(g.rope(q, rope, heads), g.rope(k, rope, kvHeads), v, { heads, kvHeads, kDim: headDim, scale: headDim ** -0.5 });
+  const o = g.attention(g.rope(q, rope, heads), g.rope(k, rope, kvHeads), v, {
+    heads,
+    kvHeads,
+    kDim: headDim,
+    scale: headDim ** -0.5,
+  });
   return g.linear(o, w('self_attn.out_proj'), hidden);
 }

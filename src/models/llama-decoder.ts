@@ -24,7 +24,10 @@ export interface LlamaShape {
   window: number;
 }
 
-export function llamaShape(text: Config, options: Partial<Pick<LlamaShape, 'qkvBias' | 'qkNorm' | 'rms_norm_eps' | 'window'>> = {}): LlamaShape {
+export function llamaShape(
+  text: Config,
+  options: Partial<Pick<LlamaShape, 'qkvBias' | 'qkNorm' | 'rms_norm_eps' | 'window'>> = {},
+): LlamaShape {
   const hidden_size = text.count('hidden_size');
   const num_attention_heads = text.count('num_attention_heads');
   return {
@@ -44,14 +47,28 @@ export function llamaShape(text: Config, options: Partial<Pick<LlamaShape, 'qkvB
 }
 
 /** x[rows, hidden] → x[rows, hidden] */
-export function llamaLayer(g: GraphBuilder, x: Value, w: WeightScope, c: LlamaShape, rope: Value, i: number): Value {
+export function llamaLayer(
+  g: GraphBuilder,
+  x: Value,
+  w: WeightScope,
+  c: LlamaShape,
+  rope: Value,
+  i: number,
+): Value {
   const a = g.rmsNorm(x, w('input_layernorm'), c.rms_norm_eps);
   const attended = g.add(x, llamaAttention(g, a, w, c, rope, i));
   const f = g.rmsNorm(attended, w('post_attention_layernorm'), c.rms_norm_eps);
   return g.named(`layers.${i}.output`, g.add(attended, gatedMlp(g, f, w, c.intermediate_size, c.hidden_act)));
 }
 
-export function llamaAttention(g: GraphBuilder, x: Value, w: WeightScope, c: LlamaShape, rope: Value, i: number): Value {
+export function llamaAttention(
+  g: GraphBuilder,
+  x: Value,
+  w: WeightScope,
+  c: LlamaShape,
+  rope: Value,
+  i: number,
+): Value {
   const { num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim: d } = c;
   const bias = c.qkvBias;
   let q = g.linear(x, w('self_attn.q_proj'), heads * d, { bias }); // [rows, heads·d]
@@ -68,7 +85,14 @@ export function llamaAttention(g: GraphBuilder, x: Value, w: WeightScope, c: Lla
 }
 
 /** down(f(gate x) · up x) */
-export function gatedMlp(g: GraphBuilder, x: Value, w: WeightScope, intermediate: number, activation: ActivationName, prefix = 'mlp'): Value {
+export function gatedMlp(
+  g: GraphBuilder,
+  x: Value,
+  w: WeightScope,
+  intermediate: number,
+  activation: ActivationName,
+  prefix = 'mlp',
+): Value {
   const gate = g.linear(x, w(`${prefix}.gate_proj`), intermediate);
   const up = g.linear(x, w(`${prefix}.up_proj`), intermediate);
   return g.linear(g.gatedActivation(gate, up, activation), w(`${prefix}.down_proj`), x.width);
@@ -85,15 +109,31 @@ export interface LlamaOptions extends FrameOptions {
 }
 
 /** A whole Llama-like decoder program. `head`: lm_head, or the token table where tied. */
-export function llamaDecoder(g: GraphBuilder, text: WeightScope, head: CheckpointModule, c: LlamaShape, options: LlamaOptions): void {
+export function llamaDecoder(
+  g: GraphBuilder,
+  text: WeightScope,
+  head: CheckpointModule,
+  c: LlamaShape,
+  options: LlamaOptions,
+): void {
   const frame = openDecoder(g, text('embed_tokens').matrix(c.vocab_size, c.hidden_size), options);
   const invFreq = inverseFrequencies(options.rope, c.head_dim);
-  const rope = g.ropeTable(frame.positions, { invFreq, axis: options.ropeAxes, scale: ropeAttentionFactor(options.rope) });
+  const rope = g.ropeTable(frame.positions, {
+    invFreq,
+    axis: options.ropeAxes,
+    scale: ropeAttentionFactor(options.rope),
+  });
   const layer = options.layer ?? llamaLayer;
   let x = frame.x;
   for (let i = 0; i < c.num_hidden_layers; i++) {
     x = layer(g, x, (name) => text(`layers.${i}.${name}`), c, rope, i);
     x = options.afterLayer?.(x, frame, i) ?? x;
   }
-  closeDecoder(g, frame, x, (y) => g.rmsNorm(y, text('norm'), c.rms_norm_eps), head.matrix(c.vocab_size, c.hidden_size));
+  closeDecoder(
+    g,
+    frame,
+    x,
+    (y) => g.rmsNorm(y, text('norm'), c.rms_norm_eps),
+    head.matrix(c.vocab_size, c.hidden_size),
+  );
 }

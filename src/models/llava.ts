@@ -21,7 +21,10 @@ export const llava: Family = {
     const vision = config.section('vision_config');
     const tower = vision.string('model_type', 'pixtral');
     if (tower !== 'pixtral') {
-      throw new AfterimageError('MODEL_UNSUPPORTED', `LLaVA with the vision tower "${tower}" is not supported; LLaVA with a Pixtral tower is.`);
+      throw new AfterimageError(
+        'MODEL_UNSUPPORTED',
+        `LLaVA with the vision tower "${tower}" is not supported; LLaVA with a Pixtral tower is.`,
+      );
     }
     return mistralVisionModel(checkpoint, {
       vision: visionEncoder(checkpoint, config),
@@ -32,16 +35,30 @@ export const llava: Family = {
 
 function visionEncoder(checkpoint: Checkpoint, config: Config): Program {
   const g = new GraphBuilder('vision');
-  const x = pixtralTower(g, config.section('vision_config'), pixtralWeights(checkpoint), config.number('vision_feature_layer', -1));
+  const x = pixtralTower(
+    g,
+    config.section('vision_config'),
+    pixtralWeights(checkpoint),
+    config.number('vision_feature_layer', -1),
+  );
   g.output('features', project(g, x, projectorWeights(checkpoint), config, true));
   return g.finish();
 }
 
 /** linear → activation → linear. [tokens, width] → [tokens, hidden] */
-export function project(g: GraphBuilder, x: Value, w: WeightScope, config: Config, biasByDefault: boolean): Value {
+export function project(
+  g: GraphBuilder,
+  x: Value,
+  w: WeightScope,
+  config: Config,
+  biasByDefault: boolean,
+): Value {
   const hidden = config.section('text_config').count('hidden_size');
   const bias = config.boolean('multimodal_projector_bias', biasByDefault);
-  const inner = g.activation(g.linear(x, w('linear_1'), hidden, { bias }), config.string('projector_hidden_act', 'gelu') as ActivationName);
+  const inner = g.activation(
+    g.linear(x, w('linear_1'), hidden, { bias }),
+    config.string('projector_hidden_act', 'gelu') as ActivationName,
+  );
   return g.linear(inner, w('linear_2'), hidden, { bias });
 }
 
@@ -49,7 +66,10 @@ const textWeights = (checkpoint: Checkpoint): WeightScope =>
   weightScope(checkpoint, ['language_model.model.', 'model.language_model.'], 'embed_tokens');
 
 /** Mistral's decoder behind any vision encoder of Pixtral's kind. */
-export function mistralVisionModel(checkpoint: Checkpoint, parts: Pick<Model, 'vision' | 'processor'>): Model {
+export function mistralVisionModel(
+  checkpoint: Checkpoint,
+  parts: Pick<Model, 'vision' | 'processor'>,
+): Model {
   const config = new Config(checkpoint.config, 'config.json');
   const text = config.section('text_config');
   const { image } = pixtralMarkers(checkpoint);
@@ -75,15 +95,24 @@ export function mistralVisionModel(checkpoint: Checkpoint, parts: Pick<Model, 'v
 function mistralDecoder(checkpoint: Checkpoint, config: Config, text: Config): Program {
   const kind = text.string('model_type', 'mistral');
   if (!['mistral', 'ministral3', 'llama'].includes(kind)) {
-    throw new AfterimageError('MODEL_UNSUPPORTED', `The text model "${kind}" is not supported here; mistral, ministral3 and llama are.`);
+    throw new AfterimageError(
+      'MODEL_UNSUPPORTED',
+      `The text model "${kind}" is not supported here; mistral, ministral3 and llama are.`,
+    );
   }
   const g = new GraphBuilder('decoder');
   const w = textWeights(checkpoint);
   const head = weightModule(checkpoint, ['lm_head', 'language_model.lm_head']);
   const tied = config.boolean('tie_word_embeddings', text.boolean('tie_word_embeddings', !head.exists));
-  llamaDecoder(g, w, tied ? w('embed_tokens') : head, llamaShape(text, { rms_norm_eps: 1e-5, window: text.number('sliding_window', 0) }), {
-    rope: ropeSettings(text, { theta: 10000 }),
-  });
+  llamaDecoder(
+    g,
+    w,
+    tied ? w('embed_tokens') : head,
+    llamaShape(text, { rms_norm_eps: 1e-5, window: text.number('sliding_window', 0) }),
+    {
+      rope: ropeSettings(text, { theta: 10000 }),
+    },
+  );
   return g.finish();
 }
 
@@ -91,5 +120,7 @@ function mistralDecoder(checkpoint: Checkpoint, config: Config, text: Config): P
 function contextLength(text: Config): number {
   const most = text.count('max_position_embeddings', 131072);
   const { scaling } = ropeSettings(text, { theta: 10000 });
-  return scaling.has('llama_4_scaling_beta') ? Math.min(most, scaling.count('original_max_position_embeddings')) : most;
+  return scaling.has('llama_4_scaling_beta')
+    ? Math.min(most, scaling.count('original_max_position_embeddings'))
+    : most;
 }

@@ -33,7 +33,11 @@ function visionEncoder(checkpoint: Checkpoint, config: Config): Program {
   const normed = g.rmsNorm(x, w('norm'), eps);
   const blocks = g.regroup(g.gatherRows(normed, order), merge * merge); // [tokens, merge²·width]
   // The merger's columns are channel-major: channel, then place inside the block.
-  const merged = g.linear(g.transposeInner(blocks, merge * merge), w('patch_merger.merging_layer'), vision.count('hidden_size'));
+  const merged = g.linear(
+    g.transposeInner(blocks, merge * merge),
+    w('patch_merger.merging_layer'),
+    vision.count('hidden_size'),
+  );
   g.output('features', project(g, merged, w, config, false));
   return g.finish();
 }

@@ -30,7 +30,11 @@ export const paligemma: Family = {
       modelType: 'paligemma',
       vision: visionEncoder(checkpoint, vision, tokens, text.count('hidden_size')),
       decoder: decoder(checkpoint),
-      processor: fixedSquareProcessor(checkpoint, { patch: patch_size, tokens, placeholder: IMAGE_TOKEN.repeat(tokens) }),
+      processor: fixedSquareProcessor(checkpoint, {
+        patch: patch_size,
+        tokens,
+        placeholder: IMAGE_TOKEN.repeat(tokens),
+      }),
       hiddenSize: text.count('hidden_size'),
       vocabSize: text.count('vocab_size', 257216),
       deepstack: 0,
@@ -55,7 +59,16 @@ function renderPrompt(turns: { text: string; images: number }[]): string {
 }
 
 const visionWeights = (checkpoint: Checkpoint): WeightScope =>
-  weightScope(checkpoint, ['vision_tower.vision_model.', 'model.vision_tower.', 'model.vision_tower.vision_model.', 'vision_tower.'], 'embeddings.patch_embedding');
+  weightScope(
+    checkpoint,
+    [
+      'vision_tower.vision_model.',
+      'model.vision_tower.',
+      'model.vision_tower.vision_model.',
+      'vision_tower.',
+    ],
+    'embeddings.patch_embedding',
+  );
 const projectorWeights = (checkpoint: Checkpoint): WeightScope =>
   weightScope(checkpoint, ['multi_modal_projector.', 'model.multi_modal_projector.'], 'linear');
 const textWeights = (checkpoint: Checkpoint): WeightScope =>

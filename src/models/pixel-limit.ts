@@ -28,6 +28,7 @@ function limitedSettings(modelType: string, settings: Json, maxPixels: number): 
   if (modelType === 'mistral3' || modelType === 'llava' || modelType === 'pixtral') {
     return { size: { ...size, longest_edge: Math.min(Number(size.longest_edge ?? side), side) } };
   }
-  if (modelType.startsWith('kimi')) return { in_token_limit: Math.floor(maxPixels / 196), in_patch_limit: Math.floor(maxPixels / 196) };
+  if (modelType.startsWith('kimi'))
+    return { in_token_limit: Math.floor(maxPixels / 196), in_patch_limit: Math.floor(maxPixels / 196) };
   return {};
 }

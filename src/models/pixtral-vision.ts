@@ -11,9 +11,17 @@ import { weightScope, type WeightScope } from './weights.js';
 const RMS_NORM_EPS = 1e-5;
 
 export const pixtralWeights = (checkpoint: Checkpoint): WeightScope =>
-  weightScope(checkpoint, ['vision_tower.', 'model.vision_tower.', 'vision_tower.vision_model.', 'model.vision_encoder.'], 'patch_conv');
+  weightScope(
+    checkpoint,
+    ['vision_tower.', 'model.vision_tower.', 'vision_tower.vision_model.', 'model.vision_encoder.'],
+    'patch_conv',
+  );
 export const projectorWeights = (checkpoint: Checkpoint): WeightScope =>
-  weightScope(checkpoint, ['multi_modal_projector.', 'model.multi_modal_projector.', 'model.vision_projection.'], 'linear_1');
+  weightScope(
+    checkpoint,
+    ['multi_modal_projector.', 'model.multi_modal_projector.', 'model.vision_projection.'],
+    'linear_1',
+  );
 
 /** Patches in raster order, the image as one segment. Returns [patches, hidden] of the chosen layer. */
 export function pixtralTower(g: GraphBuilder, vision: Config, w: WeightScope, featureLayer: number): Value {
@@ -31,7 +39,11 @@ export function pixtralTower(g: GraphBuilder, vision: Config, w: WeightScope, fe
   const segments = segmentInput(g, 'segments');
   const rope = pixtralRope(g, positions, vision, headDim);
 
-  let x = g.rmsNorm(g.matmul(pixels, w('patch_conv').patchKernel(width, 3, [patch, patch])), w('ln_pre'), RMS_NORM_EPS);
+  let x = g.rmsNorm(
+    g.matmul(pixels, w('patch_conv').patchKernel(width, 3, [patch, patch])),
+    w('ln_pre'),
+    RMS_NORM_EPS,
+  );
   for (let i = 0; i < layers; i++) {
     const layer: WeightScope = (name) => w(`transformer.layers.${i}.${name}`);
     const a = g.rmsNorm(x, layer('attention_norm'), RMS_NORM_EPS);
@@ -49,19 +61,37 @@ export function pixtralTower(g: GraphBuilder, vision: Config, w: WeightScope, fe
 function outputLayer(layers: number, featureLayer: number): number {
   const count = featureLayer < 0 ? layers + 1 + featureLayer : featureLayer;
   if (Number.isInteger(count) && count >= 1 && count <= layers) return count;
-  throw new AfterimageError('INVALID_CHECKPOINT', `"vision_feature_layer" ${featureLayer} is not one of the ${layers} vision layers; download the checkpoint again.`);
+  throw new AfterimageError(
+    'INVALID_CHECKPOINT',
+    `"vision_feature_layer" ${featureLayer} is not one of the ${layers} vision layers; download the checkpoint again.`,
+  );
 }
 
 function pixtralRope(g: GraphBuilder, positions: Value, vision: Config, headDim: number): Value {
   const f = geometricFrequencies(ropeSettings(vision, { theta: 10000 }).theta, headDim);
   const [rows, columns] = [f.filter((_, k) => k % 2 === 0), f.filter((_, k) => k % 2 === 1)];
-  return g.ropeTable(positions, { invFreq: [...rows, ...columns], axis: [...rows.map(() => 0), ...columns.map(() => 1)] });
+  return g.ropeTable(positions, {
+    invFreq: [...rows, ...columns],
+    axis: [...rows.map(() => 0), ...columns.map(() => 1)],
+  });
 }
 
-function attention(g: GraphBuilder, x: Value, w: WeightScope, { heads, headDim }: { heads: number; headDim: number }, rope: Value, segments: Value): Value {
+function attention(
+  g: GraphBuilder,
+  x: Value,
+  w: WeightScope,
+  { heads, headDim }: { heads: number; headDim: number },
+  rope: Value,
+  segments: Value,
+): Value {
   const q = g.rope(g.linear(x, w('attention.q_proj'), heads * headDim), rope, heads);
   const k = g.rope(g.linear(x, w('attention.k_proj'), heads * headDim), rope, heads);
   const v = g.linear(x, w('attention.v_proj'), heads * headDim);
-  const o = g.segmentAttention(q, k, v, segments, { heads, kvHeads: heads, kDim: headDim, scale: headDim ** -0.5 });
+  const o = g.segmentAttention(q, k, v, segments, {
+    heads,
+    kvHeads: heads,
+    kDim: headDim,
+    scale: headDim ** -0.5,
+  });
   return g.linear(o, w('attention.o_proj'), x.width);
 }

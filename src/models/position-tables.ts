@@ -37,18 +37,40 @@ export function antialiasedTaps(i: number, n: number, side: number): Taps {
   const centre = scale * (i + 0.5);
   const first = Math.max(0, Math.trunc(centre - support + 0.5));
   const last = Math.min(side, Math.trunc(centre + support + 0.5));
-  const taps = Array.from({ length: last - first }, (_, k) => ({ index: first + k, weight: Math.max(0, 1 - Math.abs((first + k - centre + 0.5) / support)) }));
+  const taps = Array.from({ length: last - first }, (_, k) => ({
+    index: first + k,
+    weight: Math.max(0, 1 - Math.abs((first + k - centre + 0.5) / support)),
+  }));
   const total = taps.reduce((sum, { weight }) => sum + weight, 0);
   return taps.map(({ index, weight }) => ({ index, weight: weight / total }));
 }
 
 /** Products of the taps of a row and a column: one list per place of the given order. */
-export function gridTaps(places: [row: number, column: number][], rows: Taps[], columns: Taps[], side: number): { index: NamedTensor; weight: NamedTensor } {
+export function gridTaps(
+  places: [row: number, column: number][],
+  rows: Taps[],
+  columns: Taps[],
+  side: number,
+): { index: NamedTensor; weight: NamedTensor } {
   const count = rows[0]!.length * columns[0]!.length;
   const taps = places.flatMap(([row, column]) =>
-    rows[row]!.flatMap((y) => columns[column]!.map((x) => ({ index: y.index * side + x.index, weight: Math.fround(y.weight) * Math.fround(x.weight) }))),
+    rows[row]!.flatMap((y) =>
+      columns[column]!.map((x) => ({
+        index: y.index * side + x.index,
+        weight: Math.fround(y.weight) * Math.fround(x.weight),
+      })),
+    ),
   );
-  return { index: indexTensor(taps.map((tap) => tap.index), count), weight: floatTensor(taps.map((tap) => tap.weight), count) };
+  return {
+    index: indexTensor(
+      taps.map((tap) => tap.index),
+      count,
+    ),
+    weight: floatTensor(
+      taps.map((tap) => tap.weight),
+      count,
+    ),
+  };
 }
 
 /** The side of a square table of `positions` rows. */

@@ -31,7 +31,8 @@ export function mropePositions(tokens: number, spans: GridSpan[]): Positions {
     text(start);
     for (let t = 0; t < grid.t; t++) {
       for (let row = 0; row < grid.h; row++) {
-        for (let column = 0; column < grid.w; column++, token++) data.set([next + t, next + row, next + column], token * 3);
+        for (let column = 0; column < grid.w; column++, token++)
+          data.set([next + t, next + row, next + column], token * 3);
       }
     }
     next += Math.max(grid.h, grid.w);

@@ -25,8 +25,14 @@ const BYTE_SCALES = ['U8', 'F8_E8M0', 'F8_E4M3'];
 /** @param shape Logical shape; the last axis is the quantized one. @throws AfterimageError INVALID_CHECKPOINT */
 export function storedMatrix(checkpoint: Checkpoint, path: string, shape: number[]): StoredMatrix {
   const has = (suffix: string): boolean => checkpoint.tensors.has(`${path}${suffix}`);
-  if (has('.qweight')) throw invalid(`"${path}" is quantized by GPTQ or AWQ, which is not supported; use an MLX or unquantized checkpoint`);
-  if (has('.weight_scale_2') || has('.weight_global_scale')) throw invalid(`"${path}" is packed as NVFP4 by modelopt or compressed-tensors, which is not supported; use an MLX checkpoint`);
+  if (has('.qweight'))
+    throw invalid(
+      `"${path}" is quantized by GPTQ or AWQ, which is not supported; use an MLX or unquantized checkpoint`,
+    );
+  if (has('.weight_scale_2') || has('.weight_global_scale'))
+    throw invalid(
+      `"${path}" is packed as NVFP4 by modelopt or compressed-tensors, which is not supported; use an MLX checkpoint`,
+    );
   if (has('.weight_packed')) return int4(checkpoint, path, shape);
   if (has('.scales')) return mlx(checkpoint, path, shape);
   if (has('.weight_scale_inv')) return fp8(checkpoint, path, shape);
@@ -38,7 +44,10 @@ export function storedMatrix(checkpoint: Checkpoint, path: string, shape: number
 export function floats(checkpoint: Checkpoint, tensor: string, shape: number[]): StoredMatrix {
   requireShape(checkpoint, tensor, shape);
   const { dtype } = checkpoint.tensors.get(tensor)!;
-  if (!FLOATS.includes(dtype)) throw invalid(`Tensor "${tensor}" is stored as ${dtype}; expected ${FLOATS.join(', ')} or a known quantization`);
+  if (!FLOATS.includes(dtype))
+    throw invalid(
+      `Tensor "${tensor}" is stored as ${dtype}; expected ${FLOATS.join(', ')} or a known quantization`,
+    );
   return { tensor };
 }
 
@@ -47,7 +56,9 @@ export function requireShape(checkpoint: Checkpoint, tensor: string, shape: numb
   const info = checkpoint.tensors.get(tensor);
   if (!info) throw invalid(`Tensor "${tensor}" is missing`);
   if (info.shape.length !== shape.length || info.shape.some((n, i) => n !== shape[i])) {
-    throw invalid(`Tensor "${tensor}" has shape [${info.shape.join(', ')}]; the configuration asks for [${shape.join(', ')}]`);
+    throw invalid(
+      `Tensor "${tensor}" has shape [${info.shape.join(', ')}]; the configuration asks for [${shape.join(', ')}]`,
+    );
   }
 }
 
@@ -59,7 +70,8 @@ function mlx(checkpoint: Checkpoint, path: string, shape: number[]): StoredMatri
   const groups = lastAxis(checkpoint, scales, shape);
   const [bits, group] = [(32 * words) / columns, columns / groups];
   const mode = mlxMode(checkpoint, path, bits, group);
-  if (checkpoint.tensors.get(tensor)!.dtype !== 'U32') throw invalid(`Codes "${tensor}" are stored as ${checkpoint.tensors.get(tensor)!.dtype}; expected U32`);
+  if (checkpoint.tensors.get(tensor)!.dtype !== 'U32')
+    throw invalid(`Codes "${tensor}" are stored as ${checkpoint.tensors.get(tensor)!.dtype}; expected U32`);
   if (mode !== 'affine') return { tensor, quantization: { mode, bits, group, scales: [scales] } };
   requireShape(checkpoint, `${path}.biases`, [...shape.slice(0, -1), groups]);
   return { tensor, quantization: { mode, bits, group, scales: [scales], biases: [`${path}.biases`] } };
@@ -72,7 +84,9 @@ function mlxMode(checkpoint: Checkpoint, path: string, bits: number, group: numb
   if (affine) return 'affine';
   const mode = FP_MODES.find((known) => known.bits === bits && known.group === group);
   if (mode && BYTE_SCALES.includes(dtype) && !checkpoint.tensors.has(`${path}.biases`)) return mode.mode;
-  throw invalid(`"${path}" is quantized to ${bits} bits in groups of ${group} with ${dtype} scales, which is not a known MLX format`);
+  throw invalid(
+    `"${path}" is quantized to ${bits} bits in groups of ${group} with ${dtype} scales, which is not a known MLX format`,
+  );
 }
 
 /** compressed-tensors pack-quantized: eight nibbles per I32, symmetric around 8. */
@@ -80,10 +94,15 @@ function int4(checkpoint: Checkpoint, path: string, shape: number[]): StoredMatr
   const tensor = `${path}.weight_packed`;
   const columns = shape.at(-1)!;
   requireShape(checkpoint, tensor, [...shape.slice(0, -1), Math.ceil(columns / 8)]);
-  if (checkpoint.tensors.has(`${path}.weight_zero_point`)) throw invalid(`"${path}" has zero points; only symmetric int4 is supported`);
+  if (checkpoint.tensors.has(`${path}.weight_zero_point`))
+    throw invalid(`"${path}" has zero points; only symmetric int4 is supported`);
   const group = columns / lastAxis(checkpoint, `${path}.weight_scale`, shape);
-  if (!Number.isInteger(group)) throw invalid(`"${path}.weight_scale" does not divide ${columns} columns into groups`);
-  return { tensor, quantization: { mode: 'int4_symmetric', bits: 4, group, scales: [`${path}.weight_scale`] } };
+  if (!Number.isInteger(group))
+    throw invalid(`"${path}.weight_scale" does not divide ${columns} columns into groups`);
+  return {
+    tensor,
+    quantization: { mode: 'int4_symmetric', bits: 4, group, scales: [`${path}.weight_scale`] },
+  };
 }
 
 /** E4M3 values with one scale per tile, or one for the whole matrix. */
@@ -94,12 +113,18 @@ function fp8(checkpoint: Checkpoint, path: string, shape: number[]): StoredMatri
   const scaleShape = checkpoint.tensors.get(scales)!.shape;
   const perTensor = scaleShape.every((n) => n === 1);
   const block: [number, number] = perTensor ? [rows, columns] : fp8Block(checkpoint);
-  if (!perTensor) requireShape(checkpoint, scales, [...shape.slice(0, -2), Math.ceil(rows / block[0]), Math.ceil(columns / block[1])]);
+  if (!perTensor)
+    requireShape(checkpoint, scales, [
+      ...shape.slice(0, -2),
+      Math.ceil(rows / block[0]),
+      Math.ceil(columns / block[1]),
+    ]);
   return { tensor, quantization: { mode: 'fp8_block', bits: 8, group: block[1], block, scales: [scales] } };
 }
 
 function fp8Block(checkpoint: Checkpoint): [number, number] {
-  const size = (checkpoint.config.quantization_config as { weight_block_size?: unknown } | undefined)?.weight_block_size;
+  const size = (checkpoint.config.quantization_config as { weight_block_size?: unknown } | undefined)
+    ?.weight_block_size;
   return Array.isArray(size) && size.length === 2 ? [Number(size[0]), Number(size[1])] : [128, 128];
 }
 

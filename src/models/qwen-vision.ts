@@ -17,7 +17,14 @@ export function visionRope(g: GraphBuilder, positions: Value, headDim: number): 
 }
 
 /** Full attention inside each segment; fused projection of q, k and v. x[patches, width] → [patches, width] */
-export function visionAttention(g: GraphBuilder, x: Value, w: WeightScope, heads: number, rope: Value, segments: Value): Value {
+export function visionAttention(
+  g: GraphBuilder,
+  x: Value,
+  w: WeightScope,
+  heads: number,
+  rope: Value,
+  segments: Value,
+): Value {
   const { width } = x;
   const kDim = width / heads;
   const qkv = g.linear(x, w('attn.qkv'), 3 * width, { bias: true }); // [patches, 3·width]

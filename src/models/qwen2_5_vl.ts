@@ -27,7 +27,10 @@ export const qwen2_5Vl: Family = {
       decoder: qwen2Decoder(checkpoint),
       processor: qwenImageProcessor(checkpoint, {
         imageToken: QWEN_IMAGE_TOKEN,
-        symbols: (extent) => ({ image_segments: 2, window_segments: windowOrder(extent, side).boundaries.length }),
+        symbols: (extent) => ({
+          image_segments: 2,
+          window_segments: windowOrder(extent, side).boundaries.length,
+        }),
         tables: (extent) => windowTables(extent, side),
       }),
       boxes: { scale: 'viewed-pixels' },
@@ -49,7 +52,10 @@ function windowTables(extent: PatchExtent, side: number): Record<string, NamedTe
   const places = mergeOrder(extent);
   return {
     patch_order: indexTensor(patchOrder),
-    patch_positions: indexTensor(patchOrder.flatMap((patch) => places[patch]!), 2),
+    patch_positions: indexTensor(
+      patchOrder.flatMap((patch) => places[patch]!),
+      2,
+    ),
     token_order: indexTensor(inverseOrder(cells)),
     image_segments: indexTensor([0, places.length]),
     window_segments: indexTensor(boundaries),
@@ -72,20 +78,33 @@ function visionEncoder(config: Config, hidden: number, w: WeightScope): Program 
   const pixels = g.input('pixel_values', { rows: patches, width: channels * frames * patch * patch });
   const patchOrder = g.input('patch_order', { rows: patches, width: 1, dtype: 'i32' });
   const positions = g.input('patch_positions', { rows: patches, width: 2, dtype: 'i32' });
-  const tokenOrder = g.input('token_order', { rows: rowsOf('patches', 1, merge * merge), width: 1, dtype: 'i32' });
+  const tokenOrder = g.input('token_order', {
+    rows: rowsOf('patches', 1, merge * merge),
+    width: 1,
+    dtype: 'i32',
+  });
   const [image, windows] = [segmentInput(g, 'image_segments'), segmentInput(g, 'window_segments')];
   const rope = visionRope(g, positions, width / heads);
 
-  const embedded = g.matmul(pixels, w('patch_embed.proj').patchKernel(width, channels, [frames, patch, patch]));
+  const embedded = g.matmul(
+    pixels,
+    w('patch_embed.proj').patchKernel(width, channels, [frames, patch, patch]),
+  );
   let x = g.gatherRows(embedded, patchOrder); // [patches, width], window order
   for (let i = 0; i < config.count('depth'); i++) {
     const block: WeightScope = (name) => w(`blocks.${i}.${name}`);
     const segments = unwindowed.includes(i) ? image : windows;
-    x = g.add(x, visionAttention(g, g.rmsNorm(x, block('norm1'), RMS_NORM_EPS), block, heads, rope, segments));
+    x = g.add(
+      x,
+      visionAttention(g, g.rmsNorm(x, block('norm1'), RMS_NORM_EPS), block, heads, rope, segments),
+    );
     const f = g.rmsNorm(x, block('norm2'), RMS_NORM_EPS);
     const gate = g.linear(f, block('mlp.gate_proj'), inner, { bias: true });
     const up = g.linear(f, block('mlp.up_proj'), inner, { bias: true });
-    x = g.add(x, g.linear(g.gatedActivation(gate, up, activation), block('mlp.down_proj'), width, { bias: true }));
+    x = g.add(
+      x,
+      g.linear(g.gatedActivation(gate, up, activation), block('mlp.down_proj'), width, { bias: true }),
+    );
     g.named(`blocks.${i}.output`, x);
   }
   const merged = merger(g, g.rmsNorm(x, w('merger.ln_q'), RMS_NORM_EPS), w, merge, hidden);

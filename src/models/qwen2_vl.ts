@@ -22,7 +22,11 @@ export const qwen2Vl: Family = {
     const text = config.sectionOr('text_config', config);
     return qwenModel(checkpoint, {
       modelType: 'qwen2_vl',
-      vision: visionEncoder(config.section('vision_config'), text.count('hidden_size'), visionWeights(checkpoint)),
+      vision: visionEncoder(
+        config.section('vision_config'),
+        text.count('hidden_size'),
+        visionWeights(checkpoint),
+      ),
       decoder: qwen2Decoder(checkpoint),
       processor: qwenImageProcessor(checkpoint, {
         imageToken: QWEN_IMAGE_TOKEN,
@@ -64,7 +68,9 @@ function visionEncoder(config: Config, hidden: number, w: WeightScope): Program 
     const block: WeightScope = (name) => w(`blocks.${i}.${name}`);
     const a = g.layerNorm(x, block('norm1'), LAYER_NORM_EPS);
     x = g.add(x, visionAttention(g, a, block, heads, rope, segments));
-    const f = g.linear(g.layerNorm(x, block('norm2'), LAYER_NORM_EPS), block('mlp.fc1'), inner, { bias: true });
+    const f = g.linear(g.layerNorm(x, block('norm2'), LAYER_NORM_EPS), block('mlp.fc1'), inner, {
+      bias: true,
+    });
     x = g.add(x, g.linear(g.activation(f, 'quick_gelu'), block('mlp.fc2'), width, { bias: true }));
     g.named(`blocks.${i}.output`, x);
   }
@@ -98,7 +104,8 @@ export function qwen2Decoder(checkpoint: Checkpoint): Program {
 /** What is the same in every Qwen VL model. */
 export function qwenModel(
   checkpoint: Checkpoint,
-  parts: Pick<Model, 'modelType' | 'vision' | 'decoder' | 'processor' | 'boxes'> & Partial<Pick<Model, 'deepstack' | 'recurrent'>>,
+  parts: Pick<Model, 'modelType' | 'vision' | 'decoder' | 'processor' | 'boxes'> &
+    Partial<Pick<Model, 'deepstack' | 'recurrent'>>,
 ): Model {
   const config = new Config(checkpoint.config, 'config.json');
   const text = config.sectionOr('text_config', config);

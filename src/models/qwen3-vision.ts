@@ -19,12 +19,17 @@ export function qwen3Processor(checkpoint: Checkpoint, vision: Config): Processo
   return qwenImageProcessor(checkpoint, {
     imageToken: QWEN_IMAGE_TOKEN,
     symbols: () => ({ segments: 2 }),
-    tables: (extent) => ({ patch_positions: patchPositions(extent), segments: wholeImage(extent), ...positionTaps(extent, side) }),
+    tables: (extent) => ({
+      patch_positions: patchPositions(extent),
+      segments: wholeImage(extent),
+      ...positionTaps(extent, side),
+    }),
   });
 }
 
 function positionTaps(extent: PatchExtent, side: number): Record<string, NamedTensor> {
-  const axis = (n: number): ReturnType<typeof bilinearCornerTaps>[] => Array.from({ length: n }, (_, i) => bilinearCornerTaps(i, n, side));
+  const axis = (n: number): ReturnType<typeof bilinearCornerTaps>[] =>
+    Array.from({ length: n }, (_, i) => bilinearCornerTaps(i, n, side));
   const { index, weight } = gridTaps(mergeOrder(extent), axis(extent.rows), axis(extent.columns), side);
   return { position_index: index, position_weight: weight };
 }
@@ -50,7 +55,11 @@ export function qwen3VisionEncoder(config: Config, hidden: number, w: WeightScop
   const rope = visionRope(g, positions, width / heads);
 
   const embed = w('patch_embed.proj');
-  const embedded = g.matmul(pixels, embed.patchKernel(width, channels, [frames, patch, patch]), embed.bias(width));
+  const embedded = g.matmul(
+    pixels,
+    embed.patchKernel(width, channels, [frames, patch, patch]),
+    embed.bias(width),
+  );
   const table = w('pos_embed').matrix(config.count('num_position_embeddings'), width);
   let x = g.add(embedded, g.weightedRows(table, tapIndex, tapWeight)); // [patches, width]
   const deepstack: Value[] = [];
@@ -58,10 +67,20 @@ export function qwen3VisionEncoder(config: Config, hidden: number, w: WeightScop
     x = block(g, x, (name) => w(`blocks.${i}.${name}`), { heads, inner, activation, rope, segments });
     g.named(`blocks.${i}.output`, x);
     const tap = tapped.indexOf(i);
-    if (tap >= 0) deepstack[tap] = deepstackMerger(g, x, (name) => w(`deepstack_merger_list.${tap}.${name}`), merge, hidden);
+    if (tap >= 0)
+      deepstack[tap] = deepstackMerger(
+        g,
+        x,
+        (name) => w(`deepstack_merger_list.${tap}.${name}`),
+        merge,
+        hidden,
+      );
   }
   const normed = g.layerNorm(x, w('merger.norm'), LAYER_NORM_EPS); // before grouping
-  g.output('features', project(g, g.regroup(normed, merge * merge), (name) => w(`merger.${name}`), hidden));
+  g.output(
+    'features',
+    project(g, g.regroup(normed, merge * merge), (name) => w(`merger.${name}`), hidden),
+  );
   deepstack.forEach((features, i) => g.output(`features.${i + 1}`, features));
   return g.finish();
 }
@@ -74,9 +93,19 @@ interface BlockShape {
   segments: Value;
 }
 
-function block(g: GraphBuilder, x: Value, w: WeightScope, { heads, inner, activation, rope, segments }: BlockShape): Value {
-  const attended = g.add(x, visionAttention(g, g.layerNorm(x, w('norm1'), LAYER_NORM_EPS), w, heads, rope, segments));
-  const f = g.linear(g.layerNorm(attended, w('norm2'), LAYER_NORM_EPS), w('mlp.linear_fc1'), inner, { bias: true });
+function block(
+  g: GraphBuilder,
+  x: Value,
+  w: WeightScope,
+  { heads, inner, activation, rope, segments }: BlockShape,
+): Value {
+  const attended = g.add(
+    x,
+    visionAttention(g, g.layerNorm(x, w('norm1'), LAYER_NORM_EPS), w, heads, rope, segments),
+  );
+  const f = g.linear(g.layerNorm(attended, w('norm2'), LAYER_NORM_EPS), w('mlp.linear_fc1'), inner, {
+    bias: true,
+  });
   return g.add(attended, g.linear(g.activation(f, activation), w('mlp.linear_fc2'), x.width, { bias: true }));
 }
 

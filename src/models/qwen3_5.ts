@@ -30,7 +30,11 @@ function qwen3_5Model(checkpoint: Checkpoint, modelType: string): Model {
   const vision = config.section('vision_config');
   return qwenModel(checkpoint, {
     modelType,
-    vision: qwen3VisionEncoder(vision, config.section('text_config').count('hidden_size'), visionWeights(checkpoint)),
+    vision: qwen3VisionEncoder(
+      vision,
+      config.section('text_config').count('hidden_size'),
+      visionWeights(checkpoint),
+    ),
     decoder: decoder(checkpoint, config),
     processor: qwen3Processor(checkpoint, vision),
     boxes: { scale: 'relative-1000' },
@@ -51,6 +55,7 @@ interface DecoderShape {
   attending: (i: number) => boolean;
   delta: { keyHeads: number; valueHeads: number; kDim: number; vDim: number; kernel: number };
   experts: (ExpertShape & { shared: number }) | null;
+  /** Width of the dense MLP, where there are no experts. */
   intermediate: number;
 }
 
@@ -66,7 +71,10 @@ function decoder(checkpoint: Checkpoint, config: Config): Program {
     const layer: WeightScope = (name) => w(`layers.${i}.${name}`);
     const h = norm(g, x, layer('input_layernorm'), c);
     x = g.add(x, c.attending(i) ? gatedAttention(g, h, layer, c, rope) : gatedDeltaNet(g, h, layer, c));
-    x = g.named(`layers.${i}.output`, g.add(x, mlp(g, norm(g, x, layer('post_attention_layernorm'), c), layer, c)));
+    x = g.named(
+      `layers.${i}.output`,
+      g.add(x, mlp(g, norm(g, x, layer('post_attention_layernorm'), c), layer, c)),
+    );
   }
   const tied = config.boolean('tie_word_embeddings', text.boolean('tie_word_embeddings', false));
   const head = outputHead(checkpoint, w('embed_tokens'), tied).matrix(c.vocab, c.hidden);
@@ -95,7 +103,7 @@ function decoderShape(checkpoint: Checkpoint, text: Config, w: WeightScope): Dec
       kernel: text.count('linear_conv_kernel_dim', 4),
     },
     experts: text.has('num_experts') ? expertShape(text) : null,
-    intermediate: text.count('intermediate_size', 1),
+    intermediate: text.has('num_experts') ? 0 : text.count('intermediate_size'),
   };
 }
 
@@ -107,7 +115,8 @@ function attentionLayers(text: Config, layers: number): boolean[] {
 
 /** Hugging Face's files: their convolution kernels are [C, 1, K], or they carry the multi-token-prediction tensors. */
 function hasOffsetNorms(checkpoint: Checkpoint, w: WeightScope, attending: boolean[]): boolean {
-  if ([...checkpoint.tensors.keys()].some((name) => name.startsWith('mtp.') || name.includes('.mtp.'))) return true;
+  if ([...checkpoint.tensors.keys()].some((name) => name.startsWith('mtp.') || name.includes('.mtp.')))
+    return true;
   const recurrent = attending.indexOf(false);
   return recurrent < 0 || !w(`layers.${recurrent}.linear_attn.conv1d`).isMlxDepthwise();
 }
@@ -117,7 +126,11 @@ function expertShape(text: Config): ExpertShape & { shared: number } {
     experts: text.count('num_experts'),
     inner: text.count('moe_intermediate_size'),
     shared: text.count('shared_expert_intermediate_size'),
-    route: { k: text.count('num_experts_per_tok'), score: 'softmax', normalize: text.boolean('norm_topk_prob', true) },
+    route: {
+      k: text.count('num_experts_per_tok'),
+      score: 'softmax',
+      normalize: text.boolean('norm_topk_prob', true),
+    },
   };
 }
 
@@ -126,7 +139,10 @@ function partialRope(g: GraphBuilder, positions: Value, text: Config, headDim: n
   const rope = ropeSettings(text);
   const factor = rope.scaling.number('partial_rotary_factor', text.number('partial_rotary_factor', 0.25));
   const invFreq = inverseFrequencies(rope, headDim * factor);
-  return g.ropeTable(positions, { invFreq, axis: interleavedAxes(rope.scaling.numbers('mrope_section'), invFreq.length) });
+  return g.ropeTable(positions, {
+    invFreq,
+    axis: interleavedAxes(rope.scaling.numbers('mrope_section'), invFreq.length),
+  });
 }
 
 function norm(g: GraphBuilder, x: Value, module: CheckpointModule, c: DecoderShape, groups = 1): Value {
@@ -141,7 +157,12 @@ function gatedAttention(g: GraphBuilder, h: Value, w: WeightScope, c: DecoderSha
   const gate = g.slice(both, d, d, heads);
   const k = norm(g, g.linear(h, w('self_attn.k_proj'), kvHeads * d), w('self_attn.k_norm'), c, kvHeads);
   const v = g.linear(h, w('self_attn.v_proj'), kvHeads * d);
-  const o = g.attention(g.rope(q, rope, heads), g.rope(k, rope, kvHeads), v, { heads, kvHeads, kDim: d, scale: d ** -0.5 });
+  const o = g.attention(g.rope(q, rope, heads), g.rope(k, rope, kvHeads), v, {
+    heads,
+    kvHeads,
+    kDim: d,
+    scale: d ** -0.5,
+  });
   return g.linear(g.gatedActivation(gate, o, 'sigmoid'), w('self_attn.o_proj'), c.hidden);
 }
 
@@ -150,7 +171,9 @@ function gatedDeltaNet(g: GraphBuilder, h: Value, w: WeightScope, c: DecoderShap
   const { keyHeads, valueHeads, kDim, vDim, kernel } = c.delta;
   const [keys, values] = [keyHeads * kDim, valueHeads * vDim];
   const projected = g.linear(h, w('linear_attn.in_proj_qkv'), 2 * keys + values); // q | k | v
-  const mixed = g.shortConv(projected, w('linear_attn.conv1d').depthwiseKernel(projected.width, kernel), { activation: 'silu' });
+  const mixed = g.shortConv(projected, w('linear_attn.conv1d').depthwiseKernel(projected.width, kernel), {
+    activation: 'silu',
+  });
   const inputs = {
     q: g.slice(mixed, 0, keys),
     k: g.slice(mixed, keys, keys),
@@ -158,7 +181,10 @@ function gatedDeltaNet(g: GraphBuilder, h: Value, w: WeightScope, c: DecoderShap
     a: g.linear(h, w('linear_attn.in_proj_a'), valueHeads),
     b: g.linear(h, w('linear_attn.in_proj_b'), valueHeads),
   };
-  const gates = { A_log: w('linear_attn.A_log').parameter([valueHeads]), dt_bias: w('linear_attn.dt_bias').parameter([valueHeads]) };
+  const gates = {
+    A_log: w('linear_attn.A_log').parameter([valueHeads]),
+    dt_bias: w('linear_attn.dt_bias').parameter([valueHeads]),
+  };
   const o = g.gatedDelta(inputs, gates, { keyHeads, valueHeads, kDim, vDim });
   const normed = g.rmsNorm(o, w('linear_attn.norm'), c.eps, { groups: valueHeads }); // plain weight
   const z = g.linear(h, w('linear_attn.in_proj_z'), values);

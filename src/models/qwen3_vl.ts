@@ -20,12 +20,20 @@ export const qwen3Vl: Family = {
   build: (checkpoint) => qwen3Model(checkpoint, 'qwen3_vl'),
 };
 
-export function qwen3Model(checkpoint: Checkpoint, modelType: string, layer?: LlamaOptions['layer']): ReturnType<Family['build']> {
+export function qwen3Model(
+  checkpoint: Checkpoint,
+  modelType: string,
+  layer?: LlamaOptions['layer'],
+): ReturnType<Family['build']> {
   const config = new Config(checkpoint.config, 'config.json');
   const vision = config.section('vision_config');
   return qwenModel(checkpoint, {
     modelType,
-    vision: qwen3VisionEncoder(vision, config.section('text_config').count('hidden_size'), visionWeights(checkpoint)),
+    vision: qwen3VisionEncoder(
+      vision,
+      config.section('text_config').count('hidden_size'),
+      visionWeights(checkpoint),
+    ),
     decoder: decoder(checkpoint, layer),
     processor: qwen3Processor(checkpoint, vision),
     boxes: { scale: 'relative-1000' },

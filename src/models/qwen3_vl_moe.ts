@@ -14,7 +14,9 @@ export const qwen3VlMoe: Family = {
     const text = new Config(checkpoint.config, 'config.json').section('text_config');
     const shape = expertShape(text);
     const isSparse = sparseLayers(text);
-    return qwen3Model(checkpoint, 'qwen3_vl_moe', (g, x, w, c, rope, i) => layer(g, x, w, c, rope, i, isSparse(i) ? shape : null));
+    return qwen3Model(checkpoint, 'qwen3_vl_moe', (g, x, w, c, rope, i) =>
+      layer(g, x, w, c, rope, i, isSparse(i) ? shape : null),
+    );
   },
 };
 
@@ -22,7 +24,11 @@ function expertShape(text: Config): ExpertShape {
   return {
     experts: text.count('num_experts'),
     inner: text.count('moe_intermediate_size'),
-    route: { k: text.count('num_experts_per_tok'), score: 'softmax', normalize: text.boolean('norm_topk_prob', true) },
+    route: {
+      k: text.count('num_experts_per_tok'),
+      score: 'softmax',
+      normalize: text.boolean('norm_topk_prob', true),
+    },
     transposed: true,
   };
 }
@@ -34,10 +40,20 @@ function sparseLayers(text: Config): (i: number) => boolean {
 }
 
 /** x[rows, hidden] → x[rows, hidden] */
-function layer(g: GraphBuilder, x: Value, w: WeightScope, c: LlamaShape, rope: Value, i: number, experts: ExpertShape | null): Value {
+function layer(
+  g: GraphBuilder,
+  x: Value,
+  w: WeightScope,
+  c: LlamaShape,
+  rope: Value,
+  i: number,
+  experts: ExpertShape | null,
+): Value {
   const a = g.rmsNorm(x, w('input_layernorm'), c.rms_norm_eps);
   const attended = g.add(x, llamaAttention(g, a, w, c, rope, i));
   const f = g.rmsNorm(attended, w('post_attention_layernorm'), c.rms_norm_eps);
-  const mixed = experts ? routedExperts(g, f, w, experts) : gatedMlp(g, f, w, c.intermediate_size, c.hidden_act);
+  const mixed = experts
+    ? routedExperts(g, f, w, experts)
+    : gatedMlp(g, f, w, c.intermediate_size, c.hidden_act);
   return g.named(`layers.${i}.output`, g.add(attended, mixed));
 }

@@ -5,6 +5,7 @@ import { openCheckpoint } from './checkpoint-folder.js';
 import type { Family, Model } from './family.js';
 import { idefics3 } from './idefics3.js';
 import { gemma3 } from './gemma3.js';
+import { kimiK25, kimiVl } from './kimi_k25.js';
 import { lfm2Vl } from './lfm2_vl.js';
 import { llava } from './llava.js';
 import { mistral3 } from './mistral3.js';
@@ -15,7 +16,22 @@ import { qwen3_5, qwen3_5Moe } from './qwen3_5.js';
 import { qwen3Vl } from './qwen3_vl.js';
 import { qwen3VlMoe } from './qwen3_vl_moe.js';
 
-export const families: readonly Family[] = [qwen2Vl, qwen2_5Vl, qwen3Vl, idefics3, paligemma, gemma3, mistral3, llava, lfm2Vl, qwen3_5, qwen3_5Moe, qwen3VlMoe];
+export const families: readonly Family[] = [
+  qwen2Vl,
+  qwen2_5Vl,
+  qwen3Vl,
+  idefics3,
+  paligemma,
+  gemma3,
+  mistral3,
+  llava,
+  lfm2Vl,
+  qwen3_5,
+  qwen3_5Moe,
+  qwen3VlMoe,
+  kimiVl,
+  kimiK25,
+];
 
 export function supportedModelTypes(): string[] {
   return families.flatMap((family) => family.modelTypes);
@@ -26,8 +42,12 @@ export function familyOf(checkpoint: Checkpoint): Family {
   const modelType = checkpoint.config.model_type;
   const family = families.find(({ modelTypes }) => modelTypes.includes(String(modelType)));
   if (family) return family;
-  const found = typeof modelType === 'string' ? `The model type "${modelType}"` : 'A config.json without "model_type"';
-  throw new AfterimageError('MODEL_UNSUPPORTED', `${found} is not supported; supported are ${supportedModelTypes().join(', ')}.`);
+  const found =
+    typeof modelType === 'string' ? `The model type "${modelType}"` : 'A config.json without "model_type"';
+  throw new AfterimageError(
+    'MODEL_UNSUPPORTED',
+    `${found} is not supported; supported are ${supportedModelTypes().join(', ')}.`,
+  );
 }
 
 /** @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, IO_FAILED */

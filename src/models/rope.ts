@@ -11,15 +11,25 @@ export interface RopeSettings {
 }
 
 /** `rope_parameters` (new; may hold one section per layer type) or `rope_theta` with `rope_scaling` (old). */
-export function ropeSettings(text: Config, options: { layerType?: string; theta?: number } = {}): RopeSettings {
+export function ropeSettings(
+  text: Config,
+  options: { layerType?: string; theta?: number } = {},
+): RopeSettings {
   const empty = new Config({}, `${text.where}.rope_scaling`);
-  let scaling = text.has('rope_parameters') ? text.section('rope_parameters') : text.sectionOr('rope_scaling', empty);
+  let scaling = text.has('rope_parameters')
+    ? text.section('rope_parameters')
+    : text.sectionOr('rope_scaling', empty);
   if (options.layerType && scaling.has(options.layerType)) scaling = scaling.section(options.layerType);
-  const theta = scaling.has('rope_theta') ? scaling.number('rope_theta') : text.number('rope_theta', options.theta);
+  const theta = scaling.has('rope_theta')
+    ? scaling.number('rope_theta')
+    : text.number('rope_theta', options.theta);
   const named = scaling.string(scaling.spelling('rope_type', 'type'), 'default');
   const type = named === 'mrope' ? 'default' : named;
   if (type !== 'default' && type !== 'linear' && type !== 'llama3' && type !== 'yarn') {
-    throw new AfterimageError('MODEL_UNSUPPORTED', `The rotary scaling "${named}" in ${scaling.where} is not supported; default, linear, llama3 and yarn are.`);
+    throw new AfterimageError(
+      'MODEL_UNSUPPORTED',
+      `The rotary scaling "${named}" in ${scaling.where} is not supported; default, linear, llama3 and yarn are.`,
+    );
   }
   return { theta, type, scaling };
 }
@@ -43,7 +53,10 @@ export function ropeAttentionFactor({ type, scaling }: RopeSettings): number {
   if (scaling.has('attention_factor')) return scaling.number('attention_factor');
   const factor = scaling.number('factor');
   if (scaling.number('mscale', 0) !== 0 && scaling.number('mscale_all_dim', 0) !== 0) {
-    return yarnMagnitude(factor, scaling.number('mscale')) / yarnMagnitude(factor, scaling.number('mscale_all_dim'));
+    return (
+      yarnMagnitude(factor, scaling.number('mscale')) /
+      yarnMagnitude(factor, scaling.number('mscale_all_dim'))
+    );
   }
   return yarnMagnitude(factor, 1);
 }
@@ -64,7 +77,8 @@ function llama3Frequency(f: number, scaling: Config): number {
 function yarnFrequencies(frequencies: number[], theta: number, dim: number, scaling: Config): number[] {
   const context = scaling.number('original_max_position_embeddings');
   // Index of the frequency that makes `turns` turns over the original context.
-  const indexOf = (turns: number): number => (dim * Math.log(context / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
+  const indexOf = (turns: number): number =>
+    (dim * Math.log(context / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
   const truncate = scaling.boolean('truncate', true);
   const first = indexOf(scaling.number('beta_fast', 32));
   const last = indexOf(scaling.number('beta_slow', 1));

@@ -28,7 +28,8 @@ function parseHeader(file: string, text: string): Map<string, StoredTensorInfo> 
   } catch (cause) {
     throw invalid(file, 'its header is not JSON', cause);
   }
-  if (typeof header !== 'object' || header === null || Array.isArray(header)) throw invalid(file, 'its header is not an object');
+  if (typeof header !== 'object' || header === null || Array.isArray(header))
+    throw invalid(file, 'its header is not an object');
   const tensors = new Map<string, StoredTensorInfo>();
   for (const [name, entry] of Object.entries(header)) {
     if (name !== '__metadata__') tensors.set(name, tensorInfo(file, name, entry));
@@ -49,7 +50,9 @@ function open(file: string): number {
   try {
     return openSync(file, 'r');
   } catch (cause) {
-    throw new AfterimageError('IO_FAILED', `Cannot read "${file}"; check that it exists and may be read.`, { cause });
+    throw new AfterimageError('IO_FAILED', `Cannot read "${file}"; check that it exists and may be read.`, {
+      cause,
+    });
   }
 }
 
@@ -58,12 +61,17 @@ function readExactly(descriptor: number, length: number, position: number): Buff
   let done = 0;
   while (done < length) {
     const count = readSync(descriptor, buffer, done, length - done, position + done);
-    if (count === 0) throw new AfterimageError('IO_FAILED', 'A weight file became shorter while it was read; try again.');
+    if (count === 0)
+      throw new AfterimageError('IO_FAILED', 'A weight file became shorter while it was read; try again.');
     done += count;
   }
   return buffer;
 }
 
 function invalid(file: string, what: string, cause?: unknown): AfterimageError {
-  return new AfterimageError('INVALID_CHECKPOINT', `"${file}" is not a usable safetensors file: ${what}; download it again.`, { cause });
+  return new AfterimageError(
+    'INVALID_CHECKPOINT',
+    `"${file}" is not a usable safetensors file: ${what}; download it again.`,
+    { cause },
+  );
 }

@@ -30,7 +30,9 @@ export function siglipShape(vision: Config): SiglipShape {
 
 /** Hugging Face's names of the same functions. */
 function siglipActivation(name: string): ActivationName {
-  return name === 'gelu_pytorch_tanh' || name === 'gelu_fast' || name === 'gelu_new' ? 'gelu_tanh' : (name as ActivationName);
+  return name === 'gelu_pytorch_tanh' || name === 'gelu_fast' || name === 'gelu_new'
+    ? 'gelu_tanh'
+    : (name as ActivationName);
 }
 
 /** Patches of square frames with one learned position each. Returns [patches, hidden] before any projection. */
@@ -51,8 +53,16 @@ export function siglipBlocks(g: GraphBuilder, embedded: Value, w: WeightScope, c
   let x = embedded;
   for (let i = 0; i < c.num_hidden_layers; i++) {
     const layer: WeightScope = (name) => w(`encoder.layers.${i}.${name}`);
-    x = g.add(x, siglipAttention(g, g.layerNorm(x, layer('layer_norm1'), c.layer_norm_eps), layer, c, segments));
-    const f = g.linear(g.layerNorm(x, layer('layer_norm2'), c.layer_norm_eps), layer('mlp.fc1'), c.intermediate_size, { bias: true });
+    x = g.add(
+      x,
+      siglipAttention(g, g.layerNorm(x, layer('layer_norm1'), c.layer_norm_eps), layer, c, segments),
+    );
+    const f = g.linear(
+      g.layerNorm(x, layer('layer_norm2'), c.layer_norm_eps),
+      layer('mlp.fc1'),
+      c.intermediate_size,
+      { bias: true },
+    );
     x = g.add(x, g.linear(g.activation(f, c.hidden_act), layer('mlp.fc2'), c.hidden_size, { bias: true }));
     g.named(`blocks.${i}.output`, x);
   }

@@ -9,7 +9,11 @@ import { Config } from './config.js';
  */
 export function stopTokenIds(checkpoint: Checkpoint, ...markers: string[]): number[] {
   const config = new Config(checkpoint.config, 'config.json');
-  const sections = [new Config(checkpoint.generationConfig, 'generation_config.json'), config, config.sectionOr('text_config', config)];
+  const sections = [
+    new Config(checkpoint.generationConfig, 'generation_config.json'),
+    config,
+    config.sectionOr('text_config', config),
+  ];
   const ids = sections.flatMap((section) => section.ids('eos_token_id'));
   const marked = markers.map((marker) => checkpoint.tokenId(marker)).filter((id) => id !== undefined);
   return [...new Set([...ids, ...marked])];
@@ -21,7 +25,10 @@ export function imageTokenId(checkpoint: Checkpoint, token: string, ...keys: str
   const key = keys.find((name) => config.has(name));
   const id = key ? config.number(key) : checkpoint.tokenId(token);
   if (id === undefined) {
-    throw new AfterimageError('INVALID_CHECKPOINT', `The tokenizer has no image token "${token}"; download the checkpoint's tokenizer again.`);
+    throw new AfterimageError(
+      'INVALID_CHECKPOINT',
+      `The tokenizer has no image token "${token}"; download the checkpoint's tokenizer again.`,
+    );
   }
   return id;
 }

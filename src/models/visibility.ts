@@ -5,7 +5,11 @@ import type { ImageVisibility } from './family.js';
  * block: tokens of one uninterrupted run of image tokens see the whole run (Gemma 3). prefix: every token of the
  * prompt sees the whole prompt (PaliGemma); what is generated later is causal.
  */
-export function visibleEnds(inputIds: ArrayLike<number>, imageTokenId: number, visibility: ImageVisibility): Int32Array {
+export function visibleEnds(
+  inputIds: ArrayLike<number>,
+  imageTokenId: number,
+  visibility: ImageVisibility,
+): Int32Array {
   const tokens = inputIds.length;
   const ends = Int32Array.from({ length: tokens }, (_, i) => i + 1);
   if (visibility === 'prefix') return ends.fill(tokens);

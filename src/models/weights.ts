@@ -16,13 +16,23 @@ export type WeightScope = (name: string) => CheckpointModule;
 export function weightScope(checkpoint: Checkpoint, prefixes: string[], probe: string): WeightScope {
   const prefix = prefixes.find((candidate) => storedUnder(checkpoint, `${candidate}${probe}`));
   if (prefix === undefined) {
-    throw new AfterimageError('INVALID_CHECKPOINT', `Tensor "${prefixes[0]}${probe}.weight" is missing, also under the prefixes ${prefixes.slice(1).map((p) => `"${p}"`).join(', ')}; download the checkpoint again.`);
+    throw new AfterimageError(
+      'INVALID_CHECKPOINT',
+      `Tensor "${prefixes[0]}${probe}.weight" is missing, also under the prefixes ${prefixes
+        .slice(1)
+        .map((p) => `"${p}"`)
+        .join(', ')}; download the checkpoint again.`,
+    );
   }
   return (name) => new CheckpointModule(checkpoint, `${prefix}${name}`);
 }
 
 /** The output head: the token table where tied, else a tensor of its own (old and new name). */
-export function outputHead(checkpoint: Checkpoint, embedTokens: CheckpointModule, tied: boolean): CheckpointModule {
+export function outputHead(
+  checkpoint: Checkpoint,
+  embedTokens: CheckpointModule,
+  tied: boolean,
+): CheckpointModule {
   return tied ? embedTokens : weightModule(checkpoint, ['lm_head', 'language_model.lm_head']);
 }
 
@@ -115,7 +125,12 @@ export class CheckpointModule implements WeightModule {
   /** Rows [start, start + count) of a matrix of `rows` rows. */
   rows(rows: number, columns: number, start: number, count: number): WeightRecipe {
     const recipe = this.recipe([rows, columns]);
-    return { ...recipe, name: `${recipe.name}[${start}:${start + count}]`, shape: [count, columns], slice: { axis: 0, start, count } };
+    return {
+      ...recipe,
+      name: `${recipe.name}[${start}:${start + count}]`,
+      shape: [count, columns],
+      slice: { axis: 0, start, count },
+    };
   }
 
   /** Experts stored as one tensor [experts, rows, columns]. */
@@ -131,12 +146,27 @@ export class CheckpointModule implements WeightModule {
 
   /** Experts stored one by one as `path.E.name`, stacked in order. */
   listedExperts(experts: number, name: string, rows: number, columns: number): WeightRecipe {
-    const parts = Array.from({ length: experts }, (_, e) => storedMatrix(this.checkpoint, `${this.path}.${e}.${name}`, [rows, columns]));
-    const recipe: WeightRecipe = { name: `${this.path}.*.${name}`, shape: [experts, rows, columns], tensors: parts.map((part) => part.tensor) };
+    const parts = Array.from({ length: experts }, (_, e) =>
+      storedMatrix(this.checkpoint, `${this.path}.${e}.${name}`, [rows, columns]),
+    );
+    const recipe: WeightRecipe = {
+      name: `${this.path}.*.${name}`,
+      shape: [experts, rows, columns],
+      tensors: parts.map((part) => part.tensor),
+    };
     const first = parts[0]!.quantization;
     if (!first) return recipe;
-    const odd = parts.findIndex((part) => part.quantization?.mode !== first.mode || part.quantization.bits !== first.bits || part.quantization.group !== first.group);
-    if (odd >= 0) throw new AfterimageError('INVALID_CHECKPOINT', `Expert ${odd} of "${this.path}" is quantized differently from expert 0; use a checkpoint with uniform experts.`);
+    const odd = parts.findIndex(
+      (part) =>
+        part.quantization?.mode !== first.mode ||
+        part.quantization.bits !== first.bits ||
+        part.quantization.group !== first.group,
+    );
+    if (odd >= 0)
+      throw new AfterimageError(
+        'INVALID_CHECKPOINT',
+        `Expert ${odd} of "${this.path}" is quantized differently from expert 0; use a checkpoint with uniform experts.`,
+      );
     recipe.quantization = { ...first, scales: parts.flatMap((part) => part.quantization!.scales) };
     if (first.biases) recipe.quantization.biases = parts.flatMap((part) => part.quantization!.biases!);
     return recipe;
@@ -144,7 +174,9 @@ export class CheckpointModule implements WeightModule {
 
   /** The dtype in which this module computes in the reference: of its values, or of its scales where quantized. */
   get dtype(): string {
-    const name = [`${this.path}.scales`, `${this.path}.weight`].find((tensor) => this.checkpoint.tensors.has(tensor));
+    const name = [`${this.path}.scales`, `${this.path}.weight`].find((tensor) =>
+      this.checkpoint.tensors.has(tensor),
+    );
     return name ? this.checkpoint.tensors.get(name)!.dtype : 'F32';
   }
 

@@ -61,7 +61,9 @@ function readCase(name: string, folder: string): GoldenCase {
 
 /** File names of a turn's images in prompt order. */
 export function imageNames({ messages }: GoldenTurn): string[] {
-  return messages.flatMap(({ content }) => (typeof content === 'string' ? [] : content.flatMap((part) => (part.type === 'image' ? [part.image] : []))));
+  return messages.flatMap(({ content }) =>
+    typeof content === 'string' ? [] : content.flatMap((part) => (part.type === 'image' ? [part.image] : [])),
+  );
 }
 
 export function readImage(folder: string, name: string): Promise<RgbImage> {

@@ -6,7 +6,16 @@ import { imageNames, readImage, type GoldenCase, type GoldenTurn } from './case-
 import type { PromptPath } from './prompt-path.js';
 import { RecordedPixels } from './recorded-pixels.js';
 import type { Tally } from './tally.js';
-import { answerGreedily, encodeImage, featureNames, joinFeatures, makePrompt, prefill, type Features, type Prompt } from './timeline.js';
+import {
+  answerGreedily,
+  encodeImage,
+  featureNames,
+  joinFeatures,
+  makePrompt,
+  prefill,
+  type Features,
+  type Prompt,
+} from './timeline.js';
 
 /** Absolute limits of the goldens' README for f32 against f32. */
 const LIMITS = { features: 1e-4, hidden: 5e-4, logits: 2e-3 };
@@ -20,7 +29,13 @@ export interface Machine {
   promptPath: PromptPath;
 }
 
-export async function checkTurn(machine: Machine, golden: GoldenCase, t: number, tally: Tally, family: string): Promise<void> {
+export async function checkTurn(
+  machine: Machine,
+  golden: GoldenCase,
+  t: number,
+  tally: Tally,
+  family: string,
+): Promise<void> {
   const { model, vision } = machine;
   const turn = golden.turns[t]!;
   const where = `${family}/${golden.name} turn ${t}`;
@@ -36,13 +51,19 @@ export async function checkTurn(machine: Machine, golden: GoldenCase, t: number,
   const features = joinFeatures(model, encoded);
   featureNames(model).forEach((name, i) => {
     const expected = golden.expected(t, i === 0 ? 'vision_features' : `deepstack.${i - 1}`);
-    if (expected) tally.close(where, i === 0 ? 'vision' : 'deepstack', features[name]!, expected.data, LIMITS.features);
+    if (expected)
+      tally.close(where, i === 0 ? 'vision' : 'deepstack', features[name]!, expected.data, LIMITS.features);
   });
 
   const prompt = makePrompt(model, turn.input_ids, plans, features);
   if (turn.position_ids) {
     const { data, axes, ropeDelta } = prompt.positions;
-    tally.equal(where, 'position ids', turn.position_ids.map((_, axis) => turn.input_ids.map((_, i) => data[i * axes + axis])), turn.position_ids);
+    tally.equal(
+      where,
+      'position ids',
+      turn.position_ids.map((_, axis) => turn.input_ids.map((_, i) => data[i * axes + axis])),
+      turn.position_ids,
+    );
     tally.equal(where, 'rope delta', ropeDelta, turn.rope_delta);
   }
   await checkAnswer(machine, golden, t, where, prompt, tally);
@@ -51,15 +72,28 @@ export async function checkTurn(machine: Machine, golden: GoldenCase, t: number,
 function checkLayout(model: Model, where: string, turn: GoldenTurn, plans: ImagePlan[], tally: Tally): void {
   for (const [key, expected] of Object.entries(turn.layout)) {
     if (key === 'pixel_values_shape') continue;
-    const actual = plans.flatMap((plan) => (key === 'spatial_shapes' ? (plan.layout[key] as unknown[]) : [plan.layout[key]]));
+    const actual = plans.flatMap((plan) =>
+      key === 'spatial_shapes' ? (plan.layout[key] as unknown[]) : [plan.layout[key]],
+    );
     tally.equal(where, key, actual, expected);
   }
   const tokens = turn.input_ids.filter((id) => id === model.imageTokenId).length;
-  tally.equal(where, 'image tokens', plans.reduce((sum, plan) => sum + plan.tokens, 0), tokens);
+  tally.equal(
+    where,
+    'image tokens',
+    plans.reduce((sum, plan) => sum + plan.tokens, 0),
+    tokens,
+  );
 }
 
 /** Through templates, expansion and tokenizer as users' prompts go. A failure here does not stop the later stages. */
-function checkPrompt({ model, promptPath }: Machine, where: string, turn: GoldenTurn, images: RgbImage[], tally: Tally): void {
+function checkPrompt(
+  { model, promptPath }: Machine,
+  where: string,
+  turn: GoldenTurn,
+  images: RgbImage[],
+  tally: Tally,
+): void {
   try {
     const prompt = promptPath(turn, images);
     if (!model.renderPrompt) tally.equal(where, 'rendered prompt', prompt.rendered, turn.prompt);
@@ -70,18 +104,39 @@ function checkPrompt({ model, promptPath }: Machine, where: string, turn: Golden
 }
 
 /** Checks our pixels within one grey level and goes on with the recorded ones. */
-function withRecordedPixels(machine: Machine, golden: GoldenCase, t: number, where: string, own: Record<string, NamedTensor>[], plans: ImagePlan[], tally: Tally): Record<string, NamedTensor>[] {
+function withRecordedPixels(
+  machine: Machine,
+  golden: GoldenCase,
+  t: number,
+  where: string,
+  own: Record<string, NamedTensor>[],
+  plans: ImagePlan[],
+  tally: Tally,
+): Record<string, NamedTensor>[] {
   const recorded = golden.expected(t, 'pixel_values');
   if (!recorded) return own;
   const pixels = new RecordedPixels(recorded);
   return own.map((inputs, i) => {
     const rows = pixels.next(inputs['pixel_values']!, plans[i]!);
-    tally.close(where, 'pixels', inputs['pixel_values']!.data, rows.data, machine.model.processor.greyLevel * 1.01);
+    tally.close(
+      where,
+      'pixels',
+      inputs['pixel_values']!.data,
+      rows.data,
+      machine.model.processor.greyLevel * 1.01,
+    );
     return { ...inputs, pixel_values: rows };
   });
 }
 
-async function checkAnswer(machine: Machine, golden: GoldenCase, t: number, where: string, prompt: Prompt, tally: Tally): Promise<void> {
+async function checkAnswer(
+  machine: Machine,
+  golden: GoldenCase,
+  t: number,
+  where: string,
+  prompt: Prompt,
+  tally: Tally,
+): Promise<void> {
   const { model, decoder, layers } = machine;
   const turn = golden.turns[t]!;
   const length = prompt.ids.length;
@@ -90,23 +145,58 @@ async function checkAnswer(machine: Machine, golden: GoldenCase, t: number, wher
   const result = await prefill(decoder, model, prompt, 0, 0, length, expectedLogits.shape[0]!, taps);
   taps.forEach((name, i) => {
     const { data, width } = result[name]!;
-    tally.close(where, 'hidden', data.subarray(data.length - width), golden.expected(t, `hidden.${i}`)!.data, LIMITS.hidden);
+    tally.close(
+      where,
+      'hidden',
+      data.subarray(data.length - width),
+      golden.expected(t, `hidden.${i}`)!.data,
+      LIMITS.hidden,
+    );
   });
   const logits = result['logits']!;
   tally.close(where, 'prompt logits', logits.data, expectedLogits.data, LIMITS.logits);
 
-  const answer = await answerGreedily(decoder, model, prompt, 0, logits.data.slice(-logits.width), MOST_NEW_TOKENS);
+  const answer = await answerGreedily(
+    decoder,
+    model,
+    prompt,
+    0,
+    logits.data.slice(-logits.width),
+    MOST_NEW_TOKENS,
+  );
   decoder.reset(0);
   tally.equal(where, 'greedy ids', answer.ids, turn.generated_ids);
-  tally.close(where, 'step logits', answer.steps.flatMap((step) => Array.from(step)), golden.expected(t, 'step_logits')!.data, LIMITS.logits);
+  tally.close(
+    where,
+    'step logits',
+    answer.steps.flatMap((step) => Array.from(step)),
+    golden.expected(t, 'step_logits')!.data,
+    LIMITS.logits,
+  );
   if (turn.common_prefix) await checkContinued(machine, golden, t, where, prompt, turn.common_prefix, tally);
 }
 
 /** The same prompt from a prefix that is already in the cache. */
-async function checkContinued({ model, decoder }: Machine, golden: GoldenCase, t: number, where: string, prompt: Prompt, prefix: number, tally: Tally): Promise<void> {
+async function checkContinued(
+  { model, decoder }: Machine,
+  golden: GoldenCase,
+  t: number,
+  where: string,
+  prompt: Prompt,
+  prefix: number,
+  tally: Tally,
+): Promise<void> {
   const slot = 1;
   await prefill(decoder, model, prompt, slot, 0, prefix, 1);
-  const { data, width } = (await prefill(decoder, model, prompt, slot, prefix, prompt.ids.length, 1))['logits']!;
+  const { data, width } = (await prefill(decoder, model, prompt, slot, prefix, prompt.ids.length, 1))[
+    'logits'
+  ]!;
   decoder.reset(slot);
-  tally.close(where, 'continued logits', data, golden.expected(t, 'prompt_logits')!.data.subarray(-width), LIMITS.logits);
+  tally.close(
+    where,
+    'continued logits',
+    data,
+    golden.expected(t, 'prompt_logits')!.data.subarray(-width),
+    LIMITS.logits,
+  );
 }

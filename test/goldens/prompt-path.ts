@@ -18,7 +18,12 @@ export function promptPath(checkpoint: Checkpoint, model: Model): PromptPath {
 /** Takes this message's images from the front of `images`. */
 function toMessage({ role, content }: GoldenMessage, images: RgbImage[]): Message {
   if (typeof content === 'string') return { role, content: [{ type: 'text', text: content }] };
-  return { role, content: content.map((part): ContentPart => (part.type === 'text' ? part : { type: 'image', image: imageInput(images.shift()!) })) };
+  return {
+    role,
+    content: content.map((part): ContentPart =>
+      part.type === 'text' ? part : { type: 'image', image: imageInput(images.shift()!) },
+    ),
+  };
 }
 
 function imageInput(image: RgbImage): Extract<ContentPart, { type: 'image' }>['image'] {

@@ -41,7 +41,9 @@ export class RecordedPixels {
   /** […, frames, 3, H, W], cut to the image's own size where the frames are padded. */
   private planes(own: NamedTensor, plan: ImagePlan, patch: number): NamedTensor {
     const [height, width] = this.recorded.shape.slice(-2) as [number, number];
-    const [rows, columns] = ((plan.layout.image_sizes as [number, number]) ?? [height, width]).map((side) => side / patch) as [number, number];
+    const [rows, columns] = ((plan.layout.image_sizes as [number, number]) ?? [height, width]).map(
+      (side) => side / patch,
+    ) as [number, number];
     const frames = own.rows / (rows * columns);
     const data = new Float32Array(own.rows * own.width);
     let at = 0;

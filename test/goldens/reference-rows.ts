@@ -17,9 +17,14 @@ export interface OpCall {
 
 export type Kernel = (call: OpCall) => Matrix[];
 
-export const number = (call: OpCall, name: string, fallback: number): number => (call.attrs[name] as number | undefined) ?? fallback;
+export const number = (call: OpCall, name: string, fallback: number): number =>
+  (call.attrs[name] as number | undefined) ?? fallback;
 const list = (call: OpCall, name: string): number[] => call.attrs[name] as number[];
-export const blank = (rows: number, width: number): Matrix & { data: Float32Array } => ({ rows, width, data: new Float32Array(rows * width) });
+export const blank = (rows: number, width: number): Matrix & { data: Float32Array } => ({
+  rows,
+  width,
+  data: new Float32Array(rows * width),
+});
 
 /** Abramowitz-Stegun is not exact enough: the series and continued fraction of erf to double precision. */
 function erf(x: number): number {
@@ -49,15 +54,29 @@ const ACTIVATIONS: Record<string, (x: number) => number> = {
   tanh: Math.tanh,
 };
 
-export const activation = (call: OpCall): ((x: number) => number) => ACTIVATIONS[(call.attrs.activation as string | undefined) ?? 'none']!;
+export const activation = (call: OpCall): ((x: number) => number) =>
+  ACTIVATIONS[(call.attrs.activation as string | undefined) ?? 'none']!;
 
 /** f over groups of d columns: reads input[from, from+d), writes output from the same place. */
-function perGroup(call: OpCall, f: (x: Float32Array, y: Float32Array, weight: Float32Array | undefined, bias: Float32Array | undefined) => void): Matrix[] {
+function perGroup(
+  call: OpCall,
+  f: (
+    x: Float32Array,
+    y: Float32Array,
+    weight: Float32Array | undefined,
+    bias: Float32Array | undefined,
+  ) => void,
+): Matrix[] {
   const x = call.in[0]!;
   const d = x.width / number(call, 'groups', 1);
   const out = blank(x.rows, x.width);
   for (let at = 0; at < x.data.length; at += d) {
-    f((x.data as Float32Array).subarray(at, at + d), out.data.subarray(at, at + d), call.weights[0]?.data, call.weights[1]?.data);
+    f(
+      (x.data as Float32Array).subarray(at, at + d),
+      out.data.subarray(at, at + d),
+      call.weights[0]?.data,
+      call.weights[1]?.data,
+    );
   }
   return [out];
 }
@@ -98,7 +117,8 @@ export const rowKernels: Record<string, Kernel> = {
     const y = blank(call.in[0]!.rows, width);
     call.in[0]!.data.forEach((id, r) => {
       const row = id < 0 || id >= vocab ? 0 : id;
-      for (let c = 0; c < width; c++) y.data[r * width + c] = call.weights[0]!.data[row * width + c]! * number(call, 'scale', 1);
+      for (let c = 0; c < width; c++)
+        y.data[r * width + c] = call.weights[0]!.data[row * width + c]! * number(call, 'scale', 1);
     });
     return [y];
   },
@@ -110,7 +130,8 @@ export const rowKernels: Record<string, Kernel> = {
   layerNorm: (call) =>
     perGroup(call, (x, y, weight, bias) => {
       const mean = x.reduce((sum, v) => sum + v, 0) / x.length;
-      const factor = 1 / Math.sqrt(x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / x.length + number(call, 'eps', 0));
+      const factor =
+        1 / Math.sqrt(x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / x.length + number(call, 'eps', 0));
       x.forEach((v, i) => (y[i] = (v - mean) * factor * (weight?.[i] ?? 1) + (bias?.[i] ?? 0)));
     }),
   ropeTable(call) {
@@ -162,29 +183,43 @@ export const rowKernels: Record<string, Kernel> = {
     const f = activation(call);
     return elementwise(call, (gate, i) => f(gate) * call.in[1]!.data[i]!);
   },
-  softcap: (call) => elementwise(call, (x) => number(call, 'softcap', 0) * Math.tanh(x / number(call, 'softcap', 0))),
+  softcap: (call) =>
+    elementwise(call, (x) => number(call, 'softcap', 0) * Math.tanh(x / number(call, 'softcap', 0))),
   regroup: (call) => {
     const [x, factor] = [call.in[0]!, number(call, 'factor', 1)];
     return [{ rows: x.rows / factor, width: x.width * factor, data: x.data }];
   },
-  slice: (call) => columns(call, (x, d, groups) => {
-    const [start, count] = [number(call, 'start', 0), number(call, 'count', 0)];
-    return [groups * count, (r, i) => x.data[r * x.width + Math.floor(i / count) * d + start + (i % count)]!];
-  }),
-  concat: (call) => columns(call, (a, da, groups) => {
-    const b = call.in[1]!;
-    const db = b.width / groups;
-    return [a.width + b.width, (r, i) => {
-      const [g, c] = [Math.floor(i / (da + db)), i % (da + db)];
-      return c < da ? a.data[r * a.width + g * da + c]! : b.data[r * b.width + g * db + c - da]!;
-    }];
-  }),
-  repeat: (call) => columns(call, (x) => [x.width * number(call, 'times', 1), (r, i) => x.data[r * x.width + (i % x.width)]!]),
-  transposeInner: (call) => columns(call, (x) => {
-    const m = number(call, 'm', 1);
-    const n = x.width / m;
-    return [x.width, (r, i) => x.data[r * x.width + (i % m) * n + Math.floor(i / m)]!];
-  }),
+  slice: (call) =>
+    columns(call, (x, d, groups) => {
+      const [start, count] = [number(call, 'start', 0), number(call, 'count', 0)];
+      return [
+        groups * count,
+        (r, i) => x.data[r * x.width + Math.floor(i / count) * d + start + (i % count)]!,
+      ];
+    }),
+  concat: (call) =>
+    columns(call, (a, da, groups) => {
+      const b = call.in[1]!;
+      const db = b.width / groups;
+      return [
+        a.width + b.width,
+        (r, i) => {
+          const [g, c] = [Math.floor(i / (da + db)), i % (da + db)];
+          return c < da ? a.data[r * a.width + g * da + c]! : b.data[r * b.width + g * db + c - da]!;
+        },
+      ];
+    }),
+  repeat: (call) =>
+    columns(call, (x) => [
+      x.width * number(call, 'times', 1),
+      (r, i) => x.data[r * x.width + (i % x.width)]!,
+    ]),
+  transposeInner: (call) =>
+    columns(call, (x) => {
+      const m = number(call, 'm', 1);
+      const n = x.width / m;
+      return [x.width, (r, i) => x.data[r * x.width + (i % m) * n + Math.floor(i / m)]!];
+    }),
   route(call) {
     const logits = call.in[0]!;
     const k = number(call, 'k', 1);
@@ -232,7 +267,10 @@ export const rowKernels: Record<string, Kernel> = {
 };
 
 /** Builds rows column by column: `plan` gives the width and the element at (row, column). */
-function columns(call: OpCall, plan: (x: Matrix, groupWidth: number, groups: number) => [number, (r: number, i: number) => number]): Matrix[] {
+function columns(
+  call: OpCall,
+  plan: (x: Matrix, groupWidth: number, groups: number) => [number, (r: number, i: number) => number],
+): Matrix[] {
   const x = call.in[0]!;
   const groups = number(call, 'groups', 1);
   const [width, at] = plan(x, x.width / groups, groups);
@@ -263,5 +301,10 @@ function allowedGroups(call: OpCall, ranked: number[]): Set<number> {
     return { g, value: first + second };
   });
   if (groups === 1) return new Set([0]);
-  return new Set(best.sort((a, b) => b.value - a.value || a.g - b.g).slice(0, number(call, 'topkGroups', 1)).map(({ g }) => g));
+  return new Set(
+    best
+      .sort((a, b) => b.value - a.value || a.g - b.g)
+      .slice(0, number(call, 'topkGroups', 1))
+      .map(({ g }) => g),
+  );
 }

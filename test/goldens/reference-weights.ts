@@ -15,8 +15,18 @@ export function readSafetensors(files: string[]): Map<string, StoredArray> {
   for (const file of files) {
     const buffer = readFileSync(file);
     const start = 8 + Number(buffer.readBigUInt64LE(0));
-    const header = JSON.parse(buffer.toString('utf8', 8, start)) as Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>;
-    for (const [name, { dtype, shape, data_offsets: [from, to] }] of Object.entries(header).filter(([key]) => key !== '__metadata__')) {
+    const header = JSON.parse(buffer.toString('utf8', 8, start)) as Record<
+      string,
+      { dtype: string; shape: number[]; data_offsets: [number, number] }
+    >;
+    for (const [
+      name,
+      {
+        dtype,
+        shape,
+        data_offsets: [from, to],
+      },
+    ] of Object.entries(header).filter(([key]) => key !== '__metadata__')) {
       arrays.set(name, { dtype, shape, bytes: buffer.subarray(start + from, start + to) });
     }
   }
@@ -28,18 +38,30 @@ export function readWeight(arrays: Map<string, StoredArray>, recipe: WeightRecip
   const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   parts.reduce((at, part) => (out.set(part, at), at + part.length), 0);
   const expected = recipe.shape.reduce((a, b) => a * b, 1);
-  if (out.length !== expected) throw new Error(`${recipe.name}: ${out.length} elements, expected ${expected}`);
+  if (out.length !== expected)
+    throw new Error(`${recipe.name}: ${out.length} elements, expected ${expected}`);
   return out;
 }
 
-function readPart(arrays: Map<string, StoredArray>, recipe: WeightRecipe, name: string, i: number): Float32Array {
+function readPart(
+  arrays: Map<string, StoredArray>,
+  recipe: WeightRecipe,
+  name: string,
+  i: number,
+): Float32Array {
   const stored = need(arrays, name);
   const { quantization, permute, slice } = recipe;
   let shape = stored.shape;
   let data: Float32Array;
   if (quantization) {
     shape = [...shape.slice(0, -1), recipe.shape.at(-1)!];
-    data = dequantize(stored, shape, quantization, need(arrays, quantization.scales[i]!), quantization.biases && need(arrays, quantization.biases[i]!));
+    data = dequantize(
+      stored,
+      shape,
+      quantization,
+      need(arrays, quantization.scales[i]!),
+      quantization.biases && need(arrays, quantization.biases[i]!),
+    );
   } else {
     data = toFloats(stored);
   }
@@ -57,7 +79,8 @@ const view = (bytes: Buffer): DataView => new DataView(bytes.buffer, bytes.byteO
 
 export function toFloats({ dtype, bytes }: StoredArray): Float32Array {
   const data = view(bytes);
-  const list = (size: number, read: (at: number) => number): Float32Array => Float32Array.from({ length: bytes.length / size }, (_, i) => read(i * size));
+  const list = (size: number, read: (at: number) => number): Float32Array =>
+    Float32Array.from({ length: bytes.length / size }, (_, i) => read(i * size));
   switch (dtype) {
     case 'F32':
       return list(4, (at) => data.getFloat32(at, true));
@@ -94,10 +117,18 @@ const e8m0 = (byte: number): number => 2 ** (byte - 127);
 function e4m3(byte: number): number {
   const exponent = (byte >> 3) & 15;
   const fraction = byte & 7;
-  return (byte & 128 ? -1 : 1) * (exponent === 0 ? fraction * 2 ** -9 : (1 + fraction / 8) * 2 ** (exponent - 7));
+  return (
+    (byte & 128 ? -1 : 1) * (exponent === 0 ? fraction * 2 ** -9 : (1 + fraction / 8) * 2 ** (exponent - 7))
+  );
 }
 
-function dequantize(codes: StoredArray, shape: number[], q: Quantization, scales: StoredArray, biases: StoredArray | undefined): Float32Array {
+function dequantize(
+  codes: StoredArray,
+  shape: number[],
+  q: Quantization,
+  scales: StoredArray,
+  biases: StoredArray | undefined,
+): Float32Array {
   const columns = shape.at(-1)!;
   const rows = shape.reduce((a, b) => a * b, 1) / columns;
   const out = new Float32Array(rows * columns);
@@ -115,7 +146,16 @@ function dequantize(codes: StoredArray, shape: number[], q: Quantization, scales
   return out;
 }
 
-function element(q: Quantization, row: Buffer, r: number, c: number, shape: number[], scale: (i: number) => number, bias: number, group: number): number {
+function element(
+  q: Quantization,
+  row: Buffer,
+  r: number,
+  c: number,
+  shape: number[],
+  scale: (i: number) => number,
+  bias: number,
+  group: number,
+): number {
   switch (q.mode) {
     case 'affine':
       return Math.fround(Math.fround(scale(group) * bitField(row, c * q.bits, q.bits)) + bias);
@@ -135,7 +175,9 @@ function element(q: Quantization, row: Buffer, r: number, c: number, shape: numb
 function blockIndex([height, width]: [number, number], r: number, c: number, shape: number[]): number {
   const rows = shape.at(-2)!;
   const [down, across] = [Math.ceil(rows / height), Math.ceil(shape.at(-1)! / width)];
-  return Math.floor(r / rows) * down * across + Math.floor((r % rows) / height) * across + Math.floor(c / width);
+  return (
+    Math.floor(r / rows) * down * across + Math.floor((r % rows) / height) * across + Math.floor(c / width)
+  );
 }
 
 function scaleReader(q: Quantization, scales: StoredArray): (i: number) => number {
@@ -164,7 +206,13 @@ function permuted(data: Float32Array, shape: number[], order: number[]): [Float3
   return [out, to];
 }
 
-function sliced(data: Float32Array, shape: number[], axis: number, start: number, count: number): Float32Array {
+function sliced(
+  data: Float32Array,
+  shape: number[],
+  axis: number,
+  start: number,
+  count: number,
+): Float32Array {
   const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1);
   const outer = shape.slice(0, axis).reduce((a, b) => a * b, 1);
   const out = new Float32Array(outer * count * inner);

@@ -2,7 +2,15 @@
 // Sums run in f64 and are rounded to f32 once per operator.
 import type { Program, ProgramOp, Rows } from '../../src/graph/program.js';
 import type { Runner, RunnerRequest, RunnerResult } from '../../src/engine/native.js';
-import { activation, blank, number, rowKernels, sigmoid, type Matrix, type OpCall } from './reference-rows.js';
+import {
+  activation,
+  blank,
+  number,
+  rowKernels,
+  sigmoid,
+  type Matrix,
+  type OpCall,
+} from './reference-rows.js';
 import { readSafetensors, readWeight, type StoredArray } from './reference-weights.js';
 
 /** One private timeline: keys and values by layer, one array per position; recurrent state by layer. */
@@ -28,11 +36,17 @@ export class ReferenceRunner implements Runner {
     files: string[],
   ) {
     this.arrays = readSafetensors(files);
-    this.weights = program.weights.map((recipe) => ({ shape: recipe.shape, data: readWeight(this.arrays, recipe) }));
+    this.weights = program.weights.map((recipe) => ({
+      shape: recipe.shape,
+      data: readWeight(this.arrays, recipe),
+    }));
   }
 
   load(): Promise<{ weightBytes: number; backend: string }> {
-    return Promise.resolve({ weightBytes: this.weights.reduce((sum, { data }) => sum + data.byteLength, 0), backend: 'reference' });
+    return Promise.resolve({
+      weightBytes: this.weights.reduce((sum, { data }) => sum + data.byteLength, 0),
+      backend: 'reference',
+    });
   }
 
   predictBytes(): Promise<number> {
@@ -53,7 +67,8 @@ export class ReferenceRunner implements Runner {
     const places = this.places(request);
     for (const op of this.program.ops) this.step(op, values, counts, places);
     const result: RunnerResult = {};
-    for (const index of this.program.outputs) result[this.program.values[index]!.name] = values[index] as RunnerResult[string];
+    for (const index of this.program.outputs)
+      result[this.program.values[index]!.name] = values[index] as RunnerResult[string];
     for (const name of request.taps ?? []) {
       const index = this.program.values.findIndex((value) => value.name === name);
       if (index < 0) throw new Error(`No value is named "${name}"`);
@@ -67,11 +82,15 @@ export class ReferenceRunner implements Runner {
     for (const index of this.program.inputs) {
       const { name, width, rows } = this.program.values[index]!;
       const given = request.inputs[name];
-      if (!given || given.data.length !== given.rows * width) throw new Error(`Input "${name}" must have ${width} columns`);
+      if (!given || given.data.length !== given.rows * width)
+        throw new Error(`Input "${name}" must have ${width} columns`);
       values[index] = { rows: given.rows, width, data: given.data };
       if ('symbol' in rows) {
         const count = (given.rows * (rows.div ?? 1)) / (rows.mul ?? 1);
-        if ((counts.get(rows.symbol) ?? count) !== count) throw new Error(`Input "${name}" has ${given.rows} rows; "${rows.symbol}" is ${counts.get(rows.symbol)}`);
+        if ((counts.get(rows.symbol) ?? count) !== count)
+          throw new Error(
+            `Input "${name}" has ${given.rows} rows; "${rows.symbol}" is ${counts.get(rows.symbol)}`,
+          );
         counts.set(rows.symbol, count);
       }
     }
@@ -81,7 +100,11 @@ export class ReferenceRunner implements Runner {
   private places({ sequences = [] }: RunnerRequest): RowPlace[] {
     return sequences.flatMap(({ slot, rows, firstPosition, visibleEnd }) => {
       const timeline = this.timeline(slot, firstPosition);
-      return Array.from({ length: rows }, (_, i) => ({ timeline, position: firstPosition + i, visibleEnd: visibleEnd?.[i] ?? firstPosition + i + 1 }));
+      return Array.from({ length: rows }, (_, i) => ({
+        timeline,
+        position: firstPosition + i,
+        visibleEnd: visibleEnd?.[i] ?? firstPosition + i + 1,
+      }));
     });
   }
 
@@ -94,7 +117,12 @@ export class ReferenceRunner implements Runner {
     return this.timelines.get(slot)!;
   }
 
-  private step(op: ProgramOp, values: (Matrix | undefined)[], counts: Map<string, number>, places: RowPlace[]): void {
+  private step(
+    op: ProgramOp,
+    values: (Matrix | undefined)[],
+    counts: Map<string, number>,
+    places: RowPlace[],
+  ): void {
     const declared = this.program.values[op.out[0]!]!;
     const call: OpCall = {
       in: op.in.map((index) => (index < 0 ? null : values[index]!)),
@@ -106,7 +134,10 @@ export class ReferenceRunner implements Runner {
     if (!kernel) throw new Error(`No operator "${op.op}"`);
     kernel(call, places).forEach((out, i) => {
       const { name, width } = this.program.values[op.out[i]!]!;
-      if (out.width !== width || out.rows !== call.rows) throw new Error(`${op.op} "${name}": made [${out.rows}, ${out.width}], declared [${call.rows}, ${width}]`);
+      if (out.width !== width || out.rows !== call.rows)
+        throw new Error(
+          `${op.op} "${name}": made [${out.rows}, ${out.width}], declared [${call.rows}, ${width}]`,
+        );
       values[op.out[i]!] = out;
     });
   }
@@ -124,11 +155,18 @@ const sequenceKernels: Record<string, (call: OpCall, places: RowPlace[]) => Matr
       if (k) timeline.keys[layer]![position] = rowOf(k, r);
       if (v) timeline.values[layer]![position] = rowOf(v, r);
     });
-    const [heads, vDim, window] = [number(call, 'heads', 1), number(call, 'vDim', 0), number(call, 'window', 0)];
+    const [heads, vDim, window] = [
+      number(call, 'heads', 1),
+      number(call, 'vDim', 0),
+      number(call, 'window', 0),
+    ];
     const y = blank(q.rows, heads * vDim);
     places.forEach(({ timeline, position, visibleEnd }, r) => {
       const first = window > 0 ? Math.max(0, position - window + 1) : 0;
-      const [keys, rows] = [timeline.keys[layer]!.slice(first, visibleEnd), timeline.values[layer]!.slice(first, visibleEnd)];
+      const [keys, rows] = [
+        timeline.keys[layer]!.slice(first, visibleEnd),
+        timeline.values[layer]!.slice(first, visibleEnd),
+      ];
       y.data.set(attend(call, rowOf(q, r), keys, rows), r * y.width);
     });
     return [y];
@@ -137,7 +175,10 @@ const sequenceKernels: Record<string, (call: OpCall, places: RowPlace[]) => Matr
     const [q, k, v, segments] = call.in as Matrix[];
     const y = blank(q!.rows, number(call, 'heads', 1) * number(call, 'vDim', 0));
     for (let s = 0; s + 1 < segments!.rows; s++) {
-      const rows = Array.from({ length: segments!.data[s + 1]! - segments!.data[s]! }, (_, i) => segments!.data[s]! + i);
+      const rows = Array.from(
+        { length: segments!.data[s + 1]! - segments!.data[s]! },
+        (_, i) => segments!.data[s]! + i,
+      );
       const [keys, values] = [rows.map((r) => rowOf(k!, r)), rows.map((r) => rowOf(v!, r))];
       for (const r of rows) y.data.set(attend(call, rowOf(q!, r), keys, values), r * y.width);
     }
@@ -159,7 +200,8 @@ const sequenceKernels: Record<string, (call: OpCall, places: RowPlace[]) => Matr
     for (let r = 0; r < index.rows; r++) {
       for (let c = 0; c < width; c++) {
         let sum = 0;
-        for (let t = 0; t < index.width; t++) sum += weight.data[r * index.width + t]! * data[index.data[r * index.width + t]! * width + c]!;
+        for (let t = 0; t < index.width; t++)
+          sum += weight.data[r * index.width + t]! * data[index.data[r * index.width + t]! * width + c]!;
         y.data[r * width + c] = sum;
       }
     }
@@ -176,7 +218,9 @@ const sequenceKernels: Record<string, (call: OpCall, places: RowPlace[]) => Matr
       for (let c = 0; c < channels; c++) {
         const past = Array.from(state.subarray(c * (kernel - 1), (c + 1) * (kernel - 1)));
         past.push(x.data[r * channels + c]!);
-        y.data[r * channels + c] = f(past.reduce((sum, u, i) => sum + u * w[c * kernel + i]!, call.weights[1]?.data[c] ?? 0));
+        y.data[r * channels + c] = f(
+          past.reduce((sum, u, i) => sum + u * w[c * kernel + i]!, call.weights[1]?.data[c] ?? 0),
+        );
         state.set(past.slice(1), c * (kernel - 1));
       }
     });
@@ -191,10 +235,20 @@ const sequenceKernels: Record<string, (call: OpCall, places: RowPlace[]) => Matr
     places.forEach(({ timeline }, r) => {
       for (let h = 0; h < valueHeads; h++) {
         const keyHead = Math.floor((h * keyHeads) / valueHeads);
-        const part = (x: Matrix, head: number, d: number): number[] => Array.from(rowOf(x, r).subarray(head * d, (head + 1) * d));
+        const part = (x: Matrix, head: number, d: number): number[] =>
+          Array.from(rowOf(x, r).subarray(head * d, (head + 1) * d));
         const state = timeline.states[number(call, 'layer', 0)]!.subarray(h * dk * dv, (h + 1) * dk * dv);
-        const decay = Math.exp(-Math.exp(aLog[h]!) * Math.log1p(Math.exp(a!.data[r * valueHeads + h]! + dtBias[h]!)));
-        const out = deltaStep(state, unit(part(q!, keyHead, dk)).map((x) => x / Math.sqrt(dk)), unit(part(k!, keyHead, dk)), part(v!, h, dv), decay, sigmoid(b!.data[r * valueHeads + h]!));
+        const decay = Math.exp(
+          -Math.exp(aLog[h]!) * Math.log1p(Math.exp(a!.data[r * valueHeads + h]! + dtBias[h]!)),
+        );
+        const out = deltaStep(
+          state,
+          unit(part(q!, keyHead, dk)).map((x) => x / Math.sqrt(dk)),
+          unit(part(k!, keyHead, dk)),
+          part(v!, h, dv),
+          decay,
+          sigmoid(b!.data[r * valueHeads + h]!),
+        );
         y.data.set(out, (r * valueHeads + h) * dv);
       }
     });
@@ -202,7 +256,8 @@ const sequenceKernels: Record<string, (call: OpCall, places: RowPlace[]) => Matr
   },
 };
 
-const rowOf = (x: Matrix, r: number): Float32Array => (x.data as Float32Array).subarray(r * x.width, (r + 1) * x.width);
+const rowOf = (x: Matrix, r: number): Float32Array =>
+  (x.data as Float32Array).subarray(r * x.width, (r + 1) * x.width);
 
 /** x · rsqrt(Σx² + 1e-6) */
 function unit(x: number[]): number[] {
@@ -211,10 +266,19 @@ function unit(x: number[]): number[] {
 }
 
 /** S ← S·decay; S ← S + k ⊗ β(v − kᵀS); returns qᵀS. state: [dk, dv] */
-function deltaStep(state: Float32Array, q: number[], k: number[], v: number[], decay: number, beta: number): number[] {
+function deltaStep(
+  state: Float32Array,
+  q: number[],
+  k: number[],
+  v: number[],
+  decay: number,
+  beta: number,
+): number[] {
   const dv = v.length;
   for (let i = 0; i < state.length; i++) state[i] = state[i]! * decay;
-  const error = v.map((value, j) => beta * (value - k.reduce((sum, ki, i) => sum + ki * state[i * dv + j]!, 0)));
+  const error = v.map(
+    (value, j) => beta * (value - k.reduce((sum, ki, i) => sum + ki * state[i * dv + j]!, 0)),
+  );
   k.forEach((ki, i) => error.forEach((e, j) => (state[i * dv + j] = state[i * dv + j]! + ki * e)));
   return v.map((_, j) => q.reduce((sum, qi, i) => sum + qi * state[i * dv + j]!, 0));
 }
@@ -230,7 +294,12 @@ function rowsByIndex(call: OpCall, combine: (x: number, row: number) => number):
 
 /** One row's query heads against lists of key and value rows. */
 function attend(call: OpCall, q: Float32Array, keys: Float32Array[], values: Float32Array[]): Float32Array {
-  const [heads, kvHeads, kDim, vDim] = [number(call, 'heads', 1), number(call, 'kvHeads', 1), number(call, 'kDim', 0), number(call, 'vDim', 0)];
+  const [heads, kvHeads, kDim, vDim] = [
+    number(call, 'heads', 1),
+    number(call, 'kvHeads', 1),
+    number(call, 'kDim', 0),
+    number(call, 'vDim', 0),
+  ];
   const [scale, cap] = [number(call, 'scale', 1), number(call, 'softcap', 0)];
   const out = new Float32Array(heads * vDim);
   for (let h = 0; h < heads; h++) {

@@ -23,7 +23,9 @@ interface Options {
 /** Folders under `root` that hold a config.json and cases; `root` itself where it is one. */
 function familyFolders(root: string): string[] {
   if (existsSync(join(root, 'config.json'))) return [root];
-  const folders = readdirSync(root).map((name) => join(root, name)).filter((path) => statSync(path).isDirectory());
+  const folders = readdirSync(root)
+    .map((name) => join(root, name))
+    .filter((path) => statSync(path).isDirectory());
   return folders.sort().filter((path) => existsSync(join(path, 'config.json')));
 }
 
@@ -39,14 +41,25 @@ async function checkFamily(folder: string, options: Options): Promise<Tally> {
   const runners: Runner[] = [];
   try {
     const { checkpoint, model } = openModel(folder);
-    runners.push(await open(model.vision, checkpoint, options), await open(model.decoder, checkpoint, options));
+    runners.push(
+      await open(model.vision, checkpoint, options),
+      await open(model.decoder, checkpoint, options),
+    );
     const layers = model.decoder.values.filter(({ name }) => /^layers\.\d+\.output$/.test(name)).length;
-    const machine: Machine = { model, vision: runners[0]!, decoder: runners[1]!, layers, promptPath: promptPath(checkpoint, model) };
+    const machine: Machine = {
+      model,
+      vision: runners[0]!,
+      decoder: runners[1]!,
+      layers,
+      promptPath: promptPath(checkpoint, model),
+    };
     const cases = readCases(folder);
     if (cases.length === 0) tally.fail(family, 'has no cases');
     for (const golden of cases) {
       for (let t = 0; t < golden.turns.length; t++) {
-        await checkTurn(machine, golden, t, tally, family).catch((error: unknown) => tally.fail(`${family}/${golden.name} turn ${t}`, String(error)));
+        await checkTurn(machine, golden, t, tally, family).catch((error: unknown) =>
+          tally.fail(`${family}/${golden.name} turn ${t}`, String(error)),
+        );
       }
     }
   } catch (error) {
@@ -59,7 +72,9 @@ async function checkFamily(folder: string, options: Options): Promise<Tally> {
 
 function report(family: string, tally: Tally, seconds: number): void {
   const errors = [...tally.errors].map(([stage, error]) => `${stage} ${error.toExponential(1)}`).join(', ');
-  console.log(`${family}: ${tally.passed} passed, ${tally.failures.length} failed in ${seconds.toFixed(1)} s${errors && ` (largest errors: ${errors})`}`);
+  console.log(
+    `${family}: ${tally.passed} passed, ${tally.failures.length} failed in ${seconds.toFixed(1)} s${errors && ` (largest errors: ${errors})`}`,
+  );
   for (const { where, what } of tally.failures.slice(0, 12)) console.log(`  FAILED ${where}: ${what}`);
   if (tally.failures.length > 12) console.log(`  … and ${tally.failures.length - 12} more`);
 }
@@ -75,7 +90,11 @@ async function main(): Promise<void> {
     },
   });
   if (positionals.length === 0) throw new TypeError('Expected one or more folders of golden checkpoints');
-  const options = { reference: values.reference, kv: values.kv as KvType, precision: values.precision as Precision };
+  const options = {
+    reference: values.reference,
+    kv: values.kv as KvType,
+    precision: values.precision as Precision,
+  };
   let [passed, failed] = [0, 0];
   for (const folder of positionals.flatMap(familyFolders)) {
     if (values.family && !values.family.includes(basename(folder))) continue;

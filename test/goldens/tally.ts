@@ -16,10 +16,20 @@ export class Tally {
     this.record(a === e, where, `${stage}: got ${shorten(a)}, expected ${shorten(e)}`);
   }
 
-  close(where: string, stage: string, actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
+  close(
+    where: string,
+    stage: string,
+    actual: ArrayLike<number>,
+    expected: ArrayLike<number>,
+    tolerance: number,
+  ): void {
     const error = largestDifference(actual, expected);
     if (error > (this.errors.get(stage) ?? 0)) this.errors.set(stage, error);
-    this.record(error <= tolerance, where, `${stage}: differs by ${error.toExponential(2)}, more than ${tolerance.toExponential(0)}`);
+    this.record(
+      error <= tolerance,
+      where,
+      `${stage}: differs by ${error.toExponential(2)}, more than ${tolerance.toExponential(0)}`,
+    );
   }
 
   fail(where: string, what: string): void {

@@ -21,14 +21,19 @@ export function featureNames(model: Model): string[] {
   return ['features', ...Array.from({ length: model.deepstack }, (_, i) => `features.${i + 1}`)];
 }
 
-export async function encodeImage(runner: Runner, model: Model, inputs: Record<string, NamedTensor>): Promise<Features> {
+export async function encodeImage(
+  runner: Runner,
+  model: Model,
+  inputs: Record<string, NamedTensor>,
+): Promise<Features> {
   const result = await runner.run({ inputs });
   return Object.fromEntries(featureNames(model).map((name) => [name, result[name]!.data]));
 }
 
 /** Features of several images, one after the other. */
 export function joinFeatures(model: Model, images: Features[]): Features {
-  const join = (name: string): Float32Array => Float32Array.from(images.flatMap((image) => Array.from(image[name]!)));
+  const join = (name: string): Float32Array =>
+    Float32Array.from(images.flatMap((image) => Array.from(image[name]!)));
   return Object.fromEntries(featureNames(model).map((name) => [name, join(name)]));
 }
 
@@ -38,13 +43,32 @@ export function makePrompt(model: Model, ids: number[], plans: ImagePlan[], feat
   const featureIndex = new Int32Array(ids.length).fill(-1);
   imageTokens.forEach((token, row) => (featureIndex[token] = row));
   let first = 0;
-  const spans = plans.map((plan) => ({ start: imageTokens[(first += plan.tokens) - plan.tokens]!, grid: plan.grid! }));
-  const positions = model.positionAxes === 3 ? mropePositions(ids.length, spans) : linearPositions(ids.length);
-  return { ids, positions, featureIndex, visibleEnd: visibleEnds(ids, model.imageTokenId, model.visibility), features };
+  const spans = plans.map((plan) => ({
+    start: imageTokens[(first += plan.tokens) - plan.tokens]!,
+    grid: plan.grid!,
+  }));
+  const positions =
+    model.positionAxes === 3 ? mropePositions(ids.length, spans) : linearPositions(ids.length);
+  return {
+    ids,
+    positions,
+    featureIndex,
+    visibleEnd: visibleEnds(ids, model.imageTokenId, model.visibility),
+    features,
+  };
 }
 
 /** Rows [from, to) of the prompt; logits of the last `logits` rows. */
-export function prefill(runner: Runner, model: Model, prompt: Prompt, slot: number, from: number, to: number, logits: number, taps: string[] = []): Promise<RunnerResult> {
+export function prefill(
+  runner: Runner,
+  model: Model,
+  prompt: Prompt,
+  slot: number,
+  from: number,
+  to: number,
+  logits: number,
+  taps: string[] = [],
+): Promise<RunnerResult> {
   const rows = to - from;
   const { axes } = prompt.positions;
   const inputs: RunnerRequest['inputs'] = {
@@ -53,13 +77,21 @@ export function prefill(runner: Runner, model: Model, prompt: Prompt, slot: numb
     feature_index: { data: prompt.featureIndex.slice(from, to), rows },
     logit_rows: { data: Int32Array.from({ length: logits }, (_, i) => rows - logits + i), rows: logits },
   };
-  for (const [name, data] of Object.entries(prompt.features)) inputs[name] = { data, rows: data.length / model.hiddenSize };
+  for (const [name, data] of Object.entries(prompt.features))
+    inputs[name] = { data, rows: data.length / model.hiddenSize };
   const sequences = [{ slot, rows, firstPosition: from, visibleEnd: prompt.visibleEnd.slice(from, to) }];
   return runner.run({ inputs, sequences, taps });
 }
 
 /** One generated token at cache index `at`. */
-export function decodeStep(runner: Runner, model: Model, prompt: Prompt, slot: number, id: number, at: number): Promise<RunnerResult> {
+export function decodeStep(
+  runner: Runner,
+  model: Model,
+  prompt: Prompt,
+  slot: number,
+  id: number,
+  at: number,
+): Promise<RunnerResult> {
   const { axes, ropeDelta } = prompt.positions;
   const inputs: RunnerRequest['inputs'] = {
     input_ids: { data: Int32Array.of(id), rows: 1 },
@@ -78,7 +110,14 @@ export interface GreedyAnswer {
 }
 
 /** Greedy answer after a prefilled prompt whose last row had these logits. */
-export async function answerGreedily(runner: Runner, model: Model, prompt: Prompt, slot: number, logits: Float32Array, most: number): Promise<GreedyAnswer> {
+export async function answerGreedily(
+  runner: Runner,
+  model: Model,
+  prompt: Prompt,
+  slot: number,
+  logits: Float32Array,
+  most: number,
+): Promise<GreedyAnswer> {
   const answer: GreedyAnswer = { ids: [], steps: [] };
   let current = logits;
   for (let at = prompt.ids.length; ; at++) {

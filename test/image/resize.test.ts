@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { resize, type ResizeFilter } from '../../src/image/resize.js';
-import { noise, plain, readFixture, readPng } from './fixtures.js';
+import { noise, plain, readFixture, readPng } from './pictures.js';
 
 interface ResizeCase {
   input: string;

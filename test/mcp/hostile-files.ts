@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, openSync, symlinkSync, truncateSync, writeFileSync, closeSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { deflateSync, crc32 } from './png.js';
+import { crc32, deflateSync } from 'node:zlib';
 import sharp from 'sharp';
 
 export interface HostileFiles {

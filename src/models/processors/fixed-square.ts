@@ -21,7 +21,13 @@ export function fixedSquareProcessor(checkpoint: Checkpoint, options: FixedSquar
   const tables = channelTables(settings);
   const { patch, tokens, placeholder } = options;
   return {
-    identity: JSON.stringify({ rule: 'fixed_square', side, filter, patch, settings: normalization(settings) }),
+    identity: JSON.stringify({
+      rule: 'fixed_square',
+      side,
+      filter,
+      patch,
+      settings: normalization(settings),
+    }),
     greyLevel: greyLevel(tables),
     plan: () => ({
       tokens,
@@ -31,6 +37,9 @@ export function fixedSquareProcessor(checkpoint: Checkpoint, options: FixedSquar
       placeholder,
       layout: {},
     }),
-    inputs: (image) => ({ ...frameInputs([resize(image, side, side, filter)], tables, patch), ...options.tables }),
+    inputs: (image) => ({
+      ...frameInputs([resize(image, side, side, filter)], tables, patch),
+      ...options.tables,
+    }),
   };
 }

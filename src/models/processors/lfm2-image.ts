@@ -3,7 +3,15 @@
 import { AfterimageError } from '../../errors.js';
 import { Config } from '../config.js';
 import type { ImagePlan, NamedTensor, Processor, RgbImage } from '../family.js';
-import { channelTables, crop, greyLevel, normalization, rasterCorners, resampleFilter, type ChannelTables } from './pixels.js';
+import {
+  channelTables,
+  crop,
+  greyLevel,
+  normalization,
+  rasterCorners,
+  resampleFilter,
+  type ChannelTables,
+} from './pixels.js';
 import { tensorFilter, tensorResize } from './tensor-resize.js';
 import { roundHalfEven, smartResize, type Size } from './smart-resize.js';
 
@@ -42,8 +50,14 @@ export function lfm2ImageProcessor(settings: Config, options: Lfm2ImageOptions):
   const layoutOf = (size: Size): { grid: Size | null; single: Size; frames: Frame[] } => {
     const single = smartResize(size, factor, limits.pixels, factor);
     const grid = tileGrid(size, limits);
-    const tileFrames = grid ? Array<Frame>(grid.width * grid.height).fill(frameOf({ width: tile, height: tile })) : [];
-    return { grid, single, frames: grid && !limits.thumbnail ? tileFrames : [...tileFrames, frameOf(single)] };
+    const tileFrames = grid
+      ? Array<Frame>(grid.width * grid.height).fill(frameOf({ width: tile, height: tile }))
+      : [];
+    return {
+      grid,
+      single,
+      frames: grid && !limits.thumbnail ? tileFrames : [...tileFrames, frameOf(single)],
+    };
   };
   return {
     identity: JSON.stringify({ rule: 'lfm2_vl', limits, filter, settings: normalization(settings) }),
@@ -51,7 +65,9 @@ export function lfm2ImageProcessor(settings: Config, options: Lfm2ImageOptions):
     plan(width, height): ImagePlan {
       const { grid, single, frames } = layoutOf({ width, height });
       if (frames.length > 1) requireFit({ width, height }, frames, limits);
-      const tokens = frames.map(({ rows, columns }) => Math.ceil((rows * patch) / factor) * Math.ceil((columns * patch) / factor));
+      const tokens = frames.map(
+        ({ rows, columns }) => Math.ceil((rows * patch) / factor) * Math.ceil((columns * patch) / factor),
+      );
       return {
         tokens: tokens.reduce((a, b) => a + b, 0),
         viewedWidth: grid ? grid.width * tile : single.width,
@@ -67,7 +83,9 @@ export function lfm2ImageProcessor(settings: Config, options: Lfm2ImageOptions):
     },
     inputs(image) {
       const { grid, single, frames } = layoutOf(image);
-      const views: RgbImage[] = grid ? tiles(tensorResize(image, grid.width * tile, grid.height * tile, filter), tile) : [];
+      const views: RgbImage[] = grid
+        ? tiles(tensorResize(image, grid.width * tile, grid.height * tile, filter), tile)
+        : [];
       if (!grid || limits.thumbnail) views.push(tensorResize(image, single.width, single.height, filter));
       return { pixel_values: channelLastPatches(views, frames, tables, patch), ...options.tables(frames) };
     },
@@ -82,7 +100,10 @@ function readLimits(settings: Config): Limits {
     factor,
     tile: settings.count('tile_size', 512),
     tiles: [settings.count('min_tiles', 2), settings.count('max_tiles', 10)],
-    pixels: { minPixels: settings.count('min_image_tokens', 64) * factor ** 2, maxPixels: settings.count('max_image_tokens', 256) * factor ** 2 },
+    pixels: {
+      minPixels: settings.count('min_image_tokens', 64) * factor ** 2,
+      maxPixels: settings.count('max_image_tokens', 256) * factor ** 2,
+    },
     tolerance: settings.number('max_pixels_tolerance', 2),
     split: settings.boolean('do_image_splitting', true),
     thumbnail: settings.boolean('use_thumbnail', true),
@@ -118,7 +139,8 @@ function nearestGrid(image: Size, { tile, tiles: [least, most] }: Limits): Size 
 function grids(least: number, most: number): Size[] {
   const found: Size[] = [];
   for (let count = least; count <= most; count++) {
-    for (let width = 1; width <= count; width++) if (count % width === 0) found.push({ width, height: count / width });
+    for (let width = 1; width <= count; width++)
+      if (count % width === 0) found.push({ width, height: count / width });
   }
   return found;
 }
@@ -126,7 +148,10 @@ function grids(least: number, most: number): Size[] {
 /** The reference stacks tiles and thumbnail padded to one size, and fails where the thumbnail is larger. */
 function requireFit({ width, height }: Size, frames: Frame[], { maxPatches }: Limits): void {
   if (frames.every(({ rows, columns }) => rows * columns <= maxPatches)) return;
-  throw new AfterimageError('IMAGE_UNSUPPORTED', `An image of ${width}×${height} pixels is too narrow for this model: its overview has more than ${maxPatches} patches; crop it.`);
+  throw new AfterimageError(
+    'IMAGE_UNSUPPORTED',
+    `An image of ${width}×${height} pixels is too narrow for this model: its overview has more than ${maxPatches} patches; crop it.`,
+  );
 }
 
 export function patchCount(frames: Frame[]): number {
@@ -139,7 +164,12 @@ function tiles(image: RgbImage, side: number): RgbImage[] {
 }
 
 /** One row per patch: (patch y, patch x, channel). */
-function channelLastPatches(views: RgbImage[], frames: Frame[], tables: ChannelTables, patch: number): NamedTensor {
+function channelLastPatches(
+  views: RgbImage[],
+  frames: Frame[],
+  tables: ChannelTables,
+  patch: number,
+): NamedTensor {
   const width = 3 * patch * patch;
   const rows = patchCount(frames);
   const data = new Float32Array(rows * width);

@@ -12,7 +12,8 @@ export function channelTables(settings: Config): ChannelTables {
   const normalize = settings.boolean('do_normalize', true);
   const mean = normalize ? settings.channels('image_mean') : [0, 0, 0];
   const std = normalize ? settings.channels('image_std') : [1, 1, 1];
-  const table = (c: number): Float32Array => Float32Array.from({ length: 256 }, (_, v) => (v * rescale - mean[c]!) / std[c]!);
+  const table = (c: number): Float32Array =>
+    Float32Array.from({ length: 256 }, (_, v) => (v * rescale - mean[c]!) / std[c]!);
   return [table(0), table(1), table(2)];
 }
 
@@ -41,11 +42,20 @@ export interface PatchGrid {
 
 /** Corners row by row. */
 export function rasterCorners({ rows, columns, patch }: PatchGrid): [x: number, y: number][] {
-  return Array.from({ length: rows * columns }, (_, i) => [(i % columns) * patch, Math.floor(i / columns) * patch]);
+  return Array.from({ length: rows * columns }, (_, i) => [
+    (i % columns) * patch,
+    Math.floor(i / columns) * patch,
+  ]);
 }
 
 /** One row per patch: channel, then `copies` times (patch y, patch x): the order of a convolution kernel. */
-export function patchRows(image: RgbImage, tables: ChannelTables, corners: [number, number][], patch: number, copies = 1): NamedTensor {
+export function patchRows(
+  image: RgbImage,
+  tables: ChannelTables,
+  corners: [number, number][],
+  patch: number,
+  copies = 1,
+): NamedTensor {
   const area = patch * patch;
   const width = 3 * copies * area;
   const data = new Float32Array(corners.length * width);

@@ -5,7 +5,15 @@ import { resize } from '../../image/resize.js';
 import type { Checkpoint } from '../checkpoint.js';
 import { Config } from '../config.js';
 import type { Processor } from '../family.js';
-import { channelTables, greyLevel, indexTensor, normalization, patchRows, rasterCorners, resampleFilter } from './pixels.js';
+import {
+  channelTables,
+  greyLevel,
+  indexTensor,
+  normalization,
+  patchRows,
+  rasterCorners,
+  resampleFilter,
+} from './pixels.js';
 import { mergeOrder } from './qwen-image.js';
 import type { Size } from './smart-resize.js';
 
@@ -23,7 +31,14 @@ export function pixtralImageProcessor(checkpoint: Checkpoint, { patch, merge }: 
   const markers = pixtralMarkers(checkpoint);
   const unit = patch * merge;
   return {
-    identity: JSON.stringify({ rule: 'pixtral', longest, patch, merge, filter, settings: normalization(settings) }),
+    identity: JSON.stringify({
+      rule: 'pixtral',
+      longest,
+      patch,
+      merge,
+      filter,
+      settings: normalization(settings),
+    }),
     greyLevel: greyLevel(tables),
     plan(width, height) {
       const viewed = withinSquare({ width, height }, longest, unit);
@@ -33,7 +48,8 @@ export function pixtralImageProcessor(checkpoint: Checkpoint, { patch, merge }: 
         viewedWidth: viewed.width,
         viewedHeight: viewed.height,
         symbols: { patches: rows * columns * merge * merge, segments: 2 },
-        placeholder: Array<string>(rows).fill(markers.image.repeat(columns)).join(markers.lineBreak) + markers.end,
+        placeholder:
+          Array<string>(rows).fill(markers.image.repeat(columns)).join(markers.lineBreak) + markers.end,
         layout: { image_sizes: [viewed.height, viewed.width] },
       };
     },
@@ -69,10 +85,14 @@ export function pixtralMarkers(checkpoint: Checkpoint): PixtralMarkers {
 
 function withinSquare({ width, height }: Size, longest: number, unit: number): Size {
   const ratio = Math.max(height / longest, width / longest);
-  const side = (length: number): number => Math.ceil((ratio > 1 ? Math.floor(length / ratio) : length) / unit) * unit;
+  const side = (length: number): number =>
+    Math.ceil((ratio > 1 ? Math.floor(length / ratio) : length) / unit) * unit;
   const size = { width: side(width), height: side(height) };
   if (size.width === 0 || size.height === 0) {
-    throw new AfterimageError('IMAGE_UNSUPPORTED', `An image of ${width}×${height} pixels is too narrow: shrunk to ${longest} pixels it has no height left; crop it.`);
+    throw new AfterimageError(
+      'IMAGE_UNSUPPORTED',
+      `An image of ${width}×${height} pixels is too narrow: shrunk to ${longest} pixels it has no height left; crop it.`,
+    );
   }
   return size;
 }

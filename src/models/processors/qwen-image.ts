@@ -36,11 +36,22 @@ export function qwenImageProcessor(checkpoint: Checkpoint, options: QwenImageOpt
   const filter = resampleFilter(settings, 'bicubic');
   const tables = channelTables(settings);
   return {
-    identity: JSON.stringify({ rule: 'qwen2_vl', patch, merge, copies, limits, filter, settings: normalization(settings) }),
+    identity: JSON.stringify({
+      rule: 'qwen2_vl',
+      patch,
+      merge,
+      copies,
+      limits,
+      filter,
+      settings: normalization(settings),
+    }),
     greyLevel: greyLevel(tables),
     plan(width, height) {
       if (Math.max(width, height) / Math.min(width, height) > MAX_ASPECT_RATIO) {
-        throw new AfterimageError('IMAGE_UNSUPPORTED', `An image of ${width}×${height} pixels is too narrow: one side may be at most ${MAX_ASPECT_RATIO} times the other; crop it.`);
+        throw new AfterimageError(
+          'IMAGE_UNSUPPORTED',
+          `An image of ${width}×${height} pixels is too narrow: one side may be at most ${MAX_ASPECT_RATIO} times the other; crop it.`,
+        );
       }
       const viewed = smartResize({ width, height }, patch * merge, limits);
       const extent = { rows: viewed.height / patch, columns: viewed.width / patch, merge };
@@ -58,7 +69,10 @@ export function qwenImageProcessor(checkpoint: Checkpoint, options: QwenImageOpt
     inputs(image, plan) {
       const extent = { rows: plan.viewedHeight / patch, columns: plan.viewedWidth / patch, merge };
       const viewed = resize(image, plan.viewedWidth, plan.viewedHeight, filter);
-      const corners = mergeOrder(extent).map(([row, column]): [number, number] => [column * patch, row * patch]);
+      const corners = mergeOrder(extent).map(([row, column]): [number, number] => [
+        column * patch,
+        row * patch,
+      ]);
       return { pixel_values: patchRows(viewed, tables, corners, patch, copies), ...options.tables(extent) };
     },
   };
@@ -79,7 +93,11 @@ export function mergeOrder({ rows, columns, merge }: PatchExtent): [row: number,
 function pixelLimits(settings: Config): PixelLimits {
   const size = settings.sectionOr('size', settings);
   return {
-    minPixels: settings.has('min_pixels') ? settings.count('min_pixels') : size.count('shortest_edge', DEFAULT_LIMITS.minPixels),
-    maxPixels: settings.has('max_pixels') ? settings.count('max_pixels') : size.count('longest_edge', DEFAULT_LIMITS.maxPixels),
+    minPixels: settings.has('min_pixels')
+      ? settings.count('min_pixels')
+      : size.count('shortest_edge', DEFAULT_LIMITS.minPixels),
+    maxPixels: settings.has('max_pixels')
+      ? settings.count('max_pixels')
+      : size.count('longest_edge', DEFAULT_LIMITS.maxPixels),
   };
 }

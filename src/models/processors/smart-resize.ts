@@ -11,7 +11,12 @@ export interface Size {
   height: number;
 }
 
-export function smartResize(image: Size, factor: number, { minPixels, maxPixels }: PixelLimits, smallest = 0): Size {
+export function smartResize(
+  image: Size,
+  factor: number,
+  { minPixels, maxPixels }: PixelLimits,
+  smallest = 0,
+): Size {
   const area = image.width * image.height;
   const rounded = eachSide(image, (side) => Math.max(smallest, roundHalfEven(side / factor) * factor));
   const roundedArea = rounded.width * rounded.height;

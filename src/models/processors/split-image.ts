@@ -32,7 +32,16 @@ export function splitImageProcessor(checkpoint: Checkpoint, options: SplitImageO
   const scaled = (size: Size): Size => (longest === null ? size : withLongestSide(size, longest));
   const viewed = (size: Size): Size => (split ? toTiles(scaled(size), tile) : { width: tile, height: tile });
   return {
-    identity: JSON.stringify({ rule: 'idefics3', longest, tile, split, filter, patch, block, settings: normalization(settings) }),
+    identity: JSON.stringify({
+      rule: 'idefics3',
+      longest,
+      tile,
+      split,
+      filter,
+      patch,
+      block,
+      settings: normalization(settings),
+    }),
     greyLevel: greyLevel(tables),
     plan(width, height) {
       const size = viewed({ width, height });
@@ -50,7 +59,12 @@ export function splitImageProcessor(checkpoint: Checkpoint, options: SplitImageO
     },
     inputs(image, plan) {
       const first = scaled(image);
-      const whole = resize(resize(image, first.width, first.height, filter), plan.viewedWidth, plan.viewedHeight, filter);
+      const whole = resize(
+        resize(image, first.width, first.height, filter),
+        plan.viewedWidth,
+        plan.viewedHeight,
+        filter,
+      );
       const frames = [...tiles(whole, tile), resize(whole, tile, tile, filter)];
       const order = blockOrder(frames.length, tile / patch, block);
       return { ...frameInputs(frames, tables, patch), block_order: indexTensor(order) };
@@ -72,7 +86,9 @@ function withLongestSide({ width, height }: Size, longest: number): Size {
   const ratio = width / height;
   const even = (side: number): number => Math.max(1, side % 2 === 1 ? side + 1 : side);
   const size =
-    width >= height ? { width: longest, height: even(Math.trunc(longest / ratio)) } : { width: even(Math.trunc(longest * ratio)), height: longest };
+    width >= height
+      ? { width: longest, height: even(Math.trunc(longest / ratio)) }
+      : { width: even(Math.trunc(longest * ratio)), height: longest };
   return withinSide(size, MAX_SIDE);
 }
 

@@ -3,7 +3,11 @@ import type { NamedTensor, RgbImage } from '../family.js';
 import { indexTensor, patchRows, rasterCorners, type ChannelTables } from './pixels.js';
 
 /** All frames are `side` patches wide and high. */
-export function frameInputs(frames: RgbImage[], tables: ChannelTables, patch: number): Record<string, NamedTensor> {
+export function frameInputs(
+  frames: RgbImage[],
+  tables: ChannelTables,
+  patch: number,
+): Record<string, NamedTensor> {
   const side = frames[0]!.width / patch;
   const area = side * side;
   const corners = rasterCorners({ rows: side, columns: side, patch });
@@ -23,7 +27,8 @@ export function blockOrder(frames: number, side: number, block: number): number[
   for (let frame = 0; frame < frames; frame++) {
     for (let top = 0; top < side; top += block) {
       for (let left = 0; left < side; left += block) {
-        for (let y = 0; y < block; y++) for (let x = 0; x < block; x++) order.push((frame * side + top + y) * side + left + x);
+        for (let y = 0; y < block; y++)
+          for (let x = 0; x < block; x++) order.push((frame * side + top + y) * side + left + x);
       }
     }
   }

@@ -34,8 +34,11 @@ interface Taps {
 }
 
 export function tensorResize(image: RgbImage, width: number, height: number, filter: TensorFilter): RgbImage {
-  const across = image.width === width ? image : pass(image, resampleTaps(image.width, width, filter), width, true);
-  return image.height === height ? across : pass(across, resampleTaps(image.height, height, filter), height, false);
+  const across =
+    image.width === width ? image : pass(image, resampleTaps(image.width, width, filter), width, true);
+  return image.height === height
+    ? across
+    : pass(across, resampleTaps(image.height, height, filter), height, false);
 }
 
 function resampleTaps(from: number, to: number, filter: TensorFilter): Taps {
@@ -48,13 +51,21 @@ function resampleTaps(from: number, to: number, filter: TensorFilter): Taps {
     const centre = scale * (i + 0.5);
     const low = Math.max(Math.trunc(centre - support + 0.5), 0);
     const high = Math.min(Math.trunc(centre + support + 0.5), from);
-    const weights = Array.from({ length: high - low }, (_, j) => KERNEL[filter]((j + low - centre + 0.5) / stretch));
+    const weights = Array.from({ length: high - low }, (_, j) =>
+      KERNEL[filter]((j + low - centre + 0.5) / stretch),
+    );
     const total = weights.reduce((a, b) => a + b, 0);
     first.push(low);
     exact.push(weights.map((weight) => weight / total));
   }
   const precision = weightBits(Math.max(...exact.flat()));
-  return { first, weights: exact.map((row) => Int16Array.from(row, (weight) => Math.trunc(weight * 2 ** precision + (weight < 0 ? -0.5 : 0.5)))), precision };
+  return {
+    first,
+    weights: exact.map((row) =>
+      Int16Array.from(row, (weight) => Math.trunc(weight * 2 ** precision + (weight < 0 ? -0.5 : 0.5))),
+    ),
+    precision,
+  };
 }
 
 /** As many fraction bits as keep the largest weight within 16 bits. */
@@ -65,7 +76,12 @@ function weightBits(largest: number): number {
 }
 
 /** One axis; `size` is the new length of that axis. */
-function pass(image: RgbImage, { first, weights, precision }: Taps, size: number, horizontal: boolean): RgbImage {
+function pass(
+  image: RgbImage,
+  { first, weights, precision }: Taps,
+  size: number,
+  horizontal: boolean,
+): RgbImage {
   const [width, height] = horizontal ? [size, image.height] : [image.width, size];
   const step = horizontal ? 3 : image.width * 3;
   const data = new Uint8Array(width * height * 3);

@@ -55,13 +55,13 @@ function chunk(type: string, body: Buffer): Buffer {
   return Buffer.concat([length, typed, check]);
 }
 
-/** A valid one-bit PNG of any size, some kilobytes long. */
-export function pngBomb(width: number, height: number): Buffer {
+/** A one-bit PNG of any size, some kilobytes long; valid when it has all its rows. */
+export function pngBomb(width: number, height: number, rowsPresent = height): Buffer {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
   header[8] = 1;
-  const rows = deflateSync(Buffer.alloc((Math.ceil(width / 8) + 1) * height), { level: 9 });
+  const rows = deflateSync(Buffer.alloc((Math.ceil(width / 8) + 1) * rowsPresent), { level: 9 });
   return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header), chunk('IDAT', rows), chunk('IEND', Buffer.alloc(0))]);
 }
 

@@ -1,0 +1,91 @@
+#include "bench/peaks.h"
+
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include "cpu/aligned_bytes.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace afterimage {
+namespace {
+
+// Seconds until every thread has run body(thread).
+template <class Body>
+double timed(int threads, Body body) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  std::vector<std::thread> pool;
+  for (int t = 1; t < threads; ++t) pool.emplace_back([&, t] { body(t); });
+  body(0);
+  for (std::thread& thread : pool) thread.join();
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+volatile long long sink;
+
+double read_bandwidth(int threads) {
+  const size_t bytes = size_t{768} << 20, words = bytes / 8;
+  AlignedBytes memory(bytes);
+  auto* data = reinterpret_cast<long long*>(memory.data());
+  for (size_t i = 0; i < words; i += 8) data[i] = 1;
+  double best = 0;
+  for (int repeat = 0; repeat < 8; ++repeat) {
+    const double s = timed(threads, [&](int t) {
+      const size_t first = words / static_cast<size_t>(threads) * static_cast<size_t>(t), count = words / static_cast<size_t>(threads);
+      long long sums[8] = {};
+      for (size_t i = first; i + 8 <= first + count; i += 8)
+        for (size_t k = 0; k < 8; ++k) sums[k] += data[i + k];
+      sink = sums[0] + sums[1] + sums[2] + sums[3] + sums[4] + sums[5] + sums[6] + sums[7];
+    });
+    best = std::max(best, 1e-9 * static_cast<double>(bytes) / s);
+  }
+  return best;
+}
+
+#if defined(__x86_64__)
+constexpr int kLoops = 1'000'000, kChains = 16;
+
+// Operations per second of `kChains` independent chains of one instruction with `ops` operations.
+#define AFTERIMAGE_CHAINS(name, features, type, zero, step)                \
+  __attribute__((target(features))) void name() {                         \
+    type acc[kChains], x = zero;                                           \
+    for (auto& a : acc) a = zero;                                          \
+    for (int i = 0; i < kLoops; ++i) {                                     \
+      _Pragma("GCC unroll 16") for (auto& a : acc) a = step;               \
+      asm volatile("" : "+v"(x));                                          \
+    }                                                                      \
+    type total = acc[0];                                                   \
+    for (auto& a : acc) asm volatile("" : "+v"(a));                        \
+    asm volatile("" : "+v"(total));                                        \
+  }
+AFTERIMAGE_CHAINS(bf16_dots, "avx512f,avx512bf16", __m512, _mm512_setzero_ps(), _mm512_dpbf16_ps(a, (__m512bh)x, (__m512bh)x))
+AFTERIMAGE_CHAINS(byte_dots, "avx512f,avx512vnni", __m512i, _mm512_setzero_si512(), _mm512_dpbusd_epi32(a, x, x))
+AFTERIMAGE_CHAINS(fmas, "avx2,fma", __m256, _mm256_setzero_ps(), _mm256_fmadd_ps(a, x, x))
+#undef AFTERIMAGE_CHAINS
+
+double rate(int threads, int operations, void (*chains)()) {
+  double best = 0;
+  for (int repeat = 0; repeat < 12; ++repeat)
+    best = std::max(best, 1e-9 * operations * kChains * threads * kLoops / timed(threads, [&](int) { chains(); }));
+  return best;
+}
+#endif
+
+}  // namespace
+
+Peaks measure_peaks(int threads) {
+  Peaks peaks;
+  peaks.read = read_bandwidth(threads);
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512bf16")) peaks.floats = rate(threads, 64, bf16_dots);
+  else if (__builtin_cpu_supports("fma")) peaks.floats = rate(threads, 16, fmas);
+  if (__builtin_cpu_supports("avx512vnni")) peaks.integers = rate(threads, 128, byte_dots);
+#endif
+  return peaks;
+}
+
+}  // namespace afterimage

@@ -1,0 +1,87 @@
+// Encodes dispatches into command buffers and keeps the queue filled: a command buffer is committed every few
+// operators, at most two are in flight. Small tables of a run are uploaded through an arena that lives until its end.
+#pragma once
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "graph/backend.h"
+#include "metal/memory.h"
+#include "metal/pipelines.h"
+#include "metal/weight.h"
+
+namespace afterimage::metal {
+
+struct BatchTables;
+
+class Encoder {
+ public:
+  Encoder(Device& device, Pipelines& pipelines);
+  ~Encoder();
+
+  // Starts a dispatch. Throws KernelUnavailable.
+  Encoder& kernel(const std::string& family, const std::string& name, uint32_t threads);
+  Encoder& bind(uint32_t index, const Tensor& tensor);
+  Encoder& bind(uint32_t index, const Placement& placement);
+  // Something must be bound even where the kernel's flags say that it is not read.
+  Encoder& bind_unused(uint32_t index);
+  template <class T>
+  Encoder& constants(uint32_t index, const T& value) {
+    commands().constants(index, &value, sizeof value);
+    return *this;
+  }
+  Encoder& use(Memory& memory);
+  void dispatch(uint32_t x, uint32_t y = 1, uint32_t z = 1);
+  // One thread per element in threadgroups of 256.
+  void dispatch_elements(int64_t count) { dispatch(static_cast<uint32_t>((count + threads_ - 1) / threads_)); }
+
+  Placement upload(const void* data, size_t bytes);
+  template <class T>
+  Placement upload(const std::vector<T>& values) { return upload(values.data(), values.size() * sizeof(T)); }
+  // Row places, block table and query tiles of a batch, made once per run.
+  const BatchTables& tables(const RowBatch& batch);
+
+  // Called after each operator; commits when enough work is encoded.
+  void operator_done();
+  // Commits and waits for everything. Throws BACKEND_FAILED or OUT_OF_MEMORY.
+  void drain();
+  bool lost() const noexcept { return lost_; }
+  // Forgets encoded work that was not committed, waits for the rest, and forgets its errors: after a failure.
+  void abandon() noexcept;
+  // The run is over: uploads are reused by the next.
+  void end_run();
+
+ private:
+  Commands& commands();
+  void commit();
+  void wait_oldest();
+
+  Device& device_;
+  Pipelines& pipelines_;
+  std::unique_ptr<Commands> current_;
+  std::deque<std::unique_ptr<Commands>> in_flight_;
+  std::set<const Buffer*> used_;  // in the current command buffer
+  std::vector<std::unique_ptr<Buffer>> arena_;
+  size_t arena_index_ = 0, arena_used_ = 0;
+  std::unique_ptr<Buffer> unused_;
+  const RowBatch* tables_of_ = nullptr;
+  std::unique_ptr<BatchTables> tables_;
+  uint32_t threads_ = 0;
+  int operators_ = 0;
+  bool lost_ = false;
+};
+
+// What attention and state operators upload of a batch. Layouts as in attention.metal.
+struct RowPlace {
+  uint32_t block, slot;
+  int32_t position, visible_end;
+};
+struct BatchTables {
+  Placement places, blocks, row_sequences;
+  std::vector<uint32_t> first_block;  // of each sequence, in the block table
+};
+
+}  // namespace afterimage::metal

@@ -1,0 +1,44 @@
+#include "metal/operators.h"
+
+namespace afterimage::metal {
+namespace {
+
+struct RouteParams {
+  uint32_t experts, k, groups, topk_groups, sigmoid_score, normalize, has_bias;
+  float scale;
+};
+struct ExpertParams {
+  uint32_t k, per_expert, columns, outs, experts;
+};
+
+}  // namespace
+
+void encode_route(Encoder& encoder, const Dispatch& d) {
+  const OpAttrs& a = *d.attrs;
+  const auto experts = static_cast<uint32_t>(d.in[0].width);
+  if (experts > 1024 || a.groups > 64) throw KernelUnavailable("route", "more than 1024 experts or 64 groups have no kernel");
+  encoder.kernel("experts", "route", 32).bind(0, d.in[0]).bind(2, d.out[0]).bind(3, d.out[1]);
+  d.weights[0] ? encoder.bind(1, weight_of(d, 0)->vector()) : encoder.bind_unused(1);
+  encoder.constants(4, RouteParams{experts, static_cast<uint32_t>(a.k), static_cast<uint32_t>(a.groups), static_cast<uint32_t>(a.topk_groups),
+                                   a.sigmoid_score, a.normalize, d.weights[0] != nullptr, a.scale});
+  encoder.dispatch(static_cast<uint32_t>(d.in[0].rows));
+}
+
+void encode_expert_linear(Encoder& encoder, const Dispatch& d) {
+  const MetalWeight& w = *weight_of(d, 0);
+  const ExpertParams params{static_cast<uint32_t>(d.attrs->k), d.attrs->per_expert, static_cast<uint32_t>(w.columns()),
+                            static_cast<uint32_t>(w.rows()), static_cast<uint32_t>(w.experts())};
+  encoder.kernel("experts", "expert_" + w.format(), 128);
+  encoder.bind(0, d.in[0]).bind(1, w.data()).bind(4, d.in[1]).bind(5, d.out[0]).constants(7, params);
+  if (w.quantized()) encoder.bind(2, w.scales()).bind(3, w.biases()).constants(6, w.matrix());
+  encoder.dispatch(tiles_of(w.rows(), 16), static_cast<uint32_t>(d.out[0].rows) * params.k);
+}
+
+void encode_expert_sum(Encoder& encoder, const Dispatch& d) {
+  const auto outs = static_cast<uint32_t>(d.out[0].width);
+  encoder.kernel("experts", "expert_sum", 256).bind(0, d.in[0]).bind(1, d.in[1]).bind(5, d.out[0]);
+  encoder.constants(7, ExpertParams{static_cast<uint32_t>(d.in[1].width), 0, 0, outs, 0});
+  encoder.dispatch(tiles_of(outs, 256), static_cast<uint32_t>(d.out[0].rows));
+}
+
+}  // namespace afterimage::metal

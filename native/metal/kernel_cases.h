@@ -1,0 +1,30 @@
+// One case: an operator with concrete shapes, run on any backend. The self-test on a Mac and the tests on Linux run the
+// same cases, at other sizes.
+#pragma once
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "graph/backend.h"
+
+namespace afterimage::metal {
+
+struct KernelCase {
+  std::string kernel;  // the kernel that the case is about
+  std::string name;    // with shapes
+  double tolerance;    // of |a − b| against 1 + max |b|
+  std::function<std::vector<float>(Backend&)> run;
+};
+
+// Every kernel at every size; a size is used as rows, as width, as key count and so on.
+std::vector<KernelCase> kernel_cases(std::span<const int> sizes);
+std::vector<KernelCase> linear_cases(std::span<const int> sizes);
+std::vector<KernelCase> rowwise_cases(std::span<const int> sizes);
+std::vector<KernelCase> sequence_cases(std::span<const int> sizes);
+std::vector<KernelCase> expert_cases(std::span<const int> sizes);
+
+// Largest |a − b| / (1 + max |b|); infinite where a is not finite.
+double distance(const std::vector<float>& a, const std::vector<float>& b);
+
+}  // namespace afterimage::metal

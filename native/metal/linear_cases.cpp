@@ -1,0 +1,118 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "metal/case_data.h"
+#include "metal/kernel_cases.h"
+
+namespace afterimage::metal {
+namespace {
+
+constexpr StoredKind kKinds[] = {
+    {WeightFormat::f32, 0, 0, ScaleType::f32, "f32"},
+    {WeightFormat::f16, 0, 0, ScaleType::f16, "f16"},
+    {WeightFormat::bf16, 0, 0, ScaleType::bf16, "bf16"},
+    {WeightFormat::affine, 2, 32, ScaleType::bf16, "q2"},
+    {WeightFormat::affine, 3, 64, ScaleType::f16, "q3"},
+    {WeightFormat::affine, 4, 64, ScaleType::bf16, "q4"},
+    {WeightFormat::affine, 5, 32, ScaleType::f32, "q5"},
+    {WeightFormat::affine, 6, 64, ScaleType::f16, "q6"},
+    {WeightFormat::affine, 8, 32, ScaleType::bf16, "q8"},
+    {WeightFormat::mxfp4, 4, 32, ScaleType::u8, "e2m1"},
+    {WeightFormat::nvfp4, 4, 16, ScaleType::u8, "e2m1"},
+    {WeightFormat::mxfp8, 8, 32, ScaleType::u8, "e4m3"},
+    {WeightFormat::fp8_block, 8, 32, ScaleType::f32, "e4m3"},
+    {WeightFormat::int4_symmetric, 4, 32, ScaleType::bf16, "q4"},
+};
+// Sums of a few hundred products in f32, in another order than the reference.
+constexpr double kTolerance = 2e-5;
+
+std::vector<float> run_linear(Backend& backend, const StoredKind& kind, int rows, int outs, int columns) {
+  CaseRun run(backend);
+  const auto stored = stored_weight(kind, 1, outs, columns, 7);
+  OpAttrs attrs;
+  attrs.activation = rows % 2 ? Activation::none : Activation::silu;
+  Dispatch d{Op::Linear, &attrs, {run.floats(rows, columns, 1)}, {run.empty(rows, outs)}, {run.weight(*stored, kUseMatrix), nullptr}, nullptr};
+  if (outs % 2) d.weights[1] = run.vector(outs, 3);
+  if (rows > 2) d.in[1] = run.floats(rows, outs, 4);
+  run.run(d);
+  return CaseRun::read(d.out[0]);
+}
+
+std::vector<float> run_embedding(Backend& backend, const StoredKind& kind, int rows, int columns) {
+  CaseRun run(backend);
+  const auto stored = stored_weight(kind, 1, 37, columns, 8);
+  std::vector<int32_t> ids(static_cast<size_t>(rows));
+  Random random(5);
+  for (int32_t& id : ids) id = static_cast<int32_t>(random.bits() % 40) - 1;  // some outside the table
+  OpAttrs attrs;
+  attrs.scale = 1.5f;
+  Dispatch d{Op::Embedding, &attrs, {run.ints(ids, 1)}, {run.empty(rows, columns)}, {run.weight(*stored, kUseTable), nullptr}, nullptr};
+  run.run(d);
+  return CaseRun::read(d.out[0]);
+}
+
+std::vector<float> run_weighted(Backend& backend, const StoredKind& kind, bool as_weight, int rows, int columns) {
+  CaseRun run(backend);
+  const auto stored = stored_weight(kind, 1, 19, columns, 9);
+  std::vector<int32_t> index(static_cast<size_t>(rows) * 4);
+  Random random(6);
+  for (int32_t& i : index) i = static_cast<int32_t>(random.bits() % 19);
+  OpAttrs attrs;
+  Dispatch d{Op::WeightedRows, &attrs, {}, {run.empty(rows, columns)}, {nullptr, nullptr}, nullptr};
+  if (as_weight) d.weights[0] = run.weight(*stored, kUseTable);
+  else d.in[0] = run.floats(19, columns, 11);
+  d.in[1] = run.ints(index, 4);
+  d.in[2] = run.floats(rows, 4, 12);
+  run.run(d);
+  return CaseRun::read(d.out[0]);
+}
+
+std::string shape(const StoredKind& kind, int rows, int outs, int columns) {
+  return std::string(kind.name) + " group " + std::to_string(kind.group) + " [" + std::to_string(rows) + "," + std::to_string(columns) +
+         "]→" + std::to_string(outs);
+}
+
+}  // namespace
+
+std::vector<KernelCase> linear_cases(std::span<const int> sizes) {
+  std::vector<KernelCase> cases;
+  for (const StoredKind& kind : kKinds) {
+    const std::string name = kind.name;
+    for (const int n : sizes) {
+      const bool quantized = kind.bits > 0;
+      const int columns = quantized ? (n + 63) / 64 * 64 : n;
+      auto add = [&](const std::string& kernel, int rows, int outs, int width) {
+        cases.push_back({kernel, shape(kind, rows, outs, width), kTolerance, [=](Backend& b) { return run_linear(b, kind, rows, outs, width); }});
+      };
+      add("linear_" + name + (quantized ? "_1" : "_8"), 1, n, columns);
+      add("linear_" + name + (quantized ? "_8" : "_32"), n + 8, 33, columns);
+      cases.push_back({"embedding_" + name, shape(kind, 5, 0, columns), 1e-6, [=](Backend& b) { return run_embedding(b, kind, 5, columns); }});
+      if (!quantized)
+        cases.push_back({"weighted_rows_" + name, shape(kind, n, 0, 33), 1e-6, [=](Backend& b) { return run_weighted(b, kind, true, n, 33); }});
+    }
+  }
+  for (const int n : sizes)
+    cases.push_back({"weighted_rows_f32", "values " + std::to_string(n), 1e-6, [=](Backend& b) { return run_weighted(b, kKinds[0], false, 7, n); }});
+  return cases;
+}
+
+double distance(const std::vector<float>& a, const std::vector<float>& b) {
+  if (a.size() != b.size()) return std::numeric_limits<double>::infinity();
+  double largest = 0, size = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (!std::isfinite(a[i]) || !std::isfinite(b[i])) return std::numeric_limits<double>::infinity();
+    largest = std::max(largest, std::fabs(double{a[i]} - b[i]));
+    size = std::max(size, std::fabs(double{b[i]}));
+  }
+  return largest / (1 + size);
+}
+
+std::vector<KernelCase> kernel_cases(std::span<const int> sizes) {
+  std::vector<KernelCase> all = linear_cases(sizes);
+  for (auto* more : {&rowwise_cases, &sequence_cases, &expert_cases})
+    for (KernelCase& one : more(sizes)) all.push_back(std::move(one));
+  return all;
+}
+
+}  // namespace afterimage::metal

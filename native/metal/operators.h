@@ -1,0 +1,33 @@
+// The host part of every operator: chooses the kernel, binds operands, sizes the grid. Each is defined beside its
+// kernels' .metal file. All throw KernelUnavailable before anything of theirs is dispatched.
+#pragma once
+#include "metal/encoder.h"
+
+namespace afterimage::metal {
+
+void encode_linear_float(Encoder& encoder, const Dispatch& dispatch);
+void encode_linear_quantized(Encoder& encoder, const Dispatch& dispatch);
+void encode_norm(Encoder& encoder, const Dispatch& dispatch);
+void encode_rope_table(Encoder& encoder, const Dispatch& dispatch);
+void encode_rope(Encoder& encoder, const Dispatch& dispatch);
+void encode_elementwise(Encoder& encoder, const Dispatch& dispatch);
+void encode_layout(Encoder& encoder, const Dispatch& dispatch);
+void encode_embedding(Encoder& encoder, const Dispatch& dispatch);
+void encode_rows(Encoder& encoder, const Dispatch& dispatch);
+void encode_attention(Encoder& encoder, const Dispatch& dispatch);
+void encode_segment_attention(Encoder& encoder, const Dispatch& dispatch);
+void encode_short_conv(Encoder& encoder, const Dispatch& dispatch);
+void encode_gated_delta(Encoder& encoder, const Dispatch& dispatch);
+void encode_route(Encoder& encoder, const Dispatch& dispatch);
+void encode_expert_linear(Encoder& encoder, const Dispatch& dispatch);
+void encode_expert_sum(Encoder& encoder, const Dispatch& dispatch);
+
+// Any of the above, by operator.
+void encode(Encoder& encoder, const Dispatch& dispatch);
+
+inline const MetalWeight* weight_of(const Dispatch& dispatch, int index) {
+  return static_cast<const MetalWeight*>(dispatch.weights[index]);
+}
+inline uint32_t tiles_of(int64_t count, int64_t tile) { return static_cast<uint32_t>((count + tile - 1) / tile); }
+
+}  // namespace afterimage::metal

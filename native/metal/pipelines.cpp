@@ -1,0 +1,45 @@
+#include "metal/pipelines.h"
+
+#include "metal/kernel_source.h"
+
+namespace afterimage::metal {
+
+const Pipelines::Compiled& Pipelines::library(const std::string& family) {
+  const auto found = libraries_.find(family);
+  if (found != libraries_.end()) return found->second;
+  Compiled& compiled = libraries_[family];
+  for (const KernelSource& source : kernel_sources())
+    if (source.family == family) compiled.library = device_.compile(source.text, compiled.error);
+  return compiled;
+}
+
+const Pipeline& Pipelines::get(const std::string& family, const std::string& kernel, uint32_t threads) {
+  const auto reason = reasons_.find(kernel);
+  if (reason != reasons_.end()) throw KernelUnavailable(kernel, reason->second);
+  std::unique_ptr<Pipeline>& pipeline = pipelines_[kernel];
+  if (!pipeline) {
+    const Compiled& compiled = library(family);
+    std::string error = compiled.error;
+    if (compiled.library) pipeline = device_.pipeline(*compiled.library, kernel, error);
+    if (!pipeline) {
+      disable(kernel, error);
+      throw KernelUnavailable(kernel, error);
+    }
+  }
+  if (pipeline->max_threads() < threads) {
+    const std::string text = "it needs " + std::to_string(threads) + " threads per threadgroup, the device allows " +
+                             std::to_string(pipeline->max_threads());
+    disable(kernel, text);
+    throw KernelUnavailable(kernel, text);
+  }
+  return *pipeline;
+}
+
+void Pipelines::disable(const std::string& kernel, const std::string& reason) {
+  pipelines_.erase(kernel);
+  reasons_[kernel] = reason;
+}
+
+std::map<std::string, std::string> Pipelines::unavailable() const { return reasons_; }
+
+}  // namespace afterimage::metal

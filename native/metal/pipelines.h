@@ -1,0 +1,45 @@
+// Kernels by family and name, compiled when first asked for. A kernel that cannot be had stays unavailable, with its
+// reason, for the life of the device.
+#pragma once
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "metal/device.h"
+
+namespace afterimage::metal {
+
+class KernelUnavailable : public std::runtime_error {
+ public:
+  KernelUnavailable(std::string kernel, const std::string& reason)
+      : std::runtime_error(reason), kernel_(std::move(kernel)) {}
+  const std::string& kernel() const noexcept { return kernel_; }
+
+ private:
+  std::string kernel_;
+};
+
+class Pipelines {
+ public:
+  explicit Pipelines(Device& device) : device_(device) {}
+  // Throws KernelUnavailable where the kernel does not compile, was disabled, or allows fewer than `threads` threads.
+  const Pipeline& get(const std::string& family, const std::string& kernel, uint32_t threads);
+  void disable(const std::string& kernel, const std::string& reason);
+  // Reasons by kernel.
+  std::map<std::string, std::string> unavailable() const;
+
+ private:
+  struct Compiled {
+    std::unique_ptr<Library> library;
+    std::string error;
+  };
+  const Compiled& library(const std::string& family);
+
+  Device& device_;
+  std::map<std::string, Compiled> libraries_;
+  std::map<std::string, std::unique_ptr<Pipeline>> pipelines_;
+  std::map<std::string, std::string> reasons_;
+};
+
+}  // namespace afterimage::metal

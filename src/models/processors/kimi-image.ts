@@ -1,0 +1,120 @@
+// Kimi's image processors: shrunk to a limit on patches, padded with black at the right and the bottom to whole tokens.
+import { AfterimageError } from '../../errors.js';
+import { resize } from '../../image/resize.js';
+import type { NamedTensor, Processor, RgbImage } from '../family.js';
+import type { Config } from '../config.js';
+import { channelTables, greyLevel, normalization, patchRows, rasterCorners } from './pixels.js';
+import type { Size } from './smart-resize.js';
+import { tensorResize } from './tensor-resize.js';
+
+export interface KimiImageOptions {
+  imageToken: string;
+  /** Size to which an image is resized, before padding. */
+  resized: (size: Size) => Size;
+  /** Kimi-VL's reference resizes with Pillow, K2.5's on tensors. */
+  resampler: 'pillow' | 'tensor';
+  /** Kimi-VL may be set to cut the rest off instead of padding. */
+  pad: boolean;
+  patch: number;
+  merge: number;
+  /** Tables of the vision program for an image of rows × columns patches. */
+  tables: (rows: number, columns: number) => Record<string, NamedTensor>;
+}
+
+export function kimiImageProcessor(settings: Config, options: KimiImageOptions): Processor {
+  const tables = channelTables(settings);
+  const { imageToken, patch, merge, resampler, pad } = options;
+  const unit = patch * merge;
+  const framed = ({ width, height }: Size): Size => {
+    const side = (length: number): number =>
+      (pad ? Math.ceil(length / unit) : Math.max(1, Math.floor(length / unit))) * unit;
+    return { width: side(width), height: side(height) };
+  };
+  return {
+    identity: JSON.stringify({
+      rule: 'kimi',
+      limits: settings.raw(),
+      resampler,
+      pad,
+      patch,
+      merge,
+      settings: normalization(settings),
+    }),
+    greyLevel: greyLevel(tables),
+    plan(width, height) {
+      const viewed = options.resized({ width, height });
+      const size = framed(viewed);
+      const [rows, columns] = [size.height / patch, size.width / patch];
+      const tokens = (rows * columns) / merge ** 2;
+      return {
+        tokens,
+        viewedWidth: viewed.width,
+        viewedHeight: viewed.height,
+        symbols: { patches: rows * columns, segments: 2 },
+        placeholder: imageToken.repeat(tokens),
+        layout: { image_grid_thw: [1, rows, columns] },
+      };
+    },
+    inputs(image, plan) {
+      const viewed =
+        resampler === 'tensor'
+          ? tensorResize(image, plan.viewedWidth, plan.viewedHeight, 'bicubic')
+          : resize(image, plan.viewedWidth, plan.viewedHeight, 'bicubic');
+      const framedImage = onCanvas(viewed, framed(viewed));
+      const extent = { rows: framedImage.height / patch, columns: framedImage.width / patch };
+      return {
+        pixel_values: patchRows(framedImage, tables, rasterCorners({ ...extent, patch }), patch),
+        ...options.tables(extent.rows, extent.columns),
+      };
+    },
+  };
+}
+
+/** Padded with black at the right and bottom where larger, cut around the centre where smaller. */
+function onCanvas(image: RgbImage, { width, height }: Size): RgbImage {
+  const data = new Uint8Array(width * height * 3);
+  const left = Math.max(0, Math.floor((image.width - width) / 2));
+  const top = Math.max(0, Math.floor((image.height - height) / 2));
+  const count = Math.min(width, image.width) * 3;
+  for (let y = 0; y < Math.min(height, image.height); y++) {
+    const from = ((top + y) * image.width + left) * 3;
+    data.set(image.data.subarray(from, from + count), y * width * 3);
+  }
+  return { width, height, data };
+}
+
+/** Kimi K2.5: at most `patchLimit` patches in all and `sideLimit` on a side; never enlarged. */
+export function k25Size(patch: number, patchLimit: number, sideLimit: number): (size: Size) => Size {
+  return ({ width, height }) => {
+    const patches = Math.max(1, Math.floor(width / patch)) * Math.max(1, Math.floor(height / patch));
+    const scale = Math.min(
+      1,
+      Math.sqrt(patchLimit / patches),
+      (sideLimit * patch) / width,
+      (sideLimit * patch) / height,
+    );
+    const side = (length: number): number =>
+      Math.min(Math.max(Math.trunc(length * scale), 1), sideLimit * patch);
+    return { width: side(width), height: side(height) };
+  };
+}
+
+/** Sides that MoonViT's positions can address, in patches. */
+const MAX_PATCHES_ON_SIDE = 512;
+
+/** Kimi-VL: at most `patchLimit` whole patches. */
+export function kimiVlSize(patch: number, patchLimit: number): (size: Size) => Size {
+  return (size) => {
+    const patches = Math.floor(size.width / patch) * Math.floor(size.height / patch);
+    const scale = patches > patchLimit ? Math.sqrt(patchLimit / patches) : 1;
+    const side = (length: number): number => Math.max(1, Math.trunc(length * scale));
+    const resized = { width: side(size.width), height: side(size.height) };
+    if (Math.max(resized.width, resized.height) / patch >= MAX_PATCHES_ON_SIDE) {
+      throw new AfterimageError(
+        'IMAGE_UNSUPPORTED',
+        `An image of ${size.width}×${size.height} pixels is too long for this model; crop it.`,
+      );
+    }
+    return resized;
+  };
+}

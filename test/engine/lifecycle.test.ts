@@ -1,0 +1,171 @@
+// Sessions and the engine through their lives: close, cancel, deadline, fork, two at once, worker threads.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import type { Answer, ImageInput, Message } from '../../src/engine/engine.js';
+import { LocalEngine } from '../../src/engine/local-engine.js';
+import { AfterimageError } from '../../src/errors.js';
+import type { RgbImage } from '../../src/models/family.js';
+import { pixelIdentity } from '../../src/image/key.js';
+import { systemMessage, userMessage } from '../../src/prompt/layout.js';
+
+const LONG = { maxTokens: 400 };
+
+function picture(seed: number, width = 256, height = 128): ImageInput {
+  const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => ((i >> 6) * seed + (i % 7) * 13) & 255);
+  const image: RgbImage = { width, height, data };
+  return { ...pixelIdentity(image), pixels: async () => image };
+}
+
+const question = (image: ImageInput, text = 'Describe the image.'): Message[] => [systemMessage(), userMessage([image], text)];
+const open = (): LocalEngine => new LocalEngine({ threads: 2 });
+const code = (wanted: string) => (error: unknown) => error instanceof AfterimageError && error.code === wanted;
+
+describe('one engine', () => {
+  let engine: LocalEngine;
+  before(async () => {
+    engine = open();
+    await engine.ready();
+  });
+  after(() => engine.close());
+
+  test('answers the same again, and reuses what it saw', async () => {
+    const image = picture(3);
+    const first = await engine.open().ask(question(image), { maxTokens: 12 });
+    const second = await engine.open().ask(question(image), { maxTokens: 12 });
+    assert.equal(first.cache.source, 'none');
+    assert.deepEqual(second.tokenIds, first.tokenIds);
+    assert.equal(second.cache.image_tokens_reused, second.cache.image_tokens);
+    assert.equal(second.cache.prompt_tokens_reused, second.cache.prompt_tokens - 1);
+    assert.equal(second.cache.encode_ms, 0);
+  });
+
+  test('another picture of the same size is another picture', async () => {
+    await engine.open().ask(question(picture(5)), { maxTokens: 2 });
+    const other = await engine.open().ask(question(picture(6)), { maxTokens: 2 });
+    assert.equal(other.cache.image_tokens_reused, 0);
+  });
+
+  test('a cancelled question ends soon, and the next one is answered', async () => {
+    const session = engine.open();
+    const cancel = new AbortController();
+    const image = picture(7);
+    const asked = session.ask(question(image), { ...LONG, signal: cancel.signal, onText: () => cancel.abort() });
+    const answer = await asked;
+    assert.equal(answer.stopReason, 'cancelled');
+    assert.ok(answer.tokenIds.length < LONG.maxTokens);
+    const next = await session.ask(question(image), { maxTokens: 3 });
+    assert.equal(next.cache.image_tokens_reused, next.cache.image_tokens);
+  });
+
+  test('a signal that is aborted already asks nothing', async () => {
+    const answer = await engine.open().ask(question(picture(8)), { signal: AbortSignal.abort() });
+    assert.equal(answer.stopReason, 'cancelled');
+    assert.deepEqual(answer.tokenIds, []);
+  });
+
+  test('a deadline returns what there is', async () => {
+    const answer = await engine.open().ask(question(picture(9)), { maxTokens: 4000, deadlineMs: 300 });
+    assert.ok(['deadline', 'end', 'loop'].includes(answer.stopReason), answer.stopReason);
+  });
+
+  test('a stop string ends the answer and is not part of it', async () => {
+    const image = picture(3);
+    const whole = await engine.open().ask(question(image), { maxTokens: 12 });
+    const stop = whole.text.slice(3, 6);
+    const cut = await engine.open().ask(question(image), { maxTokens: 12, stop: [stop] });
+    assert.equal(cut.stopReason, 'stop');
+    assert.equal(cut.text, whole.text.slice(0, whole.text.indexOf(stop)));
+  });
+
+  test('streamed text is the answer', async () => {
+    let streamed = '';
+    const answer = await engine.open().ask(question(picture(10)), { maxTokens: 20, onText: (text) => (streamed += text) });
+    assert.equal(streamed, answer.text);
+  });
+
+  test('a fork shares what its parent saw', async () => {
+    const parent = engine.open();
+    const image = picture(11);
+    await parent.ask(question(image), { maxTokens: 2 });
+    const fork = await parent.fork().ask(question(image, 'Read the text.'), { maxTokens: 2 });
+    assert.equal(fork.cache.image_tokens_reused, fork.cache.image_tokens);
+  });
+
+  test('a warmed picture is seen before the first question', async () => {
+    const image = picture(12);
+    await engine.warm([image]);
+    const answer = await engine.open().ask(question(image), { maxTokens: 2 });
+    assert.equal(answer.cache.image_tokens_reused, answer.cache.image_tokens);
+    assert.equal(answer.cache.source, 'memory');
+  });
+
+  test('questions at the same time get the answers they get alone', async () => {
+    const pictures = [13, 14, 15].map((seed) => picture(seed));
+    const together = await Promise.all(pictures.map((image) => engine.open().ask(question(image), { maxTokens: 10 })));
+    const fresh = open();
+    try {
+      for (const [i, image] of pictures.entries()) {
+        const alone: Answer = await fresh.open().ask(question(image), { maxTokens: 10 });
+        assert.deepEqual(together[i]!.tokenIds, alone.tokenIds);
+      }
+    } finally {
+      await fresh.close();
+    }
+  });
+
+  test('a closed session says so', async () => {
+    const session = engine.open();
+    session.close();
+    session.close();
+    await assert.rejects(session.ask(question(picture(1))), code('CLOSED'));
+  });
+
+  test('pixels that cannot be read fail the question and nothing else', async () => {
+    const broken: ImageInput = { ...picture(16), pixels: () => Promise.reject(new AfterimageError('IMAGE_UNREADABLE', 'Gone.')) };
+    await assert.rejects(engine.open().ask(question(broken)), code('IMAGE_UNREADABLE'));
+    const answer = await engine.open().ask(question(picture(17)), { maxTokens: 1 });
+    assert.equal(answer.tokenIds.length, 1);
+  });
+});
+
+test('closing while an answer is generated ends it', async () => {
+  const engine = open();
+  const answer = engine.open().ask(question(picture(2)), { ...LONG, onText: () => void engine.close() });
+  assert.equal((await answer).stopReason, 'cancelled');
+  await engine.close();
+  await assert.rejects(engine.ready(), code('CLOSED'));
+  assert.throws(() => engine.open(), code('CLOSED'));
+});
+
+test('closing while the model loads', async () => {
+  const engine = open();
+  const ready = engine.ready();
+  ready.catch(() => {});
+  await engine.close();
+  await assert.rejects(ready, (error) => error instanceof AfterimageError);
+});
+
+test('memory that cannot suffice is refused with advice', async () => {
+  const engine = new LocalEngine({ threads: 1, budgets: { kvBytes: 1 << 16, featureBytes: 1 << 24, scratchBytes: 1 << 30 } });
+  try {
+    await assert.rejects(
+      engine.open().ask(question(picture(4, 1024, 1024))),
+      (error) => code('OUT_OF_MEMORY')(error) && /image|KV|pixels/i.test((error as Error).message),
+    );
+  } finally {
+    await engine.close();
+  }
+});
+
+test('two worker threads load and answer, and one is terminated in mid-answer', { timeout: 60_000 }, async () => {
+  const run = (terminate: boolean): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      const worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { terminate } });
+      worker.once('message', (message) => (terminate ? void worker.terminate().then(() => resolve('terminated')) : resolve(message)));
+      worker.once('error', reject);
+    });
+  const [answer, ended] = await Promise.all([run(false), run(true)]);
+  assert.equal(typeof answer, 'number');
+  assert.equal(ended, 'terminated');
+});
