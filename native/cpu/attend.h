@@ -5,16 +5,18 @@
 // Milakov & Gimelshein 2018 (online softmax); Dao et al. 2022.
 #pragma once
 #include <cmath>
+#include <utility>
 
 #include "cpu/elementary.h"
 #include "cpu/kernels.h"
 #include "cpu/narrow_floats.h"
+#include "cpu/panel.h"
 #include "cpu/tiles.h"
 
 namespace afterimage::CPU_ISA {
 
 constexpr int kKeys = 64;
-constexpr int kMaxValueStride = 576;
+constexpr int kMergeRows = 16;  // at least kTileRows, whole vectors
 
 // Scores of one row to weights e^{s−m} in place. Returns the tile's maximum and sum.
 struct TileSum {
@@ -47,62 +49,90 @@ static TileSum tile_weights(float* scores, float scale, float softcap, int first
   return {maximum, sum_lanes(total)};
 }
 
+#if defined(CPU_BF16_DOT)
 static void to_pairs(const float* x, uint32_t* out) {
-  for (int j = 0; j < kKeys; j += kLanes) {
-    const VU bits = bf16_bits(load(x + j));
-    uint16_t half[kLanes];
-    for (int l = 0; l < kLanes; ++l) half[l] = static_cast<uint16_t>(bits[l]);
-    std::memcpy(out + j / 2, half, sizeof half);
+  for (int j = 0; j < kKeys; j += kLanes)
+    store_half(reinterpret_cast<uint16_t*>(out) + j, bf16_bits(load(x + j)));
+}
+#endif
+
+// Factors by which rows' running states and tiles are scaled when they are merged; all rows' exponentials in one go.
+struct MergeFactors {
+  float keep[kMergeRows], take[kMergeRows];
+};
+
+static MergeFactors merge_factors(const TileSum* tiles, int rows, float* maxima) {
+  MergeFactors f;
+  for (int r = 0; r < kMergeRows; ++r) {
+    const bool seen = r < rows && tiles[r].maximum > -INFINITY;
+    const float old = seen ? maxima[r] : 0.0f, now = seen ? tiles[r].maximum : 0.0f, top = now > old ? now : old;
+    f.keep[r] = old - top;  // −∞ at the first tile: keeps nothing
+    f.take[r] = now - top;
+    if (seen) maxima[r] = top;
   }
+  for (int i = 0; i < kMergeRows; i += kLanes) {
+    const VF keep = load(f.keep + i);
+    store(f.keep + i, keep > splat(-INFINITY) ? exp(keep) : VF{});
+    store(f.take + i, exp(load(f.take + i)));
+  }
+  return f;
 }
 
-CPU_INLINE float exp_one(float x) { return exp(splat(x))[0]; }
-
-static void merge_tile(const TileSum& tile, const float* tile_values, int v_stride, float* maximum, float* total,
-                       float* values) {
-  if (tile.maximum == -INFINITY) return;
-  const float top = tile.maximum > *maximum ? tile.maximum : *maximum;
-  const float keep = *maximum == -INFINITY ? 0.0f : exp_one(*maximum - top), take = exp_one(tile.maximum - top);
-  *maximum = top;
-  *total = *total * keep + tile.total * take;
+static void merge_row(const float* tile_values, int v_stride, float keep, float take, float* values) {
   for (int c = 0; c < v_stride; c += kLanes)
     store(values + c, mul_add(load(tile_values + c), splat(take), load(values + c) * splat(keep)));
 }
 
+// scores[i][64] = q_{r+i} · keys.
+static void score_tile(const AttendJob& job, int r, int rows, float* const* scores) {
+#if defined(CPU_BF16_DOT)
+  if (job.bf16)
+    return run_tiles<TileBf16<false>>(rows, reinterpret_cast<const uint32_t* const*>(job.queries + r),
+                                      static_cast<const uint32_t*>(job.tile.keys), kKeys, (job.k_dim + 1) / 2, kKeys, scores);
+#endif
+  run_tiles<TileF32<false>>(rows, reinterpret_cast<const float* const*>(job.queries + r),
+                            static_cast<const float*>(job.tile.keys), kKeys, job.k_dim, kKeys, scores);
+}
+
+// partial[i][v_stride] = weights_i · values.
+static void value_tile(const AttendJob& job, int rows, float* const* weights, float* const* partial) {
+#if defined(CPU_BF16_DOT)
+  if (job.bf16) {
+    alignas(64) uint32_t pairs[kTileRows][kKeys / 2];
+    const uint32_t* pair_rows[kTileRows];
+    for (int i = 0; i < rows; ++i) {
+      to_pairs(weights[i], pairs[i]);
+      pair_rows[i] = pairs[i];
+    }
+    return run_tiles<TileBf16<false>>(rows, pair_rows, static_cast<const uint32_t*>(job.tile.values), job.v_stride, kKeys / 2,
+                                      job.v_stride, partial);
+  }
+#endif
+  run_tiles<TileF32<false>>(rows, const_cast<const float* const*>(weights), static_cast<const float*>(job.tile.values),
+                            job.v_stride, kKeys, job.v_stride, partial);
+}
+
 static void attend(const AttendJob& job) {
   alignas(64) float scores[kTileRows][kKeys];
-  alignas(64) uint32_t pairs[kTileRows][kKeys / 2];
-  alignas(64) float partial[kTileRows][kMaxValueStride];
+  alignas(64) float partial[kTileRows][kMaxValueDim];
   float *score_rows[kTileRows], *partial_rows[kTileRows];
-  const uint32_t* pair_rows[kTileRows];
-  for (int i = 0; i < kTileRows; ++i) score_rows[i] = scores[i], partial_rows[i] = partial[i], pair_rows[i] = pairs[i];
+  for (int i = 0; i < kTileRows; ++i) score_rows[i] = scores[i], partial_rows[i] = partial[i];
   for (int r = 0; r < job.rows; r += kTileRows) {
     const int rows = job.rows - r < kTileRows ? job.rows - r : kTileRows;
     bool seen = false;
     for (int i = 0; i < rows; ++i) seen = seen || job.first[r + i] < job.last[r + i];
     if (!seen) continue;
-    if (job.bf16)
-      run_tiles<TileBf16<false>>(rows, reinterpret_cast<const uint32_t* const*>(job.queries + r),
-                                 static_cast<const uint32_t*>(job.tile.keys), kKeys, (job.k_dim + 1) / 2, kKeys,
-                                 score_rows);
-    else
-      run_tiles<TileF32<false>>(rows, reinterpret_cast<const float* const*>(job.queries + r),
-                                static_cast<const float*>(job.tile.keys), kKeys, job.k_dim, kKeys, score_rows);
+    score_tile(job, r, rows, score_rows);
     TileSum sums[kTileRows];
-    for (int i = 0; i < rows; ++i) {
-      sums[i] = tile_weights(scores[i], job.scale, job.softcap, job.first[r + i], job.last[r + i]);
-      if (job.bf16) to_pairs(scores[i], pairs[i]);
-    }
-    if (job.bf16)
-      run_tiles<TileBf16<false>>(rows, pair_rows, static_cast<const uint32_t*>(job.tile.values), job.v_stride, kKeys / 2,
-                                 job.v_stride, partial_rows);
-    else
-      run_tiles<TileF32<false>>(rows, const_cast<const float* const*>(score_rows),
-                                static_cast<const float*>(job.tile.values), job.v_stride, kKeys, job.v_stride,
-                                partial_rows);
     for (int i = 0; i < rows; ++i)
-      merge_tile(sums[i], partial[i], job.v_stride, job.maxima + r + i, job.totals + r + i,
-                 job.values + (r + i) * job.v_stride);
+      sums[i] = tile_weights(scores[i], job.scale, job.softcap, job.first[r + i], job.last[r + i]);
+    value_tile(job, rows, score_rows, partial_rows);
+    const MergeFactors f = merge_factors(sums, rows, job.maxima + r);
+    for (int i = 0; i < rows; ++i) {
+      if (sums[i].maximum == -INFINITY) continue;
+      job.totals[r + i] = job.totals[r + i] * f.keep[i] + sums[i].total * f.take[i];
+      merge_row(partial[i], job.v_stride, f.keep[i], f.take[i], job.values + (r + i) * job.v_stride);
+    }
   }
 }
 
@@ -112,50 +142,79 @@ static void attend_finish(const float* values, float total, int v_dim, float* ou
   for (int c = 0; c < v_dim; ++c) out[c] = values[c] * inverse + 0.0f;
 }
 
-static void pack_keys(const float* const* rows, int k_dim, bool bf16, void* out) {
-  if (!bf16) {
-    float* to = static_cast<float*>(out);
-    for (int j = 0; j < kKeys; ++j)
-      for (int d = 0; d < k_dim; ++d) to[d * kKeys + j] = rows[j] ? rows[j][d] : 0.0f;
-    return;
+// `x` [kLanes] rows to columns: log2(kLanes) rounds of interleaving the upper with the lower half of the rows.
+template <size_t... I>
+CPU_INLINE VI interleave_low(VI a, VI b, std::index_sequence<I...>) {
+  return __builtin_shufflevector(a, b, (I % 2 * kLanes + I / 2)...);
+}
+template <size_t... I>
+CPU_INLINE VI interleave_high(VI a, VI b, std::index_sequence<I...>) {
+  return __builtin_shufflevector(a, b, (I % 2 * kLanes + kLanes / 2 + I / 2)...);
+}
+CPU_INLINE void transpose(VI (&x)[kLanes]) {
+  constexpr std::make_index_sequence<kLanes> lanes;
+  for (int round = 1; round < kLanes; round *= 2) {
+    VI y[kLanes];
+    for (int i = 0; i < kLanes / 2; ++i) {
+      y[2 * i] = interleave_low(x[i], x[i + kLanes / 2], lanes);
+      y[2 * i + 1] = interleave_high(x[i], x[i + kLanes / 2], lanes);
+    }
+    for (int i = 0; i < kLanes; ++i) x[i] = y[i];
   }
-  uint16_t* to = static_cast<uint16_t*>(out);
-  for (int j = 0; j < kKeys; ++j)
-    for (int d = 0; d < ((k_dim + 1) & ~1); ++d) {
-      const float x = rows[j] && d < k_dim ? rows[j][d] : 0.0f;
-      to[(d / 2 * kKeys + j) * 2 + (d & 1)] = static_cast<uint16_t>(bf16_bits(splat(x))[0]);
+}
+
+// kKeys rows of `width` words to [width][kKeys]; null rows are zero.
+static void transpose_rows(const uint32_t* const* rows, int width, uint32_t* out) {
+  for (int j = 0; j < kKeys; j += kLanes)
+    for (int d = 0; d < width; d += kLanes) {
+      const int n = width - d < kLanes ? width - d : kLanes;
+      VI x[kLanes];
+      for (int i = 0; i < kLanes; ++i) {
+        if (!rows[j + i]) x[i] = VI{};
+        else if (n == kLanes) x[i] = load_bits(rows[j + i] + d);
+        else x[i] = (VI)load_n(reinterpret_cast<const float*>(rows[j + i]) + d, n);
+      }
+      transpose(x);
+      for (int i = 0; i < n; ++i) store_bits(out + (d + i) * kKeys + j, x[i]);
     }
 }
 
-static void pack_values(const float* const* rows, int v_dim, int v_stride, bool bf16, void* out) {
-  if (!bf16) {
-    float* to = static_cast<float*>(out);
-    for (int j = 0; j < kKeys; ++j)
-      for (int d = 0; d < v_stride; ++d) to[j * v_stride + d] = rows[j] && d < v_dim ? rows[j][d] : 0.0f;
-    return;
+static void pack_keys(const float* const* rows, int k_dim, bool bf16, void* out) {
+  if (!bf16) return transpose_rows(reinterpret_cast<const uint32_t* const*>(rows), k_dim, static_cast<uint32_t*>(out));
+  const int width = (k_dim + 1) / 2;
+  alignas(64) uint32_t pairs[kKeys][kMaxKeyDim / 2];
+  const uint32_t* pair_rows[kKeys];
+  for (int j = 0; j < kKeys; ++j) {
+    pair_rows[j] = rows[j] ? pairs[j] : nullptr;
+    if (rows[j]) row_to_bf16(rows[j], k_dim, 2 * width, reinterpret_cast<uint16_t*>(pairs[j]));
   }
-  uint16_t* to = static_cast<uint16_t*>(out);
-  for (int j = 0; j < kKeys; ++j)
-    for (int d = 0; d < v_stride; ++d) {
-      const float x = rows[j] && d < v_dim ? rows[j][d] : 0.0f;
-      to[(j / 2 * v_stride + d) * 2 + (j & 1)] = static_cast<uint16_t>(bf16_bits(splat(x))[0]);
+  transpose_rows(pair_rows, width, static_cast<uint32_t*>(out));
+}
+
+static void pack_values(const float* const* rows, int v_dim, int v_stride, bool bf16, void* out) {
+  const auto part = [&](int j, int d) {
+    const int n = v_dim - d < kLanes ? v_dim - d : kLanes;
+    return rows[j] && n > 0 ? (n == kLanes ? load(rows[j] + d) : load_n(rows[j] + d, n)) : VF{};
+  };
+  for (int j = 0; j < kKeys; j += bf16 ? 2 : 1)
+    for (int d = 0; d < v_stride; d += kLanes) {
+      if (bf16)
+        store_bits(static_cast<uint32_t*>(out) + j / 2 * v_stride + d,
+                   (VI)(bf16_bits(part(j, d)) | (bf16_bits(part(j + 1, d)) << 16)));
+      else store(static_cast<float*>(out) + j * v_stride + d, part(j, d));
     }
 }
 
 static void widen_f16(const uint16_t* x, int count, float* out) {
-  for (int i = 0; i < count; i += kLanes) {
-    const int n = count - i < kLanes ? count - i : kLanes;
-    VI half = {};
-    for (int l = 0; l < n; ++l) half[l] = x[i + l];
-    store_n(out + i, f16_lanes(half), n);
-  }
+  int i = 0;
+  for (; i + kLanes <= count; i += kLanes) store(out + i, f16_lanes(load_half(x + i)));
+  for (; i < count; ++i) out[i] = f16_lanes(splat_bits(x[i]))[0];
 }
 
 static void widen_bf16(const uint16_t* x, int count, float* out) {
-  for (int i = 0; i < count; ++i) {
-    const uint32_t bits = uint32_t{x[i]} << 16;
-    std::memcpy(out + i, &bits, 4);
-  }
+  int i = 0;
+  for (; i + kLanes <= count; i += kLanes) store(out + i, (VF)(load_half(x + i) << 16));
+  for (; i < count; ++i) out[i] = ((VF)(splat_bits(x[i]) << 16))[0];
 }
 
 static void widen_q8(const int8_t* x, float scale, int count, float* out) {

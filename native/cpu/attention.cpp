@@ -47,6 +47,7 @@ class CacheAttention {
  public:
   CacheAttention(CpuContext& c, const Dispatch& d) : c_(c), d_(d), a_(*d.attrs), layout_(*d.batch->kv) {
     group_ = a_.heads / a_.kv_heads;
+    check_head_width(a_);
     bf16_ = c.kernels.native_bf16 && d.precision == Precision::fast;
     rows_per_task_ = std::max(1, kMaxQueries / group_);
     size_ = tile_size(a_.k_dim, a_.v_dim, bf16_);

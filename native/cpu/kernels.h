@@ -24,6 +24,8 @@ struct alignas(64) QuantBlock {
 };
 
 constexpr int kMaxChunkRows = 96;
+// Attention keeps a tile's vectors on the stack; operators refuse wider heads.
+constexpr int kMaxKeyDim = 1024, kMaxValueDim = 1024;
 
 // Per-thread memory of panel kernels.
 struct alignas(64) PanelScratch {

@@ -7,6 +7,9 @@ namespace afterimage {
 // v_dim padded to whole vectors of every instruction set.
 constexpr int padded_width(int dim) { return (dim + 15) / 16 * 16; }
 
+// Throws INVALID_PROGRAM for heads wider than the kernels' tiles.
+void check_head_width(const OpAttrs& attrs);
+
 // Bytes of one packed tile: keys, then values; both multiples of 64.
 struct TileSize {
   size_t keys, values;

@@ -1,21 +1,34 @@
-// Narrow floats in the low bits of each lane, widened to f32 (see number_formats.h for the scalar forms).
+// Narrow floats in the low bits of each lane, widened to f32 (see number_formats.h for the scalar forms). Infinities and
+// NaN are not treated: weights have none, and the cache saturates.
 #pragma once
 #include "cpu/vec.h"
 
 namespace afterimage::CPU_ISA {
 
-// f16 bits in the low half of each lane, without infinities (weights have none, caches saturate).
+// Magnitude bits of a float with `Mantissa` mantissa bits and exponent bias `Bias`, without its sign. A zero exponent is
+// read with one more implicit unit, which a subtraction takes away: f32 subnormals would stall the processor.
+template <int Mantissa, int Bias>
+CPU_INLINE VF widen_magnitude(VI bits) {
+  const VI moved = bits << (23 - Mantissa);
+  const VF normal = (VF)(moved + splat_bits((127 - Bias) << 23));
+  const VI unit = splat_bits((128 - Bias) << 23);
+  const VF subnormal = (VF)(moved + unit) - (VF)unit;
+  return bits >= splat_bits(1 << Mantissa) ? normal : subnormal;
+}
 CPU_INLINE VF f16_lanes(VI half) {
-  const VF magnitude = (VF)((half & splat_bits(0x7fff)) << 13) * splat(0x1p112f);
+#if defined(__AVX512F__)
+  return (VF)_mm512_maskz_cvtph_ps(0xffff, _mm512_maskz_cvtepi32_epi16(0xffff, (__m512i)half));
+#else
+  const VF magnitude = widen_magnitude<10, 15>(half & splat_bits(0x7fff));
   return (VF)((VI)magnitude | ((half & splat_bits(0x8000)) << 16));
+#endif
 }
 CPU_INLINE VF e4m3_lanes(VI code) {
-  const VF magnitude = (VF)((code & splat_bits(0x7f)) << 20) * splat(0x1p120f);
+  const VF magnitude = widen_magnitude<3, 7>(code & splat_bits(0x7f));
   return (VF)((VI)magnitude | ((code & splat_bits(0x80)) << 24));
 }
-// Magnitudes 0, ½, 1, 1½, 2, 3, 4, 6: exponent and mantissa bits moved in place, 0 and ½ by the same multiplication.
 CPU_INLINE VF e2m1_lanes(VI code) {
-  const VF magnitude = (VF)((code & splat_bits(7)) << 22) * splat(0x1p126f);
+  const VF magnitude = widen_magnitude<1, 1>(code & splat_bits(7));
   return (VF)((VI)magnitude | ((code & splat_bits(8)) << 28));
 }
 

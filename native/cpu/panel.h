@@ -15,10 +15,7 @@ static void widen_scales(const uint8_t* from, ScaleType type, int count, float* 
     return;
   }
   for (int i = 0; i < count; i += kLanes) {
-    uint16_t half[kLanes];
-    VI lanes;
-    std::memcpy(half, from + i * 2, sizeof half);
-    for (int l = 0; l < kLanes; ++l) lanes[l] = half[l];
+    const VI lanes = load_half(from + i * 2);
     store(to + i, type == ScaleType::f16 ? f16_lanes(lanes) : (VF)(lanes << 16));
   }
 }
@@ -86,6 +83,7 @@ static const float* dense_block(const PackedMatrix& m, const uint8_t* block, Pan
   return s.dense;
 }
 
+#if defined(CPU_BF16_DOT)
 // The block as bf16 pairs [32][64 outputs]: in place where it is stored so.
 static const uint32_t* pair_block(const PackedMatrix& m, const uint8_t* block, PanelScratch& s) {
   if (m.value == CodeValue::bf16) return reinterpret_cast<const uint32_t*>(block);
@@ -98,6 +96,7 @@ static const uint32_t* pair_block(const PackedMatrix& m, const uint8_t* block, P
     }
   return s.pairs;
 }
+#endif
 
 CPU_INLINE void prefetch_block(const uint8_t* block, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(block + i, 0, 2);
@@ -158,9 +157,11 @@ static void panel(const PanelJob& job) {
                                  kPanelRows, count, kPanelRows, job.sums);
         break;
       case RowForm::bf16:
+#if defined(CPU_BF16_DOT)
         for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const uint16_t*>(job.x[r]) + start;
         run_tiles<TileBf16<true>>(job.rows, reinterpret_cast<const uint32_t* const*>(x),
                                   pair_block(m, block, *job.scratch), kPanelRows, (count + 1) / 2, kPanelRows, job.sums);
+#endif
         break;
       case RowForm::a15:
       case RowForm::a8:
@@ -172,10 +173,7 @@ static void panel(const PanelJob& job) {
 
 static void row_to_bf16(const float* x, int64_t count, int64_t padded, uint16_t* out) {
   int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    const VU bits = bf16_bits(load(x + i));
-    for (int l = 0; l < kLanes; ++l) out[i + l] = static_cast<uint16_t>(bits[l]);
-  }
+  for (; i + kLanes <= count; i += kLanes) store_half(out + i, bf16_bits(load(x + i)));
   for (; i < padded; ++i) out[i] = i < count ? static_cast<uint16_t>(bf16_bits(splat(x[i]))[0]) : uint16_t{0};
 }
 

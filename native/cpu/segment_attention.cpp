@@ -26,6 +26,7 @@ struct Chunk {
 class SegmentAttention {
  public:
   SegmentAttention(CpuContext& c, const Dispatch& d) : c_(c), d_(d), a_(*d.attrs) {
+    check_head_width(a_);
     bf16_ = c.kernels.native_bf16 && d.precision == Precision::fast;
     size_ = tile_size(a_.k_dim, a_.v_dim, bf16_);
     scratch_bytes_ = AttentionRows::bytes(AttentionRows::kMost, a_.k_dim, a_.v_dim);

@@ -24,17 +24,8 @@ CPU_INLINE void tile_f32_body(const float* const* x, const float* b, int64_t str
     }
 }
 
-// acc + w.lo·x.lo + w.hi·x.hi on bf16 pairs.
 #if defined(CPU_BF16_DOT)
-CPU_INLINE VF dot_pair(VF acc, VI w, VI x) { return (VF)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)x); }
-#else
-CPU_INLINE VF dot_pair(VF acc, VI w, VI x) {
-  acc = mul_add((VF)(w << 16), (VF)(x << 16), acc);
-  return mul_add((VF)(w & splat_bits(-65536)), (VF)(x & splat_bits(-65536)), acc);
-}
-#endif
-
-// The same over bf16 pairs: x[r] holds `count` pairs, b [count][stride] pairs.
+// The same over pairs of bf16 numbers: x[r] holds `count` pairs, b [count][stride] pairs.
 template <int R, int V, bool Add>
 CPU_INLINE void tile_bf16_body(const uint32_t* const* x, const uint32_t* b, int64_t stride, int64_t count,
                                float* const* sums) {
@@ -44,7 +35,7 @@ CPU_INLINE void tile_bf16_body(const uint32_t* const* x, const uint32_t* b, int6
     for (int v = 0; v < V; ++v) w[v] = load_bits(b + k * stride + v * kLanes);
     for (int r = 0; r < R; ++r) {
       const VI xk = splat_bits(static_cast<int32_t>(x[r][k]));
-      for (int v = 0; v < V; ++v) part[r][v] = dot_pair(part[r][v], w[v], xk);
+      for (int v = 0; v < V; ++v) part[r][v] = (VF)_mm512_dpbf16_ps((__m512)part[r][v], (__m512bh)w[v], (__m512bh)xk);
     }
   }
   for (int r = 0; r < R; ++r)
@@ -54,6 +45,8 @@ CPU_INLINE void tile_bf16_body(const uint32_t* const* x, const uint32_t* b, int6
     }
 }
 
+#endif
+
 template <bool Add>
 struct TileF32 {
   using Element = float;
@@ -62,6 +55,7 @@ struct TileF32 {
     tile_f32_body<R, V, Add>(x, b, stride, count, sums);
   }
 };
+#if defined(CPU_BF16_DOT)
 template <bool Add>
 struct TileBf16 {
   using Element = uint32_t;
@@ -70,21 +64,24 @@ struct TileBf16 {
     tile_bf16_body<R, V, Add>(x, b, stride, count, sums);
   }
 };
+#endif
 
 // All `columns` (a multiple of kLanes) for up to kTileRows rows.
 template <class Tile, int R, class T>
 static void run_strips(const T* const* x, const T* b, int64_t stride, int64_t count, int columns, float* const* sums) {
   float* to[R];
   for (int r = 0; r < R; ++r) to[r] = sums[r];
-  for (int c = 0; c < columns;) {
-    const int vectors = (columns - c) / kLanes;
-    int done = kTileVecs;
-    if (vectors >= kTileVecs) Tile::template run<R, kTileVecs>(x, b + c, stride, count, to);
-    else if (kTileVecs > 2 && vectors == 3) Tile::template run<R, (kTileVecs > 2 ? 3 : 1)>(x, b + c, stride, count, to), done = 3;
-    else if (kTileVecs > 2 && vectors == 2) Tile::template run<R, (kTileVecs > 2 ? 2 : 1)>(x, b + c, stride, count, to), done = 2;
-    else Tile::template run<R, 1>(x, b + c, stride, count, to), done = 1;
-    c += done * kLanes;
-    for (int r = 0; r < R; ++r) to[r] += done * kLanes;
+  // As few strips as the register file allows, of nearly equal width: 5 vectors are 3 + 2, not 4 + 1.
+  int vectors = columns / kLanes;
+  for (int strips = (vectors + kTileVecs - 1) / kTileVecs; strips > 0; --strips) {
+    const int width = (vectors + strips - 1) / strips;
+    if (width == 4) Tile::template run<R, kTileVecs>(x, b, stride, count, to);
+    else if (width == 3) Tile::template run<R, (kTileVecs > 2 ? 3 : 1)>(x, b, stride, count, to);
+    else if (width == 2) Tile::template run<R, 2>(x, b, stride, count, to);
+    else Tile::template run<R, 1>(x, b, stride, count, to);
+    vectors -= width;
+    b += width * kLanes;
+    for (int r = 0; r < R; ++r) to[r] += width * kLanes;
   }
 }
 

@@ -44,6 +44,12 @@ CPU_INLINE void store(float* p, VF v) { *reinterpret_cast<VFmem*>(p) = v; }
 CPU_INLINE VI load_bits(const void* p) { return *reinterpret_cast<const VImem*>(p); }
 CPU_INLINE void store_bits(void* p, VI v) { *reinterpret_cast<VImem*>(p) = v; }
 
+// 16-bit elements, one per lane.
+typedef uint16_t VH __attribute__((vector_size(kLanes * 2)));
+typedef uint16_t VHmem __attribute__((vector_size(kLanes * 2), aligned(1), may_alias));
+CPU_INLINE VI load_half(const void* p) { return __builtin_convertvector(*reinterpret_cast<const VHmem*>(p), VI); }
+CPU_INLINE void store_half(void* p, VU v) { *reinterpret_cast<VHmem*>(p) = __builtin_convertvector(v, VH); }
+
 CPU_INLINE VF load_n(const float* p, int n) {
   VF v = {};
   std::memcpy(&v, p, static_cast<size_t>(n) * 4);

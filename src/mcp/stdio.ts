@@ -20,6 +20,8 @@ export async function runStdio(options: AppOptions): Promise<void> {
   app.log.info({ reason: await stopped }, 'stopping');
   await served.close();
   await app.close();
+  // A client that stopped reading may keep our stdin open, which would keep this process.
+  process.stdin.destroy();
 }
 
 /**

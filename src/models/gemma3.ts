@@ -37,9 +37,9 @@ export const gemma3: Family = {
       decoder: decoder(checkpoint),
       processor: fixedSquareProcessor(checkpoint, {
         patch: patch_size,
-        tokens,
-        placeholder: `\n\n${START_OF_IMAGE}${IMAGE_TOKEN.repeat(tokens)}${END_OF_IMAGE}\n\n`,
-        tables: poolTables(side, tokens),
+        tokensPerFrame: tokens,
+        placeholder: (frames) => placeholder(frames, tokens),
+        tables: (frames) => poolTables(frames, side, tokens),
       }),
       hiddenSize: text.count('hidden_size'),
       vocabSize: text.count('vocab_size', VOCAB_SIZE),
@@ -76,10 +76,20 @@ const projectorWeights = (checkpoint: Checkpoint): WeightScope =>
 const textWeights = (checkpoint: Checkpoint): WeightScope =>
   weightScope(checkpoint, ['language_model.model.', 'model.language_model.'], 'embed_tokens');
 
+/** Text for one image; its crops follow with a sentence that says what they are. */
+function placeholder(frames: number, tokens: number): string {
+  const frame = `\n\n${START_OF_IMAGE}${IMAGE_TOKEN.repeat(tokens)}${END_OF_IMAGE}\n\n`;
+  if (frames === 1) return frame;
+  const crops = Array<string>(frames - 1)
+    .fill(frame)
+    .join(' ');
+  return `Here is the original image ${frame} and here are some crops to help you see better ${crops}`;
+}
+
 /** Each token is the mean of a block of patches. */
-function poolTables(side: number, tokens: number): Record<string, NamedTensor> {
+function poolTables(frames: number, side: number, tokens: number): Record<string, NamedTensor> {
   const taps = (side * side) / tokens;
-  const order = blockOrder(1, side, Math.sqrt(taps));
+  const order = blockOrder(frames, side, Math.sqrt(taps));
   return {
     pool_index: indexTensor(order, taps),
     pool_weight: floatTensor(

@@ -32,8 +32,8 @@ export const paligemma: Family = {
       decoder: decoder(checkpoint),
       processor: fixedSquareProcessor(checkpoint, {
         patch: patch_size,
-        tokens,
-        placeholder: IMAGE_TOKEN.repeat(tokens),
+        tokensPerFrame: tokens,
+        placeholder: () => IMAGE_TOKEN.repeat(tokens),
       }),
       hiddenSize: text.count('hidden_size'),
       vocabSize: text.count('vocab_size', 257216),

@@ -19,7 +19,6 @@ import {
 
 /** Absolute limits of the goldens' README for f32 against f32. */
 const LIMITS = { features: 1e-4, hidden: 5e-4, logits: 2e-3 };
-const MOST_NEW_TOKENS = 32;
 
 export interface Machine {
   model: Model;
@@ -27,6 +26,8 @@ export interface Machine {
   decoder: Runner;
   layers: number;
   promptPath: PromptPath;
+  /** eos ids of generation_config.json. */
+  generationStops: number[];
 }
 
 export async function checkTurn(
@@ -162,10 +163,11 @@ async function checkAnswer(
     prompt,
     0,
     logits.data.slice(-logits.width),
-    MOST_NEW_TOKENS,
+    turn.generated_ids.length,
   );
   decoder.reset(0);
   tally.equal(where, 'greedy ids', answer.ids, turn.generated_ids);
+  checkStop(machine, where, turn, tally);
   tally.close(
     where,
     'step logits',
@@ -174,6 +176,25 @@ async function checkAnswer(
     LIMITS.logits,
   );
   if (turn.common_prefix) await checkContinued(machine, golden, t, where, prompt, turn.common_prefix, tally);
+}
+
+/**
+ * Where the recorded answer ends by itself, its last id must be one of ours. Recorded answers may run past ids of
+ * generation_config.json (quantized sets were made without it), but not past any other stop id we assume.
+ */
+function checkStop({ model, generationStops }: Machine, where: string, turn: GoldenTurn, tally: Tally): void {
+  const ids = turn.generated_ids;
+  const passed = (turn.finish_reason === 'stop' ? ids.slice(0, -1) : ids).filter((id) =>
+    model.eosTokenIds.includes(id),
+  );
+  tally.equal(
+    where,
+    'stop ids passed over',
+    passed.filter((id) => !generationStops.includes(id)),
+    [],
+  );
+  if (turn.finish_reason === 'stop')
+    tally.equal(where, 'stops', model.eosTokenIds.includes(ids.at(-1)!), true);
 }
 
 /** The same prompt from a prefix that is already in the cache. */

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { createRunner, type KvType, type Precision, type Runner } from '../../src/engine/native.js';
 import type { Program } from '../../src/graph/program.js';
 import type { Checkpoint } from '../../src/models/checkpoint.js';
+import { Config } from '../../src/models/config.js';
 import { openModel } from '../../src/models/registry.js';
 import { readCases } from './case-files.js';
 import { checkTurn, type Machine } from './check-turn.js';
@@ -52,6 +53,7 @@ async function checkFamily(folder: string, options: Options): Promise<Tally> {
       decoder: runners[1]!,
       layers,
       promptPath: promptPath(checkpoint, model),
+      generationStops: new Config(checkpoint.generationConfig, 'generation_config.json').ids('eos_token_id'),
     };
     const cases = readCases(folder);
     if (cases.length === 0) tally.fail(family, 'has no cases');

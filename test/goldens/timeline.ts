@@ -109,14 +109,14 @@ export interface GreedyAnswer {
   steps: Float32Array[];
 }
 
-/** Greedy answer after a prefilled prompt whose last row had these logits. */
+/** Greedy answer of `count` ids after a prefilled prompt whose last row had these logits; stop ids do not end it. */
 export async function answerGreedily(
   runner: Runner,
   model: Model,
   prompt: Prompt,
   slot: number,
   logits: Float32Array,
-  most: number,
+  count: number,
 ): Promise<GreedyAnswer> {
   const answer: GreedyAnswer = { ids: [], steps: [] };
   let current = logits;
@@ -124,7 +124,7 @@ export async function answerGreedily(
     const id = current.reduce((best, value, i) => (value > current[best]! ? i : best), 0);
     answer.ids.push(id);
     answer.steps.push(current);
-    if (answer.ids.length === most || model.eosTokenIds.includes(id)) return answer;
+    if (answer.ids.length === count) return answer;
     current = (await decodeStep(runner, model, prompt, slot, id, at))['logits']!.data;
   }
 }

@@ -36,6 +36,7 @@ test('16-bit grey clips, with or without a colour key; 16-bit colour and grey wi
   const samples = Uint16Array.from({ length: 24 }, (_, i) => i * 2700);
   const clipped = [...samples].flatMap((v) => [Math.min(v, 255), Math.min(v, 255), Math.min(v, 255)]);
   assert.deepEqual([...(await decode(png16(6, 4, 0, samples), 'g')).data], clipped);
+  assert.deepEqual([...(await decode(png16(6, 4, 0, samples, 2700), 'keyed')).data], clipped);
   assert.deepEqual([...(await decode(png16(2, 4, 2, samples), 'rgb')).data], [...samples].map((v) => v >> 8));
   const grey = [...samples].filter((_, i) => i % 2 === 0).flatMap((v) => [v >> 8, v >> 8, v >> 8]);
   assert.deepEqual([...(await decode(png16(3, 4, 4, samples), 'la')).data], grey);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import pixelmatch from 'pixelmatch';
 import sharp from 'sharp';
 import type { ImageInput } from '../../src/engine/engine.js';
 import { diffImages, MAX_IGNORE_REGIONS } from '../../src/image/diff.js';
@@ -71,6 +72,31 @@ test('anti-aliasing is not a change, and a threshold moves what is', async () =>
   assert.equal((await diff(page, faint)).changedPixels, 0);
   assert.equal((await diff(page, faint, { threshold: 0.005 })).changedPixels, 100);
 });
+
+test('anti-aliasing is judged the same wherever the bands are cut', async () => {
+  const [a, b] = [stripes(1500, 1500, 0), stripes(1500, 1500, 1)];
+  const whole = pixelmatch(withAlpha(a), withAlpha(b), undefined, 1500, 1500, { threshold: 0.1 });
+  assert.ok(whole > 10_000);
+  assert.equal((await diff(a, b)).changedPixels, whole);
+});
+
+/** Slanted stripes with soft edges. */
+function stripes(width: number, height: number, shift: number): RgbImage {
+  const data = new Uint8Array(width * height * 3);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const wave = Math.sin((x * 0.1 + y + shift) / 3) * 3;
+      data.fill(Math.round(127.5 + 127.5 * Math.max(-1, Math.min(1, wave))), (y * width + x) * 3, (y * width + x) * 3 + 3);
+    }
+  }
+  return { width, height, data };
+}
+
+function withAlpha({ data }: RgbImage): Uint8Array {
+  const rgba = new Uint8Array((data.length / 3) * 4).fill(255);
+  for (let i = 0; i < data.length / 3; i++) rgba.set(data.subarray(i * 3, i * 3 + 3), i * 4);
+  return rgba;
+}
 
 function disc(side: number, radius: number): Uint8Array {
   const data = new Uint8Array(side * side * 3).fill(255);

@@ -175,7 +175,7 @@ for (const url of [
 }
 
 test('public addresses pass', () => {
-  for (const address of ['8.8.8.8', '1.1.1.1', '93.184.216.34', '2606:4700:4700::1111', '2a00:1450:4001::1']) {
+  for (const address of ['8.8.8.8', '1.1.1.1', '93.184.216.34', '2606:4700:4700::1111', '2a00:1450:4001::1', '::ffff:8.8.8.8']) {
     assert.ok(isPublicAddress(address), address);
   }
   for (const text of ['', 'localhost', '8.8.8', 'fe80::1%eth0', '8.8.8.8%1']) assert.ok(!isPublicAddress(text), text);

@@ -65,8 +65,8 @@ export function pngBomb(width: number, height: number, rowsPresent = height): Bu
   return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header), chunk('IDAT', rows), chunk('IEND', Buffer.alloc(0))]);
 }
 
-/** 16-bit PNG, big-endian samples. @param colourType 0 grey, 2 RGB, 4 grey + alpha, 6 RGBA. */
-export function png16(width: number, height: number, colourType: 0 | 2 | 4 | 6, samples: Uint16Array): Buffer {
+/** 16-bit PNG, big-endian samples. @param colourType 0 grey, 2 RGB, 4 grey + alpha, 6 RGBA. @param transparent Grey colour key. */
+export function png16(width: number, height: number, colourType: 0 | 2 | 4 | 6, samples: Uint16Array, transparent?: number): Buffer {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
@@ -75,5 +75,6 @@ export function png16(width: number, height: number, colourType: 0 | 2 | 4 | 6, 
   const stride = samples.length / height;
   const rows = Buffer.alloc((stride * 2 + 1) * height);
   samples.forEach((sample, i) => rows.writeUInt16BE(sample, i * 2 + Math.floor(i / stride) + 1));
-  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header), chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0))]);
+  const key = transparent === undefined ? [] : [chunk('tRNS', Buffer.from([transparent >> 8, transparent & 255]))];
+  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header), ...key, chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0))]);
 }

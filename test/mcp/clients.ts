@@ -19,6 +19,10 @@ const IDENTITY = { name: 'afterimage-tests', version: '1.0.0' };
 const SERVE = new URL('./serve.ts', import.meta.url).pathname;
 export const ROOT = new URL('../..', import.meta.url).pathname;
 
+/** JSON from the other side as tests read it: what is missing makes an assertion fail. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type Json = any;
+
 export interface Step {
   progress: number;
   total?: number;
@@ -36,13 +40,13 @@ export interface Outcome {
   isError: boolean;
   code: string | undefined;
   text: string;
-  structured: Record<string, any>;
-  content: Record<string, any>[];
+  structured: Record<string, Json>;
+  content: Record<string, Json>[];
 }
 
 export interface TestClient {
   protocol: string | undefined;
-  tools(): Promise<Record<string, any>[]>;
+  tools(): Promise<Record<string, Json>[]>;
   call(name: string, args: Record<string, unknown>, options?: CallOptions): Promise<Outcome>;
   raw: ModernClient | LegacyClient;
   close(): Promise<void>;
@@ -99,7 +103,7 @@ export async function connect(kind: Kind, settings: ServeSettings, http?: HttpSe
   );
 }
 
-type RawCall = (params: { name: string; arguments: Record<string, unknown> }, options: CallOptions) => Promise<Record<string, any>>;
+type RawCall = (params: { name: string; arguments: Record<string, unknown> }, options: CallOptions) => Promise<Record<string, Json>>;
 
 function face(raw: ModernClient | LegacyClient, protocol: string | undefined, call: RawCall): TestClient {
   return {
@@ -111,11 +115,11 @@ function face(raw: ModernClient | LegacyClient, protocol: string | undefined, ca
   };
 }
 
-export function outcome(result: Record<string, any>): Outcome {
+export function outcome(result: Record<string, Json>): Outcome {
   return {
     isError: result['isError'] === true,
     code: result['_meta']?.['afterimage-mcp/error']?.code,
-    text: (result['content'] ?? []).flatMap((part: Record<string, any>) => (part['type'] === 'text' ? [part['text']] : [])).join('\n'),
+    text: (result['content'] ?? []).flatMap((part: Record<string, Json>) => (part['type'] === 'text' ? [part['text']] : [])).join('\n'),
     structured: result['structuredContent'] ?? {},
     content: result['content'] ?? [],
   };

@@ -2,16 +2,27 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
-import { test } from 'node:test';
-import { ROOT, serveArguments } from './clients.js';
+import { after, test } from 'node:test';
+import { ROOT, serveArguments, type Json } from './clients.js';
 import { draw, pictureFolder } from './pictures.js';
 import type { ServeSettings } from './serve.js';
 
 const folder = pictureFolder();
+const children: ChildProcessWithoutNullStreams[] = [];
+
+function start(settings: ServeSettings, preamble = ''): ChildProcessWithoutNullStreams {
+  const first = preamble ? ['--import', `data:text/javascript,${encodeURIComponent(preamble)}`] : [];
+  const child = spawn(process.execPath, [...first, ...serveArguments('stdio', settings)], { cwd: ROOT });
+  child.stdin.on('error', () => {});
+  children.push(child);
+  return child;
+}
+
+after(() => children.forEach((child) => child.kill('SIGKILL')));
 
 /** Sends lines to a server, closes stdin when `answers` of them came back, and returns what stdout and stderr held. */
-async function converse(settings: ServeSettings, lines: string[], answers: number): Promise<{ messages: any[]; stderr: string; code: number | null }> {
-  const child: ChildProcessWithoutNullStreams = spawn(process.execPath, serveArguments('stdio', settings), { cwd: ROOT });
+async function converse(settings: ServeSettings, lines: string[], answers: number): Promise<{ messages: Json[]; stderr: string; code: number | null }> {
+  const child = start(settings);
   let stdout = '';
   let stderr = '';
   child.stderr.on('data', (chunk) => (stderr += chunk));
@@ -82,7 +93,7 @@ test('a model that cannot be loaded', async () => {
 
 test('console.log and process.stdout.write of others go to stderr', async () => {
   const noise = "setInterval(() => { console.log('NOISE one'); process.stdout.write('NOISE two\\n'); console.info('NOISE three'); }, 20).unref();";
-  const child = spawn(process.execPath, ['--import', 'tsx', '--import', `data:text/javascript,${encodeURIComponent(`setTimeout(() => { ${noise} }, 50)`)}`, ...serveArguments('stdio', {}).slice(2)], { cwd: ROOT });
+  const child = start({}, noise);
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk) => {
@@ -102,7 +113,7 @@ test('console.log and process.stdout.write of others go to stderr', async () => 
 
 test('a crash ends the process without a word on stdout', async () => {
   const crash = "setTimeout(() => { throw new Error('unexpected') }, 2500)";
-  const child = spawn(process.execPath, ['--import', 'tsx', '--import', `data:text/javascript,${encodeURIComponent(crash)}`, ...serveArguments('stdio', {}).slice(2)], { cwd: ROOT });
+  const child = start({}, crash);
   let stdout = '';
   child.stdout.on('data', (chunk) => (stdout += chunk));
   const [code] = (await once(child, 'exit')) as [number];
@@ -112,8 +123,7 @@ test('a crash ends the process without a word on stdout', async () => {
 
 test('stdin that closes at once, and a client that stops reading', async () => {
   assert.equal((await converse({}, [], 0)).code, 0);
-  const child = spawn(process.execPath, serveArguments('stdio', {}), { cwd: ROOT });
-  child.stdin.on('error', () => {});
+  const child = start({});
   child.stdin.write(`${initialize}\n`);
   await once(child.stdout, 'data');
   child.stdout.destroy();

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Message } from '../../src/engine/engine.js';
 import { imageRuns } from '../../src/prompt/spans.js';
 import { Tokenizer } from '../../src/prompt/tokenizer.js';
-import { PromptBuilder } from '../../src/prompt/prompt.js';
+import { PromptBuilder, type Prompt } from '../../src/prompt/prompt.js';
 import { builderFor, familyFolder, familyNames, imageOf, planOf, recorded, toMessages, user } from './families.js';
 
 for (const name of familyNames) {
@@ -19,9 +19,10 @@ for (const name of familyNames) {
   });
 
   test(`${name}: a longer conversation shares every turn end`, () => {
-    let before: ReturnType<ReturnType<typeof builderFor>['build']> | undefined;
+    let before: Prompt | undefined;
     for (const turn of recorded(name).turns) {
       const prompt = builderFor(name, turn.blocks).build(toMessages(turn.messages));
+      if (name !== 'paligemma') assert.ok(onlyGenerationPromptAfter(prompt), `${turn.case}: ${prompt.turnEnds} of ${prompt.ids.length}`);
       if (turn.common_prefix !== undefined) {
         const end = before!.turnEnds.at(-1)!;
         assert.ok(end > 0 && end <= turn.common_prefix, turn.case);
@@ -46,6 +47,12 @@ for (const name of familyNames) {
       assert.deepEqual(imageRuns(prompt.featureIndex), imageRuns(harmless.featureIndex), typed);
     }
   });
+}
+
+/** After the last turn end comes what the template writes for an answer: a few tokens, no image, no question. */
+function onlyGenerationPromptAfter({ ids, turnEnds, featureIndex }: Prompt): boolean {
+  const end = turnEnds.at(-1)!;
+  return end > 0 && ids.length - end <= 16 && featureIndex.lastIndexOf(0) < end;
 }
 
 function countControls(ids: Int32Array, tokenizer: Tokenizer): [number, number][] {
@@ -145,8 +152,15 @@ test('a tokenizer without the image token is refused', () => {
 test('a plan that counts other tokens than its block has is refused', () => {
   for (const tokens of [2, 4]) {
     const processor = { identity: '', plan: () => ({ ...planOf(BLOCK, '<|image_pad|>'), tokens }), inputs: () => ({}) };
-    const { imagePlaceholder, imageToken, imageTokenId } = recorded('qwen3_vl');
-    const builder = PromptBuilder.load(familyFolder('qwen3_vl'), { imagePlaceholder, imageToken, imageTokenId, processor });
+    const builder = PromptBuilder.load(familyFolder('qwen3_vl'), { ...modelOf('qwen3_vl'), processor });
     assert.throws(() => builder.build([user('x', imageOf(0))]), { code: 'INVALID_CHECKPOINT', message: /3 image tokens/ });
   }
+  const swapped = { identity: '', plan: (width: number) => ({ ...planOf(BLOCK, '<|image_pad|>'), tokens: 2 + width * 2 }), inputs: () => ({}) };
+  const builder = PromptBuilder.load(familyFolder('qwen3_vl'), { ...modelOf('qwen3_vl'), processor: swapped });
+  assert.throws(() => builder.build([user('x', imageOf(0), imageOf(1))]), { code: 'INVALID_CHECKPOINT' });
 });
+
+function modelOf(name: string) {
+  const { imagePlaceholder, imageToken, imageTokenId } = recorded(name);
+  return { imagePlaceholder, imageToken, imageTokenId };
+}

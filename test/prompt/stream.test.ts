@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Detokenizer, StopStrings } from '../../src/prompt/stream.js';
 import { Tokenizer } from '../../src/prompt/tokenizer.js';
-import { familyFolder, familyNames } from './families.js';
+import { familyFolder, familyNames, readFixture } from './families.js';
 
 function numbers(seed: number): (below: number) => number {
   let state = seed;
@@ -34,6 +34,21 @@ for (const name of familyNames) {
     }
   });
 }
+
+test('decoders that strip the first space strip only that one', () => {
+  // As Llama's tokenizer.json has it.
+  const steps = [
+    { type: 'Replace', pattern: { String: '\u2581' }, content: ' ' },
+    { type: 'ByteFallback' },
+    { type: 'Fuse' },
+    { type: 'Strip', content: ' ', start: 1, stop: 0 },
+  ];
+  const json = readFixture<Record<string, unknown>>('paligemma', 'tokenizer.json');
+  const tokenizer = new Tokenizer({ ...json, decoder: { type: 'Sequence', decoders: steps } }, {});
+  const ids = tokenizer.encode(' one two  three\n four'.repeat(5));
+  const stream = new Detokenizer(tokenizer);
+  assert.equal(ids.map((id) => stream.push(id)).join('') + stream.end(), tokenizer.decode(ids));
+});
 
 test('special tokens are not shown and do not disturb their neighbours', () => {
   const tokenizer = Tokenizer.load(familyFolder('qwen3_vl'));

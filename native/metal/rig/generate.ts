@@ -117,9 +117,9 @@ export function generate(input: string, family: string, clang: string): string {
     ...instantiations.filter((i) => i.expression !== i.kernel).map((i) => `template decltype(${i.expression}) ${i.expression};`),
     `}\n#else\n${SUPPORT}namespace {`,
     ...pairs.map(([instance, kernel]) => entry(instance, kernel)),
-    `const rig::Registration registration{{"${family}", ${sourceHash(readFileSync(input))}ull, {`,
+    `}  // namespace\nconst rig::Library& rig_library_${family}() {\n  static const rig::Library library{"${family}", ${sourceHash(readFileSync(input))}ull, {`,
     pairs.map(([instance, kernel]) => row(instance, kernel)).join(',\n'),
-    '}}};\n}  // namespace\n#endif\n',
+    '}};\n  return library;\n}\n#endif\n',
   ].join('\n');
 }
 

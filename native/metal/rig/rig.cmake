@@ -2,7 +2,7 @@
 if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   message(FATAL_ERROR "The emulated Metal backend needs clang: configure with -DCMAKE_CXX_COMPILER=clang++-19.")
 endif()
-set(rig ${CMAKE_CURRENT_SOURCE_DIR}/rig)
+set(rig ${metal_folder}/rig)
 find_program(NODE_EXECUTABLE node REQUIRED)
 file(GLOB objc_header_folders /usr/lib/gcc/*/*/include/objc/objc.h)
 list(GET objc_header_folders -1 objc_header)
@@ -11,6 +11,10 @@ get_filename_component(objc_headers ${objc_headers} DIRECTORY)
 get_filename_component(gcc_folder ${objc_headers} DIRECTORY)
 find_library(GNUSTEP_BASE gnustep-base REQUIRED)
 find_library(OBJC_RUNTIME objc REQUIRED PATHS ${gcc_folder})
+
+# libgcc 12 cannot narrow to bfloat16.
+execute_process(COMMAND ${CMAKE_CXX_COMPILER} -rtlib=compiler-rt -print-libgcc-file-name
+  OUTPUT_VARIABLE compiler_builtins OUTPUT_STRIP_TRAILING_WHITESPACE)
 
 set(rig_sanitize "")
 if(AFTERIMAGE_RIG_SANITIZE STREQUAL "address")
@@ -29,15 +33,23 @@ endif()
 file(GLOB generator_files CONFIGURE_DEPENDS ${rig}/*.ts)
 file(GLOB language_headers CONFIGURE_DEPENDS ${rig}/msl/*.h ${rig}/runtime/*.h)
 set(translated "")
+set(declarations "")
+set(addresses "")
 foreach(family ${families})
+  string(APPEND declarations "const rig::Library& rig_library_${family}();\n")
+  string(APPEND addresses "&rig_library_${family}(), ")
   add_custom_command(OUTPUT ${kernels_out}/${family}.cpp
     COMMAND ${NODE_EXECUTABLE} --import tsx ${rig}/generate.ts ${kernels_out}/${family}.metal ${kernels_out}/${family}.cpp --clang ${CMAKE_CXX_COMPILER}
-    WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/../..
+    WORKING_DIRECTORY ${metal_folder}/../..
     DEPENDS ${kernels_out}/${family}.metal ${generator_files}
     COMMENT "Translating ${family}.metal")
   list(APPEND translated ${kernels_out}/${family}.cpp)
 endforeach()
-add_library(afterimage_rig_kernels OBJECT ${translated})
+file(CONFIGURE OUTPUT ${kernels_out}/libraries.cpp CONTENT "// Made by rig.cmake.\n#include \"runtime/emulator.h\"\n
+@declarations@
+std::vector<const rig::Library*> rig::compiled_libraries() { return {@addresses@}; }
+" @ONLY)
+add_library(afterimage_rig_kernels STATIC ${translated} ${kernels_out}/libraries.cpp)
 set_source_files_properties(${translated} PROPERTIES OBJECT_DEPENDS "${language_headers}")
 target_include_directories(afterimage_rig_kernels PRIVATE ${rig})
 target_compile_options(afterimage_rig_kernels PRIVATE ${kernel_flags} ${rig_sanitize})
@@ -49,7 +61,7 @@ target_compile_definitions(afterimage_rig_strict PRIVATE RIG_STRICT)
 target_compile_options(afterimage_rig_strict PRIVATE ${kernel_flags} -fsyntax-only)
 
 # The runtime is not instrumented for data races: it says itself which of its operations order memory.
-add_library(afterimage_rig_runtime OBJECT ${rig}/runtime/registry.cpp ${rig}/runtime/fiber.cpp ${rig}/runtime/group.cpp)
+add_library(afterimage_rig_runtime STATIC ${rig}/runtime/registry.cpp ${rig}/runtime/fiber.cpp ${rig}/runtime/group.cpp)
 target_compile_options(afterimage_rig_runtime PRIVATE -O2)
 if(AFTERIMAGE_RIG_SANITIZE STREQUAL "thread")
   target_compile_definitions(afterimage_rig_runtime PUBLIC RIG_TSAN=1)
@@ -58,12 +70,15 @@ else()
   target_compile_options(afterimage_rig_runtime PRIVATE ${rig_sanitize})
 endif()
 
-set(rig_objc_sources device.mm ${rig}/fake/fake_device.mm ${rig}/fake/fake_commands.mm ${rig}/fake/fake_state.cpp)
+set(rig_objc_sources ${metal_folder}/device.mm ${rig}/fake/fake_device.mm ${rig}/fake/fake_commands.mm ${rig}/fake/fake_state.cpp)
 set(objc_flags "-x;objective-c++;-fobjc-runtime=gcc;-fobjc-exceptions;-fconstant-string-class=NSConstantString;-isystem;/usr/include/GNUstep;-idirafter;${objc_headers};-I${rig}/fake;-I${rig};-Wno-deprecated-declarations")
-set_source_files_properties(device.mm ${rig}/fake/fake_device.mm ${rig}/fake/fake_commands.mm PROPERTIES
+set_source_files_properties(${metal_folder}/device.mm ${rig}/fake/fake_device.mm ${rig}/fake/fake_commands.mm PROPERTIES
   LANGUAGE CXX COMPILE_OPTIONS "${objc_flags}")
 set_source_files_properties(${rig}/fake/fake_state.cpp PROPERTIES COMPILE_OPTIONS "-I${rig}")
-set(rig_libraries afterimage_rig_kernels afterimage_rig_runtime ${GNUSTEP_BASE} ${OBJC_RUNTIME})
+# The two refer to each other.
+target_link_libraries(afterimage_rig_runtime PUBLIC afterimage_rig_kernels)
+target_link_libraries(afterimage_rig_kernels PUBLIC afterimage_rig_runtime ${compiler_builtins})
+set(rig_libraries afterimage_rig_runtime ${compiler_builtins} ${GNUSTEP_BASE} ${OBJC_RUNTIME})
 if(rig_sanitize)
   list(APPEND rig_libraries ${rig_sanitize})
 endif()

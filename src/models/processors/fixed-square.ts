@@ -1,17 +1,21 @@
-// SigLIP's image processor: every image becomes one square of a fixed size, its aspect ratio ignored.
+// SigLIP's image processor: every image becomes one square of a fixed size, its aspect ratio ignored; where pan and
+// scan is on, so do its crops.
 import { resize } from '../../image/resize.js';
 import type { Checkpoint } from '../checkpoint.js';
 import { Config } from '../config.js';
 import type { NamedTensor, Processor } from '../family.js';
-import { channelTables, greyLevel, normalization, resampleFilter } from './pixels.js';
+import { panAndScanCrops, panAndScanSettings } from './pan-and-scan.js';
+import { channelTables, crop, greyLevel, normalization, resampleFilter } from './pixels.js';
+import type { Size } from './smart-resize.js';
 import { frameInputs } from './square-frames.js';
 
 export interface FixedSquareOptions {
   patch: number;
-  tokens: number;
-  placeholder: string;
-  /** Tables of the vision program that are the same for every image. */
-  tables?: Record<string, NamedTensor>;
+  tokensPerFrame: number;
+  /** Text of an image of so many frames: the whole image and its crops. */
+  placeholder: (frames: number) => string;
+  /** Further tables of the vision program. */
+  tables?: (frames: number) => Record<string, NamedTensor>;
 }
 
 export function fixedSquareProcessor(checkpoint: Checkpoint, options: FixedSquareOptions): Processor {
@@ -19,27 +23,39 @@ export function fixedSquareProcessor(checkpoint: Checkpoint, options: FixedSquar
   const side = settings.section('size').count('height');
   const filter = resampleFilter(settings, 'bicubic');
   const tables = channelTables(settings);
-  const { patch, tokens, placeholder } = options;
+  const scan = panAndScanSettings(settings);
+  const cropsOf = (size: Size): ReturnType<typeof panAndScanCrops> =>
+    scan ? panAndScanCrops(size, scan) : [];
+  const { patch, tokensPerFrame } = options;
   return {
     identity: JSON.stringify({
       rule: 'fixed_square',
       side,
       filter,
       patch,
+      scan,
       settings: normalization(settings),
     }),
     greyLevel: greyLevel(tables),
-    plan: () => ({
-      tokens,
-      viewedWidth: side,
-      viewedHeight: side,
-      symbols: { patches: (side / patch) ** 2, tokens, segments: 2 },
-      placeholder,
-      layout: {},
-    }),
-    inputs: (image) => ({
-      ...frameInputs([resize(image, side, side, filter)], tables, patch),
-      ...options.tables,
-    }),
+    plan(width, height) {
+      const frames = 1 + cropsOf({ width, height }).length;
+      const tokens = frames * tokensPerFrame;
+      return {
+        tokens,
+        viewedWidth: side,
+        viewedHeight: side,
+        symbols: { patches: frames * (side / patch) ** 2, tokens, segments: frames + 1 },
+        placeholder: options.placeholder(frames),
+        layout: {},
+      };
+    },
+    inputs(image) {
+      const views = [
+        image,
+        ...cropsOf(image).map(({ x, y, width, height }) => crop(image, x, y, width, height)),
+      ];
+      const frames = views.map((view) => resize(view, side, side, filter));
+      return { ...frameInputs(frames, tables, patch), ...options.tables?.(frames.length) };
+    },
   };
 }

@@ -9,7 +9,6 @@ import {
   greyLevel,
   normalization,
   rasterCorners,
-  resampleFilter,
   type ChannelTables,
 } from './pixels.js';
 import { tensorFilter, tensorResize } from './tensor-resize.js';

@@ -44,9 +44,8 @@ struct Library {
   const Kernel* find(const std::string& name) const;
 };
 
-struct Registration {
-  explicit Registration(Library library);
-};
+// All libraries of this build; the definition is generated beside them.
+std::vector<const Library*> compiled_libraries();
 
 const Library* find_library(uint64_t source_hash);
 const Library* find_library(const std::string& family);

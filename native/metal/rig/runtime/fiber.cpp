@@ -49,6 +49,7 @@ rig_switch_stack:
   ret
 .globl rig_fiber_start
 rig_fiber_start:
+  andq $-16, %rsp
   movq %r12, %rdi
   callq *%r13
   ud2

@@ -1,16 +1,6 @@
-#include <cstring>
-
 #include "emulator.h"
 
 namespace rig {
-namespace {
-
-std::vector<Library>& libraries() {
-  static std::vector<Library> all;
-  return all;
-}
-
-}  // namespace
 
 const Kernel* Library::find(const std::string& name) const {
   for (const Kernel& kernel : kernels)
@@ -18,17 +8,15 @@ const Kernel* Library::find(const std::string& name) const {
   return nullptr;
 }
 
-Registration::Registration(Library library) { libraries().push_back(std::move(library)); }
-
 const Library* find_library(uint64_t source_hash) {
-  for (const Library& library : libraries())
-    if (library.source_hash == source_hash) return &library;
+  for (const Library* library : compiled_libraries())
+    if (library->source_hash == source_hash) return library;
   return nullptr;
 }
 
 const Library* find_library(const std::string& family) {
-  for (const Library& library : libraries())
-    if (family == library.family) return &library;
+  for (const Library* library : compiled_libraries())
+    if (family == library->family) return library;
   return nullptr;
 }
 
