@@ -1,7 +1,11 @@
 // The native engine object, call by call. native/session/engine.h says what each does; native/addon renames only.
 import type { NamedTensor } from '../models/family.js';
 import type { CacheReport } from './engine.js';
-import type { BackendName, KvType, Precision } from './native.js';
+
+export type Precision = 'exact' | 'fast';
+/** Element type of the KV cache. */
+export type KvType = 'f32' | 'f16' | 'bf16' | 'q8';
+export type BackendName = 'cpu' | 'metal';
 
 export interface NativeEngineOptions {
   backend: BackendName;

@@ -4,13 +4,11 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AfterimageError, type ErrorCode } from '../errors.js';
-import type { NativeEngineConstructor } from './native-engine.js';
+import type { BackendName, KvType, NativeEngineConstructor, Precision } from './native-engine.js';
+
+export type { BackendName, KvType, Precision } from './native-engine.js';
 
 const require = createRequire(import.meta.url);
-
-export type Precision = 'exact' | 'fast';
-export type KvType = 'f32' | 'f16' | 'bf16' | 'q8';
-export type BackendName = 'cpu' | 'metal';
 
 export interface RunnerOptions {
   files: string[];

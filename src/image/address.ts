@@ -6,7 +6,9 @@ import ipaddr from 'ipaddr.js';
 const METADATA = ['168.63.129.16'];
 
 /** IPv6 prefixes that carry an IPv4 address or are private, and count as unicast elsewhere. */
-const EMBEDDING = ['::/96', '64:ff9b:1::/48', 'fec0::/10', '2002::/16', '2001::/32'].map((range) => ipaddr.parseCIDR(range));
+const EMBEDDING = ['::/96', '64:ff9b:1::/48', 'fec0::/10', '2002::/16', '2001::/32'].map((range) =>
+  ipaddr.parseCIDR(range),
+);
 
 /** False for private, loopback, link-local, shared, multicast, reserved, mapped and metadata addresses. */
 export function isPublicAddress(address: string): boolean {

@@ -42,7 +42,11 @@ sharp.cache(false);
  * @param name How messages call the image.
  * @throws AfterimageError IMAGE_UNREADABLE, IMAGE_UNSUPPORTED, IMAGE_TOO_LARGE.
  */
-export async function readHeader(bytes: Uint8Array, name: string, limits = DEFAULT_LIMITS): Promise<ImageHeader> {
+export async function readHeader(
+  bytes: Uint8Array,
+  name: string,
+  limits = DEFAULT_LIMITS,
+): Promise<ImageHeader> {
   checkBytes(bytes.length, name, limits);
   const format = formatOf(bytes, name);
   const metadata = await sharp(bytes, { limitInputPixels: false })
@@ -141,7 +145,10 @@ function cmykToRgb(samples: Uint8Array, channels: number): Uint8Array {
 }
 
 function unreadable(name: string, cause: unknown): AfterimageError {
-  const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/\s+/g, ' ').trim().slice(0, 160);
+  const reason = (cause instanceof Error ? cause.message : String(cause))
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, 160);
   return new AfterimageError(
     'IMAGE_UNREADABLE',
     `${name} is damaged or incomplete (${reason}); save the image again and retry.`,

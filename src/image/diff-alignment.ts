@@ -64,7 +64,10 @@ function cornerToCorner(before: RgbImage, after: RgbImage): AlignedImages {
   return {
     alignment: same ? 'same' : 'top-left',
     frame,
-    covered: area(before) + area(after) - Math.min(before.width, after.width) * Math.min(before.height, after.height),
+    covered:
+      area(before) +
+      area(after) -
+      Math.min(before.width, after.width) * Math.min(before.height, after.height),
     before,
     after,
     toBefore: (region) => clipped(region, before),

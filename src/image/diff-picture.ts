@@ -7,7 +7,11 @@ import { encodePng, fitted } from './picture.js';
 /** Share of the image's brightness that is left; the rest is white. */
 const PRESENCE = 0.3;
 
-export async function drawDifference(aligned: AlignedImages, mask: ChangeMask, maxSide: number): Promise<Uint8Array> {
+export async function drawDifference(
+  aligned: AlignedImages,
+  mask: ChangeMask,
+  maxSide: number,
+): Promise<Uint8Array> {
   const { width, height } = mask;
   const data = new Uint8Array(width * height * 3);
   for (let y = 0; y < height; y++) {

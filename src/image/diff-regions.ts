@@ -57,7 +57,12 @@ function components(mask: ChangeMask, cell: number): ChangedRegion[] {
   return found;
 }
 
-function cellBoxes(mask: ChangeMask, cell: number, columns: number, rows: number): (ChangedRegion | undefined)[] {
+function cellBoxes(
+  mask: ChangeMask,
+  cell: number,
+  columns: number,
+  rows: number,
+): (ChangedRegion | undefined)[] {
   const boxes = new Array<ChangedRegion | undefined>(columns * rows);
   for (let at = mask.data.indexOf(1); at >= 0; at = mask.data.indexOf(1, at + 1)) {
     const y = Math.floor(at / mask.width);
@@ -92,7 +97,7 @@ function merged(boxes: readonly ChangedRegion[], near: number): ChangedRegion[] 
   const apart: ChangedRegion[] = [];
   for (const box of boxes) {
     let whole = box;
-    for (let i = apart.findIndex((other) => isNear(whole, other, near)); i >= 0; ) {
+    for (let i = apart.findIndex((other) => isNear(whole, other, near)); i >= 0;) {
       whole = united(whole, apart[i]!);
       apart.splice(i, 1);
       i = apart.findIndex((other) => isNear(whole, other, near));

@@ -50,15 +50,23 @@ const BAND_PIXELS = 1 << 20;
 const HALO = 2;
 
 /** @throws AfterimageError INVALID_REGION, CANCELLED; RangeError for a threshold outside 0…1. */
-export async function diffImages(before: ImageInput, after: ImageInput, options: DiffOptions = {}): Promise<ImageDiff> {
+export async function diffImages(
+  before: ImageInput,
+  after: ImageInput,
+  options: DiffOptions = {},
+): Promise<ImageDiff> {
   const { threshold = 0.1, ignoreRegions = [], maxRegions = 12 } = options;
-  if (!(threshold >= 0 && threshold <= 1)) throw new RangeError(`Expected a threshold from 0 to 1 but received ${threshold}`);
+  if (!(threshold >= 0 && threshold <= 1))
+    throw new RangeError(`Expected a threshold from 0 to 1 but received ${threshold}`);
   checkIgnored(ignoreRegions, after);
   const sizes = { before: sizeOf(before), after: sizeOf(after) };
   if (before.pixelHash === after.pixelHash) return unchanged(sizes, after);
 
   const aligned = alignImages(await before.pixels(), await after.pixels());
-  const mask: ChangeMask = { ...aligned.frame, data: new Uint8Array(aligned.frame.width * aligned.frame.height) };
+  const mask: ChangeMask = {
+    ...aligned.frame,
+    data: new Uint8Array(aligned.frame.width * aligned.frame.height),
+  };
   const ignored = ignoredMask(ignoreRegions.map(aligned.fromAfter), aligned.frame);
   aligned.markUnpaired(mask.data);
   await comparePaired(aligned.before, aligned.after, mask, threshold, options.signal);
@@ -86,7 +94,15 @@ function unchanged(sizes: { before: Size; after: Size }, after: ImageInput): Ima
     const mask = { ...sizes.after, data: new Uint8Array(image.width * image.height) };
     return drawDifference(alignImages(image, image), mask, maxSide);
   };
-  return { identical: true, ...sizes, alignment: 'same', changedPixels: 0, changedShare: 0, regions: [], picture: nothing };
+  return {
+    identical: true,
+    ...sizes,
+    alignment: 'same',
+    changedPixels: 0,
+    changedShare: 0,
+    regions: [],
+    picture: nothing,
+  };
 }
 
 function checkIgnored(regions: readonly Region[], image: Size): void {
@@ -100,7 +116,13 @@ function checkIgnored(regions: readonly Region[], image: Size): void {
 }
 
 /** Marks changed pixels of the area that both images cover, band by band. */
-async function comparePaired(a: RgbImage, b: RgbImage, mask: ChangeMask, threshold: number, signal?: AbortSignal): Promise<void> {
+async function comparePaired(
+  a: RgbImage,
+  b: RgbImage,
+  mask: ChangeMask,
+  threshold: number,
+  signal?: AbortSignal,
+): Promise<void> {
   const width = Math.min(a.width, b.width);
   const height = Math.min(a.height, b.height);
   const rows = Math.max(16, Math.floor(BAND_PIXELS / width));
@@ -110,7 +132,10 @@ async function comparePaired(a: RgbImage, b: RgbImage, mask: ChangeMask, thresho
     const from = Math.max(0, top - HALO);
     const to = Math.min(height, bottom + HALO);
     const marks = new Uint8Array(width * (to - from) * 4);
-    pixelmatch(toRgba(a, width, from, to), toRgba(b, width, from, to), marks, width, to - from, { threshold, diffMask: true });
+    pixelmatch(toRgba(a, width, from, to), toRgba(b, width, from, to), marks, width, to - from, {
+      threshold,
+      diffMask: true,
+    });
     for (let y = top; y < bottom; y++) {
       for (let x = 0; x < width; x++) {
         if (marks[((y - from) * width + x) * 4 + 3] !== 0) mask.data[y * mask.width + x] = 1;
@@ -140,7 +165,8 @@ function ignoredMask(regions: readonly Region[], frame: Size): Uint8Array | unde
   if (regions.length === 0) return undefined;
   const ignored = new Uint8Array(frame.width * frame.height);
   for (const { x, y, width, height } of regions) {
-    for (let row = y; row < y + height; row++) ignored.fill(1, row * frame.width + x, row * frame.width + x + width);
+    for (let row = y; row < y + height; row++)
+      ignored.fill(1, row * frame.width + x, row * frame.width + x + width);
   }
   return ignored;
 }

@@ -58,11 +58,20 @@ export async function download(
       : cause instanceof Error
         ? cause.message
         : String(cause);
-    throw new AfterimageError('URL_FAILED', `The image could not be fetched: ${reason}. Save it and give its path.`, { cause });
+    throw new AfterimageError(
+      'URL_FAILED',
+      `The image could not be fetched: ${reason}. Save it and give its path.`,
+      { cause },
+    );
   }
 }
 
-async function followRedirects(start: URL, policy: UrlPolicy, maxBytes: number, stop: AbortSignal): Promise<Uint8Array> {
+async function followRedirects(
+  start: URL,
+  policy: UrlPolicy,
+  maxBytes: number,
+  stop: AbortSignal,
+): Promise<Uint8Array> {
   let url = start;
   for (let hops = 0; hops <= policy.maxRedirects; hops++) {
     const response = await request(url, await pin(url, policy, stop), stop);
@@ -70,14 +79,20 @@ async function followRedirects(start: URL, policy: UrlPolicy, maxBytes: number, 
       const location = redirectTarget(response, url);
       if (!location) return await readBody(response, url, maxBytes);
       if (url.protocol === 'https:' && location.protocol === 'http:') {
-        throw new AfterimageError('URL_NOT_ALLOWED', `${url.host} redirects from https to http; give the final address.`);
+        throw new AfterimageError(
+          'URL_NOT_ALLOWED',
+          `${url.host} redirects from https to http; give the final address.`,
+        );
       }
       url = location;
     } finally {
       response.destroy();
     }
   }
-  throw new AfterimageError('URL_FAILED', `${start.host} redirects more than ${policy.maxRedirects} times; give the final address.`);
+  throw new AfterimageError(
+    'URL_FAILED',
+    `${start.host} redirects more than ${policy.maxRedirects} times; give the final address.`,
+  );
 }
 
 function parseUrl(text: string, base?: string): URL {
@@ -90,18 +105,26 @@ function parseUrl(text: string, base?: string): URL {
 /** Checks a URL and resolves its host to the one address that will be connected to. */
 async function pin(url: URL, policy: UrlPolicy, stop: AbortSignal): Promise<ResolvedAddress> {
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw new AfterimageError('URL_NOT_ALLOWED', `${url.protocol} addresses are not fetched; use https, or give a path.`);
+    throw new AfterimageError(
+      'URL_NOT_ALLOWED',
+      `${url.protocol} addresses are not fetched; use https, or give a path.`,
+    );
   }
   if (url.username || url.password) {
     throw new AfterimageError('URL_NOT_ALLOWED', 'Addresses with a user name are not fetched; remove it.');
   }
   const port = url.port ? Number(url.port) : url.protocol === 'https:' ? 443 : 80;
   if (!policy.ports.includes(port)) {
-    throw new AfterimageError('URL_NOT_ALLOWED', `Port ${port} is not fetched from; only ${policy.ports.join(' and ')} are.`);
+    throw new AfterimageError(
+      'URL_NOT_ALLOWED',
+      `Port ${port} is not fetched from; only ${policy.ports.join(' and ')} are.`,
+    );
   }
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const literal = isIP(host);
-  const addresses = literal ? [{ address: host, family: literal }] : await untilAborted(policy.resolve(host), stop);
+  const addresses = literal
+    ? [{ address: host, family: literal }]
+    : await untilAborted(policy.resolve(host), stop);
   const refused = addresses.find(({ address }) => !policy.isAddressAllowed(address));
   if (refused) {
     throw new AfterimageError(
@@ -159,5 +182,8 @@ async function readBody(response: IncomingMessage, url: URL, maxBytes: number): 
 
 function tooLarge(url: URL, maxBytes: number): AfterimageError {
   const limit = `${(maxBytes / (1024 * 1024)).toFixed(1)} MB`;
-  return new AfterimageError('IMAGE_TOO_LARGE', `The image at ${url.host} is larger than the limit of ${limit}; raise --max-bytes.`);
+  return new AfterimageError(
+    'IMAGE_TOO_LARGE',
+    `The image at ${url.host} is larger than the limit of ${limit}; raise --max-bytes.`,
+  );
 }

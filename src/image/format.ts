@@ -14,7 +14,10 @@ function ascii(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1', start, end);
 }
 
-const startsWith = (text: string, at = 0) => (bytes: Uint8Array) => ascii(bytes, at, at + text.length) === text;
+const startsWith =
+  (text: string, at = 0) =>
+  (bytes: Uint8Array) =>
+    ascii(bytes, at, at + text.length) === text;
 
 /** Brands of an ISO base media file: the major one and the compatible ones, four characters each. */
 function brands(bytes: Uint8Array): string[] {
@@ -38,7 +41,10 @@ const ACCEPTED: (Signature & { name: ImageFormat })[] = [
 
 /** Formats worth naming in the refusal. */
 const REFUSED: Signature[] = [
-  { name: 'an SVG drawing', matches: (b) => /^[\s\ufeff]*<(?:\?xml|!--|!doctype svg|svg)/i.test(text(b)) && /<svg/i.test(text(b)) },
+  {
+    name: 'an SVG drawing',
+    matches: (b) => /^[\s\ufeff]*<(?:\?xml|!--|!doctype svg|svg)/i.test(text(b)) && /<svg/i.test(text(b)),
+  },
   { name: 'an HTML or XML page', matches: (b) => /^[\s\ufeff]*<[!?a-z]/i.test(text(b)) },
   { name: 'a HEIC photo', matches: hasBrand(/^(hei[cxms]|hev[cx]|mif1|msf1)$/) },
   { name: 'a video', matches: (b) => brands(b).length > 0 || startsWith('\x1aE\xdf\xa3')(b) },
@@ -47,7 +53,10 @@ const REFUSED: Signature[] = [
   { name: 'a Photoshop file', matches: startsWith('8BPS') },
   { name: 'an icon', matches: startsWith('\0\0\x01\0') },
   { name: 'a JPEG XL picture', matches: (b) => startsWith('\xff\x0a')(b) || startsWith('JXL ', 4)(b) },
-  { name: 'a JPEG 2000 picture', matches: (b) => startsWith('jP  ', 4)(b) || startsWith('\xff\x4f\xff\x51')(b) },
+  {
+    name: 'a JPEG 2000 picture',
+    matches: (b) => startsWith('jP  ', 4)(b) || startsWith('\xff\x4f\xff\x51')(b),
+  },
   { name: 'a ZIP archive', matches: startsWith('PK\x03\x04') },
   { name: 'a gzip archive', matches: startsWith('\x1f\x8b') },
 ];

@@ -52,7 +52,11 @@ export function createImageContext(options: {
 }
 
 /** @throws AfterimageError with the code of what is wrong with the reference, the policy or the image. */
-export async function loadImage(reference: string, context: ImageContext, signal?: AbortSignal): Promise<LoadedImage> {
+export async function loadImage(
+  reference: string,
+  context: ImageContext,
+  signal?: AbortSignal,
+): Promise<LoadedImage> {
   if (/^img_[0-9a-z]*$/.test(reference)) {
     const { bytes, name, ...identity } = context.store.get(reference);
     return { ...identity, bytes, name, pixels: () => pixelsOf(identity.pixelHash, bytes, name, context) };
@@ -65,7 +69,13 @@ export async function loadImage(reference: string, context: ImageContext, signal
 export async function register(bytes: Uint8Array, name: string, context: ImageContext): Promise<LoadedImage> {
   const identity = context.memo.get(bytes) ?? (await identify(bytes, name, context));
   const { imageId } = context.store.put(bytes, name, identity);
-  return { ...identity, imageId, bytes, name, pixels: () => pixelsOf(identity.pixelHash, bytes, name, context) };
+  return {
+    ...identity,
+    imageId,
+    bytes,
+    name,
+    pixels: () => pixelsOf(identity.pixelHash, bytes, name, context),
+  };
 }
 
 async function identify(bytes: Uint8Array, name: string, context: ImageContext) {
@@ -76,7 +86,12 @@ async function identify(bytes: Uint8Array, name: string, context: ImageContext) 
   return identity;
 }
 
-async function pixelsOf(pixelHash: string, bytes: Uint8Array, name: string, context: ImageContext): Promise<RgbImage> {
+async function pixelsOf(
+  pixelHash: string,
+  bytes: Uint8Array,
+  name: string,
+  context: ImageContext,
+): Promise<RgbImage> {
   const known = context.decoded.get(pixelHash);
   if (known) return known;
   const image = await decode(bytes, name, context.limits);

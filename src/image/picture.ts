@@ -5,7 +5,9 @@ import { resize } from './resize.js';
 
 export async function encodePng(image: RgbImage): Promise<Uint8Array> {
   const { width, height, data } = image;
-  return sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false }).png().toBuffer();
+  return sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false })
+    .png()
+    .toBuffer();
 }
 
 /** Scaled down, never up, so that neither side is longer than `maxSide`. */

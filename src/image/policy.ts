@@ -24,15 +24,25 @@ export class FilePolicy {
    */
   async open(path: string): Promise<FileHandle> {
     if (path.includes('\0')) {
-      throw new AfterimageError('PATH_NOT_ALLOWED', 'The path contains a NUL character; give a plain file path.');
+      throw new AfterimageError(
+        'PATH_NOT_ALLOWED',
+        'The path contains a NUL character; give a plain file path.',
+      );
     }
     if (/^(\\\\|\/\/[?.]\/)/.test(path)) {
-      throw new AfterimageError('PATH_NOT_ALLOWED', `${displayName(path)} is a network or device path; copy the image to a local folder.`);
+      throw new AfterimageError(
+        'PATH_NOT_ALLOWED',
+        `${displayName(path)} is a network or device path; copy the image to a local folder.`,
+      );
     }
     const roots = await this.#realFolders();
     const { target, missing } = await resolveReal(path);
     this.#requireInside(target, path, roots);
-    if (missing) throw new AfterimageError('IMAGE_NOT_FOUND', `${displayName(path)} does not exist; check the path and try again.`);
+    if (missing)
+      throw new AfterimageError(
+        'IMAGE_NOT_FOUND',
+        `${displayName(path)} does not exist; check the path and try again.`,
+      );
     // Opening a device can have effects of its own, so the kind is looked at before and once more after opening.
     requireRegular(await stat(target).catch((cause) => failRead(path, cause)), path);
     const file = await openWithoutFollowing(target, path);
@@ -104,14 +114,25 @@ async function pathOfOpened(file: FileHandle, target: string, requested: string)
   if (process.platform === 'linux') return readlink(`/proc/self/fd/${file.fd}`);
   const [opened, now, real] = await Promise.all([file.stat(), lstat(target), realpath(target)]);
   if (opened.dev === now.dev && opened.ino === now.ino) return real;
-  throw new AfterimageError('IMAGE_UNREADABLE', `${displayName(requested)} was replaced while it was being opened; try again.`);
+  throw new AfterimageError(
+    'IMAGE_UNREADABLE',
+    `${displayName(requested)} was replaced while it was being opened; try again.`,
+  );
 }
 
 function failRead(path: string, cause: unknown): never {
   const code = (cause as NodeJS.ErrnoException).code;
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    throw new AfterimageError('IMAGE_NOT_FOUND', `${displayName(path)} does not exist; check the path and try again.`, { cause });
+    throw new AfterimageError(
+      'IMAGE_NOT_FOUND',
+      `${displayName(path)} does not exist; check the path and try again.`,
+      { cause },
+    );
   }
   const reason = code === 'EACCES' || code === 'EPERM' ? 'permission denied' : String(code ?? cause);
-  throw new AfterimageError('IMAGE_UNREADABLE', `${displayName(path)} cannot be read (${reason}); check its permissions.`, { cause });
+  throw new AfterimageError(
+    'IMAGE_UNREADABLE',
+    `${displayName(path)} cannot be read (${reason}); check its permissions.`,
+    { cause },
+  );
 }

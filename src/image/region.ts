@@ -24,7 +24,8 @@ export type BoxScale = 'relative-1000' | 'viewed-pixels';
 export function checkRegion(region: Region, image: Size): void {
   const { x, y, width, height } = region;
   const whole = [x, y, width, height].every(Number.isSafeInteger);
-  const inside = x >= 0 && y >= 0 && width >= 1 && height >= 1 && x + width <= image.width && y + height <= image.height;
+  const inside =
+    x >= 0 && y >= 0 && width >= 1 && height >= 1 && x + width <= image.width && y + height <= image.height;
   if (whole && inside) return;
   throw new AfterimageError(
     'INVALID_REGION',
@@ -60,7 +61,13 @@ export function withMargin(region: Region, margin: number, minSide: number, imag
   return { x, y, width, height };
 }
 
-function grow(start: number, length: number, margin: number, minSide: number, limit: number): [number, number] {
+function grow(
+  start: number,
+  length: number,
+  margin: number,
+  minSide: number,
+  limit: number,
+): [number, number] {
   const wanted = Math.min(limit, Math.max(length + 2 * margin, minSide));
   const first = Math.min(Math.max(0, Math.floor(start + length / 2 - wanted / 2)), limit - wanted);
   return [first, wanted];
@@ -88,12 +95,4 @@ function interval(a: number, b: number, unit: number, offset: number, length: nu
   const first = Math.max(0, Math.floor(low + 1e-6));
   const last = Math.min(length, Math.ceil(high - 1e-6));
   return [offset + first, offset + Math.max(last, Math.min(first + 1, length))];
-}
-
-/** The inverse of `toOriginal`, for prompts that name a place: [left, top, right, bottom] in the model's scale, rounded. */
-export function toModelBox(region: Region, scale: BoxScale, viewed: Size, shown: Region): Box {
-  const unit = scale === 'relative-1000' ? { width: 1000, height: 1000 } : viewed;
-  const across = (x: number) => Math.round(((x - shown.x) / shown.width) * unit.width);
-  const down = (y: number) => Math.round(((y - shown.y) / shown.height) * unit.height);
-  return [across(region.x), down(region.y), across(region.x + region.width), down(region.y + region.height)];
 }

@@ -97,7 +97,13 @@ function toFixed(weight: number): number {
 }
 
 /** source [height, inWidth, 3] → [height, outWidth, 3] */
-function horizontalPass(source: Uint8Array, inWidth: number, height: number, outWidth: number, plan: Taps): Uint8Array {
+function horizontalPass(
+  source: Uint8Array,
+  inWidth: number,
+  height: number,
+  outWidth: number,
+  plan: Taps,
+): Uint8Array {
   const { taps, first, count, weights } = plan;
   const target = new Uint8Array(outWidth * height * 3);
   let t = 0;
@@ -135,7 +141,8 @@ function verticalPass(source: Uint8Array, stride: number, outHeight: number, pla
     sums.fill(HALF);
     const w = y * taps;
     const last = first[y]! + count[y]! - 1;
-    for (let tap = 0; tap < count[y]!; tap += 4) addFourLines(sums, source, stride, first[y]! + tap, last, weights, w + tap);
+    for (let tap = 0; tap < count[y]!; tap += 4)
+      addFourLines(sums, source, stride, first[y]! + tap, last, weights, w + tap);
     const t = y * stride;
     for (let i = 0; i < stride; i++) target[t + i] = clamp(sums[i]! >> PRECISION_BITS);
   }
@@ -143,7 +150,15 @@ function verticalPass(source: Uint8Array, stride: number, outHeight: number, pla
 }
 
 /** sums += lines from `line` on, weighted. Weights beyond the last line are 0 (the kernel row is padded). */
-function addFourLines(sums: Int32Array, source: Uint8Array, stride: number, line: number, last: number, weights: Int32Array, w: number): void {
+function addFourLines(
+  sums: Int32Array,
+  source: Uint8Array,
+  stride: number,
+  line: number,
+  last: number,
+  weights: Int32Array,
+  w: number,
+): void {
   const k0 = weights[w]!;
   const k1 = weights[w + 1]!;
   const k2 = weights[w + 2]!;
@@ -171,7 +186,8 @@ function clamp(value: number): number {
 function nearestIndices(inSize: number, outSize: number): Int32Array {
   const step = inSize / outSize;
   const indices = new Int32Array(outSize);
-  for (let i = 0, at = step * 0.5; i < outSize; i++, at += step) indices[i] = Math.min(inSize - 1, Math.trunc(at));
+  for (let i = 0, at = step * 0.5; i < outSize; i++, at += step)
+    indices[i] = Math.min(inSize - 1, Math.trunc(at));
   return indices;
 }
 

@@ -35,10 +35,10 @@ export function askForRoots(): InputRequiredResult {
   return inputRequired({ inputRequests: { [KEY]: inputRequired.listRoots() } });
 }
 
-/** Asks a 2025-era client directly. */
-export async function requestRoots(server: McpServer, log: Log): Promise<string[]> {
+/** Asks a 2025-era client directly, on the stream of its call: over HTTP it may have no other one open. */
+export async function requestRoots({ mcpReq }: ServerContext, log: Log): Promise<string[]> {
   try {
-    const { roots } = await server.server.listRoots(undefined, { timeout: PATIENCE_MS });
+    const { roots } = await mcpReq.send({ method: 'roots/list' }, { timeout: PATIENCE_MS });
     return toFolders(roots);
   } catch (error) {
     log.warn({ err: error }, 'the client declares roots but did not list them');

@@ -83,7 +83,7 @@ async function runWithRoots<T>(run: (folders: string[]) => Promise<T>, { server,
     const refused = error instanceof AfterimageError && error.code === 'PATH_NOT_ALLOWED';
     if (!refused || answered !== undefined || !declaresRoots(server, context)) throw error;
     if (era === 'modern') return askForRoots();
-    return await run(await requestRoots(server, app.log));
+    return await run(await requestRoots(context, app.log));
   }
 }
 

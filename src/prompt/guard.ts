@@ -13,6 +13,18 @@ export interface GuardedText {
 const BLANK_START = /^[\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
 const BLANK_END = /[\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/;
 
+/** Strings to be broken up, by their first character: tokenizers have thousands that all begin with `<`. */
+export type ControlStrings = ReadonlyMap<string, readonly string[]>;
+
+export function controlStrings(strings: Iterable<string>): ControlStrings {
+  const groups = new Map<string, string[]>();
+  for (const string of new Set(strings)) {
+    const first = String.fromCodePoint(string.codePointAt(0)!);
+    groups.set(first, [...(groups.get(first) ?? []), string]);
+  }
+  return groups;
+}
+
 export class Guard {
   readonly #mark: string;
 
@@ -22,7 +34,7 @@ export class Guard {
   }
 
   /** @param controls Strings that must not be recognised inside `text`. */
-  protect(text: string, controls: readonly string[]): string {
+  protect(text: string, controls: ControlStrings): string {
     const before = BLANK_START.exec(text)?.[0] ?? '';
     const after = before.length === text.length ? '' : (BLANK_END.exec(text)?.[0] ?? '');
     const core = text.slice(before.length, text.length - after.length);
@@ -31,20 +43,15 @@ export class Guard {
   }
 
   /** `text` with a mark after the first character of every control string in it. */
-  #broken(text: string, controls: readonly string[]): string {
-    const points = new Set<number>();
-    for (const control of controls) {
-      for (let at = text.indexOf(control); at >= 0; at = text.indexOf(control, at + 1)) {
-        points.add(at + String.fromCodePoint(control.codePointAt(0)!).length);
-      }
-    }
+  #broken(text: string, controls: ControlStrings): string {
     let broken = '';
-    let from = 0;
-    for (const point of [...points].sort((a, b) => a - b)) {
-      broken += text.slice(from, point) + this.#mark;
-      from = point;
+    let at = 0;
+    for (const character of text) {
+      const found = controls.get(character)?.some((control) => text.startsWith(control, at));
+      broken += found ? character + this.#mark : character;
+      at += character.length;
     }
-    return broken + text.slice(from);
+    return broken;
   }
 
   remove(rendered: string): GuardedText {
@@ -64,8 +71,12 @@ export class Guard {
 /** From the private use area, then from the noncharacters; 6,432 of them. */
 function freeCharacter(occupied: readonly string[]): string {
   const used = new Set<string>();
-  for (const text of occupied) for (const found of text.match(/[\ue000-\uf8ff\ufdd0-\ufdef]/g) ?? []) used.add(found);
-  for (const [first, last] of [[0xe000, 0xf8ff], [0xfdd0, 0xfdef]] as const) {
+  for (const text of occupied)
+    for (const found of text.match(/[\ue000-\uf8ff\ufdd0-\ufdef]/g) ?? []) used.add(found);
+  for (const [first, last] of [
+    [0xe000, 0xf8ff],
+    [0xfdd0, 0xfdef],
+  ] as const) {
     for (let code = last; code >= first; code--) {
       const character = String.fromCharCode(code);
       if (!used.has(character)) return character;

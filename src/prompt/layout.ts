@@ -29,27 +29,14 @@ export function systemMessage(): Message {
 
 /** Images always come before the question. */
 export function userMessage(images: readonly ImageInput[], question: string): Message {
-  return { role: 'user', content: [...images.map((image): ContentPart => ({ type: 'image', image })), text(question)] };
+  return {
+    role: 'user',
+    content: [...images.map((image): ContentPart => ({ type: 'image', image })), text(question)],
+  };
 }
 
 export function assistantMessage(answer: string): Message {
   return { role: 'assistant', content: [text(answer)] };
-}
-
-/** One turn of a conversation as tools keep it; `answer` is absent in the turn that is being asked. */
-export interface CanonicalTurn {
-  images: readonly ImageInput[];
-  question: string;
-  answer?: string;
-}
-
-/** The full conversation that a session is asked with. */
-export function canonicalMessages(turns: readonly CanonicalTurn[]): Message[] {
-  const spoken = turns.flatMap(({ images, question, answer }) => [
-    userMessage(images, question),
-    ...(answer === undefined ? [] : [assistantMessage(answer)]),
-  ]);
-  return [systemMessage(), ...spoken];
 }
 
 function text(value: string): ContentPart {

@@ -25,7 +25,8 @@ interface Entry {
 const MAX_ENTRY = 4096;
 
 const BOX_KEY = /["']?(?:bbox_2d|bbox|box_2d|box)["']?\s*:\s*\[([^\][{}]*)\]/;
-const TEXT_KEY = /["']?(?:text_content|text|content|label)["']?\s*:\s*("(?:[^"\\]|\\[^])*"|'(?:[^'\\]|\\[^])*')/;
+const TEXT_KEY =
+  /["']?(?:text_content|text|content|label)["']?\s*:\s*("(?:[^"\\]|\\[^])*"|'(?:[^'\\]|\\[^])*')/;
 
 /**
  * @param viewed Size in which the model saw the image. @param original Size of the image file.
@@ -33,7 +34,12 @@ const TEXT_KEY = /["']?(?:text_content|text|content|label)["']?\s*:\s*("(?:[^"\\
  */
 export function parseLines(
   answer: string,
-  { boxes, viewed, original, shown }: { boxes: { scale: BoxScale }; viewed: Size; original: Size; shown?: Region },
+  {
+    boxes,
+    viewed,
+    original,
+    shown,
+  }: { boxes: { scale: BoxScale }; viewed: Size; original: Size; shown?: Region },
 ): ParsedLines {
   const entries = findEntries(answer);
   if (entries.length === 0) return { lines: [], unparsed: proseLines(answer), truncated: false };
@@ -51,7 +57,7 @@ export function parseLines(
 /** Innermost braces, in order. */
 function findEntries(answer: string): Entry[] {
   const entries: Entry[] = [];
-  for (let at = answer.indexOf('{'); at >= 0; ) {
+  for (let at = answer.indexOf('{'); at >= 0;) {
     const entry = entryFrom(answer, at);
     if (entry.end > entry.start) entries.push(entry);
     at = answer.indexOf('{', Math.max(entry.end, at + 1));
@@ -68,7 +74,8 @@ function entryFrom(answer: string, start: number): Entry {
     if (quote !== '') {
       if (character === '\\') at++;
       else if (character === quote) quote = '';
-    } else if (character === '"' || (character === "'" && /[\s:,{[]/.test(answer[at - 1]!))) quote = character;
+    } else if (character === '"' || (character === "'" && /[\s:,{[]/.test(answer[at - 1]!)))
+      quote = character;
     else if (character === '}') return { start, end: at + 1, closed: true };
     else if (character === '{') return { start, end: start, closed: false };
   }
@@ -83,7 +90,9 @@ function unclosed(answer: string, start: number, limit: number): Entry {
 }
 
 function readEntry(entry: string): { box: Box; text: string } | undefined {
-  const box = BOX_KEY.exec(entry)?.[1]?.split(',').map((part) => (part.trim() === '' ? NaN : Number(part)));
+  const box = BOX_KEY.exec(entry)?.[1]
+    ?.split(',')
+    .map((part) => (part.trim() === '' ? NaN : Number(part)));
   const quoted = TEXT_KEY.exec(entry)?.[1];
   if (!box || box.length !== 4 || !box.every(Number.isFinite) || quoted === undefined) return undefined;
   return { box: box as unknown as Box, text: unquote(quoted) };
@@ -93,14 +102,17 @@ const ESCAPES: Record<string, string> = { n: '\n', r: '\r', t: '\t', b: '\b', f:
 
 /** JSON's escapes; an unknown one stands for its character, as in `C:\Users`. */
 function unquote(quoted: string): string {
-  return quoted.slice(1, -1).replace(/\\(?:u([0-9a-fA-F]{4})|([^]))/g, (whole, hex?: string, character?: string) => {
-    if (hex !== undefined) return String.fromCharCode(parseInt(hex, 16));
-    if (/["'\\/]/.test(character!)) return character!;
-    return ESCAPES[character!] ?? whole;
-  });
+  return quoted
+    .slice(1, -1)
+    .replace(/\\(?:u([0-9a-fA-F]{4})|([^]))/g, (whole, hex?: string, character?: string) => {
+      if (hex !== undefined) return String.fromCharCode(parseInt(hex, 16));
+      if (/["'\\/]/.test(character!)) return character!;
+      return ESCAPES[character!] ?? whole;
+    });
 }
 
 /** Lines of an answer that is no list of boxes at all; fences and an empty list do not count. */
 function proseLines(answer: string): number {
-  return answer.split('\n').filter((line) => line.trim() !== '' && !/^\s*(```\w*|\[\s*\]?|\])\s*$/.test(line)).length;
+  return answer.split('\n').filter((line) => line.trim() !== '' && !/^\s*(```\w*|\[\s*\]?|\])\s*$/.test(line))
+    .length;
 }

@@ -2,7 +2,7 @@
 import { AfterimageError } from '../errors.js';
 import type { ImageInput, Message } from '../engine/engine.js';
 import type { ImagePlan, Model } from '../models/family.js';
-import { Guard } from './guard.js';
+import { controlStrings, Guard, type ControlStrings } from './guard.js';
 import { expandPlaceholders, locateImages, tokenAt, type ImageSpan } from './spans.js';
 import { ChatTemplate, findTemplate, specialTokenStrings, type TemplateMessage } from './template.js';
 import { Tokenizer } from './tokenizer.js';
@@ -22,14 +22,24 @@ export interface Prompt {
   rendered: string;
 }
 
-type PromptModel = Pick<Model, 'imagePlaceholder' | 'imageToken' | 'imageTokenId' | 'processor' | 'renderPrompt'>;
+type PromptModel = Pick<
+  Model,
+  'imagePlaceholder' | 'imageToken' | 'imageTokenId' | 'processor' | 'renderPrompt'
+>;
+
+/** What only the template may write as control tokens. */
+interface Controls {
+  user: ControlStrings;
+  assistant: ControlStrings;
+  /** Ids of the added tokens among them. */
+  ids: Set<number>;
+}
 
 export class PromptBuilder {
   readonly tokenizer: Tokenizer;
   readonly #model: PromptModel;
   readonly #template: ChatTemplate | undefined;
-  /** Strings that only the template may write as control tokens. */
-  readonly #controls: { user: string[]; assistant: string[]; ids: Set<number> };
+  readonly #controls: Controls;
 
   /** @throws AfterimageError INVALID_CHECKPOINT when tokenizer and template do not serve this model. */
   constructor(model: PromptModel, tokenizer: Tokenizer, template?: ChatTemplate) {
@@ -37,7 +47,9 @@ export class PromptBuilder {
     this.#model = model;
     this.#template = template;
     if (tokenizer.tokenId(model.imageToken) !== model.imageTokenId) {
-      throw invalid(`The tokenizer does not know the image token "${model.imageToken}" as ${model.imageTokenId}`);
+      throw invalid(
+        `The tokenizer does not know the image token "${model.imageToken}" as ${model.imageTokenId}`,
+      );
     }
     if (!template && !model.renderPrompt) throw invalid('The checkpoint has no chat template');
     this.#controls = this.#collectControls();
@@ -45,7 +57,10 @@ export class PromptBuilder {
 
   static load(folder: string, model: PromptModel): PromptBuilder {
     const source = model.renderPrompt ? undefined : findTemplate(folder);
-    const template = source === undefined ? undefined : new ChatTemplate(source, model.imagePlaceholder, specialTokenStrings(folder));
+    const template =
+      source === undefined
+        ? undefined
+        : new ChatTemplate(source, model.imagePlaceholder, specialTokenStrings(folder));
     return new PromptBuilder(model, Tokenizer.load(folder), template);
   }
 
@@ -60,10 +75,16 @@ export class PromptBuilder {
     const guarded = messages.map((message) => this.#guarded(message, guard));
     const whole = this.#render(guarded, true);
     const plain = guard.remove(whole + guard.protect(prefill, this.#controls.assistant));
-    const expanded = expandPlaceholders(plain, this.#model.imagePlaceholder, plans.map(({ placeholder }) => placeholder));
+    const expanded = expandPlaceholders(
+      plain,
+      this.#model.imagePlaceholder,
+      plans.map(({ placeholder }) => placeholder),
+    );
     const encoded = this.tokenizer.encodePrompt(expanded, this.#controls.ids);
     const rows = plans.map(({ tokens }) => tokens);
-    const ends = this.#messageEnds(guarded, whole).map((end) => expanded.moved(guard.lengthWithout(whole.slice(0, end))));
+    const ends = this.#messageEnds(guarded, whole).map((end) =>
+      expanded.moved(guard.lengthWithout(whole.slice(0, end))),
+    );
     return {
       ids: Int32Array.from(encoded.ids),
       ...locateImages(encoded, expanded.blocks, this.#model.imageTokenId, rows),
@@ -80,7 +101,9 @@ export class PromptBuilder {
     return {
       role,
       content: content.map((part) =>
-        part.type === 'image' ? { type: 'image' } : { type: 'text', text: guard.protect(part.text, controls) },
+        part.type === 'image'
+          ? { type: 'image' }
+          : { type: 'text', text: guard.protect(part.text, controls) },
       ),
     };
   }
@@ -108,17 +131,21 @@ export class PromptBuilder {
     return ends;
   }
 
-  #collectControls(): { user: string[]; assistant: string[]; ids: Set<number> } {
+  #collectControls(): Controls {
     const { imagePlaceholder, imageToken } = this.#model;
     const source = this.#template?.source ?? '';
-    const added = this.tokenizer.addedTokens.filter(({ content }) => content.length > 1 && content.trim() !== '');
-    const always = added.filter(({ special, content }) => special || [imagePlaceholder, imageToken].includes(content));
+    const added = this.tokenizer.addedTokens.filter(
+      ({ content }) => content.length > 1 && content.trim() !== '',
+    );
+    const always = added.filter(
+      ({ special, content }) => special || [imagePlaceholder, imageToken].includes(content),
+    );
     const written = added.filter(({ content }) => source.includes(content));
     const strings = (tokens: typeof added) => tokens.map(({ content }) => content);
     return {
-      user: [...new Set([imagePlaceholder, imageToken, ...strings(always), ...strings(written)])],
+      user: controlStrings([imagePlaceholder, imageToken, ...strings(always), ...strings(written)]),
       // An answer that we read back may hold a model's own non-special words such as <think>; templates look for them.
-      assistant: [...new Set([imagePlaceholder, imageToken, ...strings(always)])],
+      assistant: controlStrings([imagePlaceholder, imageToken, ...strings(always)]),
       ids: new Set([...always, ...written].map(({ id }) => id)),
     };
   }
@@ -139,5 +166,8 @@ function sharedLength(a: string, b: string): number {
 }
 
 function invalid(what: string): AfterimageError {
-  return new AfterimageError('INVALID_CHECKPOINT', `${what}; download the checkpoint's tokenizer files again.`);
+  return new AfterimageError(
+    'INVALID_CHECKPOINT',
+    `${what}; download the checkpoint's tokenizer files again.`,
+  );
 }

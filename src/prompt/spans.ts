@@ -28,7 +28,11 @@ export interface ExpandedText extends GuardedText {
  * Replaces the i-th placeholder that the template wrote by `blocks[i]`.
  * @throws AfterimageError INVALID_CHECKPOINT when there are more or fewer of them than images.
  */
-export function expandPlaceholders(guarded: GuardedText, placeholder: string, blocks: readonly string[]): ExpandedText {
+export function expandPlaceholders(
+  guarded: GuardedText,
+  placeholder: string,
+  blocks: readonly string[],
+): ExpandedText {
   const places = findUncut(guarded, placeholder);
   if (places.length !== blocks.length) {
     throw new AfterimageError(
@@ -62,7 +66,12 @@ function findUncut({ text, cuts }: GuardedText, wanted: string): number[] {
   return found;
 }
 
-function growth(offset: number, places: readonly number[], length: number, blocks: readonly string[]): number {
+function growth(
+  offset: number,
+  places: readonly number[],
+  length: number,
+  blocks: readonly string[],
+): number {
   let sum = 0;
   for (let i = 0; i < places.length && places[i]! + length <= offset; i++) sum += blocks[i]!.length - length;
   return sum;

@@ -81,7 +81,10 @@ export class StopStrings {
     this.#held += text;
     const found = this.#stops.map((stop) => this.#held.indexOf(stop)).filter((at) => at >= 0);
     this.#stopped = found.length > 0;
-    return { text: this.#release(this.#stopped ? Math.min(...found) : this.#safeLength()), stopped: this.#stopped };
+    return {
+      text: this.#release(this.#stopped ? Math.min(...found) : this.#safeLength()),
+      stopped: this.#stopped,
+    };
   }
 
   /** What was held back and turned out to be no stop string. */

@@ -51,7 +51,10 @@ function namedDefault(value: unknown): string | undefined {
 
 /** bos_token, eos_token, … as the template sees them; tokens that are not set are absent. */
 export function specialTokenStrings(folder: string): Record<string, string> {
-  const sources = [readJson(folder, 'special_tokens_map.json') ?? {}, readJson(folder, 'tokenizer_config.json') ?? {}];
+  const sources = [
+    readJson(folder, 'special_tokens_map.json') ?? {},
+    readJson(folder, 'tokenizer_config.json') ?? {},
+  ];
   const strings: Record<string, string> = {};
   for (const [key, value] of sources.flatMap((source) => Object.entries(source))) {
     if (!/^(bos|eos|pad|unk|sep|cls|mask|image|boi|eoi)_token$/.test(key)) continue;
@@ -67,7 +70,9 @@ function readJson(folder: string, name: string): Json | undefined {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as Json;
   } catch (cause) {
-    throw new AfterimageError('INVALID_CHECKPOINT', `"${file}" cannot be read as JSON; download it again.`, { cause });
+    throw new AfterimageError('INVALID_CHECKPOINT', `"${file}" cannot be read as JSON; download it again.`, {
+      cause,
+    });
   }
 }
 
@@ -109,11 +114,16 @@ export class ChatTemplate {
       role,
       content: this.#contentAs(form, content),
     }));
-    return this.#template.render({ ...this.#variables, messages: given, add_generation_prompt: addGenerationPrompt });
+    return this.#template.render({
+      ...this.#variables,
+      messages: given,
+      add_generation_prompt: addGenerationPrompt,
+    });
   }
 
   #contentAs(form: Form, content: readonly TemplatePart[]): unknown {
-    const asString = form.content === 'flat' || (form.content === 'mixed' && content.every(({ type }) => type === 'text'));
+    const asString =
+      form.content === 'flat' || (form.content === 'mixed' && content.every(({ type }) => type === 'text'));
     if (!asString) return content;
     return content.map((part) => (part.type === 'text' ? part.text : `${this.#placeholder}\n`)).join('');
   }
@@ -143,7 +153,10 @@ export class ChatTemplate {
     const rendered = this.#renderAs(form, messages, true);
     const once = (part: string) => rendered.split(part).length === 2;
     const stringified = /\[object|["']type["']\s*:/.test(rendered);
-    return !stringified && [this.#placeholder, 'first-probe', 'second-probe', 'third-probe', 'fourth-probe'].every(once);
+    return (
+      !stringified &&
+      [this.#placeholder, 'first-probe', 'second-probe', 'third-probe', 'fourth-probe'].every(once)
+    );
   }
 }
 
@@ -152,7 +165,10 @@ function foldSystem(messages: readonly TemplateMessage[]): TemplateMessage[] {
   const rest = messages.filter(({ role }) => role !== 'system');
   const first = rest[0];
   if (system.length === 0 || !first) return rest;
-  return [{ ...first, content: [...system, { type: 'text', text: '\n\n' }, ...first.content] }, ...rest.slice(1)];
+  return [
+    { ...first, content: [...system, { type: 'text', text: '\n\n' }, ...first.content] },
+    ...rest.slice(1),
+  ];
 }
 
 function messageOf(cause: unknown): string {
@@ -160,5 +176,9 @@ function messageOf(cause: unknown): string {
 }
 
 function invalid(what: string, cause: unknown): AfterimageError {
-  return new AfterimageError('INVALID_CHECKPOINT', `The chat template ${what}; download the checkpoint again.`, { cause });
+  return new AfterimageError(
+    'INVALID_CHECKPOINT',
+    `The chat template ${what}; download the checkpoint again.`,
+    { cause },
+  );
 }

@@ -91,7 +91,13 @@ export class Tokenizer {
     return { ids, anchors };
   }
 
-  #encodePart(part: string, offset: number, controls: ReadonlySet<number>, ids: number[], anchors: Anchor[]): void {
+  #encodePart(
+    part: string,
+    offset: number,
+    controls: ReadonlySet<number>,
+    ids: number[],
+    anchors: Anchor[],
+  ): void {
     const expected = this.#matches(part).filter(({ id }) => controls.has(id));
     const encoded = this.encode(part);
     let next = 0;
@@ -110,9 +116,12 @@ export class Tokenizer {
     const longest = Math.max(0, ...this.#added.map(({ content }) => content.length));
     return cuts.filter((cut) => {
       for (let at = Math.max(0, cut - longest + 1); at < cut; at++) {
-        const crossing = this.#byFirst.get(text[at]!)?.some(
-          ({ content }) => at + content.length > cut && content.trim() !== '' && text.startsWith(content, at),
-        );
+        const crossing = this.#byFirst
+          .get(text[at]!)
+          ?.some(
+            ({ content }) =>
+              at + content.length > cut && content.trim() !== '' && text.startsWith(content, at),
+          );
         if (crossing) return true;
       }
       return false;
@@ -122,7 +131,7 @@ export class Tokenizer {
   /** Added tokens in `text`: leftmost first and the longest of them, as the tokenizer finds them. */
   #matches(text: string): { id: number; start: number; end: number }[] {
     const found: { id: number; start: number; end: number }[] = [];
-    for (let at = 0; at < text.length; ) {
+    for (let at = 0; at < text.length;) {
       const token = this.#byFirst.get(text[at]!)?.find(({ content }) => text.startsWith(content, at));
       if (token) found.push({ id: token.id, start: at, end: at + token.content.length });
       at += token ? token.content.length : 1;
@@ -135,7 +144,8 @@ export class Tokenizer {
 function keepByteOrderMarks({ decoder }: HubTokenizer): void {
   const steps: unknown[] = (decoder as { decoders?: unknown[] } | null)?.decoders ?? [decoder];
   for (const step of steps as ({ config?: { type?: string }; text_decoder?: unknown } | null)[]) {
-    if (step?.config?.type === 'ByteFallback') step.text_decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+    if (step?.config?.type === 'ByteFallback')
+      step.text_decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   }
 }
 
@@ -145,7 +155,10 @@ function groupByFirst(tokens: readonly AddedToken[]): Map<string, AddedToken[]> 
   for (const token of tokens) {
     if (token.content === '') continue;
     const group = groups.get(token.content[0]!) ?? [];
-    groups.set(token.content[0]!, [...group, token].sort((a, b) => b.content.length - a.content.length));
+    groups.set(
+      token.content[0]!,
+      [...group, token].sort((a, b) => b.content.length - a.content.length),
+    );
   }
   return groups;
 }

@@ -24,11 +24,13 @@ def families(gen):
         return spec
 
     def paligemma2(seed):
-        """PaliGemma with a Gemma 2 decoder: norms after each sublayer, soft caps, a window on every other layer."""
+        """PaliGemma with a Gemma 2 decoder: norms after each sublayer, capped scores, a window on every other layer.
+
+        The reference leaves Gemma 2's cap on logits out of PaliGemma 2; it is off here so that there is one answer."""
         spec = gen.paligemma(seed)
         text = spec.config["text_config"] | dict(
             model_type="gemma2", num_key_value_heads=2, query_pre_attn_scalar=48, sliding_window=4096,
-            attn_logit_softcapping=50.0, final_logit_softcapping=30.0, hidden_activation="gelu_pytorch_tanh")
+            attn_logit_softcapping=50.0, final_logit_softcapping=0.0, hidden_activation="gelu_pytorch_tanh")
         spec.config = spec.config | dict(text_config=text)
         spec.name = "paligemma2"
         spec.sigma = 8.0
@@ -36,6 +38,18 @@ def families(gen):
         return spec
 
     return [qwen3_vl_moe, paligemma2]
+
+
+def transpose_experts(folder):
+    """The hub's files hold fused experts as [experts, in, out]; the reference saves [experts, out, in]."""
+    from safetensors.torch import load_file, save_file
+
+    file = folder / "model.safetensors"
+    tensors = load_file(file)
+    for name, tensor in tensors.items():
+        if ".mlp.experts." in name:
+            tensors[name] = tensor.transpose(1, 2).contiguous()
+    save_file(tensors, file, metadata={"format": "pt"})
 
 
 def main():
@@ -51,7 +65,10 @@ def main():
     for make in families(gen):
         if args.family in (None, make.__name__):
             gen.torch.manual_seed(args.seed)
-            gen.make_family(make(args.seed), args.out, args.seed)
+            spec = make(args.seed)
+            gen.make_family(spec, args.out, args.seed)
+            if spec.name == "qwen3_vl_moe":
+                transpose_experts(args.out / spec.name)
             print(f"{make.__name__}: done")
 
 

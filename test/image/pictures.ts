@@ -13,7 +13,11 @@ export function readFixture(path: string): Buffer {
 }
 
 export async function readPng(path: string): Promise<RgbImage> {
-  const { data, info } = await sharp(readFixture(path)).removeAlpha().toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });
+  const { data, info } = await sharp(readFixture(path))
+    .removeAlpha()
+    .toColourspace('srgb')
+    .raw()
+    .toBuffer({ resolveWithObject: true });
   return { width: info.width, height: info.height, data };
 }
 
@@ -34,7 +38,14 @@ export function plain(width: number, height: number, colour: [number, number, nu
   return { width, height, data };
 }
 
-export function paint(image: RgbImage, x: number, y: number, width: number, height: number, colour: [number, number, number]): RgbImage {
+export function paint(
+  image: RgbImage,
+  x: number,
+  y: number,
+  width: number,
+  height: number,
+  colour: [number, number, number],
+): RgbImage {
   const data = image.data.slice();
   for (let row = y; row < y + height; row++) {
     for (let column = x; column < x + width; column++) data.set(colour, (row * image.width + column) * 3);
@@ -42,8 +53,13 @@ export function paint(image: RgbImage, x: number, y: number, width: number, heig
   return { ...image, data };
 }
 
-export function encode({ width, height, data }: RgbImage, format: 'png' | 'jpeg' | 'webp' | 'gif' | 'avif' | 'tiff'): Promise<Buffer> {
-  return sharp(data, { raw: { width, height, channels: 3 } }).toFormat(format).toBuffer();
+export function encode(
+  { width, height, data }: RgbImage,
+  format: 'png' | 'jpeg' | 'webp' | 'gif' | 'avif' | 'tiff',
+): Promise<Buffer> {
+  return sharp(data, { raw: { width, height, channels: 3 } })
+    .toFormat(format)
+    .toBuffer();
 }
 
 function chunk(type: string, body: Buffer): Buffer {
@@ -62,11 +78,22 @@ export function pngBomb(width: number, height: number, rowsPresent = height): Bu
   header.writeUInt32BE(height, 4);
   header[8] = 1;
   const rows = deflateSync(Buffer.alloc((Math.ceil(width / 8) + 1) * rowsPresent), { level: 9 });
-  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header), chunk('IDAT', rows), chunk('IEND', Buffer.alloc(0))]);
+  return Buffer.concat([
+    Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
+    chunk('IHDR', header),
+    chunk('IDAT', rows),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
 }
 
 /** 16-bit PNG, big-endian samples. @param colourType 0 grey, 2 RGB, 4 grey + alpha, 6 RGBA. @param transparent Grey colour key. */
-export function png16(width: number, height: number, colourType: 0 | 2 | 4 | 6, samples: Uint16Array, transparent?: number): Buffer {
+export function png16(
+  width: number,
+  height: number,
+  colourType: 0 | 2 | 4 | 6,
+  samples: Uint16Array,
+  transparent?: number,
+): Buffer {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
@@ -75,6 +102,13 @@ export function png16(width: number, height: number, colourType: 0 | 2 | 4 | 6, 
   const stride = samples.length / height;
   const rows = Buffer.alloc((stride * 2 + 1) * height);
   samples.forEach((sample, i) => rows.writeUInt16BE(sample, i * 2 + Math.floor(i / stride) + 1));
-  const key = transparent === undefined ? [] : [chunk('tRNS', Buffer.from([transparent >> 8, transparent & 255]))];
-  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header), ...key, chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0))]);
+  const key =
+    transparent === undefined ? [] : [chunk('tRNS', Buffer.from([transparent >> 8, transparent & 255]))];
+  return Buffer.concat([
+    Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
+    chunk('IHDR', header),
+    ...key,
+    chunk('IDAT', deflateSync(rows)),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
 }

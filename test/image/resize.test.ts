@@ -18,15 +18,24 @@ for (const input of new Set(cases.map((one) => one.input))) {
     const image = await readPng(`resize/${input}`);
     for (const { filter, width, height, output } of cases.filter((one) => one.input === input)) {
       const wanted = await readPng(`resize/${output}`);
-      assert.deepEqual(Buffer.from(resize(image, width, height, filter).data), Buffer.from(wanted.data), output);
+      assert.deepEqual(
+        Buffer.from(resize(image, width, height, filter).data),
+        Buffer.from(wanted.data),
+        output,
+      );
     }
   });
 }
 
 test('box, hamming and nearest as Pillow computes them', () => {
   // Pillow 12: Image.frombytes('RGB', (5, 1), …).resize((3, 1), filter) and to (8, 1).
-  const image = { width: 5, height: 1, data: Uint8Array.from([0, 50, 100, 150, 250].flatMap((v) => [v, v, v])) };
-  const grey = (width: number, filter: ResizeFilter) => [...resize(image, width, 1, filter).data].filter((_, i) => i % 3 === 0);
+  const image = {
+    width: 5,
+    height: 1,
+    data: Uint8Array.from([0, 50, 100, 150, 250].flatMap((v) => [v, v, v])),
+  };
+  const grey = (width: number, filter: ResizeFilter) =>
+    [...resize(image, width, 1, filter).data].filter((_, i) => i % 3 === 0);
   assert.deepEqual(grey(3, 'box'), [25, 100, 200]);
   assert.deepEqual(grey(3, 'hamming'), [19, 100, 212]);
   assert.deepEqual(grey(3, 'nearest'), [0, 100, 250]);
@@ -45,8 +54,15 @@ test('equal size returns the pixels; the input is never changed', () => {
 
 test('a plain image stays plain under every filter', () => {
   for (const filter of ['bicubic', 'bilinear', 'lanczos', 'nearest', 'box', 'hamming'] as const) {
-    for (const [width, height] of [[1, 1], [7, 90], [200, 3]] as const) {
-      assert.ok(resize(plain(33, 32, [7, 7, 7]), width, height, filter).data.every((v) => v === 7), filter);
+    for (const [width, height] of [
+      [1, 1],
+      [7, 90],
+      [200, 3],
+    ] as const) {
+      assert.ok(
+        resize(plain(33, 32, [7, 7, 7]), width, height, filter).data.every((v) => v === 7),
+        filter,
+      );
     }
   }
 });

@@ -45,14 +45,29 @@ export function recorded(name: string): Recorded {
 }
 
 /** A builder whose processor turns the image of width n into `blocks[n]`. */
-export function builderFor(name: string, blocks: RecordedTurn['blocks'], tokenizer = Tokenizer.load(familyFolder(name))): PromptBuilder {
+export function builderFor(
+  name: string,
+  blocks: RecordedTurn['blocks'],
+  tokenizer = Tokenizer.load(familyFolder(name)),
+): PromptBuilder {
   const { imagePlaceholder, imageToken, imageTokenId } = recorded(name);
   const folder = familyFolder(name);
-  const processor = { identity: '', plan: (width: number) => planOf(blocks[width]!, imageToken), inputs: () => ({}) } satisfies Processor;
+  const processor = {
+    identity: '',
+    plan: (width: number) => planOf(blocks[width]!, imageToken),
+    inputs: () => ({}),
+  } satisfies Processor;
   const renderPrompt = name === 'paligemma' ? renderPaligemma : undefined;
   const source = findTemplate(folder);
-  const template = source === undefined ? undefined : new ChatTemplate(source, imagePlaceholder, specialTokenStrings(folder));
-  return new PromptBuilder({ imagePlaceholder, imageToken, imageTokenId, processor, renderPrompt }, tokenizer, template);
+  const template =
+    source === undefined
+      ? undefined
+      : new ChatTemplate(source, imagePlaceholder, specialTokenStrings(folder));
+  return new PromptBuilder(
+    { imagePlaceholder, imageToken, imageTokenId, processor, renderPrompt },
+    tokenizer,
+    template,
+  );
 }
 
 export function planOf(block: [string, number][], imageToken: string): ImagePlan {
@@ -70,14 +85,27 @@ export function toMessages(messages: RecordedTurn['messages']): Message[] {
   let next = 0;
   return messages.map(({ role, content }) => {
     const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content;
-    return { role, content: parts.map((part) => (part.type === 'image' ? { type: 'image', image: imageOf(next++) } : part)) };
+    return {
+      role,
+      content: parts.map((part) =>
+        part.type === 'image' ? { type: 'image', image: imageOf(next++) } : part,
+      ),
+    };
   });
 }
 
 export function imageOf(width: number): ImageInput {
-  return { pixelHash: `${width}`, width, height: 1, pixels: () => Promise.reject(new Error('not asked for')) };
+  return {
+    pixelHash: `${width}`,
+    width,
+    height: 1,
+    pixels: () => Promise.reject(new Error('not asked for')),
+  };
 }
 
 export function user(text: string, ...images: ImageInput[]): Message {
-  return { role: 'user', content: [...images.map((image) => ({ type: 'image' as const, image })), { type: 'text', text }] };
+  return {
+    role: 'user',
+    content: [...images.map((image) => ({ type: 'image' as const, image })), { type: 'text', text }],
+  };
 }

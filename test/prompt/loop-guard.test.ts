@@ -15,7 +15,10 @@ function endsAfter(text: string): number {
   return Infinity;
 }
 
-const contents = Array.from({ length: 30 }, (_, i) => `${i + 1}. Chapter ${i} ${'.'.repeat(80)} ${i * 7 + 3}`).join('\n');
+const contents = Array.from(
+  { length: 30 },
+  (_, i) => `${i + 1}. Chapter ${i} ${'.'.repeat(80)} ${i * 7 + 3}`,
+).join('\n');
 const empty = `| Name | Qty | Price | Total |\n|---|---|---|---|\n${'| | | | |\n'.repeat(12)}`;
 const sheet = Array.from({ length: 25 }, (_, i) => `Item ${i}\t0.00\t0.00\t0.00\t${i}.50`).join('\n');
 const log = `${'Nov 21 10:00 kernel: link down\n'.repeat(12)}done`;
@@ -50,7 +53,10 @@ for (const [name, unit] of Object.entries({
 }
 
 test('a cycle longer than the token window is ended by its lines', () => {
-  const paragraph = Array.from({ length: 5 }, (_, i) => `Line ${i} of a paragraph that says ${'again and '.repeat(i + 2)}once more.`).join('\n');
+  const paragraph = Array.from(
+    { length: 5 },
+    (_, i) => `Line ${i} of a paragraph that says ${'again and '.repeat(i + 2)}once more.`,
+  ).join('\n');
   assert.ok(tokenizer.encode(paragraph).length > 64);
   const end = endsAfter(`${paragraph}\n`.repeat(60));
   assert.ok(end <= tokenizer.encode(`${paragraph}\n`.repeat(17)).length, `${end} tokens`);

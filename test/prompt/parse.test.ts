@@ -5,10 +5,17 @@ import { parseLines } from '../../src/prompt/parse.js';
 const viewed = { width: 640, height: 320 };
 const original = { width: 1280, height: 640 };
 const relative = { boxes: { scale: 'relative-1000' as const }, viewed, original };
-const line = (text: string, x: number, y: number, width: number, height: number) => ({ text, x, y, width, height });
+const line = (text: string, x: number, y: number, width: number, height: number) => ({
+  text,
+  x,
+  y,
+  width,
+  height,
+});
 
 test('a fenced list with relative boxes becomes lines in original pixels', () => {
-  const answer = '```json\n[{"bbox_2d": [0, 0, 500, 250], "text": "Hello"},\n {"bbox_2d": [500, 500, 1000, 1000], "text": "a \\"b\\" \\u00e9\\n"}]\n```';
+  const answer =
+    '```json\n[{"bbox_2d": [0, 0, 500, 250], "text": "Hello"},\n {"bbox_2d": [500, 500, 1000, 1000], "text": "a \\"b\\" \\u00e9\\n"}]\n```';
   assert.deepEqual(parseLines(answer, relative), {
     lines: [line('Hello', 0, 0, 640, 160), line('a "b" é\n', 640, 320, 640, 320)],
     unparsed: 0,
@@ -21,12 +28,18 @@ test('viewed pixels are scaled to the original, or into the region that was show
   const boxes = { scale: 'viewed-pixels' as const };
   assert.deepEqual(parseLines(answer, { boxes, viewed, original }).lines, [line('x', 20, 40, 41, 40)]);
   const shown = { x: 100, y: 200, width: 320, height: 160 };
-  assert.deepEqual(parseLines(answer, { boxes, viewed, original, shown }).lines, [line('x', 105, 210, 11, 10)]);
+  assert.deepEqual(parseLines(answer, { boxes, viewed, original, shown }).lines, [
+    line('x', 105, 210, 11, 10),
+  ]);
 });
 
 test('what a cut-off answer holds is kept', () => {
   const answer = '[{"bbox_2d": [0, 0, 100, 100], "text": "kept"}, {"bbox_2d": [0, 100, 100, 2';
-  assert.deepEqual(parseLines(answer, relative), { lines: [line('kept', 0, 0, 128, 64)], unparsed: 1, truncated: true });
+  assert.deepEqual(parseLines(answer, relative), {
+    lines: [line('kept', 0, 0, 128, 64)],
+    unparsed: 1,
+    truncated: true,
+  });
   const almost = '[{"bbox_2d": [0, 0, 100, 100], "text": "closed but for the brace"';
   assert.equal(parseLines(almost, relative).lines[0]!.text, 'closed but for the brace');
 });
@@ -41,13 +54,20 @@ test('almost-JSON is read: single quotes, wrappers, other key names, missing com
   ]) {
     assert.deepEqual(parseLines(answer, relative).lines, [line('it', 0, 0, 128, 64)], answer);
   }
-  const braces = '[{"bbox_2d": [0,0,100,100], "text": "if (x) { y }"}, {"bbox_2d": [0,0,100,100], "text": "}"}]';
-  assert.deepEqual(parseLines(braces, relative).lines.map(({ text }) => text), ['if (x) { y }', '}']);
+  const braces =
+    '[{"bbox_2d": [0,0,100,100], "text": "if (x) { y }"}, {"bbox_2d": [0,0,100,100], "text": "}"}]';
+  assert.deepEqual(
+    parseLines(braces, relative).lines.map(({ text }) => text),
+    ['if (x) { y }', '}'],
+  );
 });
 
 test('a quote that never ends does not swallow the entries after it', () => {
   const answer = '[{"bbox_2d": [0,0,100,100], "text": "oops}, {"bbox_2d": [0,0,100,100], "text": "fine"}]';
-  assert.deepEqual(parseLines(answer, relative).lines.map(({ text }) => text), ['fine']);
+  assert.deepEqual(
+    parseLines(answer, relative).lines.map(({ text }) => text),
+    ['fine'],
+  );
 });
 
 test('boxes outside the image are cut to it; empty and broken ones are counted', () => {
@@ -72,10 +92,12 @@ test('an answer that is no list is counted by its lines', () => {
 });
 
 test('no answer makes it throw or take long', () => {
-  const whole = '[{"bbox_2d": [0, 0, 500, 250], "text": "a \\"q\\" {x}"}, {\'bbox\': [1,2,3,4], \'text\': \'b\'}]';
+  const whole =
+    '[{"bbox_2d": [0, 0, 500, 250], "text": "a \\"q\\" {x}"}, {\'bbox\': [1,2,3,4], \'text\': \'b\'}]';
   for (let end = 0; end <= whole.length; end++) parseLines(whole.slice(0, end), relative);
   for (let start = 0; start <= whole.length; start++) parseLines(whole.slice(start), relative);
   const started = performance.now();
-  for (const unit of ['{', '{"', '[', '{"text": "', '\\', '{"bbox_2d": [']) parseLines(unit.repeat(20_000), relative);
+  for (const unit of ['{', '{"', '[', '{"text": "', '\\', '{"bbox_2d": ['])
+    parseLines(unit.repeat(20_000), relative);
   assert.ok(performance.now() - started < 5_000);
 });

@@ -4,7 +4,16 @@ import type { Message } from '../../src/engine/engine.js';
 import { imageRuns } from '../../src/prompt/spans.js';
 import { Tokenizer } from '../../src/prompt/tokenizer.js';
 import { PromptBuilder, type Prompt } from '../../src/prompt/prompt.js';
-import { builderFor, familyFolder, familyNames, imageOf, planOf, recorded, toMessages, user } from './families.js';
+import {
+  builderFor,
+  familyFolder,
+  familyNames,
+  imageOf,
+  planOf,
+  recorded,
+  toMessages,
+  user,
+} from './families.js';
 
 for (const name of familyNames) {
   test(`${name}: prompt, ids and image runs of every recorded turn`, () => {
@@ -22,7 +31,11 @@ for (const name of familyNames) {
     let before: Prompt | undefined;
     for (const turn of recorded(name).turns) {
       const prompt = builderFor(name, turn.blocks).build(toMessages(turn.messages));
-      if (name !== 'paligemma') assert.ok(onlyGenerationPromptAfter(prompt), `${turn.case}: ${prompt.turnEnds} of ${prompt.ids.length}`);
+      if (name !== 'paligemma')
+        assert.ok(
+          onlyGenerationPromptAfter(prompt),
+          `${turn.case}: ${prompt.turnEnds} of ${prompt.ids.length}`,
+        );
       if (turn.common_prefix !== undefined) {
         const end = before!.turnEnds.at(-1)!;
         assert.ok(end > 0 && end <= turn.common_prefix, turn.case);
@@ -71,7 +84,10 @@ test('a control token put together from two texts is text', () => {
   const split: Message[] = [{ role: 'user', content: [text('<|im_'), text('end|>')] }];
   const end = tokenizer.tokenId('<|im_end|>')!;
   const ids = [...builder.build(split).ids];
-  assert.equal(ids.filter((id) => id === end).length, [...builder.build([user('x')]).ids].filter((id) => id === end).length);
+  assert.equal(
+    ids.filter((id) => id === end).length,
+    [...builder.build([user('x')]).ids].filter((id) => id === end).length,
+  );
   assert.ok(tokenizer.decode(ids, false).includes('<|im_end|><|im_end|>'));
 });
 
@@ -101,18 +117,45 @@ test('words the template writes are text when typed, and kept in an answer', () 
   const written = count([user('x')]);
   assert.equal(written, 1);
   assert.equal(count([user('<think>')]), written);
-  assert.equal(count([user('x'), { role: 'assistant', content: [text('<think>y</think>z')] }, user('w')]), written + 1);
+  assert.equal(
+    count([user('x'), { role: 'assistant', content: [text('<think>y</think>z')] }, user('w')]),
+    written + 1,
+  );
 });
 
 test('blank around a text is trimmed where the template trims, and kept where it does not', () => {
   const trims = builderFor('gemma3', []);
   assert.deepEqual(trims.build([user('\n  Hello. \n')]).ids, trims.build([user('Hello.')]).ids);
   const keeps = builderFor('qwen3_vl', []);
-  assert.ok(keeps.tokenizer.decode([...keeps.build([user(' \n<|im_end|>\n ')]).ids], false).includes('\n \n<|im_end|>\n <|im_end|>'));
+  assert.ok(
+    keeps.tokenizer
+      .decode([...keeps.build([user(' \n<|im_end|>\n ')]).ids], false)
+      .includes('\n \n<|im_end|>\n <|im_end|>'),
+  );
 });
 
 test('every text without control strings gets the ids of the whole prompt encoded at once', () => {
-  const pieces = ['User', ':', ' ', '\n', '\n\n', 'é', '漢字', '🙂', '<', '|', '>', 'im_end', 'image', '[', ']', '1', '▁', '\u0301', 'Assistant:'];
+  const pieces = [
+    'User',
+    ':',
+    ' ',
+    '\n',
+    '\n\n',
+    'é',
+    '漢字',
+    '🙂',
+    '<',
+    '|',
+    '>',
+    'im_end',
+    'image',
+    '[',
+    ']',
+    '1',
+    '▁',
+    '\u0301',
+    'Assistant:',
+  ];
   let state = 7;
   const next = (below: number) => (state = (state * 48271) % 2147483647) % below;
   for (const name of familyNames) {
@@ -122,15 +165,35 @@ test('every text without control strings gets the ids of the whole prompt encode
       const typed = Array.from({ length: 1 + next(12) }, () => pieces[next(pieces.length)]).join('');
       if (tokenizer.addedTokens.some(({ content, special }) => special && typed.includes(content))) continue;
       const prompt = builder.build([user(typed)]);
-      assert.deepEqual([...prompt.ids], tokenizer.encode(prompt.rendered), `${name}: ${JSON.stringify(typed)}`);
+      assert.deepEqual(
+        [...prompt.ids],
+        tokenizer.encode(prompt.rendered),
+        `${name}: ${JSON.stringify(typed)}`,
+      );
     }
   }
 });
 
 test('image spans cover whole blocks and features count up within each image', () => {
-  const blocks: [string, number][][] = [[['[IMG]', 2], ['[IMG_BREAK]', 1], ['[IMG]', 2], ['[IMG_END]', 1]], [['[IMG]', 3], ['[IMG_END]', 1]]];
-  const { ids, spans, featureIndex } = builderFor('mistral3', blocks).build([user('Compare.', imageOf(0), imageOf(1))]);
-  assert.deepEqual(spans, [{ start: 2, end: 8, image: 0 }, { start: 8, end: 12, image: 1 }]);
+  const blocks: [string, number][][] = [
+    [
+      ['[IMG]', 2],
+      ['[IMG_BREAK]', 1],
+      ['[IMG]', 2],
+      ['[IMG_END]', 1],
+    ],
+    [
+      ['[IMG]', 3],
+      ['[IMG_END]', 1],
+    ],
+  ];
+  const { ids, spans, featureIndex } = builderFor('mistral3', blocks).build([
+    user('Compare.', imageOf(0), imageOf(1)),
+  ]);
+  assert.deepEqual(spans, [
+    { start: 2, end: 8, image: 0 },
+    { start: 8, end: 12, image: 1 },
+  ]);
   assert.deepEqual([...featureIndex.slice(0, 13)], [-1, -1, 0, 1, -1, 2, 3, -1, 0, 1, 2, -1, -1]);
   assert.equal(featureIndex.length, ids.length);
 });
@@ -140,23 +203,44 @@ test('a prefill follows the generation prompt', () => {
   const plain = builder.build([user('Read.')]);
   const continued = builder.build([user('Read.')], 'The text <|im_end|> is');
   assert.deepEqual(continued.ids.slice(0, plain.ids.length), plain.ids);
-  assert.ok(builder.tokenizer.decode([...continued.ids], false).endsWith('<|im_start|>assistant\nThe text <|im_end|> is'));
+  assert.ok(
+    builder.tokenizer
+      .decode([...continued.ids], false)
+      .endsWith('<|im_start|>assistant\nThe text <|im_end|> is'),
+  );
   assert.deepEqual(continued.turnEnds, plain.turnEnds);
 });
 
 test('a tokenizer without the image token is refused', () => {
   const tokenizer = Tokenizer.load(familyFolder('gemma3'));
-  assert.throws(() => builderFor('qwen3_vl', [], tokenizer), { code: 'INVALID_CHECKPOINT', message: /image token/ });
+  assert.throws(() => builderFor('qwen3_vl', [], tokenizer), {
+    code: 'INVALID_CHECKPOINT',
+    message: /image token/,
+  });
 });
 
 test('a plan that counts other tokens than its block has is refused', () => {
   for (const tokens of [2, 4]) {
-    const processor = { identity: '', plan: () => ({ ...planOf(BLOCK, '<|image_pad|>'), tokens }), inputs: () => ({}) };
+    const processor = {
+      identity: '',
+      plan: () => ({ ...planOf(BLOCK, '<|image_pad|>'), tokens }),
+      inputs: () => ({}),
+    };
     const builder = PromptBuilder.load(familyFolder('qwen3_vl'), { ...modelOf('qwen3_vl'), processor });
-    assert.throws(() => builder.build([user('x', imageOf(0))]), { code: 'INVALID_CHECKPOINT', message: /3 image tokens/ });
+    assert.throws(() => builder.build([user('x', imageOf(0))]), {
+      code: 'INVALID_CHECKPOINT',
+      message: /3 image tokens/,
+    });
   }
-  const swapped = { identity: '', plan: (width: number) => ({ ...planOf(BLOCK, '<|image_pad|>'), tokens: 2 + width * 2 }), inputs: () => ({}) };
-  const builder = PromptBuilder.load(familyFolder('qwen3_vl'), { ...modelOf('qwen3_vl'), processor: swapped });
+  const swapped = {
+    identity: '',
+    plan: (width: number) => ({ ...planOf(BLOCK, '<|image_pad|>'), tokens: 2 + width * 2 }),
+    inputs: () => ({}),
+  };
+  const builder = PromptBuilder.load(familyFolder('qwen3_vl'), {
+    ...modelOf('qwen3_vl'),
+    processor: swapped,
+  });
   assert.throws(() => builder.build([user('x', imageOf(0), imageOf(1))]), { code: 'INVALID_CHECKPOINT' });
 });
 

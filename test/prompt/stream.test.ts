@@ -19,13 +19,16 @@ for (const name of familyNames) {
     const ids = tokenizer.encode(TEXT.repeat(6));
     const stream = new Detokenizer(tokenizer);
     const pieces = ids.map((id) => stream.push(id));
-    for (const piece of pieces) assert.ok(!piece.includes('\ufffd') && piece.isWellFormed(), JSON.stringify(piece));
+    for (const piece of pieces)
+      assert.ok(!piece.includes('\ufffd') && piece.isWellFormed(), JSON.stringify(piece));
     assert.equal(pieces.join('') + stream.end(), tokenizer.decode(ids));
   });
 
   test(`${name}: any tokens at all stream to what they decode to`, () => {
     const next = numbers(11);
-    const usable = Array.from({ length: 560 }, (_, id) => id).filter((id) => !special.has(id) && tokenizer.decode([id], false) !== '');
+    const usable = Array.from({ length: 560 }, (_, id) => id).filter(
+      (id) => !special.has(id) && tokenizer.decode([id], false) !== '',
+    );
     for (let round = 0; round < 40; round++) {
       const ids = Array.from({ length: 1 + next(80) }, () => usable[next(usable.length)]!);
       const stream = new Detokenizer(tokenizer);
@@ -69,7 +72,13 @@ test('an incomplete character at the end is shown as such', () => {
 test('a continued text keeps its space', () => {
   const tokenizer = Tokenizer.load(familyFolder('paligemma'));
   const stream = new Detokenizer(tokenizer, tokenizer.encode('The'));
-  assert.equal(tokenizer.encode(' cat').map((id) => stream.push(id)).join('') + stream.end(), ' cat');
+  assert.equal(
+    tokenizer
+      .encode(' cat')
+      .map((id) => stream.push(id))
+      .join('') + stream.end(),
+    ' cat',
+  );
 });
 
 test('stop strings end the text wherever the pieces are cut', () => {
@@ -86,7 +95,7 @@ test('stop strings end the text wherever the pieces are cut', () => {
       const stop = new StopStrings(stops);
       let shown = '';
       let stopped = false;
-      for (let at = 0; at < whole.length; ) {
+      for (let at = 0; at < whole.length;) {
         const length = 1 + next(6);
         const passed = stop.push(whole.slice(at, at + length));
         shown += passed.text;

@@ -3,7 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { ChatTemplate, findTemplate, specialTokenStrings, type TemplateMessage } from '../../src/prompt/template.js';
+import {
+  ChatTemplate,
+  findTemplate,
+  specialTokenStrings,
+  type TemplateMessage,
+} from '../../src/prompt/template.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'template-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -14,11 +19,17 @@ const conversation: TemplateMessage[] = [
   { role: 'system', content: [{ type: 'text', text: 'Be brief.' }] },
   { role: 'user', content: [{ type: 'image' }, { type: 'text', text: 'What is it?' }] },
 ];
-const render = (source: string) => new ChatTemplate(source, '<image>', { bos_token: '<s>' }).render(conversation, true);
+const render = (source: string) =>
+  new ChatTemplate(source, '<image>', { bos_token: '<s>' }).render(conversation, true);
 
 test('the template is looked for in order of precedence', () => {
   assert.equal(findTemplate(folder), undefined);
-  write('tokenizer_config.json', { chat_template: [{ name: 'tool_use', template: 'T' }, { name: 'default', template: 'D' }] });
+  write('tokenizer_config.json', {
+    chat_template: [
+      { name: 'tool_use', template: 'T' },
+      { name: 'default', template: 'D' },
+    ],
+  });
   assert.equal(findTemplate(folder), 'D');
   write('processor_config.json', { chat_template: 'P' });
   assert.equal(findTemplate(folder), 'P');
@@ -41,7 +52,10 @@ test('a template that takes lists gets lists', () => {
 });
 
 test('a template that takes strings only gets the placeholder in the string', () => {
-  assert.equal(render('{% for m in messages %}{{ m.role + ": " + m.content + "\n" }}{% endfor %}'), 'system: Be brief.\nuser: <image>\nWhat is it?\n');
+  assert.equal(
+    render('{% for m in messages %}{{ m.role + ": " + m.content + "\n" }}{% endfor %}'),
+    'system: Be brief.\nuser: <image>\nWhat is it?\n',
+  );
 });
 
 test('a template without a system role gets the system text before the first question', () => {
@@ -59,7 +73,12 @@ test('thinking is switched off where the template knows it, and dates can be wri
 });
 
 test('templates that lose text or images, or do not parse, are refused', () => {
-  for (const source of ['{% for m in messages %}{{ m.role }}{% endfor %}', '{{ messages[0] }}', '{% for %}', '{{ raise_exception("never") }}']) {
+  for (const source of [
+    '{% for m in messages %}{{ m.role }}{% endfor %}',
+    '{{ messages[0] }}',
+    '{% for %}',
+    '{{ raise_exception("never") }}',
+  ]) {
     assert.throws(() => render(source), { code: 'INVALID_CHECKPOINT', message: /chat template/ }, source);
   }
 });

@@ -16,7 +16,10 @@ interface TokenizerCase {
 for (const name of familyNames) {
   test(`${name}: ids and both decodes of the recorded texts`, () => {
     const tokenizer = Tokenizer.load(familyFolder(name));
-    for (const { text, ids, decoded, decoded_skip_special } of readFixture<TokenizerCase[]>(name, 'tokenizer_cases.json')) {
+    for (const { text, ids, decoded, decoded_skip_special } of readFixture<TokenizerCase[]>(
+      name,
+      'tokenizer_cases.json',
+    )) {
       assert.deepEqual(tokenizer.encode(text), ids, JSON.stringify(text));
       assert.equal(tokenizer.decode(ids, false), decoded);
       assert.equal(tokenizer.decode(ids), decoded_skip_special);
@@ -34,7 +37,10 @@ test('nothing encodes to nothing and back', () => {
 test('a folder without a usable tokenizer is refused by name', () => {
   const folder = mkdtempSync(join(tmpdir(), 'tokenizer-'));
   try {
-    assert.throws(() => Tokenizer.load(folder), { code: 'INVALID_CHECKPOINT', message: /no tokenizer\.json/ });
+    assert.throws(() => Tokenizer.load(folder), {
+      code: 'INVALID_CHECKPOINT',
+      message: /no tokenizer\.json/,
+    });
     for (const broken of ['{', '{"model": {}}', '{"model": null, "added_tokens": []}']) {
       writeFileSync(join(folder, 'tokenizer.json'), broken);
       assert.throws(() => Tokenizer.load(folder), { code: 'INVALID_CHECKPOINT' }, broken);
