@@ -67,11 +67,13 @@ export async function ask(call: Call, conversation: Conversation, question: Ques
     const before = question.turn ? { text: '', reader: question.reader } : conversation.cut;
     if (!before) throw nothingToContinue();
     const turns = question.turn ? [...conversation.turns, question.turn] : reopened(conversation.turns);
+    await inTime(call, conversation.warming);
     const model = await loaded(call);
     const answer = model ? await generate(call, session, turns, before, question.maxTokens) : undefined;
     const whole = answer?.text ?? before.text;
     const stopReason = answer?.stopReason ?? 'deadline';
     record(conversation, turns, { ...before, text: whole }, stopReason);
+    if (stopReason === 'deadline' && whole === before.text) conversation.warm(call.engine);
     return {
       conversation,
       text: whole.slice(before.text.length),
@@ -90,20 +92,25 @@ function reopened(turns: Turn[]): Turn[] {
 }
 
 /** The model, or null when the deadline came before it was loaded; loading goes on in the background. */
-export async function loaded(call: Call): Promise<ModelInfo | null> {
-  throwIfCancelled(call.signal);
+export function loaded(call: Call): Promise<ModelInfo | null> {
+  return inTime(call, call.engine.ready(call.onProgress));
+}
+
+/** Null when the deadline comes first. Neither it nor the client's cancel stops the work, only the waiting. */
+async function inTime<T>({ signal, deadline }: Call, work: Promise<T>): Promise<T | null> {
+  if (signal.aborted) throw cancelled();
   let stopWaiting = () => {};
   const given = new Promise<null>((resolve, reject) => {
-    const timer = setTimeout(() => resolve(null), Math.max(0, call.deadline - performance.now()));
+    const timer = setTimeout(() => resolve(null), Math.max(0, deadline - performance.now()));
     const cancel = () => reject(cancelled());
-    call.signal.addEventListener('abort', cancel, { once: true });
+    signal.addEventListener('abort', cancel, { once: true });
     stopWaiting = () => {
       clearTimeout(timer);
-      call.signal.removeEventListener('abort', cancel);
+      signal.removeEventListener('abort', cancel);
     };
   });
   try {
-    return await Promise.race([call.engine.ready(call.onProgress), given]);
+    return await Promise.race([work, given]);
   } finally {
     stopWaiting();
   }
@@ -138,10 +145,6 @@ function newLines({ text, reader }: Cut, answer: Answer, boxes: ModelInfo['boxes
   const viewed = answer.viewed[0];
   if (!reader || !viewed || !boxes) return undefined;
   return reader(answer.text, viewed, boxes).slice(reader(text, viewed, boxes).length);
-}
-
-function throwIfCancelled(signal: AbortSignal): void {
-  if (signal.aborted) throw cancelled();
 }
 
 function cancelled(): AfterimageError {

@@ -41,7 +41,10 @@ export class Conversation {
   /** Whether a result has named this conversation; until then nobody can come back to it. */
   known = false;
   lastUsed: number;
+  /** Settles when the images are computed, where that was left to the background. */
+  warming: Promise<void> = Promise.resolve();
   #session: Session | undefined;
+  readonly #ended = new AbortController();
 
   constructor(id: string, now: number) {
     this.id = id;
@@ -65,9 +68,23 @@ export class Conversation {
     if (!parent.busy) this.#session = parent.#session?.fork();
   }
 
+  /**
+   * Computes the images in the background. An image that takes longer than one call may last would otherwise be begun
+   * anew by every call. A failure here is met, and reported, by the next question.
+   */
+  warm(engine: Engine): void {
+    const images = this.turns.flatMap(({ pictures }) => pictures.map(({ input }) => input));
+    this.warming = engine.warm(images, this.#ended.signal).catch(() => {});
+  }
+
   release(): void {
     this.#session?.close();
     this.#session = undefined;
+  }
+
+  end(): void {
+    this.#ended.abort();
+    this.release();
   }
 }
 
@@ -170,7 +187,7 @@ export class Conversations {
 
   close(): void {
     clearInterval(this.#sweeper);
-    for (const conversation of this.#open.values()) conversation.release();
+    for (const conversation of this.#open.values()) conversation.end();
     this.#open.clear();
   }
 
@@ -182,7 +199,7 @@ export class Conversations {
   }
 
   #drop(conversation: Conversation): void {
-    conversation.release();
+    conversation.end();
     this.#open.delete(conversation.id);
   }
 

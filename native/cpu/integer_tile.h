@@ -102,6 +102,22 @@ CPU_INLINE void dot_quads(const uint8_t* strip, const QuantBlock* const* x, int 
   }
 }
 
+// Both halves in one pass.
+template <int R, int V, bool Nibble>
+CPU_INLINE void dot_quads_twice(const uint8_t* strip, const QuantBlock* const* x, int first, int count, VI (&high)[R][V],
+                                VI (&low)[R][V]) {
+#pragma GCC unroll 2
+  for (int quad = first; quad < first + count; ++quad) {
+    VI codes[V];
+    load_codes<Nibble>(strip, quad, codes);
+    for (int r = 0; r < R; ++r)
+      for (int v = 0; v < V; ++v) {
+        high[r][v] = dot_codes<false>(high[r][v], codes[v], x[r]->codes, quad);
+        low[r][v] = dot_codes<true>(low[r][v], codes[v], x[r]->codes, quad);
+      }
+  }
+}
+
 // One strip (V vectors of outputs) of a block for R rows. scales/biases: f32 [sets][64] at the strip's first output.
 template <int R, int V, bool Nibble>
 static void integer_tile(const uint8_t* strip, const float* scales, const float* biases, int sets, bool low_bytes,
@@ -109,8 +125,16 @@ static void integer_tile(const uint8_t* strip, const float* scales, const float*
   const int quads = 16 / sets;
   for (int set = 0; set < sets; ++set) {
     VI dots[R][V] = {};
-    dot_quads<R, V, Nibble, false>(strip, x, set * quads, quads, dots);
-    if constexpr (kIntegerDot == IntegerDot::quad_bytes) {
+    if constexpr (kIntegerDot != IntegerDot::quad_bytes) {
+      dot_quads<R, V, Nibble, false>(strip, x, set * quads, quads, dots);
+    } else if constexpr (R <= 2) {
+      // Few rows: both halves have accumulators of their own, and codes are unpacked once.
+      VI low[R][V] = {};
+      dot_quads_twice<R, V, Nibble>(strip, x, set * quads, quads, dots, low);
+      for (int r = 0; r < R; ++r)
+        for (int v = 0; v < V; ++v) dots[r][v] = (dots[r][v] << 7) + low[r][v];
+    } else {
+      dot_quads<R, V, Nibble, false>(strip, x, set * quads, quads, dots);
       for (int r = 0; r < R; ++r)
         for (int v = 0; v < V; ++v) dots[r][v] <<= 7;
       if (low_bytes) dot_quads<R, V, Nibble, true>(strip, x, set * quads, quads, dots);

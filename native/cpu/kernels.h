@@ -123,6 +123,7 @@ struct KernelTable {
 // Null where this build has no such kernels.
 const KernelTable* portable_kernels();
 const KernelTable* avx2_kernels();
+const KernelTable* avx2_vnni_kernels();
 const KernelTable* avx512_kernels();
 const KernelTable* avx512_bf16_kernels();
 const KernelTable* neon_kernels();

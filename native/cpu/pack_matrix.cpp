@@ -62,10 +62,15 @@ PackedMatrix plan(const WeightSource& s, bool as_bf16) {
   return m;
 }
 
-// Codes are a little-endian bit stream per row.
+// Codes are a little-endian bit stream per row. Columns past the end are 0.
 void read_codes(const WeightSource& s, const std::byte* row, int64_t start, int count, uint8_t* out) {
   const int bits = bits_of(s);
   const auto* bytes = reinterpret_cast<const uint8_t*>(row);
+  std::memset(out, 0, kBlockColumns);
+  if (bits == 8) {
+    std::memcpy(out, bytes + start, static_cast<size_t>(count));
+    return;
+  }
   for (int i = 0; i < count; ++i) {
     const int64_t at = (start + i) * bits;
     unsigned word = bytes[at >> 3];
@@ -74,12 +79,32 @@ void read_codes(const WeightSource& s, const std::byte* row, int64_t start, int 
   }
 }
 
-void put_code(PackedMatrix& m, uint8_t* block, int output, int k, uint8_t code) {
-  const int quad = k / 4;
-  if (m.kind == CodeKind::nibble)
-    block[(quad / 2) * 256 + output * 4 + k % 4] |= static_cast<uint8_t>(quad & 1 ? code << 4 : code);
+// Four nibbles to the low halves of four bytes.
+uint32_t spread(uint32_t nibbles) {
+  nibbles = (nibbles | (nibbles << 8)) & 0x00ff00ffu;
+  return (nibbles | (nibbles << 4)) & 0x0f0f0f0fu;
+}
+
+void put_word(uint8_t* to, uint32_t word) { std::memcpy(to, &word, 4); }
+
+// 64 codes of one output into its places.
+void put_codes(const PackedMatrix& m, uint8_t* block, int output, const uint8_t* codes) {
+  uint32_t quads[16];
+  std::memcpy(quads, codes, sizeof quads);
+  if (m.kind == CodeKind::byte)
+    for (int quad = 0; quad < 16; ++quad) put_word(block + quad * 256 + output * 4, quads[quad]);
   else
-    block[quad * 256 + output * 4 + k % 4] = code;
+    for (int pair = 0; pair < 8; ++pair)
+      put_word(block + pair * 256 + output * 4, quads[2 * pair] | (quads[2 * pair + 1] << 4));
+}
+
+// 64 stored nibbles (32 bytes) straight into their places.
+void put_nibbles(uint8_t* block, int output, const std::byte* stored) {
+  for (int pair = 0; pair < 8; ++pair) {
+    uint32_t word;
+    std::memcpy(&word, stored + pair * 4, 4);
+    put_word(block + pair * 256 + output * 4, spread(word & 0xffffu) | (spread(word >> 16) << 4));
+  }
 }
 
 const std::byte* scale_row(const WeightSource& s, const std::byte* base, int64_t expert, int64_t row) {
@@ -136,33 +161,64 @@ void pack_scales(const WeightSource& s, PackedMatrix& m, uint8_t* block, int64_t
   }
 }
 
-void pack_coded_row(const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t row) {
+// 64 inputs of one output. `count` of them exist.
+void pack_codes(const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t row, int64_t index, int count) {
   const std::byte* data = s.data + static_cast<size_t>(expert * s.rows + row) * s.row_bytes;
+  uint8_t* block = m.block(expert, row / kPanelRows, index);
   const int output = static_cast<int>(row % kPanelRows);
-  for (int64_t b = 0; b < m.blocks; ++b) {
-    uint8_t* block = m.block(expert, row / kPanelRows, b);
+  if (bits_of(s) == 4 && count == kBlockColumns) {
+    put_nibbles(block, output, data + index * (kBlockColumns / 2));
+  } else {
     uint8_t codes[kBlockColumns];
-    const int64_t left = m.columns - b * kBlockColumns;
-    const int count = left < kBlockColumns ? static_cast<int>(left) : kBlockColumns;
-    read_codes(s, data, b * kBlockColumns, count, codes);
-    for (int k = 0; k < count; ++k) put_code(m, block, output, k, codes[k]);
-    pack_scales(s, m, block, expert, row, b, output);
+    read_codes(s, data, index * kBlockColumns, count, codes);
+    put_codes(m, block, output, codes);
+  }
+  pack_scales(s, m, block, expert, row, index, output);
+}
+
+// Element `at` of a stored float row in the 16-bit form of the panel.
+uint16_t half_at(const WeightSource& s, const PackedMatrix& m, const std::byte* row, int64_t at) {
+  if (s.format == WeightFormat::f32) {
+    float value;
+    std::memcpy(&value, row + at * 4, 4);
+    return float_to_bf16(value);
+  }
+  const uint16_t bits = read_u16(row + at * 2);
+  return s.format == WeightFormat::f16 && m.value == CodeValue::bf16 ? float_to_bf16(f16_to_float(bits)) : bits;
+}
+
+void pack_halves(const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t row, int64_t index, int count) {
+  const std::byte* data = s.data + static_cast<size_t>(expert * s.rows + row) * s.row_bytes;
+  uint8_t* to = m.block(expert, row / kPanelRows, index) + row % kPanelRows * 4;
+  const bool as_stored = (s.format == WeightFormat::bf16) == (m.value == CodeValue::bf16) && s.format != WeightFormat::f32;
+  if (as_stored && count == kBlockColumns) {
+    uint32_t pairs[kBlockColumns / 2];
+    std::memcpy(pairs, data + index * kBlockColumns * 2, sizeof pairs);
+    for (int k = 0; k < kBlockColumns / 2; ++k) put_word(to + k * kPanelRows * 4, pairs[k]);
+    return;
+  }
+  for (int k = 0; k < count; k += 2, to += kPanelRows * 4) {
+    const int64_t column = index * kBlockColumns + k;
+    const uint32_t first = half_at(s, m, data, column), second = k + 1 < count ? half_at(s, m, data, column + 1) : 0u;
+    put_word(to, first | (second << 16));
   }
 }
 
-void pack_float_row(const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t row, float* values) {
-  const bool copied = (s.format == WeightFormat::bf16) || (m.value == CodeValue::f16);
-  const std::byte* data = s.data + static_cast<size_t>(expert * s.rows + row) * s.row_bytes;
-  if (!copied) dequantize_row(s, expert, row, values);
-  const int output = static_cast<int>(row % kPanelRows);
+void pack_full(PackedMatrix& m, int64_t expert, int64_t row, const float* values) {
   for (int64_t column = 0; column < m.columns; ++column) {
     uint8_t* block = m.block(expert, row / kPanelRows, column / kBlockColumns);
-    const int k = static_cast<int>(column % kBlockColumns);
-    if (m.kind == CodeKind::full) {
-      std::memcpy(block + (k * kPanelRows + output) * 4, values + column, 4);
-    } else {
-      const uint16_t bits = copied ? read_u16(data + column * 2) : float_to_bf16(values[column]);
-      std::memcpy(block + ((k / 2) * kPanelRows + output) * 4 + (k & 1) * 2, &bits, 2);
+    std::memcpy(block + (column % kBlockColumns * kPanelRows + row % kPanelRows) * 4, values + column, 4);
+  }
+}
+
+// Blocks are the outer loop: one stays in the first-level cache while its 64 outputs are written.
+void pack_panel(const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t first, int64_t last) {
+  for (int64_t b = 0; b < m.blocks; ++b) {
+    const int64_t left = m.columns - b * kBlockColumns;
+    const int count = left < kBlockColumns ? static_cast<int>(left) : kBlockColumns;
+    for (int64_t row = first; row < last; ++row) {
+      if (m.kind == CodeKind::half) pack_halves(s, m, expert, row, b, count);
+      else pack_codes(s, m, expert, row, b, count);
     }
   }
 }
@@ -172,15 +228,16 @@ void pack_float_row(const WeightSource& s, PackedMatrix& m, int64_t expert, int6
 PackedMatrix pack_matrix(const WeightSource& source, bool as_bf16, ThreadPool& pool) {
   PackedMatrix m = plan(source, as_bf16);
   m.bytes = AlignedBytes(static_cast<size_t>(m.experts * m.panels * m.blocks) * m.block_bytes);
-  const bool coded = m.kind == CodeKind::nibble || m.kind == CodeKind::byte;
-  AlignedBytes rows(coded ? 0 : static_cast<size_t>(pool.threads()) * static_cast<size_t>(m.columns) * 4);
+  const bool full = m.kind == CodeKind::full;
+  AlignedBytes rows(full ? static_cast<size_t>(pool.threads()) * static_cast<size_t>(m.columns) * 4 : 0);
   pool.for_each(m.experts * m.panels, [&](int64_t task, int thread) {
-    float* values = reinterpret_cast<float*>(rows.data()) + thread * m.columns;
     const int64_t expert = task / m.panels, first = task % m.panels * kPanelRows;
     const int64_t last = first + kPanelRows < m.rows ? first + kPanelRows : m.rows;
+    if (!full) return pack_panel(source, m, expert, first, last);
+    float* values = reinterpret_cast<float*>(rows.data()) + thread * m.columns;
     for (int64_t row = first; row < last; ++row) {
-      if (coded) pack_coded_row(source, m, expert, row);
-      else pack_float_row(source, m, expert, row, values);
+      dequantize_row(source, expert, row, values);
+      pack_full(m, expert, row, values);
     }
   });
   return m;

@@ -147,7 +147,8 @@ static void panel(const PanelJob& job) {
   const void* x[kMaxChunkRows];
   for (int64_t b = 0; b < m.blocks; ++b) {
     const uint8_t* block = m.block(job.expert, job.panel, b);
-    if (b + 2 < m.blocks) prefetch_block(block + 2 * m.block_bytes, m.block_bytes);
+    // Four blocks ahead: about the latency of memory at the speed of one core.
+    if (b + 4 < m.blocks) prefetch_block(block + 4 * m.block_bytes, m.block_bytes);
     const int64_t start = b * kBlockColumns;
     const int64_t count = m.columns - start < kBlockColumns ? m.columns - start : kBlockColumns;
     switch (job.form) {

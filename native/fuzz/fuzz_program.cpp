@@ -49,7 +49,8 @@ void plan(const Program& program, const std::vector<char>& kept, int64_t count, 
   FakeMemory scratch(plan.bytes);
   const std::vector<std::unique_ptr<Weight>> weights(program.weights.size());
   const std::vector<Tensor> inputs(program.values.size());
-  for_each_dispatch({program, ops, plan, weights, inputs, &scratch, nullptr}, [&](std::span<const Dispatch> dispatches) {
+  const DispatchContext context{program, ops, plan, weights, inputs, &scratch, nullptr, Precision::exact};
+  for_each_dispatch(context, [&](std::span<const Dispatch> dispatches) {
     for (const Dispatch& dispatch : dispatches) check(dispatch, plan.bytes);
   });
 }

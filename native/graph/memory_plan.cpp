@@ -183,7 +183,7 @@ class Planner {
       const bool used = plan_.root[value] == value && lives_[value].first != SIZE_MAX && !request_.external[value];
       if (used && plan_.rows[value] > 0) waiting.push_back({value, value_bytes(value), 0});
     }
-    std::stable_sort(waiting.begin(), waiting.end(), [](const Block& a, const Block& b) { return a.bytes > b.bytes; });
+    std::sort(waiting.begin(), waiting.end(), [](const Block& a, const Block& b) { return a.bytes != b.bytes ? a.bytes > b.bytes : a.value < b.value; });
     for (Block& block : waiting) {
       const Lifetime& life = lives_[block.value];
       for (const Block& other : placed) {  // in the order of their offsets

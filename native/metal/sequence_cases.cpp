@@ -129,6 +129,7 @@ void attention_cases(std::vector<KernelCase>& cases, int n) {
       {2, 2, 24, 40, 20, 0, KvType::bf16, n, true},    {8, 1, 80, 64, 0, 25, KvType::q8, n, true},
       {1, 1, 128, 256, 70, 0, KvType::f16, n + 64, false}, {1, 1, 13, 7, 0, 0, KvType::f32, n, true},
       {1, 1, 12, 32, 0, 0, KvType::bf16, n, false},    {1, 1, 16, 8, 0, 0, KvType::q8, n, false},
+      {1, 1, 20, 20, 0, 0, KvType::f16, n, false},
   };
   const char* types[] = {"f32", "f16", "bf16", "q8"};
   for (const AttentionShape& s : shapes)

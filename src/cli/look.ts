@@ -3,10 +3,10 @@
 import { createInterface } from 'node:readline';
 import type { Answer, Engine, Message } from '../engine/engine.js';
 import { AfterimageError } from '../errors.js';
-import { createImageContext, loadImage, type LoadedImage } from '../image/load.js';
+import { createImageContext, loadImage, type ImageContext, type LoadedImage } from '../image/load.js';
 import { compareQuestion, describeQuestion, ocrQuestion, systemMessage, userMessage } from '../prompt/layout.js';
 import { parseLines } from '../prompt/parse.js';
-import { openEngine } from './open-engine.js';
+import { imageLimits, openEngine } from './open-engine.js';
 import type { Options } from './options.js';
 import { ProgressBar } from './progress-bar.js';
 import { ratesLine } from './rates.js';
@@ -39,7 +39,7 @@ export async function ocr(options: Options, signal: AbortSignal): Promise<void> 
     const answer = await look.ask(engine, [image!], ocrQuestion('lines'), signal, () => {});
     const viewed = answer.viewed[0]!;
     const { lines, unparsed } = parseLines(answer.text, { boxes, viewed, original: image! });
-    if (options.flag('json')) return print(options, answer, [image!], { lines });
+    if (options.flag('json')) return print(answer, [image!], { lines });
     for (const { text, x, y, width, height } of lines) process.stdout.write(`${x},${y} ${width}x${height}\t${text}\n`);
     if (unparsed > 0) process.stderr.write(`${unparsed} lines of the answer could not be read as boxes.\n`);
     look.close(answer);
@@ -79,7 +79,7 @@ async function answerOnce(options: Options, signal: AbortSignal, files: string[]
   await withEngine(options, async (engine, look) => {
     const pictures = await look.load(files);
     const answer = await look.ask(engine, pictures, question, signal, look.text);
-    if (options.flag('json')) print(options, answer, pictures, {});
+    if (options.flag('json')) print(answer, pictures, {});
     else look.close(answer);
   });
 }
@@ -87,10 +87,11 @@ async function answerOnce(options: Options, signal: AbortSignal, files: string[]
 /** Terminal side of one command. */
 class Look {
   private readonly bar = new ProgressBar();
-  private readonly context = createImageContext({ folders: 'everywhere', cwd: process.cwd() });
+  private readonly context: ImageContext;
   readonly options: { maxTokens: number; temperature: number; seed: number };
 
   constructor(private readonly command: Options) {
+    this.context = createImageContext({ folders: 'everywhere', cwd: process.cwd(), limits: imageLimits(command) });
     this.options = {
       maxTokens: command.number('max-tokens', 1) ?? 512,
       temperature: command.number('temperature', 0, false) ?? 0,
@@ -134,7 +135,7 @@ async function withEngine(options: Options, body: (engine: Engine, look: Look) =
   }
 }
 
-function print(_options: Options, answer: Answer, pictures: LoadedImage[], extra: Record<string, unknown>): void {
+function print(answer: Answer, pictures: LoadedImage[], extra: Record<string, unknown>): void {
   const { text, stopReason, cache, decodeMs, viewed, tokenIds } = answer;
   const shown = {
     answer: text,

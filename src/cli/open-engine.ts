@@ -8,6 +8,7 @@ import { LocalEngine } from '../engine/local-engine.js';
 import { findModel } from '../engine/model-folder.js';
 import type { KvType } from '../engine/native.js';
 import { AfterimageError } from '../errors.js';
+import type { ImageLimits } from '../image/decode.js';
 import type { Options } from './options.js';
 
 const GIB = 2 ** 30;
@@ -34,6 +35,16 @@ export function engineOptions(options: Options): LocalEngineOptions {
     maxPixels: options.number('max-pixels', 1024),
     budgets: kvGb === undefined ? budgets : { ...budgets, kvBytes: Math.floor(kvGb * GIB) },
     cacheFolder: options.flag('no-disk-cache') ? undefined : cacheFolder(options),
+  };
+}
+
+/** Limits of image files. @throws AfterimageError INVALID_ARGUMENT */
+export function imageLimits(options: Options): Partial<ImageLimits> {
+  const maxBytes = options.number('max-bytes', 1);
+  const megapixels = options.number('max-megapixels', 1, false);
+  return {
+    ...(maxBytes !== undefined && { maxBytes }),
+    ...(megapixels !== undefined && { maxPixels: megapixels * 1e6 }),
   };
 }
 

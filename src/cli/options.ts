@@ -21,6 +21,8 @@ export const OPTIONS = {
   'kv-bits': { type: 'string', value: 'N', help: '8, 16 or 32 bits per element of the KV cache (default 16)' },
   'kv-gb': { type: 'string', value: 'G', help: 'memory for KV blocks in GiB (default: a quarter of the memory)' },
   'max-pixels': { type: 'string', value: 'N', help: 'look at images with at most N pixels each (default: what the checkpoint says)' },
+  'max-bytes': { type: 'string', value: 'N', help: 'largest image file (default 20 MB)' },
+  'max-megapixels': { type: 'string', value: 'N', help: 'largest image (default 100)' },
   temperature: { type: 'string', value: 'T', help: '0 is greedy (default)' },
   seed: { type: 'string', value: 'N', help: 'seed of sampling (default 0)' },
   'cache-dir': { type: 'string', value: 'DIR', help: 'folder of the disk cache (default: $XDG_CACHE_HOME/afterimage)' },

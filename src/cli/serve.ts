@@ -3,13 +3,14 @@ import { CLIENTS, clientConfig, type ClientName } from '../mcp/client-config.js'
 import { runHttp } from '../mcp/http.js';
 import { runStdio } from '../mcp/stdio.js';
 import { AfterimageError } from '../errors.js';
-import { openEngine } from './open-engine.js';
+import { imageLimits, openEngine } from './open-engine.js';
 import type { Options } from './options.js';
 
 export async function mcp(options: Options): Promise<void> {
   const app = {
     engine: openEngine(options),
     allow: options.list('allow'),
+    limits: imageLimits(options),
     allowUrls: options.flag('allow-urls'),
     deadlineMs: options.number('deadline-ms', 100),
     preload: options.flag('preload'),

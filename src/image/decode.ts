@@ -160,7 +160,7 @@ function tooManyPixels(name: string, width: number, height: number, limits: Imag
   const limit = `${(limits.maxPixels / 1e6).toFixed(limits.maxPixels < 1e6 ? 3 : 0)} megapixels`;
   return new AfterimageError(
     'IMAGE_TOO_LARGE',
-    `${name} is ${width} × ${height}, more than the limit of ${limit}; scale it down or raise --max-pixels.`,
+    `${name} is ${width} × ${height}, more than the limit of ${limit}; scale it down or raise --max-megapixels.`,
   );
 }
 

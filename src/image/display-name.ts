@@ -3,7 +3,6 @@
 const LONGEST = 300;
 
 export function displayName(path: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   const line = path.replace(/[\0-\x1f\x7f\u2028\u2029]/g, '?');
   return line.length <= LONGEST ? line : `${line.slice(0, LONGEST / 2)}…${line.slice(-LONGEST / 2)}`;
 }

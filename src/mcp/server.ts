@@ -1,6 +1,8 @@
 // One MCP server instance: what it offers, built the same way for every connection and both protocol eras.
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { McpServer, type McpServerOptions } from '@modelcontextprotocol/server';
+import { packageRoot } from '../engine/native.js';
 import { prompts } from '../../prompts/index.js';
 import type { App } from './app.js';
 import { recentImages, registerResources } from './resources.js';
@@ -36,10 +38,6 @@ function registerPrompts(server: McpServer, app: App): void {
   }
 }
 
-/** package.json lies two folders up in a checkout and three in a build. */
-const PACKAGE = ['../../package.json', '../../../package.json'].map((path) => new URL(path, import.meta.url));
-
 function packageVersion(): string {
-  const file = PACKAGE.find((url) => existsSync(url));
-  return file ? (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version : 'unknown';
+  return (JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string }).version;
 }

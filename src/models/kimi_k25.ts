@@ -20,7 +20,7 @@ export const kimiVl: Family = {
 
 export const kimiK25: Family = {
   modelTypes: ['kimi_k25'],
-  checkpoints: [{ name: 'moonshotai/Kimi-K2.5', parameters: 1_026_900_000_000 }],
+  checkpoints: [{ name: 'moonshotai/Kimi-K2.5', parameters: 1_026_879_376_368 }],
   build: (checkpoint) => kimiModel(checkpoint, 'kimi_k25', k25Processor),
 };
 

@@ -18,7 +18,7 @@ export const paligemma: Family = {
   modelTypes: ['paligemma'],
   checkpoints: [
     { name: 'google/paligemma-3b-mix-448', parameters: 2_924_351_216 },
-    { name: 'google/paligemma2-3b-mix-448', parameters: 3_032_242_416 },
+    { name: 'google/paligemma2-3b-mix-448', parameters: 3_033_127_152 },
   ],
   build(checkpoint): Model {
     const config = new Config(checkpoint.config, 'config.json');

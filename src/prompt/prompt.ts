@@ -1,7 +1,7 @@
 // A conversation → what the engine runs: token ids, image spans and the places where turns end.
 import { AfterimageError } from '../errors.js';
 import type { ImageInput, Message } from '../engine/engine.js';
-import type { ImagePlan, Model } from '../models/family.js';
+import type { ImagePlan, Model, Processor } from '../models/family.js';
 import { controlStrings, Guard, type ControlStrings } from './guard.js';
 import { expandPlaceholders, locateImages, tokenAt, type ImageSpan } from './spans.js';
 import { ChatTemplate, findTemplate, specialTokenStrings, type TemplateMessage } from './template.js';
@@ -22,10 +22,10 @@ export interface Prompt {
   rendered: string;
 }
 
-type PromptModel = Pick<
-  Model,
-  'imagePlaceholder' | 'imageToken' | 'imageTokenId' | 'processor' | 'renderPrompt'
->;
+/** The part of a model that prompts depend on. */
+type PromptModel = Pick<Model, 'imagePlaceholder' | 'imageToken' | 'imageTokenId' | 'renderPrompt'> & {
+  processor: Pick<Processor, 'plan'>;
+};
 
 /** What only the template may write as control tokens. */
 interface Controls {

@@ -46,6 +46,7 @@ export async function checkTurn(
   checkPrompt(machine, where, turn, images, tally);
 
   const own = images.map((image, i) => model.processor.inputs(image, plans[i]!));
+  own.forEach((image, i) => checkSymbols(model, where, image, plans[i]!, tally));
   const inputs = withRecordedPixels(machine, golden, t, where, own, plans, tally);
   const encoded: Features[] = [];
   for (const image of inputs) encoded.push(await encodeImage(vision, model, image));
@@ -102,6 +103,27 @@ function checkPrompt(
   } catch (error) {
     tally.fail(where, `input ids: ${String(error)}`);
   }
+}
+
+/** The plan's row counts, from which memory is predicted, are those of the inputs made later. */
+function checkSymbols(
+  model: Model,
+  where: string,
+  inputs: Record<string, NamedTensor>,
+  plan: ImagePlan,
+  tally: Tally,
+): void {
+  const { values, inputs: indices } = model.vision;
+  const rows = (index: number): number | undefined => {
+    const declared = values[index]!.rows;
+    if ('constant' in declared) return declared.constant;
+    return (plan.symbols[declared.symbol]! * (declared.mul ?? 1)) / (declared.div ?? 1);
+  };
+  const planned = Object.fromEntries(indices.map((index) => [values[index]!.name, rows(index)]));
+  const made = Object.fromEntries(
+    indices.map((index) => [values[index]!.name, inputs[values[index]!.name]?.rows]),
+  );
+  tally.equal(where, 'rows of vision inputs', made, planned);
 }
 
 /** Checks our pixels within one grey level and goes on with the recorded ones. */

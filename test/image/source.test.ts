@@ -92,7 +92,7 @@ test('every way to name an image in an allowed folder leads to the same image', 
 
 test('~ is the home folder and relative paths belong to the command line', async () => {
   assert.equal(toPath('~/x.png'), join(homedir(), 'x.png'));
-  assert.equal(toPath('x.png', '/work'), '/work/x.png');
+  assert.equal(toPath('x.png', '/folder'), '/folder/x.png');
   assert.equal(
     (await loadImage('picture.png', createImageContext({ folders: 'everywhere', cwd: inside }))).width,
     16,

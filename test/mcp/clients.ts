@@ -10,6 +10,7 @@ import { StdioClientTransport as ModernStdio } from '@modelcontextprotocol/clien
 import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport as LegacyStdio } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport as LegacyHttp } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { ServeSettings } from './serve.js';
 
 export const KINDS = ['v2 stdio', 'v2 http', 'sdk stdio', 'sdk http'] as const;
@@ -17,6 +18,7 @@ export type Kind = (typeof KINDS)[number];
 
 const IDENTITY = { name: 'afterimage-tests', version: '1.0.0' };
 const SERVE = new URL('./serve.ts', import.meta.url).pathname;
+const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
 export const ROOT = new URL('../..', import.meta.url).pathname;
 
 /** JSON from the other side as tests read it: what is missing makes an assertion fail. */
@@ -59,13 +61,23 @@ export interface HttpServer {
   stop(): Promise<void>;
 }
 
-export function serveArguments(transport: 'stdio' | 'http', settings: ServeSettings): string[] {
-  return ['--import', 'tsx', SERVE, transport, JSON.stringify(settings)];
+/** What to start: a server with the scripted engine, or the command line as users start it. */
+export type Launch = ServeSettings | string[];
+
+export function serveArguments(transport: 'stdio' | 'http', launch: Launch): string[] {
+  if (!Array.isArray(launch)) return ['--import', 'tsx', SERVE, transport, JSON.stringify(launch)];
+  return ['--import', 'tsx', MAIN, 'mcp', ...launch, ...(transport === 'http' ? ['--http', '0'] : [])];
 }
 
-export async function startHttp(settings: ServeSettings): Promise<HttpServer> {
-  const tokenFile = settings.tokenFile ?? join(mkdtempSync(join(tmpdir(), 'afterimage-token-')), 'token');
-  const child = spawn(process.execPath, serveArguments('http', { ...settings, tokenFile }), { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+export async function startHttp(launch: Launch): Promise<HttpServer> {
+  const home = mkdtempSync(join(tmpdir(), 'afterimage-config-'));
+  const own = Array.isArray(launch) ? undefined : launch.tokenFile;
+  const tokenFile = own ?? join(home, 'afterimage', 'token');
+  const child = spawn(process.execPath, serveArguments('http', Array.isArray(launch) ? launch : { ...launch, tokenFile }), {
+    cwd: ROOT,
+    env: { ...process.env, XDG_CONFIG_HOME: home },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const url = await announced(child);
   return { url, tokenFile, token: readFileSync(tokenFile, 'utf8').trim(), stop: () => stop(child) };
 }
@@ -85,18 +97,26 @@ async function stop(child: ChildProcess): Promise<void> {
   await once(child, 'exit');
 }
 
-/** One client of the given kind: over stdio with a server of its own, over HTTP with the one that is given. */
-export async function connect(kind: Kind, settings: ServeSettings, http?: HttpServer): Promise<TestClient> {
-  const stdio = { command: process.execPath, args: serveArguments('stdio', settings), cwd: ROOT, stderr: 'ignore' as const };
+/**
+ * One client of the given kind: over stdio with a server of its own, over HTTP with the one that is given.
+ * @param roots Folders that the client declares as its roots.
+ */
+export async function connect(kind: Kind, launch: Launch, http?: HttpServer, roots?: string[]): Promise<TestClient> {
+  const env = process.env as Record<string, string>;
+  const stdio = { command: process.execPath, args: serveArguments('stdio', launch), cwd: ROOT, env, stderr: 'ignore' as const };
   const headers = { requestInit: { headers: { Authorization: `Bearer ${http?.token}` } } };
+  const capabilities = roots ? { roots: {} } : {};
+  const listed = () => ({ roots: (roots ?? []).map((folder) => ({ uri: `file://${folder}` })) });
   if (kind.startsWith('v2')) {
-    const client = new ModernClient(IDENTITY, { versionNegotiation: { mode: 'auto' } });
+    const client = new ModernClient(IDENTITY, { capabilities, versionNegotiation: { mode: 'auto' } });
+    if (roots) client.setRequestHandler('roots/list', listed);
     await client.connect(kind === 'v2 stdio' ? new ModernStdio(stdio) : new ModernHttp(new URL(http!.url), headers));
     return face(client, client.getNegotiatedProtocolVersion(), async (params, { signal, onProgress, timeoutMs }) =>
       client.callTool(params, { signal, onprogress: onProgress, timeout: timeoutMs }),
     );
   }
-  const client = new LegacyClient(IDENTITY);
+  const client = new LegacyClient(IDENTITY, { capabilities });
+  if (roots) client.setRequestHandler(ListRootsRequestSchema, listed);
   await client.connect(kind === 'sdk stdio' ? new LegacyStdio(stdio) : new LegacyHttp(new URL(http!.url), headers));
   return face(client, '2025-11-25', async (params, { signal, onProgress, timeoutMs }) =>
     client.callTool(params, undefined, { signal, onprogress: onProgress, timeout: timeoutMs }),

@@ -230,6 +230,27 @@ for (const kind of KINDS) {
   });
 }
 
+test('a model that loads for longer than the deadline: the first call says so, a later one has the answer', async () => {
+  const client = await connect('v2 stdio', { script: { loadMs: 1500, warmMs: 300 }, options: { allow: [folder], deadlineMs: 500 } });
+  try {
+    const first = await client.call('describe_image', { image: file('red'), question: 'Ready? encode takes 5000 ms' });
+    assert.equal(first.structured['model'], 'loading');
+    assert.equal(first.structured['truncated'], true);
+    assert.match(first.structured['next'], /still loading/);
+    assert.equal(first.structured['answer'], '');
+    const { session_id } = first.structured;
+    let last = first;
+    for (let round = 0; last.structured['truncated']; round++) {
+      assert.ok(round < 8);
+      last = await client.call('chat_with_images', { message: '', session_id });
+    }
+    assert.match(last.structured['answer'], /Ready\?/);
+    assert.equal(last.structured['cache'].image_tokens_reused, 64, 'the image was computed in the background');
+  } finally {
+    await client.close();
+  }
+});
+
 test('two clients share what was seen, and a restarted server says so clearly', async () => {
   const server = await startHttp(settings);
   const [one, two] = await Promise.all([connect('v2 http', settings, server), connect('sdk http', settings, server)]);

@@ -2,10 +2,11 @@
 // protocol layer can say what must come back. It keeps the engine's contract: full prompts, stop reasons, stages.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AfterimageError } from '../../src/errors.js';
-import type { Answer, AskOptions, Engine, EngineStatus, Message, ModelInfo, Progress, Session, StopReason } from '../../src/engine/engine.js';
+import type { Answer, AskOptions, Engine, EngineStatus, ImageInput, Message, ModelInfo, Progress, Session, StopReason } from '../../src/engine/engine.js';
 
 export interface Script {
   loadMs?: number;
+  warmMs?: number;
   boxes?: ModelInfo['boxes'];
   failLoad?: string;
 }
@@ -123,7 +124,11 @@ export class ScriptedEngine implements Engine {
     return text;
   }
 
-  async warm(): Promise<void> {}
+  async warm(images: ImageInput[], signal?: AbortSignal): Promise<void> {
+    await this.ready();
+    await sleep(this.script.warmMs ?? 0, undefined, { signal });
+    for (const { pixelHash } of images) this.#seen.add(pixelHash);
+  }
 
   status(): EngineStatus {
     return { model: this.#state === 'ready' ? this.info : null, state: this.#state, sessions: this.#sessions.size, cache: { cancelled: this.#cancelled } };

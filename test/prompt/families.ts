@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ImageInput, Message } from '../../src/engine/engine.js';
-import type { ImagePlan, Processor } from '../../src/models/family.js';
+import type { ImagePlan } from '../../src/models/family.js';
 import { PromptBuilder } from '../../src/prompt/prompt.js';
 import { ChatTemplate, findTemplate, specialTokenStrings } from '../../src/prompt/template.js';
 import { Tokenizer } from '../../src/prompt/tokenizer.js';
@@ -52,11 +52,7 @@ export function builderFor(
 ): PromptBuilder {
   const { imagePlaceholder, imageToken, imageTokenId } = recorded(name);
   const folder = familyFolder(name);
-  const processor = {
-    identity: '',
-    plan: (width: number) => planOf(blocks[width]!, imageToken),
-    inputs: () => ({}),
-  } satisfies Processor;
+  const processor = { plan: (width: number) => planOf(blocks[width]!, imageToken) };
   const renderPrompt = name === 'paligemma' ? renderPaligemma : undefined;
   const source = findTemplate(folder);
   const template =

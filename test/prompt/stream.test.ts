@@ -19,8 +19,7 @@ for (const name of familyNames) {
     const ids = tokenizer.encode(TEXT.repeat(6));
     const stream = new Detokenizer(tokenizer);
     const pieces = ids.map((id) => stream.push(id));
-    for (const piece of pieces)
-      assert.ok(!piece.includes('\ufffd') && piece.isWellFormed(), JSON.stringify(piece));
+    for (const piece of pieces) assert.ok(!/[\ufffd\ud800-\udfff]/u.test(piece), JSON.stringify(piece));
     assert.equal(pieces.join('') + stream.end(), tokenizer.decode(ids));
   });
 

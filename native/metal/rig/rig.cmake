@@ -1,84 +1,148 @@
-# The emulator, the fake Metal and the translated kernels. Sets rig_objc_sources and rig_libraries.
+# The emulator, the fake Metal and the translated kernels, as
+#   add_emulated_metal(<suffix> [sanitizer]): library afterimage_metal<suffix>, kernels and emulator under the sanitizer.
 if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   message(FATAL_ERROR "The emulated Metal backend needs clang: configure with -DCMAKE_CXX_COMPILER=clang++-19.")
 endif()
 set(rig ${metal_folder}/rig)
 find_program(NODE_EXECUTABLE node REQUIRED)
-file(GLOB objc_header_folders /usr/lib/gcc/*/*/include/objc/objc.h)
-list(GET objc_header_folders -1 objc_header)
-get_filename_component(objc_headers ${objc_header} DIRECTORY)
-get_filename_component(objc_headers ${objc_headers} DIRECTORY)
-get_filename_component(gcc_folder ${objc_headers} DIRECTORY)
+file(GLOB objc_header_files /usr/lib/gcc/*/*/include/objc/objc.h)
+if(NOT objc_header_files)
+  message(FATAL_ERROR "The emulated Metal backend needs GNUstep: apt-get install gobjc libgnustep-base-dev.")
+endif()
+list(GET objc_header_files -1 objc_header)
+get_filename_component(objc_headers ${objc_header}/../.. ABSOLUTE)
 find_library(GNUSTEP_BASE gnustep-base REQUIRED)
-find_library(OBJC_RUNTIME objc REQUIRED PATHS ${gcc_folder})
-
+find_library(OBJC_RUNTIME objc REQUIRED PATHS ${objc_headers}/..)
 # libgcc 12 cannot narrow to bfloat16.
 execute_process(COMMAND ${CMAKE_CXX_COMPILER} -rtlib=compiler-rt -print-libgcc-file-name
   OUTPUT_VARIABLE compiler_builtins OUTPUT_STRIP_TRAILING_WHITESPACE)
 
-set(rig_sanitize "")
-if(AFTERIMAGE_RIG_SANITIZE STREQUAL "address")
-  set(rig_sanitize -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
-elseif(AFTERIMAGE_RIG_SANITIZE STREQUAL "thread")
-  set(rig_sanitize -fsanitize=thread -g)
-endif()
-
 # Kernels: one C++ file per text, compiled as the shading language reads it.
-set(kernel_flags -std=c++20 -O2 -ffp-contract=off -fno-math-errno -fno-lax-vector-conversions
+set(kernel_flags -ffp-contract=off -fno-math-errno -fno-lax-vector-conversions
   "SHELL:-Xclang -cl-single-precision-constant" "SHELL:-Xclang -ffloat16-excess-precision=none"
-  "SHELL:-Xclang -fbfloat16-excess-precision=none" -Wall -Wextra -Wno-unused-function)
+  "SHELL:-Xclang -fbfloat16-excess-precision=none" -Wno-unused-function)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64")
   list(APPEND kernel_flags -march=x86-64-v3)
 endif()
 file(GLOB generator_files CONFIGURE_DEPENDS ${rig}/*.ts)
 file(GLOB language_headers CONFIGURE_DEPENDS ${rig}/msl/*.h ${rig}/runtime/*.h)
+
+function(translate_kernels source target)
+  add_custom_command(OUTPUT ${target}
+    COMMAND ${NODE_EXECUTABLE} --import tsx ${rig}/generate.ts ${source} ${target} --clang ${CMAKE_CXX_COMPILER}
+    WORKING_DIRECTORY ${metal_folder}/../..
+    DEPENDS ${source} ${generator_files})
+  set_source_files_properties(${target} PROPERTIES OBJECT_DEPENDS "${language_headers}")
+endfunction()
+
 set(translated "")
 set(declarations "")
 set(addresses "")
 foreach(family ${families})
+  translate_kernels(${kernels_out}/${family}.metal ${kernels_out}/${family}.cpp)
+  list(APPEND translated ${kernels_out}/${family}.cpp)
   string(APPEND declarations "const rig::Library& rig_library_${family}();\n")
   string(APPEND addresses "&rig_library_${family}(), ")
-  add_custom_command(OUTPUT ${kernels_out}/${family}.cpp
-    COMMAND ${NODE_EXECUTABLE} --import tsx ${rig}/generate.ts ${kernels_out}/${family}.metal ${kernels_out}/${family}.cpp --clang ${CMAKE_CXX_COMPILER}
-    WORKING_DIRECTORY ${metal_folder}/../..
-    DEPENDS ${kernels_out}/${family}.metal ${generator_files}
-    COMMENT "Translating ${family}.metal")
-  list(APPEND translated ${kernels_out}/${family}.cpp)
 endforeach()
 file(CONFIGURE OUTPUT ${kernels_out}/libraries.cpp CONTENT "// Made by rig.cmake.\n#include \"runtime/emulator.h\"\n
 @declarations@
 std::vector<const rig::Library*> rig::compiled_libraries() { return {@addresses@}; }
 " @ONLY)
-add_library(afterimage_rig_kernels STATIC ${translated} ${kernels_out}/libraries.cpp)
-set_source_files_properties(${translated} PROPERTIES OBJECT_DEPENDS "${language_headers}")
-target_include_directories(afterimage_rig_kernels PRIVATE ${rig})
-target_compile_options(afterimage_rig_kernels PRIVATE ${kernel_flags} ${rig_sanitize})
+# The same generated files are compiled by several libraries: generate them once.
+add_custom_target(afterimage_rig_generated DEPENDS ${translated} ${kernels_out}/kernel_source.cpp)
 
-# The strict pass: address spaces are real and nothing is run.
-add_library(afterimage_rig_strict OBJECT EXCLUDE_FROM_ALL ${translated})
-target_include_directories(afterimage_rig_strict PRIVATE ${rig})
-target_compile_definitions(afterimage_rig_strict PRIVATE RIG_STRICT)
-target_compile_options(afterimage_rig_strict PRIVATE ${kernel_flags} -fsyntax-only)
-
-# The runtime is not instrumented for data races: it says itself which of its operations order memory.
-add_library(afterimage_rig_runtime STATIC ${rig}/runtime/registry.cpp ${rig}/runtime/fiber.cpp ${rig}/runtime/group.cpp)
-target_compile_options(afterimage_rig_runtime PRIVATE -O2)
-if(AFTERIMAGE_RIG_SANITIZE STREQUAL "thread")
-  target_compile_definitions(afterimage_rig_runtime PUBLIC RIG_TSAN=1)
-  target_compile_options(afterimage_rig_runtime PRIVATE -fno-sanitize=all -fno-builtin)
-else()
-  target_compile_options(afterimage_rig_runtime PRIVATE ${rig_sanitize})
-endif()
-
-set(rig_objc_sources ${metal_folder}/device.mm ${rig}/fake/fake_device.mm ${rig}/fake/fake_commands.mm ${rig}/fake/fake_state.cpp)
+set(objc_sources ${metal_folder}/device.mm ${rig}/fake/fake_device.mm ${rig}/fake/fake_commands.mm)
 set(objc_flags "-x;objective-c++;-fobjc-runtime=gcc;-fobjc-exceptions;-fconstant-string-class=NSConstantString;-isystem;/usr/include/GNUstep;-idirafter;${objc_headers};-I${rig}/fake;-I${rig};-Wno-deprecated-declarations")
-set_source_files_properties(${metal_folder}/device.mm ${rig}/fake/fake_device.mm ${rig}/fake/fake_commands.mm PROPERTIES
-  LANGUAGE CXX COMPILE_OPTIONS "${objc_flags}")
+set_source_files_properties(${objc_sources} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "${objc_flags}")
 set_source_files_properties(${rig}/fake/fake_state.cpp PROPERTIES COMPILE_OPTIONS "-I${rig}")
-# The two refer to each other.
-target_link_libraries(afterimage_rig_runtime PUBLIC afterimage_rig_kernels)
-target_link_libraries(afterimage_rig_kernels PUBLIC afterimage_rig_runtime ${compiler_builtins})
-set(rig_libraries afterimage_rig_runtime ${compiler_builtins} ${GNUSTEP_BASE} ${OBJC_RUNTIME})
-if(rig_sanitize)
-  list(APPEND rig_libraries ${rig_sanitize})
-endif()
+
+function(sanitize_flags sanitizer out)
+  set(flags "")
+  if(sanitizer STREQUAL "address")
+    set(flags -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all -fno-omit-frame-pointer -g1 -O1)
+  elseif(sanitizer STREQUAL "thread")
+    set(flags -fsanitize=thread -g1 -O1)
+  endif()
+  set(${out} "${flags}" PARENT_SCOPE)
+endfunction()
+
+# Under ThreadSanitizer the runtime itself is not instrumented: it says which of its operations order memory.
+function(add_rig_runtime suffix sanitizer)
+  sanitize_flags("${sanitizer}" flags)
+  add_library(afterimage_rig_runtime${suffix} STATIC ${rig}/runtime/registry.cpp ${rig}/runtime/fiber.cpp ${rig}/runtime/group.cpp)
+  if(sanitizer STREQUAL "thread")
+    target_compile_definitions(afterimage_rig_runtime${suffix} PUBLIC RIG_TSAN=1)
+    target_compile_options(afterimage_rig_runtime${suffix} PRIVATE -fno-builtin)
+  else()
+    target_compile_options(afterimage_rig_runtime${suffix} PRIVATE ${flags})
+  endif()
+  target_link_options(afterimage_rig_runtime${suffix} INTERFACE ${flags})
+endfunction()
+
+function(add_emulated_metal suffix)
+  sanitize_flags("${ARGN}" flags)
+  add_rig_runtime("${suffix}" "${ARGN}")
+  add_library(afterimage_rig_kernels${suffix} STATIC ${translated} ${kernels_out}/libraries.cpp)
+  target_include_directories(afterimage_rig_kernels${suffix} PRIVATE ${rig})
+  target_compile_options(afterimage_rig_kernels${suffix} PRIVATE ${kernel_flags} ${flags})
+  add_dependencies(afterimage_rig_kernels${suffix} afterimage_rig_generated)
+  # The two refer to each other.
+  target_link_libraries(afterimage_rig_runtime${suffix} PUBLIC afterimage_rig_kernels${suffix})
+  target_link_libraries(afterimage_rig_kernels${suffix} PUBLIC afterimage_rig_runtime${suffix} ${compiler_builtins})
+  add_library(afterimage_metal${suffix} STATIC ${metal_sources} ${kernels_out}/kernel_source.cpp ${objc_sources} ${rig}/fake/fake_state.cpp)
+  add_dependencies(afterimage_metal${suffix} afterimage_rig_generated)
+  if(ARGN STREQUAL "address")
+    target_compile_options(afterimage_metal${suffix} PRIVATE ${flags})
+  endif()
+  target_link_libraries(afterimage_metal${suffix} PUBLIC afterimage_core afterimage_rig_runtime${suffix} ${compiler_builtins} ${GNUSTEP_BASE} ${OBJC_RUNTIME})
+endfunction()
+
+# The strict pass: address spaces are real and nothing is run. Also proves that a wrong one does not pass.
+function(add_strict_check)
+  set(strict_flags -std=c++20 -fsyntax-only -DRIG_STRICT -I${rig} -fno-lax-vector-conversions -Wno-unused-function)
+  set(commands "")
+  foreach(source ${translated})
+    list(APPEND commands COMMAND ${CMAKE_CXX_COMPILER} ${strict_flags} ${source})
+  endforeach()
+  translate_kernels(${rig}/faults/address_space.metal ${kernels_out}/faults_address_space.cpp)
+  add_custom_target(metal_strict ${commands}
+    COMMAND sh -c "! ${CMAKE_CXX_COMPILER} -std=c++20 -fsyntax-only -DRIG_STRICT -I${rig} ${kernels_out}/faults_address_space.cpp 2> ${kernels_out}/strict_errors.txt"
+    COMMAND grep -c "no matching function for call to" ${kernels_out}/strict_errors.txt
+    DEPENDS afterimage_rig_generated ${kernels_out}/faults_address_space.cpp VERBATIM)
+endfunction()
+
+# native/test/metal_*.cpp, plain and under both sanitizers.
+function(add_metal_tests)
+  translate_kernels(${rig}/faults/faults.metal ${kernels_out}/faults.cpp)
+  add_custom_target(metal_faults_generated DEPENDS ${kernels_out}/faults.cpp)
+  add_strict_check()
+  add_emulated_metal(_address address)
+  add_emulated_metal(_thread thread)
+  foreach(suffix "" _address _thread)
+    set(tests metal_kernels metal_bits metal_host)
+    if(suffix STREQUAL "_thread")
+      set(tests metal_kernels)
+    endif()
+    foreach(name ${tests})
+      add_executable(${name}${suffix} ${metal_folder}/../test/${name}.cpp)
+      target_include_directories(${name}${suffix} PRIVATE ${rig})
+      target_link_libraries(${name}${suffix} PRIVATE afterimage_metal${suffix})
+    endforeach()
+    set(sanitizer "")
+    if(suffix)
+      string(SUBSTRING ${suffix} 1 -1 sanitizer)
+    endif()
+    sanitize_flags("${sanitizer}" flags)
+    add_library(metal_faults${suffix} OBJECT ${kernels_out}/faults.cpp)
+    add_dependencies(metal_faults${suffix} metal_faults_generated)
+    target_include_directories(metal_faults${suffix} PRIVATE ${rig})
+    target_compile_options(metal_faults${suffix} PRIVATE ${kernel_flags} ${flags})
+    add_executable(metal_rig${suffix} ${metal_folder}/../test/metal_rig.cpp)
+    target_include_directories(metal_rig${suffix} PRIVATE ${rig})
+    target_compile_options(metal_rig${suffix} PRIVATE ${flags})
+    target_link_libraries(metal_rig${suffix} PRIVATE metal_faults${suffix} afterimage_rig_runtime${suffix})
+    foreach(name ${tests} metal_rig)
+      set_target_properties(${name}${suffix} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/metal_tests)
+    endforeach()
+  endforeach()
+endfunction()

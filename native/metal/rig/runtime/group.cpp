@@ -25,6 +25,11 @@ void exchange_copy(void* to, const void* from, size_t size) {
   else std::memcpy(to, from, size);
 }
 
+// NaN as f32, −1 as an integer.
+void poison(void* memory, size_t size) {
+  for (size_t i = 0; i < size; i += 8) *reinterpret_cast<volatile uint64_t*>(static_cast<std::byte*>(memory) + i) = ~uint64_t{0};
+}
+
 constexpr size_t kSlotBytes = 64;
 constexpr size_t kRedzone = 64;
 constexpr size_t kArenaBytes = 128 * 1024;  // a multiple of 64 KiB: the sanitizer forgets whole granules on unmap
@@ -143,7 +148,7 @@ void Group::clear_arena(const LaunchOptions& options) {
     map_arena();
   }
   RIG_ASAN_UNPOISON(arena_, kArenaBytes);
-  if (options.poison) std::memset(arena_, 0xff, RIG_TSAN ? options.threadgroup_memory : std::max(arena_used_, size_t{64}));
+  if (options.poison) poison(arena_, RIG_TSAN ? options.threadgroup_memory : arena_used_);
   RIG_ASAN_POISON(arena_, kArenaBytes);
   arena_used_ = arena_counted_ = 0;
   arena_limit_ = options.threadgroup_memory;
@@ -162,7 +167,7 @@ void* Group::memory(int id, size_t bytes) {
     fail("threadgroup memory of " + std::to_string(arena_counted_) + " bytes exceeds the limit of " + std::to_string(arena_limit_));
   std::byte* start = arena_ + arena_used_;
   RIG_ASAN_UNPOISON(start, bytes);
-  if (!RIG_TSAN) std::memset(start, 0xff, bytes);
+  if (!RIG_TSAN) poison(start, bytes);
   arena_used_ += rounded + kRedzone;
   array_bytes_[id] = bytes;
   return arrays_[id] = start;

@@ -1,0 +1,54 @@
+#!/bin/sh
+# Everything about the Metal backend that runs without a Mac: lint, strict address spaces, the emulator's own faults,
+# kernels under three schedules, row invariance, host tests, AddressSanitizer with UBSan, ThreadSanitizer.
+#   native/metal/rig/run-tests.sh [build folder]      needs clang 17+, gobjc, libgnustep-base-dev, cmake, node
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../../.." && pwd)
+build=${1:-$root/build/metal}
+compiler=${CLANG:-$(command -v clang++-19 || command -v clang++ || true)}
+if [ -z "$compiler" ]; then
+  echo "The Metal tests need clang: apt-get install clang-19 libclang-rt-19-dev gobjc libgnustep-base-dev" >&2
+  exit 1
+fi
+cd "$root"
+step() { echo "== $*"; }
+
+step lint
+node --import tsx "$here/lint.ts" native/metal/*.metal native/metal/common.h native/metal/kv_element.h native/metal/quantized_format.h
+node --import tsx "$here/lint.ts" --expect "$here/faults/style.metal"
+
+step build
+cmake -S native -B "$build" -DCMAKE_CXX_COMPILER="$compiler" -DAFTERIMAGE_METAL=emulated -DAFTERIMAGE_METAL_TESTS=ON \
+  -DAFTERIMAGE_TESTS=OFF -DCMAKE_PROJECT_afterimage_INCLUDE="$here/deferred.cmake" > "$build.log" 2>&1 ||
+  { cat "$build.log" >&2; exit 1; }
+targets=""
+for variant in "" _address _thread; do targets="$targets metal_rig$variant metal_kernels$variant"; done
+cmake --build "$build" -j2 --target $targets metal_bits metal_host metal_bits_address metal_host_address > "$build.log" 2>&1 ||
+  { tail -50 "$build.log" >&2; exit 1; }
+step strict address spaces
+cmake --build "$build" -j2 --target metal_strict > "$build.log" 2>&1 || { tail -50 "$build.log" >&2; exit 1; }
+
+cd "$build/metal_tests"
+quiet() { "$@" > log.txt 2>&1 || { cat log.txt >&2; echo "failed: $*" >&2; exit 1; }; tail -1 log.txt; }
+step emulator
+quiet ./metal_rig
+quiet ./metal_kernels --schedule fifo
+quiet ./metal_kernels --schedule lifo --random-limits --seed 2
+quiet ./metal_kernels --schedule random --random-limits --seed 3
+quiet ./metal_kernels --sizes 33 --delay
+quiet ./metal_bits
+quiet ./metal_host
+
+step AddressSanitizer and UBSan
+# The core is not instrumented, so its vectors carry no annotations; GNUstep keeps its classes until the end.
+export ASAN_OPTIONS=detect_leaks=0:detect_container_overflow=0:detect_stack_use_after_return=0
+quiet ./metal_rig_address
+quiet ./metal_kernels_address --sizes 1,33,65 --schedule random
+quiet ./metal_bits_address
+quiet ./metal_host_address
+
+step ThreadSanitizer
+quiet ./metal_rig_thread
+quiet ./metal_kernels_thread --sizes 1,33
+echo "metal: all passed"

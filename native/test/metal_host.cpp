@@ -1,0 +1,246 @@
+// The host under bad conditions: each ends in the right error or on the CPU, and nothing leaks.
+#include <chrono>
+#include <cstring>
+#include <sys/mman.h>
+#include <thread>
+#include <unistd.h>
+
+#include "cpu/cpu_backend.h"
+#include "graph/error.h"
+#include "metal/backend_parts.h"
+#include "metal/case_data.h"
+#include "metal/kernel_cases.h"
+#include "metal/metal_backend.h"
+#include "metal/rig/fake/fake_metal.h"
+#include "metal_check.h"
+
+using namespace afterimage;
+using namespace afterimage::metal;
+using metal_test::expect;
+namespace fake = rig::fake;
+
+namespace {
+
+std::vector<std::string> warnings;
+
+std::unique_ptr<Backend> open(bool with_cpu, bool self_test = false) {
+  warnings.clear();
+  MetalOptions options;
+  if (with_cpu) options.cpu = make_cpu_backend({.threads = 1});
+  options.warn = [](const std::string& text) { warnings.push_back(text); };
+  options.self_test = self_test;
+  return make_metal_backend(std::move(options));
+}
+
+template <class F>
+void expect_error(const char* code, const std::string& what, F f) {
+  try {
+    f();
+    expect(false, what + ": no error");
+  } catch (const Error& error) {
+    expect(error.code() == code, what + ": " + error.code() + " " + error.what());
+  }
+}
+
+Tensor constant_tensor(CaseRun& run, int64_t rows, int64_t width, float value) {
+  const Tensor t = run.empty(rows, width);
+  for (int64_t i = 0; i < rows * width; ++i) t.at<float>()[i] = value;
+  return t;
+}
+
+// x + x repeated `times`: as many dispatches in one run.
+float doubled(Backend& backend, int times, const std::atomic<bool>& cancel) {
+  CaseRun run(backend);
+  OpAttrs attrs;
+  const Tensor x = constant_tensor(run, 4, 8, 1), y = run.empty(4, 8);
+  std::vector<Dispatch> list;
+  for (int i = 0; i < times; ++i) list.push_back({Op::Add, &attrs, {x, x}, {y}, {nullptr, nullptr}, nullptr});
+  backend.run(list, cancel);
+  return y.at<float>()[31];
+}
+const std::atomic<bool> never = false;
+
+void ordinary() {
+  fake::reset();
+  const auto backend = open(false);
+  expect(doubled(*backend, 100, never) == 2, "a hundred dispatches");
+  expect(fake::counters().command_buffers > 3, "work is committed in parts");
+  expect(backend->identity().starts_with("metal Emulated Apple GPU apple7, kernels "), backend->identity());
+}
+
+void no_device() {
+  fake::reset();
+  fake::settings().present = false;
+  expect(!metal_available(), "no device is no backend");
+  expect_error("BACKEND_FAILED", "no device", [] { open(true); });
+}
+
+void broken_family() {
+  fake::reset();
+  fake::settings().broken_families = {"elementwise"};
+  {
+    const auto backend = open(true);
+    expect(doubled(*backend, 40, never) == 2, "an operator whose text does not compile runs on the CPU");
+    expect(warnings.size() == 1 && warnings[0].find("add") != std::string::npos, "one warning for a family that does not compile");
+  }
+  const auto alone = open(false);
+  expect_error("BACKEND_FAILED", "no CPU backend", [&] { doubled(*alone, 1, never); });
+}
+
+void broken_kernel() {
+  fake::reset();
+  fake::settings().broken_kernels = {"linear_q4_8"};
+  const auto backend = open(true);
+  const auto cpu = make_cpu_backend({.threads = 1});
+  constexpr int kSizes[] = {33};
+  for (const KernelCase& one : linear_cases(kSizes))
+    if (one.kernel == "linear_q4_8") expect(distance(one.run(*backend), one.run(*cpu)) <= one.tolerance, "a broken kernel's operator runs on the CPU");
+  expect(warnings.size() == 1, "one warning for one kernel");
+}
+
+void wrong_kernel() {
+  fake::reset();
+  fake::settings().wrong_kernels = {"rms_norm"};
+  const auto backend = open(true, true);
+  const auto cpu = make_cpu_backend({.threads = 1});
+  expect(warnings.size() == 1 && warnings[0].find("rms_norm") != std::string::npos, "the self-test finds the kernel that computes nothing");
+  constexpr int kSizes[] = {64};
+  for (const KernelCase& one : rowwise_cases(kSizes))
+    if (one.kernel == "rms_norm") expect(distance(one.run(*backend), one.run(*cpu)) <= one.tolerance, "and the CPU takes over");
+}
+
+void allocation_fails() {
+  fake::reset();
+  const auto backend = open(false);
+  fake::settings().fail_allocation = 0;
+  expect_error("OUT_OF_MEMORY", "a refused allocation", [&] { backend->allocate(1000); });
+}
+
+void working_set_exceeded() {
+  fake::reset();
+  fake::settings().working_set = 1 << 20;
+  const auto backend = open(false);
+  const auto half = backend->allocate(600 << 10);
+  const auto before = fake::counters().buffers;
+  expect_error("OUT_OF_MEMORY", "beyond the working set", [&] { backend->allocate(600 << 10); });
+  expect(fake::counters().buffers == before, "the refusal comes before the allocation");
+}
+
+void lowered_limits() {
+  fake::reset();
+  fake::settings().threads = 128;
+  fake::settings().threadgroup_memory = 16 << 10;
+  const auto backend = open(true);
+  const auto cpu = make_cpu_backend({.threads = 1});
+  constexpr int kSizes[] = {33};
+  for (const KernelCase& one : kernel_cases(kSizes))
+    expect(distance(one.run(*backend), one.run(*cpu)) <= one.tolerance, "lowered limits: " + one.kernel + " " + one.name);
+  expect(!warnings.empty(), "lowered limits are reported");
+  expect(fake::violations().empty(), "lowered limits: no invalid call");
+}
+
+void command_fails() {
+  fake::reset();
+  fake::settings().delay_us = 100;
+  const auto backend = open(true);
+  fake::settings().fail_command = 1;
+  expect_error("BACKEND_FAILED", "a command buffer fails", [&] { doubled(*backend, 100, never); });
+  fake::settings().fail_command = -1;
+  expect(doubled(*backend, 20, never) == 2, "the next run succeeds");
+  fake::settings().fail_command = 0;
+  fake::settings().command_error = 8;
+  expect_error("OUT_OF_MEMORY", "the device runs out of memory", [&] { doubled(*backend, 4, never); });
+}
+
+void device_lost() {
+  fake::reset();
+  const auto backend = open(true);
+  fake::settings().fail_command = 0;
+  fake::settings().command_error = 11;
+  expect_error("BACKEND_FAILED", "the device is lost", [&] { doubled(*backend, 4, never); });
+  fake::settings().fail_command = -1;
+  const auto before = fake::counters().command_buffers;
+  expect_error("BACKEND_FAILED", "it stays lost", [&] { doubled(*backend, 4, never); });
+  expect(fake::counters().command_buffers == before, "nothing is sent to a lost device");
+}
+
+void cancelled() {
+  fake::reset();
+  fake::settings().delay_us = 2000;
+  const auto backend = open(false);
+  std::atomic<bool> cancel = false;
+  std::thread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    cancel = true;
+  });
+  expect_error("CANCELLED", "a cancelled run", [&] { doubled(*backend, 20000, cancel); });
+  later.join();
+  expect(fake::counters().command_buffers < 200, "a cancelled run stops early");
+  expect(doubled(*backend, 3, never) == 2, "the run after a cancelled one");
+}
+
+void closed_during_run() {
+  fake::reset();
+  fake::settings().delay_us = 2000;
+  auto backend = std::make_unique<MetalBackend>(open_device(""), nullptr, nullptr);
+  {
+    CaseRun run(*backend);
+    OpAttrs attrs;
+    const Tensor x = constant_tensor(run, 4, 8, 1), y = run.empty(4, 8);
+    const std::vector<Dispatch> list(20000, Dispatch{Op::Add, &attrs, {x, x}, {y}, {nullptr, nullptr}, nullptr});
+    MetalBackend* raw = backend.get();
+    std::atomic<bool> started = false;
+    std::string code;
+    std::thread runner([&] {
+      started = true;
+      try { raw->run(list, never); } catch (const Error& error) { code = error.code(); }
+    });
+    while (!started || fake::counters().command_buffers == 0) std::this_thread::yield();
+    backend.reset();
+    runner.join();
+    expect(code == "CLOSED", "a run ends with CLOSED when its backend is closed, not with '" + code + "'");
+  }
+}
+
+void weights_in_place() {
+  fake::reset();
+  const auto backend = open(false);
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE)), bytes = 64 * page;
+  void* mapping = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  std::memset(mapping, 0, bytes);
+  mprotect(mapping, bytes, PROT_READ);
+  WeightSource source;
+  source.name = "mapped";
+  source.rows = 128;
+  source.columns = 256;
+  source.row_bytes = 1024;
+  source.data = static_cast<std::byte*>(mapping) + 96;
+  for (const bool refuse : {false, true}) {
+    fake::settings().refuse_no_copy = refuse;
+    const auto weight = backend->prepare(source, kUseMatrix, Precision::exact);
+    const auto& own = static_cast<const MetalWeight&>(*weight);
+    expect(own.bytes_in_place() == (refuse ? 0u : 128u * 1024u), "mapped weights are used in place, or copied where the device refuses");
+  }
+  munmap(mapping, bytes);
+}
+
+void report() {
+  fake::reset();
+  fake::settings().wrong_kernels = {"softcap"};
+  const std::string json = metal_report(make_cpu_backend({.threads = 1}));
+  expect(json.find("\"failed_kernels\": 1,") != std::string::npos, "the report names the failed kernel: " + json.substr(0, 500));
+  expect(json.find("\"device\": \"Emulated Apple GPU\"") != std::string::npos, "the report names the device");
+}
+
+}  // namespace
+
+int main() {
+  const int64_t before = fake::live_objects();
+  for (auto test : {&ordinary, &no_device, &broken_family, &broken_kernel, &wrong_kernel, &allocation_fails, &working_set_exceeded, &lowered_limits,
+                    &command_fails, &device_lost, &cancelled, &closed_during_run, &weights_in_place, &report}) {
+    test();
+    for (const std::string& text : fake::violations()) expect(false, "violation: " + text);
+    expect(fake::live_objects() == before, std::to_string(fake::live_objects() - before) + " Metal objects leaked");
+  }
+  return metal_test::finish("metal_host");
+}
