@@ -7,7 +7,9 @@ import { fileURLToPath } from 'node:url';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const stage = join(root, 'build', 'mcpb');
-const output = resolve(process.argv[2] ?? join(root, 'build', `afterimage-${process.platform}-${process.arch}.mcpb`));
+const output = resolve(
+  process.argv[2] ?? join(root, 'build', `afterimage-${process.platform}-${process.arch}.mcpb`),
+);
 
 const PARTS = ['dist', 'models/starter', 'build/Release/afterimage.node', 'package.json', 'LICENSE'];
 
@@ -26,7 +28,10 @@ execFileSync('npx', ['mcpb', 'pack', stage, output], { cwd: root, stdio: 'inheri
 
 /** Folders of packages that run with the server, relative to the project. */
 function productionDependencies() {
-  const listed = execFileSync('npm', ['ls', '--omit=dev', '--all', '--parseable'], { cwd: root, encoding: 'utf8' });
+  const listed = execFileSync('npm', ['ls', '--omit=dev', '--all', '--parseable'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
   const folders = listed.split('\n').filter((folder) => folder !== '' && resolve(folder) !== root);
   return folders.map((folder) => relative(root, folder));
 }

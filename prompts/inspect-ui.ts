@@ -9,7 +9,10 @@ export const inspectUi: PromptFile = {
   arguments: (images) =>
     z.object({
       image: imageArgument(images),
-      focus: z.string().optional().describe('What to look at most, for example "the checkout form" or "contrast".'),
+      focus: z
+        .string()
+        .optional()
+        .describe('What to look at most, for example "the checkout form" or "contrast".'),
     }),
   text: ({ image, focus }) => `Inspect the user interface in the screenshot ${image}.
 

@@ -11,7 +11,10 @@ export const readError: PromptFile = {
       image: imageArgument(images),
       context: z.string().optional().describe('What was being done when the error appeared.'),
     }),
-  text: ({ image, context }) => `There is an error in the screenshot ${image}.${context ? ` It appeared while: ${context}` : ''}
+  text: ({
+    image,
+    context,
+  }) => `There is an error in the screenshot ${image}.${context ? ` It appeared while: ${context}` : ''}
 
 1. Call ocr on it. Where the result has [?] or looks garbled, call ocr again with a region around that part.
 2. Quote the message, its code, file names and line numbers exactly as read, and mark what is unsure.

@@ -1,7 +1,16 @@
 // What one tool call gets beside its arguments, and the one way in which tools put a turn to the model: load, deadline,
 // cancel, continuation and history are decided here. Tools decide what is asked and how the answer is read.
 import { AfterimageError } from '../src/errors.js';
-import type { Answer, CacheReport, Engine, Message, ModelInfo, Progress, Session, StopReason } from '../src/engine/engine.js';
+import type {
+  Answer,
+  CacheReport,
+  Engine,
+  Message,
+  ModelInfo,
+  Progress,
+  Session,
+  StopReason,
+} from '../src/engine/engine.js';
 import type { ImageContext } from '../src/image/load.js';
 import { assistantMessage, systemMessage, userMessage } from '../src/prompt/layout.js';
 import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
@@ -46,6 +55,9 @@ export interface Reply {
   lines?: TextLine[];
 }
 
+/** Beyond the deadline, for the engine to stop and hand over what there is. */
+const GRACE_MS = 2000;
+
 export const NOTHING_DONE: CacheReport = {
   image_tokens: 0,
   image_tokens_reused: 0,
@@ -56,7 +68,8 @@ export const NOTHING_DONE: CacheReport = {
   source: 'none',
 };
 
-export const isCut = (stopReason: StopReason): boolean => stopReason === 'deadline' || stopReason === 'length';
+export const isCut = (stopReason: StopReason): boolean =>
+  stopReason === 'deadline' || stopReason === 'length';
 
 /**
  * Puts a question to a conversation. Its history changes only when an answer, whole or cut, comes back.
@@ -69,7 +82,7 @@ export async function ask(call: Call, conversation: Conversation, question: Ques
     const turns = question.turn ? [...conversation.turns, question.turn] : reopened(conversation.turns);
     await inTime(call, conversation.warming);
     const model = await loaded(call);
-    const answer = model ? await generate(call, session, turns, before, question.maxTokens) : undefined;
+    const answer = model ? await generate(call, session, turns, before, question.maxTokens) : null;
     const whole = answer?.text ?? before.text;
     const stopReason = answer?.stopReason ?? 'deadline';
     record(conversation, turns, { ...before, text: whole }, stopReason);
@@ -116,20 +129,33 @@ async function inTime<T>({ signal, deadline }: Call, work: Promise<T>): Promise<
   }
 }
 
-async function generate(call: Call, session: Session, turns: Turn[], before: Cut, maxTokens: number): Promise<Answer> {
-  const answer = await session.ask([systemMessage(), ...turns.flatMap(toMessages)], {
+/** Null when there was no time left, or when the engine was too busy with others to stop at the deadline. */
+async function generate(
+  call: Call,
+  session: Session,
+  turns: Turn[],
+  before: Cut,
+  maxTokens: number,
+): Promise<Answer | null> {
+  const deadlineMs = call.deadline - performance.now();
+  if (deadlineMs <= 0) return null;
+  const asked = session.ask([systemMessage(), ...turns.flatMap(toMessages)], {
     maxTokens,
     signal: call.signal,
-    deadlineMs: Math.max(1, call.deadline - performance.now()),
+    deadlineMs,
     onProgress: call.onProgress,
     prefill: before.text || undefined,
   });
-  if (answer.stopReason === 'cancelled') throw cancelled();
+  const answer = await inTime({ ...call, deadline: call.deadline + GRACE_MS }, asked);
+  if (answer?.stopReason === 'cancelled') throw cancelled();
   return answer;
 }
 
 function toMessages({ pictures, question, answer }: Turn): Message[] {
-  const asked = userMessage(pictures.map(({ input }) => input), question);
+  const asked = userMessage(
+    pictures.map(({ input }) => input),
+    question,
+  );
   return answer === undefined ? [asked] : [asked, assistantMessage(answer)];
 }
 
@@ -148,7 +174,10 @@ function newLines({ text, reader }: Cut, answer: Answer, boxes: ModelInfo['boxes
 }
 
 function cancelled(): AfterimageError {
-  return new AfterimageError('CANCELLED', 'The client cancelled this call; the session is as it was before it.');
+  return new AfterimageError(
+    'CANCELLED',
+    'The client cancelled this call; the session is as it was before it.',
+  );
 }
 
 function nothingToContinue(): AfterimageError {

@@ -9,16 +9,28 @@ import { toFields } from './reply.js';
 import { defineTool, LOOKS_ONLY } from './tool.js';
 
 const input = z.strictObject({
-  message: fields.question('What to say. An empty message continues an answer that was truncated, exactly where it stopped.'),
-  images: z.array(fields.image).max(MOST_IMAGES).optional().describe(`Images to add to the conversation, at most ${MOST_IMAGES} a call.`),
+  message: fields.question(
+    'What to say. An empty message continues an answer that was truncated, exactly where it stopped.',
+  ),
+  images: z
+    .array(fields.image)
+    .max(MOST_IMAGES)
+    .optional()
+    .describe(`Images to add to the conversation, at most ${MOST_IMAGES} a call.`),
   session_id: fields.sessionId.optional(),
-  fork: z.boolean().default(false).describe('Answer in a new session that begins as a copy of session_id, which stays as it is.'),
+  fork: z
+    .boolean()
+    .default(false)
+    .describe('Answer in a new session that begins as a copy of session_id, which stays as it is.'),
   max_tokens: fields.maxTokens().default(512),
 });
 
 const output = z.object({
   ...fields.replyFields,
-  lines: z.array(fields.textLine).optional().describe('Continued ocr in lines format: the further lines, in pixels of the original image.'),
+  lines: z
+    .array(fields.textLine)
+    .optional()
+    .describe('Continued ocr in lines format: the further lines, in pixels of the original image.'),
 });
 
 export const chatWithImages = defineTool({
@@ -31,7 +43,10 @@ A session ends after ${fields.SESSION_MINUTES} idle minutes.`,
   input,
   output,
   async run({ message, images = [], session_id, fork, max_tokens }, call) {
-    const pictures = await lookAt(call, images.map((image) => ({ image })));
+    const pictures = await lookAt(
+      call,
+      images.map((image) => ({ image })),
+    );
     const conversation = converse(call, session_id, fork);
     const continues = message === '' && pictures.length === 0;
     if (message === '' && !continues) throw questionMissing();
@@ -45,10 +60,14 @@ A session ends after ${fields.SESSION_MINUTES} idle minutes.`,
 
 function converse({ conversations }: Call, sessionId: string | undefined, fork: boolean): Conversation {
   if (sessionId !== undefined) return fork ? conversations.fork(sessionId) : conversations.get(sessionId);
-  if (fork) throw new AfterimageError('INVALID_ARGUMENT', 'fork needs the session_id of the session to copy.');
+  if (fork)
+    throw new AfterimageError('INVALID_ARGUMENT', 'fork needs the session_id of the session to copy.');
   return conversations.start();
 }
 
 function questionMissing(): AfterimageError {
-  return new AfterimageError('INVALID_ARGUMENT', 'New images need a message: say what you want to know about them.');
+  return new AfterimageError(
+    'INVALID_ARGUMENT',
+    'New images need a message: say what you want to know about them.',
+  );
 }

@@ -24,14 +24,24 @@ const INLINE_SIDE = 512;
 const input = z.strictObject({
   image_a: fields.image.describe('The image before. Path, URL or image_id as in the other tools.'),
   image_b: fields.image.describe('The image after.'),
-  question: fields.question('What you want to know about the change. Without it the differences are named.').optional(),
+  question: fields
+    .question('What you want to know about the change. Without it the differences are named.')
+    .optional(),
   ignore_regions: z
     .array(fields.region)
     .max(MAX_IGNORE_REGIONS)
     .optional()
     .describe('Parts of image_b that are not compared, such as a clock, in its pixels.'),
-  threshold: z.number().min(0).max(1).default(0.1).describe('Color distance from which a pixel counts as changed; 0 counts any.'),
-  inline_difference: z.boolean().default(false).describe(`Put the difference picture into the result, at most ${INLINE_SIDE} pixels wide or high.`),
+  threshold: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.1)
+    .describe('Color distance from which a pixel counts as changed; 0 counts any.'),
+  inline_difference: z
+    .boolean()
+    .default(false)
+    .describe(`Put the difference picture into the result, at most ${INLINE_SIDE} pixels wide or high.`),
   max_tokens: fields.maxTokens().default(384),
 });
 
@@ -59,20 +69,33 @@ For what a single image shows use describe_image; to relate images that are not 
   input,
   output,
   async run({ image_a, image_b, question, ignore_regions, threshold, inline_difference, max_tokens }, call) {
-    const [before, after] = (await lookAt(call, [{ image: image_a }, { image: image_b }])) as [Picture, Picture];
-    const diff = await diffImages(before.input, after.input, { threshold, ignoreRegions: ignore_regions, signal: call.signal });
-    if (diff.identical) return { structured: { ...same([before, after], ignore_regions), ...measured(diff) } };
+    const [before, after] = (await lookAt(call, [{ image: image_a }, { image: image_b }])) as [
+      Picture,
+      Picture,
+    ];
+    const diff = await diffImages(before.input, after.input, {
+      threshold,
+      ignoreRegions: ignore_regions,
+      signal: call.signal,
+    });
+    if (diff.identical)
+      return { structured: { ...same([before, after], ignore_regions), ...measured(diff) } };
     const uri = DIFF_URI + call.differences.put(await diff.picture());
     const crops = diff.regions.filter(worthCropping(diff)).slice(0, MOST_CROPS);
     const asked = compareQuestion(crops.length > 0 ? 'crops' : 'whole');
     const pairs = await Promise.all(crops.map((region) => cropPair(call, before, after, region)));
     const reply = await ask(call, call.conversations.start(), {
-      turn: { pictures: [before, after, ...pairs.flat()], question: question ? `${asked}\n${question}` : asked },
+      turn: {
+        pictures: [before, after, ...pairs.flat()],
+        question: question ? `${asked}\n${question}` : asked,
+      },
       maxTokens: max_tokens,
     });
     return {
       structured: { ...toFields(reply), ...measured(diff), difference: uri },
-      references: [{ uri, name: 'difference.png', description: 'Changed pixels in red', mimeType: 'image/png' }],
+      references: [
+        { uri, name: 'difference.png', description: 'Changed pixels in red', mimeType: 'image/png' },
+      ],
       inline: inline_difference ? [{ mimeType: 'image/png', data: await diff.picture(INLINE_SIDE) }] : [],
     };
   },
@@ -84,7 +107,12 @@ function worthCropping({ before, after }: ImageDiff): (region: DiffRegion) => bo
   return (region) => small(region.before, before) && small(region.after, after);
 }
 
-async function cropPair({ images }: Call, before: Picture, after: Picture, region: DiffRegion): Promise<Picture[]> {
+async function cropPair(
+  { images }: Call,
+  before: Picture,
+  after: Picture,
+  region: DiffRegion,
+): Promise<Picture[]> {
   const around = (picture: Picture, changed: Region | undefined) =>
     changed ? [part(picture, withMargin(changed, CROP_MARGIN, CROP_SIDE, picture.original), images)] : [];
   return Promise.all([...around(before, region.before), ...around(after, region.after)]);

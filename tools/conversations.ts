@@ -214,6 +214,7 @@ export class Conversations {
 
   #releaseIdle(): void {
     const live = [...this.#open.values()].filter((conversation) => conversation.live && !conversation.busy);
-    for (const conversation of live.slice(0, Math.max(0, live.length - this.limits.live))) conversation.release();
+    for (const conversation of live.slice(0, Math.max(0, live.length - this.limits.live)))
+      conversation.release();
   }
 }

@@ -33,7 +33,8 @@ With session_id the question is asked in that session, which ends after ${fields
   output: z.object(fields.replyFields),
   async run({ image, question, detail, region, max_tokens, session_id }, call) {
     const [picture] = await lookAt(call, [{ image, region }]);
-    const conversation = session_id === undefined ? call.conversations.start() : call.conversations.get(session_id);
+    const conversation =
+      session_id === undefined ? call.conversations.start() : call.conversations.get(session_id);
     const pictures = picture && !isLastSeen(conversation, picture) ? [picture] : [];
     const continues = question === undefined && pictures.length === 0 && conversation.cut !== undefined;
     const reply = await ask(call, conversation, {

@@ -14,7 +14,9 @@ const LONGEST_TEXT = 20_000;
 export const image = z
   .string()
   .min(1)
-  .describe('Absolute path, ~ path, file:// URL, data: URL, http(s) URL where the user allowed them, or an image_id from an earlier result.');
+  .describe(
+    'Absolute path, ~ path, file:// URL, data: URL, http(s) URL where the user allowed them, or an image_id from an earlier result.',
+  );
 
 export const region = z
   .object({
@@ -23,16 +25,26 @@ export const region = z
     width: z.int(),
     height: z.int(),
   })
-  .describe('Look only at this part, in pixels of the original image. It is cut out before the image is scaled down, so small text gets larger.');
+  .describe(
+    'Look only at this part, in pixels of the original image. It is cut out before the image is scaled down, so small text gets larger.',
+  );
 
 export const question = (text: string) => z.string().max(LONGEST_TEXT).describe(text);
 
 export const maxTokens = () =>
-  z.int().min(1).max(MOST_TOKENS).describe('Longest answer, in tokens of the model. A longer answer ends with truncated: true and can be continued.');
+  z
+    .int()
+    .min(1)
+    .max(MOST_TOKENS)
+    .describe(
+      'Longest answer, in tokens of the model. A longer answer ends with truncated: true and can be continued.',
+    );
 
 export const sessionId = z
   .string()
-  .describe(`session_id of an earlier result. Sessions end after ${SESSION_MINUTES} idle minutes and when the server restarts.`);
+  .describe(
+    `session_id of an earlier result. Sessions end after ${SESSION_MINUTES} idle minutes and when the server restarts.`,
+  );
 
 const size = { width: z.int(), height: z.int() };
 
@@ -65,7 +77,9 @@ export const replyFields = {
   session_id: z
     .string()
     .optional()
-    .describe(`Ask more about these images with chat_with_images and this handle. It ends after ${SESSION_MINUTES} idle minutes.`),
+    .describe(
+      `Ask more about these images with chat_with_images and this handle. It ends after ${SESSION_MINUTES} idle minutes.`,
+    ),
   images: z.array(seenImage).describe('Images of the session, in the order in which the model saw them.'),
   cache,
   stop_reason: z.enum(['end', 'stop', 'length', 'loop', 'deadline', 'cancelled']),

@@ -11,7 +11,10 @@ export const MOST_IMAGES = 5;
 /** @throws AfterimageError TOO_MANY_IMAGES and what loading and cropping throw. */
 export async function lookAt(call: Call, wanted: { image: string; region?: Region }[]): Promise<Picture[]> {
   if (wanted.length > MOST_IMAGES) {
-    throw new AfterimageError('TOO_MANY_IMAGES', `A call takes at most ${MOST_IMAGES} images and got ${wanted.length}; add the others in a later call.`);
+    throw new AfterimageError(
+      'TOO_MANY_IMAGES',
+      `A call takes at most ${MOST_IMAGES} images and got ${wanted.length}; add the others in a later call.`,
+    );
   }
   const pictures: Picture[] = [];
   // One after the other: decoding several large images at once would multiply the peak of memory.
@@ -19,11 +22,21 @@ export async function lookAt(call: Call, wanted: { image: string; region?: Regio
   return pictures;
 }
 
-async function look(reference: string, region: Region | undefined, { images, signal }: Call): Promise<Picture> {
+async function look(
+  reference: string,
+  region: Region | undefined,
+  { images, signal }: Call,
+): Promise<Picture> {
   const image = await loadImage(reference, images, signal);
   const { imageId, width, height } = image;
   const shown = region ? await cropImage(image, region) : image;
-  return { imageId, original: { width, height }, region, listed: true, input: remembered(shown, imageId, region, images) };
+  return {
+    imageId,
+    original: { width, height },
+    region,
+    listed: true,
+    input: remembered(shown, imageId, region, images),
+  };
 }
 
 /** A part of a picture for the model alone: results do not list it. */
@@ -33,7 +46,12 @@ export async function part(picture: Picture, region: Region, images: ImageContex
 }
 
 /** Conversations outlive calls: they hold an image by its id, and the store bounds how many bytes stay in memory. */
-function remembered(shown: ImageInput, imageId: string, region: Region | undefined, context: ImageContext): ImageInput {
+function remembered(
+  shown: ImageInput,
+  imageId: string,
+  region: Region | undefined,
+  context: ImageContext,
+): ImageInput {
   const { pixelHash, width, height } = shown;
   const whole = async () => (await loadImage(imageId, context)).pixels();
   return { pixelHash, width, height, pixels: region ? async () => crop(await whole(), region) : whole };

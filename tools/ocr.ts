@@ -17,15 +17,26 @@ const input = z.strictObject({
   format: z
     .enum(['text', 'lines'])
     .default('text')
-    .describe('text: plain text in reading order. lines: also a box for each line, with models that can locate text.'),
-  languages: z.array(z.string().min(1).max(40)).max(8).optional().describe('Languages of the text, if known, such as "German".'),
+    .describe(
+      'text: plain text in reading order. lines: also a box for each line, with models that can locate text.',
+    ),
+  languages: z
+    .array(z.string().min(1).max(40))
+    .max(8)
+    .optional()
+    .describe('Languages of the text, if known, such as "German".'),
   max_tokens: fields.maxTokens().default(1024),
 });
 
 const output = z.object({
   ...fields.replyFields,
-  answer: z.string().describe(`The text in reading order; [?] stands for what could not be read. ${fields.QUOTED}`),
-  lines: z.array(fields.textLine).optional().describe('With format lines: each line and its box, in pixels of the original image.'),
+  answer: z
+    .string()
+    .describe(`The text in reading order; [?] stands for what could not be read. ${fields.QUOTED}`),
+  lines: z
+    .array(fields.textLine)
+    .optional()
+    .describe('With format lines: each line and its box, in pixels of the original image.'),
 });
 
 export const ocr = defineTool({

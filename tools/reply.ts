@@ -12,7 +12,10 @@ export function toFields(reply: Reply): ReplyFields {
   return {
     answer: readable(reply),
     session_id: conversation.id,
-    images: seenImages(conversation.turns.flatMap((turn) => turn.pictures), reply.viewed),
+    images: seenImages(
+      conversation.turns.flatMap((turn) => turn.pictures),
+      reply.viewed,
+    ),
     cache: reply.cache,
     stop_reason: stopReason,
     truncated,

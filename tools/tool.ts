@@ -6,15 +6,13 @@ export interface ToolAnnotations {
   readOnlyHint: boolean;
   destructiveHint: boolean;
   idempotentHint: boolean;
-  openWorldHint: boolean;
 }
 
-/** Looking changes nothing outside this server. Images come from files unless the user allows URLs. */
+/** Looking changes nothing outside this server. Whether images may come from the web is the server's setting. */
 export const LOOKS_ONLY: ToolAnnotations = {
   readOnlyHint: true,
   destructiveHint: false,
   idempotentHint: true,
-  openWorldHint: false,
 };
 
 /** Something large that the client may fetch by its address. */
@@ -43,6 +41,8 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.
 }
 
 /** Keeps the argument types of one tool and forgets them for the list of all. */
-export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject>(tool: Tool<Input, Output>): Tool {
+export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject>(
+  tool: Tool<Input, Output>,
+): Tool {
   return tool as unknown as Tool;
 }

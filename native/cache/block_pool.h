@@ -18,8 +18,7 @@ class BlockRef {
  public:
   BlockRef() = default;
   BlockRef(const BlockRef& other) noexcept;
-  BlockRef(BlockRef&& other) noexcept
-      : pool_(std::exchange(other.pool_, nullptr)), index_(other.index_) {}
+  BlockRef(BlockRef&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), index_(other.index_) {}
   BlockRef& operator=(BlockRef other) noexcept;
   ~BlockRef();
 

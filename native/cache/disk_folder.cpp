@@ -56,9 +56,11 @@ void prepare_disk_folder(const std::string& folder) {
     throw Error("IO_FAILED", "The cache folder " + folder + " could not be made: " + std::strerror(errno) + ".");
   struct stat status;
   const bool ours = lstat(folder.c_str(), &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == geteuid();
-  if (!ours) throw Error("IO_FAILED", "The cache folder " + folder + " is not a folder of this user; name another one.");
+  if (!ours)
+    throw Error("IO_FAILED", "The cache folder " + folder + " is not a folder of this user; name another one.");
   if ((status.st_mode & 077) != 0 && chmod(folder.c_str(), 0700) != 0)
-    throw Error("IO_FAILED", "The cache folder " + folder + " could not be made private: " + std::strerror(errno) + ".");
+    throw Error("IO_FAILED",
+                "The cache folder " + folder + " could not be made private: " + std::strerror(errno) + ".");
   if (access(folder.c_str(), W_OK | X_OK) != 0)
     throw Error("IO_FAILED", "The cache folder " + folder + " is not writable: " + std::strerror(errno) + ".");
 }
@@ -84,8 +86,8 @@ TrimResult trim_disk_cache(const std::string& folder, uint64_t max_bytes, int64_
   const int64_t now = std::time(nullptr);
   for (const File& file : files_of(folder)) {
     const int64_t age = now - file.used_at;
-    const bool goes = file.temporary ? age > kAbandonedSeconds
-                                     : age > max_age_seconds || result.bytes + file.bytes > max_bytes;
+    const bool goes =
+        file.temporary ? age > kAbandonedSeconds : age > max_age_seconds || result.bytes + file.bytes > max_bytes;
     if (!goes) {
       if (!file.temporary) result.bytes += file.bytes;
     } else if (remove_file(folder, file.name)) {

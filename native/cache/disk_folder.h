@@ -8,7 +8,7 @@
 namespace afterimage {
 
 struct DiskEntry {
-  std::string file;      // name inside the folder
+  std::string file;  // name inside the folder
   uint64_t bytes = 0;
   int64_t used_at = 0;   // seconds since the epoch: written or last read
   int32_t tokens = 0;    // length of the prefix; 0 where the header cannot be read

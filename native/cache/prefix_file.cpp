@@ -77,7 +77,8 @@ class Draft {
     while (size > 0) {
       const ssize_t done = ::write(fd_, at, std::min(size, kSlice));
       if (done < 0 && errno == EINTR) continue;
-      if (done <= 0) fail(std::string("A cache file could not be written: ") + std::strerror(done < 0 ? errno : ENOSPC) + ".");
+      if (done <= 0)
+        fail(std::string("A cache file could not be written: ") + std::strerror(done < 0 ? errno : ENOSPC) + ".");
       digest_.update(at, static_cast<size_t>(done));
       at += done;
       size -= static_cast<size_t>(done);

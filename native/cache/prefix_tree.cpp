@@ -162,8 +162,10 @@ bool PrefixTree::count_evictable(const Node& node, Evictable& sum) {
   bool free = node.pins == 0;
   for (const auto& child : node.children) free = count_evictable(*child, sum) && free;
   for (const Snapshot& snapshot : node.snapshots) {
-    if (snapshot.state.use_count() == 1) ++sum.snapshots;
-    else free = false;
+    if (snapshot.state.use_count() == 1)
+      ++sum.snapshots;
+    else
+      free = false;
   }
   if (free) ++sum.nodes;
   return free;

@@ -78,7 +78,8 @@ void Sequence::check() const {
     if (prompt_.feature_index[i] >= 0 && !span_at(static_cast<int32_t>(i)))
       refuse("Expected feature rows only inside image spans but token " + std::to_string(i) + " has one.");
   for (int32_t mark : prompt_.marks)
-    if (mark < 1 || static_cast<size_t>(mark) > n) refuse("Expected marks inside the prompt but received " + std::to_string(mark) + ".");
+    if (mark < 1 || static_cast<size_t>(mark) > n)
+      refuse("Expected marks inside the prompt but received " + std::to_string(mark) + ".");
   const bool fits = prompt_.prefix_length >= 0 && static_cast<size_t>(prompt_.prefix_length) <= n;
   if (!fits || (prompt_.prefix_length > 0 && visibility_ != Visibility::prefix))
     refuse("Expected a prefix length that the prompt and the model allow but received " +
@@ -152,8 +153,8 @@ BlockItems Sequence::block_items(int32_t block, int32_t end) const {
     items.rows.push_back(feature_row(i));
     items.rows.insert(items.rows.end(), positions(i).begin(), positions(i).end());
   }
-  auto range = std::upper_bound(ranges_.begin(), ranges_.end(), begin,
-                                [](int32_t at, const Range& r) { return at < r.end; });
+  auto range =
+      std::upper_bound(ranges_.begin(), ranges_.end(), begin, [](int32_t at, const Range& r) { return at < r.end; });
   for (; range != ranges_.end() && range->begin < end; ++range) {
     const int32_t from = std::max(range->begin, begin);
     items.pieces.push_back({from - begin, std::min(range->end, end) - begin, from - range->begin, range->key});
@@ -187,7 +188,8 @@ void Sequence::append_identity(int32_t begin, int32_t end, const std::vector<Ran
   append_bytes(&axes_, 1, out);
   append_bytes(prompt_.ids.data() + begin, count, out);
   append_bytes(prompt_.feature_index.data() + begin, count, out);
-  append_bytes(prompt_.position_ids.data() + static_cast<size_t>(begin) * axes_, static_cast<size_t>(count) * axes_, out);
+  append_bytes(prompt_.position_ids.data() + static_cast<size_t>(begin) * axes_, static_cast<size_t>(count) * axes_,
+               out);
   for (const Range& range : ranges) {
     if (range.end <= begin || range.begin >= end) continue;
     const int32_t place[3] = {range.begin - begin, std::min(range.end, end) - begin, std::max(0, begin - range.begin)};

@@ -32,7 +32,7 @@ static TileSum tile_weights(float* scores, float scale, float softcap, int first
     VF s = load(scores + j) * splat(scale);
     if (softcap > 0) s = splat(softcap) * tanh(s / splat(softcap));
     const VI position = lane + splat_bits(j);
-    s = (position >= splat_bits(first)) & (position < splat_bits(last)) ? s : lowest;
+    s = ((position >= splat_bits(first)) & (position < splat_bits(last))) ? s : lowest;
     store(scores + j, s);
     peak = max(peak, s);
   }

@@ -12,7 +12,8 @@ namespace {
 void check_blocks(const SequenceRows& sequence, const KvLayout& kv, const std::string& name) {
   const int64_t end = sequence.first_position + sequence.rows;
   if (static_cast<int64_t>(sequence.blocks.size()) * kBlockPositions < end) {
-    fail("gives " + name + " " + std::to_string(sequence.blocks.size()) + " blocks for " + std::to_string(end) + " positions");
+    fail("gives " + name + " " + std::to_string(sequence.blocks.size()) + " blocks for " + std::to_string(end) +
+         " positions");
   }
   for (Memory* block : sequence.blocks) {
     if (!block || block->bytes() < kv.block_bytes()) fail("has a KV block that is smaller than its layout");
@@ -24,8 +25,9 @@ void check_visible(const SequenceRows& sequence, const std::vector<int32_t>& vis
   for (int32_t i = 0; i < sequence.rows; ++i) {
     const int64_t visible = visible_end[sequence.first_row + i], position = sequence.first_position + i;
     if (visible <= position || visible > end) {
-      fail("lets row " + std::to_string(sequence.first_row + i) + " at position " + std::to_string(position) + " of " + name +
-           " see up to " + std::to_string(visible) + ", outside " + std::to_string(position + 1) + " to " + std::to_string(end));
+      fail("lets row " + std::to_string(sequence.first_row + i) + " at position " + std::to_string(position) + " of " +
+           name + " see up to " + std::to_string(visible) + ", outside " + std::to_string(position + 1) + " to " +
+           std::to_string(end));
     }
   }
 }

@@ -27,7 +27,8 @@ Dispatch make_dispatch(const DispatchContext& context, const OpNode& op, const S
   Dispatch dispatch{op.op, &op.attrs, {}, {}, {nullptr, nullptr}, context.batch, context.precision};
   for (size_t i = 0; i < op.in.size(); ++i) {
     if (op.in[i] < 0) continue;
-    dispatch.in[i] = tiles && !spec.in[i].whole ? tile_tensor(context, op.in[i], tile) : whole_tensor(context, op.in[i]);
+    dispatch.in[i] =
+        tiles && !spec.in[i].whole ? tile_tensor(context, op.in[i], tile) : whole_tensor(context, op.in[i]);
   }
   for (size_t i = 0; i < op.out.size(); ++i) {
     dispatch.out[i] = tiles ? tile_tensor(context, op.out[i], tile) : whole_tensor(context, op.out[i]);

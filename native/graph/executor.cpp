@@ -1,5 +1,6 @@
 #include "graph/executor.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -30,6 +31,18 @@ struct PlannedRun {
   MemoryPlan plan;
 };
 
+// The dispatches of the latest run; a decode step differs from the one before only in its batch.
+struct BuiltRun {
+  std::shared_ptr<const PlannedRun> planned;  // null: nothing is kept
+  std::vector<Tensor> external;
+  std::vector<Dispatch> dispatches;
+};
+
+bool same_memory(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+  const auto same = [](const Tensor& x, const Tensor& y) { return x.memory == y.memory && x.offset == y.offset; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same);
+}
+
 }  // namespace
 
 struct Executor::Impl {
@@ -46,11 +59,15 @@ struct Executor::Impl {
     if (profile_from_environment) profile.print(program.name);
   }
 
-  void prepare_weights(Checkpoint& checkpoint, Precision precision, const std::function<void(size_t, size_t)>& progress);
-  std::shared_ptr<const PlannedRun> plan_for(const Counts& counts, const std::vector<char>& kept, const std::vector<char>& external);
+  void prepare_weights(Checkpoint& checkpoint, Precision precision,
+                       const std::function<void(size_t, size_t)>& progress);
+  std::shared_ptr<const PlannedRun> plan_for(const Counts& counts, const std::vector<char>& kept,
+                                             const std::vector<char>& external);
   std::vector<char> values_kept(std::span<const std::string> taps) const;
   void reserve(size_t bytes);
   void bind(const std::vector<const Binding*>& bindings, const DispatchContext& context);
+  void execute(const std::shared_ptr<const PlannedRun>& planned, const DispatchContext& context,
+               const std::atomic<bool>& cancel);
   void submit(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel);
   HostTensor read(const DispatchContext& context, int32_t value) const;
   std::vector<HostTensor> run(const RunRequest& request, const std::atomic<bool>& cancel);
@@ -59,15 +76,16 @@ struct Executor::Impl {
   Backend& backend;
   Precision precision = Precision::exact;
   std::vector<IndexOperand> indices;
-  std::vector<char> outputs;       // by value
-  int32_t sequence_value = -1;     // output of a sequence operator: its rows are the batch's
-  Ops fused;                       // without taps
+  std::vector<char> outputs;    // by value
+  int32_t sequence_value = -1;  // output of a sequence operator: its rows are the batch's
+  Ops fused;                    // without taps
   std::vector<std::unique_ptr<Weight>> weights;
   size_t weight_bytes = 0;
   std::unique_ptr<Memory> scratch;
+  BuiltRun built;  // of `scratch`
   std::atomic<size_t> scratch_bytes{0};
   int64_t row_tile = kDefaultRowTile;
-  std::mutex plans_mutex;          // predict_bytes may be called while a run is in flight
+  std::mutex plans_mutex;                                // predict_bytes may be called while a run is in flight
   std::vector<std::shared_ptr<const PlannedRun>> plans;  // the latest first
   const bool profile_from_environment = std::getenv("AFTERIMAGE_PROFILE") != nullptr;
   bool profiling = profile_from_environment;
@@ -118,7 +136,8 @@ std::vector<char> Executor::Impl::values_kept(std::span<const std::string> taps)
   std::vector<char> kept = outputs;
   for (const std::string& tap : taps) {
     const int32_t value = program.value_index(tap);
-    if (value < 0) throw Error("INVALID_ARGUMENT", "Program \"" + program.name + "\" has no value \"" + tap + "\" to tap.");
+    if (value < 0)
+      throw Error("INVALID_ARGUMENT", "Program \"" + program.name + "\" has no value \"" + tap + "\" to tap.");
     kept[value] = 1;
   }
   return kept;
@@ -126,6 +145,7 @@ std::vector<char> Executor::Impl::values_kept(std::span<const std::string> taps)
 
 void Executor::Impl::reserve(size_t bytes) {
   if (scratch && scratch->bytes() >= bytes) return;
+  built = {};
   scratch.reset();
   scratch_bytes = 0;
   scratch = backend.allocate(std::max<size_t>(bytes, 64));
@@ -140,13 +160,30 @@ void Executor::Impl::bind(const std::vector<const Binding*>& bindings, const Dis
   }
 }
 
+void Executor::Impl::execute(const std::shared_ptr<const PlannedRun>& planned, const DispatchContext& context,
+                             const std::atomic<bool>& cancel) {
+  if (built.planned == planned && same_memory(built.external, context.external)) {
+    for (Dispatch& dispatch : built.dispatches) dispatch.batch = context.batch;
+    return submit(built.dispatches, cancel);
+  }
+  built = {};
+  BuiltRun first;
+  size_t submissions = 0;
+  for_each_dispatch(context, [&](std::span<const Dispatch> dispatches) {
+    if (++submissions == 1) first = {planned, context.external, {dispatches.begin(), dispatches.end()}};
+    submit(dispatches, cancel);
+  });
+  if (submissions == 1) built = std::move(first);
+}
+
 void Executor::Impl::submit(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel) {
   if (cancel) throw Error("CANCELLED", "The run was cancelled.");
   if (!profiling) return backend.run(dispatches, cancel);
   for (const Dispatch& dispatch : dispatches) {
     const auto start = std::chrono::steady_clock::now();
     backend.run({&dispatch, 1}, cancel);
-    profile.add(dispatch.op, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+    profile.add(dispatch.op,
+                std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   }
 }
 
@@ -177,9 +214,10 @@ std::vector<HostTensor> Executor::Impl::run(const RunRequest& request, const std
     check_batch(program, request.batch, planned->plan.rows[sequence_value]);
   }
   reserve(planned->plan.bytes);
-  const DispatchContext context{program, *planned->ops, planned->plan, weights, tensors, scratch.get(), request.batch, precision};
+  const DispatchContext context{program, *planned->ops, planned->plan, weights,
+                                tensors, scratch.get(), request.batch, precision};
   bind(bindings, context);
-  for_each_dispatch(context, [&](std::span<const Dispatch> dispatches) { submit(dispatches, cancel); });
+  execute(planned, context, cancel);
   std::vector<HostTensor> results;
   for (int32_t output : program.outputs) results.push_back(read(context, output));
   for (const std::string& tap : request.taps) results.push_back(read(context, program.value_index(tap)));
@@ -201,7 +239,8 @@ size_t Executor::predict_bytes(const Counts& counts, std::span<const std::string
   std::vector<char> external(impl_->program.values.size(), 0);
   for (const std::string& name : device_inputs) {
     const int32_t value = impl_->program.value_index(name);
-    if (value < 0) throw Error("INVALID_ARGUMENT", "Program \"" + impl_->program.name + "\" has no input \"" + name + "\".");
+    if (value < 0)
+      throw Error("INVALID_ARGUMENT", "Program \"" + impl_->program.name + "\" has no input \"" + name + "\".");
     external[value] = 1;
   }
   return impl_->plan_for(counts, impl_->outputs, external)->plan.bytes;
@@ -212,7 +251,8 @@ size_t Executor::weight_bytes() const noexcept { return impl_->weight_bytes; }
 size_t Executor::scratch_bytes() const noexcept { return impl_->scratch_bytes; }
 
 void Executor::set_row_tile(int64_t rows) {
-  if (rows < 1) throw Error("INVALID_ARGUMENT", "Expected a row tile of at least 1 but received " + std::to_string(rows) + ".");
+  if (rows < 1)
+    throw Error("INVALID_ARGUMENT", "Expected a row tile of at least 1 but received " + std::to_string(rows) + ".");
   const std::lock_guard lock(impl_->plans_mutex);
   impl_->row_tile = rows;
   impl_->plans.clear();
@@ -222,11 +262,13 @@ std::vector<HostTensor> Executor::run(const RunRequest& request, const std::atom
   try {
     return impl_->run(request, cancel);
   } catch (const std::bad_alloc&) {
-    throw Error("OUT_OF_MEMORY", "Memory for a run of program \"" + impl_->program.name + "\" ran out; use a smaller image or prompt.");
+    throw Error("OUT_OF_MEMORY",
+                "Memory for a run of program \"" + impl_->program.name + "\" ran out; use a smaller image or prompt.");
   }
 }
 
 void Executor::release_scratch() {
+  impl_->built = {};
   impl_->scratch.reset();
   impl_->scratch_bytes = 0;
 }

@@ -26,8 +26,8 @@ struct Binding {
 
 struct RunRequest {
   std::vector<Binding> inputs;
-  const RowBatch* batch = nullptr;                 // decoder programs
-  std::span<const std::string> taps;               // names of values to copy out beside the outputs
+  const RowBatch* batch = nullptr;    // decoder programs
+  std::span<const std::string> taps;  // names of values to copy out beside the outputs
 };
 
 struct HostTensor {
@@ -55,10 +55,12 @@ class Executor {
   const Program& program() const noexcept;
   // Scratch bytes that a run with these row counts by symbol needs, exactly; nothing is allocated. Inputs are taken to
   // come from the host, except those named in `device_inputs`, and nothing is tapped.
-  size_t predict_bytes(const std::map<std::string, int64_t>& counts, std::span<const std::string> device_inputs = {}) const;
+  size_t predict_bytes(const std::map<std::string, int64_t>& counts,
+                       std::span<const std::string> device_inputs = {}) const;
   size_t weight_bytes() const noexcept;
   size_t scratch_bytes() const noexcept;
-  // Row-local stretches of operators run in tiles of `rows` rows, so that scratch and cache use stay bounded (default 256).
+  // Row-local stretches of operators run in tiles of `rows` rows, so that scratch and cache use stay bounded (default
+  // 256).
   void set_row_tile(int64_t rows);
   // Outputs, then taps. Throws INVALID_ARGUMENT, OUT_OF_MEMORY, CANCELLED, BACKEND_FAILED; after any of them the
   // executor can run again.

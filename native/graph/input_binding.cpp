@@ -36,20 +36,25 @@ void check_binding(const Value& value, const Binding& binding) {
 // How many rows the indices may name.
 int64_t addressed_rows(const Program& program, const OpNode& op, const std::vector<int64_t>& rows) {
   switch (op.op) {
-    case Op::GatherRows: return rows[op.in[0]];
-    case Op::WeightedRows: return op.in[0] >= 0 ? rows[op.in[0]] : program.weights[op.weights[0]].shape[0];
+    case Op::GatherRows:
+      return rows[op.in[0]];
+    case Op::WeightedRows:
+      return op.in[0] >= 0 ? rows[op.in[0]] : program.weights[op.weights[0]].shape[0];
     case Op::ReplaceRows:
-    case Op::AddRows: return rows[op.in[1]];
-    case Op::ExpertLinear: return program.weights[op.weights[0]].shape[0];
-    default: return 0;
+    case Op::AddRows:
+      return rows[op.in[1]];
+    case Op::ExpertLinear:
+      return program.weights[op.weights[0]].shape[0];
+    default:
+      return 0;
   }
 }
 
 void check_range(const std::string& name, std::span<const int32_t> indices, int64_t low, int64_t end) {
   const auto bad = std::find_if(indices.begin(), indices.end(), [&](int32_t i) { return i < low || i >= end; });
   if (bad != indices.end()) {
-    fail("Expected \"" + name + "\" to name rows below " + std::to_string(end) + " but received " + std::to_string(*bad) +
-         " at position " + std::to_string(bad - indices.begin()));
+    fail("Expected \"" + name + "\" to name rows below " + std::to_string(end) + " but received " +
+         std::to_string(*bad) + " at position " + std::to_string(bad - indices.begin()));
   }
 }
 
@@ -72,7 +77,8 @@ std::vector<const Binding*> match_bindings(const Program& program, std::span<con
     by_value[*input] = &binding;
   }
   for (int32_t input : program.inputs) {
-    if (!by_value[input]) fail("Input \"" + program.values[input].name + "\" of program \"" + program.name + "\" is not bound");
+    if (!by_value[input])
+      fail("Input \"" + program.values[input].name + "\" of program \"" + program.name + "\" is not bound");
   }
   return by_value;
 }
@@ -85,17 +91,19 @@ std::map<std::string, int64_t> symbol_counts(const Program& program, const std::
     const RowCount& count = value.rows;
     const int64_t rows = bound_rows(*bindings[input]);
     if (count.symbol.empty()) {
-      if (rows != count.mul) fail("Expected " + count.text() + " rows of \"" + value.name + "\" but received " + std::to_string(rows));
+      if (rows != count.mul)
+        fail("Expected " + count.text() + " rows of \"" + value.name + "\" but received " + std::to_string(rows));
       continue;
     }
     if (rows > INT32_MAX || rows * count.div % count.mul != 0) {
-      fail("Expected a multiple of " + std::to_string(count.mul) + " rows of \"" + value.name + "\" but received " + std::to_string(rows));
+      fail("Expected a multiple of " + std::to_string(count.mul) + " rows of \"" + value.name + "\" but received " +
+           std::to_string(rows));
     }
     const auto [known, added] = counts.emplace(count.symbol, rows * count.div / count.mul);
     if (added) set_by[count.symbol] = value.name;
     if (known->second != rows * count.div / count.mul) {
-      fail("Expected " + std::to_string(count.resolve(counts)) + " rows of \"" + value.name + "\", as \"" + set_by[count.symbol] +
-           "\" implies, but received " + std::to_string(rows));
+      fail("Expected " + std::to_string(count.resolve(counts)) + " rows of \"" + value.name + "\", as \"" +
+           set_by[count.symbol] + "\" implies, but received " + std::to_string(rows));
     }
   }
   return counts;

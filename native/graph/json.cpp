@@ -75,7 +75,8 @@ class Parser {
   bool digit() const { return peek() >= '0' && peek() <= '9'; }
 
   void skip_space() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) ++at_;
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
+      ++at_;
   }
 
   bool accept(char c) {
@@ -92,13 +93,20 @@ class Parser {
     if (depth > kMaxDepth) fail("nesting deeper than " + std::to_string(kMaxDepth));
     skip_space();
     switch (peek()) {
-      case '{': return object(depth);
-      case '[': return array(depth);
-      case '"': return Json(string());
-      case 't': return literal("true", Json(true));
-      case 'f': return literal("false", Json(false));
-      case 'n': return literal("null", Json());
-      default: return number();
+      case '{':
+        return object(depth);
+      case '[':
+        return array(depth);
+      case '"':
+        return Json(string());
+      case 't':
+        return literal("true", Json(true));
+      case 'f':
+        return literal("false", Json(false));
+      case 'n':
+        return literal("null", Json());
+      default:
+        return number();
     }
   }
 
@@ -217,7 +225,8 @@ class Parser {
     }
     const std::string_view text = text_.substr(start, at_ - start);
     int64_t exact = 0;
-    if (integral && std::from_chars(text.data(), text.data() + text.size(), exact).ec == std::errc()) return Json(exact);
+    if (integral && std::from_chars(text.data(), text.data() + text.size(), exact).ec == std::errc())
+      return Json(exact);
     double real = 0;
     if (!parse_double(text, real)) fail("number out of range");
     return Json(real);

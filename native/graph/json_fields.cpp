@@ -22,7 +22,8 @@ JsonFields::JsonFields(const Json& object, std::string place, std::initializer_l
     : object_(object), place_(std::move(place)) {
   if (!object.object()) fail("must be an object");
   for (const auto& member : *object.object()) {
-    if (std::find(known.begin(), known.end(), member.first) == known.end()) fail("has an unknown member \"" + member.first + "\"");
+    if (std::find(known.begin(), known.end(), member.first) == known.end())
+      fail("has an unknown member \"" + member.first + "\"");
   }
 }
 
@@ -36,13 +37,15 @@ const Json& JsonFields::at(std::string_view key) const {
 
 int64_t JsonFields::integer(std::string_view key, int64_t low, int64_t high) const {
   const Json& json = at(key);
-  if (!in_range(json, low, high)) fail("needs \"" + std::string(key) + "\" as an integer from " + range_text(low, high));
+  if (!in_range(json, low, high))
+    fail("needs \"" + std::string(key) + "\" as an integer from " + range_text(low, high));
   return *json.integer();
 }
 
 std::string JsonFields::text(std::string_view key) const {
   const Json& json = at(key);
-  if (!json.string() || json.string()->empty()) fail("needs \"" + std::string(key) + "\" as a string that is not empty");
+  if (!json.string() || json.string()->empty())
+    fail("needs \"" + std::string(key) + "\" as a string that is not empty");
   return *json.string();
 }
 
@@ -64,7 +67,8 @@ std::vector<std::string> JsonFields::texts(std::string_view key) const {
 std::vector<int64_t> JsonFields::integers(std::string_view key, int64_t low, int64_t high) const {
   std::vector<int64_t> out;
   for (const Json& element : array(key)) {
-    if (!in_range(element, low, high)) fail("needs integers from " + range_text(low, high) + " in \"" + std::string(key) + "\"");
+    if (!in_range(element, low, high))
+      fail("needs integers from " + range_text(low, high) + " in \"" + std::string(key) + "\"");
     out.push_back(*element.integer());
   }
   return out;

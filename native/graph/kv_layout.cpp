@@ -9,10 +9,13 @@ size_t align(size_t bytes) { return (bytes + kTileAlignment - 1) / kTileAlignmen
 
 size_t element_bytes(KvType type) {
   switch (type) {
-    case KvType::f32: return 4;
+    case KvType::f32:
+      return 4;
     case KvType::f16:
-    case KvType::bf16: return 2;
-    case KvType::q8: return 1;
+    case KvType::bf16:
+      return 2;
+    case KvType::q8:
+      return 1;
   }
   return 4;
 }
@@ -28,7 +31,8 @@ size_t KvLayout::tile_bytes(int32_t dim, KvType type) noexcept {
 KvLayout::KvLayout(std::vector<KvLayer> layers, KvType type) : layers_(std::move(layers)), type_(type) {
   for (const KvLayer& layer : layers_) {
     offsets_.push_back(block_bytes_);
-    block_bytes_ += static_cast<size_t>(layer.kv_heads) * (tile_bytes(layer.k_dim, type) + tile_bytes(layer.v_dim, type));
+    block_bytes_ +=
+        static_cast<size_t>(layer.kv_heads) * (tile_bytes(layer.k_dim, type) + tile_bytes(layer.v_dim, type));
   }
 }
 

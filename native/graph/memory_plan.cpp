@@ -28,7 +28,11 @@ struct Lifetime {
 class Planner {
  public:
   explicit Planner(const PlanRequest& request)
-      : request_(request), program_(request.program), ops_(request.ops), stretch_of_(ops_.size()), lives_(program_.values.size()) {}
+      : request_(request),
+        program_(request.program),
+        ops_(request.ops),
+        stretch_of_(ops_.size()),
+        lives_(program_.values.size()) {}
 
   MemoryPlan run() {
     resolve_rows();
@@ -183,7 +187,9 @@ class Planner {
       const bool used = plan_.root[value] == value && lives_[value].first != SIZE_MAX && !request_.external[value];
       if (used && plan_.rows[value] > 0) waiting.push_back({value, value_bytes(value), 0});
     }
-    std::sort(waiting.begin(), waiting.end(), [](const Block& a, const Block& b) { return a.bytes != b.bytes ? a.bytes > b.bytes : a.value < b.value; });
+    std::sort(waiting.begin(), waiting.end(), [](const Block& a, const Block& b) {
+      return a.bytes != b.bytes ? a.bytes > b.bytes : a.value < b.value;
+    });
     for (Block& block : waiting) {
       const Lifetime& life = lives_[block.value];
       for (const Block& other : placed) {  // in the order of their offsets

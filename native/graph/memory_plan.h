@@ -18,21 +18,21 @@ struct Stretch {
 };
 
 struct MemoryPlan {
-  std::vector<int64_t> rows;      // by value
-  std::vector<int32_t> root;      // by value: the value whose bytes it views (Regroup), itself otherwise
-  std::vector<size_t> offset;     // by root; bytes into scratch
-  std::vector<char> placed;       // by root: has bytes of scratch
-  std::vector<char> tiled;        // by value: holds the rows of the current tile only
-  std::vector<char> needed;       // by operator: its result or its effect on the cache is wanted and has rows
+  std::vector<int64_t> rows;   // by value
+  std::vector<int32_t> root;   // by value: the value whose bytes it views (Regroup), itself otherwise
+  std::vector<size_t> offset;  // by root; bytes into scratch
+  std::vector<char> placed;    // by root: has bytes of scratch
+  std::vector<char> tiled;     // by value: holds the rows of the current tile only
+  std::vector<char> needed;    // by operator: its result or its effect on the cache is wanted and has rows
   std::vector<Stretch> stretches;
   size_t bytes = 0;
 };
 
 struct PlanRequest {
   const Program& program;
-  const std::vector<OpNode>& ops;              // fused
-  const std::vector<char>& kept;               // by value: outputs and taps, readable after the run
-  const std::vector<char>& external;           // by value: inputs in memory of their own
+  const std::vector<OpNode>& ops;     // fused
+  const std::vector<char>& kept;      // by value: outputs and taps, readable after the run
+  const std::vector<char>& external;  // by value: inputs in memory of their own
   const std::map<std::string, int64_t>& counts;
   int64_t row_tile;
 };

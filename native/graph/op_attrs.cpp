@@ -12,20 +12,29 @@ constexpr int32_t kMaxCount = 1 << 24;  // heads, groups, columns: far above any
 
 struct IntAttr {
   std::string_view name;
-  int32_t OpAttrs::*field;
+  int32_t OpAttrs::* field;
   int32_t low;
 };
 constexpr IntAttr kInts[] = {
-    {"layer", &OpAttrs::layer, 0},   {"heads", &OpAttrs::heads, 1},   {"kvHeads", &OpAttrs::kv_heads, 1},
-    {"kDim", &OpAttrs::k_dim, 1},    {"vDim", &OpAttrs::v_dim, 1},    {"window", &OpAttrs::window, 0},
-    {"groups", &OpAttrs::groups, 1}, {"start", &OpAttrs::start, 0},   {"count", &OpAttrs::count, 1},
-    {"factor", &OpAttrs::factor, 1}, {"times", &OpAttrs::times, 1},   {"m", &OpAttrs::m, 1},
-    {"k", &OpAttrs::k, 1},           {"topkGroups", &OpAttrs::topk_groups, 1},
+    {"layer", &OpAttrs::layer, 0},
+    {"heads", &OpAttrs::heads, 1},
+    {"kvHeads", &OpAttrs::kv_heads, 1},
+    {"kDim", &OpAttrs::k_dim, 1},
+    {"vDim", &OpAttrs::v_dim, 1},
+    {"window", &OpAttrs::window, 0},
+    {"groups", &OpAttrs::groups, 1},
+    {"start", &OpAttrs::start, 0},
+    {"count", &OpAttrs::count, 1},
+    {"factor", &OpAttrs::factor, 1},
+    {"times", &OpAttrs::times, 1},
+    {"m", &OpAttrs::m, 1},
+    {"k", &OpAttrs::k, 1},
+    {"topkGroups", &OpAttrs::topk_groups, 1},
 };
 
 struct FloatAttr {
   std::string_view name;
-  float OpAttrs::*field;
+  float OpAttrs::* field;
   float low;
 };
 constexpr FloatAttr kFloats[] = {
@@ -37,7 +46,7 @@ constexpr FloatAttr kFloats[] = {
 
 struct BoolAttr {
   std::string_view name;
-  bool OpAttrs::*field;
+  bool OpAttrs::* field;
 };
 constexpr BoolAttr kBools[] = {
     {"interleaved", &OpAttrs::interleaved},
@@ -46,7 +55,8 @@ constexpr BoolAttr kBools[] = {
     {"perExpert", &OpAttrs::per_expert},
 };
 
-constexpr std::string_view kActivations[] = {"none", "gelu", "gelu_tanh", "quick_gelu", "silu", "sigmoid", "relu", "tanh"};
+constexpr std::string_view kActivations[] = {"none", "gelu",    "gelu_tanh", "quick_gelu",
+                                             "silu", "sigmoid", "relu",      "tanh"};
 
 struct Place {
   const std::string& where;
@@ -72,8 +82,10 @@ int32_t read_int(const Json& json, int32_t low, int32_t high, const Place& place
 }
 
 Activation read_activation(const Json& json, const Place& place) {
-  const auto* found = json.string() ? std::find(std::begin(kActivations), std::end(kActivations), *json.string()) : std::end(kActivations);
-  if (found == std::end(kActivations)) place.fail("as one of none, gelu, gelu_tanh, quick_gelu, silu, sigmoid, relu, tanh");
+  const auto* found = json.string() ? std::find(std::begin(kActivations), std::end(kActivations), *json.string())
+                                    : std::end(kActivations);
+  if (found == std::end(kActivations))
+    place.fail("as one of none, gelu, gelu_tanh, quick_gelu, silu, sigmoid, relu, tanh");
   return static_cast<Activation>(found - std::begin(kActivations));
 }
 
@@ -109,12 +121,14 @@ OpAttrs read_attrs(const Json& json, const OpSignature& op, const std::string& p
   if (!json.object()) fail_program(place + " needs \"attrs\" as an object");
   OpAttrs attrs;
   for (const auto& [name, value] : *json.object()) {
-    const auto known = std::find_if(op.attrs.begin(), op.attrs.end(), [&](const AttrSpec& spec) { return spec.name == name; });
+    const auto known =
+        std::find_if(op.attrs.begin(), op.attrs.end(), [&](const AttrSpec& spec) { return spec.name == name; });
     if (known == op.attrs.end()) fail_program(place + " has no attribute \"" + name + "\"");
     read_attr(attrs, value, {place, name});
   }
   for (const AttrSpec& spec : op.attrs) {
-    if (spec.required && !json.find(spec.name)) fail_program(place + " lacks attribute \"" + std::string(spec.name) + "\"");
+    if (spec.required && !json.find(spec.name))
+      fail_program(place + " lacks attribute \"" + std::string(spec.name) + "\"");
   }
   return attrs;
 }

@@ -23,7 +23,8 @@ std::vector<OpTime> OpProfile::times() const {
 
 void OpProfile::print(const std::string& title) const {
   for (const OpTime& time : times()) {
-    std::fprintf(stderr, "%-8s %-18s %8lld runs %12.2f ms\n", title.c_str(), time.op.c_str(), static_cast<long long>(time.runs), time.ms);
+    std::fprintf(stderr, "%-8s %-18s %8lld runs %12.2f ms\n", title.c_str(), time.op.c_str(),
+                 static_cast<long long>(time.runs), time.ms);
   }
 }
 

@@ -10,7 +10,7 @@ namespace afterimage {
 class OpProfile {
  public:
   void add(Op op, double ms);
-  std::vector<OpTime> times() const;  // the slowest first
+  std::vector<OpTime> times() const;           // the slowest first
   void print(const std::string& title) const;  // to stderr
 
  private:

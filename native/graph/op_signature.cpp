@@ -8,8 +8,8 @@ namespace {
 constexpr DType f32 = DType::f32, i32 = DType::i32;
 constexpr bool kOptional = true, kWhole = true, kRequired = true, kLocal = true, kNotLocal = false;
 
-const std::vector<AttrSpec> kHeadAttrs = {{"heads", kRequired}, {"kvHeads", kRequired}, {"kDim", kRequired},
-                                          {"vDim", kRequired},  {"scale", kRequired}};
+const std::vector<AttrSpec> kHeadAttrs = {
+    {"heads", kRequired}, {"kvHeads", kRequired}, {"kDim", kRequired}, {"vDim", kRequired}, {"scale", kRequired}};
 
 std::vector<AttrSpec> with(std::vector<AttrSpec> specs, std::vector<AttrSpec> more) {
   specs.insert(specs.end(), more.begin(), more.end());
@@ -17,15 +17,50 @@ std::vector<AttrSpec> with(std::vector<AttrSpec> specs, std::vector<AttrSpec> mo
 }
 
 const std::vector<OpSignature> kSignatures = {
-    {Op::Linear, "linear", kLocal, {{"x"}, {"residual", f32, kOptional}}, {{"W", kUseMatrix, 2}, {"b", kUseVector, 1, kOptional}}, {f32}, {{"activation"}}},
+    {Op::Linear,
+     "linear",
+     kLocal,
+     {{"x"}, {"residual", f32, kOptional}},
+     {{"W", kUseMatrix, 2}, {"b", kUseVector, 1, kOptional}},
+     {f32},
+     {{"activation"}}},
     {Op::Embedding, "embedding", kLocal, {{"ids", i32}}, {{"table", kUseTable, 2}}, {f32}, {{"scale"}}},
-    {Op::RmsNorm, "rmsNorm", kLocal, {{"x"}}, {{"weight", kUseVector, 1, kOptional}}, {f32}, {{"eps", kRequired}, {"groups"}, {"weightOffset"}}},
-    {Op::LayerNorm, "layerNorm", kLocal, {{"x"}}, {{"weight", kUseVector, 1, kOptional}, {"bias", kUseVector, 1, kOptional}}, {f32}, {{"eps", kRequired}, {"groups"}}},
-    {Op::RopeTable, "ropeTable", kLocal, {{"positions", i32}}, {}, {f32}, {{"invFreq", kRequired}, {"axis", kRequired}, {"scale"}}},
+    {Op::RmsNorm,
+     "rmsNorm",
+     kLocal,
+     {{"x"}},
+     {{"weight", kUseVector, 1, kOptional}},
+     {f32},
+     {{"eps", kRequired}, {"groups"}, {"weightOffset"}}},
+    {Op::LayerNorm,
+     "layerNorm",
+     kLocal,
+     {{"x"}},
+     {{"weight", kUseVector, 1, kOptional}, {"bias", kUseVector, 1, kOptional}},
+     {f32},
+     {{"eps", kRequired}, {"groups"}}},
+    {Op::RopeTable,
+     "ropeTable",
+     kLocal,
+     {{"positions", i32}},
+     {},
+     {f32},
+     {{"invFreq", kRequired}, {"axis", kRequired}, {"scale"}}},
     {Op::Rope, "rope", kLocal, {{"x"}, {"table"}}, {}, {f32}, {{"groups"}, {"start"}, {"interleaved"}}},
-    {Op::Attention, "attention", kNotLocal, {{"q"}, {"k", f32, kOptional}, {"v", f32, kOptional}}, {}, {f32},
+    {Op::Attention,
+     "attention",
+     kNotLocal,
+     {{"q"}, {"k", f32, kOptional}, {"v", f32, kOptional}},
+     {},
+     {f32},
      with(kHeadAttrs, {{"layer", kRequired}, {"window"}, {"softcap"}})},
-    {Op::SegmentAttention, "segmentAttention", kNotLocal, {{"q"}, {"k"}, {"v"}, {"segments", i32, false, kWhole}}, {}, {f32}, kHeadAttrs},
+    {Op::SegmentAttention,
+     "segmentAttention",
+     kNotLocal,
+     {{"q"}, {"k"}, {"v"}, {"segments", i32, false, kWhole}},
+     {},
+     {f32},
+     kHeadAttrs},
     {Op::Add, "add", kLocal, {{"a"}, {"b", f32, kOptional}}, {{"b", kUseVector, 1, kOptional}}, {f32}, {}},
     {Op::Mul, "mul", kLocal, {{"a"}, {"b", f32, kOptional}}, {{"b", kUseVector, 1, kOptional}}, {f32}, {}},
     {Op::Activation, "activation", kLocal, {{"x"}}, {}, {f32}, {{"activation", kRequired}, {"scale"}}},
@@ -34,18 +69,46 @@ const std::vector<OpSignature> kSignatures = {
     {Op::ReplaceRows, "replaceRows", kLocal, {{"x"}, {"rows", f32, false, kWhole}, {"index", i32}}, {}, {f32}, {}},
     {Op::AddRows, "addRows", kLocal, {{"x"}, {"rows", f32, false, kWhole}, {"index", i32}}, {}, {f32}, {}},
     {Op::GatherRows, "gatherRows", kNotLocal, {{"x", f32, false, kWhole}, {"index", i32}}, {}, {f32}, {}},
-    {Op::WeightedRows, "weightedRows", kNotLocal, {{"x", f32, kOptional, kWhole}, {"index", i32}, {"weight"}}, {{"x", kUseTable, 2, kOptional}}, {f32}, {}},
+    {Op::WeightedRows,
+     "weightedRows",
+     kNotLocal,
+     {{"x", f32, kOptional, kWhole}, {"index", i32}, {"weight"}},
+     {{"x", kUseTable, 2, kOptional}},
+     {f32},
+     {}},
     {Op::Regroup, "regroup", kNotLocal, {{"x", f32, false, kWhole}}, {}, {f32}, {{"factor", kRequired}}},
     {Op::Slice, "slice", kLocal, {{"x"}}, {}, {f32}, {{"groups"}, {"start", kRequired}, {"count", kRequired}}},
     {Op::Concat, "concat", kLocal, {{"a"}, {"b"}}, {}, {f32}, {{"groups"}}},
     {Op::Repeat, "repeat", kLocal, {{"x"}}, {}, {f32}, {{"times", kRequired}}},
     {Op::TransposeInner, "transposeInner", kLocal, {{"x"}}, {}, {f32}, {{"m", kRequired}}},
-    {Op::ShortConv, "shortConv", kNotLocal, {{"x"}}, {{"W", kUseVector, 2}, {"b", kUseVector, 1, kOptional}}, {f32}, {{"layer", kRequired}, {"activation"}}},
-    {Op::GatedDelta, "gatedDelta", kNotLocal, {{"q"}, {"k"}, {"v"}, {"a"}, {"b"}}, {{"A_log"}, {"dt_bias"}}, {f32},
+    {Op::ShortConv,
+     "shortConv",
+     kNotLocal,
+     {{"x"}},
+     {{"W", kUseVector, 2}, {"b", kUseVector, 1, kOptional}},
+     {f32},
+     {{"layer", kRequired}, {"activation"}}},
+    {Op::GatedDelta,
+     "gatedDelta",
+     kNotLocal,
+     {{"q"}, {"k"}, {"v"}, {"a"}, {"b"}},
+     {{"A_log"}, {"dt_bias"}},
+     {f32},
      {{"layer", kRequired}, {"heads", kRequired}, {"kvHeads", kRequired}, {"kDim", kRequired}, {"vDim", kRequired}}},
-    {Op::Route, "route", kLocal, {{"logits"}}, {{"bias", kUseVector, 1, kOptional}}, {f32, i32},
+    {Op::Route,
+     "route",
+     kLocal,
+     {{"logits"}},
+     {{"bias", kUseVector, 1, kOptional}},
+     {f32, i32},
      {{"k", kRequired}, {"sigmoidScore"}, {"normalize"}, {"scale"}, {"groups"}, {"topkGroups"}}},
-    {Op::ExpertLinear, "expertLinear", kLocal, {{"x"}, {"ids", i32}}, {{"W", kUseExperts, 3}}, {f32}, {{"k", kRequired}, {"perExpert"}}},
+    {Op::ExpertLinear,
+     "expertLinear",
+     kLocal,
+     {{"x"}, {"ids", i32}},
+     {{"W", kUseExperts, 3}},
+     {f32},
+     {{"k", kRequired}, {"perExpert"}}},
     {Op::ExpertSum, "expertSum", kLocal, {{"x"}, {"weights"}}, {}, {f32}, {{"k"}}},
 };
 
@@ -56,7 +119,8 @@ std::span<const OpSignature> op_signatures() { return kSignatures; }
 const OpSignature& signature(Op op) { return kSignatures[static_cast<size_t>(op)]; }
 
 const OpSignature* signature(std::string_view name) {
-  const auto found = std::find_if(kSignatures.begin(), kSignatures.end(), [&](const OpSignature& s) { return s.name == name; });
+  const auto found =
+      std::find_if(kSignatures.begin(), kSignatures.end(), [&](const OpSignature& s) { return s.name == name; });
   return found == kSignatures.end() ? nullptr : &*found;
 }
 

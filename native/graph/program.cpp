@@ -7,9 +7,9 @@
 namespace afterimage {
 namespace {
 
-constexpr int64_t kMaxItems = 1 << 20;             // values, weights or operators of a program
-constexpr int64_t kMaxRows = INT32_MAX;            // also of `mul` and `div`
-constexpr int64_t kMaxWidth = int64_t{1} << 28;    // columns of a value
+constexpr int64_t kMaxItems = 1 << 20;           // values, weights or operators of a program
+constexpr int64_t kMaxRows = INT32_MAX;          // also of `mul` and `div`
+constexpr int64_t kMaxWidth = int64_t{1} << 28;  // columns of a value
 constexpr int64_t kMaxWeightAxis = INT32_MAX;
 constexpr int64_t kMaxWeightElements = int64_t{1} << 40;
 constexpr int64_t kMaxKvLayers = 4096, kMaxKvWidth = 1 << 16;
@@ -38,7 +38,8 @@ Value read_value(const Json& json, size_t index) {
 }
 
 void read_quantization(WeightRecipe& weight, const Json& json, const std::string& place) {
-  const JsonFields fields(json, place + " has a quantization and", {"mode", "bits", "group", "block", "scales", "biases"});
+  const JsonFields fields(json, place + " has a quantization and",
+                          {"mode", "bits", "group", "block", "scales", "biases"});
   weight.mode = fields.text("mode");
   weight.bits = static_cast<int32_t>(fields.integer("bits", 1, 8));
   weight.group = static_cast<int32_t>(fields.integer("group", 0, 1 << 16));
@@ -60,7 +61,8 @@ void read_slice(WeightRecipe& weight, const Json& json, const std::string& place
 }
 
 WeightRecipe read_weight(const Json& json, size_t index) {
-  const JsonFields fields(json, numbered("weight", index), {"name", "shape", "tensors", "quantization", "permute", "slice"});
+  const JsonFields fields(json, numbered("weight", index),
+                          {"name", "shape", "tensors", "quantization", "permute", "slice"});
   WeightRecipe weight;
   weight.name = fields.text("name");
   const std::string place = "weight \"" + weight.name + "\"";
@@ -84,9 +86,11 @@ WeightRecipe read_weight(const Json& json, size_t index) {
 // Trailing operands may be left out; the list is completed with -1.
 std::vector<int32_t> read_indices(const JsonFields& fields, const char* key, size_t items, size_t operands) {
   std::vector<int32_t> out;
-  for (int64_t index : fields.integers(key, -1, static_cast<int64_t>(items) - 1)) out.push_back(static_cast<int32_t>(index));
+  for (int64_t index : fields.integers(key, -1, static_cast<int64_t>(items) - 1))
+    out.push_back(static_cast<int32_t>(index));
   if (out.size() > operands) {
-    fields.fail("has " + std::to_string(out.size()) + " entries in \"" + key + "\"; expected at most " + std::to_string(operands));
+    fields.fail("has " + std::to_string(out.size()) + " entries in \"" + key + "\"; expected at most " +
+                std::to_string(operands));
   }
   out.resize(operands, -1);
   return out;
@@ -138,7 +142,8 @@ Json read_json(std::string_view text) {
   try {
     return parse_json(text);
   } catch (const JsonError& error) {
-    throw Error("INVALID_PROGRAM", std::string("The program is not valid JSON: ") + error.what() + "; pass what the builder returns.");
+    throw Error("INVALID_PROGRAM",
+                std::string("The program is not valid JSON: ") + error.what() + "; pass what the builder returns.");
   }
 }
 
@@ -153,7 +158,8 @@ int32_t Program::value_index(std::string_view name) const {
 
 Program parse_program(std::string_view text) {
   const Json json = read_json(text);
-  const JsonFields fields(json, "The program", {"name", "inputs", "outputs", "values", "weights", "ops", "kv", "states"});
+  const JsonFields fields(json, "The program",
+                          {"name", "inputs", "outputs", "values", "weights", "ops", "kv", "states"});
   Program program;
   program.name = fields.text("name");
   read_list(program.values, fields, "values", read_value);

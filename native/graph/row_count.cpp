@@ -8,7 +8,8 @@ namespace afterimage {
 int64_t RowCount::resolve(const std::map<std::string, int64_t>& counts) const {
   if (symbol.empty()) return mul;
   const auto found = counts.find(symbol);
-  if (found == counts.end()) throw Error("INVALID_ARGUMENT", "The count of \"" + symbol + "\" is not given; bind an input that has it.");
+  if (found == counts.end())
+    throw Error("INVALID_ARGUMENT", "The count of \"" + symbol + "\" is not given; bind an input that has it.");
   const int64_t count = found->second;
   if (count < 0 || count > INT32_MAX || count * mul % div != 0 || count * mul / div > INT32_MAX) {
     throw Error("INVALID_ARGUMENT", "Expected a count of \"" + symbol + "\" that makes " + text() +

@@ -31,12 +31,13 @@ class ShapeRules {
   int64_t width(size_t operand) const { return in(operand).width; }
 
   void expect_width(const Value& value, int64_t expected) const {
-    require(value.width == expected,
-            "value \"" + value.name + "\" has width " + std::to_string(value.width) + "; expected " + std::to_string(expected));
+    require(value.width == expected, "value \"" + value.name + "\" has width " + std::to_string(value.width) +
+                                         "; expected " + std::to_string(expected));
   }
 
   void expect_rows(const Value& value, const RowCount& expected) const {
-    require(value.rows == expected, "value \"" + value.name + "\" has " + value.rows.text() + " rows; expected " + expected.text());
+    require(value.rows == expected,
+            "value \"" + value.name + "\" has " + value.rows.text() + " rows; expected " + expected.text());
   }
 
   // -1 stands for any length.
@@ -45,12 +46,13 @@ class ShapeRules {
     const WeightRecipe& weight = program_.weights[op_.weights[operand]];
     bool equal = weight.shape.size() == expected.size();
     for (size_t i = 0; equal && i < expected.size(); ++i) equal = expected[i] == -1 || weight.shape[i] == expected[i];
-    require(equal, "weight \"" + weight.name + "\" has shape " + shape_text(weight.shape) + "; expected " + shape_text(expected));
+    require(equal, "weight \"" + weight.name + "\" has shape " + shape_text(weight.shape) + "; expected " +
+                       shape_text(expected));
   }
 
   int64_t grouped(const Value& value, int64_t groups) const {
-    require(value.width % groups == 0,
-            "value \"" + value.name + "\" of width " + std::to_string(value.width) + " is not " + std::to_string(groups) + " groups");
+    require(value.width % groups == 0, "value \"" + value.name + "\" of width " + std::to_string(value.width) +
+                                           " is not " + std::to_string(groups) + " groups");
     return value.width / groups;
   }
 
@@ -66,7 +68,8 @@ class ShapeRules {
 
   void heads() const {
     const int64_t heads = attrs_.heads, kv_heads = attrs_.kv_heads;
-    require(heads % kv_heads == 0, std::to_string(heads) + " heads cannot share " + std::to_string(kv_heads) + " key heads");
+    require(heads % kv_heads == 0,
+            std::to_string(heads) + " heads cannot share " + std::to_string(kv_heads) + " key heads");
     expect_width(in(0), heads * attrs_.k_dim);
     if (has(1)) expect_width(in(1), kv_heads * attrs_.k_dim);
     if (has(2)) expect_width(in(2), kv_heads * attrs_.v_dim);
@@ -91,16 +94,17 @@ class ShapeRules {
     require(attrs_.axis.size() == attrs_.inv_freq.size(),
             std::to_string(n) + " frequencies need as many axes, not " + std::to_string(attrs_.axis.size()));
     for (int32_t axis : attrs_.axis) {
-      require(axis < width(0), "axis " + std::to_string(axis) + " is outside positions of width " + std::to_string(width(0)));
+      require(axis < width(0),
+              "axis " + std::to_string(axis) + " is outside positions of width " + std::to_string(width(0)));
     }
     expect_width(out(), 2 * n);
   }
 
   void rope() const {
     const int64_t d = grouped(in(0), attrs_.groups);
-    require(width(1) % 2 == 0 && attrs_.start + width(1) <= d,
-            "a table of width " + std::to_string(width(1)) + " from column " + std::to_string(attrs_.start) +
-                " does not fit groups of " + std::to_string(d));
+    require(width(1) % 2 == 0 && attrs_.start + width(1) <= d, "a table of width " + std::to_string(width(1)) +
+                                                                   " from column " + std::to_string(attrs_.start) +
+                                                                   " does not fit groups of " + std::to_string(d));
     expect_width(out(), width(0));
   }
 
@@ -130,7 +134,8 @@ class ShapeRules {
   void slice() const {
     const int64_t d = grouped(in(0), attrs_.groups);
     require(attrs_.start + attrs_.count <= d, "columns " + std::to_string(attrs_.start) + " to " +
-                                                  std::to_string(attrs_.start + attrs_.count) + " are outside groups of " + std::to_string(d));
+                                                  std::to_string(attrs_.start + attrs_.count) +
+                                                  " are outside groups of " + std::to_string(d));
     expect_width(out(), int64_t{attrs_.groups} * attrs_.count);
   }
 
@@ -148,8 +153,8 @@ class ShapeRules {
 
   void gated_delta() const {
     const int64_t value_heads = attrs_.heads;
-    require(value_heads % attrs_.kv_heads == 0,
-            std::to_string(value_heads) + " value heads cannot share " + std::to_string(attrs_.kv_heads) + " key heads");
+    require(value_heads % attrs_.kv_heads == 0, std::to_string(value_heads) + " value heads cannot share " +
+                                                    std::to_string(attrs_.kv_heads) + " key heads");
     const int64_t key_width = int64_t{attrs_.kv_heads} * attrs_.k_dim, value_width = value_heads * attrs_.v_dim;
     const int64_t widths[] = {key_width, key_width, value_width, value_heads, value_heads};
     for (size_t i = 0; i < 5; ++i) expect_width(in(i), widths[i]);
@@ -182,33 +187,57 @@ class ShapeRules {
 
   void widths() const {
     switch (op_.op) {
-      case Op::Linear: return linear();
-      case Op::Embedding: return expect_width(in(0), 1), expect_weight(0, {-1, out().width});
+      case Op::Linear:
+        return linear();
+      case Op::Embedding:
+        return expect_width(in(0), 1), expect_weight(0, {-1, out().width});
       case Op::RmsNorm:
-      case Op::LayerNorm: return norm();
-      case Op::RopeTable: return rope_table();
-      case Op::Rope: return rope();
-      case Op::Attention: return heads();
-      case Op::SegmentAttention: return heads(), expect_width(in(3), 1);
+      case Op::LayerNorm:
+        return norm();
+      case Op::RopeTable:
+        return rope_table();
+      case Op::Rope:
+        return rope();
+      case Op::Attention:
+        return heads();
+      case Op::SegmentAttention:
+        return heads(), expect_width(in(3), 1);
       case Op::Add:
-      case Op::Mul: return broadcast();
-      case Op::Activation: return same_width(1);
-      case Op::Softcap: return require(attrs_.softcap > 0, "softcap must be positive"), same_width(1);
-      case Op::GatedActivation: return same_width(2);
+      case Op::Mul:
+        return broadcast();
+      case Op::Activation:
+        return same_width(1);
+      case Op::Softcap:
+        return require(attrs_.softcap > 0, "softcap must be positive"), same_width(1);
+      case Op::GatedActivation:
+        return same_width(2);
       case Op::ReplaceRows:
-      case Op::AddRows: return indexed_rows();
-      case Op::GatherRows: return expect_width(in(0), out().width), expect_width(in(1), 1);
-      case Op::WeightedRows: return weighted_rows();
-      case Op::Regroup: return expect_width(out(), width(0) * attrs_.factor);
-      case Op::Slice: return slice();
-      case Op::Concat: return concat();
-      case Op::Repeat: return expect_width(out(), width(0) * attrs_.times);
-      case Op::TransposeInner: return grouped(in(0), attrs_.m), same_width(1);
-      case Op::ShortConv: return short_conv();
-      case Op::GatedDelta: return gated_delta();
-      case Op::Route: return route();
-      case Op::ExpertLinear: return expert_linear();
-      case Op::ExpertSum: return expert_sum();
+      case Op::AddRows:
+        return indexed_rows();
+      case Op::GatherRows:
+        return expect_width(in(0), out().width), expect_width(in(1), 1);
+      case Op::WeightedRows:
+        return weighted_rows();
+      case Op::Regroup:
+        return expect_width(out(), width(0) * attrs_.factor);
+      case Op::Slice:
+        return slice();
+      case Op::Concat:
+        return concat();
+      case Op::Repeat:
+        return expect_width(out(), width(0) * attrs_.times);
+      case Op::TransposeInner:
+        return grouped(in(0), attrs_.m), same_width(1);
+      case Op::ShortConv:
+        return short_conv();
+      case Op::GatedDelta:
+        return gated_delta();
+      case Op::Route:
+        return route();
+      case Op::ExpertLinear:
+        return expert_linear();
+      case Op::ExpertSum:
+        return expert_sum();
     }
   }
 
@@ -220,6 +249,8 @@ class ShapeRules {
 
 }  // namespace
 
-void verify_shapes(const Program& program, const OpNode& op, const std::string& place) { ShapeRules(program, op, place).verify(); }
+void verify_shapes(const Program& program, const OpNode& op, const std::string& place) {
+  ShapeRules(program, op, place).verify();
+}
 
 }  // namespace afterimage

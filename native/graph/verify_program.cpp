@@ -58,7 +58,8 @@ class Verifier {
       if (!symbols.count(value.rows.symbol)) {
         fail_program("value \"" + value.name + "\" counts rows by \"" + value.rows.symbol + "\", which no input has");
       }
-      if (value.rows.div != 1 && value.rows.symbol.empty()) fail_program("value \"" + value.name + "\" has a fraction of a row");
+      if (value.rows.div != 1 && value.rows.symbol.empty())
+        fail_program("value \"" + value.name + "\" has a fraction of a row");
     }
   }
 
@@ -98,27 +99,32 @@ class Verifier {
     }
     WeightRecipe& weight = program_.weights[index];
     if (static_cast<int>(weight.shape.size()) != spec.rank) {
-      fail("weight \"" + weight.name + "\" has " + std::to_string(weight.shape.size()) + " axes; expected " + std::to_string(spec.rank));
+      fail("weight \"" + weight.name + "\" has " + std::to_string(weight.shape.size()) + " axes; expected " +
+           std::to_string(spec.rank));
     }
-    if (spec.use == kUseVector && !weight.mode.empty()) fail("weight \"" + weight.name + "\" is quantized where floats are needed");
+    if (spec.use == kUseVector && !weight.mode.empty())
+      fail("weight \"" + weight.name + "\" is quantized where floats are needed");
     weight.uses |= spec.use;
   }
 
   void require_output(const OpSignature& spec, int32_t index, DType dtype) const {
     if (index < 0) fail("needs " + std::to_string(spec.out.size()) + " outputs");
     const Value& value = program_.values[index];
-    if (value.dtype != dtype) fail("value \"" + value.name + "\" is " + dtype_text(value.dtype) + "; expected " + dtype_text(dtype));
+    if (value.dtype != dtype)
+      fail("value \"" + value.name + "\" is " + dtype_text(value.dtype) + "; expected " + dtype_text(dtype));
   }
 
   void verify_sequence_op(const OpNode& op) {
     const RowCount& rows = program_.values[op.out[0]].rows;
     if (!sequence_rows_) sequence_rows_ = &rows;
-    if (!(*sequence_rows_ == rows)) fail("has " + rows.text() + " rows; other sequence operators have " + sequence_rows_->text());
+    if (!(*sequence_rows_ == rows))
+      fail("has " + rows.text() + " rows; other sequence operators have " + sequence_rows_->text());
     if (op.op == Op::Attention) return verify_kv(op);
     const OpAttrs& attrs = op.attrs;
     const int64_t elements = op.op == Op::GatedDelta
                                  ? saturating_product(saturating_product(attrs.heads, attrs.k_dim), attrs.v_dim)
-                                 : saturating_product(program_.weights[op.weights[0]].shape[0], program_.weights[op.weights[0]].shape[1] - 1);
+                                 : saturating_product(program_.weights[op.weights[0]].shape[0],
+                                                      program_.weights[op.weights[0]].shape[1] - 1);
     verify_state(attrs.layer, elements);
   }
 
@@ -129,21 +135,26 @@ class Verifier {
 
   void verify_kv(const OpNode& op) {
     const OpAttrs& attrs = op.attrs;
-    if (attrs.layer >= static_cast<int64_t>(program_.kv_layers.size())) fail("KV layer " + std::to_string(attrs.layer) + " is not declared");
+    if (attrs.layer >= static_cast<int64_t>(program_.kv_layers.size()))
+      fail("KV layer " + std::to_string(attrs.layer) + " is not declared");
     const KvLayer expected{attrs.kv_heads, attrs.k_dim, attrs.v_dim};
-    if (!(program_.kv_layers[attrs.layer] == expected)) fail("KV layer " + std::to_string(attrs.layer) + " is declared with other heads or widths");
+    if (!(program_.kv_layers[attrs.layer] == expected))
+      fail("KV layer " + std::to_string(attrs.layer) + " is declared with other heads or widths");
     if ((op.in[1] < 0) != (op.in[2] < 0)) fail("needs k and v together");
     const bool writes = op.in[1] >= 0;
-    if (writes && !kv_written_.insert(attrs.layer).second) fail("KV layer " + std::to_string(attrs.layer) + " is written twice");
-    if (!writes && !kv_written_.count(attrs.layer)) fail("KV layer " + std::to_string(attrs.layer) + " is read before it is written");
+    if (writes && !kv_written_.insert(attrs.layer).second)
+      fail("KV layer " + std::to_string(attrs.layer) + " is written twice");
+    if (!writes && !kv_written_.count(attrs.layer))
+      fail("KV layer " + std::to_string(attrs.layer) + " is read before it is written");
   }
 
   void verify_state(int32_t layer, int64_t elements) {
-    if (layer >= static_cast<int64_t>(program_.state_elements.size())) fail("state " + std::to_string(layer) + " is not declared");
+    if (layer >= static_cast<int64_t>(program_.state_elements.size()))
+      fail("state " + std::to_string(layer) + " is not declared");
     if (!states_written_.insert(layer).second) fail("state " + std::to_string(layer) + " is used twice");
     if (program_.state_elements[layer] != elements) {
-      fail("state " + std::to_string(layer) + " has " + std::to_string(program_.state_elements[layer]) + " elements; expected " +
-           std::to_string(elements));
+      fail("state " + std::to_string(layer) + " has " + std::to_string(program_.state_elements[layer]) +
+           " elements; expected " + std::to_string(elements));
     }
   }
 
@@ -153,7 +164,8 @@ class Verifier {
     std::vector<int32_t> axes = weight.permute;
     std::sort(axes.begin(), axes.end());
     for (size_t i = 0; i < axes.size(); ++i) {
-      if (axes[i] != static_cast<int32_t>(i)) fail_program(place + " has a permutation that does not name every axis once");
+      if (axes[i] != static_cast<int32_t>(i))
+        fail_program(place + " has a permutation that does not name every axis once");
     }
     if (weight.mode.empty()) return;
     if (!weight.permute.empty()) fail_program(place + " is quantized and cannot be permuted");
@@ -168,20 +180,30 @@ class Verifier {
       std::string_view mode;
       std::vector<int32_t> bits, groups;
     };
-    static const Format kFormats[] = {{"affine", {2, 3, 4, 5, 6, 8}, {32, 64, 128}}, {"mxfp4", {4}, {32}}, {"mxfp8", {8}, {32}},
-                                      {"nvfp4", {4}, {16}}, {"fp8_block", {8}, {}}, {"int4_symmetric", {4}, {32, 64, 128}}};
-    const auto has = [](const std::vector<int32_t>& list, int32_t item) { return std::find(list.begin(), list.end(), item) != list.end(); };
-    const auto* format = std::find_if(std::begin(kFormats), std::end(kFormats), [&](const Format& f) { return f.mode == weight.mode; });
+    static const Format kFormats[] = {{"affine", {2, 3, 4, 5, 6, 8}, {32, 64, 128}},
+                                      {"mxfp4", {4}, {32}},
+                                      {"mxfp8", {8}, {32}},
+                                      {"nvfp4", {4}, {16}},
+                                      {"fp8_block", {8}, {}},
+                                      {"int4_symmetric", {4}, {32, 64, 128}}};
+    const auto has = [](const std::vector<int32_t>& list, int32_t item) {
+      return std::find(list.begin(), list.end(), item) != list.end();
+    };
+    const auto* format =
+        std::find_if(std::begin(kFormats), std::end(kFormats), [&](const Format& f) { return f.mode == weight.mode; });
     if (format == std::end(kFormats)) fail_program(place + " has the unknown quantization \"" + weight.mode + "\"");
-    if (!has(format->bits, weight.bits)) fail_program(place + ": " + weight.mode + " has no " + std::to_string(weight.bits) + " bits");
+    if (!has(format->bits, weight.bits))
+      fail_program(place + ": " + weight.mode + " has no " + std::to_string(weight.bits) + " bits");
     if (weight.shape.size() < 2) fail_program(place + " is quantized and must be a matrix or a stack of them");
     if (weight.mode == "fp8_block") {
       if (weight.block[0] < 1) fail_program(place + " needs \"block\"");
       return;
     }
-    if (!has(format->groups, weight.group)) fail_program(place + ": " + weight.mode + " has no groups of " + std::to_string(weight.group));
+    if (!has(format->groups, weight.group))
+      fail_program(place + ": " + weight.mode + " has no groups of " + std::to_string(weight.group));
     if (weight.shape.back() % weight.group != 0) {
-      fail_program(place + " has " + std::to_string(weight.shape.back()) + " columns, which are not groups of " + std::to_string(weight.group));
+      fail_program(place + " has " + std::to_string(weight.shape.back()) + " columns, which are not groups of " +
+                   std::to_string(weight.group));
     }
   }
 

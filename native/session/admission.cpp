@@ -18,7 +18,8 @@ std::string mebibytes(size_t bytes) {
 }
 
 [[noreturn]] void refuse(const std::string& what, size_t needed, size_t budget, const std::string& advice) {
-  throw Error("OUT_OF_MEMORY", what + " " + mebibytes(needed) + " and the budget is " + mebibytes(budget) + "; " + advice + ".");
+  throw Error("OUT_OF_MEMORY",
+              what + " " + mebibytes(needed) + " and the budget is " + mebibytes(budget) + "; " + advice + ".");
 }
 
 int64_t longest_chunk(const Sequence& sequence, int32_t rows) {

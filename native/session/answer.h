@@ -29,9 +29,9 @@ struct CacheReport {
 };
 
 struct PlanReport {
-  CacheReport cache;               // as it stands before encode and prefill
-  std::vector<ImageKey> needed;    // each image whose features must be given by encode() before generate(), once
-  int32_t max_tokens = 0;          // as asked, or what the context length leaves
+  CacheReport cache;             // as it stands before encode and prefill
+  std::vector<ImageKey> needed;  // each image whose features must be given by encode() before generate(), once
+  int32_t max_tokens = 0;        // as asked, or what the context length leaves
 };
 
 struct GenerateOptions {
@@ -58,9 +58,9 @@ using OnEncoded = std::function<void()>;
 using OnProgress = std::function<void(Stage, int64_t done, int64_t total)>;
 
 struct GenerateCallbacks {
-  std::function<void(int32_t token)> on_token;         // optional
-  OnProgress on_progress;                              // optional
-  std::function<void(GenerateResult&&)> on_done;       // exactly one of on_done and on_error is called, once
+  std::function<void(int32_t token)> on_token;    // optional
+  OnProgress on_progress;                         // optional
+  std::function<void(GenerateResult&&)> on_done;  // exactly one of on_done and on_error is called, once
   OnError on_error;
 };
 

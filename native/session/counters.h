@@ -11,14 +11,14 @@ struct TierCounters {
 };
 
 struct Counters {
-  TierCounters kv;        // hits and misses in prompt tokens
-  TierCounters features;  // in images
-  TierCounters snapshots; // of recurrent state; in restores
-  TierCounters disk;      // in files
+  TierCounters kv;         // hits and misses in prompt tokens
+  TierCounters features;   // in images
+  TierCounters snapshots;  // of recurrent state; in restores
+  TierCounters disk;       // in files
   uint64_t disk_writes = 0;
-  uint64_t disk_skipped = 0;      // not written: the writer is behind, or the folder is full
-  uint64_t disk_rejected = 0;     // corrupt, truncated or foreign files met
-  std::string disk_problem;       // last reason why a file was not written or not accepted; empty: none
+  uint64_t disk_skipped = 0;   // not written: the writer is behind, or the folder is full
+  uint64_t disk_rejected = 0;  // corrupt, truncated or foreign files met
+  std::string disk_problem;    // last reason why a file was not written or not accepted; empty: none
 
   uint64_t blocks_in_use = 0;     // referenced by the tree or by a request
   uint64_t blocks_leaked = 0;     // still referenced after close(): always 0

@@ -13,8 +13,8 @@ struct Decoder::Inputs {
   RowBatch batch;
 };
 
-Decoder::Decoder(std::unique_ptr<Executor> executor, const KvCache& kv, int32_t axes, int32_t deepstack, int64_t hidden)
-    : executor_(std::move(executor)), kv_(kv), axes_(axes), deepstack_(deepstack), hidden_(hidden) {}
+Decoder::Decoder(std::unique_ptr<Executor> executor, const KvCache& kv, int32_t deepstack, int64_t hidden)
+    : executor_(std::move(executor)), kv_(kv), deepstack_(deepstack), hidden_(hidden) {}
 
 size_t Decoder::predict_bytes(int64_t rows, int64_t logits) const {
   return executor_->predict_bytes({{"rows", rows}, {"features", rows}, {"logits", logits}});

@@ -26,7 +26,7 @@ struct DecoderRows {
 
 class Decoder {
  public:
-  Decoder(std::unique_ptr<Executor> executor, const KvCache& kv, int32_t axes, int32_t deepstack, int64_t hidden);
+  Decoder(std::unique_ptr<Executor> executor, const KvCache& kv, int32_t deepstack, int64_t hidden);
 
   // Logits [rows with logits][vocab], in order. The timelines are prepared up to their `end`.
   // Throws CANCELLED, OUT_OF_MEMORY, BACKEND_FAILED.
@@ -43,7 +43,7 @@ class Decoder {
 
   std::unique_ptr<Executor> executor_;
   const KvCache& kv_;
-  const int32_t axes_, deepstack_;
+  const int32_t deepstack_;
   const int64_t hidden_;
 };
 

@@ -146,7 +146,8 @@ RequestId Engine::begin(SessionId session, Prompt prompt, const RequestOptions& 
                         OnError on_error) {
   const ModelTraits& traits = impl_->model.traits;
   if (options.max_tokens < 0)
-    throw Error("INVALID_ARGUMENT", "Expected 0 or more answer tokens but received " + std::to_string(options.max_tokens) + ".");
+    throw Error("INVALID_ARGUMENT",
+                "Expected 0 or more answer tokens but received " + std::to_string(options.max_tokens) + ".");
   auto sequence = std::make_shared<Sequence>(std::move(prompt), traits.position_axes, traits.visibility);
   std::lock_guard lock(impl_->mutex);
   impl_->require_open();
@@ -155,7 +156,8 @@ RequestId Engine::begin(SessionId session, Prompt prompt, const RequestOptions& 
   request->on_plan = std::move(on_plan);
   request->on_error = std::move(on_error);
   impl_->requests[request->id] = request;
-  impl_->commands.push_back([impl = impl_.get(), request, sequence] { impl->scheduler.begin(request, std::move(*sequence)); });
+  impl_->commands.push_back(
+      [impl = impl_.get(), request, sequence] { impl->scheduler.begin(request, std::move(*sequence)); });
   impl_->wake.notify_one();
   return request->id;
 }

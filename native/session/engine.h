@@ -31,8 +31,8 @@ class Engine {
 
   // All functions may be called from any thread. After close() they throw CLOSED.
   SessionId open_session();
-  SessionId fork(SessionId session);         // a second timeline; all blocks are shared. INVALID_ARGUMENT: unknown
-  void close_session(SessionId session);     // idempotent; cancels its requests
+  SessionId fork(SessionId session);      // a second timeline; all blocks are shared. INVALID_ARGUMENT: unknown
+  void close_session(SessionId session);  // idempotent; cancels its requests
 
   // Starts a request over the full prompt. Throws INVALID_ARGUMENT (malformed prompt, unknown session).
   // Then one of: on_plan, once its memory is reserved (waits for other requests where it fits only after them);
@@ -59,7 +59,8 @@ class Engine {
   void clear_memory();
   // Waits until every staged prefix is written or skipped.
   void flush_disk();
-  // Ends all requests (cancelled or CLOSED), joins the engine thread, frees everything. Idempotent. Not from a callback.
+  // Ends all requests (cancelled or CLOSED), joins the engine thread, frees everything. Idempotent. Not from a
+  // callback.
   void close();
 
  private:

@@ -12,18 +12,22 @@ namespace {
 using Progress = std::function<void(size_t, size_t)>;
 
 ModelTraits checked(const ModelTraits& traits) {
-  const bool sound = traits.position_axes >= 1 && traits.deepstack >= 0 && traits.hidden > 0 && traits.vocab > 0 &&
-                     traits.context > 0;
+  const bool sound =
+      traits.position_axes >= 1 && traits.deepstack >= 0 && traits.hidden > 0 && traits.vocab > 0 && traits.context > 0;
   if (!sound) throw Error("INVALID_ARGUMENT", "Expected positive position axes, hidden size, vocabulary and context.");
   return traits;
 }
 
 const char* name_of(KvType type) {
   switch (type) {
-    case KvType::f32: return "f32";
-    case KvType::f16: return "f16";
-    case KvType::bf16: return "bf16";
-    case KvType::q8: return "q8";
+    case KvType::f32:
+      return "f32";
+    case KvType::f16:
+      return "f16";
+    case KvType::bf16:
+      return "bf16";
+    case KvType::q8:
+      return "q8";
   }
   return "";
 }
@@ -33,7 +37,8 @@ std::string identity_of(const std::string& digest, const Backend& backend, const
                         const ModelSource& source, const KvCache& kv) {
   std::string layout;
   for (const KvLayer& layer : kv.layout().layers())
-    layout += std::to_string(layer.kv_heads) + "x" + std::to_string(layer.k_dim) + "+" + std::to_string(layer.v_dim) + " ";
+    layout +=
+        std::to_string(layer.kv_heads) + "x" + std::to_string(layer.k_dim) + "+" + std::to_string(layer.v_dim) + " ";
   return "weights " + digest + "\nbackend " + backend.identity() + "\nprecision " +
          (options.precision == Precision::exact ? "exact" : "fast") + "\nkv " + name_of(options.kv_type) +
          "\nprograms " + Sha256().update(source.vision_json).update(source.decoder_json).hex() + "\nlayout " +
@@ -60,14 +65,14 @@ Model::Model(const EngineOptions& options, ModelSource source, Backend& backend,
   kv = std::make_unique<KvCache>(backend, KvLayout(decoder_program.kv_layers, options.kv_type),
                                  StateLayout(decoder_program.state_elements), options.budgets.kv_bytes);
   if (!source.vision_json.empty()) {
-    vision = std::make_unique<Vision>(std::make_unique<Executor>(parse_program(source.vision_json), *checkpoint_, backend,
-                                                                 options.precision, part),
-                                      traits.deepstack, traits.hidden);
+    vision = std::make_unique<Vision>(
+        std::make_unique<Executor>(parse_program(source.vision_json), *checkpoint_, backend, options.precision, part),
+        traits.deepstack, traits.hidden);
     before = last;
   }
-  decoder = std::make_unique<Decoder>(std::make_unique<Executor>(std::move(decoder_program), *checkpoint_, backend,
-                                                                 options.precision, part),
-                                      *kv, traits.position_axes, traits.deepstack, traits.hidden);
+  decoder = std::make_unique<Decoder>(
+      std::make_unique<Executor>(std::move(decoder_program), *checkpoint_, backend, options.precision, part), *kv,
+      traits.deepstack, traits.hidden);
   digest = checkpoint_->digest();
   format = {identity_of(digest, backend, options, source, *kv), kv->layout().block_bytes(), kv->states().bytes};
 }

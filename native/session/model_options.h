@@ -11,7 +11,7 @@
 namespace afterimage {
 
 struct Budgets {
-  size_t kv_bytes = size_t{2} << 30;       // KV blocks and state snapshots
+  size_t kv_bytes = size_t{2} << 30;  // KV blocks and state snapshots
   size_t feature_bytes = size_t{256} << 20;
   size_t scratch_bytes = size_t{2} << 30;  // of the program that runs: vision and decoder run one after the other
 };

@@ -44,9 +44,9 @@ struct Request : Interrupt::Subject {
   OnError on_error;  // of the plan
   std::unique_ptr<Timeline> timeline;
   HeldFeatures features;
-  size_t feature_bytes = 0;      // promised for its images
-  int32_t restored_end = 0;      // end of what came from disk
-  int32_t noted = 0;             // items of which it is known whether they were reused
+  size_t feature_bytes = 0;  // promised for its images
+  int32_t restored_end = 0;  // end of what came from disk
+  int32_t noted = 0;         // items of which it is known whether they were reused
   PlanReport plan;
 
   EncodeJob encode_job;

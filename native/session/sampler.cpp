@@ -25,13 +25,15 @@ double uniform(uint64_t seed, uint64_t step) noexcept {
 
 void require(bool valid, const char* expected, double received) {
   if (!valid)
-    throw Error("INVALID_ARGUMENT", std::string("Expected ") + expected + " but received " + std::to_string(received) + ".");
+    throw Error("INVALID_ARGUMENT",
+                std::string("Expected ") + expected + " but received " + std::to_string(received) + ".");
 }
 
 }  // namespace
 
 void check_sampling(const SamplingOptions& options) {
-  require(options.temperature >= 0 && std::isfinite(options.temperature), "a temperature of 0 or more", options.temperature);
+  require(options.temperature >= 0 && std::isfinite(options.temperature), "a temperature of 0 or more",
+          options.temperature);
   require(options.top_k >= 0, "top_k of 0 or more", options.top_k);
   require(options.top_p > 0 && options.top_p <= 1, "top_p in (0, 1]", options.top_p);
   require(options.min_p >= 0 && options.min_p <= 1, "min_p in [0, 1]", options.min_p);

@@ -50,7 +50,8 @@ RequestPtr Scheduler::take_turn(bool low) {
 std::vector<RequestPtr> Scheduler::decoding(bool low) const {
   std::vector<RequestPtr> answering;
   for (const RequestPtr& request : requests_)
-    if (request->state == Request::State::decoding && request->options.low_priority == low) answering.push_back(request);
+    if (request->state == Request::State::decoding && request->options.low_priority == low)
+      answering.push_back(request);
   return answering;
 }
 

@@ -82,9 +82,9 @@ class Scheduler {
   std::deque<RequestPtr> waiting_;    // for memory
   Lane turns_[2];                     // normal, low: with an image to encode or a chunk to prefill
   bool memory_changed_ = false;
-  bool decode_next_ = false;          // an image was encoded: the answers in progress go on before the next one
-  size_t feature_bytes_ = 0;          // promised to admitted requests
-  const size_t decoder_scratch_;      // of a full chunk
+  bool decode_next_ = false;      // an image was encoded: the answers in progress go on before the next one
+  size_t feature_bytes_ = 0;      // promised to admitted requests
+  const size_t decoder_scratch_;  // of a full chunk
   Counters counters_;
 };
 

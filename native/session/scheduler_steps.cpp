@@ -24,9 +24,9 @@ void check_features(const Sequence& sequence, const ImageSpan& span, const Image
   int32_t rows = 0;
   for (int32_t i = span.start; i < span.end; ++i) rows = std::max(rows, sequence.feature_row(i) + 1);
   if (rows > features.rows)
-    throw Error("INVALID_ARGUMENT", "Expected at least " + std::to_string(rows) + " feature rows for the image at token " +
-                                        std::to_string(span.start) + " but its inputs yield " +
-                                        std::to_string(features.rows) + ".");
+    throw Error("INVALID_ARGUMENT", "Expected at least " + std::to_string(rows) +
+                                        " feature rows for the image at token " + std::to_string(span.start) +
+                                        " but its inputs yield " + std::to_string(features.rows) + ".");
 }
 
 }  // namespace
@@ -34,7 +34,8 @@ void check_features(const Sequence& sequence, const ImageSpan& span, const Image
 // Each program fits the scratch budget alone; the idle one gives its memory back where both do not.
 void Scheduler::make_scratch_room(const std::map<std::string, int64_t>& symbols) {
   Executor& decoder = model_.decoder->executor();
-  const size_t wanted = symbols.empty() ? model_.vision->executor().scratch_bytes() : model_.vision->predict_bytes(symbols);
+  const size_t wanted =
+      symbols.empty() ? model_.vision->executor().scratch_bytes() : model_.vision->predict_bytes(symbols);
   if (wanted + decoder.scratch_bytes() > options_.budgets.scratch_bytes) decoder.release_scratch();
 }
 

@@ -20,7 +20,9 @@ class Vision {
   // Throws INVALID_ARGUMENT (inputs that the program does not take), CANCELLED, OUT_OF_MEMORY, BACKEND_FAILED.
   ImageFeatures encode(const std::vector<NamedInput>& inputs, const std::atomic<bool>& cancel);
   // Scratch of an image with these row counts.
-  size_t predict_bytes(const std::map<std::string, int64_t>& symbols) const { return executor_->predict_bytes(symbols); }
+  size_t predict_bytes(const std::map<std::string, int64_t>& symbols) const {
+    return executor_->predict_bytes(symbols);
+  }
   Executor& executor() noexcept { return *executor_; }
 
  private:

@@ -24,7 +24,8 @@ const PrefixFormat kFormat{"weights 1234\nbackend test\n", 8192, 96};
 
 std::vector<std::byte> pattern(size_t size, int seed) {
   std::vector<std::byte> bytes(size);
-  for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<std::byte>((i * 31 + static_cast<size_t>(seed) * 7 + i / 251) & 255);
+  for (size_t i = 0; i < size; ++i)
+    bytes[i] = static_cast<std::byte>((i * 31 + static_cast<size_t>(seed) * 7 + i / 251) & 255);
   return bytes;
 }
 
@@ -62,7 +63,8 @@ std::vector<char> read_all(const std::string& path) {
 }
 
 void write_all(const std::string& path, const std::vector<char>& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  std::ofstream(path, std::ios::binary | std::ios::trunc)
+      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 
 DiskOptions options(const std::string& folder) {
@@ -93,7 +95,8 @@ void every_damage_is_noticed() {
     write_all(path, damaged);
     CHECK(!verdict(path, prefix).empty());
   }
-  for (size_t length : {size_t{0}, size_t{1}, size_t{63}, size_t{64}, size_t{4096}, sound.size() - 32, sound.size() - 1}) {
+  for (size_t length :
+       {size_t{0}, size_t{1}, size_t{63}, size_t{64}, size_t{4096}, sound.size() - 32, sound.size() - 1}) {
     write_all(path, {sound.begin(), sound.begin() + static_cast<ptrdiff_t>(length)});
     CHECK(verdict(path, prefix).find("truncated") != std::string::npos);
   }
@@ -227,7 +230,8 @@ void killed_writers_leave_nothing_half_written() {
     if (child == 0) {
       for (int i = 0;; ++i) write(folder.path(), staged(round * 1000 + i % 1000, 64 * 40));
     }
-    std::this_thread::sleep_for(std::chrono::microseconds(500 + round * 370));
+    while (access(path_of(folder.path(), staged(round * 1000, 64 * 40)).c_str(), F_OK) != 0) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::microseconds(round * 370));
     kill(child, SIGKILL);
     int status = 0;
     CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
@@ -267,7 +271,8 @@ void processes_share_a_folder() {
     CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
   }
   for (int i = 0; i < 20; ++i)
-    if (const std::string path = path_of(folder.path(), staged(i)); access(path.c_str(), F_OK) == 0) CHECK(verdict(path, staged(i)).empty());
+    if (const std::string path = path_of(folder.path(), staged(i)); access(path.c_str(), F_OK) == 0)
+      CHECK(verdict(path, staged(i)).empty());
 }
 
 }  // namespace

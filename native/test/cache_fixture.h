@@ -1,25 +1,24 @@
 // Memory without kernels, and prompts made of runs, for tests of the cache alone.
 #pragma once
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include <filesystem>
-
-#include <unistd.h>
-
 #include "cache/prefix_tree.h"
 #include "graph/error.h"
 
-#define CHECK(condition)                                                                   \
-  do {                                                                                     \
-    if (!(condition)) {                                                                    \
-      std::fprintf(stderr, "%s:%d: expected %s\n", __FILE__, __LINE__, #condition);        \
-      std::exit(1);                                                                        \
-    }                                                                                      \
+#define CHECK(condition)                                                            \
+  do {                                                                              \
+    if (!(condition)) {                                                             \
+      std::fprintf(stderr, "%s:%d: expected %s\n", __FILE__, __LINE__, #condition); \
+      std::exit(1);                                                                 \
+    }                                                                               \
   } while (0)
 
 namespace afterimage::test {

@@ -63,15 +63,18 @@ void mutual_sight_is_matched_as_a_whole() {
   // An image of 30 tokens of which 28 see each other; one token differs after it.
   const Prompt base = prompt({{10, 9, 0}, {30, 3, 1}, {10, 8, 0}});
   const Sequence block(base, 1, Visibility::block);
-  CHECK(block.visible_end(10) == 11 && block.visible_end(11) == 39 && block.visible_end(38) == 39 && block.visible_end(39) == 40);
-  CHECK(block.reusable(45, 1) == 45 && block.reusable(39, 1) == 39 && block.reusable(38, 1) == 11 && block.reusable(11, 1) == 11);
+  CHECK(block.visible_end(10) == 11 && block.visible_end(11) == 39 && block.visible_end(38) == 39 &&
+        block.visible_end(39) == 40);
+  CHECK(block.reusable(45, 1) == 45 && block.reusable(39, 1) == 39 && block.reusable(38, 1) == 11 &&
+        block.reusable(11, 1) == 11);
   CHECK(block.reusable(50, 1) == 49 && block.reusable(50, 0) == 50);
   CHECK(block.chunk_end(0, 16) == 11 && block.chunk_end(11, 16) == 39 && block.chunk_end(39, 16) == 50);
   Prompt with_prefix = base;
   with_prefix.prefix_length = 45;
   const Sequence prefix(with_prefix, 1, Visibility::prefix);
   CHECK(prefix.reusable(44, 1) == 0 && prefix.reusable(45, 1) == 45 && prefix.reusable(50, 1) == 49);
-  CHECK(prefix.chunk_end(0, 16) == 45 && prefix.chunk_end(45, 16) == 50 && prefix.image_ends() == std::vector<int32_t>{45});
+  CHECK(prefix.chunk_end(0, 16) == 45 && prefix.chunk_end(45, 16) == 50 &&
+        prefix.image_ends() == std::vector<int32_t>{45});
   // The same first tokens before another prefix are other items: what they hold depends on all of it.
   Prompt other = with_prefix;
   other.ids[44] = 1;
@@ -108,7 +111,8 @@ void tree_shares_splits_and_evicts() {
     PrefixTree tree(pool);
     const Sequence a(prompt({{130, 9, 0}}), 1, Visibility::causal);
     Node* node = nullptr;
-    for (int block = 0; block < 2; ++block) node = tree.insert(node, a.block_items(block, block * 64 + 64), pool.allocate());
+    for (int block = 0; block < 2; ++block)
+      node = tree.insert(node, a.block_items(block, block * 64 + 64), pool.allocate());
     node = tree.insert(node, a.block_items(2, 130), pool.allocate());
     CHECK(tree.nodes() == 3 && tree.match(a, false).length == 130);
 
@@ -165,7 +169,8 @@ void tree_finds_the_longest_common_path() {
       ids = known[random() % known.size()];
       ids.resize(1 + random() % ids.size());
     }
-    for (uint32_t i = 0, more = random() % 150; i < more || ids.empty(); ++i) ids.push_back(static_cast<int32_t>(random() % 3));
+    for (uint32_t i = 0, more = random() % 150; i < more || ids.empty(); ++i)
+      ids.push_back(static_cast<int32_t>(random() % 3));
     Prompt p;
     for (size_t i = 0; i < ids.size(); ++i) p.position_ids.push_back(static_cast<int32_t>(i));
     p.ids = ids;
@@ -174,12 +179,16 @@ void tree_finds_the_longest_common_path() {
     size_t longest = 0;
     for (const auto& other : known) {
       const size_t limit = std::min(other.size(), ids.size());
-      longest = std::max(longest, static_cast<size_t>(std::mismatch(ids.begin(), ids.begin() + static_cast<ptrdiff_t>(limit), other.begin()).first - ids.begin()));
+      longest = std::max(
+          longest, static_cast<size_t>(
+                       std::mismatch(ids.begin(), ids.begin() + static_cast<ptrdiff_t>(limit), other.begin()).first -
+                       ids.begin()));
     }
     CHECK(tree.match(sequence, false).length == static_cast<int32_t>(longest));
     Node* node = nullptr;
     for (int32_t block = 0; block * 64 < sequence.size(); ++block)
-      node = tree.insert(node, sequence.block_items(block, std::min(sequence.size(), block * 64 + 64)), pool.allocate());
+      node =
+          tree.insert(node, sequence.block_items(block, std::min(sequence.size(), block * 64 + 64)), pool.allocate());
     CHECK(tree.match(sequence, false).length == sequence.size());
     known.push_back(ids);
   }

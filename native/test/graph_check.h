@@ -23,7 +23,9 @@ void check_error(const std::string& code, const std::string& fragment, Action ac
     check(false, "expected " + code + " \"" + fragment + "\" but nothing was thrown", file, line);
   } catch (const Error& error) {
     const bool matches = error.code() == code && std::string(error.what()).find(fragment) != std::string::npos;
-    check(matches, "expected " + code + " \"" + fragment + "\" but received " + error.code() + " \"" + error.what() + "\"", file, line);
+    check(matches,
+          "expected " + code + " \"" + fragment + "\" but received " + error.code() + " \"" + error.what() + "\"", file,
+          line);
   }
 }
 
@@ -35,4 +37,5 @@ inline int finish() {
 }  // namespace afterimage::test
 
 #define CHECK(condition) afterimage::test::check((condition), #condition, __FILE__, __LINE__)
-#define CHECK_ERROR(code, fragment, action) afterimage::test::check_error(code, fragment, [&] { action; }, __FILE__, __LINE__)
+#define CHECK_ERROR(code, fragment, action) \
+  afterimage::test::check_error(code, fragment, [&] { action; }, __FILE__, __LINE__)

@@ -35,8 +35,8 @@ void any_tile_and_tap(Backend& backend, uint32_t seed, Precision precision) {
         const std::vector<HostTensor> results = executor.run({bindings, nullptr, taps}, kGo);
         for (size_t i = 0; i < expected.size(); ++i) {
           check(same_bits(results[i].data, expected[i].data),
-                "seed " + std::to_string(seed) + ", tile " + std::to_string(tile) + ", R " + std::to_string(r) + ", " + std::to_string(taps.size()) +
-                    " taps: " + expected[i].name + " differs",
+                "seed " + std::to_string(seed) + ", tile " + std::to_string(tile) + ", R " + std::to_string(r) + ", " +
+                    std::to_string(taps.size()) + " taps: " + expected[i].name + " differs",
                 __FILE__, __LINE__);
         }
       }

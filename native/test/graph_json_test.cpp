@@ -36,7 +36,8 @@ void numbers() {
   CHECK(parse_json("1.0").integer() == nullptr);
   CHECK(real("-0.5e-3") == -0.5e-3);
   CHECK(real("1E2") == 100);
-  for (const char* bad : {"01", "-", "+1", "1.", ".5", "1e", "0x10", "NaN", "Infinity", "1e999", "--1", "1 2"}) CHECK(rejects(bad));
+  for (const char* bad : {"01", "-", "+1", "1.", ".5", "1e", "0x10", "NaN", "Infinity", "1e999", "--1", "1 2"})
+    CHECK(rejects(bad));
 }
 
 void strings() {
@@ -44,11 +45,13 @@ void strings() {
   CHECK(*parse_json(R"("\u0041\u00e9\u20ac\ud83d\ude00")").string() == "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
   CHECK(*parse_json("\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"").string() == "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
   CHECK(parse_json(R"("\u0000")").string()->size() == 1);
-  for (const char* bad : {"\"", "\"\\", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"\\ud83d\"", "\"\\ude00\"", "\"\\ud83d\\u0041\"", "\"\n\""}) {
+  for (const char* bad : {"\"", "\"\\", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"\\ud83d\"", "\"\\ude00\"",
+                          "\"\\ud83d\\u0041\"", "\"\n\""}) {
     CHECK(rejects(bad));
   }
   // Overlong, surrogate, beyond U+10FFFF, cut short, lone continuation.
-  for (const char* bad : {"\"\xc0\x80\"", "\"\xe0\x80\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "\"\xe2\x82\"", "\"\x80\"", "\"\xff\""}) {
+  for (const char* bad : {"\"\xc0\x80\"", "\"\xe0\x80\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"",
+                          "\"\xe2\x82\"", "\"\x80\"", "\"\xff\""}) {
     CHECK(rejects(bad, "UTF-8"));
   }
 }
@@ -60,7 +63,9 @@ void structures() {
   CHECK(*json.find("a")->array()->at(1).boolean());
   CHECK(json.find("c") == nullptr);
   CHECK(rejects(R"({"a":1,"b":2,"a":3})", "\"a\" appears twice"));
-  for (const char* bad : {"", " ", "{", "[", "[1,]", "{\"a\":1,}", "{a:1}", "[1 2]", "{\"a\" 1}", "tru", "[]]", "{\"a\":}", "[,1]"}) CHECK(rejects(bad));
+  for (const char* bad :
+       {"", " ", "{", "[", "[1,]", "{\"a\":1,}", "{a:1}", "[1 2]", "{\"a\" 1}", "tru", "[]]", "{\"a\":}", "[,1]"})
+    CHECK(rejects(bad));
   CHECK(rejects(std::string("1\0", 2)));
 }
 

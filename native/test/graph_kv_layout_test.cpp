@@ -18,10 +18,12 @@ void covers(const std::vector<KvLayer>& layers, KvType type, size_t element, siz
   std::vector<Range> tiles;
   for (int32_t layer = 0; layer < static_cast<int32_t>(layers.size()); ++layer) {
     for (int32_t head = 0; head < layers[layer].kv_heads; ++head) {
-      tiles.push_back({layout.key_offset(layer, head), layout.key_offset(layer, head) + 64 * (layers[layer].k_dim * element + scale)});
+      tiles.push_back({layout.key_offset(layer, head),
+                       layout.key_offset(layer, head) + 64 * (layers[layer].k_dim * element + scale)});
     }
     for (int32_t head = 0; head < layers[layer].kv_heads; ++head) {
-      tiles.push_back({layout.value_offset(layer, head), layout.value_offset(layer, head) + 64 * (layers[layer].v_dim * element + scale)});
+      tiles.push_back({layout.value_offset(layer, head),
+                       layout.value_offset(layer, head) + 64 * (layers[layer].v_dim * element + scale)});
     }
   }
   CHECK(std::is_sorted(tiles.begin(), tiles.end(), [](const Range& a, const Range& b) { return a.first < b.first; }));

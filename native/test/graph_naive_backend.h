@@ -31,14 +31,22 @@ struct NaiveWeight : Weight {
 
 inline float naive_activation(Activation kind, float x) {
   switch (kind) {
-    case Activation::none: return x;
-    case Activation::gelu: return 0.5f * x * (1 + std::erf(x * 0.70710678f));
-    case Activation::gelu_tanh: return 0.5f * x * (1 + std::tanh(0.7978845608f * (x + 0.044715f * x * x * x)));
-    case Activation::quick_gelu: return x / (1 + std::exp(-1.702f * x));
-    case Activation::silu: return x / (1 + std::exp(-x));
-    case Activation::sigmoid: return 1 / (1 + std::exp(-x));
-    case Activation::relu: return x > 0 ? x : 0;
-    case Activation::tanh: return std::tanh(x);
+    case Activation::none:
+      return x;
+    case Activation::gelu:
+      return 0.5f * x * (1 + std::erf(x * 0.70710678f));
+    case Activation::gelu_tanh:
+      return 0.5f * x * (1 + std::tanh(0.7978845608f * (x + 0.044715f * x * x * x)));
+    case Activation::quick_gelu:
+      return x / (1 + std::exp(-1.702f * x));
+    case Activation::silu:
+      return x / (1 + std::exp(-x));
+    case Activation::sigmoid:
+      return 1 / (1 + std::exp(-x));
+    case Activation::relu:
+      return x > 0 ? x : 0;
+    case Activation::tanh:
+      return std::tanh(x);
   }
   return x;
 }
@@ -84,20 +92,24 @@ class NaiveBackend : public Backend {
       if (!out) continue;
       if (out.offset + out.bytes() > out.memory->bytes()) throw Error("BACKEND_FAILED", "output outside its memory");
       for (const Tensor& in : d.in) {
-        const bool apart = !in || in.memory != out.memory || in.offset + in.bytes() <= out.offset || out.offset + out.bytes() <= in.offset;
+        const bool apart = !in || in.memory != out.memory || in.offset + in.bytes() <= out.offset ||
+                           out.offset + out.bytes() <= in.offset;
         if (!apart) throw Error("BACKEND_FAILED", "an output overlaps an input");
       }
     }
   }
 
-  static const NaiveWeight* weight(const Dispatch& d, int which) { return static_cast<const NaiveWeight*>(d.weights[which]); }
+  static const NaiveWeight* weight(const Dispatch& d, int which) {
+    return static_cast<const NaiveWeight*>(d.weights[which]);
+  }
 
   static void linear(const Dispatch& d) {
     const NaiveWeight *w = weight(d, 0), *b = weight(d, 1);
     for (int64_t r = 0; r < d.out[0].rows; ++r) {
       for (int64_t o = 0; o < d.out[0].width; ++o) {
         float sum = 0;
-        for (int64_t i = 0; i < d.in[0].width; ++i) sum += d.in[0].at<float>(r)[i] * w->data[static_cast<size_t>(o * d.in[0].width + i)];
+        for (int64_t i = 0; i < d.in[0].width; ++i)
+          sum += d.in[0].at<float>(r)[i] * w->data[static_cast<size_t>(o * d.in[0].width + i)];
         sum = naive_activation(d.attrs->activation, sum + (b ? b->data[static_cast<size_t>(o)] : 0));
         d.out[0].at<float>(r)[o] = d.in[1] ? sum + d.in[1].at<float>(r)[o] : sum;
       }
@@ -152,23 +164,45 @@ class NaiveBackend : public Backend {
     const OpAttrs& a = *d.attrs;
     const auto in = [&](int which, int64_t r, int64_t c) { return d.in[which].at<float>(r)[c]; };
     switch (d.op) {
-      case Op::Linear: return linear(d);
-      case Op::RmsNorm: return norm(d);
-      case Op::SegmentAttention: return segments(d);
-      case Op::Embedding: return each(d, [&](int64_t r, int64_t c) { return weight(d, 0)->data[static_cast<size_t>(*d.in[0].at<int32_t>(r) * d.out[0].width + c)]; });
-      case Op::Add: return each(d, [&](int64_t r, int64_t c) { return in(0, r, c) + (d.in[1] ? in(1, r, c) : weight(d, 0)->data[static_cast<size_t>(c)]); });
-      case Op::Mul: return each(d, [&](int64_t r, int64_t c) { return in(0, r, c) * in(1, r, d.in[1].width == 1 ? 0 : c); });
-      case Op::Activation: return each(d, [&](int64_t r, int64_t c) { return naive_activation(a.activation, in(0, r, c)) * a.scale; });
-      case Op::GatedActivation: return each(d, [&](int64_t r, int64_t c) { return naive_activation(a.activation, in(0, r, c)) * in(1, r, c); });
-      case Op::ReplaceRows: return each(d, [&](int64_t r, int64_t c) { return indexed(d, r, c, false); });
-      case Op::AddRows: return each(d, [&](int64_t r, int64_t c) { return indexed(d, r, c, true); });
-      case Op::GatherRows: return each(d, [&](int64_t r, int64_t c) { return in(0, *d.in[1].at<int32_t>(r), c); });
-      case Op::Slice: return each(d, [&](int64_t r, int64_t c) { return in(0, r, a.start + c); });
-      case Op::Concat: return each(d, [&](int64_t r, int64_t c) { return c < d.in[0].width ? in(0, r, c) : in(1, r, c - d.in[0].width); });
-      case Op::Repeat: return each(d, [&](int64_t r, int64_t c) { return in(0, r, c % d.in[0].width); });
-      case Op::TransposeInner: return each(d, [&](int64_t r, int64_t c) { return in(0, r, c % a.m * (d.in[0].width / a.m) + c / a.m); });
-      case Op::Attention: return each(d, [&](int64_t r, int64_t c) { return d.in[2] ? in(2, r, c) : in(0, r, c); });
-      default: throw Error("BACKEND_FAILED", "The naive backend lacks an operator.");
+      case Op::Linear:
+        return linear(d);
+      case Op::RmsNorm:
+        return norm(d);
+      case Op::SegmentAttention:
+        return segments(d);
+      case Op::Embedding:
+        return each(d, [&](int64_t r, int64_t c) {
+          return weight(d, 0)->data[static_cast<size_t>(*d.in[0].at<int32_t>(r) * d.out[0].width + c)];
+        });
+      case Op::Add:
+        return each(d, [&](int64_t r, int64_t c) {
+          return in(0, r, c) + (d.in[1] ? in(1, r, c) : weight(d, 0)->data[static_cast<size_t>(c)]);
+        });
+      case Op::Mul:
+        return each(d, [&](int64_t r, int64_t c) { return in(0, r, c) * in(1, r, d.in[1].width == 1 ? 0 : c); });
+      case Op::Activation:
+        return each(d, [&](int64_t r, int64_t c) { return naive_activation(a.activation, in(0, r, c)) * a.scale; });
+      case Op::GatedActivation:
+        return each(d, [&](int64_t r, int64_t c) { return naive_activation(a.activation, in(0, r, c)) * in(1, r, c); });
+      case Op::ReplaceRows:
+        return each(d, [&](int64_t r, int64_t c) { return indexed(d, r, c, false); });
+      case Op::AddRows:
+        return each(d, [&](int64_t r, int64_t c) { return indexed(d, r, c, true); });
+      case Op::GatherRows:
+        return each(d, [&](int64_t r, int64_t c) { return in(0, *d.in[1].at<int32_t>(r), c); });
+      case Op::Slice:
+        return each(d, [&](int64_t r, int64_t c) { return in(0, r, a.start + c); });
+      case Op::Concat:
+        return each(
+            d, [&](int64_t r, int64_t c) { return c < d.in[0].width ? in(0, r, c) : in(1, r, c - d.in[0].width); });
+      case Op::Repeat:
+        return each(d, [&](int64_t r, int64_t c) { return in(0, r, c % d.in[0].width); });
+      case Op::TransposeInner:
+        return each(d, [&](int64_t r, int64_t c) { return in(0, r, c % a.m * (d.in[0].width / a.m) + c / a.m); });
+      case Op::Attention:
+        return each(d, [&](int64_t r, int64_t c) { return d.in[2] ? in(2, r, c) : in(0, r, c); });
+      default:
+        throw Error("BACKEND_FAILED", "The naive backend lacks an operator.");
     }
   }
 };

@@ -34,8 +34,8 @@ DraftValue f(int64_t width) { return {"f32", "R", width}; }
 DraftValue i(int64_t width) { return {"i32", "R", width}; }
 
 std::string value_json(const std::string& name, const DraftValue& value) {
-  return "{\"name\":\"" + name + "\",\"dtype\":\"" + value.dtype + "\",\"rows\":{\"symbol\":\"" + value.symbol + "\",\"div\":" +
-         std::to_string(value.div) + "},\"width\":" + std::to_string(value.width) + "}";
+  return "{\"name\":\"" + name + "\",\"dtype\":\"" + value.dtype + "\",\"rows\":{\"symbol\":\"" + value.symbol +
+         "\",\"div\":" + std::to_string(value.div) + "},\"width\":" + std::to_string(value.width) + "}";
 }
 
 std::string join(const std::vector<std::string>& items) {
@@ -52,7 +52,8 @@ std::string shape_json(const std::vector<int64_t>& shape) {
 
 // Symbols R and S are always counted by inputs of their own.
 std::string program_json(const Draft& draft) {
-  std::vector<std::string> values = {value_json("count.R", i(1)), value_json("count.S", {"i32", "S", 1})}, inputs = {"0", "1"};
+  std::vector<std::string> values = {value_json("count.R", i(1)), value_json("count.S", {"i32", "S", 1})},
+                           inputs = {"0", "1"};
   std::vector<std::string> weights, in, out, weight_indices, attrs;
   for (size_t k = 0; k < draft.in.size(); ++k) {
     in.push_back(draft.in[k].absent ? "-1" : std::to_string(values.size()));
@@ -67,16 +68,19 @@ std::string program_json(const Draft& draft) {
   for (const std::vector<int64_t>& shape : draft.weights) {
     weight_indices.push_back(shape.empty() ? "-1" : std::to_string(weights.size()));
     const std::string name = "w" + std::to_string(weights.size());
-    if (!shape.empty()) weights.push_back("{\"name\":\"" + name + "\",\"shape\":" + shape_json(shape) + ",\"tensors\":[\"t\"]}");
+    if (!shape.empty())
+      weights.push_back("{\"name\":\"" + name + "\",\"shape\":" + shape_json(shape) + ",\"tensors\":[\"t\"]}");
   }
   for (const auto& [name, value] : draft.attrs) attrs.push_back("\"" + name + "\":" + value);
-  return "{\"name\":\"decoder\",\"inputs\":[" + join(inputs) + "],\"outputs\":[" + (out.empty() || out[0] == "-1" ? "0" : out[0]) + "],\"values\":[" +
-         join(values) + "],\"weights\":[" + join(weights) + "],\"ops\":[{\"op\":\"" + draft.op + "\",\"in\":[" + join(in) + "],\"weights\":[" +
+  return "{\"name\":\"decoder\",\"inputs\":[" + join(inputs) + "],\"outputs\":[" +
+         (out.empty() || out[0] == "-1" ? "0" : out[0]) + "],\"values\":[" + join(values) + "],\"weights\":[" +
+         join(weights) + "],\"ops\":[{\"op\":\"" + draft.op + "\",\"in\":[" + join(in) + "],\"weights\":[" +
          join(weight_indices) + "],\"out\":[" + join(out) + "],\"attrs\":{" + join(attrs) + "}}]" + draft.extra + "}";
 }
 
 const std::string kKv = ",\"kv\":{\"layers\":[{\"kvHeads\":2,\"kDim\":3,\"vDim\":5}]}";
-const std::vector<std::pair<std::string, std::string>> kHeads = {{"heads", "4"}, {"kvHeads", "2"}, {"kDim", "3"}, {"vDim", "5"}, {"scale", "0.5"}};
+const std::vector<std::pair<std::string, std::string>> kHeads = {
+    {"heads", "4"}, {"kvHeads", "2"}, {"kDim", "3"}, {"vDim", "5"}, {"scale", "0.5"}};
 
 std::vector<std::pair<std::string, std::string>> heads_and(std::vector<std::pair<std::string, std::string>> more) {
   more.insert(more.begin(), kHeads.begin(), kHeads.end());
@@ -85,13 +89,37 @@ std::vector<std::pair<std::string, std::string>> heads_and(std::vector<std::pair
 
 std::vector<Draft> drafts() {
   return {
-      {"linear", {f(7), f(5)}, {{5, 7}, {5}}, {f(5)}, {{"activation", "\"gelu_tanh\""}}, {"in1.absent", "w1.absent"}, ""},
+      {"linear",
+       {f(7), f(5)},
+       {{5, 7}, {5}},
+       {f(5)},
+       {{"activation", "\"gelu_tanh\""}},
+       {"in1.absent", "w1.absent"},
+       ""},
       {"embedding", {i(1)}, {{31, 6}}, {f(6)}, {{"scale", "2"}}, {"w0.0"}, ""},
-      {"rmsNorm", {f(12)}, {{4}}, {f(12)}, {{"eps", "1e-6"}, {"groups", "3"}, {"weightOffset", "1"}}, {"w0.absent"}, ""},
+      {"rmsNorm",
+       {f(12)},
+       {{4}},
+       {f(12)},
+       {{"eps", "1e-6"}, {"groups", "3"}, {"weightOffset", "1"}},
+       {"w0.absent"},
+       ""},
       {"layerNorm", {f(12)}, {{4}, {4}}, {f(12)}, {{"eps", "1e-6"}, {"groups", "3"}}, {"w0.absent", "w1.absent"}, ""},
-      {"ropeTable", {i(3)}, {}, {f(8)}, {{"invFreq", "[1,0.5,0.25,0.1]"}, {"axis", "[0,1,2,2]"}, {"scale", "1.5"}}, {"in0.width"}, ""},
+      {"ropeTable",
+       {i(3)},
+       {},
+       {f(8)},
+       {{"invFreq", "[1,0.5,0.25,0.1]"}, {"axis", "[0,1,2,2]"}, {"scale", "1.5"}},
+       {"in0.width"},
+       ""},
       {"rope", {f(20), f(6)}, {}, {f(20)}, {{"groups", "2"}, {"start", "4"}, {"interleaved", "true"}}, {}, ""},
-      {"attention", {f(12), f(6), f(10)}, {}, {f(20)}, heads_and({{"layer", "0"}, {"window", "9"}, {"softcap", "30"}}), {}, kKv},
+      {"attention",
+       {f(12), f(6), f(10)},
+       {},
+       {f(20)},
+       heads_and({{"layer", "0"}, {"window", "9"}, {"softcap", "30"}}),
+       {},
+       kKv},
       {"segmentAttention", {f(12), f(6), f(10), {"i32", "S", 1}}, {}, {f(20)}, kHeads, {"in3.rows", "in3.div"}, ""},
       {"add", {f(9), f(9)}, {}, {f(9)}, {}, {}, ""},
       {"add", {f(9), {"f32", "R", 9, 1, true}}, {{9}}, {f(9)}, {}, {}, ""},
@@ -111,11 +139,32 @@ std::vector<Draft> drafts() {
       {"concat", {f(6), f(9)}, {}, {f(15)}, {{"groups", "3"}}, {}, ""},
       {"repeat", {f(6)}, {}, {f(18)}, {{"times", "3"}}, {}, ""},
       {"transposeInner", {f(12)}, {}, {f(12)}, {{"m", "3"}}, {}, ""},
-      {"shortConv", {f(6)}, {{6, 4}, {6}}, {f(6)}, {{"layer", "0"}, {"activation", "\"silu\""}}, {"w1.absent"}, ",\"states\":{\"elements\":[18]}"},
-      {"gatedDelta", {f(6), f(6), f(20), f(4), f(4)}, {{4}, {4}}, {f(20)},
-       {{"layer", "0"}, {"heads", "4"}, {"kvHeads", "2"}, {"kDim", "3"}, {"vDim", "5"}}, {}, ",\"states\":{\"elements\":[60]}"},
-      {"route", {f(12)}, {{12}}, {f(4), i(4)},
-       {{"k", "4"}, {"sigmoidScore", "true"}, {"normalize", "true"}, {"scale", "2.5"}, {"groups", "3"}, {"topkGroups", "1"}}, {"w0.absent"}, ""},
+      {"shortConv",
+       {f(6)},
+       {{6, 4}, {6}},
+       {f(6)},
+       {{"layer", "0"}, {"activation", "\"silu\""}},
+       {"w1.absent"},
+       ",\"states\":{\"elements\":[18]}"},
+      {"gatedDelta",
+       {f(6), f(6), f(20), f(4), f(4)},
+       {{4}, {4}},
+       {f(20)},
+       {{"layer", "0"}, {"heads", "4"}, {"kvHeads", "2"}, {"kDim", "3"}, {"vDim", "5"}},
+       {},
+       ",\"states\":{\"elements\":[60]}"},
+      {"route",
+       {f(12)},
+       {{12}},
+       {f(4), i(4)},
+       {{"k", "4"},
+        {"sigmoidScore", "true"},
+        {"normalize", "true"},
+        {"scale", "2.5"},
+        {"groups", "3"},
+        {"topkGroups", "1"}},
+       {"w0.absent"},
+       ""},
       {"expertLinear", {f(7), i(2)}, {{8, 5, 7}}, {f(10)}, {{"k", "2"}}, {"w0.0"}, ""},
       {"expertLinear", {f(14), i(2)}, {{8, 5, 7}}, {f(10)}, {{"k", "2"}, {"perExpert", "true"}}, {"w0.0"}, ""},
       {"expertSum", {f(14), f(2)}, {}, {f(7)}, {{"k", "2"}}, {}, ""},
@@ -135,7 +184,8 @@ void expect(const Draft& changed, const Draft& draft, const std::string& change)
   const std::string sentence = verdict(program_json(changed));
   const bool allowed = draft.free.count(change) > 0;
   afterimage::test::check(allowed == sentence.empty() && sentence.rfind("wrong", 0) != 0,
-                          draft.op + " with " + change + (allowed ? " was refused: " + sentence : " was accepted"), __FILE__, __LINE__);
+                          draft.op + " with " + change + (allowed ? " was refused: " + sentence : " was accepted"),
+                          __FILE__, __LINE__);
 }
 
 void change_values(const Draft& draft, bool inputs) {
@@ -152,7 +202,9 @@ void change_values(const Draft& draft, bool inputs) {
     expect(changed([](DraftValue& value) { value.symbol = value.symbol == "R" ? "S" : "R"; }), draft, name + "rows");
     expect(changed([](DraftValue& value) { value.div *= 3; }), draft, name + "div");
     expect(changed([](DraftValue& value) { value.absent = true; }), draft, name + "absent");
-    if (draft.op != "regroup") expect(changed([](DraftValue& value) { value.dtype = value.dtype == "f32" ? "i32" : "f32"; }), draft, name + "dtype");
+    if (draft.op != "regroup")
+      expect(changed([](DraftValue& value) { value.dtype = value.dtype == "f32" ? "i32" : "f32"; }), draft,
+             name + "dtype");
   }
 }
 
@@ -175,7 +227,8 @@ void change_weights(const Draft& draft) {
 void change_attrs(const Draft& draft) {
   const OpSignature& spec = *signature(draft.op);
   for (size_t k = 0; k < draft.attrs.size(); ++k) {
-    const auto known = std::find_if(spec.attrs.begin(), spec.attrs.end(), [&](const AttrSpec& attr) { return attr.name == draft.attrs[k].first; });
+    const auto known = std::find_if(spec.attrs.begin(), spec.attrs.end(),
+                                    [&](const AttrSpec& attr) { return attr.name == draft.attrs[k].first; });
     if (!CHECK(known != spec.attrs.end())) continue;
     Draft without = draft, wrong = draft;
     without.attrs.erase(without.attrs.begin() + static_cast<ptrdiff_t>(k));
@@ -215,25 +268,32 @@ const std::string kValues =
     R"({"name":"z","dtype":"f32","rows":{"symbol":"R"},"width":4}],"weights":[])";
 
 std::string chain(const std::string& ops, const std::string& outputs = "[2]", const std::string& inputs = "[0]") {
-  return R"({"name":"vision","inputs":)" + inputs + R"(,"outputs":)" + outputs + "," + kValues + R"(,"ops":[)" + ops + "]}";
+  return R"({"name":"vision","inputs":)" + inputs + R"(,"outputs":)" + outputs + "," + kValues + R"(,"ops":[)" + ops +
+         "]}";
 }
 
 std::string silu(int from, int to) {
-  return R"({"op":"activation","in":[)" + std::to_string(from) + R"(],"weights":[],"out":[)" + std::to_string(to) + R"(],"attrs":{"activation":"silu"}})";
+  return R"({"op":"activation","in":[)" + std::to_string(from) + R"(],"weights":[],"out":[)" + std::to_string(to) +
+         R"(],"attrs":{"activation":"silu"}})";
 }
 
 void data_flow() {
   CHECK(verdict(chain(silu(0, 1) + "," + silu(1, 2))).empty());
-  CHECK_ERROR("INVALID_PROGRAM", "\"y\" is read before it is written", parse_program(chain(silu(1, 2) + "," + silu(0, 1))));
-  CHECK_ERROR("INVALID_PROGRAM", "\"y\" is read before it is written", parse_program(chain(silu(1, 1) + "," + silu(0, 2))));
-  CHECK_ERROR("INVALID_PROGRAM", "\"y\" is written twice", parse_program(chain(silu(0, 1) + "," + silu(0, 1) + "," + silu(0, 2))));
-  CHECK_ERROR("INVALID_PROGRAM", "\"x\" is written twice", parse_program(chain(silu(0, 1) + "," + silu(1, 0) + "," + silu(0, 2))));
+  CHECK_ERROR("INVALID_PROGRAM", "\"y\" is read before it is written",
+              parse_program(chain(silu(1, 2) + "," + silu(0, 1))));
+  CHECK_ERROR("INVALID_PROGRAM", "\"y\" is read before it is written",
+              parse_program(chain(silu(1, 1) + "," + silu(0, 2))));
+  CHECK_ERROR("INVALID_PROGRAM", "\"y\" is written twice",
+              parse_program(chain(silu(0, 1) + "," + silu(0, 1) + "," + silu(0, 2))));
+  CHECK_ERROR("INVALID_PROGRAM", "\"x\" is written twice",
+              parse_program(chain(silu(0, 1) + "," + silu(1, 0) + "," + silu(0, 2))));
   CHECK_ERROR("INVALID_PROGRAM", "\"y\" is never written", parse_program(chain(silu(0, 2))));
   CHECK_ERROR("INVALID_PROGRAM", "no output", parse_program(chain(silu(0, 1) + "," + silu(1, 2), "[]")));
   CHECK_ERROR("INVALID_PROGRAM", "listed twice", parse_program(chain(silu(0, 1) + "," + silu(1, 2), "[2]", "[0,0]")));
   CHECK_ERROR("INVALID_PROGRAM", "integers from 0 to 2", parse_program(chain(silu(0, 1) + "," + silu(1, 2), "[3]")));
   CHECK_ERROR("INVALID_PROGRAM", "integers from -1 to 2", parse_program(chain(silu(0, 3))));
-  CHECK_ERROR("INVALID_PROGRAM", "counts rows by \"R\", which no input has", parse_program(chain(silu(0, 1) + "," + silu(1, 2), "[2]", "[]")));
+  CHECK_ERROR("INVALID_PROGRAM", "counts rows by \"R\", which no input has",
+              parse_program(chain(silu(0, 1) + "," + silu(1, 2), "[2]", "[]")));
   CHECK_ERROR("INVALID_PROGRAM", "unknown kind \"matmul\"",
               parse_program(chain(R"({"op":"matmul","in":[0],"weights":[],"out":[1],"attrs":{}})")));
   CHECK_ERROR("INVALID_PROGRAM", "unknown member \"inputz\"",
@@ -244,24 +304,30 @@ void data_flow() {
 }
 
 std::string attention(const std::string& in, int layer, int out) {
-  return R"({"op":"attention","in":)" + in + R"(,"weights":[],"out":[)" + std::to_string(out) + R"(],"attrs":{"layer":)" + std::to_string(layer) +
-         R"(,"heads":2,"kvHeads":2,"kDim":2,"vDim":2,"scale":1}})";
+  return R"({"op":"attention","in":)" + in + R"(,"weights":[],"out":[)" + std::to_string(out) +
+         R"(],"attrs":{"layer":)" + std::to_string(layer) + R"(,"heads":2,"kvHeads":2,"kDim":2,"vDim":2,"scale":1}})";
 }
 
 void kv_layers() {
   const auto program = [](const std::string& ops, const std::string& layers) {
-    return R"({"name":"decoder","inputs":[0],"outputs":[2],)" + kValues + R"(,"ops":[)" + ops + R"(],"kv":{"layers":[)" + layers + "]}}";
+    return R"({"name":"decoder","inputs":[0],"outputs":[2],)" + kValues + R"(,"ops":[)" + ops +
+           R"(],"kv":{"layers":[)" + layers + "]}}";
   };
   const std::string layer = R"({"kvHeads":2,"kDim":2,"vDim":2})";
   CHECK(verdict(program(attention("[0,0,0]", 0, 1) + "," + attention("[1,1,1]", 1, 2), layer + "," + layer)).empty());
   CHECK(verdict(program(attention("[0,0,0]", 0, 1) + "," + attention("[1,-1,-1]", 0, 2), layer)).empty());
   CHECK(verdict(program(attention("[0,0,0]", 0, 1) + "," + attention("[1]", 0, 2), layer)).empty());
   const std::string second = "," + attention("[1,1,1]", 0, 2);
-  CHECK_ERROR("INVALID_PROGRAM", "KV layer 0 is written twice", parse_program(program(attention("[0,0,0]", 0, 1) + second, layer)));
-  CHECK_ERROR("INVALID_PROGRAM", "KV layer 0 is read before", parse_program(program(attention("[0]", 0, 1) + second, layer)));
-  CHECK_ERROR("INVALID_PROGRAM", "KV layer 3 is not declared", parse_program(program(attention("[0,0,0]", 3, 1) + second, layer)));
-  CHECK_ERROR("INVALID_PROGRAM", "k and v together", parse_program(program(attention("[0,0,-1]", 0, 1) + second, layer)));
-  CHECK_ERROR("INVALID_PROGRAM", "declared with other heads", parse_program(program(attention("[0,0,0]", 0, 1) + second, R"({"kvHeads":2,"kDim":3,"vDim":2})")));
+  CHECK_ERROR("INVALID_PROGRAM", "KV layer 0 is written twice",
+              parse_program(program(attention("[0,0,0]", 0, 1) + second, layer)));
+  CHECK_ERROR("INVALID_PROGRAM", "KV layer 0 is read before",
+              parse_program(program(attention("[0]", 0, 1) + second, layer)));
+  CHECK_ERROR("INVALID_PROGRAM", "KV layer 3 is not declared",
+              parse_program(program(attention("[0,0,0]", 3, 1) + second, layer)));
+  CHECK_ERROR("INVALID_PROGRAM", "k and v together",
+              parse_program(program(attention("[0,0,-1]", 0, 1) + second, layer)));
+  CHECK_ERROR("INVALID_PROGRAM", "declared with other heads",
+              parse_program(program(attention("[0,0,0]", 0, 1) + second, R"({"kvHeads":2,"kDim":3,"vDim":2})")));
 }
 
 void weights() {
@@ -276,16 +342,24 @@ void weights() {
   CHECK(verdict(quantized(R"("mode":"affine","bits":4,"group":64,"scales":["s"],"biases":["b"])")).empty());
   CHECK(verdict(quantized(R"("mode":"nvfp4","bits":4,"group":16,"scales":["s"])")).empty());
   CHECK(verdict(quantized(R"("mode":"fp8_block","bits":8,"group":0,"block":[128,128],"scales":["s"])")).empty());
-  CHECK_ERROR("INVALID_PROGRAM", "no 7 bits", parse_program(quantized(R"("mode":"affine","bits":7,"group":64,"scales":["s"],"biases":["b"])")));
-  CHECK_ERROR("INVALID_PROGRAM", "no groups of 16", parse_program(quantized(R"("mode":"affine","bits":4,"group":16,"scales":["s"],"biases":["b"])")));
-  CHECK_ERROR("INVALID_PROGRAM", "not groups of 128", parse_program(quantized(R"("mode":"affine","bits":4,"group":128,"scales":["s"],"biases":["b"])")));
-  CHECK_ERROR("INVALID_PROGRAM", "1 tensors of biases", parse_program(quantized(R"("mode":"affine","bits":4,"group":64,"scales":["s"])")));
-  CHECK_ERROR("INVALID_PROGRAM", "one tensor of scales", parse_program(quantized(R"("mode":"affine","bits":4,"group":64,"scales":[],"biases":["b"])")));
-  CHECK_ERROR("INVALID_PROGRAM", "unknown quantization \"q4\"", parse_program(quantized(R"("mode":"q4","bits":4,"group":64,"scales":["s"])")));
-  CHECK_ERROR("INVALID_PROGRAM", "needs \"block\"", parse_program(quantized(R"("mode":"fp8_block","bits":8,"group":0,"scales":["s"])")));
+  CHECK_ERROR("INVALID_PROGRAM", "no 7 bits",
+              parse_program(quantized(R"("mode":"affine","bits":7,"group":64,"scales":["s"],"biases":["b"])")));
+  CHECK_ERROR("INVALID_PROGRAM", "no groups of 16",
+              parse_program(quantized(R"("mode":"affine","bits":4,"group":16,"scales":["s"],"biases":["b"])")));
+  CHECK_ERROR("INVALID_PROGRAM", "not groups of 128",
+              parse_program(quantized(R"("mode":"affine","bits":4,"group":128,"scales":["s"],"biases":["b"])")));
+  CHECK_ERROR("INVALID_PROGRAM", "1 tensors of biases",
+              parse_program(quantized(R"("mode":"affine","bits":4,"group":64,"scales":["s"])")));
+  CHECK_ERROR("INVALID_PROGRAM", "one tensor of scales",
+              parse_program(quantized(R"("mode":"affine","bits":4,"group":64,"scales":[],"biases":["b"])")));
+  CHECK_ERROR("INVALID_PROGRAM", "unknown quantization \"q4\"",
+              parse_program(quantized(R"("mode":"q4","bits":4,"group":64,"scales":["s"])")));
+  CHECK_ERROR("INVALID_PROGRAM", "needs \"block\"",
+              parse_program(quantized(R"("mode":"fp8_block","bits":8,"group":0,"scales":["s"])")));
   CHECK_ERROR("INVALID_PROGRAM", "name every axis once", parse_program(program(R"(,"permute":[0,0])")));
-  CHECK_ERROR("INVALID_PROGRAM", "cannot be permuted",
-              parse_program(program(R"(,"permute":[1,0],"quantization":{"mode":"nvfp4","bits":4,"group":16,"scales":["s"]})")));
+  CHECK_ERROR(
+      "INVALID_PROGRAM", "cannot be permuted",
+      parse_program(program(R"(,"permute":[1,0],"quantization":{"mode":"nvfp4","bits":4,"group":16,"scales":["s"]})")));
 }
 
 void row_counts() {

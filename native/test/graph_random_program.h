@@ -16,7 +16,8 @@ class RandomProgram {
     program.name = "random";
     for (const char* symbol : {"R", "S"}) {
       ids_[symbol] = input(std::string("ids.") + symbol, DType::i32, {symbol});
-      for (int64_t width : {4, 6}) values_.push_back(input(std::string("x.") + symbol + std::to_string(width), DType::f32, {symbol}, width));
+      for (int64_t width : {4, 6})
+        values_.push_back(input(std::string("x.") + symbol + std::to_string(width), DType::f32, {symbol}, width));
       for (const RowCount& from : {RowCount{"R"}, RowCount{"R", 1, 2}}) {
         index_[{from.text(), symbol}] = input("index." + from.text() + "." + symbol, DType::i32, {symbol});
       }
@@ -63,7 +64,8 @@ class RandomProgram {
   std::map<std::string, std::vector<float>> reference(const std::vector<Binding>& bindings, Checkpoint& checkpoint) {
     NaiveBackend backend;
     std::vector<std::unique_ptr<Weight>> weights;
-    for (const WeightRecipe& recipe : program.weights) weights.push_back(backend.prepare(checkpoint.source(recipe), recipe.uses, Precision::exact));
+    for (const WeightRecipe& recipe : program.weights)
+      weights.push_back(backend.prepare(checkpoint.source(recipe), recipe.uses, Precision::exact));
     std::vector<std::unique_ptr<Memory>> memory;
     std::vector<Tensor> tensors;
     for (const Value& value : program.values) {
@@ -78,8 +80,10 @@ class RandomProgram {
     const std::atomic<bool> cancel{false};
     for (const OpNode& op : program.ops) {
       Dispatch dispatch{op.op, &op.attrs, {}, {}, {nullptr, nullptr}, nullptr};
-      for (size_t i = 0; i < op.in.size(); ++i) dispatch.in[i] = op.in[i] < 0 ? Tensor{} : tensors[static_cast<size_t>(op.in[i])];
-      for (size_t i = 0; i < op.weights.size(); ++i) dispatch.weights[i] = op.weights[i] < 0 ? nullptr : weights[static_cast<size_t>(op.weights[i])].get();
+      for (size_t i = 0; i < op.in.size(); ++i)
+        dispatch.in[i] = op.in[i] < 0 ? Tensor{} : tensors[static_cast<size_t>(op.in[i])];
+      for (size_t i = 0; i < op.weights.size(); ++i)
+        dispatch.weights[i] = op.weights[i] < 0 ? nullptr : weights[static_cast<size_t>(op.weights[i])].get();
       dispatch.out[0] = tensors[static_cast<size_t>(op.out[0])];
       if (op.op == Op::Regroup) {
         std::memcpy(dispatch.out[0].at<float>(), dispatch.in[0].at<float>(), dispatch.out[0].bytes());
@@ -90,7 +94,8 @@ class RandomProgram {
     std::map<std::string, std::vector<float>> results;
     for (size_t i = 0; i < tensors.size(); ++i) {
       if (tensors[i].dtype == DType::i32) continue;
-      results[program.values[i].name].assign(tensors[i].at<float>(), tensors[i].at<float>() + tensors[i].rows * tensors[i].width);
+      results[program.values[i].name].assign(tensors[i].at<float>(),
+                                             tensors[i].at<float>() + tensors[i].rows * tensors[i].width);
     }
     return results;
   }
@@ -109,7 +114,8 @@ class RandomProgram {
       std::memcpy(&bits, &x, 4);
       return bits;
     }
-    if (value.name == "segments") return static_cast<uint32_t>(i == 0 ? 0 : i == 3 ? r : r / 3);  // the middle one is empty
+    if (value.name == "segments")
+      return static_cast<uint32_t>(i == 0 ? 0 : i == 3 ? r : r / 3);  // the middle one is empty
     if (value.name == "optional") return static_cast<uint32_t>(s == 0 ? -1 : below(s + 1) - 1);
     if (value.name.rfind("ids", 0) == 0) return static_cast<uint32_t>(below(11));
     return static_cast<uint32_t>(below(value.name.find("R/2") != std::string::npos ? r / 2 : r));
@@ -149,7 +155,8 @@ class RandomProgram {
     return equal[static_cast<size_t>(below(static_cast<int64_t>(equal.size())))];
   }
 
-  void emit(Op op, std::vector<int32_t> in, std::vector<int32_t> weights, RowCount rows, int64_t width, const OpAttrs& attrs = {}) {
+  void emit(Op op, std::vector<int32_t> in, std::vector<int32_t> weights, RowCount rows, int64_t width,
+            const OpAttrs& attrs = {}) {
     const int32_t out = value("v" + std::to_string(program.values.size()), DType::f32, std::move(rows), width);
     program.ops.push_back({op, std::move(in), std::move(weights), {out}, attrs});
     values_.push_back(out);
@@ -169,18 +176,26 @@ class RandomProgram {
         emit(Op::Linear, {x, -1}, {weight({out, width}), below(2) ? weight({out}) : -1}, rows, out);
         const int32_t y = values_.back();
         if (below(2)) emit(Op::Activation, {y}, {}, rows, out, attrs);
-        if (below(2)) emit(Op::Add, below(2) ? std::vector<int32_t>{values_.back(), partner(y)} : std::vector<int32_t>{partner(y), values_.back()}, {-1}, rows, out);
+        if (below(2))
+          emit(Op::Add,
+               below(2) ? std::vector<int32_t>{values_.back(), partner(y)}
+                        : std::vector<int32_t>{partner(y), values_.back()},
+               {-1}, rows, out);
         return;
       }
-      case 2: return emit(Op::Activation, {x}, {}, rows, width, attrs);
-      case 3: return emit(Op::Add, {x, partner(x)}, {-1}, rows, width);
-      case 4: return emit(Op::GatedActivation, {x, partner(x)}, {}, rows, width, attrs);
+      case 2:
+        return emit(Op::Activation, {x}, {}, rows, width, attrs);
+      case 3:
+        return emit(Op::Add, {x, partner(x)}, {-1}, rows, width);
+      case 4:
+        return emit(Op::GatedActivation, {x, partner(x)}, {}, rows, width, attrs);
       case 5: {
         attrs.start = static_cast<int32_t>(below(width));
         attrs.count = static_cast<int32_t>(1 + below(width - attrs.start));
         return emit(Op::Slice, {x}, {}, rows, attrs.count, attrs);
       }
-      case 6: return width > 20 ? grow() : emit(Op::Concat, {x, partner(x)}, {}, rows, 2 * width);
+      case 6:
+        return width > 20 ? grow() : emit(Op::Concat, {x, partner(x)}, {}, rows, 2 * width);
       case 7: {
         attrs.times = 3;
         return width > 12 ? grow() : emit(Op::Repeat, {x}, {}, rows, 3 * width, attrs);
@@ -191,7 +206,8 @@ class RandomProgram {
       }
       case 9: {
         attrs.factor = rows == RowCount{"R"} ? 2 : 1;
-        return width > 20 ? grow() : emit(Op::Regroup, {x}, {}, rows.divided(attrs.factor), width * attrs.factor, attrs);
+        return width > 20 ? grow()
+                          : emit(Op::Regroup, {x}, {}, rows.divided(attrs.factor), width * attrs.factor, attrs);
       }
       case 10: {
         if (rows.symbol == "S") return grow();
@@ -203,13 +219,15 @@ class RandomProgram {
         emit(Op::Embedding, {ids_["S"]}, {weight({11, width})}, {"S"}, width);
         return emit(below(2) ? Op::ReplaceRows : Op::AddRows, {x, values_.back(), optional_}, {}, rows, width);
       }
-      case 12: return emit(Op::RmsNorm, {x}, {-1}, rows, width, attrs);
+      case 12:
+        return emit(Op::RmsNorm, {x}, {-1}, rows, width, attrs);
       case 13: {
         if (!(rows == RowCount{"R"})) return grow();
         attrs.k_dim = attrs.v_dim = static_cast<int32_t>(width);
         return emit(Op::SegmentAttention, {x, partner(x), partner(x), segments_}, {}, rows, width, attrs);
       }
-      case 14: return emit(Op::Add, {x, -1}, {weight({width})}, rows, width);
+      case 14:
+        return emit(Op::Add, {x, -1}, {weight({width})}, rows, width);
       default: {
         attrs.count = 1;
         emit(Op::Slice, {x}, {}, rows, 1, attrs);

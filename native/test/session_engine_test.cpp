@@ -122,7 +122,8 @@ void forks_share_and_batch() {
   for (One& one : ones) {
     const auto result = one.result.get();
     CHECK(result.value && result.value->tokens.size() == 20);
-    CHECK(same_bits(ask(*alone, alone->open_session(), one.pieces, model.kind, 20).result.logits, result.value->logits));
+    CHECK(
+        same_bits(ask(*alone, alone->open_session(), one.pieces, model.kind, 20).result.logits, result.value->logits));
   }
   const Counters after = together->stats();
   CHECK(after.prefill_rows - before.prefill_rows <= 8 * 7 && after.decode_rows == 8 * 19);
@@ -137,7 +138,8 @@ void what_cannot_fit_is_refused_with_advice() {
     const Planned planned = pending.wait();
     CHECK(!planned.plan.value && planned.plan.code == "OUT_OF_MEMORY");
     const Counters after = engine->stats();
-    CHECK(after.blocks_in_use == 0 && after.bytes_reserved == 0 && after.requests_active == 0 && after.scratch_bytes == 0);
+    CHECK(after.blocks_in_use == 0 && after.bytes_reserved == 0 && after.requests_active == 0 &&
+          after.scratch_bytes == 0);
     return planned.plan.message;
   };
   EngineOptions kv = options();
@@ -244,7 +246,8 @@ void warming_gives_way() {
   gate.open();
   CHECK(answer.get().value->tokens.size() == 8 && warmed_at_answer == 32);
   CHECK(warm.get().value->stop == StopReason::length && warmed == 400);
-  CHECK(ask(*engine, engine->open_session(), {{text(400, 1), {}}}, model.kind, 1).plan.cache.prompt_tokens_reused == 399);
+  CHECK(ask(*engine, engine->open_session(), {{text(400, 1), {}}}, model.kind, 1).plan.cache.prompt_tokens_reused ==
+        399);
 }
 
 // Two prefills take turns, and one that is answering gets a token with every chunk of another.
@@ -255,13 +258,16 @@ void work_is_shared_fairly() {
   std::string order;
   std::vector<Planned> planned;
   for (int i = 0; i < 3; ++i)
-    planned.push_back(Pending(*engine, engine->open_session(), render({{text(i == 0 ? 20 : 128, i), {}}}, model.kind), {4, false}).wait());
+    planned.push_back(
+        Pending(*engine, engine->open_session(), render({{text(i == 0 ? 20 : 128, i), {}}}, model.kind), {4, false})
+            .wait());
   gate.shut();
   std::vector<std::future<Outcome<GenerateResult>>> results;
   for (int i = 0; i < 3; ++i) {
-    results.push_back(generate(*engine, planned[static_cast<size_t>(i)].id, {}, nullptr, [&order, i](Stage stage, int64_t, int64_t) {
-      if (stage == Stage::prefill || i == 0) order += static_cast<char>((stage == Stage::prefill ? 'A' : 'a') + i);
-    }));
+    results.push_back(
+        generate(*engine, planned[static_cast<size_t>(i)].id, {}, nullptr, [&order, i](Stage stage, int64_t, int64_t) {
+          if (stage == Stage::prefill || i == 0) order += static_cast<char>((stage == Stage::prefill ? 'A' : 'a') + i);
+        }));
     gate.await_run();
   }
   gate.open();
@@ -275,7 +281,8 @@ void equal_requests_share_work() {
   const auto engine = model.engine(options());
   const Pieces pieces = conversation({{6, 200}}, 1);
   std::vector<Planned> planned;
-  for (int i = 0; i < 3; ++i) planned.push_back(Pending(*engine, engine->open_session(), render(pieces, model.kind), {2, false}).wait());
+  for (int i = 0; i < 3; ++i)
+    planned.push_back(Pending(*engine, engine->open_session(), render(pieces, model.kind), {2, false}).wait());
   for (const Planned& one : planned) CHECK(encode_needed(*engine, one, images_of(pieces)));
   CHECK(engine->stats().images_encoded == 1);
   std::vector<std::future<Outcome<GenerateResult>>> results;
@@ -321,7 +328,8 @@ void misuse_is_one_clear_error() {
     }
     return std::string();
   };
-  CHECK(code([&] { engine->begin(99, render(pieces, model.kind), {1, false}, nullptr, nullptr); }) == "INVALID_ARGUMENT");
+  CHECK(code([&] { engine->begin(99, render(pieces, model.kind), {1, false}, nullptr, nullptr); }) ==
+        "INVALID_ARGUMENT");
   CHECK(code([&] { engine->begin(session, Prompt{}, {1, false}, nullptr, nullptr); }) == "INVALID_ARGUMENT");
   CHECK(code([&] { engine->fork(99); }) == "INVALID_ARGUMENT");
   Pending pending(*engine, session, render(pieces, model.kind), {1, false});
@@ -336,7 +344,9 @@ void misuse_is_one_clear_error() {
   Pending other(*engine, session, render(pieces, model.kind), {1, false});
   const Planned again = other.wait();
   std::promise<std::string> failed;
-  engine->encode(again.id, image.key(), {}, [&] { failed.set_value(""); }, [&](const Error& error) { failed.set_value(error.code()); });
+  engine->encode(
+      again.id, image.key(), {}, [&] { failed.set_value(""); },
+      [&](const Error& error) { failed.set_value(error.code()); });
   CHECK(failed.get_future().get() == "INVALID_ARGUMENT");
   CHECK(engine->stats().requests_active == 0 && engine->stats().bytes_reserved == 0);
 }
@@ -372,7 +382,8 @@ void close_ends_everything() {
 }  // namespace
 
 int main() {
-  for (Kind kind : {Kind::causal, Kind::mrope, Kind::block, Kind::recurrent}) an_answer_is_part_of_the_next_prompt(kind);
+  for (Kind kind : {Kind::causal, Kind::mrope, Kind::block, Kind::recurrent})
+    an_answer_is_part_of_the_next_prompt(kind);
   only_what_is_new_is_computed();
   forks_share_and_batch();
   what_cannot_fit_is_refused_with_advice();

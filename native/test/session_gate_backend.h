@@ -1,5 +1,5 @@
-// The CPU backend behind a gate: while it is shut a run waits until it is opened or cancelled, so that tests decide
-// what happens in the middle of a run.
+// The CPU backend behind a gate: while it is shut a run waits halfway until it is opened or cancelled, so that tests
+// decide what happens in the middle of a run.
 #pragma once
 #include <condition_variable>
 #include <mutex>
@@ -45,8 +45,10 @@ class GateBackend : public Backend {
     return inner_->prepare(source, uses, precision);
   }
   void run(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel) override {
+    const size_t half = dispatches.size() / 2;
+    inner_->run(dispatches.first(half), cancel);
     gate_.pass(cancel);
-    inner_->run(dispatches, cancel);
+    inner_->run(dispatches.subspan(half), cancel);
   }
 
  private:
@@ -57,7 +59,8 @@ class GateBackend : public Backend {
 inline std::unique_ptr<Engine> gated_engine(const TinyModel& model, const EngineOptions& options, Gate& gate) {
   CpuOptions cpu;
   cpu.threads = 1;
-  return std::make_unique<Engine>(options, model.source, std::make_unique<GateBackend>(make_cpu_backend(cpu), gate), nullptr);
+  return std::make_unique<Engine>(options, model.source, std::make_unique<GateBackend>(make_cpu_backend(cpu), gate),
+                                  nullptr);
 }
 
 }  // namespace afterimage::test

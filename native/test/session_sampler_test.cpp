@@ -97,7 +97,8 @@ void seed_and_step_decide() {
 void broken_logits_and_options_are_refused() {
   const float nan = std::numeric_limits<float>::quiet_NaN(), infinite = std::numeric_limits<float>::infinity();
   for (float temperature : {0.0f, 1.0f}) {
-    CHECK(code_of({1, nan, 0}, temperature) == "BACKEND_FAILED" && code_of({1, infinite}, temperature) == "BACKEND_FAILED");
+    CHECK(code_of({1, nan, 0}, temperature) == "BACKEND_FAILED" &&
+          code_of({1, infinite}, temperature) == "BACKEND_FAILED");
     CHECK(code_of({-infinite, -infinite}, temperature) == "BACKEND_FAILED");
     CHECK(code_of({-infinite, 0}, temperature).empty());
   }
@@ -111,9 +112,11 @@ void broken_logits_and_options_are_refused() {
     }
     return false;
   };
-  CHECK(refused([&](SamplingOptions& o) { o.temperature = nan; }) && refused([](SamplingOptions& o) { o.temperature = -1; }));
+  CHECK(refused([&](SamplingOptions& o) { o.temperature = nan; }) &&
+        refused([](SamplingOptions& o) { o.temperature = -1; }));
   CHECK(refused([](SamplingOptions& o) { o.top_k = -1; }) && refused([](SamplingOptions& o) { o.top_p = 1.5f; }));
-  CHECK(refused([](SamplingOptions& o) { o.min_p = -0.1f; }) && refused([](SamplingOptions& o) { o.repetition_penalty = 0; }));
+  CHECK(refused([](SamplingOptions& o) { o.min_p = -0.1f; }) &&
+        refused([](SamplingOptions& o) { o.repetition_penalty = 0; }));
 }
 
 }  // namespace

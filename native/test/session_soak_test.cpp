@@ -53,7 +53,8 @@ void soak(Kind kind, int conversations) {
     if (i % 7 == 0) engine->close_session(engine->fork(session));
     engine->close_session(session);
     const Counters now = engine->stats();
-    CHECK(now.kv.bytes + now.snapshots.bytes <= options.budgets.kv_bytes && now.features.bytes <= options.budgets.feature_bytes);
+    CHECK(now.kv.bytes + now.snapshots.bytes <= options.budgets.kv_bytes &&
+          now.features.bytes <= options.budgets.feature_bytes);
     CHECK(now.requests_active == 0 && now.bytes_reserved == 0);
   }
   const size_t last = resident_bytes();
@@ -63,7 +64,8 @@ void soak(Kind kind, int conversations) {
   CHECK(end.kv.evictions > 0 && end.disk.bytes <= options.disk.max_bytes);
   if (kMeasuresMemory) CHECK(last <= settled + (size_t{1} << 20));  // the second half needs no more than the first
   std::printf("kind %d: %d conversations, resident %zu KiB halfway and %zu KiB at the end, %llu blocks evicted\n",
-              static_cast<int>(kind), conversations, settled >> 10, last >> 10, static_cast<unsigned long long>(end.kv.evictions));
+              static_cast<int>(kind), conversations, settled >> 10, last >> 10,
+              static_cast<unsigned long long>(end.kv.evictions));
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 // A tiny random vision-language model for the session tests: programs as JSON, weights as a safetensors file, and
 // prompts over "images" that are nothing but a seed.
 #pragma once
+#include <unistd.h>
+
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -10,8 +13,6 @@
 #include <random>
 #include <string>
 #include <vector>
-
-#include <unistd.h>
 
 #include "cache_fixture.h"
 #include "cpu/cpu_backend.h"
@@ -27,8 +28,8 @@ class ProgramText {
   explicit ProgramText(std::string name) : name_(std::move(name)) {}
 
   int value(const std::string& name, const std::string& rows, int width, const char* dtype = "f32") {
-    values_ += comma(values_) + "{\"name\":\"" + name + "\",\"dtype\":\"" + dtype + "\",\"rows\":{\"symbol\":\"" + rows +
-               "\"},\"width\":" + std::to_string(width) + "}";
+    values_ += comma(values_) + "{\"name\":\"" + name + "\",\"dtype\":\"" + dtype + "\",\"rows\":{\"symbol\":\"" +
+               rows + "\"},\"width\":" + std::to_string(width) + "}";
     return count_++;
   }
   int input(const std::string& name, const std::string& rows, int width, const char* dtype) {
@@ -40,18 +41,20 @@ class ProgramText {
   int weight(const std::string& name, std::vector<int64_t> shape) {
     std::string axes;
     for (int64_t axis : shape) axes += comma(axes) + std::to_string(axis);
-    weights_ += comma(weights_) + "{\"name\":\"" + name + "\",\"shape\":[" + axes + "],\"tensors\":[\"" + name_ + "." + name + "\"]}";
+    weights_ += comma(weights_) + "{\"name\":\"" + name + "\",\"shape\":[" + axes + "],\"tensors\":[\"" + name_ + "." +
+                name + "\"]}";
     tensors.push_back({name_ + "." + name, shape});
     return weight_count_++;
   }
-  int op(const std::string& kind, std::vector<int> in, std::vector<int> weights, int out, const std::string& attrs = "") {
-    ops_ += comma(ops_) + "{\"op\":\"" + kind + "\",\"in\":" + list(in) + ",\"weights\":" + list(weights) + ",\"out\":[" +
-            std::to_string(out) + "],\"attrs\":{" + attrs + "}}";
+  int op(const std::string& kind, std::vector<int> in, std::vector<int> weights, int out,
+         const std::string& attrs = "") {
+    ops_ += comma(ops_) + "{\"op\":\"" + kind + "\",\"in\":" + list(in) + ",\"weights\":" + list(weights) +
+            ",\"out\":[" + std::to_string(out) + "],\"attrs\":{" + attrs + "}}";
     return out;
   }
   std::string text(const std::string& more = "") const {
-    return "{\"name\":\"" + name_ + "\",\"inputs\":[" + inputs_ + "],\"outputs\":[" + outputs_ + "],\"values\":[" + values_ +
-           "],\"weights\":[" + weights_ + "],\"ops\":[" + ops_ + "]" + more + "}";
+    return "{\"name\":\"" + name_ + "\",\"inputs\":[" + inputs_ + "],\"outputs\":[" + outputs_ + "],\"values\":[" +
+           values_ + "],\"weights\":[" + weights_ + "],\"ops\":[" + ops_ + "]" + more + "}";
   }
 
   std::vector<std::pair<std::string, std::vector<int64_t>>> tensors;
@@ -69,8 +72,8 @@ class ProgramText {
 
 constexpr int kHidden = 32, kVocab = 61, kPixels = 12, kHeadDim = 16;
 
-inline void write_safetensors(const std::string& path, const std::vector<std::pair<std::string, std::vector<int64_t>>>& tensors,
-                              uint32_t seed) {
+inline void write_safetensors(const std::string& path,
+                              const std::vector<std::pair<std::string, std::vector<int64_t>>>& tensors, uint32_t seed) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal(0, 1);
   std::string header = "{";
@@ -78,12 +81,13 @@ inline void write_safetensors(const std::string& path, const std::vector<std::pa
   for (const auto& [name, shape] : tensors) {
     size_t count = 1;
     std::string axes;
-    for (int64_t axis : shape) count *= static_cast<size_t>(axis), axes += (axes.empty() ? "" : ",") + std::to_string(axis);
+    for (int64_t axis : shape)
+      count *= static_cast<size_t>(axis), axes += (axes.empty() ? "" : ",") + std::to_string(axis);
     const size_t begin = data.size() * 4;
     const float scale = shape.size() == 1 ? 0.5f : 1.2f / std::sqrt(static_cast<float>(shape.back()));
     for (size_t i = 0; i < count; ++i) data.push_back(normal(random) * scale + (shape.size() == 1 ? 1.f : 0.f));
-    header += (header.size() > 1 ? ",\"" : "\"") + name + "\":{\"dtype\":\"F32\",\"shape\":[" + axes + "],\"data_offsets\":[" +
-              std::to_string(begin) + "," + std::to_string(data.size() * 4) + "]}";
+    header += (header.size() > 1 ? ",\"" : "\"") + name + "\":{\"dtype\":\"F32\",\"shape\":[" + axes +
+              "],\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(data.size() * 4) + "]}";
   }
   header += "}";
   header.resize((header.size() + 7) / 8 * 8, ' ');
@@ -100,7 +104,8 @@ inline ProgramText vision_program(Kind kind) {
   int x = p.value("x", "patches", kHidden);
   p.op("linear", {pixels}, {p.weight("embed", {kHidden, kPixels})}, x, "\"activation\":\"gelu\"");
   const int y = p.value("y", "patches", kHidden);
-  p.op("segmentAttention", {x, x, x, segments}, {}, y, "\"heads\":2,\"kvHeads\":2,\"kDim\":16,\"vDim\":16,\"scale\":0.25");
+  p.op("segmentAttention", {x, x, x, segments}, {}, y,
+       "\"heads\":2,\"kvHeads\":2,\"kDim\":16,\"vDim\":16,\"scale\":0.25");
   const int features = p.value("features", "patches", kHidden);
   p.op("linear", {y, x}, {p.weight("out", {kHidden, kHidden})}, features);
   p.output(features);
@@ -117,7 +122,8 @@ inline ProgramText decoder_program(Kind kind) {
   ProgramText p("decoder");
   const int axes = kind == Kind::mrope ? 3 : 1;
   const int ids = p.input("input_ids", "rows", 1, "i32"), positions = p.input("position_ids", "rows", axes, "i32");
-  const int index = p.input("feature_index", "rows", 1, "i32"), features = p.input("features", "features", kHidden, "f32");
+  const int index = p.input("feature_index", "rows", 1, "i32"),
+            features = p.input("features", "features", kHidden, "f32");
   const int deep = kind == Kind::mrope ? p.input("features.1", "features", kHidden, "f32") : -1;
   const int logit_rows = p.input("logit_rows", "logits", 1, "i32");
   const int embedded = p.value("embedded", "rows", kHidden);
@@ -128,7 +134,8 @@ inline ProgramText decoder_program(Kind kind) {
        "\"invFreq\":[1,0.5,0.25,0.12,0.06,0.03,0.01,0.005],\"axis\":" +
            std::string(axes == 3 ? "[0,1,2,0,1,2,0,1]" : "[0,0,0,0,0,0,0,0]"));
   auto norm = [&](int from, const std::string& at) {
-    return p.op("rmsNorm", {from}, {p.weight(at + ".norm", {kHidden})}, p.value(at + ".normed", "rows", kHidden), "\"eps\":1e-6");
+    return p.op("rmsNorm", {from}, {p.weight(at + ".norm", {kHidden})}, p.value(at + ".normed", "rows", kHidden),
+                "\"eps\":1e-6");
   };
   auto linear = [&](int from, const std::string& at, int in, int out, int residual = -1) {
     std::vector<int> operands{from};
@@ -137,40 +144,51 @@ inline ProgramText decoder_program(Kind kind) {
   };
   if (kind == Kind::recurrent) {
     const int h = norm(x, "conv");
-    const int c = p.op("shortConv", {h}, {p.weight("conv.w", {kHidden, 4})}, p.value("conv.y", "rows", kHidden), "\"layer\":0,\"activation\":\"silu\"");
+    const int c = p.op("shortConv", {h}, {p.weight("conv.w", {kHidden, 4})}, p.value("conv.y", "rows", kHidden),
+                       "\"layer\":0,\"activation\":\"silu\"");
     x = linear(c, "conv.o", kHidden, kHidden, x);
     const int g = norm(x, "delta");
-    const int q = linear(g, "delta.q", kHidden, 16), k = linear(g, "delta.k", kHidden, 16), v = linear(g, "delta.v", kHidden, kHidden);
+    const int q = linear(g, "delta.q", kHidden, 16), k = linear(g, "delta.k", kHidden, 16),
+              v = linear(g, "delta.v", kHidden, kHidden);
     const int a = linear(g, "delta.a", kHidden, 2), b = linear(g, "delta.b", kHidden, 2);
-    const int o = p.op("gatedDelta", {q, k, v, a, b}, {p.weight("delta.A", {2}), p.weight("delta.dt", {2})},
-                       p.value("delta.y", "rows", kHidden), "\"layer\":1,\"heads\":2,\"kvHeads\":2,\"kDim\":8,\"vDim\":16");
+    const int o =
+        p.op("gatedDelta", {q, k, v, a, b}, {p.weight("delta.A", {2}), p.weight("delta.dt", {2})},
+             p.value("delta.y", "rows", kHidden), "\"layer\":1,\"heads\":2,\"kvHeads\":2,\"kDim\":8,\"vDim\":16");
     x = linear(o, "delta.o", kHidden, kHidden, x);
   }
   for (int layer = 0; layer < 2; ++layer) {
     const std::string at = "l" + std::to_string(layer);
     const int h = norm(x, at);
-    const int q = linear(h, at + ".q", kHidden, kHidden), k = linear(h, at + ".k", kHidden, kHeadDim), v = linear(h, at + ".v", kHidden, kHeadDim);
+    const int q = linear(h, at + ".q", kHidden, kHidden), k = linear(h, at + ".k", kHidden, kHeadDim),
+              v = linear(h, at + ".v", kHidden, kHeadDim);
     const int qr = p.op("rope", {q, table}, {}, p.value(at + ".qr", "rows", kHidden), "\"groups\":2");
     const int kr = p.op("rope", {k, table}, {}, p.value(at + ".kr", "rows", kHeadDim), "\"groups\":1");
-    const int o = p.op("attention", {qr, kr, v}, {}, p.value(at + ".attended", "rows", kHidden),
-                       "\"layer\":" + std::to_string(layer) + ",\"heads\":2,\"kvHeads\":1,\"kDim\":16,\"vDim\":16,\"scale\":0.5" +
-                           (kind == Kind::block && layer == 1 ? ",\"window\":150" : ""));
+    const int o =
+        p.op("attention", {qr, kr, v}, {}, p.value(at + ".attended", "rows", kHidden),
+             "\"layer\":" + std::to_string(layer) + ",\"heads\":2,\"kvHeads\":1,\"kDim\":16,\"vDim\":16,\"scale\":0.5" +
+                 (kind == Kind::block && layer == 1 ? ",\"window\":150" : ""));
     x = linear(o, at + ".o", kHidden, kHidden, x);
     if (layer == 0 && deep >= 0) x = p.op("addRows", {x, deep, index}, {}, p.value("deepened", "rows", kHidden));
     const int m = norm(x, at + ".mlp");
     const int gate = linear(m, at + ".gate", kHidden, 48), up = linear(m, at + ".up", kHidden, 48);
-    const int act = p.op("gatedActivation", {gate, up}, {}, p.value(at + ".act", "rows", 48), "\"activation\":\"silu\"");
+    const int act =
+        p.op("gatedActivation", {gate, up}, {}, p.value(at + ".act", "rows", 48), "\"activation\":\"silu\"");
     x = linear(act, at + ".down", 48, kHidden, x);
   }
   const int last = p.op("gatherRows", {x, logit_rows}, {}, p.value("last", "logits", kHidden));
-  const int normed = p.op("rmsNorm", {last}, {p.weight("final.norm", {kHidden})}, p.value("final", "logits", kHidden), "\"eps\":1e-6");
+  const int normed =
+      p.op("rmsNorm", {last}, {p.weight("final.norm", {kHidden})}, p.value("final", "logits", kHidden), "\"eps\":1e-6");
   p.output(p.op("linear", {normed}, {p.weight("head", {kVocab, kHidden})}, p.value("logits", "logits", kVocab)));
   return p;
 }
 
 inline std::string decoder_text(const ProgramText& program, Kind kind) {
-  return program.text(std::string(",\"kv\":{\"layers\":[{\"kvHeads\":1,\"kDim\":16,\"vDim\":16},{\"kvHeads\":1,\"kDim\":16,\"vDim\":16}]}") +
-                      (kind == Kind::recurrent ? ",\"states\":{\"elements\":[" + std::to_string(kHidden * 3) + "," + std::to_string(2 * 8 * 16) + "]}" : ""));
+  return program.text(
+      std::string(
+          ",\"kv\":{\"layers\":[{\"kvHeads\":1,\"kDim\":16,\"vDim\":16},{\"kvHeads\":1,\"kDim\":16,\"vDim\":16}]}") +
+      (kind == Kind::recurrent
+           ? ",\"states\":{\"elements\":[" + std::to_string(kHidden * 3) + "," + std::to_string(2 * 8 * 16) + "]}"
+           : ""));
 }
 
 class TinyModel {
@@ -186,7 +204,9 @@ class TinyModel {
     source.decoder_json = decoder_text(decoder, kind);
     source.traits.position_axes = kind == Kind::mrope ? 3 : 1;
     source.traits.deepstack = kind == Kind::mrope ? 1 : 0;
-    source.traits.visibility = kind == Kind::block ? Visibility::block : kind == Kind::prefix ? Visibility::prefix : Visibility::causal;
+    source.traits.visibility = kind == Kind::block    ? Visibility::block
+                               : kind == Kind::prefix ? Visibility::prefix
+                                                      : Visibility::causal;
     source.traits.hidden = kHidden;
     source.traits.vocab = kVocab;
     source.traits.context = 4096;
@@ -264,7 +284,9 @@ inline Prompt render(const std::vector<Piece>& pieces, Kind kind) {
       for (int32_t i = 0; i < piece.image.patches; ++i) token(3, i, next, next, next), ++next;
     }
     token(2, -1, next, next, next), ++next;  // end of image
-    prompt.spans.push_back({start, static_cast<int32_t>(prompt.ids.size()), piece.image.key(),
+    prompt.spans.push_back({start,
+                            static_cast<int32_t>(prompt.ids.size()),
+                            piece.image.key(),
                             {{"patches", piece.image.patches}, {"segments", 2}}});
   }
   prompt.rope_delta = next - static_cast<int32_t>(prompt.ids.size());

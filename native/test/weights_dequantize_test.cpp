@@ -19,7 +19,8 @@ namespace {
 std::optional<std::string> golden_folder() {
   const char* set = std::getenv("AFTERIMAGE_GOLDENS");
   for (const std::string& folder : {std::string(set ? set : ""), std::string("../shared/goldens")}) {
-    if (!folder.empty() && std::filesystem::exists(folder + "/quantization/index.json")) return folder + "/quantization/";
+    if (!folder.empty() && std::filesystem::exists(folder + "/quantization/index.json"))
+      return folder + "/quantization/";
   }
   return std::nullopt;
 }
@@ -49,7 +50,8 @@ void golden_entry(Checkpoint& checkpoint, const Json& entry) {
 void goldens() {
   const std::optional<std::string> folder = golden_folder();
   if (!folder) {
-    std::printf("skipped the golden tensors: neither AFTERIMAGE_GOLDENS nor ../shared/goldens has quantization/index.json\n");
+    std::printf(
+        "skipped the golden tensors: neither AFTERIMAGE_GOLDENS nor ../shared/goldens has quantization/index.json\n");
     return;
   }
   std::stringstream text;
@@ -73,7 +75,8 @@ void bit_streams() {
     source.format = WeightFormat::affine;
     source.rows = 1, source.columns = 32, source.bits = bits, source.group = 32;
     source.data = stream.data(), source.row_bytes = stream.size();
-    source.scales = reinterpret_cast<const std::byte*>(&scale), source.biases = reinterpret_cast<const std::byte*>(&bias);
+    source.scales = reinterpret_cast<const std::byte*>(&scale),
+    source.biases = reinterpret_cast<const std::byte*>(&bias);
     source.scale_row_bytes = 4;
     float row[32];
     dequantize_row(source, 0, 0, row);
@@ -92,15 +95,17 @@ struct Rows {
 
 WeightRecipe recipe(std::vector<int64_t> shape, const std::string& mode, int32_t bits, int32_t group) {
   WeightRecipe made;
-  made.name = "w", made.shape = std::move(shape), made.tensors = {"w"}, made.mode = mode, made.bits = bits, made.group = group;
+  made.name = "w", made.shape = std::move(shape), made.tensors = {"w"}, made.mode = mode, made.bits = bits,
+  made.group = group;
   if (!mode.empty()) made.scales = {"s"};
   return made;
 }
 
 void floats() {
-  const TemporaryFile file(safetensors({{"f16", "F16", {2, 3}, bytes_of<uint16_t>({0x3c00, 0xc000, 0x0001, 0x7bff, 0x8000, 0x3555})},
-                                        {"bf16", "BF16", {1, 2}, bytes_of<uint16_t>({0x3f80, 0xc040})},
-                                        {"f32", "F32", {1, 2}, bytes_of<float>({1.5f, -0.0f})}}));
+  const TemporaryFile file(
+      safetensors({{"f16", "F16", {2, 3}, bytes_of<uint16_t>({0x3c00, 0xc000, 0x0001, 0x7bff, 0x8000, 0x3555})},
+                   {"bf16", "BF16", {1, 2}, bytes_of<uint16_t>({0x3f80, 0xc040})},
+                   {"f32", "F32", {1, 2}, bytes_of<float>({1.5f, -0.0f})}}));
   Checkpoint checkpoint({file.path()});
   const auto read = [&](const char* name, std::vector<int64_t> shape, int64_t row) {
     WeightRecipe made = recipe(std::move(shape), "", 0, 0);
@@ -118,7 +123,9 @@ void fp8_blocks() {
   // 3 × 5 of E4M3 1.0 and −2.0 with blocks of 2 × 2: scales 2 × 3, per expert.
   std::string codes;
   for (int i = 0; i < 30; ++i) codes += static_cast<char>(i % 2 ? 0xC0 : 0x38);
-  const TemporaryFile file(safetensors({{"w", "F8_E4M3", {2, 3, 5}, codes}, {"s", "F32", {2, 2, 3}, bytes_of<float>({1, 2, 3, 4, 5, 6, 10, 20, 30, 40, 50, 60})}}));
+  const TemporaryFile file(
+      safetensors({{"w", "F8_E4M3", {2, 3, 5}, codes},
+                   {"s", "F32", {2, 2, 3}, bytes_of<float>({1, 2, 3, 4, 5, 6, 10, 20, 30, 40, 50, 60})}}));
   Checkpoint checkpoint({file.path()});
   WeightRecipe made = recipe({2, 3, 5}, "fp8_block", 8, 0);
   made.block[0] = made.block[1] = 2;
@@ -132,7 +139,8 @@ void fp8_blocks() {
 void int4() {
   std::vector<uint32_t> words(8, 0x76543210);
   words[4] = 0xfedcba98;
-  const TemporaryFile file(safetensors({{"w", "I32", {2, 4}, bytes_of(words)}, {"s", "BF16", {2, 1}, bytes_of<uint16_t>({0x3f80, 0x4000})}}));
+  const TemporaryFile file(safetensors(
+      {{"w", "I32", {2, 4}, bytes_of(words)}, {"s", "BF16", {2, 1}, bytes_of<uint16_t>({0x3f80, 0x4000})}}));
   Checkpoint checkpoint({file.path()});
   const Rows rows{checkpoint.source(recipe({2, 32}, "int4_symmetric", 4, 32))};
   for (int i = 0; i < 8; ++i) {

@@ -52,7 +52,9 @@ class TemporaryFile {
  public:
   explicit TemporaryFile(const std::string& content) {
     static int serial = 0;
-    path_ = (std::filesystem::temp_directory_path() / ("afterimage-" + std::to_string(::getpid()) + "-" + std::to_string(serial++))).string();
+    path_ = (std::filesystem::temp_directory_path() /
+             ("afterimage-" + std::to_string(::getpid()) + "-" + std::to_string(serial++)))
+                .string();
     std::ofstream(path_, std::ios::binary) << content;
   }
   ~TemporaryFile() { std::filesystem::remove(path_); }

@@ -25,20 +25,23 @@ WeightRecipe recipe(std::vector<int64_t> shape, std::vector<std::string> tensors
 std::vector<float> all(const WeightSource& source) {
   std::vector<float> out(static_cast<size_t>(source.experts * source.rows * source.columns));
   for (int64_t e = 0; e < source.experts; ++e) {
-    for (int64_t r = 0; r < source.rows; ++r) dequantize_row(source, e, r, out.data() + (e * source.rows + r) * source.columns);
+    for (int64_t r = 0; r < source.rows; ++r)
+      dequantize_row(source, e, r, out.data() + (e * source.rows + r) * source.columns);
   }
   return out;
 }
 
 void shapes() {
-  const TemporaryFile file(safetensors({{"conv", "F32", {2, 3, 2, 2}, bytes_of(iota(24))}, {"one", "F32", {1, 1, 6}, bytes_of(iota(6))}}));
+  const TemporaryFile file(
+      safetensors({{"conv", "F32", {2, 3, 2, 2}, bytes_of(iota(24))}, {"one", "F32", {1, 1, 6}, bytes_of(iota(6))}}));
   Checkpoint checkpoint({file.path()});
   CHECK(all(checkpoint.source(recipe({2, 12}, {"conv"}))) == iota(24));
   CHECK(all(checkpoint.source(recipe({2, 3, 4}, {"conv"}))) == iota(24));
   CHECK(all(checkpoint.source(recipe({24}, {"conv"}))) == iota(24));
   CHECK(all(checkpoint.source(recipe({6}, {"one"}))) == iota(6));
   CHECK(all(checkpoint.source(recipe({1, 6}, {"one"}))) == iota(6));
-  CHECK_ERROR("INVALID_CHECKPOINT", "Tensor \"conv\" has shape [2, 3, 2, 2]; weight \"layer.w\" expects [3, 8]", checkpoint.source(recipe({3, 8}, {"conv"})));
+  CHECK_ERROR("INVALID_CHECKPOINT", "Tensor \"conv\" has shape [2, 3, 2, 2]; weight \"layer.w\" expects [3, 8]",
+              checkpoint.source(recipe({3, 8}, {"conv"})));
   CHECK_ERROR("INVALID_CHECKPOINT", "expects [4, 6]", checkpoint.source(recipe({4, 6}, {"conv"})));
   CHECK_ERROR("INVALID_CHECKPOINT", "expects [2, 13]", checkpoint.source(recipe({2, 13}, {"conv"})));
   CHECK_ERROR("INVALID_CHECKPOINT", "expects [2, 6]", checkpoint.source(recipe({2, 6}, {"conv"})));
@@ -75,7 +78,8 @@ void permutations() {
 }
 
 void slices() {
-  const TemporaryFile file(safetensors({{"qkv", "F32", {6, 3}, bytes_of(iota(18))}, {"fused", "F32", {2, 4, 3}, bytes_of(iota(24))}}));
+  const TemporaryFile file(
+      safetensors({{"qkv", "F32", {6, 3}, bytes_of(iota(18))}, {"fused", "F32", {2, 4, 3}, bytes_of(iota(24))}}));
   Checkpoint checkpoint({file.path()});
   WeightRecipe rows = recipe({2, 3}, {"qkv"});
   rows.slice_axis = 0, rows.slice_start = 2, rows.slice_count = 2;
@@ -95,25 +99,32 @@ void slices() {
 }
 
 void stacks() {
-  const TemporaryFile file(safetensors({{"e0", "BF16", {2, 3}, bytes_of<uint16_t>({0x3f80, 0x4000, 0x4040, 0x4080, 0x40a0, 0x40c0})},
-                                        {"e1", "BF16", {2, 3}, bytes_of<uint16_t>({0, 0, 0, 0, 0, 0x3f80})},
-                                        {"other", "BF16", {3, 2}, std::string(12, '\0')},
-                                        {"wide", "F32", {2, 3}, std::string(24, '\0')}}));
+  const TemporaryFile file(
+      safetensors({{"e0", "BF16", {2, 3}, bytes_of<uint16_t>({0x3f80, 0x4000, 0x4040, 0x4080, 0x40a0, 0x40c0})},
+                   {"e1", "BF16", {2, 3}, bytes_of<uint16_t>({0, 0, 0, 0, 0, 0x3f80})},
+                   {"other", "BF16", {3, 2}, std::string(12, '\0')},
+                   {"wide", "F32", {2, 3}, std::string(24, '\0')}}));
   Checkpoint checkpoint({file.path()});
   const WeightSource source = checkpoint.source(recipe({2, 2, 3}, {"e0", "e1"}));
   CHECK((all(source) == std::vector<float>{1, 2, 3, 4, 5, 6, 0, 0, 0, 0, 0, 1}));
   CHECK(source.data == checkpoint.tensor("e0").data);  // neighbours in the file need no copy
-  CHECK((all(checkpoint.source(recipe({2, 2, 3}, {"e1", "e0"}))) == std::vector<float>{0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6}));
+  CHECK((all(checkpoint.source(recipe({2, 2, 3}, {"e1", "e0"}))) ==
+         std::vector<float>{0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6}));
   CHECK((all(checkpoint.source(recipe({4, 3}, {"e1", "e0"}))).size() == 12));
-  CHECK_ERROR("INVALID_CHECKPOINT", "\"other\" is BF16 [3, 2], but \"e0\" is BF16 [2, 3]", checkpoint.source(recipe({2, 2, 3}, {"e0", "other"})));
-  CHECK_ERROR("INVALID_CHECKPOINT", "\"wide\" is F32 [2, 3], but \"e0\" is BF16", checkpoint.source(recipe({2, 2, 3}, {"e0", "wide"})));
+  CHECK_ERROR("INVALID_CHECKPOINT", "\"other\" is BF16 [3, 2], but \"e0\" is BF16 [2, 3]",
+              checkpoint.source(recipe({2, 2, 3}, {"e0", "other"})));
+  CHECK_ERROR("INVALID_CHECKPOINT", "\"wide\" is F32 [2, 3], but \"e0\" is BF16",
+              checkpoint.source(recipe({2, 2, 3}, {"e0", "wide"})));
   CHECK_ERROR("INVALID_CHECKPOINT", "(read as [3, 2, 3])", checkpoint.source(recipe({2, 2, 3}, {"e0", "e1", "e0"})));
 }
 
 void types() {
-  const TemporaryFile file(safetensors({{"f64", "F64", {2}, std::string(16, '\0')}, {"i32", "I32", {2}, std::string(8, '\0')}, {"f8", "F8_E4M3", {2}, "ab"}}));
+  const TemporaryFile file(safetensors({{"f64", "F64", {2}, std::string(16, '\0')},
+                                        {"i32", "I32", {2}, std::string(8, '\0')},
+                                        {"f8", "F8_E4M3", {2}, "ab"}}));
   Checkpoint checkpoint({file.path()});
-  for (const char* name : {"f64", "i32", "f8"}) CHECK_ERROR("INVALID_CHECKPOINT", "expected F32 or F16 or BF16", checkpoint.source(recipe({2}, {name})));
+  for (const char* name : {"f64", "i32", "f8"})
+    CHECK_ERROR("INVALID_CHECKPOINT", "expected F32 or F16 or BF16", checkpoint.source(recipe({2}, {name})));
 }
 
 void not_finite() {
@@ -122,10 +133,13 @@ void not_finite() {
   infinite[4097] = -INFINITY;
   std::vector<uint16_t> f16(5, 0x3c00), bf16(5, 0x3f80);
   f16[4] = 0x7c00, bf16[0] = 0xffc0;
-  const TemporaryFile file(safetensors({{"nan", "F32", {9000}, bytes_of(nan)}, {"infinite", "F32", {9000}, bytes_of(infinite)},
-                                        {"f16", "F16", {5}, bytes_of(f16)}, {"bf16", "BF16", {5}, bytes_of(bf16)}}));
+  const TemporaryFile file(safetensors({{"nan", "F32", {9000}, bytes_of(nan)},
+                                        {"infinite", "F32", {9000}, bytes_of(infinite)},
+                                        {"f16", "F16", {5}, bytes_of(f16)},
+                                        {"bf16", "BF16", {5}, bytes_of(bf16)}}));
   Checkpoint checkpoint({file.path()});
-  CHECK_ERROR("INVALID_CHECKPOINT", "Tensor \"nan\" holds NaN or infinity at element 8999", checkpoint.source(recipe({9000}, {"nan"})));
+  CHECK_ERROR("INVALID_CHECKPOINT", "Tensor \"nan\" holds NaN or infinity at element 8999",
+              checkpoint.source(recipe({9000}, {"nan"})));
   CHECK_ERROR("INVALID_CHECKPOINT", "at element 4097", checkpoint.source(recipe({9000}, {"infinite"})));
   CHECK_ERROR("INVALID_CHECKPOINT", "at element 4", checkpoint.source(recipe({5}, {"f16"})));
   CHECK_ERROR("INVALID_CHECKPOINT", "at element 0", checkpoint.source(recipe({5}, {"bf16"})));
@@ -134,7 +148,8 @@ void not_finite() {
   CHECK((all(checkpoint.source(good)) == std::vector<float>{1, 1, 1, 1}));
 }
 
-WeightRecipe quantized(std::vector<int64_t> shape, const std::string& mode, int32_t bits, int32_t group, const std::string& scales, const std::string& biases = "") {
+WeightRecipe quantized(std::vector<int64_t> shape, const std::string& mode, int32_t bits, int32_t group,
+                       const std::string& scales, const std::string& biases = "") {
   WeightRecipe made = recipe(std::move(shape), {"w"});
   made.mode = mode, made.bits = bits, made.group = group, made.scales = {scales};
   if (!biases.empty()) made.biases = {biases};
@@ -161,15 +176,23 @@ void quantized_shapes() {
   CHECK(all(checkpoint.source(rows)) == std::vector<float>(values.begin() + 128, values.end()));
   rows.slice_axis = 1;
   CHECK_ERROR("INVALID_CHECKPOINT", "only be sliced by rows", checkpoint.source(rows));
-  CHECK_ERROR("INVALID_CHECKPOINT", "\"w\" has shape [4, 8]; weight \"layer.w\" expects [4, 16]", checkpoint.source(quantized({4, 64}, "affine", 8, 32, "s", "s")));
+  CHECK_ERROR("INVALID_CHECKPOINT", "\"w\" has shape [4, 8]; weight \"layer.w\" expects [4, 16]",
+              checkpoint.source(quantized({4, 64}, "affine", 8, 32, "s", "s")));
   CHECK_ERROR("INVALID_CHECKPOINT", "expects [4, 4]", checkpoint.source(quantized({4, 32}, "affine", 4, 32, "s", "s")));
-  CHECK_ERROR("INVALID_CHECKPOINT", "\"short\" has shape [4, 1]", checkpoint.source(quantized({4, 64}, "affine", 4, 32, "short", "short")));
-  CHECK_ERROR("INVALID_CHECKPOINT", "\"half\" holds F16; expected F32", checkpoint.source(quantized({4, 64}, "affine", 4, 32, "s", "half")));
-  CHECK_ERROR("INVALID_CHECKPOINT", "\"nan\" holds NaN or infinity at element 3", checkpoint.source(quantized({4, 64}, "affine", 4, 32, "nan", "s")));
-  CHECK_ERROR("INVALID_CHECKPOINT", "\"nan\" holds NaN or infinity at element 3", checkpoint.source(quantized({4, 64}, "affine", 4, 32, "s", "nan")));
-  CHECK_ERROR("INVALID_CHECKPOINT", "\"s\" holds F32; expected U8 or F8_E8M0", checkpoint.source(quantized({4, 64}, "mxfp4", 4, 32, "s")));
-  CHECK_ERROR("INVALID_CHECKPOINT", "\"e8\" holds NaN or infinity at element 7", checkpoint.source(quantized({4, 64}, "mxfp4", 4, 32, "e8")));
-  CHECK_ERROR("INVALID_CHECKPOINT", "\"e4\" holds NaN or infinity at element 15", checkpoint.source(quantized({4, 64}, "nvfp4", 4, 16, "e4")));
+  CHECK_ERROR("INVALID_CHECKPOINT", "\"short\" has shape [4, 1]",
+              checkpoint.source(quantized({4, 64}, "affine", 4, 32, "short", "short")));
+  CHECK_ERROR("INVALID_CHECKPOINT", "\"half\" holds F16; expected F32",
+              checkpoint.source(quantized({4, 64}, "affine", 4, 32, "s", "half")));
+  CHECK_ERROR("INVALID_CHECKPOINT", "\"nan\" holds NaN or infinity at element 3",
+              checkpoint.source(quantized({4, 64}, "affine", 4, 32, "nan", "s")));
+  CHECK_ERROR("INVALID_CHECKPOINT", "\"nan\" holds NaN or infinity at element 3",
+              checkpoint.source(quantized({4, 64}, "affine", 4, 32, "s", "nan")));
+  CHECK_ERROR("INVALID_CHECKPOINT", "\"s\" holds F32; expected U8 or F8_E8M0",
+              checkpoint.source(quantized({4, 64}, "mxfp4", 4, 32, "s")));
+  CHECK_ERROR("INVALID_CHECKPOINT", "\"e8\" holds NaN or infinity at element 7",
+              checkpoint.source(quantized({4, 64}, "mxfp4", 4, 32, "e8")));
+  CHECK_ERROR("INVALID_CHECKPOINT", "\"e4\" holds NaN or infinity at element 15",
+              checkpoint.source(quantized({4, 64}, "nvfp4", 4, 16, "e4")));
 }
 
 }  // namespace

@@ -12,22 +12,33 @@ namespace {
 
 std::vector<StoredTensor> parse(const std::string& image) {
   // A copy of the exact size, so that a read past the end is seen by the address sanitizer.
-  const std::vector<std::byte> bytes(reinterpret_cast<const std::byte*>(image.data()), reinterpret_cast<const std::byte*>(image.data()) + image.size());
+  const std::vector<std::byte> bytes(reinterpret_cast<const std::byte*>(image.data()),
+                                     reinterpret_cast<const std::byte*>(image.data()) + image.size());
   return parse_safetensors(bytes.data(), bytes.size(), "model.safetensors");
 }
 
-std::string one(const std::string& entry, size_t data_bytes) { return with_header("{\"w\":" + entry + "}", std::string(data_bytes, 'x')); }
+std::string one(const std::string& entry, size_t data_bytes) {
+  return with_header("{\"w\":" + entry + "}", std::string(data_bytes, 'x'));
+}
 
-std::string stated_length(uint64_t length, const std::string& rest) { return std::string(reinterpret_cast<const char*>(&length), 8) + rest; }
+std::string stated_length(uint64_t length, const std::string& rest) {
+  return std::string(reinterpret_cast<const char*>(&length), 8) + rest;
+}
 
-void refuses(const std::string& image, const std::string& fragment) { CHECK_ERROR("INVALID_CHECKPOINT", fragment, parse(image)); }
+void refuses(const std::string& image, const std::string& fragment) {
+  CHECK_ERROR("INVALID_CHECKPOINT", fragment, parse(image));
+}
 
 void good_files() {
-  const std::string image = safetensors({{"a", "F32", {2, 3}, std::string(24, 'a')}, {"é", "BF16", {3}, std::string(6, 'b')},
-                                         {"empty", "F16", {0, 4}, ""}, {"scalar", "I64", {}, std::string(8, 'c')}});
-  const std::vector<StoredTensor> tensors = parse_safetensors(reinterpret_cast<const std::byte*>(image.data()), image.size(), "x");
+  const std::string image = safetensors({{"a", "F32", {2, 3}, std::string(24, 'a')},
+                                         {"é", "BF16", {3}, std::string(6, 'b')},
+                                         {"empty", "F16", {0, 4}, ""},
+                                         {"scalar", "I64", {}, std::string(8, 'c')}});
+  const std::vector<StoredTensor> tensors =
+      parse_safetensors(reinterpret_cast<const std::byte*>(image.data()), image.size(), "x");
   CHECK(tensors.size() == 4);
-  CHECK(tensors[0].shape == (std::vector<int64_t>{2, 3}) && tensors[0].bytes == 24 && tensors[0].dtype == StoredType::F32);
+  CHECK(tensors[0].shape == (std::vector<int64_t>{2, 3}) && tensors[0].bytes == 24 &&
+        tensors[0].dtype == StoredType::F32);
   CHECK(std::to_integer<char>(tensors[1].data[5]) == 'b' && tensors[1].name == "é");
   CHECK(tensors[2].bytes == 0 && tensors[3].bytes == 8);
   CHECK(parse(with_header("{}   ", "")).empty());
@@ -44,7 +55,9 @@ void bad_headers() {
   refuses(with_header("{\"w\":", ""), "not valid JSON");
   refuses(with_header("{} x", ""), "not valid JSON");
   refuses(with_header(std::string(100'000, '['), ""), "nesting");
-  refuses(with_header("{\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", "12345678"),
+  refuses(with_header("{\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"w\":{\"dtype\":\"F32\","
+                      "\"shape\":[1],\"data_offsets\":[4,8]}}",
+                      "12345678"),
           "\"w\" appears twice");
 }
 
@@ -59,15 +72,19 @@ void bad_entries() {
   refuses(one("{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}", 8), "data_offsets");
   refuses(one("{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}", 4), "outside");
   refuses(one("{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}", 7), "outside the 7 bytes");
-  refuses(one("{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[9223372036854775800,9223372036854775804]}", 4), "outside");
-  refuses(one("{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[18446744073709551612,18446744073709551615]}", 4), "data_offsets");
+  refuses(one("{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[9223372036854775800,9223372036854775804]}", 4),
+          "outside");
+  refuses(one("{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[18446744073709551612,18446744073709551615]}", 4),
+          "data_offsets");
   refuses(one("{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}", 8), "needs 12 bytes but has 8");
   refuses(one("{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,0]}", 4), "overflows");
   refuses(one("{\"dtype\":\"F32\",\"shape\":[4611686018427387905],\"data_offsets\":[0,4]}", 4), "overflows");
 }
 
 void overlap() {
-  const std::string header = "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[3,7]}}";
+  const std::string header =
+      "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_"
+      "offsets\":[3,7]}}";
   refuses(with_header(header, "1234567"), "\"a\" and \"b\" overlap");
 }
 
@@ -77,7 +94,8 @@ void files() {
   Checkpoint both({first.path(), second.path()});
   CHECK(both.tensors().size() == 2 && std::to_integer<char>(both.tensor("b").data[0]) == '5');
   CHECK_ERROR("INVALID_CHECKPOINT", "Tensor \"c\" is missing", both.tensor("c"));
-  CHECK_ERROR("INVALID_CHECKPOINT", "Tensor \"a\" is in two files", Checkpoint({first.path(), second.path(), first.path()}));
+  CHECK_ERROR("INVALID_CHECKPOINT", "Tensor \"a\" is in two files",
+              Checkpoint({first.path(), second.path(), first.path()}));
   CHECK_ERROR("INVALID_CHECKPOINT", "0 bytes", Checkpoint({empty.path()}));
   CHECK_ERROR("INVALID_CHECKPOINT", "outside", Checkpoint({cut.path()}));
   CHECK_ERROR("IO_FAILED", "cannot be opened", Checkpoint({first.path() + ".absent"}));
@@ -102,7 +120,8 @@ void digests() {
   const TemporaryFile large(safetensors({{"a", "U8", {70 << 20}, std::string(70 << 20, 'x')}}));
   const std::string sampled = Checkpoint({large.path()}).digest();
   CHECK(Checkpoint({large.path()}).digest() == sampled);
-  std::filesystem::last_write_time(large.path(), std::filesystem::last_write_time(large.path()) + std::chrono::seconds(2));
+  std::filesystem::last_write_time(large.path(),
+                                   std::filesystem::last_write_time(large.path()) + std::chrono::seconds(2));
   CHECK(Checkpoint({large.path()}).digest() != sampled);
 }
 

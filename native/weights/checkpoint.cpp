@@ -29,7 +29,9 @@ struct Checkpoint::Impl {
   OwnedBytes owned;
 
   const MappedFile& file_of(const StoredTensor& tensor) const {
-    const auto holds = [&](const auto& file) { return tensor.data >= file->data() && tensor.data <= file->data() + file->size(); };
+    const auto holds = [&](const auto& file) {
+      return tensor.data >= file->data() && tensor.data <= file->data() + file->size();
+    };
     return **std::find_if(files.begin(), files.end(), holds);
   }
 };
@@ -40,7 +42,8 @@ Checkpoint::Checkpoint(const std::vector<std::string>& files) : impl_(std::make_
     for (StoredTensor& tensor : parse_safetensors(file.data(), file.size(), path)) {
       std::string name = tensor.name;
       if (!impl_->tensors.emplace(name, std::move(tensor)).second) {
-        throw Error("INVALID_CHECKPOINT", "Tensor \"" + name + "\" is in two files, the second being \"" + path + "\"; remove the file that does not belong.");
+        throw Error("INVALID_CHECKPOINT", "Tensor \"" + name + "\" is in two files, the second being \"" + path +
+                                              "\"; remove the file that does not belong.");
       }
     }
   }
@@ -53,7 +56,8 @@ const std::map<std::string, StoredTensor, std::less<>>& Checkpoint::tensors() co
 const StoredTensor& Checkpoint::tensor(std::string_view name) const {
   const auto found = impl_->tensors.find(name);
   if (found == impl_->tensors.end()) {
-    throw Error("INVALID_CHECKPOINT", "Tensor \"" + std::string(name) + "\" is missing; check that every file of the checkpoint is there.");
+    throw Error("INVALID_CHECKPOINT",
+                "Tensor \"" + std::string(name) + "\" is missing; check that every file of the checkpoint is there.");
   }
   return found->second;
 }
@@ -63,7 +67,10 @@ WeightSource Checkpoint::source(const WeightRecipe& recipe) { return recipe_sour
 std::string Checkpoint::digest() const {
   Sha256 hash;
   for (const auto& [name, tensor] : impl_->tensors) {
-    hash.update_integer(name.size()).update(name).update(stored_type_name(tensor.dtype)).update_integer(tensor.shape.size());
+    hash.update_integer(name.size())
+        .update(name)
+        .update(stored_type_name(tensor.dtype))
+        .update_integer(tensor.shape.size());
     for (int64_t axis : tensor.shape) hash.update_integer(static_cast<uint64_t>(axis));
     if (tensor.bytes > 0 && impl_->file_of(tensor).size() <= kWholeBytes) hash.update(tensor.data, tensor.bytes);
   }

@@ -20,10 +20,14 @@ uint8_t nibble_at(const std::byte* p, int64_t index) { return byte_at(p, index /
 
 float float_at(const std::byte* p, ScaleType type, int64_t index) {
   switch (type) {
-    case ScaleType::f32: return load<float>(p, index);
-    case ScaleType::f16: return f16_to_float(load<uint16_t>(p, index));
-    case ScaleType::bf16: return bf16_to_float(load<uint16_t>(p, index));
-    case ScaleType::u8: return 0;
+    case ScaleType::f32:
+      return load<float>(p, index);
+    case ScaleType::f16:
+      return f16_to_float(load<uint16_t>(p, index));
+    case ScaleType::bf16:
+      return bf16_to_float(load<uint16_t>(p, index));
+    case ScaleType::u8:
+      return 0;
   }
   return 0;
 }
@@ -50,19 +54,35 @@ void dequantize_row(const WeightSource& source, int64_t expert, int64_t row, flo
   const auto scale = [&](int64_t index) { return float_at(scales, source.scale_type, index); };
   for (int64_t c = 0; c < columns; ++c) {
     switch (source.format) {
-      case WeightFormat::f32: out[c] = load<float>(data, c); break;
-      case WeightFormat::f16: out[c] = f16_to_float(load<uint16_t>(data, c)); break;
-      case WeightFormat::bf16: out[c] = bf16_to_float(load<uint16_t>(data, c)); break;
+      case WeightFormat::f32:
+        out[c] = load<float>(data, c);
+        break;
+      case WeightFormat::f16:
+        out[c] = f16_to_float(load<uint16_t>(data, c));
+        break;
+      case WeightFormat::bf16:
+        out[c] = bf16_to_float(load<uint16_t>(data, c));
+        break;
       case WeightFormat::affine: {
         const float q = static_cast<float>(bits_at(data, c, source.bits, source.row_bytes));
         out[c] = scale(c / group) * q + float_at(biases, source.scale_type, c / group);
         break;
       }
-      case WeightFormat::mxfp4: out[c] = e2m1_to_float(nibble_at(data, c)) * e8m0_to_float(byte_at(scales, c / group)); break;
-      case WeightFormat::mxfp8: out[c] = e4m3_to_float(byte_at(data, c)) * e8m0_to_float(byte_at(scales, c / group)); break;
-      case WeightFormat::nvfp4: out[c] = e2m1_to_float(nibble_at(data, c)) * e4m3_to_float(byte_at(scales, c / group)); break;
-      case WeightFormat::fp8_block: out[c] = e4m3_to_float(byte_at(data, c)) * scale(c / source.block[1]); break;
-      case WeightFormat::int4_symmetric: out[c] = scale(c / group) * (static_cast<float>(nibble_at(data, c)) - 8); break;
+      case WeightFormat::mxfp4:
+        out[c] = e2m1_to_float(nibble_at(data, c)) * e8m0_to_float(byte_at(scales, c / group));
+        break;
+      case WeightFormat::mxfp8:
+        out[c] = e4m3_to_float(byte_at(data, c)) * e8m0_to_float(byte_at(scales, c / group));
+        break;
+      case WeightFormat::nvfp4:
+        out[c] = e2m1_to_float(nibble_at(data, c)) * e4m3_to_float(byte_at(scales, c / group));
+        break;
+      case WeightFormat::fp8_block:
+        out[c] = e4m3_to_float(byte_at(data, c)) * scale(c / source.block[1]);
+        break;
+      case WeightFormat::int4_symmetric:
+        out[c] = scale(c / group) * (static_cast<float>(nibble_at(data, c)) - 8);
+        break;
     }
   }
 }

@@ -28,14 +28,22 @@ int64_t first_with(const std::byte* bytes, size_t size) {
 
 int64_t first_not_finite(const std::byte* bytes, size_t size, StoredType type) {
   switch (type) {
-    case StoredType::F64: return first_with<uint64_t, 0x7ff0000000000000>(bytes, size);
-    case StoredType::F32: return first_with<uint32_t, 0x7f800000>(bytes, size);
-    case StoredType::F16: return first_with<uint16_t, 0x7c00>(bytes, size);
-    case StoredType::BF16: return first_with<uint16_t, 0x7f80>(bytes, size);
-    case StoredType::F8_E4M3: return first_with<uint8_t, 0x7f>(bytes, size);
-    case StoredType::F8_E5M2: return first_with<uint8_t, 0x7c>(bytes, size);
-    case StoredType::F8_E8M0: return first_with<uint8_t, 0xff>(bytes, size);
-    default: return -1;
+    case StoredType::F64:
+      return first_with<uint64_t, 0x7ff0000000000000>(bytes, size);
+    case StoredType::F32:
+      return first_with<uint32_t, 0x7f800000>(bytes, size);
+    case StoredType::F16:
+      return first_with<uint16_t, 0x7c00>(bytes, size);
+    case StoredType::BF16:
+      return first_with<uint16_t, 0x7f80>(bytes, size);
+    case StoredType::F8_E4M3:
+      return first_with<uint8_t, 0x7f>(bytes, size);
+    case StoredType::F8_E5M2:
+      return first_with<uint8_t, 0x7c>(bytes, size);
+    case StoredType::F8_E8M0:
+      return first_with<uint8_t, 0xff>(bytes, size);
+    default:
+      return -1;
   }
 }
 

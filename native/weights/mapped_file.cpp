@@ -21,7 +21,8 @@ struct Descriptor {
 };
 
 [[noreturn]] void fail(const std::string& path, const char* what) {
-  throw Error("IO_FAILED", "\"" + path + "\" cannot be " + what + ": " + std::strerror(errno) + "; check the path and its permissions.");
+  throw Error("IO_FAILED", "\"" + path + "\" cannot be " + what + ": " + std::strerror(errno) +
+                               "; check the path and its permissions.");
 }
 
 int64_t modified(const struct stat& info) {

@@ -32,10 +32,14 @@ const StoredFormat kFormats[] = {
 
 ScaleType scale_type(StoredType type) {
   switch (type) {
-    case F32: return ScaleType::f32;
-    case F16: return ScaleType::f16;
-    case BF16: return ScaleType::bf16;
-    default: return ScaleType::u8;
+    case F32:
+      return ScaleType::f32;
+    case F16:
+      return ScaleType::f16;
+    case BF16:
+      return ScaleType::bf16;
+    default:
+      return ScaleType::u8;
   }
 }
 
@@ -57,7 +61,8 @@ class RecipeReader {
 
  private:
   [[noreturn]] void fail(std::string_view tensor, const std::string& what) const {
-    throw Error("INVALID_CHECKPOINT", "Tensor \"" + std::string(tensor) + "\" " + what + "; use a checkpoint that matches its config.json.");
+    throw Error("INVALID_CHECKPOINT",
+                "Tensor \"" + std::string(tensor) + "\" " + what + "; use a checkpoint that matches its config.json.");
   }
 
   const StoredTensor& tensor(const std::string& name, const std::vector<StoredType>& types) const {
@@ -76,15 +81,16 @@ class RecipeReader {
   // Reads the tensors of one operand, `arrange` applied to each, and verifies the flattened shape. `checked`: the type
   // in which NaN is looked for.
   template <class Arrange>
-  StoredArray gather(const std::vector<std::string>& names, const std::vector<StoredType>& types, std::optional<StoredType> checked,
-                     const std::vector<int64_t>& expected, Arrange arrange) {
+  StoredArray gather(const std::vector<std::string>& names, const std::vector<StoredType>& types,
+                     std::optional<StoredType> checked, const std::vector<int64_t>& expected, Arrange arrange) {
     std::vector<StoredArray> parts;
     for (const std::string& name : names) {
       const StoredTensor& stored = tensor(name, types);
       const StoredArray part = arrange(stored, StoredArray{stored.dtype, stored.shape, stored.data, stored.bytes});
       if (!parts.empty() && (part.dtype != parts[0].dtype || part.shape != parts[0].shape)) {
-        fail(name, "is " + std::string(stored_type_name(part.dtype)) + " " + shape_text(part.shape) + ", but \"" + names[0] + "\" is " +
-                       std::string(stored_type_name(parts[0].dtype)) + " " + shape_text(parts[0].shape));
+        fail(name, "is " + std::string(stored_type_name(part.dtype)) + " " + shape_text(part.shape) + ", but \"" +
+                       names[0] + "\" is " + std::string(stored_type_name(parts[0].dtype)) + " " +
+                       shape_text(parts[0].shape));
       }
       if (checked) require_finite(name, part, *checked);
       parts.push_back(part);
@@ -94,12 +100,14 @@ class RecipeReader {
     if (!flattens_to(shape, expected)) {
       const std::string& found = shape_text(checkpoint_.tensor(names[0]).shape);
       const std::string arranged = shape_text(shape) == found ? "" : " (read as " + shape_text(shape) + ")";
-      fail(names[0], "has shape " + found + arranged + "; weight \"" + recipe_.name + "\" expects " + shape_text(expected));
+      fail(names[0],
+           "has shape " + found + arranged + "; weight \"" + recipe_.name + "\" expects " + shape_text(expected));
     }
     return stacked(parts, owned_);
   }
 
-  StoredArray slice_axis(const StoredTensor& stored, const StoredArray& array, int64_t axis, int64_t start, int64_t count) {
+  StoredArray slice_axis(const StoredTensor& stored, const StoredArray& array, int64_t axis, int64_t start,
+                         int64_t count) {
     if (axis < 0 || axis >= static_cast<int64_t>(array.shape.size()) || start + count > array.shape[axis]) {
       fail(stored.name, "of shape " + shape_text(array.shape) + " has no part " + std::to_string(start) + " to " +
                             std::to_string(start + count) + " on axis " + std::to_string(axis));
@@ -112,11 +120,13 @@ class RecipeReader {
     const auto arrange = [&](const StoredTensor& stored, StoredArray array) {
       if (!recipe_.permute.empty()) {
         if (recipe_.permute.size() != array.shape.size()) {
-          fail(stored.name, "has shape " + shape_text(array.shape) + "; expected " + std::to_string(recipe_.permute.size()) + " axes");
+          fail(stored.name, "has shape " + shape_text(array.shape) + "; expected " +
+                                std::to_string(recipe_.permute.size()) + " axes");
         }
         array = permuted(array, recipe_.permute, owned_);
       }
-      if (recipe_.slice_axis >= 0) array = slice_axis(stored, array, recipe_.slice_axis, recipe_.slice_start, recipe_.slice_count);
+      if (recipe_.slice_axis >= 0)
+        array = slice_axis(stored, array, recipe_.slice_axis, recipe_.slice_start, recipe_.slice_count);
       return array;
     };
     const StoredArray array = gather(recipe_.tensors, {F32, F16, BF16}, type, recipe_.shape, arrange);
@@ -139,13 +149,16 @@ class RecipeReader {
       if (recipe_.slice_axis < 0) return array;
       const int64_t axis = static_cast<int64_t>(array.shape.size()) - 2;
       if (recipe_.slice_axis != axis) fail(stored.name, "is quantized and can only be sliced by rows");
-      if (recipe_.slice_start % block_rows != 0) fail(stored.name, "cannot be sliced inside a block of " + std::to_string(block_rows) + " rows");
-      return slice_axis(stored, array, axis, recipe_.slice_start / block_rows, divide_up(recipe_.slice_count, block_rows));
+      if (recipe_.slice_start % block_rows != 0)
+        fail(stored.name, "cannot be sliced inside a block of " + std::to_string(block_rows) + " rows");
+      return slice_axis(stored, array, axis, recipe_.slice_start / block_rows,
+                        divide_up(recipe_.slice_count, block_rows));
     };
   }
 
   void read_quantized() {
-    const StoredFormat& format = *std::find_if(std::begin(kFormats), std::end(kFormats), [&](const StoredFormat& f) { return f.mode == recipe_.mode; });
+    const StoredFormat& format = *std::find_if(std::begin(kFormats), std::end(kFormats),
+                                               [&](const StoredFormat& f) { return f.mode == recipe_.mode; });
     source_.format = format.format;
     source_.bits = recipe_.bits;
     source_.group = recipe_.group;
@@ -154,7 +167,8 @@ class RecipeReader {
     read_codes(format);
     const bool tiled = format.format == WeightFormat::fp8_block;
     const int64_t block_rows = tiled ? recipe_.block[0] : 1, block_columns = tiled ? recipe_.block[1] : recipe_.group;
-    const std::vector<int64_t> expected = matrix_shape(divide_up(source_.rows, block_rows), divide_up(source_.columns, block_columns));
+    const std::vector<int64_t> expected =
+        matrix_shape(divide_up(source_.rows, block_rows), divide_up(source_.columns, block_columns));
     read_scales(format, expected, block_rows);
   }
 
@@ -167,11 +181,13 @@ class RecipeReader {
 
   void read_scales(const StoredFormat& format, const std::vector<int64_t>& expected, int64_t block_rows) {
     const StoredType type = tensor(recipe_.scales[0], format.scales).dtype;
-    const StoredArray scales = gather(recipe_.scales, format.scales, format.scale_type.value_or(type), expected, row_slice(block_rows));
+    const StoredArray scales =
+        gather(recipe_.scales, format.scales, format.scale_type.value_or(type), expected, row_slice(block_rows));
     source_.scales = scales.data;
     source_.scale_type = scale_type(type);
     source_.scale_row_bytes = static_cast<size_t>(expected.back()) * stored_type_bytes(type);
-    if (!recipe_.biases.empty()) source_.biases = gather(recipe_.biases, {type}, type, expected, row_slice(block_rows)).data;
+    if (!recipe_.biases.empty())
+      source_.biases = gather(recipe_.biases, {type}, type, expected, row_slice(block_rows)).data;
   }
 
   const WeightRecipe& recipe_;

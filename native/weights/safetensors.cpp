@@ -30,7 +30,8 @@ class Image {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error("INVALID_CHECKPOINT", "\"" + std::string(file_) + "\" is not a valid safetensors file: " + what + "; download it again.");
+    throw Error("INVALID_CHECKPOINT",
+                "\"" + std::string(file_) + "\" is not a valid safetensors file: " + what + "; download it again.");
   }
 
   std::string_view header_text() {
@@ -71,14 +72,14 @@ class Image {
     if (!range || range->size() != 2) fail_tensor("has no pair of data_offsets");
     const uint64_t begin = (*range)[0], end = (*range)[1];
     if (begin > end || end > data_bytes_) {
-      fail_tensor("lies at " + std::to_string(begin) + " to " + std::to_string(end) + ", outside the " + std::to_string(data_bytes_) +
-                  " bytes of data");
+      fail_tensor("lies at " + std::to_string(begin) + " to " + std::to_string(end) + ", outside the " +
+                  std::to_string(data_bytes_) + " bytes of data");
     }
     uint64_t bytes = 0;
     if (!byte_count(tensor, bytes)) fail_tensor("has a shape that overflows: " + shape_text(tensor.shape));
     if (bytes != end - begin) {
-      fail_tensor("of " + std::string(stored_type_name(tensor.dtype)) + " " + shape_text(tensor.shape) + " needs " + std::to_string(bytes) +
-                  " bytes but has " + std::to_string(end - begin));
+      fail_tensor("of " + std::string(stored_type_name(tensor.dtype)) + " " + shape_text(tensor.shape) + " needs " +
+                  std::to_string(bytes) + " bytes but has " + std::to_string(end - begin));
     }
     tensor.data = data_ + begin;
     tensor.bytes = bytes;
@@ -109,7 +110,8 @@ class Image {
     for (const StoredTensor& tensor : tensors_) {
       if (tensor.bytes > 0) order.push_back(&tensor);
     }
-    std::sort(order.begin(), order.end(), [](const StoredTensor* a, const StoredTensor* b) { return a->data < b->data; });
+    std::sort(order.begin(), order.end(),
+              [](const StoredTensor* a, const StoredTensor* b) { return a->data < b->data; });
     for (size_t i = 1; i < order.size(); ++i) {
       if (order[i - 1]->data + order[i - 1]->bytes > order[i]->data) {
         fail("tensors \"" + order[i - 1]->name + "\" and \"" + order[i]->name + "\" overlap");

@@ -49,13 +49,18 @@ export function createApp(options: AppOptions): App {
   log.info({ folders, urls: options.allowUrls ?? false }, 'starting');
   return {
     engine,
-    images: createImageContext({ folders, urls: options.allowUrls ? URLS_ALLOWED : URLS_OFF, limits: options.limits }),
+    images: createImageContext({
+      folders,
+      urls: options.allowUrls ? URLS_ALLOWED : URLS_OFF,
+      limits: options.limits,
+    }),
     conversations,
     differences: new Differences(),
     deadlineMs: options.deadlineMs ?? DEFAULT_DEADLINE_MS,
     rootsCount: named.length === 0,
     log,
-    preload: () => void engine.ready().catch((error: Error) => log.error({ error: error.message }, 'preload failed')),
+    preload: () =>
+      void engine.ready().catch((error: Error) => log.error({ error: error.message }, 'preload failed')),
     close: async () => {
       conversations.close();
       await engine.close();

@@ -26,7 +26,10 @@ export function clientConfig(client: ClientName, options: ClientConfigOptions = 
   const launch = launchOf(options);
   switch (client) {
     case 'claude-desktop':
-      return { file: 'claude_desktop_config.json (Settings > Developer > Edit Config)', snippet: json('mcpServers', launch) };
+      return {
+        file: 'claude_desktop_config.json (Settings > Developer > Edit Config)',
+        snippet: json('mcpServers', launch),
+      };
     case 'claude-code':
       return { file: '.mcp.json in the project folder', snippet: json('mcpServers', launch) };
     case 'cursor':

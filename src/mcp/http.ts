@@ -1,7 +1,11 @@
 // MCP over Streamable HTTP on loopback: Host and Origin checks, bearer token, then the era of the client decides.
 import { createServer as createListener, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { localhostHostValidation, localhostOriginValidation, toNodeHandler } from '@modelcontextprotocol/node';
+import {
+  localhostHostValidation,
+  localhostOriginValidation,
+  toNodeHandler,
+} from '@modelcontextprotocol/node';
 import { createMcpHandler, isLegacyRequest, type McpServerFactory } from '@modelcontextprotocol/server';
 import { AfterimageError } from '../errors.js';
 import { createApp, LONGEST_MESSAGE, type AppOptions } from './app.js';
@@ -29,7 +33,11 @@ export async function runHttp(options: HttpOptions): Promise<void> {
   const tokenFile = options.tokenFile ?? defaultTokenFile();
   const token = await readToken(tokenFile);
   const app = createApp(options);
-  const listening = await listen(({ era }) => createServer(app, { era }), { port: options.port, token, log: app.log });
+  const listening = await listen(({ era }) => createServer(app, { era }), {
+    port: options.port,
+    token,
+    log: app.log,
+  });
   process.stderr.write(`Afterimage listens on ${listening.url}; the bearer token is in ${tokenFile}\n`);
   if (options.preload) app.preload();
   await new Promise((resolve) => {
@@ -47,10 +55,17 @@ export interface ListenOptions {
 }
 
 /** @throws AfterimageError IO_FAILED when the port cannot be had. */
-export async function listen(factory: McpServerFactory, { port, token, log }: ListenOptions): Promise<Listening> {
+export async function listen(
+  factory: McpServerFactory,
+  { port, token, log }: ListenOptions,
+): Promise<Listening> {
   const onerror = (error: Error) => log.warn({ error: error.message }, 'protocol error');
   const legacy = new LegacyClients(factory, onerror);
-  const modern = createMcpHandler(factory, { legacy: 'reject', onerror, maxRequestBodySize: LONGEST_MESSAGE });
+  const modern = createMcpHandler(factory, {
+    legacy: 'reject',
+    onerror,
+    maxRequestBodySize: LONGEST_MESSAGE,
+  });
   const serve = toNodeHandler(
     {
       // A 2025-era client cancels by a second request, which only a sessionful transport can bring to the first.
@@ -67,7 +82,13 @@ export async function listen(factory: McpServerFactory, { port, token, log }: Li
   });
   await new Promise<void>((resolve, reject) => {
     listener.once('error', (cause) => {
-      reject(new AfterimageError('IO_FAILED', `Cannot listen on port ${port} of ${LOOPBACK}. Choose another with --http PORT.`, { cause }));
+      reject(
+        new AfterimageError(
+          'IO_FAILED',
+          `Cannot listen on port ${port} of ${LOOPBACK}. Choose another with --http PORT.`,
+          { cause },
+        ),
+      );
     });
     listener.listen(port, LOOPBACK, resolve);
   });
@@ -96,7 +117,12 @@ function gate(token: string | undefined): (request: IncomingMessage, response: S
   };
 }
 
-function refuse(response: ServerResponse, status: number, message: string, headers: Record<string, string> = {}): false {
+function refuse(
+  response: ServerResponse,
+  status: number,
+  message: string,
+  headers: Record<string, string> = {},
+): false {
   response.writeHead(status, { 'Content-Type': 'application/json', Connection: 'close', ...headers });
   response.end(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32000, message } }));
   return false;

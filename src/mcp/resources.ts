@@ -1,5 +1,10 @@
 // Resources: the server's state, thumbnails of images seen, difference pictures. All by reference, none in results.
-import { ResourceNotFoundError, ResourceTemplate, type McpServer, type ReadResourceResult } from '@modelcontextprotocol/server';
+import {
+  ResourceNotFoundError,
+  ResourceTemplate,
+  type McpServer,
+  type ReadResourceResult,
+} from '@modelcontextprotocol/server';
 import { AfterimageError } from '../errors.js';
 import { isImageId } from '../image/key.js';
 import { loadImage } from '../image/load.js';
@@ -17,12 +22,20 @@ export function registerResources(server: McpServer, app: App): void {
     'status',
     STATUS_URI,
     { title: 'Status', description: 'Model, memory and cache of this server.', mimeType: 'application/json' },
-    () => ({ contents: [{ uri: STATUS_URI, mimeType: 'application/json', text: JSON.stringify(status(app), null, 2) }] }),
+    () => ({
+      contents: [
+        { uri: STATUS_URI, mimeType: 'application/json', text: JSON.stringify(status(app), null, 2) },
+      ],
+    }),
   );
   server.registerResource(
     'image',
     byId(IMAGE_URI, () => recentImages(app).map((id) => ({ id, title: `Image ${id}` }))),
-    { title: 'Image', description: `Thumbnail of an image seen lately, at most ${THUMBNAIL_SIDE} pixels.`, mimeType: PNG },
+    {
+      title: 'Image',
+      description: `Thumbnail of an image seen lately, at most ${THUMBNAIL_SIDE} pixels.`,
+      mimeType: PNG,
+    },
     (uri, { id }) => png(uri, () => thumbnail(String(id), app)),
   );
   server.registerResource(
@@ -43,7 +56,9 @@ export function recentImages(app: App): string[] {
 
 function byId(prefix: string, known: () => { id: string; title: string }[]): ResourceTemplate {
   return new ResourceTemplate(`${prefix}{id}`, {
-    list: () => ({ resources: known().map(({ id, title }) => ({ uri: `${prefix}${id}`, name: id, title, mimeType: PNG })) }),
+    list: () => ({
+      resources: known().map(({ id, title }) => ({ uri: `${prefix}${id}`, name: id, title, mimeType: PNG })),
+    }),
     complete: { id: (typed) => known().flatMap(({ id }) => (id.startsWith(typed) ? [id] : [])) },
   });
 }

@@ -15,7 +15,11 @@ const LONGEST_MESSAGE = 1200;
  * Clients show their model either `structuredContent` or `content`, so both carry everything: the answer as text, then
  * the other fields as JSON.
  */
-export function toCallResult({ structured, references = [], inline = [] }: ToolResult<Record<string, unknown>>): CallToolResult {
+export function toCallResult({
+  structured,
+  references = [],
+  inline = [],
+}: ToolResult<Record<string, unknown>>): CallToolResult {
   const { answer, ...rest } = structured;
   return {
     structuredContent: structured,
@@ -23,7 +27,11 @@ export function toCallResult({ structured, references = [], inline = [] }: ToolR
       ...(answer ? [{ type: 'text' as const, text: String(answer) }] : []),
       { type: 'text', text: JSON.stringify(rest) },
       ...references.map((reference) => ({ type: 'resource_link' as const, ...reference })),
-      ...inline.map(({ mimeType, data }) => ({ type: 'image' as const, mimeType, data: Buffer.from(data).toString('base64') })),
+      ...inline.map(({ mimeType, data }) => ({
+        type: 'image' as const,
+        mimeType,
+        data: Buffer.from(data).toString('base64'),
+      })),
     ],
   };
 }
@@ -31,7 +39,11 @@ export function toCallResult({ structured, references = [], inline = [] }: ToolR
 /** No structuredContent: clients check it against the tool's output schema even when a call failed. */
 export function toErrorResult(error: unknown, log: Log): CallToolResult {
   const { code, message } = error instanceof AfterimageError ? error : unexpected(error, log);
-  return { isError: true, content: [{ type: 'text', text: `${code}: ${shortened(message)}` }], _meta: { [ERROR_META]: { code } } };
+  return {
+    isError: true,
+    content: [{ type: 'text', text: `${code}: ${shortened(message)}` }],
+    _meta: { [ERROR_META]: { code } },
+  };
 }
 
 /** Messages quote what was sent, which may be long. Beginning and end stay: what was wrong, and what to do. */
@@ -51,6 +63,12 @@ function unexpected(error: unknown, log: Log): { code: ErrorCode; message: strin
 }
 
 export function invalidArguments(tool: string, error: z.ZodError): AfterimageError {
-  const problems = error.issues.slice(0, 5).map(({ path, message }) => `${path.join('.') || 'arguments'}: ${message}`);
-  return new AfterimageError('INVALID_ARGUMENT', `${tool} cannot be called like this. ${problems.join('; ')}.`, { cause: error });
+  const problems = error.issues
+    .slice(0, 5)
+    .map(({ path, message }) => `${path.join('.') || 'arguments'}: ${message}`);
+  return new AfterimageError(
+    'INVALID_ARGUMENT',
+    `${tool} cannot be called like this. ${problems.join('; ')}.`,
+    { cause: error },
+  );
 }

@@ -26,7 +26,10 @@ export async function readToken(file: string): Promise<string> {
     await refuseIfShared(handle, file);
     const token = (await handle.readFile('utf8')).trim();
     if (token.length < SHORTEST) {
-      throw new AfterimageError('IO_FAILED', `The token file ${file} holds fewer than ${SHORTEST} characters. Delete it to have a new one made.`);
+      throw new AfterimageError(
+        'IO_FAILED',
+        `The token file ${file} holds fewer than ${SHORTEST} characters. Delete it to have a new one made.`,
+      );
     }
     return token;
   } finally {
@@ -43,7 +46,11 @@ async function create(file: string): Promise<FileHandle | undefined> {
     return handle;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
-    throw new AfterimageError('IO_FAILED', `Cannot create the token file ${file}. Choose another place with --token-file.`, { cause });
+    throw new AfterimageError(
+      'IO_FAILED',
+      `Cannot create the token file ${file}. Make its folder writable, or set XDG_CONFIG_HOME to one that is.`,
+      { cause },
+    );
   }
 }
 
@@ -52,7 +59,11 @@ async function openExisting(file: string): Promise<FileHandle> {
     // O_NOFOLLOW: a link planted in place of the file must not choose our token. O_NONBLOCK: a FIFO must not hang us.
     return await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (cause) {
-    throw new AfterimageError('IO_FAILED', `Cannot read the token file ${file}. Delete it to have a new one made.`, { cause });
+    throw new AfterimageError(
+      'IO_FAILED',
+      `Cannot read the token file ${file}. Delete it to have a new one made.`,
+      { cause },
+    );
   }
 }
 

@@ -1,5 +1,11 @@
 // tools/call → a tool's handler: arguments, cancel, deadline, progress and roots on the way in, one result on the way out.
-import type { CallToolResult, InputRequiredResult, McpServer, ServerContext, StandardSchemaWithJSON } from '@modelcontextprotocol/server';
+import type {
+  CallToolResult,
+  InputRequiredResult,
+  McpServer,
+  ServerContext,
+  StandardSchemaWithJSON,
+} from '@modelcontextprotocol/server';
 import type { z } from 'zod';
 import { AfterimageError } from '../errors.js';
 import { FilePolicy } from '../image/policy.js';
@@ -17,7 +23,13 @@ export function registerTools(server: McpServer, app: App, era: Era): void {
     const { name, title, description, annotations, input, output } = tool;
     server.registerTool(
       name,
-      { title, description, annotations, inputSchema: unchecked(plain(input)), outputSchema: plain(output) },
+      {
+        title,
+        description,
+        annotations: { ...annotations, openWorldHint: app.images.urls.allowed },
+        inputSchema: unchecked(plain(input)),
+        outputSchema: plain(output),
+      },
       (args, context) => callTool(tool, args, { server, app, era, context }),
     );
   }
@@ -35,8 +47,20 @@ function unchecked(schema: StandardSchemaWithJSON): StandardSchemaWithJSON {
 function plain(schema: z.ZodObject): StandardSchemaWithJSON {
   const { jsonSchema, ...rest } = schema['~standard'] as StandardSchemaWithJSON['~standard'];
   const tidy = (json: Record<string, unknown>) =>
-    JSON.parse(JSON.stringify(json, (_key, value: unknown) => (Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER ? undefined : value))) as Record<string, unknown>;
-  return { '~standard': { ...rest, jsonSchema: { input: (target) => tidy(jsonSchema.input(target)), output: (target) => tidy(jsonSchema.output(target)) } } };
+    JSON.parse(
+      JSON.stringify(json, (_key, value: unknown) =>
+        Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER ? undefined : value,
+      ),
+    ) as Record<string, unknown>;
+  return {
+    '~standard': {
+      ...rest,
+      jsonSchema: {
+        input: (target) => tidy(jsonSchema.input(target)),
+        output: (target) => tidy(jsonSchema.output(target)),
+      },
+    },
+  };
 }
 
 interface Exchange {
@@ -46,7 +70,11 @@ interface Exchange {
   context: ServerContext;
 }
 
-async function callTool(tool: Tool, args: unknown, exchange: Exchange): Promise<CallToolResult | InputRequiredResult> {
+async function callTool(
+  tool: Tool,
+  args: unknown,
+  exchange: Exchange,
+): Promise<CallToolResult | InputRequiredResult> {
   const { app, context } = exchange;
   const started = performance.now();
   const deadline = started + app.deadlineMs;
@@ -75,7 +103,10 @@ async function callTool(tool: Tool, args: unknown, exchange: Exchange): Promise<
 }
 
 /** Where a path was refused and the client has roots, they are asked for and the tool runs once more. */
-async function runWithRoots<T>(run: (folders: string[]) => Promise<T>, { server, app, era, context }: Exchange): Promise<T | InputRequiredResult> {
+async function runWithRoots<T>(
+  run: (folders: string[]) => Promise<T>,
+  { server, app, era, context }: Exchange,
+): Promise<T | InputRequiredResult> {
   const answered = app.rootsCount ? answeredRoots(context) : [];
   try {
     return await run(answered ?? []);

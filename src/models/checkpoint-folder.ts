@@ -8,10 +8,17 @@ import { readSafetensorsHeader } from './safetensors-header.js';
 
 type Json = Record<string, unknown>;
 
+/** config.json alone, so that a family that is not supported is refused before its weights are looked at. */
+export function readConfig(path: string): Json {
+  const folder = resolve(path);
+  requireFolder(folder);
+  return readJson(folder, 'config.json')!;
+}
+
 /** @throws AfterimageError MODEL_NOT_FOUND, INVALID_CHECKPOINT, IO_FAILED */
 export function openCheckpoint(path: string): Checkpoint {
   const folder = resolve(path);
-  requireFolder(folder);
+  const config = readConfig(folder);
   const processorConfig = readJson(folder, 'processor_config.json') ?? {};
   const preprocessor = readJson(folder, 'preprocessor_config.json') ?? {};
   const { image_processor: nested, ...processor } = processorConfig;
@@ -19,7 +26,7 @@ export function openCheckpoint(path: string): Checkpoint {
   const files = weightFiles(folder);
   return {
     folder,
-    config: readJson(folder, 'config.json')!,
+    config,
     generationConfig: readJson(folder, 'generation_config.json') ?? {},
     imageProcessor: { ...flat, ...asObject(media), ...asObject(nested) },
     processor,

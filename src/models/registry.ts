@@ -1,7 +1,7 @@
 // Every family there is. A new one adds its file and one line here.
 import { AfterimageError } from '../errors.js';
 import type { Checkpoint } from './checkpoint.js';
-import { openCheckpoint } from './checkpoint-folder.js';
+import { openCheckpoint, readConfig } from './checkpoint-folder.js';
 import type { Family, Model } from './family.js';
 import { idefics3 } from './idefics3.js';
 import { gemma3 } from './gemma3.js';
@@ -38,8 +38,8 @@ export function supportedModelTypes(): string[] {
 }
 
 /** @throws AfterimageError MODEL_UNSUPPORTED naming the type and the supported ones. */
-export function familyOf(checkpoint: Checkpoint): Family {
-  const modelType = checkpoint.config.model_type;
+export function familyOf({ config }: Pick<Checkpoint, 'config'>): Family {
+  const modelType = config.model_type;
   const family = families.find(({ modelTypes }) => modelTypes.includes(String(modelType)));
   if (family) return family;
   const found =
@@ -52,6 +52,7 @@ export function familyOf(checkpoint: Checkpoint): Family {
 
 /** @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, IO_FAILED */
 export function openModel(folder: string): { checkpoint: Checkpoint; model: Model } {
+  const family = familyOf({ config: readConfig(folder) });
   const checkpoint = openCheckpoint(folder);
-  return { checkpoint, model: familyOf(checkpoint).build(checkpoint) };
+  return { checkpoint, model: family.build(checkpoint) };
 }

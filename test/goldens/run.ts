@@ -1,5 +1,6 @@
 // npm run goldens -- DIR… [--reference] [--family NAME] [--kv f32|f16|bf16|q8] [--precision exact|fast]
-// Runs every checkpoint folder under each DIR through the model code and prints `N passed, N failed`.
+// Runs every checkpoint folder under each DIR, stage by stage and through sessions, and prints `N passed, N failed`.
+// --reference runs the programs in the slow interpreter beside this file, without native code.
 /* eslint-disable no-console */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -9,7 +10,10 @@ import type { Program } from '../../src/graph/program.js';
 import type { Checkpoint } from '../../src/models/checkpoint.js';
 import { Config } from '../../src/models/config.js';
 import { openModel } from '../../src/models/registry.js';
-import { readCases } from './case-files.js';
+import type { Model } from '../../src/models/family.js';
+import { LocalEngine } from '../../src/engine/local-engine.js';
+import { readCases, type GoldenCase } from './case-files.js';
+import { checkSession } from './check-session.js';
 import { checkTurn, type Machine } from './check-turn.js';
 import { promptPath } from './prompt-path.js';
 import { ReferenceRunner } from './reference.js';
@@ -39,38 +43,75 @@ function open(program: Program, checkpoint: Checkpoint, options: Options): Promi
 async function checkFamily(folder: string, options: Options): Promise<Tally> {
   const tally = new Tally();
   const family = basename(folder);
-  const runners: Runner[] = [];
   try {
     const { checkpoint, model } = openModel(folder);
-    runners.push(
-      await open(model.vision, checkpoint, options),
-      await open(model.decoder, checkpoint, options),
-    );
-    const layers = model.decoder.values.filter(({ name }) => /^layers\.\d+\.output$/.test(name)).length;
-    const machine: Machine = {
-      model,
-      vision: runners[0]!,
-      decoder: runners[1]!,
-      layers,
-      promptPath: promptPath(checkpoint, model),
-      generationStops: new Config(checkpoint.generationConfig, 'generation_config.json').ids('eos_token_id'),
-    };
     const cases = readCases(folder);
     if (cases.length === 0) tally.fail(family, 'has no cases');
-    for (const golden of cases) {
-      for (let t = 0; t < golden.turns.length; t++) {
-        await checkTurn(machine, golden, t, tally, family).catch((error: unknown) =>
-          tally.fail(`${family}/${golden.name} turn ${t}`, String(error)),
-        );
-      }
-    }
+    await checkStages(checkpoint, model, cases, options, tally);
+    if (!options.reference) await checkSessions(folder, model, cases, options, tally);
   } catch (error) {
     tally.fail(family, error instanceof Error ? error.message : String(error));
-  } finally {
-    for (const runner of runners) await runner.close();
   }
   return tally;
 }
+
+/** Every turn on the two programs alone. */
+async function checkStages(
+  checkpoint: Checkpoint,
+  model: Model,
+  cases: GoldenCase[],
+  options: Options,
+  tally: Tally,
+): Promise<void> {
+  const family = basename(checkpoint.folder);
+  const vision = await open(model.vision, checkpoint, options);
+  const decoder = await open(model.decoder, checkpoint, options);
+  const machine: Machine = {
+    model,
+    vision,
+    decoder,
+    layers: model.decoder.values.filter(({ name }) => /^layers\.\d+\.output$/.test(name)).length,
+    promptPath: promptPath(checkpoint, model),
+    generationStops: new Config(checkpoint.generationConfig, 'generation_config.json').ids('eos_token_id'),
+  };
+  try {
+    for (const golden of cases) {
+      for (let t = 0; t < golden.turns.length; t++) {
+        await checkTurn(machine, golden, t, tally, family).catch(
+          failed(tally, `${family}/${golden.name} turn ${t}`),
+        );
+      }
+    }
+  } finally {
+    await vision.close();
+    await decoder.close();
+  }
+}
+
+/** Every case once more through sessions and the cache. */
+async function checkSessions(
+  folder: string,
+  model: Model,
+  cases: GoldenCase[],
+  options: Options,
+  tally: Tally,
+): Promise<void> {
+  const engine = new LocalEngine({ model: folder, precision: options.precision, kvType: options.kv });
+  try {
+    for (const golden of cases) {
+      await checkSession(engine, golden, model.eosTokenIds, basename(folder), tally).catch(
+        failed(tally, `${basename(folder)}/${golden.name}`),
+      );
+    }
+  } finally {
+    await engine.close();
+  }
+}
+
+const failed =
+  (tally: Tally, where: string) =>
+  (error: unknown): void =>
+    tally.fail(where, String(error));
 
 function report(family: string, tally: Tally, seconds: number): void {
   const errors = [...tally.errors].map(([stage, error]) => `${stage} ${error.toExponential(1)}`).join(', ');
@@ -97,17 +138,17 @@ async function main(): Promise<void> {
     kv: values.kv as KvType,
     precision: values.precision as Precision,
   };
-  let [passed, failed] = [0, 0];
+  let [passed, failures] = [0, 0];
   for (const folder of positionals.flatMap(familyFolders)) {
     if (values.family && !values.family.includes(basename(folder))) continue;
     const start = performance.now();
     const tally = await checkFamily(folder, options);
     report(basename(folder), tally, (performance.now() - start) / 1000);
     passed += tally.passed;
-    failed += tally.failures.length;
+    failures += tally.failures.length;
   }
-  console.log(`${passed} passed, ${failed} failed`);
-  process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+  console.log(`${passed} passed, ${failures} failed`);
+  process.exitCode = failures === 0 && passed > 0 ? 0 : 1;
 }
 
 await main();

@@ -5,7 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { Client as ModernClient, StreamableHTTPClientTransport as ModernHttp } from '@modelcontextprotocol/client';
+import {
+  Client as ModernClient,
+  StreamableHTTPClientTransport as ModernHttp,
+} from '@modelcontextprotocol/client';
 import { StdioClientTransport as ModernStdio } from '@modelcontextprotocol/client/stdio';
 import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport as LegacyStdio } from '@modelcontextprotocol/sdk/client/stdio.js';
@@ -73,11 +76,15 @@ export async function startHttp(launch: Launch): Promise<HttpServer> {
   const home = mkdtempSync(join(tmpdir(), 'afterimage-config-'));
   const own = Array.isArray(launch) ? undefined : launch.tokenFile;
   const tokenFile = own ?? join(home, 'afterimage', 'token');
-  const child = spawn(process.execPath, serveArguments('http', Array.isArray(launch) ? launch : { ...launch, tokenFile }), {
-    cwd: ROOT,
-    env: { ...process.env, XDG_CONFIG_HOME: home },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    process.execPath,
+    serveArguments('http', Array.isArray(launch) ? launch : { ...launch, tokenFile }),
+    {
+      cwd: ROOT,
+      env: { ...process.env, XDG_CONFIG_HOME: home },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   const url = await announced(child);
   return { url, tokenFile, token: readFileSync(tokenFile, 'utf8').trim(), stop: () => stop(child) };
 }
@@ -101,29 +108,50 @@ async function stop(child: ChildProcess): Promise<void> {
  * One client of the given kind: over stdio with a server of its own, over HTTP with the one that is given.
  * @param roots Folders that the client declares as its roots.
  */
-export async function connect(kind: Kind, launch: Launch, http?: HttpServer, roots?: string[]): Promise<TestClient> {
+export async function connect(
+  kind: Kind,
+  launch: Launch,
+  http?: HttpServer,
+  roots?: string[],
+): Promise<TestClient> {
   const env = process.env as Record<string, string>;
-  const stdio = { command: process.execPath, args: serveArguments('stdio', launch), cwd: ROOT, env, stderr: 'ignore' as const };
+  const stdio = {
+    command: process.execPath,
+    args: serveArguments('stdio', launch),
+    cwd: ROOT,
+    env,
+    stderr: 'ignore' as const,
+  };
   const headers = { requestInit: { headers: { Authorization: `Bearer ${http?.token}` } } };
   const capabilities = roots ? { roots: {} } : {};
   const listed = () => ({ roots: (roots ?? []).map((folder) => ({ uri: `file://${folder}` })) });
   if (kind.startsWith('v2')) {
     const client = new ModernClient(IDENTITY, { capabilities, versionNegotiation: { mode: 'auto' } });
     if (roots) client.setRequestHandler('roots/list', listed);
-    await client.connect(kind === 'v2 stdio' ? new ModernStdio(stdio) : new ModernHttp(new URL(http!.url), headers));
-    return face(client, client.getNegotiatedProtocolVersion(), async (params, { signal, onProgress, timeoutMs }) =>
-      client.callTool(params, { signal, onprogress: onProgress, timeout: timeoutMs }),
+    await client.connect(
+      kind === 'v2 stdio' ? new ModernStdio(stdio) : new ModernHttp(new URL(http!.url), headers),
+    );
+    return face(
+      client,
+      client.getNegotiatedProtocolVersion(),
+      async (params, { signal, onProgress, timeoutMs }) =>
+        client.callTool(params, { signal, onprogress: onProgress, timeout: timeoutMs }),
     );
   }
   const client = new LegacyClient(IDENTITY, { capabilities });
   if (roots) client.setRequestHandler(ListRootsRequestSchema, listed);
-  await client.connect(kind === 'sdk stdio' ? new LegacyStdio(stdio) : new LegacyHttp(new URL(http!.url), headers));
+  await client.connect(
+    kind === 'sdk stdio' ? new LegacyStdio(stdio) : new LegacyHttp(new URL(http!.url), headers),
+  );
   return face(client, '2025-11-25', async (params, { signal, onProgress, timeoutMs }) =>
     client.callTool(params, undefined, { signal, onprogress: onProgress, timeout: timeoutMs }),
   );
 }
 
-type RawCall = (params: { name: string; arguments: Record<string, unknown> }, options: CallOptions) => Promise<Record<string, Json>>;
+type RawCall = (
+  params: { name: string; arguments: Record<string, unknown> },
+  options: CallOptions,
+) => Promise<Record<string, Json>>;
 
 function face(raw: ModernClient | LegacyClient, protocol: string | undefined, call: RawCall): TestClient {
   return {
@@ -139,7 +167,9 @@ export function outcome(result: Record<string, Json>): Outcome {
   return {
     isError: result['isError'] === true,
     code: result['_meta']?.['afterimage-mcp/error']?.code,
-    text: (result['content'] ?? []).flatMap((part: Record<string, Json>) => (part['type'] === 'text' ? [part['text']] : [])).join('\n'),
+    text: (result['content'] ?? [])
+      .flatMap((part: Record<string, Json>) => (part['type'] === 'text' ? [part['text']] : []))
+      .join('\n'),
     structured: result['structuredContent'] ?? {},
     content: result['content'] ?? [],
   };

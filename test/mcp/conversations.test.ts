@@ -35,8 +35,14 @@ test('idle handles expire, and are told from unknown ones', async () => {
   clock.now = 58 * MINUTE;
   assert.equal(conversations.get(id).id, id, 'use keeps it');
   clock.now = 89 * MINUTE;
-  assert.throws(() => conversations.get(id), { code: 'SESSION_EXPIRED', message: /30 idle minutes.*Start a new one/ });
-  assert.throws(() => conversations.get('f'.repeat(32)), { code: 'SESSION_NOT_FOUND', message: /restarted.*Start a new one/ });
+  assert.throws(() => conversations.get(id), {
+    code: 'SESSION_EXPIRED',
+    message: /30 idle minutes.*Start a new one/,
+  });
+  assert.throws(() => conversations.get('f'.repeat(32)), {
+    code: 'SESSION_NOT_FOUND',
+    message: /restarted.*Start a new one/,
+  });
   assert.equal(engine.status().sessions, 0, 'its engine session is closed');
 });
 
@@ -64,7 +70,10 @@ test('one call at a time', async () => {
   const { conversations, answered } = setup();
   const conversation = await answered();
   await conversations.use(conversation, async () => {
-    await assert.rejects(conversations.use(conversation, async () => {}), { code: 'SESSION_BUSY', message: /fork/ });
+    await assert.rejects(
+      conversations.use(conversation, async () => {}),
+      { code: 'SESSION_BUSY', message: /fork/ },
+    );
   });
   await conversations.use(conversation, async () => {});
 });

@@ -43,11 +43,21 @@ for (const kind of KINDS) {
 
     test('lists four annotated tools with input and output schemas', async () => {
       const tools = await client.tools();
-      assert.deepEqual(tools.map(({ name }) => name), ['describe_image', 'ocr', 'compare_images', 'chat_with_images']);
+      assert.deepEqual(
+        tools.map(({ name }) => name),
+        ['describe_image', 'ocr', 'compare_images', 'chat_with_images'],
+      );
       for (const tool of tools) {
         assert.equal(tool['annotations'].readOnlyHint, true);
-        assert.ok(tool['outputSchema'].properties.answer, `${tool['name']} has its answer in structuredContent`);
-        assert.doesNotMatch(JSON.stringify(tool['inputSchema']), /anyOf|oneOf|"type":\[/, 'fields have a single type');
+        assert.ok(
+          tool['outputSchema'].properties.answer,
+          `${tool['name']} has its answer in structuredContent`,
+        );
+        assert.doesNotMatch(
+          JSON.stringify(tool['inputSchema']),
+          /anyOf|oneOf|"type":\[/,
+          'fields have a single type',
+        );
       }
     });
 
@@ -59,7 +69,10 @@ for (const kind of KINDS) {
         { ...structured['images'][0], image_id: undefined },
         { image_id: undefined, width: 320, height: 200, viewed_width: 256, viewed_height: 128 },
       );
-      const again = await client.call('describe_image', { image: structured['images'][0].image_id, question: 'What color?' });
+      const again = await client.call('describe_image', {
+        image: structured['images'][0].image_id,
+        question: 'What color?',
+      });
       assert.match(again.structured['answer'], /What color\?/);
       assert.equal(again.structured['cache'].image_tokens_reused, again.structured['cache'].image_tokens);
     });
@@ -68,14 +81,21 @@ for (const kind of KINDS) {
       const region = { x: 40, y: 60, width: 60, height: 24 };
       const { structured } = await client.call('describe_image', { image: file('red'), region });
       assert.deepEqual(structured['images'][0].region, region);
-      const other = await client.call('describe_image', { image: file('blue'), region: { ...region, x: 200 } });
+      const other = await client.call('describe_image', {
+        image: file('blue'),
+        region: { ...region, x: 200 },
+      });
       assert.equal(other.structured['cache'].image_tokens, 64);
     });
 
     test('ocr reads text, and lines in pixels of the original', async () => {
       const text = await client.call('ocr', { image: file('red'), languages: ['German'] });
       assert.equal(text.structured['answer'], 'First line\nSecond [?] line');
-      const lines = await client.call('ocr', { image: file('red'), format: 'lines', region: { x: 20, y: 100, width: 200, height: 100 } });
+      const lines = await client.call('ocr', {
+        image: file('red'),
+        format: 'lines',
+        region: { x: 20, y: 100, width: 200, height: 100 },
+      });
       assert.equal(lines.structured['answer'], 'First line\nSecond line');
       assert.deepEqual(lines.structured['lines'], [
         { text: 'First line', x: 20, y: 100, width: 100, height: 10 },
@@ -84,41 +104,67 @@ for (const kind of KINDS) {
     });
 
     test('compare_images answers equal pixels without the model', async () => {
-      const { structured } = await client.call('compare_images', { image_a: file('red'), image_b: file('red') });
+      const { structured } = await client.call('compare_images', {
+        image_a: file('red'),
+        image_b: file('red'),
+      });
       assert.equal(structured['identical'], true);
       assert.equal(structured['model'], 'none');
       assert.match(structured['answer'], /identical/);
     });
 
     test('compare_images measures the change, explains it and refers to its picture', async () => {
-      const { structured, content } = await client.call('compare_images', { image_a: file('red'), image_b: file('blue'), inline_difference: true });
+      const { structured, content } = await client.call('compare_images', {
+        image_a: file('red'),
+        image_b: file('blue'),
+        inline_difference: true,
+      });
       assert.equal(structured['changed_pixels'], 60 * 24);
       assert.deepEqual(structured['regions'], [
-        { before: { x: 40, y: 60, width: 60, height: 24 }, after: { x: 40, y: 60, width: 60, height: 24 }, changed_pixels: 60 * 24 },
+        {
+          before: { x: 40, y: 60, width: 60, height: 24 },
+          after: { x: 40, y: 60, width: 60, height: 24 },
+          changed_pixels: 60 * 24,
+        },
       ]);
       assert.match(structured['answer'], /red instead of blue/);
       assert.equal(structured['images'].length, 2, 'crops are not listed');
       assert.equal(structured['cache'].image_tokens, 4 * 64, 'both images and both crops were shown');
-      assert.ok(content.some(({ type, uri }) => type === 'resource_link' && uri === structured['difference']));
+      assert.ok(
+        content.some(({ type, uri }) => type === 'resource_link' && uri === structured['difference']),
+      );
       assert.ok(content.some(({ type, mimeType }) => type === 'image' && mimeType === 'image/png'));
       const { contents } = await client.raw.readResource({ uri: structured['difference'] });
-      assert.ok(Buffer.from((contents[0] as { blob: string }).blob, 'base64').subarray(1, 4).equals(Buffer.from('PNG')));
+      assert.ok(
+        Buffer.from((contents[0] as { blob: string }).blob, 'base64')
+          .subarray(1, 4)
+          .equals(Buffer.from('PNG')),
+      );
     });
 
     test('a session keeps its images and history', async () => {
-      const first = await client.call('chat_with_images', { message: 'What is this?', images: [file('other')] });
+      const first = await client.call('chat_with_images', {
+        message: 'What is this?',
+        images: [file('other')],
+      });
       const { session_id } = first.structured;
       assert.match(session_id, /^[0-9a-f]{32}$/, '128 random bits');
       const second = await client.call('chat_with_images', { message: 'And now?', session_id });
       assert.match(second.structured['answer'], /And now\? \(after 1 answers\)/);
       assert.equal(second.structured['cache'].image_tokens_reused, 64, 'cache proves the reuse');
       assert.equal(second.structured['session_id'], session_id);
-      const third = await client.call('chat_with_images', { message: 'Compare', session_id, images: [file('red')] });
+      const third = await client.call('chat_with_images', {
+        message: 'Compare',
+        session_id,
+        images: [file('red')],
+      });
       assert.equal(third.structured['images'].length, 2);
     });
 
     test('fork leaves its parent as it was', async () => {
-      const { session_id } = (await client.call('chat_with_images', { message: 'One', images: [file('red')] })).structured;
+      const { session_id } = (
+        await client.call('chat_with_images', { message: 'One', images: [file('red')] })
+      ).structured;
       const fork = await client.call('chat_with_images', { message: 'Two', session_id, fork: true });
       assert.notEqual(fork.structured['session_id'], session_id);
       assert.match(fork.structured['answer'], /after 1 answers/);
@@ -127,7 +173,10 @@ for (const kind of KINDS) {
     });
 
     test('an unknown session_id is a tool error that says what to do', async () => {
-      const { isError, code, text } = await client.call('chat_with_images', { message: 'x', session_id: '0'.repeat(32) });
+      const { isError, code, text } = await client.call('chat_with_images', {
+        message: 'x',
+        session_id: '0'.repeat(32),
+      });
       assert.ok(isError);
       assert.equal(code, 'SESSION_NOT_FOUND');
       assert.match(text, /Start a new one/);
@@ -138,25 +187,41 @@ for (const kind of KINDS) {
       ['decode', 'count to 500, words take 20 ms'],
     ] as const) {
       test(`cancel during ${stage} reaches the engine and spoils nothing`, async () => {
-        const { session_id } = (await client.call('chat_with_images', { message: 'Hello', images: [file('red')] })).structured;
+        const { session_id } = (
+          await client.call('chat_with_images', { message: 'Hello', images: [file('red')] })
+        ).structured;
         const earlier = await cancelledSoFar(client);
         const controller = new AbortController();
         const begun = performance.now();
-        const call = client.call('chat_with_images', { message: question, session_id }, { signal: controller.signal });
+        const call = client.call(
+          'chat_with_images',
+          { message: question, session_id },
+          { signal: controller.signal },
+        );
         setTimeout(() => controller.abort(), 300);
         await assert.rejects(call);
         while ((await cancelledSoFar(client)) === earlier) {
-          assert.ok(performance.now() - begun < DEADLINE_MS - 200, 'the engine heard of it before its deadline');
+          assert.ok(
+            performance.now() - begun < DEADLINE_MS - 200,
+            'the engine heard of it before its deadline',
+          );
           await sleep(20);
         }
         const next = await client.call('chat_with_images', { message: 'Still there?', session_id });
-        assert.match(next.structured['answer'], /after 1 answers/, 'the cancelled question is not in the history');
+        assert.match(
+          next.structured['answer'],
+          /after 1 answers/,
+          'the cancelled question is not in the history',
+        );
       });
     }
 
     test('the deadline returns what there is, and the answer can be continued to its end', async () => {
       const begun = performance.now();
-      const first = await client.call('describe_image', { image: file('red'), question: 'count to 60, words take 40 ms' });
+      const first = await client.call('describe_image', {
+        image: file('red'),
+        question: 'count to 60, words take 40 ms',
+      });
       assert.ok(performance.now() - begun < DEADLINE_MS + 700);
       assert.equal(first.structured['truncated'], true);
       assert.equal(first.structured['stop_reason'], 'deadline');
@@ -175,10 +240,17 @@ for (const kind of KINDS) {
     });
 
     test('max_tokens cuts, and describe_image continues in the same session', async () => {
-      const first = await client.call('describe_image', { image: file('red'), question: 'count to 9', max_tokens: 4 });
+      const first = await client.call('describe_image', {
+        image: file('red'),
+        question: 'count to 9',
+        max_tokens: 4,
+      });
       assert.equal(first.structured['answer'], '1 2 3 4');
       assert.equal(first.structured['stop_reason'], 'length');
-      const rest = await client.call('describe_image', { image: file('red'), session_id: first.structured['session_id'] });
+      const rest = await client.call('describe_image', {
+        image: file('red'),
+        session_id: first.structured['session_id'],
+      });
       assert.equal(rest.structured['answer'], ' 5 6 7 8 9');
       assert.equal(rest.structured['truncated'], false);
     });
@@ -189,21 +261,24 @@ for (const kind of KINDS) {
       await draw(file(kind.replace(' ', '-')), `#0${KINDS.indexOf(kind)}3311`);
       await client.call(
         'chat_with_images',
-        { message: 'count to 8, encode takes 60 ms, prefill takes 60 ms, words take 60 ms', images: [file(kind.replace(' ', '-'))] },
+        {
+          message: 'count to 8, encode takes 60 ms, prefill takes 60 ms, words take 60 ms',
+          images: [file(kind.replace(' ', '-'))],
+        },
         { onProgress: (step) => steps.push(step) },
       );
-      for (const [index, step] of steps.entries()) assert.ok(index === 0 || step.progress > steps[index - 1]!.progress);
-      assert.deepEqual([...new Set(steps.map(({ message }) => message?.split(' ')[0]))].filter((stage) => stage !== 'load'), [
-        'queue',
-        'encode',
-        'prefill',
-        'decode',
-      ]);
+      for (const [index, step] of steps.entries())
+        assert.ok(index === 0 || step.progress > steps[index - 1]!.progress);
+      assert.deepEqual(
+        [...new Set(steps.map(({ message }) => message?.split(' ')[0]))].filter((stage) => stage !== 'load'),
+        ['queue', 'encode', 'prefill', 'decode'],
+      );
     });
 
     test('two calls at once: other sessions go on, the same session is busy', async () => {
       const slow = 'count to 10, words take 50 ms';
-      const { session_id } = (await client.call('chat_with_images', { message: 'Hi', images: [file('red')] })).structured;
+      const { session_id } = (await client.call('chat_with_images', { message: 'Hi', images: [file('red')] }))
+        .structured;
       const [one, two, third] = await Promise.all([
         client.call('chat_with_images', { message: slow, session_id }),
         client.call('chat_with_images', { message: 'Quick', images: [file('blue')] }),
@@ -216,24 +291,41 @@ for (const kind of KINDS) {
 
     test('prompts, resources and completions', async () => {
       const { prompts } = await client.raw.listPrompts();
-      assert.deepEqual(prompts.map(({ name }) => name), ['inspect_ui', 'before_and_after', 'read_error', 'extract_table']);
-      const { messages } = await client.raw.getPrompt({ name: 'extract_table', arguments: { image: '/a.png', format: 'json' } });
+      assert.deepEqual(
+        prompts.map(({ name }) => name),
+        ['inspect_ui', 'before_and_after', 'read_error', 'extract_table'],
+      );
+      const { messages } = await client.raw.getPrompt({
+        name: 'extract_table',
+        arguments: { image: '/a.png', format: 'json' },
+      });
       assert.match((messages[0]!.content as { text: string }).text, /\/a\.png as json/);
       const { structured } = await client.call('describe_image', { image: file('red') });
       const { image_id } = structured['images'][0];
-      const { completion } = await client.raw.complete({ ref: { type: 'ref/prompt', name: 'inspect_ui' }, argument: { name: 'image', value: 'img_' } });
+      const { completion } = await client.raw.complete({
+        ref: { type: 'ref/prompt', name: 'inspect_ui' },
+        argument: { name: 'image', value: 'img_' },
+      });
       assert.equal(completion.values[0], image_id, 'the image seen last comes first');
       const { contents } = await client.raw.readResource({ uri: `afterimage://image/${image_id}` });
       assert.equal(contents[0]!.mimeType, 'image/png');
-      await assert.rejects(client.raw.readResource({ uri: 'afterimage://image/img_00000000000000000000000000000000' }));
+      await assert.rejects(
+        client.raw.readResource({ uri: 'afterimage://image/img_00000000000000000000000000000000' }),
+      );
     });
   });
 }
 
 test('a model that loads for longer than the deadline: the first call says so, a later one has the answer', async () => {
-  const client = await connect('v2 stdio', { script: { loadMs: 1500, warmMs: 300 }, options: { allow: [folder], deadlineMs: 500 } });
+  const client = await connect('v2 stdio', {
+    script: { loadMs: 1500, warmMs: 300 },
+    options: { allow: [folder], deadlineMs: 500 },
+  });
   try {
-    const first = await client.call('describe_image', { image: file('red'), question: 'Ready? encode takes 5000 ms' });
+    const first = await client.call('describe_image', {
+      image: file('red'),
+      question: 'Ready? encode takes 5000 ms',
+    });
     assert.equal(first.structured['model'], 'loading');
     assert.equal(first.structured['truncated'], true);
     assert.match(first.structured['next'], /still loading/);
@@ -245,7 +337,11 @@ test('a model that loads for longer than the deadline: the first call says so, a
       last = await client.call('chat_with_images', { message: '', session_id });
     }
     assert.match(last.structured['answer'], /Ready\?/);
-    assert.equal(last.structured['cache'].image_tokens_reused, 64, 'the image was computed in the background');
+    assert.equal(
+      last.structured['cache'].image_tokens_reused,
+      64,
+      'the image was computed in the background',
+    );
   } finally {
     await client.close();
   }
@@ -253,7 +349,10 @@ test('a model that loads for longer than the deadline: the first call says so, a
 
 test('two clients share what was seen, and a restarted server says so clearly', async () => {
   const server = await startHttp(settings);
-  const [one, two] = await Promise.all([connect('v2 http', settings, server), connect('sdk http', settings, server)]);
+  const [one, two] = await Promise.all([
+    connect('v2 http', settings, server),
+    connect('sdk http', settings, server),
+  ]);
   const { session_id } = (await one.call('describe_image', { image: file('red') })).structured;
   const second = await two.call('describe_image', { image: file('red'), question: 'Again?' });
   assert.equal(second.structured['cache'].image_tokens_reused, 64);

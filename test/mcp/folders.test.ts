@@ -47,7 +47,8 @@ test('roots neither widen nor replace the folders that the user named', async ()
 });
 
 test('the default is the working folder, and never the whole disk', async () => {
-  const folders = () => createApp({ engine: new ScriptedEngine(), log: { level: 'silent' } }).images.files.folders;
+  const folders = () =>
+    createApp({ engine: new ScriptedEngine(), log: { level: 'silent' } }).images.files.folders;
   const here = process.cwd();
   assert.deepEqual(folders(), [here]);
   process.chdir('/');

@@ -20,17 +20,28 @@ export async function makeHostileFiles(base: string): Promise<HostileFiles> {
   mkdirSync(outside);
   // A sibling whose path begins with that of the allowed folder.
   mkdirSync(`${base}/allowed-not`);
-  const png = await sharp({ create: { width: 64, height: 48, channels: 3, background: '#336699' } }).png().toBuffer();
-  const jpeg = await sharp({ create: { width: 640, height: 480, channels: 3, background: '#996633' } }).jpeg().toBuffer();
-  for (const file of [`${allowed}/ok.png`, `${outside}/secret.png`, `${base}/allowed-not/secret.png`]) writeFileSync(file, png);
+  const png = await sharp({ create: { width: 64, height: 48, channels: 3, background: '#336699' } })
+    .png()
+    .toBuffer();
+  const jpeg = await sharp({ create: { width: 640, height: 480, channels: 3, background: '#996633' } })
+    .jpeg()
+    .toBuffer();
+  for (const file of [`${allowed}/ok.png`, `${outside}/secret.png`, `${base}/allowed-not/secret.png`])
+    writeFileSync(file, png);
   const write = (name: string, content: string | Uint8Array) => writeFileSync(`${allowed}/${name}`, content);
   write('empty.png', '');
   write('ten-bytes.png', png.subarray(0, 10));
   write('truncated.png', png.subarray(0, Math.floor(png.length / 2)));
   write('truncated.jpg', jpeg.subarray(0, Math.floor(jpeg.length / 2)));
   write('text.png', 'This is not an image.');
-  write('drawing.png', '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><image href="file:///etc/passwd"/></svg>');
-  write('entity.svg', '<?xml version="1.0"?><!DOCTYPE s [<!ENTITY x SYSTEM "file:///etc/passwd">]><svg>&x;</svg>');
+  write(
+    'drawing.png',
+    '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><image href="file:///etc/passwd"/></svg>',
+  );
+  write(
+    'entity.svg',
+    '<?xml version="1.0"?><!DOCTYPE s [<!ENTITY x SYSTEM "file:///etc/passwd">]><svg>&x;</svg>',
+  );
   write('page.png', '<!DOCTYPE html><html></html>');
   write('document.png', '%PDF-1.7\n');
   write('bomb.png', bombPng(30_000));
@@ -64,7 +75,12 @@ function bombPng(side: number): Buffer {
   // 1 bit of grey.
   header.set([1, 0, 0, 0, 0], 8);
   const rows = deflateSync(Buffer.alloc(1 + Math.ceil(Math.min(side, 30_000) / 8)));
-  return Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), chunk('IHDR', header), chunk('IDAT', rows), chunk('IEND', Buffer.alloc(0))]);
+  return Buffer.concat([
+    Buffer.from('89504e470d0a1a0a', 'hex'),
+    chunk('IHDR', header),
+    chunk('IDAT', rows),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
 }
 
 function chunk(type: string, data: Buffer): Buffer {

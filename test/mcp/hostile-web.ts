@@ -86,17 +86,23 @@ function answer(request: IncomingMessage, response: ServerResponse, png: Buffer,
       response.writeHead(200, { 'Content-Type': 'image/png' });
       trickle(Buffer.alloc(4 * 2 ** 20), 1);
     },
-    '/claims-a-terabyte': () => void response.writeHead(200, { 'Content-Length': String(2 ** 40) }).write(png),
+    '/claims-a-terabyte': () =>
+      void response.writeHead(200, { 'Content-Length': String(2 ** 40) }).write(png),
     '/claims-more': () => {
       response.writeHead(200, { 'Content-Length': String(png.length + 100) }).write(png);
       setTimeout(() => response.destroy(), 50);
     },
     '/claims-less': () => {
-      request.socket.end(`HTTP/1.1 200 OK\r\nContent-Length: 20\r\nConnection: close\r\n\r\n${png.toString('latin1')}`, 'latin1');
+      request.socket.end(
+        `HTTP/1.1 200 OK\r\nContent-Length: 20\r\nConnection: close\r\n\r\n${png.toString('latin1')}`,
+        'latin1',
+      );
     },
     '/gzip': () => response.writeHead(200, { 'Content-Encoding': 'gzip' }).end(png),
-    '/page.png': () => response.writeHead(200, { 'Content-Type': 'image/png' }).end('<html><body>not an image</body></html>'),
-    '/drawing.png': () => response.end('<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>'),
+    '/page.png': () =>
+      response.writeHead(200, { 'Content-Type': 'image/png' }).end('<html><body>not an image</body></html>'),
+    '/drawing.png': () =>
+      response.end('<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>'),
   };
   (pages[request.url ?? ''] ?? (() => response.writeHead(404).end('not here')))();
 }

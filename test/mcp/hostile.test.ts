@@ -49,14 +49,26 @@ type Expected = ErrorCode | ErrorCode[];
 const IMAGES: [what: string, image: () => unknown, expected: Expected][] = [
   ['a file outside', () => files.secret, 'PATH_NOT_ALLOWED'],
   ['traversal', () => `${files.allowed}/../outside/secret.png`, 'PATH_NOT_ALLOWED'],
-  ['traversal through a folder', () => `${files.allowed}/folder/../../outside/secret.png`, 'PATH_NOT_ALLOWED'],
+  [
+    'traversal through a folder',
+    () => `${files.allowed}/folder/../../outside/secret.png`,
+    'PATH_NOT_ALLOWED',
+  ],
   ['a sibling with the same prefix', () => `${files.allowed}-not/secret.png`, 'PATH_NOT_ALLOWED'],
   ['a link to outside', () => `${files.allowed}/link.png`, 'PATH_NOT_ALLOWED'],
   ['a relative link to outside', () => `${files.allowed}/relative-link.png`, 'PATH_NOT_ALLOWED'],
   ['a link to a link to outside', () => `${files.allowed}/link-to-link.png`, 'PATH_NOT_ALLOWED'],
   ['a linked folder', () => `${files.allowed}/linked-folder/secret.png`, 'PATH_NOT_ALLOWED'],
-  ['a dangling link to outside', () => `${files.allowed}/dangling.png`, ['PATH_NOT_ALLOWED', 'IMAGE_NOT_FOUND']],
-  ['a link to itself', () => `${files.allowed}/loop.png`, ['IMAGE_UNREADABLE', 'PATH_NOT_ALLOWED', 'IMAGE_NOT_FOUND']],
+  [
+    'a dangling link to outside',
+    () => `${files.allowed}/dangling.png`,
+    ['PATH_NOT_ALLOWED', 'IMAGE_NOT_FOUND'],
+  ],
+  [
+    'a link to itself',
+    () => `${files.allowed}/loop.png`,
+    ['IMAGE_UNREADABLE', 'PATH_NOT_ALLOWED', 'IMAGE_NOT_FOUND'],
+  ],
   ['a link to a device', () => `${files.allowed}/zero.png`, 'PATH_NOT_ALLOWED'],
   ['a link to the environment', () => `${files.allowed}/environ.png`, 'PATH_NOT_ALLOWED'],
   ['/dev/zero', () => '/dev/zero', 'PATH_NOT_ALLOWED'],
@@ -64,11 +76,19 @@ const IMAGES: [what: string, image: () => unknown, expected: Expected][] = [
   ['/proc/self/mem', () => '/proc/self/mem', 'PATH_NOT_ALLOWED'],
   ['/proc/self/root', () => `/proc/self/root${files.secret}`, 'PATH_NOT_ALLOWED'],
   ['/proc/self/cwd', () => '/proc/self/cwd/package.json', 'PATH_NOT_ALLOWED'],
-  ['a missing file outside is not told from one that exists', () => `${files.outside}/missing.png`, 'PATH_NOT_ALLOWED'],
+  [
+    'a missing file outside is not told from one that exists',
+    () => `${files.outside}/missing.png`,
+    'PATH_NOT_ALLOWED',
+  ],
   ['a pipe', () => `${files.allowed}/pipe.png`, 'IMAGE_UNREADABLE'],
   ['a socket', () => `${files.allowed}/socket.png`, 'IMAGE_UNREADABLE'],
   ['a folder', () => `${files.allowed}/folder`, 'IMAGE_UNREADABLE'],
-  ['a file used as a folder', () => `${files.allowed}/ok.png/more.png`, ['IMAGE_NOT_FOUND', 'IMAGE_UNREADABLE']],
+  [
+    'a file used as a folder',
+    () => `${files.allowed}/ok.png/more.png`,
+    ['IMAGE_NOT_FOUND', 'IMAGE_UNREADABLE'],
+  ],
   ['NUL', () => `${files.allowed}/ok.png\0.txt`, 'PATH_NOT_ALLOWED'],
   ['UNC', () => '\\\\server\\share\\a.png', 'PATH_NOT_ALLOWED'],
   ['a device namespace path', () => '//?/C:/a.png', 'PATH_NOT_ALLOWED'],
@@ -84,7 +104,11 @@ const IMAGES: [what: string, image: () => unknown, expected: Expected][] = [
   ['a relative path', () => '../outside/secret.png', 'INVALID_ARGUMENT'],
   ['nothing', () => '', 'INVALID_ARGUMENT'],
   ['a blank', () => '  ', 'INVALID_ARGUMENT'],
-  ['5,000 characters', () => `${files.allowed}/${'a'.repeat(5000)}`, ['IMAGE_NOT_FOUND', 'IMAGE_UNREADABLE', 'PATH_NOT_ALLOWED']],
+  [
+    '5,000 characters',
+    () => `${files.allowed}/${'a'.repeat(5000)}`,
+    ['IMAGE_NOT_FOUND', 'IMAGE_UNREADABLE', 'PATH_NOT_ALLOWED'],
+  ],
   ['a million characters', () => `/${'a'.repeat(1e6)}`, 'INVALID_ARGUMENT'],
   ['300 folders deep', () => `${files.allowed}${'/a'.repeat(300)}`, ['IMAGE_NOT_FOUND', 'IMAGE_UNREADABLE']],
   ['a number', () => 7, 'INVALID_ARGUMENT'],
@@ -100,7 +124,11 @@ const IMAGES: [what: string, image: () => unknown, expected: Expected][] = [
   ['HTML', () => `${files.allowed}/page.png`, 'IMAGE_UNSUPPORTED'],
   ['PDF', () => `${files.allowed}/document.png`, 'IMAGE_UNSUPPORTED'],
   ['a decompression bomb', () => `${files.allowed}/bomb.png`, 'IMAGE_TOO_LARGE'],
-  ['a header of 2,000,000,000 pixels a side', () => `${files.allowed}/bomb-header.png`, ['IMAGE_TOO_LARGE', 'IMAGE_UNREADABLE']],
+  [
+    'a header of 2,000,000,000 pixels a side',
+    () => `${files.allowed}/bomb-header.png`,
+    ['IMAGE_TOO_LARGE', 'IMAGE_UNREADABLE'],
+  ],
   ['21 MB', () => `${files.allowed}/too-large.png`, 'IMAGE_TOO_LARGE'],
   ['a terabyte', () => `${files.allowed}/enormous.png`, 'IMAGE_TOO_LARGE'],
   ['data: without base64', () => 'data:image/png,abc', 'INVALID_ARGUMENT'],
@@ -109,7 +137,12 @@ const IMAGES: [what: string, image: () => unknown, expected: Expected][] = [
   ['data: with nothing', () => 'data:image/png;base64,', 'INVALID_ARGUMENT'],
   ['data: without comma', () => `data:image/png;base64${'A'.repeat(500)}`, 'INVALID_ARGUMENT'],
   ['data: of a web page', () => 'data:text/html;base64,PGI+', 'INVALID_ARGUMENT'],
-  ['data: of an SVG', () => `data:image/svg+xml;base64,${Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>').toString('base64')}`, 'IMAGE_UNSUPPORTED'],
+  [
+    'data: of an SVG',
+    () =>
+      `data:image/svg+xml;base64,${Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>').toString('base64')}`,
+    'IMAGE_UNSUPPORTED',
+  ],
   ['data: of 21 MB', () => `data:image/png;base64,${'A'.repeat(28 * 2 ** 20)}`, 'IMAGE_TOO_LARGE'],
   ['javascript:', () => 'javascript:alert(1)', 'INVALID_ARGUMENT'],
   ['ftp:', () => 'ftp://example.com/a.png', 'INVALID_ARGUMENT'],
@@ -154,31 +187,116 @@ const ok = () => `${files.allowed}/ok.png`;
 const whole = { x: 0, y: 0, width: 64, height: 48 };
 
 const CALLS: [what: string, tool: string, args: () => Record<string, unknown>, expected: Expected][] = [
-  ['a negative region', 'describe_image', () => ({ image: ok(), region: { ...whole, x: -1 } }), 'INVALID_REGION'],
-  ['a region over the edge', 'ocr', () => ({ image: ok(), region: { ...whole, width: 65 } }), 'INVALID_REGION'],
+  [
+    'a negative region',
+    'describe_image',
+    () => ({ image: ok(), region: { ...whole, x: -1 } }),
+    'INVALID_REGION',
+  ],
+  [
+    'a region over the edge',
+    'ocr',
+    () => ({ image: ok(), region: { ...whole, width: 65 } }),
+    'INVALID_REGION',
+  ],
   ['an empty region', 'ocr', () => ({ image: ok(), region: { ...whole, height: 0 } }), 'INVALID_REGION'],
-  ['a huge region', 'describe_image', () => ({ image: ok(), region: { ...whole, width: Number.MAX_SAFE_INTEGER } }), 'INVALID_REGION'],
-  ['a region of 1e300', 'describe_image', () => ({ image: ok(), region: { ...whole, x: 1e300 } }), 'INVALID_ARGUMENT'],
-  ['half pixels', 'describe_image', () => ({ image: ok(), region: { ...whole, x: 0.5 } }), 'INVALID_ARGUMENT'],
-  ['a region of strings', 'describe_image', () => ({ image: ok(), region: { x: '0', y: '0', width: '9', height: '9' } }), 'INVALID_ARGUMENT'],
-  ['300 ignored regions', 'compare_images', () => ({ image_a: ok(), image_b: ok(), ignore_regions: Array(300).fill(whole) }), 'INVALID_ARGUMENT'],
-  ['an ignored region outside', 'compare_images', () => ({ image_a: ok(), image_b: ok(), ignore_regions: [{ ...whole, y: 9999 }] }), 'INVALID_REGION'],
-  ['a threshold of 2', 'compare_images', () => ({ image_a: ok(), image_b: ok(), threshold: 2 }), 'INVALID_ARGUMENT'],
-  ['one allowed and one outside image', 'compare_images', () => ({ image_a: ok(), image_b: files.secret }), 'PATH_NOT_ALLOWED'],
-  ['six images', 'chat_with_images', () => ({ message: 'Hi', images: Array(6).fill(ok()) }), 'INVALID_ARGUMENT'],
-  ['an unknown session', 'chat_with_images', () => ({ message: 'Hi', session_id: 'f'.repeat(32) }), 'SESSION_NOT_FOUND'],
-  ['a path as session', 'describe_image', () => ({ image: ok(), session_id: '../../etc/passwd' }), 'SESSION_NOT_FOUND'],
-  ['a property name as session', 'chat_with_images', () => ({ message: 'Hi', session_id: '__proto__' }), 'SESSION_NOT_FOUND'],
+  [
+    'a huge region',
+    'describe_image',
+    () => ({ image: ok(), region: { ...whole, width: Number.MAX_SAFE_INTEGER } }),
+    'INVALID_REGION',
+  ],
+  [
+    'a region of 1e300',
+    'describe_image',
+    () => ({ image: ok(), region: { ...whole, x: 1e300 } }),
+    'INVALID_ARGUMENT',
+  ],
+  [
+    'half pixels',
+    'describe_image',
+    () => ({ image: ok(), region: { ...whole, x: 0.5 } }),
+    'INVALID_ARGUMENT',
+  ],
+  [
+    'a region of strings',
+    'describe_image',
+    () => ({ image: ok(), region: { x: '0', y: '0', width: '9', height: '9' } }),
+    'INVALID_ARGUMENT',
+  ],
+  [
+    '300 ignored regions',
+    'compare_images',
+    () => ({ image_a: ok(), image_b: ok(), ignore_regions: Array(300).fill(whole) }),
+    'INVALID_ARGUMENT',
+  ],
+  [
+    'an ignored region outside',
+    'compare_images',
+    () => ({ image_a: ok(), image_b: ok(), ignore_regions: [{ ...whole, y: 9999 }] }),
+    'INVALID_REGION',
+  ],
+  [
+    'a threshold of 2',
+    'compare_images',
+    () => ({ image_a: ok(), image_b: ok(), threshold: 2 }),
+    'INVALID_ARGUMENT',
+  ],
+  [
+    'one allowed and one outside image',
+    'compare_images',
+    () => ({ image_a: ok(), image_b: files.secret }),
+    'PATH_NOT_ALLOWED',
+  ],
+  [
+    'six images',
+    'chat_with_images',
+    () => ({ message: 'Hi', images: Array(6).fill(ok()) }),
+    'INVALID_ARGUMENT',
+  ],
+  [
+    'an unknown session',
+    'chat_with_images',
+    () => ({ message: 'Hi', session_id: 'f'.repeat(32) }),
+    'SESSION_NOT_FOUND',
+  ],
+  [
+    'a path as session',
+    'describe_image',
+    () => ({ image: ok(), session_id: '../../etc/passwd' }),
+    'SESSION_NOT_FOUND',
+  ],
+  [
+    'a property name as session',
+    'chat_with_images',
+    () => ({ message: 'Hi', session_id: '__proto__' }),
+    'SESSION_NOT_FOUND',
+  ],
   ['a fork of nothing', 'chat_with_images', () => ({ message: 'Hi', fork: true }), 'INVALID_ARGUMENT'],
   ['nothing to continue', 'chat_with_images', () => ({ message: '' }), 'INVALID_ARGUMENT'],
-  ['images without a message', 'chat_with_images', () => ({ message: '', images: [ok()] }), 'INVALID_ARGUMENT'],
+  [
+    'images without a message',
+    'chat_with_images',
+    () => ({ message: '', images: [ok()] }),
+    'INVALID_ARGUMENT',
+  ],
   ['no tokens', 'ocr', () => ({ image: ok(), max_tokens: 0 }), 'INVALID_ARGUMENT'],
   ['a billion tokens', 'ocr', () => ({ image: ok(), max_tokens: 1e9 }), 'INVALID_ARGUMENT'],
   ['lines from a model without boxes', 'ocr', () => ({ image: ok(), format: 'lines' }), 'INVALID_ARGUMENT'],
   ['an unknown argument', 'describe_image', () => ({ image: ok(), bbox: [0, 0, 9, 9] }), 'INVALID_ARGUMENT'],
-  ['a question of a million characters', 'describe_image', () => ({ image: ok(), question: 'a'.repeat(1e6) }), 'INVALID_ARGUMENT'],
+  [
+    'a question of a million characters',
+    'describe_image',
+    () => ({ image: ok(), question: 'a'.repeat(1e6) }),
+    'INVALID_ARGUMENT',
+  ],
   ['100,000 languages', 'ocr', () => ({ image: ok(), languages: Array(1e5).fill('x') }), 'INVALID_ARGUMENT'],
-  ['arguments for a prototype', 'describe_image', () => JSON.parse('{"__proto__": {"image": "x"}}'), 'INVALID_ARGUMENT'],
+  [
+    'arguments for a prototype',
+    'describe_image',
+    () => JSON.parse('{"__proto__": {"image": "x"}}'),
+    'INVALID_ARGUMENT',
+  ],
 ];
 
 async function refused(tool: string, args: Record<string, unknown>, expected: Expected): Promise<void> {
@@ -186,17 +304,27 @@ async function refused(tool: string, args: Record<string, unknown>, expected: Ex
   const { isError, code, text } = await call(tool, args);
   const took = performance.now() - begun;
   assert.equal(isError, true, `refused, but the answer was: ${text}`);
-  assert.ok([expected].flat().includes(code as ErrorCode), `expected ${String(expected)}, got ${text.slice(0, 300)}`);
+  assert.ok(
+    [expected].flat().includes(code as ErrorCode),
+    `expected ${String(expected)}, got ${text.slice(0, 300)}`,
+  );
   assert.ok(text.length < 1500, 'one short sentence, whatever was sent');
   assert.ok(took < LIMIT_MS, `took ${Math.round(took)} ms`);
 }
 
-for (const [what, image, expected] of IMAGES) test(`image: ${what}`, () => refused('describe_image', { image: image() }, expected));
-for (const [what, tool, args, expected] of CALLS) test(`${tool}: ${what}`, () => refused(tool, args(), expected));
+for (const [what, image, expected] of IMAGES)
+  test(`image: ${what}`, () => refused('describe_image', { image: image() }, expected));
+for (const [what, tool, args, expected] of CALLS)
+  test(`${tool}: ${what}`, () => refused(tool, args(), expected));
 
 test('there are at least 60 of them, and the server still answers', async () => {
   assert.ok(IMAGES.length + CALLS.length >= 60);
-  for (const image of [ok(), web.url('/ok.png'), `data:image/png;base64,${readFileSync(ok()).toString('base64')}`, `file://${ok()}`]) {
+  for (const image of [
+    ok(),
+    web.url('/ok.png'),
+    `data:image/png;base64,${readFileSync(ok()).toString('base64')}`,
+    `file://${ok()}`,
+  ]) {
     const { isError, text, structured } = await call('describe_image', { image });
     assert.equal(isError, false, text);
     assert.equal(structured['images'][0].width, 64);

@@ -1,6 +1,14 @@
 // The door of the HTTP transport: Host, Origin, token, path, token file.
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,15 +36,24 @@ const INITIALIZE = JSON.stringify({
 });
 
 /** A raw request: fetch would not let us lie about the host. */
-function post(headers: Record<string, string>, path = '/mcp', body = INITIALIZE): Promise<{ status: number; text: string; headers: NodeJS.Dict<string | string[]> }> {
+function post(
+  headers: Record<string, string>,
+  path = '/mcp',
+  body = INITIALIZE,
+): Promise<{ status: number; text: string; headers: NodeJS.Dict<string | string[]> }> {
   const { hostname, port } = new URL(listening.url);
   const json = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
   return new Promise((resolve, reject) => {
-    const sent = request({ hostname, port, path, method: 'POST', headers: { ...json, ...headers } }, (response) => {
-      let text = '';
-      response.on('data', (chunk) => (text += chunk));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text, headers: response.headers }));
-    });
+    const sent = request(
+      { hostname, port, path, method: 'POST', headers: { ...json, ...headers } },
+      (response) => {
+        let text = '';
+        response.on('data', (chunk) => (text += chunk));
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, text, headers: response.headers }),
+        );
+      },
+    );
     sent.on('error', reject);
     sent.end(body);
   });
@@ -69,7 +86,11 @@ for (const [what, headers, path, status] of [
 }
 
 test('a session that does not exist is 404, so that old clients start over', async () => {
-  const { status } = await post({ authorization, 'mcp-session-id': 'gone' }, '/mcp', JSON.stringify({ jsonrpc: '2.0', id: 2, method: 'ping' }));
+  const { status } = await post(
+    { authorization, 'mcp-session-id': 'gone' },
+    '/mcp',
+    JSON.stringify({ jsonrpc: '2.0', id: 2, method: 'ping' }),
+  );
   assert.equal(status, 404);
 });
 
@@ -84,7 +105,10 @@ test('broken bodies are answered and survived', async () => {
 test('a port in use is one clear error', async () => {
   const port = Number(new URL(listening.url).port);
   const app = createApp({ engine: new ScriptedEngine(), log: { level: 'silent' } });
-  await assert.rejects(listen(({ era }) => createServer(app, { era }), { port, log: app.log }), { code: 'IO_FAILED', message: /--http/ });
+  await assert.rejects(
+    listen(({ era }) => createServer(app, { era }), { port, log: app.log }),
+    { code: 'IO_FAILED', message: /--http/ },
+  );
 });
 
 test('the token file is made once, for its owner only, and refused when others can read it', async () => {
@@ -108,5 +132,6 @@ test('the token file is made once, for its owner only, and refused when others c
 test('tokens are compared whole', () => {
   assert.ok(isAuthorized(`Bearer ${TOKEN}`, TOKEN));
   assert.ok(isAuthorized(`bearer  ${TOKEN}`, TOKEN));
-  for (const header of [undefined, '', 'Bearer', `Bearer ${TOKEN} x`, TOKEN]) assert.ok(!isAuthorized(header, TOKEN));
+  for (const header of [undefined, '', 'Bearer', `Bearer ${TOKEN} x`, TOKEN])
+    assert.ok(!isAuthorized(header, TOKEN));
 });

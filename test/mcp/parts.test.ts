@@ -22,7 +22,8 @@ test('progress rises strictly even when stages come back, and stays within its t
   const { progress, sent } = reporter('t');
   for (let round = 0; round < 3; round++) {
     for (const stage of ['queue', 'load', 'encode', 'prefill', 'decode'] as const) {
-      for (const done of [0, 1, 1, 0, 5, 10]) progress.report({ stage, done, total: stage === 'queue' ? undefined : 10 });
+      for (const done of [0, 1, 1, 0, 5, 10])
+        progress.report({ stage, done, total: stage === 'queue' ? undefined : 10 });
     }
   }
   await progress.close();
@@ -63,9 +64,15 @@ test('lines come out whole, however they are cut, and long ones are left out onc
 });
 
 test('an answer is in structuredContent and in content', () => {
-  const result = toCallResult({ structured: { answer: 'A', session_id: 's' }, references: [{ uri: 'a://b', name: 'n', description: 'd', mimeType: 'm' }] });
+  const result = toCallResult({
+    structured: { answer: 'A', session_id: 's' },
+    references: [{ uri: 'a://b', name: 'n', description: 'd', mimeType: 'm' }],
+  });
   assert.deepEqual(result.structuredContent, { answer: 'A', session_id: 's' });
-  assert.deepEqual(result.content.map((part) => (part.type === 'text' ? part.text : part.type)), ['A', '{"session_id":"s"}', 'resource_link']);
+  assert.deepEqual(
+    result.content.map((part) => (part.type === 'text' ? part.text : part.type)),
+    ['A', '{"session_id":"s"}', 'resource_link'],
+  );
 });
 
 test('errors keep their code; mistakes of ours do not show their insides', () => {
@@ -77,7 +84,10 @@ test('errors keep their code; mistakes of ours do not show their insides', () =>
   const unknown = toErrorResult(new TypeError('secret of /home/me'), log) as Json;
   assert.doesNotMatch(unknown.content[0].text, /secret/);
   assert.match(unknown.content[0].text, /^BACKEND_FAILED: .*[0-9a-f-]{36}/);
-  const long = toErrorResult(new AfterimageError('IMAGE_NOT_FOUND', `${'a'.repeat(9000)}; check the path.`), log) as Json;
+  const long = toErrorResult(
+    new AfterimageError('IMAGE_NOT_FOUND', `${'a'.repeat(9000)}; check the path.`),
+    log,
+  ) as Json;
   assert.ok(long.content[0].text.length < 1300);
   assert.match(long.content[0].text, /check the path\.$/);
 });
@@ -105,9 +115,20 @@ test('every client gets a snippet in its own form', () => {
     const parsed = JSON.parse(snippet) as Json;
     const server = client === 'vscode' ? parsed.servers.afterimage : parsed.mcpServers.afterimage;
     assert.equal(server.type, client === 'vscode' ? 'stdio' : undefined);
-    assert.deepEqual(server.args.slice(2), ['mcp', '--allow', '/my pictures', '--allow', 'C:\\img "x"', '--model', '/models/m']);
+    assert.deepEqual(server.args.slice(2), [
+      'mcp',
+      '--allow',
+      '/my pictures',
+      '--allow',
+      'C:\\img "x"',
+      '--model',
+      '/models/m',
+    ]);
   }
-  assert.deepEqual(JSON.parse(clientConfig('cursor', { command: 'afterimage' }).snippet).mcpServers.afterimage, { command: 'afterimage', args: ['mcp'] });
+  assert.deepEqual(
+    JSON.parse(clientConfig('cursor', { command: 'afterimage' }).snippet).mcpServers.afterimage,
+    { command: 'afterimage', args: ['mcp'] },
+  );
 });
 
 test('the shipped descriptions of the server agree with it', () => {
@@ -115,7 +136,10 @@ test('the shipped descriptions of the server agree with it', () => {
   const { version, name } = read('package.json');
   const registry = read('server.json');
   assert.equal(registry.version, version);
-  assert.deepEqual(registry.packages.map((entry: Json) => [entry.identifier, entry.version]), [[name, version]]);
+  assert.deepEqual(
+    registry.packages.map((entry: Json) => [entry.identifier, entry.version]),
+    [[name, version]],
+  );
   assert.ok(registry.description.length <= 100, 'the limit of the registry');
   const bundle = read('bundle/manifest.json');
   assert.deepEqual(bundle.tools.map((tool: Json) => tool.name).sort(), tools.map((tool) => tool.name).sort());

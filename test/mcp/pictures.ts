@@ -16,7 +16,12 @@ export function pictureFolder(): string {
 }
 
 /** A plain picture with colored boxes on it. */
-export async function draw(file: string, background: string, boxes: (Box & { color: string })[] = [], size = { width: 320, height: 200 }): Promise<string> {
+export async function draw(
+  file: string,
+  background: string,
+  boxes: (Box & { color: string })[] = [],
+  size = { width: 320, height: 200 },
+): Promise<string> {
   const overlays = boxes.map(({ x, y, width, height, color }) => ({
     input: { create: { width, height, channels: 3 as const, background: color } },
     left: x,

@@ -2,7 +2,18 @@
 // protocol layer can say what must come back. It keeps the engine's contract: full prompts, stop reasons, stages.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AfterimageError } from '../../src/errors.js';
-import type { Answer, AskOptions, Engine, EngineStatus, ImageInput, Message, ModelInfo, Progress, Session, StopReason } from '../../src/engine/engine.js';
+import type {
+  Answer,
+  AskOptions,
+  Engine,
+  EngineStatus,
+  ImageInput,
+  Message,
+  ModelInfo,
+  Progress,
+  Session,
+  StopReason,
+} from '../../src/engine/engine.js';
 
 export interface Script {
   loadMs?: number;
@@ -21,7 +32,10 @@ const IMAGE_TOKENS = 64;
 
 /** Answers to our own instructions; everything else is echoed. */
 const ANSWERS: [trigger: RegExp, answer: string][] = [
-  [/Read all text lines/, '[{"bbox_2d": [0, 0, 500, 100], "text": "First line"}, {"bbox_2d": [0, 200, 1000, 300], "text": "Second line"}]'],
+  [
+    /Read all text lines/,
+    '[{"bbox_2d": [0, 0, 500, 100], "text": "First line"}, {"bbox_2d": [0, 200, 1000, 300], "text": "Second line"}]',
+  ],
   [/Read all text/, 'First line\nSecond [?] line'],
   [/Name every difference/, 'The button is red instead of blue.'],
 ];
@@ -56,7 +70,15 @@ export class ScriptedEngine implements Engine {
 
   get info(): ModelInfo {
     const { boxes = null } = this.script;
-    return { name: 'scripted', modelType: 'scripted', parameters: 0, precision: 'exact', backend: 'none', contextLength: 4096, boxes };
+    return {
+      name: 'scripted',
+      modelType: 'scripted',
+      parameters: 0,
+      precision: 'exact',
+      backend: 'none',
+      contextLength: 4096,
+      boxes,
+    };
   }
 
   open(): Session {
@@ -74,7 +96,9 @@ export class ScriptedEngine implements Engine {
     await this.ready(options.onProgress);
     const { encodeMs, prefillMs, wordMs } = pace(lastQuestion(messages));
     const run = new Run(options, () => this.#cancelled++);
-    const images = messages.flatMap(({ content }) => content.flatMap((part) => (part.type === 'image' ? [part.image] : [])));
+    const images = messages.flatMap(({ content }) =>
+      content.flatMap((part) => (part.type === 'image' ? [part.image] : [])),
+    );
     const fresh = images.filter(({ pixelHash }) => !this.#seen.has(pixelHash));
     options.onProgress?.({ stage: 'queue', done: 0 });
     for (const [index, image] of fresh.entries()) {
@@ -131,7 +155,12 @@ export class ScriptedEngine implements Engine {
   }
 
   status(): EngineStatus {
-    return { model: this.#state === 'ready' ? this.info : null, state: this.#state, sessions: this.#sessions.size, cache: { cancelled: this.#cancelled } };
+    return {
+      model: this.#state === 'ready' ? this.info : null,
+      state: this.#state,
+      sessions: this.#sessions.size,
+      cache: { cancelled: this.#cancelled },
+    };
   }
 
   async close(): Promise<void> {
@@ -173,5 +202,8 @@ function answerTo(messages: Message[]): string {
   const count = /count to (\d+)/.exec(question)?.[1];
   if (count) return Array.from({ length: Number(count) }, (_, index) => String(index + 1)).join(' ');
   const answered = messages.filter(({ role }) => role === 'assistant').length;
-  return ANSWERS.find(([trigger]) => trigger.test(question))?.[1] ?? `You asked: ${question} (after ${answered} answers)`;
+  return (
+    ANSWERS.find(([trigger]) => trigger.test(question))?.[1] ??
+    `You asked: ${question} (after ${answered} answers)`
+  );
 }

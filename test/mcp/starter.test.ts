@@ -16,7 +16,10 @@ let http: HttpServer;
 before(async () => {
   await draw(small, '#eeeeee', [{ x: 30, y: 40, width: 90, height: 30, color: '#113388' }]);
   await draw(changed, '#eeeeee', [{ x: 30, y: 40, width: 90, height: 30, color: '#aa2222' }]);
-  await draw(large, '#dddddd', [{ x: 300, y: 400, width: 700, height: 300, color: '#227744' }], { width: 1536, height: 1152 });
+  await draw(large, '#dddddd', [{ x: 300, y: 400, width: 700, height: 300, color: '#227744' }], {
+    width: 1536,
+    height: 1152,
+  });
   http = await startHttp([...launch, '--preload']);
 });
 after(() => http?.stop());
@@ -47,15 +50,24 @@ for (const kind of ['v2 stdio', 'sdk http'] as const) {
         assert.equal(cache.image_tokens_reused, cache.image_tokens, `${name} after describe_image`);
         assert.equal(cache.encode_ms, 0);
       }
-      const compared = answered(await client.call('compare_images', { image_a: small, image_b: changed, max_tokens: 8 }));
+      const compared = answered(
+        await client.call('compare_images', { image_a: small, image_b: changed, max_tokens: 8 }),
+      );
       assert.equal(compared['changed_pixels'], 90 * 30);
-      assert.ok(compared['cache'].image_tokens_reused >= first['cache'].image_tokens, 'the first image is known');
+      assert.ok(
+        compared['cache'].image_tokens_reused >= first['cache'].image_tokens,
+        'the first image is known',
+      );
     });
 
     test('a session, its second question and its fork compute no image', async () => {
-      const { session_id } = answered(await client.call('chat_with_images', { message: 'Hello', images: [changed], max_tokens: 4 }));
+      const { session_id } = answered(
+        await client.call('chat_with_images', { message: 'Hello', images: [changed], max_tokens: 4 }),
+      );
       for (const fork of [false, true]) {
-        const { cache } = answered(await client.call('chat_with_images', { message: 'And now?', session_id, fork, max_tokens: 4 }));
+        const { cache } = answered(
+          await client.call('chat_with_images', { message: 'And now?', session_id, fork, max_tokens: 4 }),
+        );
         assert.equal(cache.image_tokens_reused, cache.image_tokens);
       }
     });
@@ -65,13 +77,20 @@ for (const kind of ['v2 stdio', 'sdk http'] as const) {
       const begun = performance.now();
       for (const patience of [60, 400, 1500]) {
         const controller = new AbortController();
-        const call = client.call('describe_image', { ...question, max_tokens: 2000 }, { signal: controller.signal });
+        const call = client.call(
+          'describe_image',
+          { ...question, max_tokens: 2000 },
+          { signal: controller.signal },
+        );
         setTimeout(() => controller.abort(), patience);
-        await call.then(() => undefined, () => undefined);
+        await call.then(
+          () => undefined,
+          () => undefined,
+        );
       }
       const quick = performance.now();
       answered(await client.call('describe_image', { image: small, max_tokens: 1 }));
-      assert.ok(performance.now() - quick < 5000, 'the engine is free again');
+      assert.ok(performance.now() - quick < 10_000, 'the engine is free again');
       const after = answered(await client.call('describe_image', question));
       const again = answered(await client.call('describe_image', question));
       assert.equal(after['answer'], again['answer']);
@@ -86,15 +105,14 @@ test('a first look that takes longer than the deadline is finished by the calls 
   try {
     const begun = performance.now();
     let reply = answered(await client.call('describe_image', { image: large, max_tokens: 12 }));
-    assert.ok(performance.now() - begun < 5000, 'a cold first call keeps to its deadline');
+    assert.ok(performance.now() - begun < 10_000, 'a cold first call keeps to its deadline');
     const { session_id } = reply;
-    let text = reply['answer'] as string;
-    for (let round = 0; reply['truncated'] && text.length < 4; round++) {
+    for (let round = 0; reply['stop_reason'] === 'deadline'; round++) {
       assert.ok(round < 60, 'it comes to an answer');
-      reply = answered(await client.call('chat_with_images', { message: '', session_id, max_tokens: 12 }));
-      text += reply['answer'];
+      const asked = performance.now();
+      reply = answered(await client.call('chat_with_images', { message: '', session_id, max_tokens: 2 }));
+      assert.ok(performance.now() - asked < 10_000, 'so do the others, on a busy machine too');
     }
-    assert.ok(text.length > 0);
     assert.equal(reply['cache'].image_tokens_reused, reply['cache'].image_tokens);
   } finally {
     await client.close();

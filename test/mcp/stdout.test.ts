@@ -21,7 +21,11 @@ function start(settings: ServeSettings, preamble = ''): ChildProcessWithoutNullS
 after(() => children.forEach((child) => child.kill('SIGKILL')));
 
 /** Sends lines to a server, closes stdin when `answers` of them came back, and returns what stdout and stderr held. */
-async function converse(settings: ServeSettings, lines: string[], answers: number): Promise<{ messages: Json[]; stderr: string; code: number | null }> {
+async function converse(
+  settings: ServeSettings,
+  lines: string[],
+  answers: number,
+): Promise<{ messages: Json[]; stderr: string; code: number | null }> {
   const child = start(settings);
   let stdout = '';
   let stderr = '';
@@ -33,7 +37,10 @@ async function converse(settings: ServeSettings, lines: string[], answers: numbe
   for (const line of lines) child.stdin.write(`${line}\n`);
   if (answers === 0) child.stdin.end();
   const [code] = (await once(child, 'exit')) as [number | null];
-  const messages = stdout.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line));
+  const messages = stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line));
   for (const message of messages) assert.equal(message.jsonrpc, '2.0');
   return { messages, stderr, code };
 }
@@ -45,7 +52,8 @@ const initialize = JSON.stringify({
   params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } },
 });
 const initialized = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' });
-const call = (id: number, name: string, args: unknown) => JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: args } });
+const call = (id: number, name: string, args: unknown) =>
+  JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: args } });
 
 test('broken lines, unknown methods, failing tools and debug logs', async () => {
   const picture = await draw(`${folder}/a.png`, '#123456');
@@ -75,15 +83,29 @@ test('broken lines, unknown methods, failing tools and debug logs', async () => 
 
 test('a message over the limit is refused and the next one answered', async () => {
   const long = call(2, 'describe_image', { image: `data:image/png;base64,${'A'.repeat(161 * 2 ** 20)}` });
-  const { messages } = await converse({}, [initialize, initialized, long, JSON.stringify({ jsonrpc: '2.0', id: 3, method: 'ping' })], 3);
-  assert.deepEqual(messages.map(({ id }) => id), [1, null, 3]);
+  const { messages } = await converse(
+    {},
+    [initialize, initialized, long, JSON.stringify({ jsonrpc: '2.0', id: 3, method: 'ping' })],
+    3,
+  );
+  assert.deepEqual(
+    messages.map(({ id }) => id),
+    [1, null, 3],
+  );
   assert.match(messages[1].error.message, /Pass the path/);
 });
 
 test('a model that cannot be loaded', async () => {
   const picture = await draw(`${folder}/b.png`, '#654321');
-  const settings: ServeSettings = { script: { failLoad: 'No model at /nowhere; run afterimage pull.' }, options: { allow: [folder], preload: true } };
-  const { messages, stderr, code } = await converse(settings, [initialize, initialized, call(2, 'ocr', { image: picture })], 2);
+  const settings: ServeSettings = {
+    script: { failLoad: 'No model at /nowhere; run afterimage pull.' },
+    options: { allow: [folder], preload: true },
+  };
+  const { messages, stderr, code } = await converse(
+    settings,
+    [initialize, initialized, call(2, 'ocr', { image: picture })],
+    2,
+  );
   assert.equal(code, 0);
   const { result } = messages.find(({ id }) => id === 2);
   assert.equal(result.isError, true);
@@ -92,7 +114,8 @@ test('a model that cannot be loaded', async () => {
 });
 
 test('console.log and process.stdout.write of others go to stderr', async () => {
-  const noise = "setInterval(() => { console.log('NOISE one'); process.stdout.write('NOISE two\\n'); console.info('NOISE three'); }, 20).unref();";
+  const noise =
+    "setInterval(() => { console.log('NOISE one'); process.stdout.write('NOISE two\\n'); console.info('NOISE three'); }, 20).unref();";
   const child = start({}, noise);
   let stdout = '';
   let stderr = '';

@@ -51,6 +51,11 @@ test('an unknown model type is refused by name, with those that are supported', 
     'gemma3',
     'smolvlm',
   );
+  fails(
+    () => openModel(writeCheckpoint({ config: { model_type: 'florence9' }, files: {} })),
+    'MODEL_UNSUPPORTED',
+    '"florence9"',
+  );
   fails(() => openModel(writeCheckpoint({ config: {} })), 'MODEL_UNSUPPORTED', 'without "model_type"');
 });
 

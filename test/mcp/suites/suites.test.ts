@@ -53,7 +53,16 @@ function summary({ output }: Finished): string {
 
 test('conformance 0.1.13: every scenario of 2025-11-25', async () => {
   const suite = join(MODULES, 'conformance-2025/dist/index.js');
-  const result = await run(process.execPath, [suite, 'server', '--url', url, '--suite', 'all', '--expected-failures', EXPECTED_OLD]);
+  const result = await run(process.execPath, [
+    suite,
+    'server',
+    '--url',
+    url,
+    '--suite',
+    'all',
+    '--expected-failures',
+    EXPECTED_OLD,
+  ]);
   assert.equal(result.code, 0, summary(result));
 });
 
@@ -62,9 +71,18 @@ for (const [revision, options] of [
   ['2026-07-28', []],
 ] as const) {
   test(`conformance 0.2.0: what ${revision} requires`, async (context) => {
-    if (!existsSync(NODE_22)) return context.skip(`no Node 22 for ${process.platform}-${process.arch} among the suites`);
+    if (!existsSync(NODE_22))
+      return context.skip(`no Node 22 for ${process.platform}-${process.arch} among the suites`);
     const suite = join(MODULES, 'conformance-2026/dist/index.js');
-    const result = await run(NODE_22, [suite, 'server', '--url', url, '--requirements', revision, ...options]);
+    const result = await run(NODE_22, [
+      suite,
+      'server',
+      '--url',
+      url,
+      '--requirements',
+      revision,
+      ...options,
+    ]);
     assert.equal(result.code, 0, summary(result));
     assert.match(result.output, /Total: \d+ passed/);
   });
@@ -72,7 +90,16 @@ for (const [revision, options] of [
 
 test('inspector --cli --strict finds nothing in the tool schemas', async () => {
   const launcher = join(MODULES, '@modelcontextprotocol/inspector/clients/launcher/build/index.js');
-  const target = ['--cwd', ROOT, '--method', 'tools/list', '--strict', '--', process.execPath, ...serveArguments('stdio', {})];
+  const target = [
+    '--cwd',
+    ROOT,
+    '--method',
+    'tools/list',
+    '--strict',
+    '--',
+    process.execPath,
+    ...serveArguments('stdio', {}),
+  ];
   const { code, output } = await run(process.execPath, [launcher, '--cli', ...target]);
   assert.equal(code, 0, output);
   const { tools } = JSON.parse(output) as { tools: { name: string }[] };
@@ -81,8 +108,15 @@ test('inspector --cli --strict finds nothing in the tool schemas', async () => {
 
 test('the bundle manifest is valid and says what the server offers', async () => {
   const manifest = join(ROOT, 'bundle/manifest.json');
-  const { code, output } = await run(process.execPath, [join(MODULES, '@anthropic-ai/mcpb/dist/cli/cli.js'), 'validate', manifest]);
+  const { code, output } = await run(process.execPath, [
+    join(MODULES, '@anthropic-ai/mcpb/dist/cli/cli.js'),
+    'validate',
+    manifest,
+  ]);
   assert.equal(code, 0, output);
   const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
-  assert.equal(version, (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version);
+  assert.equal(
+    version,
+    (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version,
+  );
 });

@@ -166,8 +166,9 @@ void* Group::memory(int id, size_t bytes) {
   if (arena_counted_ > arena_limit_ || arena_used_ + rounded + kRedzone > kArenaBytes)
     fail("threadgroup memory of " + std::to_string(arena_counted_) + " bytes exceeds the limit of " + std::to_string(arena_limit_));
   std::byte* start = arena_ + arena_used_;
-  RIG_ASAN_UNPOISON(start, bytes);
-  if (!RIG_TSAN) poison(start, bytes);
+  RIG_ASAN_UNPOISON(start, rounded);
+  if (!RIG_TSAN) poison(start, rounded);
+  RIG_ASAN_POISON(start + bytes, rounded - bytes);
   arena_used_ += rounded + kRedzone;
   array_bytes_[id] = bytes;
   return arrays_[id] = start;

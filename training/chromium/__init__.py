@@ -1,0 +1,1 @@
+"""The evaluation set that Chromium renders; kept apart from all training."""

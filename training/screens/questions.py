@@ -1,0 +1,110 @@
+"""Questions about a screen with their answers, straight from its tree."""
+from . import wordings
+from .widgets import ACTIONS, LABELS
+
+MARKED = {"checkbox": ("checked", "checked"), "radio": ("checked", "checked"), "switch": ("on", "on")}
+SELECTABLE = {"tab": "tab", "row": "row", "item": "item", "menu item": "menu item"}
+
+
+def ask(rng, screen, spell):
+    """One (kind, question, pieces) at random among those that the screen allows."""
+    made = [f(rng, screen, spell) for f in rng.sample(FORMS, len(FORMS))]
+    return next(m for m in made if m)
+
+
+def quoted(spell, text, box):
+    return ['"', spell(text, box), '"']
+
+
+def title(rng, screen, spell):
+    if not screen.root.text:
+        return None
+    return "title", "What is the title?", quoted(spell, screen.root.text, screen.root.box)
+
+
+def how_many(rng, screen, spell):
+    role = rng.choice([r for r, _ in wordings.counts(screen.root)] + ["button", "field"])
+    return "count", f"How many {wordings.plural(role, 2)[2:]} are there?", [str(len(screen.root.all(role)))]
+
+
+def state(rng, screen, spell):
+    nodes = screen.root.all(*MARKED)
+    if not nodes:
+        return None
+    node = rng.choice(nodes)
+    key, word = MARKED[node.role]
+    return "state", f'Is the {node.role} "{node.text}" {word}?', ["Yes." if node.state[key] == "yes" else "No."]
+
+
+def enabled(rng, screen, spell):
+    nodes = screen.root.all("button", "checkbox", "switch", "menu item")
+    if not nodes:
+        return None
+    node = rng.choice([n for n in nodes if n.state.get("disabled")] or nodes)
+    return "state", f'Is the {node.role} "{node.text}" disabled?', ["Yes." if node.state.get("disabled") else "No."]
+
+
+def value(rng, screen, spell):
+    nodes = screen.root.all("field")
+    if not nodes:
+        return None
+    node = rng.choice(nodes)
+    held = node.state.get("value")
+    return "value", f'What is in the field "{node.text}"?', quoted(spell, held, node.box) if held else ["It is empty."]
+
+
+def error(rng, screen, spell):
+    nodes = screen.root.all("error")
+    return "error", "Is there an error?", ['Yes: "', spell(nodes[0].text, nodes[0].box), '"'] if nodes else ["No."]
+
+
+def selected(rng, screen, spell):
+    nodes = [n for n in screen.root.all(*SELECTABLE) if n.state.get("selected")]
+    if not nodes:
+        return None
+    return "selected", f"Which {nodes[0].role} is selected?", quoted(spell, nodes[0].text, nodes[0].box)
+
+
+def where(rng, screen, spell):
+    nodes = screen.root.all("button", "field", "checkbox", "switch", "heading", "link")
+    if not nodes:
+        return None
+    node = rng.choice(nodes)
+    _, _, width, height = screen.root.box
+    return "where", f'Where is the {node.role} "{node.text}"?', [wordings.place_words(node.box, width, height) + "."]
+
+
+def colour(rng, screen, spell):
+    nodes = [n for n in screen.root.all("button") if n.state.get("colour")]
+    if not nodes:
+        return None
+    return "color", f'What color is the button "{nodes[0].text}"?', [nodes[0].state["colour"] + "."]
+
+
+def theme(rng, screen, spell):
+    return "theme", "Is the theme light or dark?", ["dark." if screen.dark else "light."]
+
+
+def there(rng, screen, spell):
+    """Is something there? Half of the time it is not."""
+    role = rng.choice(["button", "field"])
+    have = [n.text for n in screen.root.all(role)]
+    name = rng.choice(have) if have and rng.random() < 0.5 else rng.choice(ACTIONS if role == "button" else LABELS)
+    return "there", f'Is there a {role} "{name}"?', ["Yes." if name in have else "No."]
+
+
+def absent(rng, screen, spell):
+    """A question about a field that is not there."""
+    have = {n.text for n in screen.root.all("field")}
+    name = rng.choice([x for x in LABELS if x not in have])
+    return "absent", f'What is in the field "{name}"?', [f"There is no such field."]
+
+
+def first_line(rng, screen, spell):
+    nodes = screen.root.all("line", "error", "item", "message")
+    if not nodes:
+        return None
+    return "first", f"What does the first {nodes[0].role} say?", quoted(spell, nodes[0].text, nodes[0].box)
+
+
+FORMS = [title, how_many, state, enabled, value, error, selected, where, colour, theme, there, absent, first_line]

@@ -1,0 +1,114 @@
+"""Token sequences of examples: the product's canonical layout, with the answers' tokens as targets.
+
+Text read off the screen is *spelled*: one token per byte, so that an output character is a step of its own
+and has a place in the image. All other wording uses the BPE's merges.
+"""
+import json
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from .config import TOKEN
+from .folder import TOKENIZER
+
+INSTRUCTIONS = Path(__file__).resolve().parents[2] / "src/prompt/instructions.json"
+IGNORED = -100
+
+
+@lru_cache
+def instructions():
+    return json.loads(INSTRUCTIONS.read_text())
+
+
+@lru_cache
+def tokenizer():
+    from tokenizers import Tokenizer
+    return Tokenizer.from_file(str(TOKENIZER))
+
+
+@lru_cache(maxsize=4096)
+def encode(text):
+    return tuple(tokenizer().encode(text).ids)
+
+
+class Spelled:
+    """Text of the image; places: for each character the index of its cell over all images, or −1."""
+
+    def __init__(self, text, places=None):
+        self.text, self.places = text, places
+
+    def tokens(self):
+        places = self.places if self.places is not None else [-1] * len(self.text)
+        return [(t, p) for c, p in zip(self.text, places) for t in encode(c)]
+
+
+def answer_tokens(pieces):
+    """[(token, cell or −1)] of an answer made of strings and Spelled pieces."""
+    out = []
+    for piece in pieces:
+        out += piece.tokens() if isinstance(piece, Spelled) else [(t, -1) for t in encode(piece)]
+    return out
+
+
+class Sequence:
+    def __init__(self):
+        self.ids, self.labels, self.cells, self.positions = [], [], [], []
+        self.next = 0                     # next text position
+        self.visual = 0                   # visual rows so far
+
+    def text(self, tokens, trained=False):
+        for token, cell in tokens:
+            self.ids.append(token)
+            self.labels.append(token if trained else IGNORED)
+            self.cells.append(cell)
+            self.positions.append((self.next,) * 3)
+            self.next += 1
+
+    def plain(self, text):
+        self.text([(t, -1) for t in encode(text)])
+
+    def image(self, rows, columns):
+        self.plain("<|vision_start|>")
+        for r in range(rows):
+            for c in range(columns):
+                self.ids.append(TOKEN["<|image_pad|>"])
+                self.labels.append(IGNORED)
+                self.cells.append(self.visual)
+                self.positions.append((self.next, self.next + r, self.next + c))
+                self.visual += 1
+        self.next += max(rows, columns)
+        self.plain("<|vision_end|>")
+
+
+def sequence(example, height, width):
+    """system, images, then question and answer per turn; the last answer ends with <|im_end|> too.
+    A `bare` example has only its images and its first answer: cheaper while reading itself is learned."""
+    s = Sequence()
+    if example.get("bare"):
+        s.image(height // 32, width // 32)
+        s.text(answer_tokens(example["turns"][0][1]) + [(TOKEN["<|im_end|>"], -1)], trained=True)
+        return s
+    s.plain(f"<|im_start|>system\n{instructions()['system']}<|im_end|>\n<|im_start|>user\n")
+    for _ in example["images"]:
+        s.image(height // 32, width // 32)
+    for i, (question, pieces) in enumerate(example["turns"]):
+        s.plain(("" if i == 0 else "\n<|im_start|>user\n") + question + "<|im_end|>\n<|im_start|>assistant\n")
+        s.text(answer_tokens(pieces) + [(TOKEN["<|im_end|>"], -1)], trained=True)
+    return s
+
+
+def collate(examples, height, width, multiple=32):
+    """Arrays of a batch, padded to a multiple so that few shapes occur:
+    ids, labels, cells int64 [B, L] (labels are of the same position, not shifted), positions [3, B, L]."""
+    made = [sequence(e, height, width) for e in examples]
+    length = -(-max(len(s.ids) for s in made) // multiple) * multiple
+    ids = np.full((len(made), length), TOKEN["<|endoftext|>"], np.int64)
+    labels = np.full_like(ids, IGNORED)
+    cells = np.full_like(ids, -1)
+    positions = np.zeros((3, len(made), length), np.int64)
+    for i, s in enumerate(made):
+        n = len(s.ids)
+        ids[i, :n], labels[i, :n], cells[i, :n] = s.ids, s.labels, s.cells
+        positions[:, i, :n] = np.array(s.positions).T
+    return dict(ids=ids, labels=labels, cells=cells, positions=positions)

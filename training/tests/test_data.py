@@ -1,0 +1,119 @@
+"""The generator: determinism, targets, trees. No torch needed but for the patch order."""
+import random
+import unittest
+
+import numpy as np
+
+from screens import drawing, edits, questions, tasks, wordings
+from screens.kinds import KINDS
+from starter import canvas, charset, measure, reading, targets
+from starter.prompt import Spelled
+
+
+class TargetsTest(unittest.TestCase):
+    def test_spots_take_the_class_at_the_middle_of_each_spot(self):
+        cover = np.zeros((32, 32), np.uint8)
+        cover[0:8, 4:8] = 7                                   # the second spot of the first patch
+        cover[24:32, 28:32] = 9                               # the last spot of the last patch
+        made = targets.spots(cover)
+        self.assertEqual(made.shape, (4, 8))
+        self.assertEqual(made[0].tolist(), [0, 7, 0, 0, 0, 0, 0, 0])
+        self.assertEqual(made[3].tolist(), [0, 0, 0, 0, 0, 0, 0, 9])
+
+    def test_slots_list_the_characters_of_a_cell_in_reading_order(self):
+        chars = np.array([[40, 10, 3, 0], [34, 10, 2, 0], [50, 25, 4, 1], [5, 5, 1, 0], [70, 5, 9, 0]], np.float32)
+        made = targets.slots(chars, 64, 32)
+        self.assertEqual(made[0][:2].tolist(), [1, 0])
+        self.assertEqual(made[1][:4].tolist(), [2, 3, 4, 0])
+
+    def test_slots_keep_the_first_ten(self):
+        chars = np.array([[i, 5, i + 1, 0] for i in range(14)], np.float32)
+        self.assertEqual(targets.slots(chars, 32, 32)[0].tolist(), list(range(1, 11)))
+
+    def test_a_crop_moves_its_targets(self):
+        source = canvas.draw_canvas(3, width=256, height=128)
+        pixels, spots, slots = targets.crop(source, 32, 32, 64, 32)
+        self.assertTrue((pixels == source.pixels[32:64, 32:96]).all())
+        whole = targets.slots(source.chars, 256, 128).reshape(4, 8, -1)
+        self.assertTrue((slots == whole[1, 1:3]).all())
+
+
+class ReadingTest(unittest.TestCase):
+    def test_every_character_of_a_line_points_into_the_image(self):
+        made = reading.example(5, 64, 256, (12, 20))
+        spelled = made["turns"][0][1][0]
+        self.assertEqual(len(spelled.text), len(spelled.places))
+        self.assertTrue(all(-1 <= p < 16 for p in spelled.places))
+        self.assertEqual([c for c, p in zip(spelled.text, spelled.places) if p < 0], [c for c in spelled.text if c == "\n"][:spelled.places.count(-1)])
+
+    def test_the_same_seed_draws_the_same_picture(self):
+        a, b = (reading.example(9, 64, 192, (12, 20)) for _ in range(2))
+        self.assertEqual(a["text"], b["text"])
+        self.assertTrue((a["images"][0] == b["images"][0]).all())
+
+
+class ScreensTest(unittest.TestCase):
+    def test_every_kind_draws_elements_inside_the_picture(self):
+        for kind in KINDS:
+            screen = drawing.draw(4, 256, 448, kind=kind)
+            self.assertEqual(screen.pixels.shape, (256, 448, 3))
+            self.assertTrue(screen.root.children, kind)
+            for node in screen.root.walk():
+                self.assertTrue(-6 <= node.box[0] and node.box[3] <= 262, (kind, node))
+
+    def test_a_full_description_names_roles_texts_and_states_of_the_tree(self):
+        screen = drawing.draw(4, 256, 448, kind="settings")
+        said = "".join(p if isinstance(p, str) else p.text for p in wordings.full(screen, lambda t, b: Spelled(t)))
+        for node in screen.root.all("switch", "checkbox", "radio"):
+            self.assertIn(f'{node.role} "{node.text}", {wordings.states(node)[0]}', said)
+
+    def test_a_question_about_a_mark_is_answered_by_its_state(self):
+        screen = drawing.draw(4, 256, 448, kind="settings")
+        node = screen.root.all("switch", "checkbox", "radio")[0]
+        yes = "yes" in (node.state.get("checked"), node.state.get("on"))
+        for seed in range(60):
+            asked = questions.state(random.Random(seed), screen, lambda t, b: Spelled(t))
+            if f'"{node.text}"' in asked[1]:
+                self.assertEqual(asked[2], ["Yes." if yes else "No."])
+                return
+        self.fail("The mark was never asked about.")
+
+    def test_a_pair_differs_exactly_where_an_edit_is_named(self):
+        changed = 0
+        for seed in range(30):
+            before, after, edit = edits.pair(seed, 192, 320, (12, 16))
+            texts = [sorted(line[0] for line in s.painter.lines) for s in (before, after)]
+            if edit is None:
+                self.assertEqual(texts[0], texts[1])
+            elif edit[1] == "text":
+                changed += 1
+                self.assertNotEqual(texts[0], texts[1])
+                self.assertEqual(before.root.role, after.root.role)
+        self.assertGreater(changed, 8)
+
+    def test_boxes_are_thousandths(self):
+        self.assertEqual(tasks.thousandths((0, 64, 160, 128), 320, 128), [0, 500, 500, 1000])
+
+    def test_quotes_are_escaped_and_keep_their_places(self):
+        self.assertEqual(tasks.escaped('a"b', [1, 2, 3]), ('a\\"b', [1, 2, 2, 3]))
+
+
+class MeasureTest(unittest.TestCase):
+    def test_edits(self):
+        self.assertEqual(measure.edits("kitten", "sitting"), 3)
+        self.assertEqual(measure.edits("", "abc"), 3)
+
+    def test_layout_does_not_count(self):
+        self.assertEqual(measure.error_rate([("a b\nc", "a  b c")]), 0)
+        self.assertEqual(measure.error_rate([("abcd", "abxd")]), 0.25)
+
+
+class CharsetTest(unittest.TestCase):
+    def test_classes_fit_a_byte_and_leave_room_for_unknown_characters(self):
+        self.assertLess(charset.CLASSES, 255)
+        self.assertEqual(charset.class_of("ж"), charset.OTHER)
+        self.assertEqual(charset.CHARS[charset.class_of("A") - 1], "A")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,147 @@
+"""The network, its packing and its checkpoints."""
+import copy
+import tempfile
+import unittest
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+import export
+from starter import checkpoint, folder, loss, network, packing, pixels, prompt, reading, vision
+from starter.config import CONFIG, TOKEN
+from starter.trainer import Trainer
+
+torch.set_num_threads(1)
+
+
+class PackingTest(unittest.TestCase):
+    def test_words_follow_the_golden_vector_of_mlx(self):
+        q = torch.tensor([(7 * i + 3) % 256 for i in range(64)]).float()
+        words, scales, biases = packing.pack(torch.cat((q, q))[None, :64] - 0.0, 8, 64)
+        unpacked = packing.unpack(words, scales, biases)
+        self.assertLess((unpacked - q[None]).abs().max().item(), 1.0)
+        self.assertEqual(words.dtype, torch.uint32)
+        by_hand = sum(v << (8 * i) for i, v in enumerate((3, 10, 17, 24)))
+        self.assertEqual(by_hand, 0x18110A03)
+
+    def test_the_error_is_within_a_step_and_the_rounding_of_its_scale(self):
+        torch.manual_seed(0)
+        w = torch.randn(32, 128)
+        for bits in (4, 8):
+            words, scales, biases = packing.pack(w, bits)
+            step = scales.float().abs().repeat_interleave(64, 1)
+            slack = 2**bits * 2.0**-8                # scales and biases are stored in bfloat16; MLX's edge can cost half a step more
+            self.assertTrue(((packing.unpack(words, scales, biases, bits) - w).abs() <= step * (1.01 + slack)).all())
+
+
+class PromptTest(unittest.TestCase):
+    def test_the_training_layout_is_what_the_template_renders(self):
+        try:
+            from jinja2 import Environment
+        except ImportError:
+            self.skipTest("jinja2 is not installed")
+        said = prompt.instructions()
+        text = Environment().from_string(folder.TEMPLATE.read_text()).render(add_generation_prompt=True, messages=[
+            dict(role="system", content=said["system"]),
+            dict(role="user", content=[dict(type="image"), dict(type="text", text=said["describe"]["brief"])])])
+        s = prompt.sequence(dict(images=[0], turns=[(said["describe"]["brief"], [])]), 64, 64)
+        ids = prompt.tokenizer().encode(text.replace("<|image_pad|>", "<|image_pad|>" * 4)).ids
+        self.assertEqual(s.ids[:-1], ids)
+
+    def test_spelled_text_survives(self):
+        text = 'Ωne “two” {"x": 3}\n✓'
+        ids = [t for t, _ in prompt.Spelled(text).tokens()]
+        self.assertEqual(prompt.tokenizer().decode(ids), text)
+
+    def test_positions_follow_mrope(self):
+        s = prompt.Sequence()
+        s.image(2, 3)
+        self.assertEqual(s.positions[0], (0, 0, 0))
+        self.assertEqual(s.positions[1:7], [(1, 1, 1), (1, 1, 2), (1, 1, 3), (1, 2, 1), (1, 2, 2), (1, 2, 3)])
+        self.assertEqual(s.positions[7], (4, 4, 4))
+
+
+class PointingTest(unittest.TestCase):
+    def test_a_head_that_looks_at_the_cell_loses_nothing(self):
+        ids = torch.tensor([[TOKEN["<|image_pad|>"]] * 4 + [5, 6]])
+        cells = torch.tensor([[0, 1, 2, 3, -1, 2]])
+        q, k = torch.zeros(1, 1, 6, 8), torch.zeros(1, 1, 6, 8)
+        q[0, 0, 4, 0], k[0, 0, 2, 0] = 100, 100
+        self.assertLess(loss.pointing_loss(q, k, 0, ids, cells, ahead=True).item(), 1e-3)
+        self.assertGreater(loss.pointing_loss(q, k, 0, ids, cells, ahead=False).item(), 1)
+
+
+class PixelsTest(unittest.TestCase):
+    def test_sides_become_multiples_of_32_within_the_limits(self):
+        self.assertEqual(pixels.target_size(844, 390), (832, 384))
+        self.assertEqual(pixels.target_size(20, 20), (64, 64))
+        h, w = pixels.target_size(3000, 4000)
+        self.assertLessEqual(h * w, 1280 * 1280)
+        self.assertEqual((h % 32, w % 32), (0, 0))
+
+
+def arguments(run):
+    return SimpleNamespace(run=run, threads=1, device="cpu", lr=5e-3, phase="mixed", cells=32, minutes=9, cooldown=False,
+                           init=None, pause=None, workers=0, bf16="no")
+
+
+class TrainerTest(unittest.TestCase):
+    def steps(self, trainer, count):
+        for step, batch in trainer.batches():
+            if count == 0:
+                return
+            trainer.step = step
+            trainer.train(batch, 0.5)
+            trainer.step += 1
+            count -= 1
+
+    def test_a_resumed_run_is_the_run_that_never_stopped(self):
+        with tempfile.TemporaryDirectory() as run:
+            whole = Trainer(arguments(run + "/none"))
+            self.steps(whole, 3)
+            first = Trainer(arguments(run + "/half"))
+            self.steps(first, 2)
+            first.save()
+            second = Trainer(arguments(run + "/half"))
+            self.assertEqual(second.step, 2)
+            self.steps(second, 1)
+            for (name, a), (_, b) in zip(whole.model.named_parameters(), second.model.named_parameters()):
+                self.assertTrue(torch.equal(a, b), name)
+            self.assertLess(max(p.stat().st_size for p in Path(run + "/half").iterdir()), 16_000_000)
+            exported = Path(run) / "out"
+            export.write(checkpoint.average(run + "/half"), exported, 8)
+            again = network.Model()
+            again.load_state_dict(folder.read_weights(exported))
+            self.assertIn("model.visual.merger.linear_fc1.scales", load_file(exported / "model.safetensors"))
+
+
+class ReferenceTest(unittest.TestCase):
+    def test_logits_equal_those_of_transformers(self):
+        try:
+            from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+        except ImportError:
+            self.skipTest("transformers is not installed")
+        mine, config = network.Model(), Qwen3VLConfig(**copy.deepcopy(CONFIG))
+        theirs = Qwen3VLForConditionalGeneration(config).float().eval()
+        theirs.load_state_dict(mine.state_dict(), strict=False)
+        theirs.tie_weights()
+        x = prompt.collate([reading.example(5, 64, 256, (14, 20))], 64, 256, 1)
+        ids, positions = torch.tensor(x["ids"]), torch.tensor(x["positions"])
+        picture = torch.from_numpy(np.array(reading.example(5, 64, 256, (14, 20))["images"][0]))[None]
+        rows = vision.patch_rows(picture)[0].view(-1, 3, 1, 256).expand(-1, 3, 2, 256).reshape(-1, 1536)
+        pads = ids == TOKEN["<|image_pad|>"]
+        with torch.no_grad():
+            expected = theirs(input_ids=ids, pixel_values=rows, image_grid_thw=torch.tensor([[1, 4, 16]]), mm_token_type_ids=pads.int()).logits
+            tokens, deep, _ = mine.model.visual(picture)
+            embedded = mine.model.language_model.embed_tokens(ids)
+            visual = pads.flatten().nonzero()[:, 0]
+            embedded = embedded.flatten(0, 1).index_copy(0, visual, tokens.flatten(0, 1)).view_as(embedded)
+            hidden, _ = mine.model.language_model(embedded, positions, visual, [d.flatten(0, 1) for d in deep])
+        self.assertLess((mine.logits(hidden) - expected).abs().max().item(), 1e-4)
+
+
+if __name__ == "__main__":
+    unittest.main()
