@@ -34,20 +34,31 @@ export function benchArguments(defaults: Partial<BenchArguments> = {}): BenchArg
   });
   const [width, height] = values.image.split('x').map(Number) as [number, number];
   const known = [...Object.keys(DIMENSIONS), 'starter'];
-  if (!known.includes(values.dims)) fail(`Expected one of ${known.join(', ')} for --dims but received "${values.dims}".`);
+  if (!known.includes(values.dims))
+    fail(`Expected one of ${known.join(', ')} for --dims but received "${values.dims}".`);
   const bits = Number(values.bits);
-  if (![2, 3, 4, 5, 6, 8, 16].includes(bits)) fail(`Expected 2, 3, 4, 5, 6, 8 or 16 for --bits but received "${values.bits}".`);
+  if (![2, 3, 4, 5, 6, 8, 16].includes(bits))
+    fail(`Expected 2, 3, 4, 5, 6, 8 or 16 for --bits but received "${values.bits}".`);
   if (!(width > 0 && height > 0)) fail(`Expected WIDTHxHEIGHT for --image but received "${values.image}".`);
-  if (values.precision !== 'exact' && values.precision !== 'fast') fail(`Expected exact or fast for --precision but received "${values.precision}".`);
+  if (values.precision !== 'exact' && values.precision !== 'fast')
+    fail(`Expected exact or fast for --precision but received "${values.precision}".`);
   return {
-    dims: values.dims, bits, width, height, json: values.json, precision: values.precision,
-    prompt: positive('prompt', values.prompt), generate: positive('generate', values.generate), threads: positive('threads', values.threads),
+    dims: values.dims,
+    bits,
+    width,
+    height,
+    json: values.json,
+    precision: values.precision,
+    prompt: positive('prompt', values.prompt),
+    generate: positive('generate', values.generate),
+    threads: positive('threads', values.threads),
   };
 }
 
 function positive(name: string, value: string): number {
   const number = Number(value);
-  if (!Number.isInteger(number) || number < 1) fail(`Expected a whole number of at least 1 for --${name} but received "${value}".`);
+  if (!Number.isInteger(number) || number < 1)
+    fail(`Expected a whole number of at least 1 for --${name} but received "${value}".`);
   return number;
 }
 

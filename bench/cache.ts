@@ -17,15 +17,30 @@ async function measure(options: BenchArguments, folder: string): Promise<Record<
   const { checkpoint, remove } = benchCheckpoint(options);
   try {
     const open = async (): Promise<BenchModel> => {
-      const bench = new BenchModel({ checkpoint, precision: options.precision, kvType: 'f16', threads: options.threads, diskFolder: folder });
+      const bench = new BenchModel({
+        checkpoint,
+        precision: options.precision,
+        kvType: 'f16',
+        threads: options.threads,
+        diskFolder: folder,
+      });
       await bench.load();
       return bench;
     };
     let bench = await open();
     const first = syntheticImage(bench.model, options.width, options.height, 1);
     const second = syntheticImage(bench.model, options.width, options.height, 2);
-    const ask = async (session: number, images: SyntheticImage[], seed: number, tokens = 1): Promise<number> => {
-      const prompt = syntheticPrompt(bench.model, [SYSTEM, ...images.map((image) => ({ image })), { text: QUESTION_TOKENS, seed }]);
+    const ask = async (
+      session: number,
+      images: SyntheticImage[],
+      seed: number,
+      tokens = 1,
+    ): Promise<number> => {
+      const prompt = syntheticPrompt(bench.model, [
+        SYSTEM,
+        ...images.map((image) => ({ image })),
+        { text: QUESTION_TOKENS, seed },
+      ]);
       return (await bench.ask(session, prompt, images, tokens)).firstTokenMs;
     };
     let session = bench.engine.openSession();
@@ -40,7 +55,9 @@ async function measure(options: BenchArguments, folder: string): Promise<Record<
     for (let i = 0; i < FORKS; i++) await ask(bench.engine.fork(session), [first], 20 + i, FORK_TOKENS);
     const oneByOne = performance.now() - start;
     const batchStart = performance.now();
-    await Promise.all(Array.from({ length: FORKS }, (_, i) => ask(bench.engine.fork(session), [first], 40 + i, FORK_TOKENS)));
+    await Promise.all(
+      Array.from({ length: FORKS }, (_, i) => ask(bench.engine.fork(session), [first], 40 + i, FORK_TOKENS)),
+    );
     const batched = performance.now() - batchStart;
 
     await bench.engine.flushDisk();
@@ -51,10 +68,21 @@ async function measure(options: BenchArguments, folder: string): Promise<Record<
     const restarted = await ask(session, [first], 15);
     await bench.engine.close();
     return {
-      dims: options.dims, bits: options.bits, image_tokens: first.plan.tokens, backend: bench.backend,
-      cold_ms: cold, second_question_ms: question, other_tool_ms: tool, after_append_ms: appended, after_fork_ms: fork,
-      after_restart_ms: restarted, eight_one_by_one_ms: oneByOne, eight_batched_ms: batched,
-      second_question_speedup: cold / question, restart_speedup: cold / restarted, batched_speedup: oneByOne / batched,
+      dims: options.dims,
+      bits: options.bits,
+      image_tokens: first.plan.tokens,
+      backend: bench.backend,
+      cold_ms: cold,
+      second_question_ms: question,
+      other_tool_ms: tool,
+      after_append_ms: appended,
+      after_fork_ms: fork,
+      after_restart_ms: restarted,
+      eight_one_by_one_ms: oneByOne,
+      eight_batched_ms: batched,
+      second_question_speedup: cold / question,
+      restart_speedup: cold / restarted,
+      batched_speedup: oneByOne / batched,
     };
   } finally {
     remove();

@@ -70,7 +70,16 @@ export class BenchModel {
     let firstTokenMs = 0;
     const result = await this.engine.generate(
       request,
-      { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 0, stopIds: new Int32Array(0), captureLogits: false },
+      {
+        temperature: 0,
+        topK: 0,
+        topP: 1,
+        minP: 0,
+        repetitionPenalty: 1,
+        seed: 0,
+        stopIds: new Int32Array(0),
+        captureLogits: false,
+      },
       () => {
         if (firstTokenMs === 0) firstTokenMs = performance.now() - start;
       },

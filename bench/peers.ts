@@ -34,29 +34,72 @@ const { values: options } = parseArgs({
   },
 });
 if (!options.llama && !options['llama-bench']) {
-  process.stderr.write('Expected --llama FOLDER (npm install --prefix FOLDER node-llama-cpp) or --llama-bench FILE.\n');
+  process.stderr.write(
+    'Expected --llama FOLDER (npm install --prefix FOLDER node-llama-cpp) or --llama-bench FILE.\n',
+  );
   process.exit(2);
 }
 
 function json(script: string, args: string[]): Record<string, number> {
-  const run = spawnSync(process.execPath, ['--import', import.meta.resolve('tsx'), join(HERE, script), ...args], { encoding: 'utf8' });
+  const run = spawnSync(
+    process.execPath,
+    ['--import', import.meta.resolve('tsx'), join(HERE, script), ...args],
+    { encoding: 'utf8' },
+  );
   const line = run.stdout.trim().split('\n').at(-1) ?? '';
   if (run.status !== 0 || !line.startsWith('{')) throw new Error(`${script} failed: ${run.stderr}`);
   return JSON.parse(line) as Record<string, number>;
 }
 
 function ours(dims: string): Rates {
-  const figures = json('run.ts', ['--dims', dims, '--bits', '4', '--prompt', String(PROMPT), '--generate', String(GENERATE), '--threads', options.threads, '--image', '28x28', '--json']);
-  return { prefill: figures.prefill_tokens_per_s!, decode: figures.decode_tokens_per_s!, memoryMb: figures.peak_memory_mb! };
+  const figures = json('run.ts', [
+    '--dims',
+    dims,
+    '--bits',
+    '4',
+    '--prompt',
+    String(PROMPT),
+    '--generate',
+    String(GENERATE),
+    '--threads',
+    options.threads,
+    '--image',
+    '28x28',
+    '--json',
+  ]);
+  return {
+    prefill: figures.prefill_tokens_per_s!,
+    decode: figures.decode_tokens_per_s!,
+    memoryMb: figures.peak_memory_mb!,
+  };
 }
 
 function nodeLlama(gguf: string): Rates {
-  const figures = json('peers/llama.ts', ['--module', options.llama!, '--model', gguf, '--prompt', String(PROMPT), '--generate', String(GENERATE), '--threads', options.threads]);
-  return { prefill: figures.prefill_tokens_per_s!, decode: figures.decode_tokens_per_s!, memoryMb: figures.peak_memory_mb! };
+  const figures = json('peers/llama.ts', [
+    '--module',
+    options.llama!,
+    '--model',
+    gguf,
+    '--prompt',
+    String(PROMPT),
+    '--generate',
+    String(GENERATE),
+    '--threads',
+    options.threads,
+  ]);
+  return {
+    prefill: figures.prefill_tokens_per_s!,
+    decode: figures.decode_tokens_per_s!,
+    memoryMb: figures.peak_memory_mb!,
+  };
 }
 
 function llamaBench(gguf: string): Rates {
-  const run = spawnSync(options['llama-bench']!, ['-m', gguf, '-p', String(PROMPT), '-n', String(GENERATE), '-t', options.threads, '-o', 'json'], { encoding: 'utf8' });
+  const run = spawnSync(
+    options['llama-bench']!,
+    ['-m', gguf, '-p', String(PROMPT), '-n', String(GENERATE), '-t', options.threads, '-o', 'json'],
+    { encoding: 'utf8' },
+  );
   if (run.status !== 0) throw new Error(`llama-bench failed: ${run.stderr}`);
   const rows = JSON.parse(run.stdout) as { n_prompt: number; n_gen: number; avg_ts: number }[];
   return {
@@ -103,7 +146,8 @@ try {
     writeGguf(gguf, PEER_DIMENSIONS[dims]!);
     const contenders: Contender[] = [{ name: 'afterimage (fast: A15, group 64)', measure: () => ours(dims) }];
     if (options.llama) contenders.push({ name: 'node-llama-cpp (Q4_0)', measure: () => nodeLlama(gguf) });
-    if (options['llama-bench']) contenders.push({ name: 'llama-bench (Q4_0)', measure: () => llamaBench(gguf) });
+    if (options['llama-bench'])
+      contenders.push({ name: 'llama-bench (Q4_0)', measure: () => llamaBench(gguf) });
     lines.push(...table(dims, contenders));
     rmSync(gguf);
   }
@@ -116,6 +160,8 @@ if (options.write) writeSection(lines.join('\n'));
 /** Replaces what stands between the markers of bench/results.md. */
 function writeSection(text: string): void {
   const [begin, end] = ['<!-- bench:peers -->', '<!-- /bench:peers -->'];
-  const before = existsSync(RESULTS) ? readFileSync(RESULTS, 'utf8') : `# Measured\n\n## Against llama.cpp\n\n\`npm run bench:peers\`\n\n${begin}\n${end}\n`;
+  const before = existsSync(RESULTS)
+    ? readFileSync(RESULTS, 'utf8')
+    : `# Measured\n\n## Against llama.cpp\n\n\`npm run bench:peers\`\n\n${begin}\n${end}\n`;
   writeFileSync(RESULTS, before.replace(new RegExp(`${begin}[\\s\\S]*${end}`), `${begin}\n${text}\n${end}`));
 }

@@ -50,7 +50,12 @@ function layout(dimensions: Dimensions, bits: number): Stored[] {
       const [rows, columns] = shape as [number, number];
       const base = name.slice(0, -'.weight'.length);
       const side = { dtype: 'BF16', shape: [rows, columns / GROUP] };
-      stored.push({ name, info: { dtype: 'U32', shape: [rows, (columns * bits) / 32] }, bytes: (count * bits) / 8, fill: 'code' });
+      stored.push({
+        name,
+        info: { dtype: 'U32', shape: [rows, (columns * bits) / 32] },
+        bytes: (count * bits) / 8,
+        fill: 'code',
+      });
       stored.push({ name: `${base}.scales`, info: side, bytes: (rows * columns * 2) / GROUP, fill: 'scale' });
       stored.push({ name: `${base}.biases`, info: side, bytes: (rows * columns * 2) / GROUP, fill: 'bias' });
     } else {
@@ -89,13 +94,15 @@ export function randomCheckpoint(dimensions: Dimensions, bits: number): RandomCh
   writeSync(descriptor, json);
   for (const tensor of stored) {
     const pattern = patterns[tensor.fill];
-    for (let done = 0; done < tensor.bytes; ) {
+    for (let done = 0; done < tensor.bytes;) {
       done += writeSync(descriptor, pattern, 0, Math.min(pattern.length, tensor.bytes - done));
     }
   }
   closeSync(descriptor);
   const config: Record<string, unknown> =
-    bits < 16 ? { ...dimensions.config, quantization: { group_size: GROUP, bits } } : { ...dimensions.config };
+    bits < 16
+      ? { ...dimensions.config, quantization: { group_size: GROUP, bits } }
+      : { ...dimensions.config };
   return {
     checkpoint: {
       folder,

@@ -11,21 +11,39 @@ const { checkpoint, remove } = benchCheckpoint(options);
 try {
   const addon = loadAddon();
   const bandwidthBefore = await addon.memoryBandwidth(options.threads);
-  const bench = new BenchModel({ checkpoint, precision: options.precision, kvType: 'f16', threads: options.threads });
+  const bench = new BenchModel({
+    checkpoint,
+    precision: options.precision,
+    kvType: 'f16',
+    threads: options.threads,
+  });
   await bench.load();
   const image = syntheticImage(bench.model, options.width, options.height, 1);
   const session = bench.engine.openSession();
   const warm = syntheticPrompt(bench.model, [{ text: 64, seed: 1 }]);
   await bench.ask(session, warm, [], 4);
-  const text = await bench.ask(session, syntheticPrompt(bench.model, [{ text: options.prompt, seed: 2 }]), [], options.generate);
-  const seen = await bench.ask(session, syntheticPrompt(bench.model, [{ text: 16, seed: 3 }, { image }, { text: 32, seed: 4 }]), [image], 8);
+  const text = await bench.ask(
+    session,
+    syntheticPrompt(bench.model, [{ text: options.prompt, seed: 2 }]),
+    [],
+    options.generate,
+  );
+  const seen = await bench.ask(
+    session,
+    syntheticPrompt(bench.model, [{ text: 16, seed: 3 }, { image }, { text: 32, seed: 4 }]),
+    [image],
+    8,
+  );
   const stats = bench.engine.stats();
   await bench.engine.close();
   const bandwidthAfter = await addon.memoryBandwidth(options.threads);
   const weightBytes = Number(stats.weight_bytes);
   const decodeRate = ((text.tokens.length - 1) * 1000) / text.decodeMs;
   const figures = {
-    dims: options.dims, bits: options.bits, precision: options.precision, backend: bench.backend,
+    dims: options.dims,
+    bits: options.bits,
+    precision: options.precision,
+    backend: bench.backend,
     load_ms: Math.round(bench.loadMs),
     weight_mb: Math.round(weightBytes / 1e6),
     image_tokens: image.plan.tokens,
@@ -38,7 +56,9 @@ try {
     peak_memory_mb: Math.round(process.resourceUsage().maxRSS / 1024),
   };
   if (options.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
-  else for (const [name, value] of Object.entries(figures)) process.stdout.write(`${name.padEnd(26)}${String(value)}\n`);
+  else
+    for (const [name, value] of Object.entries(figures))
+      process.stdout.write(`${name.padEnd(26)}${String(value)}\n`);
 } finally {
   remove();
 }

@@ -50,7 +50,8 @@ export function syntheticPrompt(model: Model, parts: Part[]): NativePrompt {
     spans.push({ start, end: ids.length, key, symbols: plan.symbols });
     if (plan.grid) grids.push({ start, grid: plan.grid });
   }
-  const positions = model.positionAxes === 3 ? mropePositions(ids.length, grids) : linearPositions(ids.length);
+  const positions =
+    model.positionAxes === 3 ? mropePositions(ids.length, grids) : linearPositions(ids.length);
   return {
     ids: Int32Array.from(ids),
     positionIds: positions.data,

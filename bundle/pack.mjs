@@ -1,5 +1,5 @@
 // Packs afterimage.mcpb for this platform: the build, its production dependencies, the addon and the starter model.
-// node bundle/pack.mjs [OUTPUT]; needs `npm run build` before it, and @anthropic-ai/mcpb for the packing itself.
+// node bundle/pack.mjs [OUTPUT]; needs `npm run build` before it, and the packer: npm ci --prefix test/mcp/suites.
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -10,6 +10,8 @@ const stage = join(root, 'build', 'mcpb');
 const output = resolve(
   process.argv[2] ?? join(root, 'build', `afterimage-${process.platform}-${process.arch}.mcpb`),
 );
+
+const MCPB = join(root, 'test/mcp/suites/node_modules/.bin/mcpb');
 
 const PARTS = ['dist', 'models/starter', 'build/Release/afterimage.node', 'package.json', 'LICENSE'];
 
@@ -23,8 +25,8 @@ for (const part of [...PARTS, ...productionDependencies()]) {
   }
   cpSync(join(root, part), join(stage, part), { recursive: true, dereference: true });
 }
-execFileSync('npx', ['mcpb', 'validate', join(stage, 'manifest.json')], { cwd: root, stdio: 'inherit' });
-execFileSync('npx', ['mcpb', 'pack', stage, output], { cwd: root, stdio: 'inherit' });
+execFileSync(MCPB, ['validate', join(stage, 'manifest.json')], { cwd: root, stdio: 'inherit' });
+execFileSync(MCPB, ['pack', stage, output], { cwd: root, stdio: 'inherit' });
 
 /** Folders of packages that run with the server, relative to the project. */
 function productionDependencies() {

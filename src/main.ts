@@ -53,14 +53,18 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') return write(HELP);
   if (name === '--version') return write(`${version()}\n`);
   const command = COMMANDS[name];
-  if (!command) throw new AfterimageError('INVALID_ARGUMENT', `There is no command "${name}"; see afterimage --help.`);
+  if (!command)
+    throw new AfterimageError('INVALID_ARGUMENT', `There is no command "${name}"; see afterimage --help.`);
   const options = new Options(rest);
   if (options.flag('help')) return write(HELP);
-  await (await command())(options, signal);
+  await (
+    await command()
+  )(options, signal);
 }
 
 function version(): string {
-  return (JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string }).version;
+  return (JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string })
+    .version;
 }
 
 function write(text: string): void {

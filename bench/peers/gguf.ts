@@ -19,16 +19,43 @@ export interface DecoderDimensions {
 
 export const PEER_DIMENSIONS: Record<string, DecoderDimensions> = {
   'qwen2-vl-2b': {
-    architecture: 'qwen2', hidden: 1536, intermediate: 8960, layers: 28, heads: 12, kvHeads: 2, headDim: 128,
-    vocab: 151936, ropeBase: 1e6, qkvBias: true, tied: true,
+    architecture: 'qwen2',
+    hidden: 1536,
+    intermediate: 8960,
+    layers: 28,
+    heads: 12,
+    kvHeads: 2,
+    headDim: 128,
+    vocab: 151936,
+    ropeBase: 1e6,
+    qkvBias: true,
+    tied: true,
   },
   'qwen2.5-vl-3b': {
-    architecture: 'qwen2', hidden: 2048, intermediate: 11008, layers: 36, heads: 16, kvHeads: 2, headDim: 128,
-    vocab: 151936, ropeBase: 1e6, qkvBias: true, tied: true,
+    architecture: 'qwen2',
+    hidden: 2048,
+    intermediate: 11008,
+    layers: 36,
+    heads: 16,
+    kvHeads: 2,
+    headDim: 128,
+    vocab: 151936,
+    ropeBase: 1e6,
+    qkvBias: true,
+    tied: true,
   },
   'smolvlm-256m': {
-    architecture: 'llama', hidden: 576, intermediate: 1536, layers: 30, heads: 9, kvHeads: 3, headDim: 64,
-    vocab: 49280, ropeBase: 1e5, qkvBias: false, tied: false,
+    architecture: 'llama',
+    hidden: 576,
+    intermediate: 1536,
+    layers: 30,
+    heads: 9,
+    kvHeads: 3,
+    headDim: 64,
+    vocab: 49280,
+    ropeBase: 1e5,
+    qkvBias: false,
+    tied: false,
   },
 };
 
@@ -86,7 +113,11 @@ class Writer {
 }
 
 function tensors(d: DecoderDimensions): Tensor[] {
-  const matrix = (name: string, out: number, input: number): Tensor => ({ name: `${name}.weight`, shape: [input, out], type: Q4_0 });
+  const matrix = (name: string, out: number, input: number): Tensor => ({
+    name: `${name}.weight`,
+    shape: [input, out],
+    type: Q4_0,
+  });
   const vector = (name: string, length: number): Tensor => ({ name, shape: [length], type: F32 });
   const list = [matrix('token_embd', d.vocab, d.hidden), vector('output_norm.weight', d.hidden)];
   if (!d.tied) list.push(matrix('output', d.vocab, d.hidden));
@@ -99,7 +130,10 @@ function tensors(d: DecoderDimensions): Tensor[] {
       if (d.qkvBias) list.push(vector(`${block}.attn_${part}.bias`, width));
     }
     list.push(matrix(`${block}.attn_output`, d.hidden, d.heads * d.headDim));
-    list.push(matrix(`${block}.ffn_gate`, d.intermediate, d.hidden), matrix(`${block}.ffn_up`, d.intermediate, d.hidden));
+    list.push(
+      matrix(`${block}.ffn_gate`, d.intermediate, d.hidden),
+      matrix(`${block}.ffn_up`, d.intermediate, d.hidden),
+    );
     list.push(matrix(`${block}.ffn_down`, d.hidden, d.intermediate));
   }
   return list;
@@ -108,19 +142,30 @@ function tensors(d: DecoderDimensions): Tensor[] {
 function metadata(writer: Writer, d: DecoderDimensions): void {
   const a = d.architecture;
   const integers: Record<string, number> = {
-    [`${a}.context_length`]: 8192, [`${a}.embedding_length`]: d.hidden, [`${a}.block_count`]: d.layers,
-    [`${a}.feed_forward_length`]: d.intermediate, [`${a}.attention.head_count`]: d.heads,
-    [`${a}.attention.head_count_kv`]: d.kvHeads, [`${a}.rope.dimension_count`]: d.headDim,
-    [`${a}.vocab_size`]: d.vocab, 'tokenizer.ggml.bos_token_id': 1, 'tokenizer.ggml.eos_token_id': 2,
-    'tokenizer.ggml.unknown_token_id': 0, 'general.file_type': 2,
+    [`${a}.context_length`]: 8192,
+    [`${a}.embedding_length`]: d.hidden,
+    [`${a}.block_count`]: d.layers,
+    [`${a}.feed_forward_length`]: d.intermediate,
+    [`${a}.attention.head_count`]: d.heads,
+    [`${a}.attention.head_count_kv`]: d.kvHeads,
+    [`${a}.rope.dimension_count`]: d.headDim,
+    [`${a}.vocab_size`]: d.vocab,
+    'tokenizer.ggml.bos_token_id': 1,
+    'tokenizer.ggml.eos_token_id': 2,
+    'tokenizer.ggml.unknown_token_id': 0,
+    'general.file_type': 2,
   };
-  const reals: Record<string, number> = { [`${a}.attention.layer_norm_rms_epsilon`]: 1e-6, [`${a}.rope.freq_base`]: d.ropeBase };
+  const reals: Record<string, number> = {
+    [`${a}.attention.layer_norm_rms_epsilon`]: 1e-6,
+    [`${a}.rope.freq_base`]: d.ropeBase,
+  };
   writer.u64(Object.keys(integers).length + Object.keys(reals).length + 5);
   writer.text('general.architecture').u32(TYPE.string).text(a);
   writer.text('tokenizer.ggml.model').u32(TYPE.string).text('llama');
   for (const [key, value] of Object.entries(integers)) writer.text(key).u32(TYPE.uint32).u32(value);
   for (const [key, value] of Object.entries(reals)) writer.text(key).u32(TYPE.float32).f32(value);
-  const array = (key: string, type: number): Writer => writer.text(key).u32(TYPE.array).u32(type).u64(d.vocab);
+  const array = (key: string, type: number): Writer =>
+    writer.text(key).u32(TYPE.array).u32(type).u64(d.vocab);
   array('tokenizer.ggml.tokens', TYPE.string);
   for (let i = 0; i < d.vocab; i++) writer.text(tokenText(i));
   array('tokenizer.ggml.scores', TYPE.float32);
@@ -170,7 +215,8 @@ export function writeGguf(file: string, d: DecoderDimensions): void {
   for (const tensor of list) {
     const bytes = byteLength(tensor);
     const pattern = tensor.type === F32 ? ones : blocks;
-    for (let done = 0; done < bytes; ) done += writeSync(descriptor, pattern, 0, Math.min(pattern.length, bytes - done));
+    for (let done = 0; done < bytes;)
+      done += writeSync(descriptor, pattern, 0, Math.min(pattern.length, bytes - done));
     writeSync(descriptor, Buffer.alloc(aligned(bytes) - bytes));
   }
   closeSync(descriptor);

@@ -22,9 +22,14 @@ const model = await llama.loadModel({ modelPath: values.model!, defaultContextFl
 const threads = Number(values.threads);
 const promptTokens = Number(values.prompt);
 const generate = Number(values.generate);
-const context = await model.createContext({ contextSize: promptTokens + generate + 64, batchSize: 512, threads: { ideal: threads, min: threads } });
+const context = await model.createContext({
+  contextSize: promptTokens + generate + 64,
+  batchSize: 512,
+  threads: { ideal: threads, min: threads },
+});
 const sequence = context.getSequence();
-const tokens = (count: number, seed: number): number[] => Array.from({ length: count }, (_, i) => 300 + ((seed * 7919 + i * 104729) % 1000));
+const tokens = (count: number, seed: number): number[] =>
+  Array.from({ length: count }, (_, i) => 300 + ((seed * 7919 + i * 104729) % 1000));
 
 await sequence.evaluateWithoutGeneratingNewTokens(tokens(32, 1));
 await sequence.clearHistory();
@@ -34,9 +39,9 @@ const prefillMs = performance.now() - start;
 
 let decoded = 0;
 let first = 0;
-for await (const _ of sequence.evaluate([301], { temperature: 0, yieldEogToken: true })) {
-  if (decoded === 0) first = performance.now();
-  if (++decoded > generate) break;
+const answer = sequence.evaluate([301], { temperature: 0, yieldEogToken: true })[Symbol.asyncIterator]();
+while (decoded <= generate && !(await answer.next()).done) {
+  if (decoded++ === 0) first = performance.now();
 }
 const decodeMs = performance.now() - first;
 process.stdout.write(

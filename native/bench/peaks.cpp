@@ -1,6 +1,8 @@
 #include "bench/peaks.h"
 
+#include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <thread>
 #include <vector>
 
@@ -13,16 +15,18 @@
 namespace afterimage {
 namespace {
 
+double processor_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+double wall_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
 // Seconds until every thread has run body(thread).
 template <class Body>
 double timed(int threads, Body body) {
-  using Clock = std::chrono::steady_clock;
-  const auto start = Clock::now();
+  const double start = threads == 1 ? processor_seconds() : wall_seconds();
   std::vector<std::thread> pool;
   for (int t = 1; t < threads; ++t) pool.emplace_back([&, t] { body(t); });
   body(0);
   for (std::thread& thread : pool) thread.join();
-  return std::chrono::duration<double>(Clock::now() - start).count();
+  return (threads == 1 ? processor_seconds() : wall_seconds()) - start;
 }
 
 volatile long long sink;
@@ -64,6 +68,7 @@ constexpr int kLoops = 1'000'000, kChains = 16;
   }
 AFTERIMAGE_CHAINS(bf16_dots, "avx512f,avx512bf16", __m512, _mm512_setzero_ps(), _mm512_dpbf16_ps(a, (__m512bh)x, (__m512bh)x))
 AFTERIMAGE_CHAINS(byte_dots, "avx512f,avx512vnni", __m512i, _mm512_setzero_si512(), _mm512_dpbusd_epi32(a, x, x))
+AFTERIMAGE_CHAINS(wide_fmas, "avx512f", __m512, _mm512_setzero_ps(), _mm512_fmadd_ps(a, x, x))
 AFTERIMAGE_CHAINS(fmas, "avx2,fma", __m256, _mm256_setzero_ps(), _mm256_fmadd_ps(a, x, x))
 #undef AFTERIMAGE_CHAINS
 
@@ -81,8 +86,9 @@ Peaks measure_peaks(int threads) {
   Peaks peaks;
   peaks.read = read_bandwidth(threads);
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512bf16")) peaks.floats = rate(threads, 64, bf16_dots);
-  else if (__builtin_cpu_supports("fma")) peaks.floats = rate(threads, 16, fmas);
+  if (__builtin_cpu_supports("fma")) peaks.floats = rate(threads, 16, fmas);
+  if (__builtin_cpu_supports("avx512f")) peaks.floats = std::max(peaks.floats, rate(threads, 32, wide_fmas));
+  if (__builtin_cpu_supports("avx512bf16")) peaks.floats = std::max(peaks.floats, rate(threads, 64, bf16_dots));
   if (__builtin_cpu_supports("avx512vnni")) peaks.integers = rate(threads, 128, byte_dots);
 #endif
   return peaks;

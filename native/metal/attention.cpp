@@ -19,10 +19,14 @@ constexpr int32_t kMaxDim = 256;
 
 const char* type_suffix(KvType type) {
   switch (type) {
-    case KvType::f32: return "f32";
-    case KvType::f16: return "f16";
-    case KvType::bf16: return "bf16";
-    case KvType::q8: return "q8";
+    case KvType::f32:
+      return "f32";
+    case KvType::f16:
+      return "f16";
+    case KvType::bf16:
+      return "bf16";
+    case KvType::q8:
+      return "q8";
   }
   return "";
 }
@@ -51,7 +55,8 @@ std::vector<QueryTile> query_tiles(const RowBatch& batch, const BatchTables& tab
   for (size_t s = 0; s < batch.sequences.size(); ++s) {
     const uint32_t count = static_cast<uint32_t>(batch.sequences[s].rows) * group;
     for (uint32_t first = 0; first < count; first += queries)
-      tiles.push_back({static_cast<uint32_t>(batch.sequences[s].first_row), tables.first_block[s], first, std::min(queries, count - first)});
+      tiles.push_back({static_cast<uint32_t>(batch.sequences[s].first_row), tables.first_block[s], first,
+                       std::min(queries, count - first)});
   }
   return tiles;
 }
@@ -81,7 +86,11 @@ void encode_attention(Encoder& encoder, const Dispatch& d) {
   }
   const auto tiles = query_tiles(batch, tables, group, single ? 1 : 4);
   encoder.kernel("attention", name, 128);
-  encoder.bind(0, d.in[0]).bind(1, tables.places).bind(2, encoder.upload(tiles)).bind(3, tables.blocks).bind(4, d.out[0]);
+  encoder.bind(0, d.in[0])
+      .bind(1, tables.places)
+      .bind(2, encoder.upload(tiles))
+      .bind(3, tables.blocks)
+      .bind(4, d.out[0]);
   encoder.constants(5, params);
   use_blocks(encoder, batch);
   encoder.dispatch(static_cast<uint32_t>(tiles.size()), params.kv_heads);

@@ -14,7 +14,8 @@ namespace afterimage::metal {
 
 class MetalBackend final : public Backend {
  public:
-  MetalBackend(std::unique_ptr<Device> device, std::unique_ptr<Backend> cpu, std::function<void(const std::string&)> warn);
+  MetalBackend(std::unique_ptr<Device> device, std::unique_ptr<Backend> cpu,
+               std::function<void(const std::string&)> warn);
   // Ends a run in progress with CLOSED and waits for it.
   ~MetalBackend() override;
   std::string identity() const override;

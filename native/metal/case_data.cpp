@@ -17,14 +17,17 @@ void put_scalar(std::byte* to, ScaleType type, float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, 4);
   const uint16_t narrow = type == ScaleType::f16 ? half_bits(value) : static_cast<uint16_t>(bits >> 16);
-  if (type == ScaleType::f32) std::memcpy(to, &value, 4);
-  else std::memcpy(to, &narrow, 2);
+  if (type == ScaleType::f32)
+    std::memcpy(to, &value, 4);
+  else
+    std::memcpy(to, &narrow, 2);
 }
 
 size_t scalar_bytes(ScaleType type) { return type == ScaleType::u8 ? 1 : (type == ScaleType::f32 ? 4 : 2); }
 
 ScaleType float_type(WeightFormat format) {
-  return format == WeightFormat::f32 ? ScaleType::f32 : (format == WeightFormat::f16 ? ScaleType::f16 : ScaleType::bf16);
+  return format == WeightFormat::f32 ? ScaleType::f32
+                                     : (format == WeightFormat::f16 ? ScaleType::f16 : ScaleType::bf16);
 }
 
 // Multiples of 2⁻⁷ with magnitude in [2⁻³, 2): exact in every float type, of either sign.
@@ -53,8 +56,11 @@ void fill_scales(StoredWeight& w, Random& random, bool biases) {
     bytes.resize(rows * w.source.scale_row_bytes);
     for (size_t i = 0; i < rows * columns; ++i) {
       std::byte* to = bytes.data() + i * scalar_bytes(type);
-      if (type != ScaleType::u8) put_scalar(to, type, exact_value(random) * size);
-      else *to = static_cast<std::byte>(w.source.format == WeightFormat::nvfp4 ? 40 + random.bits() % 16 : 122 + random.bits() % 4);
+      if (type != ScaleType::u8)
+        put_scalar(to, type, exact_value(random) * size);
+      else
+        *to = static_cast<std::byte>(w.source.format == WeightFormat::nvfp4 ? 40 + random.bits() % 16
+                                                                            : 122 + random.bits() % 4);
     }
   };
   fill(w.scales, type == ScaleType::f16 ? 1.0f : 0.0625f);
@@ -72,7 +78,8 @@ uint32_t Random::bits() {
 
 float Random::uniform(float low, float high) { return low + (high - low) * static_cast<float>(bits() >> 8) * 0x1p-24f; }
 
-std::unique_ptr<StoredWeight> stored_weight(const StoredKind& kind, int64_t experts, int64_t rows, int64_t columns, uint32_t seed) {
+std::unique_ptr<StoredWeight> stored_weight(const StoredKind& kind, int64_t experts, int64_t rows, int64_t columns,
+                                            uint32_t seed) {
   auto w = std::make_unique<StoredWeight>();
   Random random(seed);
   WeightSource& s = w->source;

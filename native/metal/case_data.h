@@ -18,7 +18,8 @@ struct StoredKind {
   ScaleType scale_type = ScaleType::bf16;
   const char* name = "";
 };
-std::unique_ptr<StoredWeight> stored_weight(const StoredKind& kind, int64_t experts, int64_t rows, int64_t columns, uint32_t seed);
+std::unique_ptr<StoredWeight> stored_weight(const StoredKind& kind, int64_t experts, int64_t rows, int64_t columns,
+                                            uint32_t seed);
 
 // splitmix64, Steele et al. 2014.
 class Random {

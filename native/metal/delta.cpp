@@ -18,8 +18,12 @@ void encode_gated_delta(Encoder& encoder, const Dispatch& d) {
   const auto value_heads = static_cast<uint32_t>(d.in[2].width / a.v_dim);
   encoder.kernel("delta", "gated_delta", 32);
   for (uint32_t i = 0; i < 5; ++i) encoder.bind(i, d.in[i]);
-  encoder.bind(5, weight_of(d, 0)->vector()).bind(6, weight_of(d, 1)->vector()).bind(7, encoder.upload(states)).bind(8, d.out[0]);
-  encoder.constants(9, DeltaParams{key_heads, value_heads, static_cast<uint32_t>(a.k_dim), static_cast<uint32_t>(a.v_dim)});
+  encoder.bind(5, weight_of(d, 0)->vector())
+      .bind(6, weight_of(d, 1)->vector())
+      .bind(7, encoder.upload(states))
+      .bind(8, d.out[0]);
+  encoder.constants(
+      9, DeltaParams{key_heads, value_heads, static_cast<uint32_t>(a.k_dim), static_cast<uint32_t>(a.v_dim)});
   use_states(encoder, *d.batch);
   encoder.dispatch(static_cast<uint32_t>(a.v_dim), value_heads, static_cast<uint32_t>(states.size()));
 }

@@ -12,11 +12,11 @@ namespace afterimage::metal {
 
 struct DeviceLimits {
   std::string name;
-  std::vector<std::string> families;   // "apple7", "metal3"
-  size_t working_set = 0;              // bytes the system recommends not to exceed
-  size_t max_buffer = 0;               // bytes of one buffer
-  size_t threadgroup_memory = 0;       // bytes
-  uint32_t threads = 0;                // per threadgroup
+  std::vector<std::string> families;  // "apple7", "metal3"
+  size_t working_set = 0;             // bytes the system recommends not to exceed
+  size_t max_buffer = 0;              // bytes of one buffer
+  size_t threadgroup_memory = 0;      // bytes
+  uint32_t threads = 0;               // per threadgroup
   bool unified_memory = false;
 };
 

@@ -35,7 +35,9 @@ class DevicePipeline final : public Pipeline {
  public:
   explicit DevicePipeline(id<MTLComputePipelineState> state) : state_(state) {}
   ~DevicePipeline() override { [state_ release]; }
-  uint32_t max_threads() const noexcept override { return static_cast<uint32_t>([state_ maxTotalThreadsPerThreadgroup]); }
+  uint32_t max_threads() const noexcept override {
+    return static_cast<uint32_t>([state_ maxTotalThreadsPerThreadgroup]);
+  }
   id<MTLComputePipelineState> state() const noexcept { return state_; }
 
  private:
@@ -61,8 +63,10 @@ class DeviceCommands final : public Commands {
     }
   }
   ~DeviceCommands() override {
-    if (!committed_) [encoder_ endEncoding];
-    else if (!waited_) [buffer_ waitUntilCompleted];
+    if (!committed_)
+      [encoder_ endEncoding];
+    else if (!waited_)
+      [buffer_ waitUntilCompleted];
     [encoder_ release];
     [buffer_ release];
   }
@@ -76,7 +80,8 @@ class DeviceCommands final : public Commands {
     [encoder_ setBytes:bytes length:size atIndex:index];
   }
   void use(const Buffer& buffer) override {
-    [encoder_ useResource:static_cast<const DeviceBuffer&>(buffer).buffer() usage:MTLResourceUsageRead | MTLResourceUsageWrite];
+    [encoder_ useResource:static_cast<const DeviceBuffer&>(buffer).buffer()
+                    usage:MTLResourceUsageRead | MTLResourceUsageWrite];
   }
   void dispatch(std::array<uint32_t, 3> groups, uint32_t threads) override {
     [encoder_ dispatchThreadgroups:MTLSizeMake(groups[0], groups[1], groups[2])
@@ -117,7 +122,10 @@ struct FamilyName {
   const char* name;
 };
 constexpr FamilyName kFamilies[] = {
-    {MTLGPUFamilyApple7, "apple7"}, {MTLGPUFamilyApple8, "apple8"}, {MTLGPUFamilyApple9, "apple9"}, {MTLGPUFamilyMetal3, "metal3"},
+    {MTLGPUFamilyApple7, "apple7"},
+    {MTLGPUFamilyApple8, "apple8"},
+    {MTLGPUFamilyApple9, "apple9"},
+    {MTLGPUFamilyMetal3, "metal3"},
 };
 
 class MetalDevice final : public Device {

@@ -10,11 +10,16 @@ struct ElementwiseParams {
 
 const char* kernel_of(Op op) {
   switch (op) {
-    case Op::Add: return "add";
-    case Op::Mul: return "multiply";
-    case Op::Activation: return "activation";
-    case Op::GatedActivation: return "gated_activation";
-    default: return "softcap";
+    case Op::Add:
+      return "add";
+    case Op::Mul:
+      return "multiply";
+    case Op::Activation:
+      return "activation";
+    case Op::GatedActivation:
+      return "gated_activation";
+    default:
+      return "softcap";
   }
 }
 
@@ -32,8 +37,9 @@ void encode_elementwise(Encoder& encoder, const Dispatch& d) {
   encoder.kernel("elementwise", kernel_of(d.op), 256);
   encoder.bind(0, d.in[0]).bind(2, d.out[0]);
   if (binary) d.weights[0] ? encoder.bind(1, weight_of(d, 0)->vector()) : encoder.bind(1, d.in[1]);
-  encoder.constants(3, ElementwiseParams{static_cast<uint32_t>(count), static_cast<uint32_t>(d.out[0].width), broadcast_of(d),
-                                         static_cast<uint32_t>(d.attrs->activation), d.attrs->scale, d.attrs->softcap});
+  encoder.constants(
+      3, ElementwiseParams{static_cast<uint32_t>(count), static_cast<uint32_t>(d.out[0].width), broadcast_of(d),
+                           static_cast<uint32_t>(d.attrs->activation), d.attrs->scale, d.attrs->softcap});
   encoder.dispatch_elements(count);
 }
 

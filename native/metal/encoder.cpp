@@ -14,7 +14,8 @@ constexpr size_t kArenaBytes = 1 << 20;
 
 std::string failure_text(const Outcome& outcome) {
   if (outcome.lost) return "The GPU was lost (" + outcome.error + "); close the session and start again.";
-  if (outcome.out_of_memory) return "The GPU ran out of memory (" + outcome.error + "); close other sessions or use a smaller image.";
+  if (outcome.out_of_memory)
+    return "The GPU ran out of memory (" + outcome.error + "); close other sessions or use a smaller image.";
   return "A GPU command failed (" + outcome.error + "); run `afterimage doctor --metal`, or use the cpu backend.";
 }
 
@@ -74,7 +75,9 @@ Placement Encoder::upload(const void* data, size_t bytes) {
   }
   if (arena_index_ == arena_.size()) {
     auto buffer = device_.allocate(std::max(rounded, kArenaBytes));
-    if (!buffer) throw Error("OUT_OF_MEMORY", "The GPU has no room for " + std::to_string(rounded) + " bytes of tables; close other sessions.");
+    if (!buffer)
+      throw Error("OUT_OF_MEMORY",
+                  "The GPU has no room for " + std::to_string(rounded) + " bytes of tables; close other sessions.");
     arena_.push_back(std::move(buffer));
     arena_used_ = 0;
   }
@@ -98,7 +101,8 @@ const BatchTables& Encoder::tables(const RowBatch& batch) {
       const int64_t position = sequence.first_position + r;
       const size_t row = static_cast<size_t>(sequence.first_row + r);
       places[row] = {static_cast<uint32_t>(blocks.size() + static_cast<size_t>(position / kBlockPositions)),
-                     static_cast<uint32_t>(position % kBlockPositions), static_cast<int32_t>(position), batch.visible_end[row]};
+                     static_cast<uint32_t>(position % kBlockPositions), static_cast<int32_t>(position),
+                     batch.visible_end[row]};
       row_sequences[row] = static_cast<uint32_t>(s);
     }
     for (Memory* block : sequence.blocks) blocks.push_back(buffer_of(block).gpu_address());

@@ -40,7 +40,9 @@ class Encoder {
 
   Placement upload(const void* data, size_t bytes);
   template <class T>
-  Placement upload(const std::vector<T>& values) { return upload(values.data(), values.size() * sizeof(T)); }
+  Placement upload(const std::vector<T>& values) {
+    return upload(values.data(), values.size() * sizeof(T));
+  }
   // Row places, block table and query tiles of a batch, made once per run.
   const BatchTables& tables(const RowBatch& batch);
 

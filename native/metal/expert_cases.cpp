@@ -22,7 +22,12 @@ std::vector<float> run_route(Backend& backend, int rows, int experts, int k, int
   a.sigmoid_score = sigmoid;
   a.normalize = sigmoid;
   a.scale = 1.5f;
-  Dispatch d{Op::Route, &a, {run.floats(rows, experts, 61, 3)}, {run.empty(rows, k), run.empty(rows, k, DType::i32)}, {nullptr, nullptr}, nullptr};
+  Dispatch d{Op::Route,
+             &a,
+             {run.floats(rows, experts, 61, 3)},
+             {run.empty(rows, k), run.empty(rows, k, DType::i32)},
+             {nullptr, nullptr},
+             nullptr};
   if (bias) d.weights[0] = run.vector(experts, 62);
   run.run(d);
   std::vector<float> all = CaseRun::read(d.out[0]);
@@ -30,7 +35,8 @@ std::vector<float> run_route(Backend& backend, int rows, int experts, int k, int
   return all;
 }
 
-std::vector<float> run_expert_linear(Backend& backend, const StoredKind& kind, int rows, int outs, int columns, bool per_expert) {
+std::vector<float> run_expert_linear(Backend& backend, const StoredKind& kind, int rows, int outs, int columns,
+                                     bool per_expert) {
   CaseRun run(backend);
   const auto stored = stored_weight(kind, 4, outs, columns, 63);
   OpAttrs a;
@@ -38,8 +44,12 @@ std::vector<float> run_expert_linear(Backend& backend, const StoredKind& kind, i
   a.per_expert = per_expert;
   std::vector<int32_t> ids(static_cast<size_t>(rows) * 2);
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i * 3 % 4);
-  Dispatch d{Op::ExpertLinear, &a, {run.floats(rows, columns * (per_expert ? 2 : 1), 64), run.ints(ids, 2)}, {run.empty(rows, 2 * outs)},
-             {run.weight(*stored, kUseExperts), nullptr}, nullptr};
+  Dispatch d{Op::ExpertLinear,
+             &a,
+             {run.floats(rows, columns * (per_expert ? 2 : 1), 64), run.ints(ids, 2)},
+             {run.empty(rows, 2 * outs)},
+             {run.weight(*stored, kUseExperts), nullptr},
+             nullptr};
   run.run(d);
   return CaseRun::read(d.out[0]);
 }
@@ -48,7 +58,9 @@ std::vector<float> run_expert_sum(Backend& backend, int rows, int width) {
   CaseRun run(backend);
   OpAttrs a;
   a.k = 3;
-  Dispatch d{Op::ExpertSum, &a, {run.floats(rows, 3 * width, 65), run.floats(rows, 3, 66)}, {run.empty(rows, width)}, {nullptr, nullptr}, nullptr};
+  Dispatch d{
+      Op::ExpertSum,      &a,     {run.floats(rows, 3 * width, 65), run.floats(rows, 3, 66)}, {run.empty(rows, width)},
+      {nullptr, nullptr}, nullptr};
   run.run(d);
   return CaseRun::read(d.out[0]);
 }
@@ -60,13 +72,17 @@ std::vector<KernelCase> expert_cases(std::span<const int> sizes) {
   for (const int n : sizes) {
     const std::string size = std::to_string(n);
     const int k = n < 4 ? 1 : 4;
-    cases.push_back({"route", size + " experts, softmax", 1e-5, [=](Backend& b) { return run_route(b, 5, n, k, 1, false, false); }});
-    cases.push_back({"route", size + " experts, sigmoid", 1e-5, [=](Backend& b) { return run_route(b, 5, n, k, 1, true, true); }});
-    cases.push_back({"route", size + " rows, groups", 1e-5, [=](Backend& b) { return run_route(b, n, 16, 3, 4, true, true); }});
+    cases.push_back({"route", size + " experts, softmax", 1e-5,
+                     [=](Backend& b) { return run_route(b, 5, n, k, 1, false, false); }});
+    cases.push_back(
+        {"route", size + " experts, sigmoid", 1e-5, [=](Backend& b) { return run_route(b, 5, n, k, 1, true, true); }});
+    cases.push_back(
+        {"route", size + " rows, groups", 1e-5, [=](Backend& b) { return run_route(b, n, 16, 3, 4, true, true); }});
     cases.push_back({"expert_sum", size + " columns", 1e-6, [=](Backend& b) { return run_expert_sum(b, 3, n); }});
     for (const StoredKind& kind : kKinds) {
       const int columns = kind.bits ? (n + 31) / 32 * 32 : n;
-      cases.push_back({std::string("expert_") + kind.name, size, 2e-5, [=](Backend& b) { return run_expert_linear(b, kind, 3, n, columns, n % 2 == 0); }});
+      cases.push_back({std::string("expert_") + kind.name, size, 2e-5,
+                       [=](Backend& b) { return run_expert_linear(b, kind, 3, n, columns, n % 2 == 0); }});
     }
   }
   return cases;

@@ -16,11 +16,13 @@ struct ExpertParams {
 void encode_route(Encoder& encoder, const Dispatch& d) {
   const OpAttrs& a = *d.attrs;
   const auto experts = static_cast<uint32_t>(d.in[0].width);
-  if (experts > 1024 || a.groups > 64) throw KernelUnavailable("route", "more than 1024 experts or 64 groups have no kernel");
+  if (experts > 1024 || a.groups > 64)
+    throw KernelUnavailable("route", "more than 1024 experts or 64 groups have no kernel");
   encoder.kernel("experts", "route", 32).bind(0, d.in[0]).bind(2, d.out[0]).bind(3, d.out[1]);
   d.weights[0] ? encoder.bind(1, weight_of(d, 0)->vector()) : encoder.bind_unused(1);
-  encoder.constants(4, RouteParams{experts, static_cast<uint32_t>(a.k), static_cast<uint32_t>(a.groups), static_cast<uint32_t>(a.topk_groups),
-                                   a.sigmoid_score, a.normalize, d.weights[0] != nullptr, a.scale});
+  encoder.constants(4, RouteParams{experts, static_cast<uint32_t>(a.k), static_cast<uint32_t>(a.groups),
+                                   static_cast<uint32_t>(a.topk_groups), a.sigmoid_score, a.normalize,
+                                   d.weights[0] != nullptr, a.scale});
   encoder.dispatch(static_cast<uint32_t>(d.in[0].rows));
 }
 

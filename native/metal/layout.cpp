@@ -16,11 +16,16 @@ Movement movement_of(const Dispatch& d) {
   const OpAttrs& attrs = *d.attrs;
   const int64_t width = d.in[0].width;
   switch (d.op) {
-    case Op::Slice: return {"slice", width / attrs.groups, attrs.count, attrs.start};
-    case Op::Concat: return {"concat", width / attrs.groups, d.in[1].width / attrs.groups, 0};
-    case Op::Repeat: return {"repeat", width, attrs.times, 0};
-    case Op::TransposeInner: return {"transpose_inner", attrs.m, width / attrs.m, 0};
-    default: return {"copy_elements", 0, 0, 0};
+    case Op::Slice:
+      return {"slice", width / attrs.groups, attrs.count, attrs.start};
+    case Op::Concat:
+      return {"concat", width / attrs.groups, d.in[1].width / attrs.groups, 0};
+    case Op::Repeat:
+      return {"repeat", width, attrs.times, 0};
+    case Op::TransposeInner:
+      return {"transpose_inner", attrs.m, width / attrs.m, 0};
+    default:
+      return {"copy_elements", 0, 0, 0};
   }
 }
 
@@ -32,8 +37,8 @@ void encode_layout(Encoder& encoder, const Dispatch& d) {
   encoder.kernel("layout", move.kernel, 256);
   encoder.bind(0, d.in[0]).bind(2, d.out[0]);
   if (d.op == Op::Concat) encoder.bind(1, d.in[1]);
-  encoder.constants(3, LayoutParams{static_cast<uint32_t>(count), static_cast<uint32_t>(move.a), static_cast<uint32_t>(move.b),
-                                    static_cast<uint32_t>(move.start)});
+  encoder.constants(3, LayoutParams{static_cast<uint32_t>(count), static_cast<uint32_t>(move.a),
+                                    static_cast<uint32_t>(move.b), static_cast<uint32_t>(move.start)});
   encoder.dispatch_elements(count);
 }
 

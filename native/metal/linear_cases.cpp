@@ -32,7 +32,12 @@ std::vector<float> run_linear(Backend& backend, const StoredKind& kind, int rows
   const auto stored = stored_weight(kind, 1, outs, columns, 7);
   OpAttrs attrs;
   attrs.activation = rows % 2 ? Activation::none : Activation::silu;
-  Dispatch d{Op::Linear, &attrs, {run.floats(rows, columns, 1)}, {run.empty(rows, outs)}, {run.weight(*stored, kUseMatrix), nullptr}, nullptr};
+  Dispatch d{Op::Linear,
+             &attrs,
+             {run.floats(rows, columns, 1)},
+             {run.empty(rows, outs)},
+             {run.weight(*stored, kUseMatrix), nullptr},
+             nullptr};
   if (outs % 2) d.weights[1] = run.vector(outs, 3);
   if (rows > 2) d.in[1] = run.floats(rows, outs, 4);
   run.run(d);
@@ -47,7 +52,9 @@ std::vector<float> run_embedding(Backend& backend, const StoredKind& kind, int r
   for (int32_t& id : ids) id = static_cast<int32_t>(random.bits() % 40) - 1;  // some outside the table
   OpAttrs attrs;
   attrs.scale = 1.5f;
-  Dispatch d{Op::Embedding, &attrs, {run.ints(ids, 1)}, {run.empty(rows, columns)}, {run.weight(*stored, kUseTable), nullptr}, nullptr};
+  Dispatch d{
+      Op::Embedding, &attrs, {run.ints(ids, 1)}, {run.empty(rows, columns)}, {run.weight(*stored, kUseTable), nullptr},
+      nullptr};
   run.run(d);
   return CaseRun::read(d.out[0]);
 }
@@ -60,8 +67,10 @@ std::vector<float> run_weighted(Backend& backend, const StoredKind& kind, bool a
   for (int32_t& i : index) i = static_cast<int32_t>(random.bits() % 19);
   OpAttrs attrs;
   Dispatch d{Op::WeightedRows, &attrs, {}, {run.empty(rows, columns)}, {nullptr, nullptr}, nullptr};
-  if (as_weight) d.weights[0] = run.weight(*stored, kUseTable);
-  else d.in[0] = run.floats(19, columns, 11);
+  if (as_weight)
+    d.weights[0] = run.weight(*stored, kUseTable);
+  else
+    d.in[0] = run.floats(19, columns, 11);
   d.in[1] = run.ints(index, 4);
   d.in[2] = run.floats(rows, 4, 12);
   run.run(d);
@@ -69,8 +78,8 @@ std::vector<float> run_weighted(Backend& backend, const StoredKind& kind, bool a
 }
 
 std::string shape(const StoredKind& kind, int rows, int outs, int columns) {
-  return std::string(kind.name) + " group " + std::to_string(kind.group) + " [" + std::to_string(rows) + "," + std::to_string(columns) +
-         "]→" + std::to_string(outs);
+  return std::string(kind.name) + " group " + std::to_string(kind.group) + " [" + std::to_string(rows) + "," +
+         std::to_string(columns) + "]→" + std::to_string(outs);
 }
 
 }  // namespace
@@ -83,17 +92,21 @@ std::vector<KernelCase> linear_cases(std::span<const int> sizes) {
       const bool quantized = kind.bits > 0;
       const int columns = quantized ? (n + 63) / 64 * 64 : n;
       auto add = [&](const std::string& kernel, int rows, int outs, int width) {
-        cases.push_back({kernel, shape(kind, rows, outs, width), kTolerance, [=](Backend& b) { return run_linear(b, kind, rows, outs, width); }});
+        cases.push_back({kernel, shape(kind, rows, outs, width), kTolerance,
+                         [=](Backend& b) { return run_linear(b, kind, rows, outs, width); }});
       };
       add("linear_" + name + (quantized ? "_1" : "_8"), 1, n, columns);
       add("linear_" + name + (quantized ? "_8" : "_32"), n + 8, 33, columns);
-      cases.push_back({"embedding_" + name, shape(kind, 5, 0, columns), 1e-6, [=](Backend& b) { return run_embedding(b, kind, 5, columns); }});
+      cases.push_back({"embedding_" + name, shape(kind, 5, 0, columns), 1e-6,
+                       [=](Backend& b) { return run_embedding(b, kind, 5, columns); }});
       if (!quantized)
-        cases.push_back({"weighted_rows_" + name, shape(kind, n, 0, 33), 1e-6, [=](Backend& b) { return run_weighted(b, kind, true, n, 33); }});
+        cases.push_back({"weighted_rows_" + name, shape(kind, n, 0, 33), 1e-6,
+                         [=](Backend& b) { return run_weighted(b, kind, true, n, 33); }});
     }
   }
   for (const int n : sizes)
-    cases.push_back({"weighted_rows_f32", "values " + std::to_string(n), 1e-6, [=](Backend& b) { return run_weighted(b, kKinds[0], false, 7, n); }});
+    cases.push_back({"weighted_rows_f32", "values " + std::to_string(n), 1e-6,
+                     [=](Backend& b) { return run_weighted(b, kKinds[0], false, 7, n); }});
   return cases;
 }
 

@@ -17,9 +17,9 @@ void encode_linear_float(Encoder& encoder, const Dispatch& d) {
   encoder.bind(0, d.in[0]).bind(1, w.data()).bind(6, d.out[0]);
   d.weights[1] ? encoder.bind(4, weight_of(d, 1)->vector()) : encoder.bind_unused(4);
   d.in[1] ? encoder.bind(5, d.in[1]) : encoder.bind_unused(5);
-  encoder.constants(7, LinearParams{static_cast<uint32_t>(rows), static_cast<uint32_t>(w.columns()),
-                                    static_cast<uint32_t>(w.rows()), static_cast<uint32_t>(d.attrs->activation),
-                                    d.weights[1] != nullptr, static_cast<bool>(d.in[1])});
+  encoder.constants(
+      7, LinearParams{static_cast<uint32_t>(rows), static_cast<uint32_t>(w.columns()), static_cast<uint32_t>(w.rows()),
+                      static_cast<uint32_t>(d.attrs->activation), d.weights[1] != nullptr, static_cast<bool>(d.in[1])});
   encoder.dispatch(tiles_of(w.rows(), 32), tiles_of(rows, tile));
 }
 

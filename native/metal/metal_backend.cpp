@@ -24,8 +24,13 @@ uint64_t kernel_hash() {
 
 }  // namespace
 
-MetalBackend::MetalBackend(std::unique_ptr<Device> device, std::unique_ptr<Backend> cpu, std::function<void(const std::string&)> warn)
-    : device_(std::move(device)), cpu_(std::move(cpu)), warn_(std::move(warn)), pipelines_(*device_), encoder_(*device_, pipelines_) {}
+MetalBackend::MetalBackend(std::unique_ptr<Device> device, std::unique_ptr<Backend> cpu,
+                           std::function<void(const std::string&)> warn)
+    : device_(std::move(device)),
+      cpu_(std::move(cpu)),
+      warn_(std::move(warn)),
+      pipelines_(*device_),
+      encoder_(*device_, pipelines_) {}
 
 MetalBackend::~MetalBackend() {
   closing_ = true;
@@ -45,8 +50,9 @@ std::unique_ptr<Memory> MetalBackend::allocate(size_t bytes) {
   const size_t used = device_->allocated_bytes();
   if (wanted <= limits.max_buffer && (limits.working_set == 0 || used + wanted <= limits.working_set))
     if (auto buffer = device_->allocate(wanted)) return std::make_unique<MetalMemory>(std::move(buffer), bytes);
-  throw Error("OUT_OF_MEMORY", "The GPU has no room for " + std::to_string(wanted) + " bytes (" + std::to_string(used) + " of " +
-                                   std::to_string(limits.working_set) + " in use); close sessions or use smaller images.");
+  throw Error("OUT_OF_MEMORY", "The GPU has no room for " + std::to_string(wanted) + " bytes (" + std::to_string(used) +
+                                   " of " + std::to_string(limits.working_set) +
+                                   " in use); close sessions or use smaller images.");
 }
 
 std::unique_ptr<Weight> MetalBackend::prepare(const WeightSource& source, uint32_t uses, Precision precision) {
@@ -55,7 +61,8 @@ std::unique_ptr<Weight> MetalBackend::prepare(const WeightSource& source, uint32
 
 void MetalBackend::run(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel) {
   std::lock_guard lock(mutex_);
-  if (encoder_.lost()) throw Error("BACKEND_FAILED", "The GPU was lost in an earlier run; close the session and start again.");
+  if (encoder_.lost())
+    throw Error("BACKEND_FAILED", "The GPU was lost in an earlier run; close the session and start again.");
   try {
     for (const Dispatch& dispatch : dispatches) {
       if (closing_) throw Error("CLOSED", "The backend was closed while it ran; open the model again.");
@@ -84,8 +91,10 @@ void MetalBackend::run_one(const Dispatch& dispatch, const std::atomic<bool>& ca
 
 void MetalBackend::replaced(const std::string& kernel, const std::string& reason) {
   if (!cpu_)
-    throw Error("BACKEND_FAILED", "The Metal kernel " + kernel + " is unavailable (" + reason + "); use the cpu backend.");
-  if (warned_.insert(kernel).second && warn_) warn_("The Metal kernel " + kernel + " is replaced by the CPU: " + reason + ".");
+    throw Error("BACKEND_FAILED",
+                "The Metal kernel " + kernel + " is unavailable (" + reason + "); use the cpu backend.");
+  if (warned_.insert(kernel).second && warn_)
+    warn_("The Metal kernel " + kernel + " is replaced by the CPU: " + reason + ".");
 }
 
 void MetalBackend::run_on_cpu(const Dispatch& dispatch, const std::atomic<bool>& cancel) {

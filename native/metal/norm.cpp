@@ -19,7 +19,8 @@ void encode_norm(Encoder& encoder, const Dispatch& d) {
   encoder.bind(0, d.in[0]).bind(3, d.out[0]);
   d.weights[0] ? encoder.bind(1, weight_of(d, 0)->vector()) : encoder.bind_unused(1);
   if (!rms) d.weights[1] ? encoder.bind(2, weight_of(d, 1)->vector()) : encoder.bind_unused(2);
-  encoder.constants(4, NormParams{width, groups, d.attrs->eps, d.attrs->weight_offset, d.weights[0] != nullptr, d.weights[1] != nullptr});
+  encoder.constants(4, NormParams{width, groups, d.attrs->eps, d.attrs->weight_offset, d.weights[0] != nullptr,
+                                  d.weights[1] != nullptr});
   encoder.dispatch(static_cast<uint32_t>(d.in[0].rows) * groups);
 }
 

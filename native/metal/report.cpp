@@ -14,8 +14,10 @@ std::string quoted(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) < 0x20) out += ' ';
-    else out += c;
+    if (static_cast<unsigned char>(c) < 0x20)
+      out += ' ';
+    else
+      out += c;
   }
   return out + '"';
 }
@@ -23,16 +25,20 @@ std::string quoted(const std::string& text) {
 std::string verdict_json(const metal::Verdict& v) {
   char distance[32];
   std::snprintf(distance, sizeof distance, "%.3g", v.distance);
-  return "{\"kernel\": " + quoted(v.kernel) + ", \"cases\": " + std::to_string(v.cases) + ", \"passed\": " + (v.failure.empty() ? "true" : "false") +
+  return "{\"kernel\": " + quoted(v.kernel) + ", \"cases\": " + std::to_string(v.cases) +
+         ", \"passed\": " + (v.failure.empty() ? "true" : "false") +
          (v.failure.empty() ? ", \"distance\": " + std::string(distance) : ", \"failure\": " + quoted(v.failure)) + "}";
 }
 
 std::string limits_json(const metal::DeviceLimits& limits) {
   std::string families;
   for (const std::string& family : limits.families) families += (families.empty() ? "" : ", ") + quoted(family);
-  return "\"device\": " + quoted(limits.name) + ", \"families\": [" + families + "], \"unified_memory\": " + (limits.unified_memory ? "true" : "false") +
-         ", \"working_set_bytes\": " + std::to_string(limits.working_set) + ", \"max_buffer_bytes\": " + std::to_string(limits.max_buffer) +
-         ", \"threadgroup_memory_bytes\": " + std::to_string(limits.threadgroup_memory) + ", \"threads_per_threadgroup\": " + std::to_string(limits.threads);
+  return "\"device\": " + quoted(limits.name) + ", \"families\": [" + families +
+         "], \"unified_memory\": " + (limits.unified_memory ? "true" : "false") +
+         ", \"working_set_bytes\": " + std::to_string(limits.working_set) +
+         ", \"max_buffer_bytes\": " + std::to_string(limits.max_buffer) +
+         ", \"threadgroup_memory_bytes\": " + std::to_string(limits.threadgroup_memory) +
+         ", \"threads_per_threadgroup\": " + std::to_string(limits.threads);
 }
 
 }  // namespace
@@ -59,7 +65,8 @@ std::string metal_report(std::unique_ptr<Backend> reference) {
     kernels += (kernels.empty() ? "" : ", ") + verdict_json(verdict);
     failed += verdict.failure.empty() ? 0 : 1;
   }
-  return "{\"available\": true, \"identity\": " + quoted(backend.identity()) + ", " + limits_json(backend.device().limits()) +
+  return "{\"available\": true, \"identity\": " + quoted(backend.identity()) + ", " +
+         limits_json(backend.device().limits()) +
          ", \"copy_bytes_per_second\": " + std::to_string(static_cast<int64_t>(metal::measure_bandwidth(backend))) +
          ", \"failed_kernels\": " + std::to_string(failed) + ", \"kernels\": [" + kernels + "]}";
 }

@@ -9,8 +9,8 @@ struct RowsParams {
 };
 
 RowsParams params_of(const Dispatch& d, int64_t source_rows, int64_t terms) {
-  return {static_cast<uint32_t>(d.out[0].rows), static_cast<uint32_t>(d.out[0].width), static_cast<uint32_t>(source_rows),
-          static_cast<uint32_t>(terms), d.attrs->scale};
+  return {static_cast<uint32_t>(d.out[0].rows), static_cast<uint32_t>(d.out[0].width),
+          static_cast<uint32_t>(source_rows), static_cast<uint32_t>(terms), d.attrs->scale};
 }
 
 void dispatch_rows(Encoder& encoder, const Tensor& out) {
@@ -20,7 +20,8 @@ void dispatch_rows(Encoder& encoder, const Tensor& out) {
 void encode_weighted_rows(Encoder& encoder, const Dispatch& d) {
   const MetalWeight* table = weight_of(d, 0);
   if (table && table->quantized())
-    throw KernelUnavailable("weighted_rows_" + table->format(), "tables of weighted rows are read from float weights only");
+    throw KernelUnavailable("weighted_rows_" + table->format(),
+                            "tables of weighted rows are read from float weights only");
   encoder.kernel("rows", "weighted_rows_" + (table ? table->format() : "f32"), 256);
   table ? encoder.bind(1, table->data()) : encoder.bind(1, d.in[0]);
   encoder.bind(0, d.in[1]).bind(2, d.in[2]).bind(4, d.out[0]);

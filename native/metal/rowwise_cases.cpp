@@ -53,15 +53,16 @@ void rope_cases(std::vector<KernelCase>& cases, int rows, int n) {
     x.out[0] = r.empty(rows, 2 * n);
   }));
   for (const bool interleaved : {false, true})
-    cases.push_back(one("rope", shape + (interleaved ? " interleaved" : ""), 2e-6, Op::Rope, [=](CaseRun& r, Dispatch& x, OpAttrs& a) {
-      a.groups = 3;
-      a.start = interleaved ? 2 : 0;
-      a.interleaved = interleaved;
-      const int d = 2 * n + (interleaved ? 5 : 0);
-      x.in[0] = r.floats(rows, 3 * d, 5);
-      x.in[1] = r.floats(rows, 2 * n, 6);
-      x.out[0] = r.empty(rows, 3 * d);
-    }));
+    cases.push_back(one("rope", shape + (interleaved ? " interleaved" : ""), 2e-6, Op::Rope,
+                        [=](CaseRun& r, Dispatch& x, OpAttrs& a) {
+                          a.groups = 3;
+                          a.start = interleaved ? 2 : 0;
+                          a.interleaved = interleaved;
+                          const int d = 2 * n + (interleaved ? 5 : 0);
+                          x.in[0] = r.floats(rows, 3 * d, 5);
+                          x.in[1] = r.floats(rows, 2 * n, 6);
+                          x.out[0] = r.empty(rows, 3 * d);
+                        }));
 }
 
 void elementwise_cases(std::vector<KernelCase>& cases, int rows, int width) {
@@ -69,26 +70,31 @@ void elementwise_cases(std::vector<KernelCase>& cases, int rows, int width) {
   for (const Op op : {Op::Add, Op::Mul})
     for (int mode = 0; mode < 3; ++mode) {
       if (op == Op::Add && mode == 1) continue;
-      cases.push_back(one(op == Op::Add ? "add" : "multiply", shape + " operand " + std::to_string(mode), 0, op, [=](CaseRun& r, Dispatch& x, OpAttrs&) {
-        x.in[0] = r.floats(rows, width, 1);
-        x.out[0] = r.empty(rows, width);
-        if (mode == 2) x.weights[0] = r.vector(width, 2);
-        else x.in[1] = r.floats(rows, mode == 1 ? 1 : width, 3);
-      }));
+      cases.push_back(one(op == Op::Add ? "add" : "multiply", shape + " operand " + std::to_string(mode), 0, op,
+                          [=](CaseRun& r, Dispatch& x, OpAttrs&) {
+                            x.in[0] = r.floats(rows, width, 1);
+                            x.out[0] = r.empty(rows, width);
+                            if (mode == 2)
+                              x.weights[0] = r.vector(width, 2);
+                            else
+                              x.in[1] = r.floats(rows, mode == 1 ? 1 : width, 3);
+                          }));
     }
   for (int kind = 0; kind < 8; ++kind) {
-    cases.push_back(one("activation", shape + " kind " + std::to_string(kind), 2e-6, Op::Activation, [=](CaseRun& r, Dispatch& x, OpAttrs& a) {
-      a.activation = static_cast<Activation>(kind);
-      a.scale = 0.5f;
-      x.in[0] = r.floats(rows, width, 1, 12);
-      x.out[0] = r.empty(rows, width);
-    }));
-    cases.push_back(one("gated_activation", shape + " kind " + std::to_string(kind), 2e-6, Op::GatedActivation, [=](CaseRun& r, Dispatch& x, OpAttrs& a) {
-      a.activation = static_cast<Activation>(kind);
-      x.in[0] = r.floats(rows, width, 1, 4);
-      x.in[1] = r.floats(rows, width, 2);
-      x.out[0] = r.empty(rows, width);
-    }));
+    cases.push_back(one("activation", shape + " kind " + std::to_string(kind), 2e-6, Op::Activation,
+                        [=](CaseRun& r, Dispatch& x, OpAttrs& a) {
+                          a.activation = static_cast<Activation>(kind);
+                          a.scale = 0.5f;
+                          x.in[0] = r.floats(rows, width, 1, 12);
+                          x.out[0] = r.empty(rows, width);
+                        }));
+    cases.push_back(one("gated_activation", shape + " kind " + std::to_string(kind), 2e-6, Op::GatedActivation,
+                        [=](CaseRun& r, Dispatch& x, OpAttrs& a) {
+                          a.activation = static_cast<Activation>(kind);
+                          x.in[0] = r.floats(rows, width, 1, 4);
+                          x.in[1] = r.floats(rows, width, 2);
+                          x.out[0] = r.empty(rows, width);
+                        }));
   }
   cases.push_back(one("softcap", shape, 2e-6, Op::Softcap, [=](CaseRun& r, Dispatch& x, OpAttrs& a) {
     a.softcap = 30;
@@ -100,12 +106,13 @@ void elementwise_cases(std::vector<KernelCase>& cases, int rows, int width) {
 void index_cases(std::vector<KernelCase>& cases, int rows, int width) {
   const std::string shape = "[" + std::to_string(rows) + "," + std::to_string(width) + "]";
   for (const Op op : {Op::ReplaceRows, Op::AddRows})
-    cases.push_back(one(op == Op::AddRows ? "add_rows" : "replace_rows", shape, 0, op, [=](CaseRun& r, Dispatch& x, OpAttrs&) {
-      x.in[0] = r.floats(rows, width, 1);
-      x.in[1] = r.floats(9, width, 2);
-      x.in[2] = r.ints(random_ints(rows, -1, 9, 3), 1);
-      x.out[0] = r.empty(rows, width);
-    }));
+    cases.push_back(
+        one(op == Op::AddRows ? "add_rows" : "replace_rows", shape, 0, op, [=](CaseRun& r, Dispatch& x, OpAttrs&) {
+          x.in[0] = r.floats(rows, width, 1);
+          x.in[1] = r.floats(9, width, 2);
+          x.in[2] = r.ints(random_ints(rows, -1, 9, 3), 1);
+          x.out[0] = r.empty(rows, width);
+        }));
   cases.push_back(one("gather_rows", shape, 0, Op::GatherRows, [=](CaseRun& r, Dispatch& x, OpAttrs&) {
     x.in[0] = r.floats(11, width, 1);
     x.in[1] = r.ints(random_ints(rows, 0, 11, 3), 1);

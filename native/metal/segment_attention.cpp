@@ -18,12 +18,14 @@ void encode_segment_attention(Encoder& encoder, const Dispatch& d) {
   const OpAttrs& a = *d.attrs;
   const int32_t dim = std::max(a.k_dim, a.v_dim);
   const auto* padded = std::find_if(std::begin(kDims), std::end(kDims), [&](int32_t n) { return n >= dim; });
-  if (padded == std::end(kDims)) throw KernelUnavailable("segment_attention", "head dimensions above 256 have no kernel");
+  if (padded == std::end(kDims))
+    throw KernelUnavailable("segment_attention", "head dimensions above 256 have no kernel");
   const auto segments = static_cast<uint32_t>(d.in[3].rows - 1);
   encoder.kernel("segment_attention", "segment_attention_" + std::to_string(*padded), 128);
   encoder.bind(0, d.in[0]).bind(1, d.in[1]).bind(2, d.in[2]).bind(3, d.in[3]).bind(4, d.out[0]);
-  encoder.constants(5, SegmentAttentionParams{segments, static_cast<uint32_t>(a.heads), static_cast<uint32_t>(a.kv_heads),
-                                              static_cast<uint32_t>(a.k_dim), static_cast<uint32_t>(a.v_dim), a.scale});
+  encoder.constants(5,
+                    SegmentAttentionParams{segments, static_cast<uint32_t>(a.heads), static_cast<uint32_t>(a.kv_heads),
+                                           static_cast<uint32_t>(a.k_dim), static_cast<uint32_t>(a.v_dim), a.scale});
   encoder.dispatch(static_cast<uint32_t>(d.in[0].rows / 32) + segments, static_cast<uint32_t>(a.heads));
 }
 

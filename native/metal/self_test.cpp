@@ -46,7 +46,9 @@ std::vector<Verdict> self_test(MetalBackend& backend, Backend& reference, std::s
 double measure_bandwidth(MetalBackend& backend) {
   constexpr uint32_t kElements = 16 << 20;
   const size_t bytes = size_t{kElements} * 4;
-  struct { uint32_t count, a, b, start; } params{kElements, 0, 0, 0};
+  struct {
+    uint32_t count, a, b, start;
+  } params{kElements, 0, 0, 0};
   try {
     const auto from = backend.allocate(bytes), to = backend.allocate(bytes);
     std::vector<double> rates;
@@ -59,7 +61,8 @@ double measure_bandwidth(MetalBackend& backend) {
       commands->dispatch({kElements / 256, 1, 1}, 256);
       commands->commit();
       const Outcome outcome = commands->wait();
-      if (outcome.error.empty() && outcome.gpu_seconds > 0) rates.push_back(2.0 * static_cast<double>(bytes) / outcome.gpu_seconds);
+      if (outcome.error.empty() && outcome.gpu_seconds > 0)
+        rates.push_back(2.0 * static_cast<double>(bytes) / outcome.gpu_seconds);
     }
     std::sort(rates.begin(), rates.end());
     return rates.empty() ? 0 : rates[rates.size() / 2];

@@ -10,8 +10,8 @@ namespace afterimage::metal {
 struct Verdict {
   std::string kernel;
   int cases = 0;
-  double distance = 0;    // largest over the cases, of |a − b| / (1 + max |b|)
-  std::string failure;    // empty: passed
+  double distance = 0;  // largest over the cases, of |a − b| / (1 + max |b|)
+  std::string failure;  // empty: passed
 };
 
 // One verdict per kernel. A kernel that differs, or that the device refuses, is disabled on `backend`.

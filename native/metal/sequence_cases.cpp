@@ -38,20 +38,30 @@ std::vector<float> run_attention(Backend& backend, const AttentionShape& s) {
     batch.kv = &kv;
     const int others = part == 0 ? 5 : 0;
     if (rows + others == 0) continue;
-    if (rows) batch.sequences.push_back({0, rows, begin, std::span<Memory* const>(first).first(static_cast<size_t>((begin + rows + 63) / 64)), nullptr});
+    if (rows)
+      batch.sequences.push_back({0, rows, begin,
+                                 std::span<Memory* const>(first).first(static_cast<size_t>((begin + rows + 63) / 64)),
+                                 nullptr});
     if (others) batch.sequences.push_back({rows, others, 0, second, nullptr});
-    for (int r = 0; r < rows; ++r) batch.visible_end.push_back(s.two_sided && rows - r <= 9 ? begin + rows : begin + r + 1);
+    for (int r = 0; r < rows; ++r)
+      batch.visible_end.push_back(s.two_sided && rows - r <= 9 ? begin + rows : begin + r + 1);
     for (int r = 0; r < others; ++r) batch.visible_end.push_back(r + 1);
     const int total = rows + others;
-    Dispatch d{Op::Attention, &a, {run.floats(total, s.heads * s.k_dim, 21), run.floats(total, s.kv_heads * s.k_dim, 22), run.floats(total, s.kv_heads * s.v_dim, 23)},
-               {run.empty(total, s.heads * s.v_dim)}, {nullptr, nullptr}, &batch};
+    Dispatch d{Op::Attention,
+               &a,
+               {run.floats(total, s.heads * s.k_dim, 21), run.floats(total, s.kv_heads * s.k_dim, 22),
+                run.floats(total, s.kv_heads * s.v_dim, 23)},
+               {run.empty(total, s.heads * s.v_dim)},
+               {nullptr, nullptr},
+               &batch};
     run.run(d);
     for (const float value : CaseRun::read(d.out[0])) all.push_back(value);
   }
   return all;
 }
 
-std::vector<float> run_segments(Backend& backend, int heads, int kv_heads, int k_dim, int v_dim, std::vector<int32_t> segments) {
+std::vector<float> run_segments(Backend& backend, int heads, int kv_heads, int k_dim, int v_dim,
+                                std::vector<int32_t> segments) {
   CaseRun run(backend);
   OpAttrs a;
   a.heads = heads;
@@ -60,8 +70,13 @@ std::vector<float> run_segments(Backend& backend, int heads, int kv_heads, int k
   a.v_dim = v_dim;
   a.scale = 0.25f;
   const int rows = segments.back();
-  Dispatch d{Op::SegmentAttention, &a, {run.floats(rows, heads * k_dim, 31), run.floats(rows, kv_heads * k_dim, 32), run.floats(rows, kv_heads * v_dim, 33), run.ints(segments, 1)},
-             {run.empty(rows, heads * v_dim)}, {nullptr, nullptr}, nullptr};
+  Dispatch d{Op::SegmentAttention,
+             &a,
+             {run.floats(rows, heads * k_dim, 31), run.floats(rows, kv_heads * k_dim, 32),
+              run.floats(rows, kv_heads * v_dim, 33), run.ints(segments, 1)},
+             {run.empty(rows, heads * v_dim)},
+             {nullptr, nullptr},
+             nullptr};
   run.run(d);
   return CaseRun::read(d.out[0]);
 }
@@ -96,39 +111,41 @@ std::vector<float> run_recurrent(Backend& backend, int rows, size_t state_floats
 }
 
 std::vector<float> run_conv(Backend& backend, int rows, int channels, int taps) {
-  return run_recurrent(backend, rows, static_cast<size_t>(channels * (taps - 1)), [=](CaseRun& r, Dispatch& d, OpAttrs& a, int total) {
-    a.activation = Activation::silu;
-    d.in[0] = r.floats(total, channels, 41);
-    d.out[0] = r.empty(total, channels);
-    d.weights[0] = r.vector(taps, 42, channels);
-    if (channels % 2) d.weights[1] = r.vector(channels, 43);
-  });
+  return run_recurrent(backend, rows, static_cast<size_t>(channels * (taps - 1)),
+                       [=](CaseRun& r, Dispatch& d, OpAttrs& a, int total) {
+                         a.activation = Activation::silu;
+                         d.in[0] = r.floats(total, channels, 41);
+                         d.out[0] = r.empty(total, channels);
+                         d.weights[0] = r.vector(taps, 42, channels);
+                         if (channels % 2) d.weights[1] = r.vector(channels, 43);
+                       });
 }
 
 std::vector<float> run_delta(Backend& backend, int rows, int key_heads, int value_heads, int k_dim, int v_dim) {
-  return run_recurrent(backend, rows, static_cast<size_t>(value_heads * k_dim * v_dim), [=](CaseRun& r, Dispatch& d, OpAttrs& a, int total) {
-    d.op = Op::GatedDelta;
-    a.k_dim = k_dim;
-    a.v_dim = v_dim;
-    a.heads = value_heads;
-    a.kv_heads = key_heads;
-    d.in[0] = r.floats(total, key_heads * k_dim, 51);
-    d.in[1] = r.floats(total, key_heads * k_dim, 52);
-    d.in[2] = r.floats(total, value_heads * v_dim, 53);
-    d.in[3] = r.floats(total, value_heads, 54);
-    d.in[4] = r.floats(total, value_heads, 55);
-    d.out[0] = r.empty(total, value_heads * v_dim);
-    d.weights[0] = r.vector(value_heads, 56);
-    d.weights[1] = r.vector(value_heads, 57);
-  });
+  return run_recurrent(backend, rows, static_cast<size_t>(value_heads * k_dim * v_dim),
+                       [=](CaseRun& r, Dispatch& d, OpAttrs& a, int total) {
+                         d.op = Op::GatedDelta;
+                         a.k_dim = k_dim;
+                         a.v_dim = v_dim;
+                         a.heads = value_heads;
+                         a.kv_heads = key_heads;
+                         d.in[0] = r.floats(total, key_heads * k_dim, 51);
+                         d.in[1] = r.floats(total, key_heads * k_dim, 52);
+                         d.in[2] = r.floats(total, value_heads * v_dim, 53);
+                         d.in[3] = r.floats(total, value_heads, 54);
+                         d.in[4] = r.floats(total, value_heads, 55);
+                         d.out[0] = r.empty(total, value_heads * v_dim);
+                         d.weights[0] = r.vector(value_heads, 56);
+                         d.weights[1] = r.vector(value_heads, 57);
+                       });
 }
 
 void attention_cases(std::vector<KernelCase>& cases, int n) {
   const AttentionShape shapes[] = {
-      {4, 2, 16, 16, 0, 0, KvType::f32, n, false},     {6, 2, 72, 72, 0, 0, KvType::f16, n, false},
-      {2, 2, 24, 40, 20, 0, KvType::bf16, n, true},    {8, 1, 80, 64, 0, 25, KvType::q8, n, true},
+      {4, 2, 16, 16, 0, 0, KvType::f32, n, false},         {6, 2, 72, 72, 0, 0, KvType::f16, n, false},
+      {2, 2, 24, 40, 20, 0, KvType::bf16, n, true},        {8, 1, 80, 64, 0, 25, KvType::q8, n, true},
       {1, 1, 128, 256, 70, 0, KvType::f16, n + 64, false}, {1, 1, 13, 7, 0, 0, KvType::f32, n, true},
-      {1, 1, 12, 32, 0, 0, KvType::bf16, n, false},    {1, 1, 16, 8, 0, 0, KvType::q8, n, false},
+      {1, 1, 12, 32, 0, 0, KvType::bf16, n, false},        {1, 1, 16, 8, 0, 0, KvType::q8, n, false},
       {1, 1, 20, 20, 0, 0, KvType::f16, n, false},
   };
   const char* types[] = {"f32", "f16", "bf16", "q8"};
@@ -136,8 +153,11 @@ void attention_cases(std::vector<KernelCase>& cases, int n) {
     for (const char* kernel : {"attention_", "kv_store_"}) {
       if (kernel[0] == 'k' && s.heads > 1) continue;
       const std::string type = types[static_cast<int>(s.type)];
-      const std::string name = kernel + type + (kernel[0] == 'k' ? "" : (s.heads == s.kv_heads && n == 1 ? "_1" : "_4"));
-      cases.push_back({name, std::to_string(s.heads) + "/" + std::to_string(s.kv_heads) + " heads of " + std::to_string(s.k_dim) + ", " + std::to_string(s.length) + " positions",
+      const std::string name =
+          kernel + type + (kernel[0] == 'k' ? "" : (s.heads == s.kv_heads && n == 1 ? "_1" : "_4"));
+      cases.push_back({name,
+                       std::to_string(s.heads) + "/" + std::to_string(s.kv_heads) + " heads of " +
+                           std::to_string(s.k_dim) + ", " + std::to_string(s.length) + " positions",
                        s.type == KvType::q8 ? 2e-3 : 1e-5, [s](Backend& b) { return run_attention(b, s); }});
     }
 }
@@ -149,13 +169,23 @@ std::vector<KernelCase> sequence_cases(std::span<const int> sizes) {
   for (const int n : sizes) {
     attention_cases(cases, n);
     for (const int dim : {16, 64, 72, 80, 96, 160})
-      cases.push_back({"segment_attention_" + std::to_string(dim <= 32 ? 32 : dim <= 64 ? 64 : dim <= 80 ? dim : dim <= 128 ? 128 : 256),
-                       std::to_string(n) + " rows of " + std::to_string(dim), 1e-5,
-                       [=](Backend& b) { return run_segments(b, 2, dim == 16 ? 1 : 2, dim, dim == 96 ? 64 : dim, {0, n, n, n + 5, 2 * n + 5}); }});
-    cases.push_back({"short_conv", std::to_string(n) + " channels", 2e-6, [=](Backend& b) { return run_conv(b, 6, n, 4); }});
-    cases.push_back({"short_conv_state", std::to_string(n) + " rows", 2e-6, [=](Backend& b) { return run_conv(b, n, 3, 3); }});
-    cases.push_back({"gated_delta", std::to_string(n) + " rows", 1e-5, [=](Backend& b) { return run_delta(b, n > 70 ? 9 : n, 1, 2, 33, 3); }});
-    cases.push_back({"gated_delta", std::to_string(n) + " columns", 1e-5, [=](Backend& b) { return run_delta(b, 3, 2, 2, n, 5); }});
+      cases.push_back({"segment_attention_" + std::to_string(dim <= 32    ? 32
+                                                             : dim <= 64  ? 64
+                                                             : dim <= 80  ? dim
+                                                             : dim <= 128 ? 128
+                                                                          : 256),
+                       std::to_string(n) + " rows of " + std::to_string(dim), 1e-5, [=](Backend& b) {
+                         return run_segments(b, 2, dim == 16 ? 1 : 2, dim, dim == 96 ? 64 : dim,
+                                             {0, n, n, n + 5, 2 * n + 5});
+                       }});
+    cases.push_back(
+        {"short_conv", std::to_string(n) + " channels", 2e-6, [=](Backend& b) { return run_conv(b, 6, n, 4); }});
+    cases.push_back(
+        {"short_conv_state", std::to_string(n) + " rows", 2e-6, [=](Backend& b) { return run_conv(b, n, 3, 3); }});
+    cases.push_back({"gated_delta", std::to_string(n) + " rows", 1e-5,
+                     [=](Backend& b) { return run_delta(b, n > 70 ? 9 : n, 1, 2, 33, 3); }});
+    cases.push_back(
+        {"gated_delta", std::to_string(n) + " columns", 1e-5, [=](Backend& b) { return run_delta(b, 3, 2, 2, n, 5); }});
   }
   return cases;
 }

@@ -13,8 +13,8 @@ inline std::vector<SequenceState> sequence_states(const Dispatch& d) {
   std::vector<SequenceState> states;
   const size_t offset = d.batch->states->offsets[static_cast<size_t>(d.attrs->layer)];
   for (const SequenceRows& s : d.batch->sequences)
-    states.push_back({buffer_of(s.state).gpu_address() + offset, static_cast<uint32_t>(s.first_row), static_cast<uint32_t>(s.rows),
-                      s.first_position == 0, 0});
+    states.push_back({buffer_of(s.state).gpu_address() + offset, static_cast<uint32_t>(s.first_row),
+                      static_cast<uint32_t>(s.rows), s.first_position == 0, 0});
   return states;
 }
 

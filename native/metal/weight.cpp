@@ -19,15 +19,22 @@ bool is_float(WeightFormat format) {
 
 std::string format_suffix(const WeightSource& source) {
   switch (source.format) {
-    case WeightFormat::f32: return "f32";
-    case WeightFormat::f16: return "f16";
-    case WeightFormat::bf16: return "bf16";
-    case WeightFormat::affine: return "q" + std::to_string(source.bits);
-    case WeightFormat::int4_symmetric: return "q4";
+    case WeightFormat::f32:
+      return "f32";
+    case WeightFormat::f16:
+      return "f16";
+    case WeightFormat::bf16:
+      return "bf16";
+    case WeightFormat::affine:
+      return "q" + std::to_string(source.bits);
+    case WeightFormat::int4_symmetric:
+      return "q4";
     case WeightFormat::mxfp4:
-    case WeightFormat::nvfp4: return "e2m1";
+    case WeightFormat::nvfp4:
+      return "e2m1";
     case WeightFormat::mxfp8:
-    case WeightFormat::fp8_block: return "e4m3";
+    case WeightFormat::fp8_block:
+      return "e4m3";
   }
   return "";
 }
@@ -35,10 +42,14 @@ std::string format_suffix(const WeightSource& source) {
 // ScaleKind of quantized_format.h.
 uint32_t scale_kind(const WeightSource& source) {
   switch (source.scale_type) {
-    case ScaleType::f32: return 0;
-    case ScaleType::f16: return 1;
-    case ScaleType::bf16: return 2;
-    case ScaleType::u8: return source.format == WeightFormat::nvfp4 ? 4 : 3;
+    case ScaleType::f32:
+      return 0;
+    case ScaleType::f16:
+      return 1;
+    case ScaleType::bf16:
+      return 2;
+    case ScaleType::u8:
+      return source.format == WeightFormat::nvfp4 ? 4 : 3;
   }
   return 0;
 }
@@ -61,9 +72,12 @@ bool is_block(const WeightSource& source) { return source.format == WeightFormat
 MetalWeight::MetalWeight(const WeightSource& source, uint32_t uses, Precision precision, Device& device)
     : source_(source), uses_(uses), precision_(precision), device_(device), format_(format_suffix(source)) {
   if (uses & (kUseMatrix | kUseTable | kUseExperts)) {
-    if (is_float(source.format)) prepare_float();
-    else if (readable_as_stored()) prepare_quantized();
-    else prepare_dequantized();
+    if (is_float(source.format))
+      prepare_float();
+    else if (readable_as_stored())
+      prepare_quantized();
+    else
+      prepare_dequantized();
   }
   if (uses & kUseVector) vector();
 }
@@ -89,7 +103,8 @@ std::unique_ptr<Buffer> MetalWeight::allocate(size_t bytes) const {
 Placement MetalWeight::copy(const std::byte* data, size_t row_bytes, size_t stride, size_t rows) {
   auto buffer = allocate(row_bytes * rows);
   auto* to = static_cast<std::byte*>(buffer->contents());
-  if (row_bytes == stride) std::memcpy(to, data, row_bytes * rows);
+  if (row_bytes == stride)
+    std::memcpy(to, data, row_bytes * rows);
   else
     for (size_t row = 0; row < rows; ++row) std::memcpy(to + row * row_bytes, data + row * stride, row_bytes);
   bytes_ += row_bytes * rows;

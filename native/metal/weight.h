@@ -13,7 +13,8 @@ namespace afterimage::metal {
 
 // QuantizedMatrix of quantized_format.h.
 struct QuantizedMatrix {
-  uint32_t rows = 0, columns = 0, row_bytes = 0, scale_row_bytes = 0, group = 1, block_rows = 1, scale_kind = 0, has_biases = 0;
+  uint32_t rows = 0, columns = 0, row_bytes = 0, scale_row_bytes = 0, group = 1, block_rows = 1, scale_kind = 0,
+           has_biases = 0;
   float bias_per_scale = 0;
 };
 

@@ -26,6 +26,7 @@ std::vector<std::byte> pattern(size_t size, int seed) {
   std::vector<std::byte> bytes(size);
   for (size_t i = 0; i < size; ++i)
     bytes[i] = static_cast<std::byte>((i * 31 + static_cast<size_t>(seed) * 7 + i / 251) & 255);
+  std::memcpy(bytes.data(), &seed, sizeof seed);  // no two alike
   return bytes;
 }
 

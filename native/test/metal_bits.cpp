@@ -31,14 +31,20 @@ void linear_rows(Backend& backend, const StoredKind& kind, int columns) {
   attrs.activation = Activation::gelu_tanh;
   const Tensor x = run.floats(kRows, columns, 1), residual = run.floats(kRows, kOuts, 2);
   auto compute = [&](int first, int rows) {
-    Dispatch d{Op::Linear, &attrs, {part(run, x, first, rows), part(run, residual, first, rows)}, {run.empty(rows, kOuts)}, {weight, nullptr}, nullptr};
+    Dispatch d{Op::Linear,
+               &attrs,
+               {part(run, x, first, rows), part(run, residual, first, rows)},
+               {run.empty(rows, kOuts)},
+               {weight, nullptr},
+               nullptr};
     run.run(d);
     return d.out[0];
   };
   const Tensor all = compute(0, kRows);
   for (const auto& [first, rows] : {std::pair{0, 1}, {40, 1}, {3, 2}, {5, 8}, {7, 9}, {1, 32}, {8, 33}})
     expect(same_bits(compute(first, rows).at<float>(), all.at<float>(first), static_cast<size_t>(rows * kOuts)),
-           std::string("linear ") + kind.name + ": rows " + std::to_string(first) + " + " + std::to_string(rows) + " differ from the whole");
+           std::string("linear ") + kind.name + ": rows " + std::to_string(first) + " + " + std::to_string(rows) +
+               " differ from the whole");
 }
 
 struct Chunk {
@@ -46,7 +52,8 @@ struct Chunk {
   int before, after;  // rows of another sequence in the same run
 };
 
-std::vector<float> attend(Backend& backend, KvType type, int heads, int kv_heads, const std::vector<Chunk>& chunks, int length) {
+std::vector<float> attend(Backend& backend, KvType type, int heads, int kv_heads, const std::vector<Chunk>& chunks,
+                          int length) {
   constexpr int kDim = 24;
   CaseRun run(backend);
   const KvLayout kv({{kv_heads, kDim, kDim}}, type);
@@ -58,7 +65,8 @@ std::vector<float> attend(Backend& backend, KvType type, int heads, int kv_heads
   a.k_dim = a.v_dim = kDim;
   a.scale = 0.4f;
   a.window = 100;
-  const Tensor q = run.floats(length, heads * kDim, 1), k = run.floats(length, kv_heads * kDim, 2), v = run.floats(length, kv_heads * kDim, 3);
+  const Tensor q = run.floats(length, heads * kDim, 1), k = run.floats(length, kv_heads * kDim, 2),
+               v = run.floats(length, kv_heads * kDim, 3);
   std::vector<float> result;
   int done = 0;
   for (const Chunk& chunk : chunks) {
@@ -79,7 +87,8 @@ std::vector<float> attend(Backend& backend, KvType type, int heads, int kv_heads
     add(chunk.before, 0, std::span<Memory* const>(others).first(1));
     add(chunk.rows, done, blocks);
     add(chunk.after, 0, std::span<Memory* const>(others).last(1));
-    Dispatch d{Op::Attention, &a, {gather(q), gather(k), gather(v)}, {run.empty(total, heads * kDim)}, {nullptr, nullptr}, &batch};
+    Dispatch d{Op::Attention,      &a,    {gather(q), gather(k), gather(v)}, {run.empty(total, heads * kDim)},
+               {nullptr, nullptr}, &batch};
     run.run(d);
     const float* from = d.out[0].at<float>(chunk.before);
     result.insert(result.end(), from, from + chunk.rows * heads * kDim);
@@ -95,13 +104,15 @@ void attention_chunks(Backend& backend, KvType type, int heads, int kv_heads) {
   for (int trial = 0; trial < 4; ++trial) {
     std::vector<Chunk> chunks;
     for (int done = 0; done < kLength;) {
-      const int rows = std::min<int>(kLength - done, trial == 0 ? 1 + done / 140 * 4 + 63 * (done < 63) : 1 + static_cast<int>(random.bits() % 60));
+      const int rows = std::min<int>(kLength - done, trial == 0 ? 1 + done / 140 * 4 + 63 * (done < 63)
+                                                                : 1 + static_cast<int>(random.bits() % 60));
       chunks.push_back({rows, static_cast<int>(random.bits() % 4), static_cast<int>(random.bits() % 6)});
       done += rows;
     }
     const std::vector<float> parts = attend(backend, type, heads, kv_heads, chunks, kLength);
-    expect(same_bits(parts.data(), whole.data(), whole.size()), "attention with " + std::to_string(heads) + "/" + std::to_string(kv_heads) +
-                                                                    " heads depends on the chunking");
+    expect(
+        same_bits(parts.data(), whole.data(), whole.size()),
+        "attention with " + std::to_string(heads) + "/" + std::to_string(kv_heads) + " heads depends on the chunking");
   }
 }
 
@@ -113,8 +124,12 @@ std::vector<float> segments(Backend& backend, int first, int rows, const std::ve
   a.k_dim = a.v_dim = 40;
   a.scale = 0.2f;
   const Tensor q = run.floats(kAll, kWidth, 1), k = run.floats(kAll, kWidth, 2), v = run.floats(kAll, kWidth, 3);
-  Dispatch d{Op::SegmentAttention, &a, {part(run, q, first, rows), part(run, k, first, rows), part(run, v, first, rows), run.ints(bounds, 1)},
-             {run.empty(rows, kWidth)}, {nullptr, nullptr}, nullptr};
+  Dispatch d{Op::SegmentAttention,
+             &a,
+             {part(run, q, first, rows), part(run, k, first, rows), part(run, v, first, rows), run.ints(bounds, 1)},
+             {run.empty(rows, kWidth)},
+             {nullptr, nullptr},
+             nullptr};
   run.run(d);
   return CaseRun::read(d.out[0]);
 }
@@ -123,7 +138,8 @@ void segments_alone_and_together(Backend& backend) {
   const std::vector<float> together = segments(backend, 0, 120, {0, 13, 13, 50, 120});
   for (const auto& [first, last] : {std::pair{0, 13}, {13, 50}, {50, 120}}) {
     const std::vector<float> alone = segments(backend, first, last - first, {0, last - first});
-    expect(same_bits(alone.data(), together.data() + first * 80, alone.size()), "segment from row " + std::to_string(first) + " depends on its neighbours");
+    expect(same_bits(alone.data(), together.data() + first * 80, alone.size()),
+           "segment from row " + std::to_string(first) + " depends on its neighbours");
   }
 }
 
@@ -135,12 +151,14 @@ int main() {
     for (const int columns : {64, 320}) {
       for (const WeightFormat format : {WeightFormat::f32, WeightFormat::f16, WeightFormat::bf16})
         linear_rows(backend, {format, 0, 0, ScaleType::f32, "float"}, columns + 5);
-      for (const int bits : {2, 3, 4, 5, 6, 8}) linear_rows(backend, {WeightFormat::affine, bits, 32, ScaleType::bf16, "affine"}, columns);
+      for (const int bits : {2, 3, 4, 5, 6, 8})
+        linear_rows(backend, {WeightFormat::affine, bits, 32, ScaleType::bf16, "affine"}, columns);
       linear_rows(backend, {WeightFormat::mxfp4, 4, 32, ScaleType::u8, "mxfp4"}, columns);
       linear_rows(backend, {WeightFormat::mxfp8, 8, 32, ScaleType::u8, "mxfp8"}, columns);
     }
     for (const KvType type : {KvType::f32, KvType::f16, KvType::bf16, KvType::q8})
-      for (const auto& [heads, kv_heads] : {std::pair{2, 2}, {6, 2}, {1, 1}}) attention_chunks(backend, type, heads, kv_heads);
+      for (const auto& [heads, kv_heads] : {std::pair{2, 2}, {6, 2}, {1, 1}})
+        attention_chunks(backend, type, heads, kv_heads);
     segments_alone_and_together(backend);
   }
   for (const std::string& text : rig::fake::violations()) expect(false, "violation: " + text);

@@ -1,9 +1,10 @@
 // The host under bad conditions: each ends in the right error or on the CPU, and nothing leaks.
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <cstring>
-#include <sys/mman.h>
 #include <thread>
-#include <unistd.h>
 
 #include "cpu/cpu_backend.h"
 #include "graph/error.h"
@@ -81,7 +82,8 @@ void broken_family() {
   {
     const auto backend = open(true);
     expect(doubled(*backend, 40, never) == 2, "an operator whose text does not compile runs on the CPU");
-    expect(warnings.size() == 1 && warnings[0].find("add") != std::string::npos, "one warning for a family that does not compile");
+    expect(warnings.size() == 1 && warnings[0].find("add") != std::string::npos,
+           "one warning for a family that does not compile");
   }
   const auto alone = open(false);
   expect_error("BACKEND_FAILED", "no CPU backend", [&] { doubled(*alone, 1, never); });
@@ -94,7 +96,8 @@ void broken_kernel() {
   const auto cpu = make_cpu_backend({.threads = 1});
   constexpr int kSizes[] = {33};
   for (const KernelCase& one : linear_cases(kSizes))
-    if (one.kernel == "linear_q4_8") expect(distance(one.run(*backend), one.run(*cpu)) <= one.tolerance, "a broken kernel's operator runs on the CPU");
+    if (one.kernel == "linear_q4_8")
+      expect(distance(one.run(*backend), one.run(*cpu)) <= one.tolerance, "a broken kernel's operator runs on the CPU");
   expect(warnings.size() == 1, "one warning for one kernel");
 }
 
@@ -103,10 +106,12 @@ void wrong_kernel() {
   fake::settings().wrong_kernels = {"rms_norm"};
   const auto backend = open(true, true);
   const auto cpu = make_cpu_backend({.threads = 1});
-  expect(warnings.size() == 1 && warnings[0].find("rms_norm") != std::string::npos, "the self-test finds the kernel that computes nothing");
+  expect(warnings.size() == 1 && warnings[0].find("rms_norm") != std::string::npos,
+         "the self-test finds the kernel that computes nothing");
   constexpr int kSizes[] = {64};
   for (const KernelCase& one : rowwise_cases(kSizes))
-    if (one.kernel == "rms_norm") expect(distance(one.run(*backend), one.run(*cpu)) <= one.tolerance, "and the CPU takes over");
+    if (one.kernel == "rms_norm")
+      expect(distance(one.run(*backend), one.run(*cpu)) <= one.tolerance, "and the CPU takes over");
 }
 
 void allocation_fails() {
@@ -134,7 +139,8 @@ void lowered_limits() {
   const auto cpu = make_cpu_backend({.threads = 1});
   constexpr int kSizes[] = {33};
   for (const KernelCase& one : kernel_cases(kSizes))
-    expect(distance(one.run(*backend), one.run(*cpu)) <= one.tolerance, "lowered limits: " + one.kernel + " " + one.name);
+    expect(distance(one.run(*backend), one.run(*cpu)) <= one.tolerance,
+           "lowered limits: " + one.kernel + " " + one.name);
   expect(!warnings.empty(), "lowered limits are reported");
   expect(fake::violations().empty(), "lowered limits: no invalid call");
 }
@@ -193,7 +199,11 @@ void closed_during_run() {
     std::string code;
     std::thread runner([&] {
       started = true;
-      try { raw->run(list, never); } catch (const Error& error) { code = error.code(); }
+      try {
+        raw->run(list, never);
+      } catch (const Error& error) {
+        code = error.code();
+      }
     });
     while (!started || fake::counters().command_buffers == 0) std::this_thread::yield();
     backend.reset();
@@ -219,7 +229,8 @@ void weights_in_place() {
     fake::settings().refuse_no_copy = refuse;
     const auto weight = backend->prepare(source, kUseMatrix, Precision::exact);
     const auto& own = static_cast<const MetalWeight&>(*weight);
-    expect(own.bytes_in_place() == (refuse ? 0u : 128u * 1024u), "mapped weights are used in place, or copied where the device refuses");
+    expect(own.bytes_in_place() == (refuse ? 0u : 128u * 1024u),
+           "mapped weights are used in place, or copied where the device refuses");
   }
   munmap(mapping, bytes);
 }
@@ -228,7 +239,8 @@ void report() {
   fake::reset();
   fake::settings().wrong_kernels = {"softcap"};
   const std::string json = metal_report(make_cpu_backend({.threads = 1}));
-  expect(json.find("\"failed_kernels\": 1,") != std::string::npos, "the report names the failed kernel: " + json.substr(0, 500));
+  expect(json.find("\"failed_kernels\": 1,") != std::string::npos,
+         "the report names the failed kernel: " + json.substr(0, 500));
   expect(json.find("\"device\": \"Emulated Apple GPU\"") != std::string::npos, "the report names the device");
 }
 
@@ -236,8 +248,9 @@ void report() {
 
 int main() {
   const int64_t before = fake::live_objects();
-  for (auto test : {&ordinary, &no_device, &broken_family, &broken_kernel, &wrong_kernel, &allocation_fails, &working_set_exceeded, &lowered_limits,
-                    &command_fails, &device_lost, &cancelled, &closed_during_run, &weights_in_place, &report}) {
+  for (auto test :
+       {&ordinary, &no_device, &broken_family, &broken_kernel, &wrong_kernel, &allocation_fails, &working_set_exceeded,
+        &lowered_limits, &command_fails, &device_lost, &cancelled, &closed_during_run, &weights_in_place, &report}) {
     test();
     for (const std::string& text : fake::violations()) expect(false, "violation: " + text);
     expect(fake::live_objects() == before, std::to_string(fake::live_objects() - before) + " Metal objects leaked");

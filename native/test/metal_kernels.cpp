@@ -26,12 +26,18 @@ Arguments parse(int count, char** values) {
   for (int i = 1; i < count; ++i) {
     const std::string name = values[i];
     const std::string value = i + 1 < count ? values[i + 1] : "";
-    if (name == "--random-limits") a.settings.random_limits = true;
-    else if (name == "--delay") a.settings.delay_us = 200;
-    else if (name == "--only") a.only = value;
-    else if (name == "--seed") a.settings.seed = std::stoull(value);
+    if (name == "--random-limits")
+      a.settings.random_limits = true;
+    else if (name == "--delay")
+      a.settings.delay_us = 200;
+    else if (name == "--only")
+      a.only = value;
+    else if (name == "--seed")
+      a.settings.seed = std::stoull(value);
     else if (name == "--schedule")
-      a.settings.schedule = value == "lifo" ? rig::Schedule::lifo : value == "random" ? rig::Schedule::random : rig::Schedule::fifo;
+      a.settings.schedule = value == "lifo"     ? rig::Schedule::lifo
+                            : value == "random" ? rig::Schedule::random
+                                                : rig::Schedule::fifo;
     else if (name == "--sizes") {
       a.sizes.clear();
       std::stringstream list(value);

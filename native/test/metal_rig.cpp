@@ -9,9 +9,9 @@
 #include <cstring>
 #include <memory>
 
+#include "metal_check.h"
 #include "runtime/emulator.h"
 #include "runtime/sanitizer.h"
-#include "metal_check.h"
 
 const rig::Library& rig_library_faults();
 std::vector<const rig::Library*> rig::compiled_libraries() { return {&rig_library_faults()}; }
@@ -76,8 +76,9 @@ std::string watched(const std::string& self, const std::string& name) {
 }
 
 void plain_faults() {
-  for (const char* name : {"missing_barrier", "wrong_stride", "off_by_one_tile", "divergent_barrier", "early_return", "uninitialised_memory",
-                           "float4_bitcast", "divergent_simd_sum", "divergent_matrix", "too_much_memory"}) {
+  for (const char* name :
+       {"missing_barrier", "wrong_stride", "off_by_one_tile", "divergent_barrier", "early_return",
+        "uninitialised_memory", "float4_bitcast", "divergent_simd_sum", "divergent_matrix", "too_much_memory"}) {
     expect(caught_here(name), std::string(name) + " was not caught");
     std::printf("  caught: %s\n", name);
   }
@@ -85,7 +86,8 @@ void plain_faults() {
 
 void correct_kernels() {
   for (const char* name : {"reverse", "float4_conversion"})
-    for (const rig::Schedule schedule : kSchedules) expect(is_reversed(run(name, schedule)), std::string(name) + " is right under every schedule");
+    for (const rig::Schedule schedule : kSchedules)
+      expect(is_reversed(run(name, schedule)), std::string(name) + " is right under every schedule");
 }
 
 }  // namespace
@@ -99,7 +101,8 @@ int main(int count, char** values) {
   correct_kernels();
   if (!RIG_TSAN) plain_faults();  // what a stopped group leaves behind would count as races
 #if RIG_ASAN
-  for (const char* name : {"device_out_of_bounds", "threadgroup_out_of_bounds"}) expect_watched(self, name, "AddressSanitizer");
+  for (const char* name : {"device_out_of_bounds", "threadgroup_out_of_bounds"})
+    expect_watched(self, name, "AddressSanitizer");
 #elif RIG_TSAN
   for (const char* name : {"missing_barrier", "barrier_without_memory", "non_atomic_sum", "race_between_groups"})
     expect_watched(self, name, "data race");

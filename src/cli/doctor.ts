@@ -17,15 +17,22 @@ const SELF_TEST_TOKENS = 16;
 type Report = Record<string, unknown>;
 
 export async function doctor(options: Options, signal: AbortSignal): Promise<void> {
-  const report: Report = { node: process.version, platform: `${process.platform} ${process.arch}`, ...machine() };
+  const report: Report = {
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+    ...machine(),
+  };
   report.engine = backends();
   const settings = engineOptions(options);
   report.model = settings.model;
-  report.budgets_gib = Object.fromEntries(Object.entries(settings.budgets ?? {}).map(([name, bytes]) => [name, gib(bytes)]));
+  report.budgets_gib = Object.fromEntries(
+    Object.entries(settings.budgets ?? {}).map(([name, bytes]) => [name, gib(bytes)]),
+  );
   report.disk_cache = settings.cacheFolder ?? 'off';
   report.self_test = await selfTest(options, signal, report);
   show(options, report);
-  if (String(report.self_test).startsWith('failed')) throw new AfterimageError('BACKEND_FAILED', `The self-test ${String(report.self_test)}`);
+  if (String(report.self_test).startsWith('failed'))
+    throw new AfterimageError('BACKEND_FAILED', `The self-test ${String(report.self_test)}`);
 }
 
 function machine(): Report {
@@ -63,8 +70,10 @@ async function selfTest(options: Options, signal: AbortSignal, report: Report): 
     const first = await ask();
     const second = await ask();
     report.cache = engine.status().cache;
-    if (first.text !== second.text) return 'failed: the cached answer differs from the first one; report this with the output of doctor.';
-    if (second.cache.image_tokens_reused === 0) return 'failed: the second question looked at the image again; raise --kv-gb.';
+    if (first.text !== second.text)
+      return 'failed: the cached answer differs from the first one; report this with the output of doctor.';
+    if (second.cache.image_tokens_reused === 0)
+      return 'failed: the second question looked at the image again; raise --kv-gb.';
     return `passed: ${second.cache.image_tokens_reused} of ${second.cache.image_tokens} image tokens reused, answers equal`;
   } catch (error) {
     return `failed: ${(error as Error).message}`;
@@ -76,8 +85,11 @@ async function selfTest(options: Options, signal: AbortSignal, report: Report): 
 function show(options: Options, report: Report): void {
   if (options.flag('json')) return void process.stdout.write(`${JSON.stringify(report)}\n`);
   for (const [name, value] of Object.entries(report)) {
-    if (typeof value !== 'object' || value === null) process.stdout.write(`${name.padEnd(14)}${String(value)}\n`);
-    else for (const [part, detail] of Object.entries(value)) process.stdout.write(`${`${name} ${part}`.padEnd(32)}${String(detail)}\n`);
+    if (typeof value !== 'object' || value === null)
+      process.stdout.write(`${name.padEnd(14)}${String(value)}\n`);
+    else
+      for (const [part, detail] of Object.entries(value))
+        process.stdout.write(`${`${name} ${part}`.padEnd(32)}${String(detail)}\n`);
   }
 }
 

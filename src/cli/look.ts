@@ -4,7 +4,13 @@ import { createInterface } from 'node:readline';
 import type { Answer, Engine, Message } from '../engine/engine.js';
 import { AfterimageError } from '../errors.js';
 import { createImageContext, loadImage, type ImageContext, type LoadedImage } from '../image/load.js';
-import { compareQuestion, describeQuestion, ocrQuestion, systemMessage, userMessage } from '../prompt/layout.js';
+import {
+  compareQuestion,
+  describeQuestion,
+  ocrQuestion,
+  systemMessage,
+  userMessage,
+} from '../prompt/layout.js';
 import { parseLines } from '../prompt/parse.js';
 import { imageLimits, openEngine } from './open-engine.js';
 import type { Options } from './options.js';
@@ -33,14 +39,18 @@ export async function ocr(options: Options, signal: AbortSignal): Promise<void> 
   await withEngine(options, async (engine, look) => {
     const { boxes, name } = await engine.ready(look.progress);
     if (!boxes) {
-      throw new AfterimageError('INVALID_ARGUMENT', `The model "${name}" does not give boxes; leave out --lines or choose another --model.`);
+      throw new AfterimageError(
+        'INVALID_ARGUMENT',
+        `The model "${name}" does not give boxes; leave out --lines or choose another --model.`,
+      );
     }
     const [image] = await look.load([file!]);
     const answer = await look.ask(engine, [image!], ocrQuestion('lines'), signal, () => {});
     const viewed = answer.viewed[0]!;
     const { lines, unparsed } = parseLines(answer.text, { boxes, viewed, original: image! });
     if (options.flag('json')) return print(answer, [image!], { lines });
-    for (const { text, x, y, width, height } of lines) process.stdout.write(`${x},${y} ${width}x${height}\t${text}\n`);
+    for (const { text, x, y, width, height } of lines)
+      process.stdout.write(`${x},${y} ${width}x${height}\t${text}\n`);
     if (unparsed > 0) process.stderr.write(`${unparsed} lines of the answer could not be read as boxes.\n`);
     look.close(answer);
   });
@@ -59,13 +69,22 @@ export async function chat(options: Options, signal: AbortSignal): Promise<void>
     const session = engine.open();
     await engine.warm(pictures, signal);
     const messages: Message[] = [systemMessage()];
-    const input = createInterface({ input: process.stdin, output: process.stdin.isTTY ? process.stderr : undefined, prompt: '> ' });
+    const input = createInterface({
+      input: process.stdin,
+      output: process.stdin.isTTY ? process.stderr : undefined,
+      prompt: '> ',
+    });
     signal.addEventListener('abort', () => input.close(), { once: true });
     input.prompt();
     for await (const line of input) {
       if (line.trim() !== '') {
         messages.push(userMessage(messages.length === 1 ? pictures : [], line.trim()));
-        const answer = await session.ask(messages, { ...look.options, signal, onProgress: look.progress, onText: look.text });
+        const answer = await session.ask(messages, {
+          ...look.options,
+          signal,
+          onProgress: look.progress,
+          onText: look.text,
+        });
         messages.push({ role: 'assistant', content: [{ type: 'text', text: answer.text }] });
         look.close(answer);
         if (answer.stopReason === 'cancelled') throw interrupted();
@@ -75,7 +94,12 @@ export async function chat(options: Options, signal: AbortSignal): Promise<void>
   });
 }
 
-async function answerOnce(options: Options, signal: AbortSignal, files: string[], question: string): Promise<void> {
+async function answerOnce(
+  options: Options,
+  signal: AbortSignal,
+  files: string[],
+  question: string,
+): Promise<void> {
   await withEngine(options, async (engine, look) => {
     const pictures = await look.load(files);
     const answer = await look.ask(engine, pictures, question, signal, look.text);
@@ -91,7 +115,11 @@ class Look {
   readonly options: { maxTokens: number; temperature: number; seed: number };
 
   constructor(private readonly command: Options) {
-    this.context = createImageContext({ folders: 'everywhere', cwd: process.cwd(), limits: imageLimits(command) });
+    this.context = createImageContext({
+      folders: 'everywhere',
+      cwd: process.cwd(),
+      limits: imageLimits(command),
+    });
     this.options = {
       maxTokens: command.number('max-tokens', 1) ?? 512,
       temperature: command.number('temperature', 0, false) ?? 0,
@@ -110,9 +138,17 @@ class Look {
     return Promise.all(files.map((file) => loadImage(file, this.context)));
   }
 
-  async ask(engine: Engine, pictures: LoadedImage[], question: string, signal: AbortSignal, onText: (text: string) => void): Promise<Answer> {
+  async ask(
+    engine: Engine,
+    pictures: LoadedImage[],
+    question: string,
+    signal: AbortSignal,
+    onText: (text: string) => void,
+  ): Promise<Answer> {
     const messages = [systemMessage(), userMessage(pictures, question)];
-    const answer = await engine.open().ask(messages, { ...this.options, signal, onProgress: this.progress, onText });
+    const answer = await engine
+      .open()
+      .ask(messages, { ...this.options, signal, onProgress: this.progress, onText });
     if (answer.stopReason === 'cancelled') throw interrupted();
     return answer;
   }
@@ -124,7 +160,10 @@ class Look {
   }
 }
 
-async function withEngine(options: Options, body: (engine: Engine, look: Look) => Promise<void>): Promise<void> {
+async function withEngine(
+  options: Options,
+  body: (engine: Engine, look: Look) => Promise<void>,
+): Promise<void> {
   const look = new Look(options);
   const engine = openEngine(options);
   try {
@@ -141,7 +180,12 @@ function print(answer: Answer, pictures: LoadedImage[], extra: Record<string, un
     answer: text,
     ...extra,
     stop_reason: stopReason,
-    images: pictures.map(({ imageId, width, height }, i) => ({ image_id: imageId, width, height, viewed: viewed[i] })),
+    images: pictures.map(({ imageId, width, height }, i) => ({
+      image_id: imageId,
+      width,
+      height,
+      viewed: viewed[i],
+    })),
     tokens: tokenIds.length,
     cache,
     decode_ms: decodeMs,
@@ -161,7 +205,10 @@ function usage(form: string): AfterimageError {
 }
 
 function tooMany(count: number): AfterimageError {
-  return new AfterimageError('TOO_MANY_IMAGES', `At most ${MAX_IMAGES} images fit one question but ${count} were given; ask about them in parts.`);
+  return new AfterimageError(
+    'TOO_MANY_IMAGES',
+    `At most ${MAX_IMAGES} images fit one question but ${count} were given; ask about them in parts.`,
+  );
 }
 
 function interrupted(): AfterimageError {

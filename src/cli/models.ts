@@ -32,7 +32,12 @@ export function modelsTable(): string {
     ({ modelType, name, parameters, gib4, gib16 }) =>
       `${modelType.padEnd(14)}${name.padEnd(44)}${`${(parameters / 1e9).toFixed(2)} B`.padStart(10)}${gib(gib4)}${gib(gib16)}`,
   );
-  return [head, ...lines, '', 'Memory is of the weights; add the KV cache (afterimage doctor shows its budget).'].join('\n');
+  return [
+    head,
+    ...lines,
+    '',
+    'Memory is of the weights; add the KV cache (afterimage doctor shows its budget).',
+  ].join('\n');
 }
 
 function gib(value: number): string {

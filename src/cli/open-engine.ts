@@ -22,7 +22,10 @@ export function openEngine(options: Options): LocalEngine {
 export function engineOptions(options: Options): LocalEngineOptions {
   const bits = options.text('kv-bits');
   if (bits !== undefined && !(bits in KV_TYPES)) {
-    throw new AfterimageError('INVALID_ARGUMENT', `Expected 8, 16 or 32 for --kv-bits but received "${bits}".`);
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      `Expected 8, 16 or 32 for --kv-bits but received "${bits}".`,
+    );
   }
   const budgets = defaultBudgets();
   const kvGb = options.number('kv-gb', 0.01, false);
@@ -50,11 +53,17 @@ export function imageLimits(options: Options): Partial<ImageLimits> {
 
 /** Made where absent; only its owner may look into it. */
 export function cacheFolder(options: Options): string {
-  const base = options.text('cache-dir') ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'afterimage');
+  const base =
+    options.text('cache-dir') ??
+    join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'afterimage');
   try {
     mkdirSync(base, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw new AfterimageError('IO_FAILED', `The cache folder "${base}" cannot be made; choose another with --cache-dir or use --no-disk-cache.`, { cause });
+    throw new AfterimageError(
+      'IO_FAILED',
+      `The cache folder "${base}" cannot be made; choose another with --cache-dir or use --no-disk-cache.`,
+      { cause },
+    );
   }
   return join(base, 'prefixes');
 }

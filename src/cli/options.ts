@@ -10,28 +10,64 @@ interface Option {
 }
 
 export const OPTIONS = {
-  model: { type: 'string', value: 'DIR', help: 'checkpoint folder, or org/name of a pulled one (default: the bundled starter model)' },
+  model: {
+    type: 'string',
+    value: 'DIR',
+    help: 'checkpoint folder, or org/name of a pulled one (default: the bundled starter model)',
+  },
   json: { type: 'boolean', help: 'print one JSON object instead of text' },
   'max-tokens': { type: 'string', value: 'N', help: 'longest answer (default 512)' },
   detail: { type: 'string', value: 'LEVEL', help: 'describe: brief, normal or full (default normal)' },
-  lines: { type: 'boolean', help: 'ocr: one line of text per row with its box, where the model grounds boxes' },
-  precision: { type: 'string', value: 'P', help: 'exact or fast (default: fast for quantized weights, exact otherwise)' },
+  lines: {
+    type: 'boolean',
+    help: 'ocr: one line of text per row with its box, where the model grounds boxes',
+  },
+  precision: {
+    type: 'string',
+    value: 'P',
+    help: 'exact or fast (default: fast for quantized weights, exact otherwise)',
+  },
   backend: { type: 'string', value: 'B', help: 'cpu or metal (default cpu)' },
   threads: { type: 'string', value: 'N', help: 'threads of the CPU backend (default: all cores)' },
-  'kv-bits': { type: 'string', value: 'N', help: '8, 16 or 32 bits per element of the KV cache (default 16)' },
-  'kv-gb': { type: 'string', value: 'G', help: 'memory for KV blocks in GiB (default: a quarter of the memory)' },
-  'max-pixels': { type: 'string', value: 'N', help: 'look at images with at most N pixels each (default: what the checkpoint says)' },
+  'kv-bits': {
+    type: 'string',
+    value: 'N',
+    help: '8, 16 or 32 bits per element of the KV cache (default 16)',
+  },
+  'kv-gb': {
+    type: 'string',
+    value: 'G',
+    help: 'memory for KV blocks in GiB (default: a quarter of the memory)',
+  },
+  'max-pixels': {
+    type: 'string',
+    value: 'N',
+    help: 'look at images with at most N pixels each (default: what the checkpoint says)',
+  },
   'max-bytes': { type: 'string', value: 'N', help: 'largest image file (default 20 MB)' },
   'max-megapixels': { type: 'string', value: 'N', help: 'largest image (default 100)' },
   temperature: { type: 'string', value: 'T', help: '0 is greedy (default)' },
   seed: { type: 'string', value: 'N', help: 'seed of sampling (default 0)' },
-  'cache-dir': { type: 'string', value: 'DIR', help: 'folder of the disk cache (default: $XDG_CACHE_HOME/afterimage)' },
+  'cache-dir': {
+    type: 'string',
+    value: 'DIR',
+    help: 'folder of the disk cache (default: $XDG_CACHE_HOME/afterimage)',
+  },
   'no-disk-cache': { type: 'boolean', help: 'keep nothing on disk' },
-  allow: { type: 'string', value: 'DIR', multiple: true, help: 'mcp: folder whose images may be read; repeatable (default: the working folder)' },
+  allow: {
+    type: 'string',
+    value: 'DIR',
+    multiple: true,
+    help: 'mcp: folder whose images may be read; repeatable (default: the working folder)',
+  },
   'allow-urls': { type: 'boolean', help: 'mcp: images may be fetched from public http(s) addresses' },
   http: { type: 'string', value: 'PORT', help: 'mcp: Streamable HTTP on 127.0.0.1:PORT instead of stdio' },
   preload: { type: 'boolean', help: 'mcp: load the model at start instead of at first use' },
-  'deadline-ms': { type: 'string', value: 'MS', help: 'mcp: answer at the latest after MS milliseconds (default 50000)' },
+  'deadline-ms': {
+    type: 'string',
+    value: 'MS',
+    help: 'mcp: answer at the latest after MS milliseconds (default 50000)',
+  },
   metal: { type: 'boolean', help: 'doctor: the Metal device and every kernel’s self-test' },
   verbose: { type: 'boolean', help: 'log debug messages to stderr' },
   help: { type: 'boolean', help: 'this text' },
@@ -47,7 +83,10 @@ export class Options {
   /** @throws AfterimageError INVALID_ARGUMENT for an unknown option or a missing value. */
   constructor(args: string[]) {
     const options = Object.fromEntries(
-      Object.entries<Option>(OPTIONS).map(([name, { type, multiple }]) => [name, { type, multiple: multiple ?? false }]),
+      Object.entries<Option>(OPTIONS).map(([name, { type, multiple }]) => [
+        name,
+        { type, multiple: multiple ?? false },
+      ]),
     ) as ParseArgsConfig['options'];
     try {
       const parsed = parseArgs({ args, options, allowPositionals: true, strict: true });
@@ -75,7 +114,10 @@ export class Options {
   choice<T extends string>(name: OptionName, choices: readonly T[]): T | undefined {
     const value = this.text(name);
     if (value === undefined || choices.includes(value as T)) return value as T | undefined;
-    throw new AfterimageError('INVALID_ARGUMENT', `Expected ${choices.join(', ')} for --${name} but received "${value}".`);
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      `Expected ${choices.join(', ')} for --${name} but received "${value}".`,
+    );
   }
 
   /** @throws AfterimageError INVALID_ARGUMENT unless the value is a number of at least `least`. */
@@ -83,8 +125,16 @@ export class Options {
     const value = this.text(name);
     if (value === undefined) return undefined;
     const number = Number(value);
-    if (value.trim() === '' || !Number.isFinite(number) || number < least || (whole && !Number.isInteger(number))) {
-      throw new AfterimageError('INVALID_ARGUMENT', `Expected a ${whole ? 'whole ' : ''}number of at least ${least} for --${name} but received "${value}".`);
+    if (
+      value.trim() === '' ||
+      !Number.isFinite(number) ||
+      number < least ||
+      (whole && !Number.isInteger(number))
+    ) {
+      throw new AfterimageError(
+        'INVALID_ARGUMENT',
+        `Expected a ${whole ? 'whole ' : ''}number of at least ${least} for --${name} but received "${value}".`,
+      );
     }
     return number;
   }

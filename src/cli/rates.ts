@@ -5,10 +5,16 @@ import type { Answer } from '../engine/engine.js';
 export function ratesLine(answer: Answer): string {
   const { cache } = answer;
   const evaluated = cache.prompt_tokens - cache.prompt_tokens_reused;
-  const parts = [`${count(cache.image_tokens)} image tokens${reused(cache.image_tokens_reused, cache.source)}`];
+  const parts = [
+    `${count(cache.image_tokens)} image tokens${reused(cache.image_tokens_reused, cache.source)}`,
+  ];
   if (cache.encode_ms > 0) parts.push(`encode ${seconds(cache.encode_ms)}`);
-  parts.push(`prefill ${count(evaluated)} tok in ${seconds(cache.prefill_ms)} (${rate(evaluated, cache.prefill_ms)})`);
-  parts.push(`answer ${count(answer.tokenIds.length)} tok (${rate(answer.tokenIds.length, answer.decodeMs)})`);
+  parts.push(
+    `prefill ${count(evaluated)} tok in ${seconds(cache.prefill_ms)} (${rate(evaluated, cache.prefill_ms)})`,
+  );
+  parts.push(
+    `answer ${count(answer.tokenIds.length)} tok (${rate(answer.tokenIds.length, answer.decodeMs)})`,
+  );
   if (answer.stopReason !== 'end') parts.push(`stopped: ${answer.stopReason}`);
   return parts.join(' · ');
 }
@@ -26,5 +32,7 @@ function seconds(ms: number): string {
 }
 
 function rate(tokens: number, ms: number): string {
-  return ms > 0 ? `${((tokens * 1000) / ms).toLocaleString('en-US', { maximumFractionDigits: tokens * 1000 > ms * 100 ? 0 : 1 })} tok/s` : '- tok/s';
+  return ms > 0
+    ? `${((tokens * 1000) / ms).toLocaleString('en-US', { maximumFractionDigits: tokens * 1000 > ms * 100 ? 0 : 1 })} tok/s`
+    : '- tok/s';
 }

@@ -15,7 +15,11 @@ export async function models(options: Options): Promise<void> {
 /** `afterimage pull ORG/NAME[@REVISION]` */
 export async function pullModel(options: Options, signal: AbortSignal): Promise<void> {
   const [wanted] = options.positionals;
-  if (!wanted) throw new AfterimageError('INVALID_ARGUMENT', 'Expected: afterimage pull ORG/NAME[@REVISION]; see afterimage --help.');
+  if (!wanted)
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      'Expected: afterimage pull ORG/NAME[@REVISION]; see afterimage --help.',
+    );
   const [repository, revision] = wanted.split('@') as [string, string | undefined];
   let shown = '';
   const { folder, commit } = await pull(repository, join(modelsFolder(), repository), {
@@ -43,11 +47,16 @@ export async function cache(options: Options): Promise<void> {
     if (options.flag('json')) return void process.stdout.write(`${JSON.stringify(entries)}\n`);
     const now = Date.now() / 1000;
     for (const { file, bytes, usedAt, tokens } of entries) {
-      process.stdout.write(`${megabytes(bytes).padStart(9)} MB ${String(tokens).padStart(7)} tokens  used ${age(now - usedAt)} ago  ${file}\n`);
+      process.stdout.write(
+        `${megabytes(bytes).padStart(9)} MB ${String(tokens).padStart(7)} tokens  used ${age(now - usedAt)} ago  ${file}\n`,
+      );
     }
     process.stdout.write(`${entries.length} prefixes in ${folder}\n`);
   } else {
-    throw new AfterimageError('INVALID_ARGUMENT', `Expected list or clear but received "${action}"; see afterimage --help.`);
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      `Expected list or clear but received "${action}"; see afterimage --help.`,
+    );
   }
 }
 

@@ -23,9 +23,15 @@ export async function mcp(options: Options): Promise<void> {
 export async function config(options: Options): Promise<void> {
   const [client] = options.positionals;
   if (!CLIENTS.includes(client as ClientName)) {
-    throw new AfterimageError('INVALID_ARGUMENT', `Expected: afterimage config ${CLIENTS.join('|')}, but received "${client ?? ''}".`);
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      `Expected: afterimage config ${CLIENTS.join('|')}, but received "${client ?? ''}".`,
+    );
   }
-  const { file, snippet } = clientConfig(client as ClientName, { allow: options.list('allow'), model: options.text('model') });
+  const { file, snippet } = clientConfig(client as ClientName, {
+    allow: options.list('allow'),
+    model: options.text('model'),
+  });
   process.stderr.write(`${file}\n`);
   process.stdout.write(`${snippet.trimEnd()}\n`);
 }

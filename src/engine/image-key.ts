@@ -4,7 +4,12 @@ import type { ImagePlan, Processor } from '../models/family.js';
 import type { ImageInput } from './engine.js';
 
 /** 32 bytes: SHA-256 over {weights digest, processor and settings, mode, width, height, target size, pixels}. */
-export function imageKey(weightsDigest: string, processor: Processor, image: ImageInput, plan: ImagePlan): Uint8Array {
+export function imageKey(
+  weightsDigest: string,
+  processor: Processor,
+  image: ImageInput,
+  plan: ImagePlan,
+): Uint8Array {
   const identity = [
     weightsDigest,
     processor.identity,

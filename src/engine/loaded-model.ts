@@ -6,7 +6,7 @@ import { limitPixels } from '../models/pixel-limit.js';
 import type { ImagePlan, Model } from '../models/family.js';
 import { linearPositions, mropePositions } from '../models/positions.js';
 import { familyOf } from '../models/registry.js';
-import { openCheckpoint } from '../models/checkpoint-folder.js';
+import { openCheckpoint, readConfig } from '../models/checkpoint-folder.js';
 import { systemMessage, userMessage } from '../prompt/layout.js';
 import { PromptBuilder, type Prompt } from '../prompt/prompt.js';
 import type { Tokenizer } from '../prompt/tokenizer.js';
@@ -14,7 +14,12 @@ import { defaultBudgets } from './budgets.js';
 import type { Answer, AskOptions, ImageInput, Message, ModelInfo, Progress } from './engine.js';
 import { imageKey } from './image-key.js';
 import { modelName, starterFolder } from './model-folder.js';
-import type { NativeEngine, NativeEngineOptions, NativeGenerateOptions, NativePrompt } from './native-engine.js';
+import type {
+  NativeEngine,
+  NativeEngineOptions,
+  NativeGenerateOptions,
+  NativePrompt,
+} from './native-engine.js';
 import { loadAddon, type BackendName, type KvType, type Precision } from './native.js';
 
 export interface LocalEngineOptions {
@@ -55,9 +60,15 @@ export class LoadedModel {
   ) {}
 
   /** @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, OUT_OF_MEMORY, NATIVE_MISSING */
-  static async open(options: LocalEngineOptions, onProgress: (progress: Progress) => void): Promise<LoadedModel> {
+  static async open(
+    options: LocalEngineOptions,
+    onProgress: (progress: Progress) => void,
+  ): Promise<LoadedModel> {
     onProgress({ stage: 'load', done: 0 });
-    const stored = openCheckpoint(options.model ?? starterFolder());
+    const folder = options.model ?? starterFolder();
+    // The family first: a checkpoint that is not supported is refused by name, whatever else it lacks.
+    familyOf({ config: readConfig(folder) });
+    const stored = openCheckpoint(folder);
     const checkpoint = options.maxPixels === undefined ? stored : limitPixels(stored, options.maxPixels);
     const model = familyOf(checkpoint).build(checkpoint);
     const prompts = PromptBuilder.load(checkpoint.folder, model);
@@ -89,18 +100,31 @@ export class LoadedModel {
     const prompt = this.prompts.build(messages, prefill);
     const { ids, images: inputs, plans } = prompt;
     if (ids.length >= this.model.contextLength) throw this.contextFull(ids.length, inputs.length);
-    const images = inputs.map((input, i) => ({ input, plan: plans[i]!, key: imageKey(this.digest, this.model.processor, input, plans[i]!) }));
+    const images = inputs.map((input, i) => ({
+      input,
+      plan: plans[i]!,
+      key: imageKey(this.digest, this.model.processor, input, plans[i]!),
+    }));
     // What the model answers is causal even where the prompt sees itself whole.
     const prefixLength = prefill === '' ? ids.length : this.prompts.build(messages).ids.length;
     return {
       native: this.nativePrompt(prompt, images, this.model.visibility === 'prefix' ? prefixLength : 0),
       images,
-      viewed: plans.map(({ viewedWidth, viewedHeight, tokens }) => ({ width: viewedWidth, height: viewedHeight, tokens })),
+      viewed: plans.map(({ viewedWidth, viewedHeight, tokens }) => ({
+        width: viewedWidth,
+        height: viewedHeight,
+        tokens,
+      })),
     };
   }
 
   /** Runs the vision encoder for the images the plan lists; an image that occurs twice runs once. */
-  async encodeMissing(request: number, prompt: PreparedPrompt, needed: Uint8Array[], onProgress?: AskOptions['onProgress']): Promise<void> {
+  async encodeMissing(
+    request: number,
+    prompt: PreparedPrompt,
+    needed: Uint8Array[],
+    onProgress?: AskOptions['onProgress'],
+  ): Promise<void> {
     for (const [i, key] of needed.entries()) {
       onProgress?.({ stage: 'encode', done: i, total: needed.length });
       const image = prompt.images.find((candidate) => Buffer.compare(candidate.key, key) === 0)!;
@@ -116,13 +140,21 @@ export class LoadedModel {
     const prompt = { ...whole, native: truncated(whole.native, end) };
     const session = this.native.openSession();
     try {
-      const { request, plan } = this.native.begin(session, prompt.native, { maxTokens: 0, lowPriority: true });
+      const { request, plan } = this.native.begin(session, prompt.native, {
+        maxTokens: 0,
+        lowPriority: true,
+      });
       const cancel = (): void => this.native.cancel(request);
       if (signal?.aborted) cancel();
       signal?.addEventListener('abort', cancel, { once: true });
       try {
         await this.encodeMissing(request, prompt, (await plan).needed);
-        await this.native.generate(request, this.sampling({}), () => {}, () => {});
+        await this.native.generate(
+          request,
+          this.sampling({}),
+          () => {},
+          () => {},
+        );
       } catch (error) {
         if (!signal?.aborted) throw error;
       } finally {
@@ -154,17 +186,27 @@ export class LoadedModel {
     return this.native.close();
   }
 
-  private nativePrompt({ ids, featureIndex, spans, turnEnds }: Prompt, images: PreparedPrompt['images'], prefixLength: number): NativePrompt {
+  private nativePrompt(
+    { ids, featureIndex, spans, turnEnds }: Prompt,
+    images: PreparedPrompt['images'],
+    prefixLength: number,
+  ): NativePrompt {
     const grids = spans.flatMap(({ start, image }) => {
       const { grid } = images[image]!.plan;
       return grid ? [{ start: start + featureIndex.subarray(start).findIndex((row) => row >= 0), grid }] : [];
     });
-    const positions = this.model.positionAxes === 3 ? mropePositions(ids.length, grids) : linearPositions(ids.length);
+    const positions =
+      this.model.positionAxes === 3 ? mropePositions(ids.length, grids) : linearPositions(ids.length);
     return {
       ids,
       positionIds: positions.data,
       featureIndex,
-      spans: spans.map(({ start, end, image }) => ({ start, end, key: images[image]!.key, symbols: images[image]!.plan.symbols })),
+      spans: spans.map(({ start, end, image }) => ({
+        start,
+        end,
+        key: images[image]!.key,
+        symbols: images[image]!.plan.symbols,
+      })),
       marks: Int32Array.from(turnEnds),
       ropeDelta: positions.ropeDelta,
       prefixLength,
@@ -172,12 +214,21 @@ export class LoadedModel {
   }
 
   private contextFull(tokens: number, images: number): AfterimageError {
-    const remedy = images > 1 ? 'ask about fewer images at once' : 'ask a shorter question or use --max-pixels';
-    return new AfterimageError('CONTEXT_FULL', `The prompt has ${tokens} tokens but the model reads at most ${this.model.contextLength}; ${remedy}.`);
+    const remedy =
+      images > 1 ? 'ask about fewer images at once' : 'ask a shorter question or use --max-pixels';
+    return new AfterimageError(
+      'CONTEXT_FULL',
+      `The prompt has ${tokens} tokens but the model reads at most ${this.model.contextLength}; ${remedy}.`,
+    );
   }
 }
 
-function nativeOptions(options: LocalEngineOptions, checkpoint: Checkpoint, model: Model, precision: Precision): NativeEngineOptions {
+function nativeOptions(
+  options: LocalEngineOptions,
+  checkpoint: Checkpoint,
+  model: Model,
+  precision: Precision,
+): NativeEngineOptions {
   return {
     backend: options.backend ?? 'cpu',
     threads: options.threads ?? 0,
@@ -222,6 +273,11 @@ function isQuantized({ config }: Checkpoint): boolean {
 
 /** Logical weights of both programs, each counted once. */
 function parameterCount({ vision, decoder }: Model): number {
-  const sizes = new Map([...vision.weights, ...decoder.weights].map(({ name, shape }) => [name, shape.reduce((a, b) => a * b, 1)]));
+  const sizes = new Map(
+    [...vision.weights, ...decoder.weights].map(({ name, shape }) => [
+      name,
+      shape.reduce((a, b) => a * b, 1),
+    ]),
+  );
   return [...sizes.values()].reduce((a, b) => a + b, 0);
 }

@@ -37,7 +37,9 @@ export class LocalEngine implements Engine {
 
   status(): EngineStatus {
     const counters = this.model && this.state === 'ready' ? this.model.native.stats() : {};
-    const cache = Object.fromEntries(Object.entries(counters).filter((entry): entry is [string, number] => typeof entry[1] === 'number'));
+    const cache = Object.fromEntries(
+      Object.entries(counters).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
+    );
     return { model: this.model?.info ?? null, state: this.state, sessions: this.sessions.size, cache };
   }
 
@@ -87,7 +89,8 @@ export class LocalEngine implements Engine {
 function abortable<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (!signal) return work;
   return new Promise<T>((resolve, reject) => {
-    const abort = (): void => reject(new AfterimageError('CANCELLED', 'The question was cancelled while the model was loading.'));
+    const abort = (): void =>
+      reject(new AfterimageError('CANCELLED', 'The question was cancelled while the model was loading.'));
     if (signal.aborted) return abort();
     signal.addEventListener('abort', abort, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));

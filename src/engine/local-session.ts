@@ -64,7 +64,12 @@ export class LocalSession implements Session {
     }
   }
 
-  private async run(model: LoadedModel, prompt: PreparedPrompt, options: AskOptions, stop: StopSignal): Promise<Answer> {
+  private async run(
+    model: LoadedModel,
+    prompt: PreparedPrompt,
+    options: AskOptions,
+    stop: StopSignal,
+  ): Promise<Answer> {
     const { native } = model;
     this.timeline(model);
     options.onProgress?.({ stage: 'queue', done: 0 });
@@ -73,7 +78,9 @@ export class LocalSession implements Session {
       lowPriority: false,
     });
     stop.onStop(() => native.cancel(request));
-    const reader = new AnswerReader(model.tokenizer, prompt.native.ids, options, () => native.finish(request));
+    const reader = new AnswerReader(model.tokenizer, prompt.native.ids, options, () =>
+      native.finish(request),
+    );
     try {
       await model.encodeMissing(request, prompt, (await plan).needed, options.onProgress);
       const result = await native.generate(
@@ -90,8 +97,16 @@ export class LocalSession implements Session {
     }
   }
 
-  private finished(result: NativeResult, reader: AnswerReader, prompt: PreparedPrompt, stop: StopSignal, before: string): Answer {
-    const { text, stopReason } = reader.end(result.stop === 'cancelled' ? (stop.reason ?? 'cancelled') : result.stop);
+  private finished(
+    result: NativeResult,
+    reader: AnswerReader,
+    prompt: PreparedPrompt,
+    stop: StopSignal,
+    before: string,
+  ): Answer {
+    const { text, stopReason } = reader.end(
+      result.stop === 'cancelled' ? (stop.reason ?? 'cancelled') : result.stop,
+    );
     return {
       text: before + text,
       tokenIds: reader.kept(result.tokens),
@@ -122,7 +137,8 @@ class StopSignal {
     private readonly options: Pick<AskOptions, 'signal' | 'deadlineMs'>,
     private readonly closing: AbortSignal,
   ) {
-    if (options.deadlineMs !== undefined) this.timer = setTimeout(() => this.stop('deadline'), Math.max(0, options.deadlineMs));
+    if (options.deadlineMs !== undefined)
+      this.timer = setTimeout(() => this.stop('deadline'), Math.max(0, options.deadlineMs));
     for (const signal of [options.signal, closing]) {
       if (signal?.aborted) this.cancel();
       else signal?.addEventListener('abort', this.cancel, { once: true });
@@ -140,7 +156,8 @@ class StopSignal {
 
   release(): void {
     clearTimeout(this.timer);
-    for (const signal of [this.options.signal, this.closing]) signal?.removeEventListener('abort', this.cancel);
+    for (const signal of [this.options.signal, this.closing])
+      signal?.removeEventListener('abort', this.cancel);
   }
 
   private stop(reason: 'cancelled' | 'deadline'): void {
@@ -162,7 +179,13 @@ function unanswered(stopReason: 'cancelled' | 'deadline', text: string): Answer 
     tokenIds: [],
     stopReason,
     cache: {
-      image_tokens: 0, image_tokens_reused: 0, prompt_tokens: 0, prompt_tokens_reused: 0, encode_ms: 0, prefill_ms: 0, source: 'none',
+      image_tokens: 0,
+      image_tokens_reused: 0,
+      prompt_tokens: 0,
+      prompt_tokens_reused: 0,
+      encode_ms: 0,
+      prefill_ms: 0,
+      source: 'none',
     },
     decodeMs: 0,
     viewed: [],

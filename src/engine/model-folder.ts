@@ -12,11 +12,17 @@ export function starterFolder(): string {
 
 /** Where `afterimage pull` puts checkpoints. */
 export function modelsFolder(): string {
-  return process.env['AFTERIMAGE_MODELS'] ?? join(process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'), 'afterimage', 'models');
+  return (
+    process.env['AFTERIMAGE_MODELS'] ??
+    join(process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'), 'afterimage', 'models')
+  );
 }
 
 function hubFolder(): string {
-  return process.env['HF_HUB_CACHE'] ?? join(process.env['HF_HOME'] ?? join(homedir(), '.cache', 'huggingface'), 'hub');
+  return (
+    process.env['HF_HUB_CACHE'] ??
+    join(process.env['HF_HOME'] ?? join(homedir(), '.cache', 'huggingface'), 'hub')
+  );
 }
 
 /**
@@ -29,13 +35,19 @@ export function findModel(reference?: string): string {
   const asPath = resolve(wanted.replace(/^~(?=\/|$)/, homedir()));
   if (existsSync(asPath)) return asPath;
   if (!/^[\w.-]+\/[\w.-]+$/.test(wanted)) {
-    throw new AfterimageError('MODEL_NOT_FOUND', `There is no model folder "${asPath}"; pass --model with the folder of a downloaded checkpoint.`);
+    throw new AfterimageError(
+      'MODEL_NOT_FOUND',
+      `There is no model folder "${asPath}"; pass --model with the folder of a downloaded checkpoint.`,
+    );
   }
   const pulled = join(modelsFolder(), wanted);
   if (existsSync(join(pulled, 'config.json'))) return pulled;
   const snapshot = hubSnapshot(wanted);
   if (snapshot) return snapshot;
-  throw new AfterimageError('MODEL_NOT_FOUND', `Model "${wanted}" is neither in ${modelsFolder()} nor in ${hubFolder()}; download it with \`afterimage pull ${wanted}\`.`);
+  throw new AfterimageError(
+    'MODEL_NOT_FOUND',
+    `Model "${wanted}" is neither in ${modelsFolder()} nor in ${hubFolder()}; download it with \`afterimage pull ${wanted}\`.`,
+  );
 }
 
 /** The snapshot that refs/main names, else the newest one, of Hugging Face's cache layout. */

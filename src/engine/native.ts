@@ -47,7 +47,9 @@ interface Addon {
   /** Measured DRAM read bandwidth in GB/s; takes about a second and 1 GiB. */
   memoryBandwidth(threads: number): Promise<number>;
   /** Image prefixes on disk, newest first; `usedAt` in seconds since the epoch. */
-  listDiskCache(folder: string): { file: string; bytes: number; usedAt: number; tokens: number; identity: string }[];
+  listDiskCache(
+    folder: string,
+  ): { file: string; bytes: number; usedAt: number; tokens: number; identity: string }[];
   /** Returns how many files were removed. */
   clearDiskCache(folder: string): number;
 }

@@ -66,6 +66,12 @@ export class Config {
     return new Config(value as Record<string, unknown>, `${this.where}.${key}`);
   }
 
+  /** Values of a configuration class: files leave out keys that equal them. */
+  withDefaults(defaults: Record<string, unknown>): Config {
+    const stated = Object.entries(this.values).filter(([, value]) => value !== undefined && value !== null);
+    return new Config({ ...defaults, ...Object.fromEntries(stated) }, this.where);
+  }
+
   sectionOr(key: string, fallback: Config): Config {
     return this.has(key) ? this.section(key) : fallback;
   }

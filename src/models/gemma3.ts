@@ -29,7 +29,7 @@ export const gemma3: Family = {
     const text = config.section('text_config');
     const vision = config.section('vision_config');
     const { patch_size } = siglipShape(vision);
-    const side = vision.count('image_size') / patch_size;
+    const side = vision.count('image_size', 224) / patch_size;
     const tokens = config.count('mm_tokens_per_image', 256);
     return {
       modelType: 'gemma3',

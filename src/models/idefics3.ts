@@ -25,7 +25,7 @@ export const idefics3: Family = {
   ],
   build(checkpoint): Model {
     const config = new Config(checkpoint.config, 'config.json');
-    const text = config.section('text_config');
+    const text = textConfig(config);
     const vision = visionShape(config.section('vision_config'));
     const side = config.section('vision_config').count('image_size') / vision.patch_size;
     const block = config.count('scale_factor');
@@ -66,6 +66,16 @@ const connectorWeights = (checkpoint: Checkpoint): WeightScope =>
   weightScope(checkpoint, ['model.connector.', 'connector.'], 'modality_projection.proj');
 const textWeights = (checkpoint: Checkpoint): WeightScope =>
   weightScope(checkpoint, ['model.text_model.', 'language_model.', 'model.language_model.'], 'embed_tokens');
+
+/** Llama's sizes are the class defaults of the text part. */
+const textConfig = (config: Config): Config =>
+  config.section('text_config').withDefaults({
+    vocab_size: 32000,
+    hidden_size: 4096,
+    intermediate_size: 11008,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+  });
 
 /** Files leave out what their class had as default, and the classes differed between the sizes. */
 function visionShape(vision: Config): SiglipShape {
@@ -113,7 +123,7 @@ function visionEncoder(
 function decoder(checkpoint: Checkpoint): Program {
   const g = new GraphBuilder('decoder');
   const config = new Config(checkpoint.config, 'config.json');
-  const text = config.section('text_config');
+  const text = textConfig(config);
   const w = textWeights(checkpoint);
   // text_config may say "tied" although the head is stored: what is stored counts.
   const head = weightModule(checkpoint, ['lm_head', 'language_model.lm_head']);

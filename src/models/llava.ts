@@ -7,7 +7,13 @@ import type { Checkpoint } from './checkpoint.js';
 import { Config } from './config.js';
 import type { Family, Model } from './family.js';
 import { llamaDecoder, llamaShape } from './llama-decoder.js';
-import { pixtralTower, pixtralWeights, projectorWeights } from './pixtral-vision.js';
+import {
+  mistralConfig,
+  pixtralConfig,
+  pixtralTower,
+  pixtralWeights,
+  projectorWeights,
+} from './pixtral-vision.js';
 import { pixtralImageProcessor, pixtralMarkers } from './processors/pixtral-image.js';
 import { ropeSettings } from './rope.js';
 import { imageTokenId, stopTokenIds } from './special-tokens.js';
@@ -18,7 +24,7 @@ export const llava: Family = {
   checkpoints: [{ name: 'mistral-community/pixtral-12b', parameters: 12_682_739_712 }],
   build(checkpoint): Model {
     const config = new Config(checkpoint.config, 'config.json');
-    const vision = config.section('vision_config');
+    const vision = pixtralConfig(config);
     const tower = vision.string('model_type', 'pixtral');
     if (tower !== 'pixtral') {
       throw new AfterimageError(
@@ -37,7 +43,7 @@ function visionEncoder(checkpoint: Checkpoint, config: Config): Program {
   const g = new GraphBuilder('vision');
   const x = pixtralTower(
     g,
-    config.section('vision_config'),
+    pixtralConfig(config),
     pixtralWeights(checkpoint),
     config.number('vision_feature_layer', -1),
   );
@@ -53,7 +59,7 @@ export function project(
   config: Config,
   biasByDefault: boolean,
 ): Value {
-  const hidden = config.section('text_config').count('hidden_size');
+  const hidden = mistralConfig(config).count('hidden_size');
   const bias = config.boolean('multimodal_projector_bias', biasByDefault);
   const inner = g.activation(
     g.linear(x, w('linear_1'), hidden, { bias }),
@@ -71,7 +77,7 @@ export function mistralVisionModel(
   parts: Pick<Model, 'vision' | 'processor'>,
 ): Model {
   const config = new Config(checkpoint.config, 'config.json');
-  const text = config.section('text_config');
+  const text = mistralConfig(config);
   const { image } = pixtralMarkers(checkpoint);
   return {
     ...parts,

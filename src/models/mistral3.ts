@@ -5,7 +5,13 @@ import type { Checkpoint } from './checkpoint.js';
 import { Config } from './config.js';
 import type { Family, Model } from './family.js';
 import { mistralVisionModel, project } from './llava.js';
-import { pixtralTower, pixtralWeights, projectorWeights } from './pixtral-vision.js';
+import {
+  mistralConfig,
+  pixtralConfig,
+  pixtralTower,
+  pixtralWeights,
+  projectorWeights,
+} from './pixtral-vision.js';
 import { pixtralImageProcessor } from './processors/pixtral-image.js';
 
 export const mistral3: Family = {
@@ -13,7 +19,7 @@ export const mistral3: Family = {
   checkpoints: [{ name: 'mistralai/Mistral-Small-3.1-24B-Instruct-2503', parameters: 24_011_361_280 }],
   build(checkpoint): Model {
     const config = new Config(checkpoint.config, 'config.json');
-    const patch = config.section('vision_config').count('patch_size');
+    const patch = pixtralConfig(config).count('patch_size');
     return mistralVisionModel(checkpoint, {
       vision: visionEncoder(checkpoint, config),
       processor: pixtralImageProcessor(checkpoint, { patch, merge: config.count('spatial_merge_size', 2) }),
@@ -23,13 +29,13 @@ export const mistral3: Family = {
 
 function visionEncoder(checkpoint: Checkpoint, config: Config): Program {
   const g = new GraphBuilder('vision');
-  const vision = config.section('vision_config');
+  const vision = pixtralConfig(config);
   const merge = config.count('spatial_merge_size', 2);
   const x = pixtralTower(g, vision, pixtralWeights(checkpoint), config.number('vision_feature_layer', -1)); // [patches, width]
   const order = g.input('block_order', { rows: rowsOf('patches'), width: 1, dtype: 'i32' });
 
   const w = projectorWeights(checkpoint);
-  const eps = config.section('text_config').number('rms_norm_eps', 1e-5);
+  const eps = mistralConfig(config).number('rms_norm_eps', 1e-5);
   const normed = g.rmsNorm(x, w('norm'), eps);
   const blocks = g.regroup(g.gatherRows(normed, order), merge * merge); // [tokens, merge²·width]
   // The merger's columns are channel-major: channel, then place inside the block.

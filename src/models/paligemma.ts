@@ -25,7 +25,7 @@ export const paligemma: Family = {
     const text = config.section('text_config');
     const vision = config.section('vision_config');
     const { patch_size } = siglipShape(vision);
-    const tokens = (vision.count('image_size') / patch_size) ** 2;
+    const tokens = (vision.count('image_size', 224) / patch_size) ** 2;
     return {
       modelType: 'paligemma',
       vision: visionEncoder(checkpoint, vision, tokens, text.count('hidden_size')),

@@ -10,6 +10,30 @@ import { weightScope, type WeightScope } from './weights.js';
 
 const RMS_NORM_EPS = 1e-5;
 
+/** Pixtral's vision_config, whose class defaults are left out of files. */
+export function pixtralConfig(config: Config): Config {
+  return config.section('vision_config').withDefaults({
+    hidden_size: 1024,
+    intermediate_size: 4096,
+    num_hidden_layers: 24,
+    num_attention_heads: 16,
+    patch_size: 16,
+    hidden_act: 'gelu',
+  });
+}
+
+/** The same for the Mistral decoder behind it. */
+export function mistralConfig(config: Config): Config {
+  return config.section('text_config').withDefaults({
+    vocab_size: 32000,
+    hidden_size: 4096,
+    intermediate_size: 14336,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    num_key_value_heads: 8,
+  });
+}
+
 export const pixtralWeights = (checkpoint: Checkpoint): WeightScope =>
   weightScope(
     checkpoint,

@@ -19,7 +19,7 @@ export const qwen2_5Vl: Family = {
   build(checkpoint) {
     const config = new Config(checkpoint.config, 'config.json');
     const text = config.sectionOr('text_config', config);
-    const vision = config.section('vision_config');
+    const vision = config.section('vision_config').withDefaults(VISION_DEFAULTS);
     const side = windowSide(vision);
     return qwenModel(checkpoint, {
       modelType: 'qwen2_5_vl',
@@ -39,6 +39,17 @@ export const qwen2_5Vl: Family = {
 };
 
 const RMS_NORM_EPS = 1e-6;
+/** Of the configuration class, but for hidden_size: its default fits no checkpoint. */
+const VISION_DEFAULTS = {
+  depth: 32,
+  intermediate_size: 3420,
+  num_heads: 16,
+  patch_size: 14,
+  spatial_merge_size: 2,
+  temporal_patch_size: 2,
+  window_size: 112,
+  fullatt_block_indexes: [7, 15, 23, 31],
+};
 
 /** Window side in merged cells. */
 const windowSide = (vision: Config): number =>

@@ -23,7 +23,7 @@ export const qwen2Vl: Family = {
     return qwenModel(checkpoint, {
       modelType: 'qwen2_vl',
       vision: visionEncoder(
-        config.section('vision_config'),
+        config.section('vision_config').withDefaults(VISION_DEFAULTS),
         text.count('hidden_size'),
         visionWeights(checkpoint),
       ),
@@ -46,6 +46,16 @@ export const textWeights = (checkpoint: Checkpoint): WeightScope =>
 
 export const QWEN_IMAGE_TOKEN = '<|image_pad|>';
 const LAYER_NORM_EPS = 1e-6;
+/** Of the configuration class; files saved again leave them out. */
+const VISION_DEFAULTS = {
+  depth: 32,
+  embed_dim: 1280,
+  num_heads: 16,
+  mlp_ratio: 4,
+  patch_size: 14,
+  spatial_merge_size: 2,
+  temporal_patch_size: 2,
+};
 
 function visionEncoder(config: Config, hidden: number, w: WeightScope): Program {
   const g = new GraphBuilder('vision');

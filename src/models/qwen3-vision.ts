@@ -14,6 +14,21 @@ import type { WeightScope } from './weights.js';
 const LAYER_NORM_EPS = 1e-6;
 const POSITION_TAPS = 4;
 
+/** vision_config with the class defaults that files leave out; `tapped`: blocks whose features join by DeepStack. */
+export function qwen3VisionConfig(config: Config, tapped: number[]): Config {
+  return config.section('vision_config').withDefaults({
+    depth: 27,
+    hidden_size: 1152,
+    intermediate_size: 4304,
+    num_heads: 16,
+    patch_size: 16,
+    spatial_merge_size: 2,
+    temporal_patch_size: 2,
+    num_position_embeddings: 2304,
+    deepstack_visual_indexes: tapped,
+  });
+}
+
 export function qwen3Processor(checkpoint: Checkpoint, vision: Config): Processor {
   const side = tableSide(vision.count('num_position_embeddings'));
   return qwenImageProcessor(checkpoint, {
@@ -44,7 +59,7 @@ export function qwen3VisionEncoder(config: Config, hidden: number, w: WeightScop
   const merge = config.count('spatial_merge_size');
   const channels = config.count('in_channels', 3);
   const frames = config.count('temporal_patch_size');
-  const tapped = config.numbers('deepstack_visual_indexes', []);
+  const tapped = config.numbers('deepstack_visual_indexes');
 
   const patches = rowsOf('patches');
   const pixels = g.input('pixel_values', { rows: patches, width: channels * frames * patch * patch });

@@ -9,7 +9,7 @@ import { routedExperts, type ExpertShape } from './experts.js';
 import type { Family, Model } from './family.js';
 import { gatedMlp } from './llama-decoder.js';
 import { qwenModel, textWeights, visionWeights } from './qwen2_vl.js';
-import { qwen3Processor, qwen3VisionEncoder } from './qwen3-vision.js';
+import { qwen3Processor, qwen3VisionConfig, qwen3VisionEncoder } from './qwen3-vision.js';
 import { interleavedAxes, inverseFrequencies, ropeSettings } from './rope.js';
 import { outputHead, type CheckpointModule, type WeightScope } from './weights.js';
 
@@ -31,7 +31,7 @@ export const qwen3_5Moe: Family = {
 
 function qwen3_5Model(checkpoint: Checkpoint, modelType: string): Model {
   const config = new Config(checkpoint.config, 'config.json');
-  const vision = config.section('vision_config');
+  const vision = qwen3VisionConfig(config, []);
   return qwenModel(checkpoint, {
     modelType,
     vision: qwen3VisionEncoder(

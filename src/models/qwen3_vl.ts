@@ -6,7 +6,7 @@ import { Config } from './config.js';
 import type { Family } from './family.js';
 import { llamaDecoder, llamaShape, type LlamaOptions } from './llama-decoder.js';
 import { qwenModel, textWeights, visionWeights } from './qwen2_vl.js';
-import { qwen3Processor, qwen3VisionEncoder } from './qwen3-vision.js';
+import { qwen3Processor, qwen3VisionConfig, qwen3VisionEncoder } from './qwen3-vision.js';
 import { interleavedAxes, ropeSettings } from './rope.js';
 import { outputHead } from './weights.js';
 
@@ -20,13 +20,16 @@ export const qwen3Vl: Family = {
   build: (checkpoint) => qwen3Model(checkpoint, 'qwen3_vl'),
 };
 
+/** Of the configuration class. */
+const DEEPSTACK_BLOCKS = [8, 16, 24];
+
 export function qwen3Model(
   checkpoint: Checkpoint,
   modelType: string,
   layer?: LlamaOptions['layer'],
 ): ReturnType<Family['build']> {
   const config = new Config(checkpoint.config, 'config.json');
-  const vision = config.section('vision_config');
+  const vision = qwen3VisionConfig(config, DEEPSTACK_BLOCKS);
   return qwenModel(checkpoint, {
     modelType,
     vision: qwen3VisionEncoder(
@@ -52,7 +55,7 @@ function decoder(checkpoint: Checkpoint, layer?: LlamaOptions['layer']): Program
   const tied = config.boolean('tie_word_embeddings', text.boolean('tie_word_embeddings', false));
   llamaDecoder(g, w, outputHead(checkpoint, w('embed_tokens'), tied), shape, {
     positionAxes: 3,
-    deepstack: config.section('vision_config').numbers('deepstack_visual_indexes').length,
+    deepstack: qwen3VisionConfig(config, DEEPSTACK_BLOCKS).numbers('deepstack_visual_indexes').length,
     rope,
     ropeAxes: interleavedAxes(rope.scaling.numbers('mrope_section'), shape.head_dim / 2),
     afterLayer: (x, frame, i) => {

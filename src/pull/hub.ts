@@ -61,21 +61,32 @@ class Hub {
     private readonly options: PullOptions,
   ) {
     if (!/^[\w.-]+\/[\w.-]+$/.test(repository)) {
-      throw new AfterimageError('INVALID_ARGUMENT', `Expected org/name but received "${repository}"; for example: afterimage pull Qwen/Qwen2-VL-2B-Instruct.`);
+      throw new AfterimageError(
+        'INVALID_ARGUMENT',
+        `Expected org/name but received "${repository}"; for example: afterimage pull Qwen/Qwen2-VL-2B-Instruct.`,
+      );
     }
-    this.endpoint = (options.endpoint ?? process.env['HF_ENDPOINT'] ?? 'https://huggingface.co').replace(/\/$/, '');
+    this.endpoint = (options.endpoint ?? process.env['HF_ENDPOINT'] ?? 'https://huggingface.co').replace(
+      /\/$/,
+      '',
+    );
     const token = options.token ?? process.env['HF_TOKEN'];
     this.headers = token ? { authorization: `Bearer ${token}` } : {};
   }
 
   async resolve(): Promise<{ commit: string; files: string[] }> {
     const revision = encodeURIComponent(this.options.revision ?? 'main');
-    const response = await this.request(`${this.endpoint}/api/models/${this.repository}/revision/${revision}`);
+    const response = await this.request(
+      `${this.endpoint}/api/models/${this.repository}/revision/${revision}`,
+    );
     const body = (await response.json()) as { sha?: unknown; siblings?: { rfilename?: unknown }[] };
     const names = (body.siblings ?? []).map(({ rfilename }) => String(rfilename));
     const files = names.filter((name) => WANTED.test(name) && !UNWANTED.test(name));
     if (typeof body.sha !== 'string' || !files.includes('config.json')) {
-      throw new AfterimageError('INVALID_CHECKPOINT', `"${this.repository}" has no config.json, so it is not a model checkpoint; check its name.`);
+      throw new AfterimageError(
+        'INVALID_CHECKPOINT',
+        `"${this.repository}" has no config.json, so it is not a model checkpoint; check its name.`,
+      );
     }
     return { commit: body.sha, files };
   }
@@ -89,7 +100,8 @@ class Hub {
         await this.append(url, file, part);
         break;
       } catch (error) {
-        if (attempt === ATTEMPTS || (error instanceof AfterimageError && error.code !== 'URL_FAILED')) throw error;
+        if (attempt === ATTEMPTS || (error instanceof AfterimageError && error.code !== 'URL_FAILED'))
+          throw error;
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS * attempt));
       }
     }
@@ -111,7 +123,9 @@ class Hub {
       const source = Readable.fromWeb(response.body! as Parameters<typeof Readable.fromWeb>[0]);
       source.on('data', report);
       try {
-        await pipeline(source, createWriteStream(part, { flags: have > 0 ? 'a' : 'w' }), { signal: this.options.signal });
+        await pipeline(source, createWriteStream(part, { flags: have > 0 ? 'a' : 'w' }), {
+          signal: this.options.signal,
+        });
       } catch (cause) {
         throw this.interrupted(file, cause);
       }
@@ -120,13 +134,19 @@ class Hub {
   }
 
   private async verify(response: Response, file: string, part: string): Promise<void> {
-    const expected = (response.headers.get('x-linked-etag') ?? response.headers.get('etag') ?? '').replaceAll('"', '');
+    const expected = (response.headers.get('x-linked-etag') ?? response.headers.get('etag') ?? '').replaceAll(
+      '"',
+      '',
+    );
     if (!/^[0-9a-f]{64}$/.test(expected)) return;
     const hash = createHash('sha256');
     await pipeline(createReadStream(part), hash);
     if (hash.digest('hex') === expected) return;
     await rm(part);
-    throw new AfterimageError('INVALID_CHECKPOINT', `"${file}" did not arrive as the hub describes it (SHA-256 differs); run the command again.`);
+    throw new AfterimageError(
+      'INVALID_CHECKPOINT',
+      `"${file}" did not arrive as the hub describes it (SHA-256 differs); run the command again.`,
+    );
   }
 
   private async request(url: string, headers: Record<string, string> = {}): Promise<Response> {
@@ -139,13 +159,28 @@ class Hub {
     if (response.ok || response.status === 416) return response;
     await response.body?.cancel();
     if ([401, 403, 404].includes(response.status)) {
-      throw new AfterimageError('MODEL_NOT_FOUND', `The hub has no "${this.repository}" for you (${response.status}); check the name, and set HF_TOKEN for a gated model.`);
+      throw new AfterimageError(
+        'MODEL_NOT_FOUND',
+        `The hub has no "${this.repository}" for you (${response.status}); check the name, and set HF_TOKEN for a gated model.`,
+      );
     }
-    throw new AfterimageError('URL_FAILED', `The hub answered ${response.status} for ${url}; try again later.`);
+    throw new AfterimageError(
+      'URL_FAILED',
+      `The hub answered ${response.status} for ${url}; try again later.`,
+    );
   }
 
   private interrupted(what: string, cause: unknown): AfterimageError {
-    if (this.options.signal?.aborted) return new AfterimageError('CANCELLED', 'The download was cancelled; run the command again to continue it.', { cause });
-    return new AfterimageError('URL_FAILED', `The download of ${what} was interrupted; run the command again to continue it.`, { cause });
+    if (this.options.signal?.aborted)
+      return new AfterimageError(
+        'CANCELLED',
+        'The download was cancelled; run the command again to continue it.',
+        { cause },
+      );
+    return new AfterimageError(
+      'URL_FAILED',
+      `The download of ${what} was interrupted; run the command again to continue it.`,
+      { cause },
+    );
   }
 }

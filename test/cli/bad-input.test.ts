@@ -28,13 +28,20 @@ function bomb(side: number): Buffer {
   header.writeUInt32BE(side, 4);
   header.set([8, 2, 0, 0, 0], 8);
   const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-  return Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', deflateSync(Buffer.alloc(1 << 16))), chunk('IEND', Buffer.alloc(0))]);
+  return Buffer.concat([
+    signature,
+    chunk('IHDR', header),
+    chunk('IDAT', deflateSync(Buffer.alloc(1 << 16))),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
 }
 
 let png: Buffer;
 let jpeg: Buffer;
 before(async () => {
-  const pixels = sharp(Buffer.from(Uint8Array.from({ length: 300 * 200 * 3 }, (_, i) => (i * 31) & 255)), { raw: { width: 300, height: 200, channels: 3 } });
+  const pixels = sharp(Buffer.from(Uint8Array.from({ length: 300 * 200 * 3 }, (_, i) => (i * 31) & 255)), {
+    raw: { width: 300, height: 200, channels: 3 },
+  });
   png = await pixels.clone().png().toBuffer();
   jpeg = await pixels.clone().jpeg().toBuffer();
   const corrupt = Buffer.from(png);
@@ -64,7 +71,10 @@ function refused({ code, stdout, stderr }: Ended, expected: string[]): void {
   const lines = stderr.trimEnd().split('\n');
   assert.equal(lines.length, 1, stderr);
   assert.match(lines[0]!, /^\S.*[.!?] \[[A-Z_]+\]$/);
-  assert.ok(expected.some((wanted) => lines[0]!.endsWith(`[${wanted}]`)), stderr);
+  assert.ok(
+    expected.some((wanted) => lines[0]!.endsWith(`[${wanted}]`)),
+    stderr,
+  );
 }
 
 describe('images', { concurrency: 2 }, () => {
@@ -87,7 +97,10 @@ describe('images', { concurrency: 2 }, () => {
 
   test('a PNG that is called .jpg is a PNG', async () => {
     writeFileSync(path('png.jpg'), png);
-    const { code, stdout } = await afterimage(['describe', 'png.jpg', '--max-tokens', '2', '--json', '--no-disk-cache'], { cwd: folder });
+    const { code, stdout } = await afterimage(
+      ['describe', 'png.jpg', '--max-tokens', '2', '--json', '--no-disk-cache'],
+      { cwd: folder },
+    );
     assert.equal(code, 0);
     assert.equal(JSON.parse(stdout).images[0].width, 300);
   });
@@ -121,11 +134,19 @@ describe('arguments', { concurrency: 2 }, () => {
   ];
   for (const args of cases) {
     test(args.join(' '), async () =>
-      refused(await afterimage(args, { cwd: folder }), ['INVALID_ARGUMENT', 'TOO_MANY_IMAGES', 'MODEL_NOT_FOUND']));
+      refused(await afterimage(args, { cwd: folder }), [
+        'INVALID_ARGUMENT',
+        'TOO_MANY_IMAGES',
+        'MODEL_NOT_FOUND',
+      ]),
+    );
   }
 });
 
 test('Ctrl-C ends cleanly', async () => {
-  const { code, stderr } = await afterimage(['describe', path('good.png'), '--max-tokens', '4000', '--no-disk-cache'], { interruptAfterMs: 2500 });
+  const { code, stderr } = await afterimage(
+    ['describe', path('good.png'), '--max-tokens', '4000', '--no-disk-cache'],
+    { interruptAfterMs: 2500 },
+  );
   assert.ok(code === 130 || code === 0, stderr);
 });

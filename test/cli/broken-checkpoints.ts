@@ -50,8 +50,10 @@ export const brokenCheckpoints: Record<string, () => string> = {
     mkdirSync(join(ROOT, 'empty'), { recursive: true });
     return join(ROOT, 'empty');
   },
-  'a config that is no JSON': () => copy('config', (folder) => writeFileSync(join(folder, 'config.json'), '{"model_type":')),
-  'an unknown family': () => copy('family', (folder) => writeFileSync(join(folder, 'config.json'), '{"model_type":"florence2"}')),
+  'a config that is no JSON': () =>
+    copy('config', (folder) => writeFileSync(join(folder, 'config.json'), '{"model_type":')),
+  'an unknown family': () =>
+    copy('family', (folder) => writeFileSync(join(folder, 'config.json'), '{"model_type":"florence2"}')),
   'no weights': () => copy('weights', (folder) => rmSync(join(folder, 'model.safetensors'))),
   'a missing tensor': () => withWeights('missing', ({ header }) => delete header[NORM]),
   'a tensor of the wrong shape': () =>

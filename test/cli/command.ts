@@ -10,7 +10,10 @@ export interface Ended {
   stderr: string;
 }
 
-export function afterimage(args: string[], options: { cwd?: string; interruptAfterMs?: number; env?: NodeJS.ProcessEnv } = {}): Promise<Ended> {
+export function afterimage(
+  args: string[],
+  options: { cwd?: string; interruptAfterMs?: number; env?: NodeJS.ProcessEnv } = {},
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), MAIN, ...args], {
       cwd: options.cwd,
@@ -23,6 +26,7 @@ export function afterimage(args: string[], options: { cwd?: string; interruptAft
     child.stderr.on('data', (chunk) => (stderr += chunk));
     child.once('error', reject);
     child.once('close', (code) => resolve({ code, stdout, stderr }));
-    if (options.interruptAfterMs !== undefined) setTimeout(() => child.kill('SIGINT'), options.interruptAfterMs);
+    if (options.interruptAfterMs !== undefined)
+      setTimeout(() => child.kill('SIGINT'), options.interruptAfterMs);
   });
 }

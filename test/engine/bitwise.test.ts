@@ -7,7 +7,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { syntheticImage, syntheticPrompt, type Part, type SyntheticImage } from '../../bench/synthetic-prompt.js';
+import {
+  syntheticImage,
+  syntheticPrompt,
+  type Part,
+  type SyntheticImage,
+} from '../../bench/synthetic-prompt.js';
 import type { NativeEngine, NativePrompt, NativeResult } from '../../src/engine/native-engine.js';
 import { loadAddon, type KvType, type Precision } from '../../src/engine/native.js';
 import type { Model } from '../../src/models/family.js';
@@ -17,7 +22,12 @@ import { goldenFamilies, goldensFolder } from './goldens.js';
 const STEPS = Number(process.env['AFTERIMAGE_BITWISE_STEPS'] ?? 40);
 const ANSWER = 3;
 const MIB = 2 ** 20;
-const SIZES = [[56, 56], [56, 84], [56, 84], [90, 60]] as const;
+const SIZES = [
+  [56, 56],
+  [56, 84],
+  [56, 84],
+  [90, 60],
+] as const;
 
 /** mulberry32 */
 function random(seed: number): () => number {
@@ -72,9 +82,15 @@ class Subject {
   }
 
   /** `cancelAfterMs`: the request is cancelled then, wherever it is; returns what it still says, or undefined. */
-  async ask(session: number, prompt: NativePrompt, images: SyntheticImage[], cancelAfterMs?: number): Promise<NativeResult | undefined> {
+  async ask(
+    session: number,
+    prompt: NativePrompt,
+    images: SyntheticImage[],
+    cancelAfterMs?: number,
+  ): Promise<NativeResult | undefined> {
     const { request, plan } = this.native.begin(session, prompt, { maxTokens: ANSWER, lowPriority: false });
-    const timer = cancelAfterMs === undefined ? undefined : setTimeout(() => this.native.cancel(request), cancelAfterMs);
+    const timer =
+      cancelAfterMs === undefined ? undefined : setTimeout(() => this.native.cancel(request), cancelAfterMs);
     try {
       for (const key of (await plan).needed) {
         const image = images.find((candidate) => Buffer.compare(candidate.key, key) === 0)!;
@@ -82,7 +98,16 @@ class Subject {
       }
       return await this.native.generate(
         request,
-        { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 0, stopIds: new Int32Array(0), captureLogits: true },
+        {
+          temperature: 0,
+          topK: 0,
+          topP: 1,
+          minP: 0,
+          repetitionPenalty: 1,
+          seed: 0,
+          stopIds: new Int32Array(0),
+          captureLogits: true,
+        },
         () => {},
         () => {},
       );
@@ -133,14 +158,18 @@ class Walk {
   }
 
   private async step(step: number): Promise<void> {
-    if (this.sessions.length === 0) this.sessions.push({ id: this.warm.native.openSession(), parts: this.fresh() });
+    if (this.sessions.length === 0)
+      this.sessions.push({ id: this.warm.native.openSession(), parts: this.fresh() });
     const at = this.pick(this.sessions.length);
     const session = this.sessions[at]!;
     const choice = this.next();
     if (choice < 0.1) this.sessions.push({ id: this.warm.native.openSession(), parts: this.fresh() });
-    else if (choice < 0.2) this.sessions.push({ id: this.warm.native.fork(session.id), parts: [...session.parts] });
-    else if (choice < 0.25 && this.sessions.length > 1) this.warm.native.closeSession(this.sessions.splice(at, 1)[0]!.id);
-    else if (choice < 0.32) await this.warm.ask(session.id, this.prompt(session.parts), this.pictures, this.next() * 4);
+    else if (choice < 0.2)
+      this.sessions.push({ id: this.warm.native.fork(session.id), parts: [...session.parts] });
+    else if (choice < 0.25 && this.sessions.length > 1)
+      this.warm.native.closeSession(this.sessions.splice(at, 1)[0]!.id);
+    else if (choice < 0.32)
+      await this.warm.ask(session.id, this.prompt(session.parts), this.pictures, this.next() * 4);
     else if (choice < 0.36) this.warm.native.clearMemory();
     else if (choice < 0.39) await this.restart();
     else if (choice < 0.5) await this.together(step);
@@ -166,13 +195,19 @@ class Walk {
     const prompt = this.prompt(parts);
     const result = await this.warm.ask(id, prompt, this.pictures);
     assert.ok(result);
-    assert.equal(digest(result), await this.coldDigest(parts), `step ${step}: ${result.cache.prompt_tokens_reused} of ${prompt.ids.length} tokens were reused`);
+    assert.equal(
+      digest(result),
+      await this.coldDigest(parts),
+      `step ${step}: ${result.cache.prompt_tokens_reused} of ${prompt.ids.length} tokens were reused`,
+    );
     this.compared++;
     this.reused += result.cache.prompt_tokens_reused;
   }
 
   private async coldDigest(parts: Part[]): Promise<string> {
-    const key = JSON.stringify(parts.map((part) => ('text' in part ? [part.text, part.seed] : this.pictures.indexOf(part.image))));
+    const key = JSON.stringify(
+      parts.map((part) => ('text' in part ? [part.text, part.seed] : this.pictures.indexOf(part.image))),
+    );
     const known = this.expected.get(key);
     if (known) return known;
     this.cold.native.clearMemory();
@@ -200,7 +235,8 @@ class Walk {
     if (choice < 0.3 && parts.length < 7) return [...parts, this.text()];
     if (choice < 0.45 && parts.length < 6) return [...parts, this.image(), this.text()];
     if (choice < 0.6) return [...parts.slice(0, -1), this.text()];
-    if (choice < 0.75) return parts.map((part) => ('image' in part && this.next() < 0.5 ? this.image() : part));
+    if (choice < 0.75)
+      return parts.map((part) => ('image' in part && this.next() < 0.5 ? this.image() : part));
     if (choice < 0.9) return [...parts.slice(0, 1 + this.pick(parts.length)), this.text()];
     return this.fresh();
   }
@@ -219,9 +255,13 @@ class Walk {
 }
 
 const families = goldenFamilies();
-test('golden checkpoints are there', { skip: families.length === 0 && `no goldens in ${goldensFolder}` }, () => {
-  assert.ok(families.length > 0);
-});
+test(
+  'golden checkpoints are there',
+  { skip: families.length === 0 && `no goldens in ${goldensFolder}` },
+  () => {
+    assert.ok(families.length > 0);
+  },
+);
 
 for (const family of families) {
   describe(family, () => {
@@ -231,7 +271,13 @@ for (const family of families) {
           const folder = join(goldensFolder, family);
           const disk = mkdtempSync(join(tmpdir(), 'afterimage-bitwise-'));
           const setting: Setting = { precision, kvType, chunkRows: 23, threads: 2, kvBytes: 3 * MIB, disk };
-          const cold = await Subject.open(folder, { ...setting, chunkRows: 256, threads: 1, disk: '', kvBytes: 64 * MIB });
+          const cold = await Subject.open(folder, {
+            ...setting,
+            chunkRows: 256,
+            threads: 1,
+            disk: '',
+            kvBytes: 64 * MIB,
+          });
           try {
             const walk = new Walk(folder, setting, cold, 7);
             await walk.run(STEPS);

@@ -9,22 +9,32 @@ import { goldenFamilies, goldensFolder, images, messagesOf } from './goldens.js'
 const families = goldenFamilies();
 const GENERATED = 32;
 
-test('golden checkpoints are there', { skip: families.length === 0 && `no goldens in ${goldensFolder}` }, () => {
-  assert.ok(families.length > 0);
-});
+test(
+  'golden checkpoints are there',
+  { skip: families.length === 0 && `no goldens in ${goldensFolder}` },
+  () => {
+    assert.ok(families.length > 0);
+  },
+);
 
 for (const family of families) {
   describe(family, () => {
     for (const golden of readCases(join(goldensFolder, family))) {
       test(golden.name, async () => {
-        const engine = new LocalEngine({ model: join(goldensFolder, family), precision: 'exact', kvType: 'f32', threads: 2 });
+        const engine = new LocalEngine({
+          model: join(goldensFolder, family),
+          precision: 'exact',
+          kvType: 'f32',
+          threads: 2,
+        });
         try {
           const context = images();
           const session = engine.open();
           for (const [t, turn] of golden.turns.entries()) {
             const messages = await messagesOf(golden, turn, context);
             const answer = await session.ask(messages, { maxTokens: GENERATED });
-            const ended = turn.finish_reason === 'length' ? turn.generated_ids : turn.generated_ids.slice(0, -1);
+            const ended =
+              turn.finish_reason === 'length' ? turn.generated_ids : turn.generated_ids.slice(0, -1);
             assert.deepEqual(answer.tokenIds, ended, `turn ${t}`);
             assert.equal(answer.stopReason, turn.finish_reason === 'length' ? 'length' : 'end');
             assert.equal(answer.cache.prompt_tokens, turn.input_ids.length);

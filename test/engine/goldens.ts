@@ -16,7 +16,11 @@ export function goldenFamilies(): string[] {
 
 export const images = (): ImageContext => createImageContext({ folders: 'everywhere' });
 
-export async function messagesOf(golden: GoldenCase, turn: GoldenTurn, context: ImageContext): Promise<Message[]> {
+export async function messagesOf(
+  golden: GoldenCase,
+  turn: GoldenTurn,
+  context: ImageContext,
+): Promise<Message[]> {
   return Promise.all(
     turn.messages.map(async ({ role, content }) => {
       if (typeof content === 'string') return { role, content: [{ type: 'text' as const, text: content }] };

@@ -12,14 +12,21 @@ import { systemMessage, userMessage } from '../../src/prompt/layout.js';
 const LONG = { maxTokens: 400 };
 
 function picture(seed: number, width = 256, height = 128): ImageInput {
-  const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => ((i >> 6) * seed + (i % 7) * 13) & 255);
+  const data = Uint8Array.from(
+    { length: width * height * 3 },
+    (_, i) => ((i >> 6) * seed + (i % 7) * 13) & 255,
+  );
   const image: RgbImage = { width, height, data };
   return { ...pixelIdentity(image), pixels: async () => image };
 }
 
-const question = (image: ImageInput, text = 'Describe the image.'): Message[] => [systemMessage(), userMessage([image], text)];
+const question = (image: ImageInput, text = 'Describe the image.'): Message[] => [
+  systemMessage(),
+  userMessage([image], text),
+];
 const open = (): LocalEngine => new LocalEngine({ threads: 2 });
-const code = (wanted: string) => (error: unknown) => error instanceof AfterimageError && error.code === wanted;
+const code = (wanted: string) => (error: unknown) =>
+  error instanceof AfterimageError && error.code === wanted;
 
 describe('one engine', () => {
   let engine: LocalEngine;
@@ -50,7 +57,11 @@ describe('one engine', () => {
     const session = engine.open();
     const cancel = new AbortController();
     const image = picture(7);
-    const asked = session.ask(question(image), { ...LONG, signal: cancel.signal, onText: () => cancel.abort() });
+    const asked = session.ask(question(image), {
+      ...LONG,
+      signal: cancel.signal,
+      onText: () => cancel.abort(),
+    });
     const answer = await asked;
     assert.equal(answer.stopReason, 'cancelled');
     assert.ok(answer.tokenIds.length < LONG.maxTokens);
@@ -80,7 +91,9 @@ describe('one engine', () => {
 
   test('streamed text is the answer', async () => {
     let streamed = '';
-    const answer = await engine.open().ask(question(picture(10)), { maxTokens: 20, onText: (text) => (streamed += text) });
+    const answer = await engine
+      .open()
+      .ask(question(picture(10)), { maxTokens: 20, onText: (text) => (streamed += text) });
     assert.equal(streamed, answer.text);
   });
 
@@ -102,7 +115,9 @@ describe('one engine', () => {
 
   test('questions at the same time get the answers they get alone', async () => {
     const pictures = [13, 14, 15].map((seed) => picture(seed));
-    const together = await Promise.all(pictures.map((image) => engine.open().ask(question(image), { maxTokens: 10 })));
+    const together = await Promise.all(
+      pictures.map((image) => engine.open().ask(question(image), { maxTokens: 10 })),
+    );
     const fresh = open();
     try {
       for (const [i, image] of pictures.entries()) {
@@ -122,7 +137,10 @@ describe('one engine', () => {
   });
 
   test('pixels that cannot be read fail the question and nothing else', async () => {
-    const broken: ImageInput = { ...picture(16), pixels: () => Promise.reject(new AfterimageError('IMAGE_UNREADABLE', 'Gone.')) };
+    const broken: ImageInput = {
+      ...picture(16),
+      pixels: () => Promise.reject(new AfterimageError('IMAGE_UNREADABLE', 'Gone.')),
+    };
     await assert.rejects(engine.open().ask(question(broken)), code('IMAGE_UNREADABLE'));
     const answer = await engine.open().ask(question(picture(17)), { maxTokens: 1 });
     assert.equal(answer.tokenIds.length, 1);
@@ -147,7 +165,10 @@ test('closing while the model loads', async () => {
 });
 
 test('memory that cannot suffice is refused with advice', async () => {
-  const engine = new LocalEngine({ threads: 1, budgets: { kvBytes: 1 << 16, featureBytes: 1 << 24, scratchBytes: 1 << 30 } });
+  const engine = new LocalEngine({
+    threads: 1,
+    budgets: { kvBytes: 1 << 16, featureBytes: 1 << 24, scratchBytes: 1 << 30 },
+  });
   try {
     await assert.rejects(
       engine.open().ask(question(picture(4, 1024, 1024))),
@@ -158,14 +179,20 @@ test('memory that cannot suffice is refused with advice', async () => {
   }
 });
 
-test('two worker threads load and answer, and one is terminated in mid-answer', { timeout: 60_000 }, async () => {
-  const run = (terminate: boolean): Promise<unknown> =>
-    new Promise((resolve, reject) => {
-      const worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { terminate } });
-      worker.once('message', (message) => (terminate ? void worker.terminate().then(() => resolve('terminated')) : resolve(message)));
-      worker.once('error', reject);
-    });
-  const [answer, ended] = await Promise.all([run(false), run(true)]);
-  assert.equal(typeof answer, 'number');
-  assert.equal(ended, 'terminated');
-});
+test(
+  'two worker threads load and answer, and one is terminated in mid-answer',
+  { timeout: 60_000 },
+  async () => {
+    const run = (terminate: boolean): Promise<unknown> =>
+      new Promise((resolve, reject) => {
+        const worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { terminate } });
+        worker.once('message', (message) =>
+          terminate ? void worker.terminate().then(() => resolve('terminated')) : resolve(message),
+        );
+        worker.once('error', reject);
+      });
+    const [answer, ended] = await Promise.all([run(false), run(true)]);
+    assert.equal(typeof answer, 'number');
+    assert.equal(ended, 'terminated');
+  },
+);

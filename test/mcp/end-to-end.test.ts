@@ -247,11 +247,11 @@ for (const kind of KINDS) {
       });
       assert.equal(first.structured['answer'], '1 2 3 4');
       assert.equal(first.structured['stop_reason'], 'length');
-      const rest = await client.call('describe_image', {
-        image: file('red'),
-        session_id: first.structured['session_id'],
-      });
-      assert.equal(rest.structured['answer'], ' 5 6 7 8 9');
+      const { session_id } = first.structured;
+      const more = await client.call('describe_image', { image: file('red'), session_id, max_tokens: 2 });
+      assert.equal(more.structured['answer'], ' 5 6');
+      const rest = await client.call('describe_image', { image: file('red'), session_id });
+      assert.equal(rest.structured['answer'], ' 7 8 9');
       assert.equal(rest.structured['truncated'], false);
     });
 
@@ -342,6 +342,21 @@ test('a model that loads for longer than the deadline: the first call says so, a
       64,
       'the image was computed in the background',
     );
+  } finally {
+    await client.close();
+  }
+});
+
+test('an engine that is too busy to hear of the deadline does not make the answer late', async () => {
+  const client = await connect('v2 http', settings, http);
+  try {
+    const begun = performance.now();
+    const { structured } = await client.call('describe_image', {
+      image: file('red'),
+      question: 'deaf for 9000 ms',
+    });
+    assert.equal(structured['stop_reason'], 'deadline');
+    assert.ok(performance.now() - begun < 6000);
   } finally {
     await client.close();
   }

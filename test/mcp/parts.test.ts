@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerContext } from '@modelcontextprotocol/server';
 import { AfterimageError } from '../../src/errors.js';
 import { clientConfig, CLIENTS } from '../../src/mcp/client-config.js';
@@ -32,9 +33,19 @@ test('progress rises strictly even when stages come back, and stays within its t
     assert.ok(value <= total);
     assert.ok(index === 0 || value > sent[index - 1].progress);
   }
-  progress.report({ stage: 'decode', done: 10, total: 10 });
+});
+
+test('a stage that reports less than before, or the same again, is not passed on', async () => {
+  const { progress, sent } = reporter('t');
+  for (const done of [5, 3, 5, 6]) {
+    progress.report({ stage: 'decode', done, total: 10 });
+    await sleep(220);
+  }
   await progress.close();
-  assert.ok(sent.at(-1).progress <= 100);
+  assert.deepEqual(
+    sent.map(({ message }) => message),
+    ['decode 5/10', 'decode 6/10'],
+  );
 });
 
 test('nobody who did not ask gets progress', async () => {

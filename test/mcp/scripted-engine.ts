@@ -101,6 +101,7 @@ export class ScriptedEngine implements Engine {
     );
     const fresh = images.filter(({ pixelHash }) => !this.#seen.has(pixelHash));
     options.onProgress?.({ stage: 'queue', done: 0 });
+    await sleep(Number(/deaf for (\d+) ms/.exec(lastQuestion(messages))?.[1] ?? 0));
     for (const [index, image] of fresh.entries()) {
       options.onProgress?.({ stage: 'encode', done: index, total: fresh.length });
       await image.pixels();
@@ -188,7 +189,7 @@ class Run {
     if (this.#options.signal?.aborted) {
       this.stopped = 'cancelled';
       this.#onCancel();
-    } else if (performance.now() >= this.#end) this.stopped = 'deadline';
+    } else if (ms > left) this.stopped = 'deadline';
   }
 }
 

@@ -21,7 +21,13 @@ let endpoint = '';
 const server = createServer((request: IncomingMessage, response: ServerResponse) => {
   const url = request.url!;
   if (url.startsWith('/api/models/org/model/revision/')) {
-    const names = ['config.json', 'model.safetensors', 'consolidated.safetensors', 'onnx/model.onnx', 'README.md'];
+    const names = [
+      'config.json',
+      'model.safetensors',
+      'consolidated.safetensors',
+      'onnx/model.onnx',
+      'README.md',
+    ];
     return response.end(JSON.stringify({ sha: commit, siblings: names.map((rfilename) => ({ rfilename })) }));
   }
   if (url === `/org/model/resolve/${commit}/config.json`) return response.end(config);
@@ -88,7 +94,10 @@ test('bytes that differ from the hub’s hash are refused and removed', async ()
   const folder = await fresh();
   etag = 'f'.repeat(64);
   try {
-    await assert.rejects(pull('org/model', folder, { endpoint }), (error: AfterimageError) => error.code === 'INVALID_CHECKPOINT');
+    await assert.rejects(
+      pull('org/model', folder, { endpoint }),
+      (error: AfterimageError) => error.code === 'INVALID_CHECKPOINT',
+    );
   } finally {
     etag = sha256;
   }
@@ -97,8 +106,17 @@ test('bytes that differ from the hub’s hash are refused and removed', async ()
 
 test('an unknown repository, a wrong name and a cancel are told apart', async () => {
   const folder = await fresh();
-  await assert.rejects(pull('org/none', folder, { endpoint }), (error: AfterimageError) => error.code === 'MODEL_NOT_FOUND');
-  await assert.rejects(pull('no-slash', folder, { endpoint }), (error: AfterimageError) => error.code === 'INVALID_ARGUMENT');
-  await assert.rejects(pull('org/model', folder, { endpoint, signal: AbortSignal.abort() }), (error: AfterimageError) => error.code === 'CANCELLED');
+  await assert.rejects(
+    pull('org/none', folder, { endpoint }),
+    (error: AfterimageError) => error.code === 'MODEL_NOT_FOUND',
+  );
+  await assert.rejects(
+    pull('no-slash', folder, { endpoint }),
+    (error: AfterimageError) => error.code === 'INVALID_ARGUMENT',
+  );
+  await assert.rejects(
+    pull('org/model', folder, { endpoint, signal: AbortSignal.abort() }),
+    (error: AfterimageError) => error.code === 'CANCELLED',
+  );
   commit = 'a'.repeat(40);
 });

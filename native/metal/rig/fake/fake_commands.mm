@@ -36,8 +36,10 @@ void hide_others([[maybe_unused]] const EncodedDispatch& dispatch, [[maybe_unuse
 #if RIG_ASAN
   if (settings().delay_us >= 0) return;
   for (const Extent& extent : extents()) {
-    if (hide) RIG_ASAN_POISON(extent.memory, extent.bytes);
-    else RIG_ASAN_UNPOISON(extent.memory, extent.bytes);
+    if (hide)
+      RIG_ASAN_POISON(extent.memory, extent.bytes);
+    else
+      RIG_ASAN_UNPOISON(extent.memory, extent.bytes);
   }
   if (!hide) return;
   for (const Bound& bound : dispatch.bound)
@@ -54,7 +56,9 @@ bool valid(const EncodedDispatch& dispatch) {
   const uint64_t threads = uint64_t{dispatch.threads[0]} * dispatch.threads[1] * dispatch.threads[2];
   const std::string name = kernel.name;
   if (threads == 0 || threads > dispatch.pipeline->threads)
-    return violation(name + ": " + std::to_string(threads) + " threads per threadgroup, the pipeline allows " + std::to_string(dispatch.pipeline->threads)), false;
+    return violation(name + ": " + std::to_string(threads) + " threads per threadgroup, the pipeline allows " +
+                     std::to_string(dispatch.pipeline->threads)),
+           false;
   for (uint32_t groups : dispatch.groups)
     if (groups == 0) return violation(name + ": a grid without threadgroups"), false;
   bool all = true;
@@ -72,8 +76,10 @@ void execute(const EncodedDispatch& dispatch) {
   launch.threads = dispatch.threads;
   for (uint32_t i = 0; i < kMaxBuffers; ++i) {
     const Bound& bound = dispatch.bound[i];
-    if (bound.bytes) launch.buffers[i] = bound.bytes->data();
-    else if (bound.buffer) launch.buffers[i] = bound.buffer->memory + bound.offset;
+    if (bound.bytes)
+      launch.buffers[i] = bound.bytes->data();
+    else if (bound.buffer)
+      launch.buffers[i] = bound.buffer->memory + bound.offset;
   }
   LaunchOptions options;
   options.schedule = settings().schedule;
@@ -87,13 +93,24 @@ void execute(const EncodedDispatch& dispatch) {
 }  // namespace rig::fake
 
 @implementation FakeQueue
-- (id)init { born("queue"); return [super init]; }
-- (void)dealloc { died("queue"); [super dealloc]; }
-- (id<MTLCommandBuffer>)commandBuffer { return [[[FakeCommandBuffer alloc] init] autorelease]; }
+- (id)init {
+  born("queue");
+  return [super init];
+}
+- (void)dealloc {
+  died("queue");
+  [super dealloc];
+}
+- (id<MTLCommandBuffer>)commandBuffer {
+  return [[[FakeCommandBuffer alloc] init] autorelease];
+}
 @end
 
 @implementation FakeCommandBuffer
-- (id)init { born("command buffer"); return [super init]; }
+- (id)init {
+  born("command buffer");
+  return [super init];
+}
 - (void)dealloc {
   if (encoding) violation("a command buffer was dropped while its encoder was open");
   [self waitUntilCompleted];
@@ -136,10 +153,16 @@ void execute(const EncodedDispatch& dispatch) {
 }
 - (void)commit {
   if (encoding) violation("commit while the encoder is open");
-  if (status >= MTLCommandBufferStatusCommitted) { violation("commit of a command buffer that was committed before"); return; }
+  if (status >= MTLCommandBufferStatusCommitted) {
+    violation("commit of a command buffer that was committed before");
+    return;
+  }
   status = MTLCommandBufferStatusCommitted;
   count_command_buffer();
-  if (settings().delay_us < 0) { [self run]; return; }
+  if (settings().delay_us < 0) {
+    [self run];
+    return;
+  }
   worker = std::thread([self] {
     std::this_thread::sleep_for(std::chrono::microseconds(settings().delay_us));
     [self run];
@@ -148,28 +171,50 @@ void execute(const EncodedDispatch& dispatch) {
 - (void)waitUntilCompleted {
   if (worker.joinable()) worker.join();
 }
-- (MTLCommandBufferStatus)status { return status; }
-- (NSError*)error { return error; }
-- (double)GPUStartTime { return 0; }
-- (double)GPUEndTime { return seconds; }
+- (MTLCommandBufferStatus)status {
+  return status;
+}
+- (NSError*)error {
+  return error;
+}
+- (double)GPUStartTime {
+  return 0;
+}
+- (double)GPUEndTime {
+  return seconds;
+}
 @end
 
 @implementation FakeEncoder
-- (id)init { born("encoder"); return [super init]; }
+- (id)init {
+  born("encoder");
+  return [super init];
+}
 - (void)dealloc {
   if (!ended) violation("an encoder was dropped without endEncoding");
   died("encoder");
   [super dealloc];
 }
-- (void)setComputePipelineState:(id<MTLComputePipelineState>)state { pipeline = (FakePipeline*)state; }
+- (void)setComputePipelineState:(id<MTLComputePipelineState>)state {
+  pipeline = (FakePipeline*)state;
+}
 - (void)setBuffer:(id<MTLBuffer>)buffer offset:(NSUInteger)offset atIndex:(NSUInteger)index {
-  if (index >= rig::kMaxBuffers) { violation("a buffer index above 30"); return; }
-  if (!buffer) { violation("a null buffer is bound"); return; }
+  if (index >= rig::kMaxBuffers) {
+    violation("a buffer index above 30");
+    return;
+  }
+  if (!buffer) {
+    violation("a null buffer is bound");
+    return;
+  }
   bound[index] = Bound{(FakeBuffer*)buffer, offset, nullptr};
   owner->retained.push_back([(FakeBuffer*)buffer retain]);
 }
 - (void)setBytes:(const void*)bytes length:(NSUInteger)length atIndex:(NSUInteger)index {
-  if (index >= rig::kMaxBuffers || length == 0 || length > 4096) { violation("setBytes of more than 4096 bytes or a bad index"); return; }
+  if (index >= rig::kMaxBuffers || length == 0 || length > 4096) {
+    violation("setBytes of more than 4096 bytes or a bad index");
+    return;
+  }
   const std::byte* from = static_cast<const std::byte*>(bytes);
   bound[index] = Bound{nil, 0, std::make_shared<std::vector<std::byte>>(from, from + length)};
 }
@@ -179,7 +224,10 @@ void execute(const EncodedDispatch& dispatch) {
   owner->retained.push_back((FakeBuffer*)resource);
 }
 - (void)dispatchThreadgroups:(MTLSize)groups threadsPerThreadgroup:(MTLSize)threads {
-  if (ended) { violation("a dispatch after endEncoding"); return; }
+  if (ended) {
+    violation("a dispatch after endEncoding");
+    return;
+  }
   EncodedDispatch dispatch{[pipeline retain], bound, used, {}, {}};
   dispatch.groups = {uint32_t(groups.width), uint32_t(groups.height), uint32_t(groups.depth)};
   dispatch.threads = {uint32_t(threads.width), uint32_t(threads.height), uint32_t(threads.depth)};

@@ -68,20 +68,40 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
   died("buffer");
   [super dealloc];
 }
-- (void*)contents { return memory; }
-- (NSUInteger)length { return bytes; }
-- (uint64_t)gpuAddress { return reinterpret_cast<uint64_t>(memory); }
+- (void*)contents {
+  return memory;
+}
+- (NSUInteger)length {
+  return bytes;
+}
+- (uint64_t)gpuAddress {
+  return reinterpret_cast<uint64_t>(memory);
+}
 @end
 
 @implementation FakeFunction
-- (id)init { born("function"); return [super init]; }
-- (void)dealloc { died("function"); [super dealloc]; }
-- (NSString*)name { return [NSString stringWithUTF8String:kernel->name]; }
+- (id)init {
+  born("function");
+  return [super init];
+}
+- (void)dealloc {
+  died("function");
+  [super dealloc];
+}
+- (NSString*)name {
+  return [NSString stringWithUTF8String:kernel->name];
+}
 @end
 
 @implementation FakeLibrary
-- (id)init { born("library"); return [super init]; }
-- (void)dealloc { died("library"); [super dealloc]; }
+- (id)init {
+  born("library");
+  return [super init];
+}
+- (void)dealloc {
+  died("library");
+  [super dealloc];
+}
 - (id<MTLFunction>)newFunctionWithName:(NSString*)name {
   const rig::Kernel* found = library->find([name UTF8String]);
   if (!found) return nil;
@@ -92,31 +112,74 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
 @end
 
 @implementation FakePipeline
-- (id)init { born("pipeline"); return [super init]; }
-- (void)dealloc { died("pipeline"); [super dealloc]; }
-- (NSUInteger)maxTotalThreadsPerThreadgroup { return threads; }
-- (NSUInteger)threadExecutionWidth { return rig::kSimdWidth; }
-- (NSUInteger)staticThreadgroupMemoryLength { return kernel->threadgroup_bytes; }
+- (id)init {
+  born("pipeline");
+  return [super init];
+}
+- (void)dealloc {
+  died("pipeline");
+  [super dealloc];
+}
+- (NSUInteger)maxTotalThreadsPerThreadgroup {
+  return threads;
+}
+- (NSUInteger)threadExecutionWidth {
+  return rig::kSimdWidth;
+}
+- (NSUInteger)staticThreadgroupMemoryLength {
+  return kernel->threadgroup_bytes;
+}
 @end
 
 @implementation MTLCompileOptions
-- (void)setFastMathEnabled:(BOOL)enabled { _fastMath = enabled; }
-- (void)setLanguageVersion:(MTLLanguageVersion)version { _version = version; }
-- (BOOL)fastMathEnabled { return _fastMath; }
-- (MTLLanguageVersion)languageVersion { return _version; }
+- (void)setFastMathEnabled:(BOOL)enabled {
+  _fastMath = enabled;
+}
+- (void)setLanguageVersion:(MTLLanguageVersion)version {
+  _version = version;
+}
+- (BOOL)fastMathEnabled {
+  return _fastMath;
+}
+- (MTLLanguageVersion)languageVersion {
+  return _version;
+}
 @end
 
 @implementation MTLComputePipelineDescriptor
-- (void)setComputeFunction:(id<MTLFunction>)function { [(id)function retain]; [(id)_function release]; _function = function; }
-- (id<MTLFunction>)computeFunction { return _function; }
-- (void)setBinaryArchives:(NSArray*)archives { [archives retain]; [_archives release]; _archives = archives; }
-- (void)dealloc { [(id)_function release]; [_archives release]; [super dealloc]; }
+- (void)setComputeFunction:(id<MTLFunction>)function {
+  [(id)function retain];
+  [(id)_function release];
+  _function = function;
+}
+- (id<MTLFunction>)computeFunction {
+  return _function;
+}
+- (void)setBinaryArchives:(NSArray*)archives {
+  [archives retain];
+  [_archives release];
+  _archives = archives;
+}
+- (void)dealloc {
+  [(id)_function release];
+  [_archives release];
+  [super dealloc];
+}
 @end
 
 @implementation MTLBinaryArchiveDescriptor
-- (void)setUrl:(NSURL*)url { [url retain]; [_url release]; _url = url; }
-- (NSURL*)url { return _url; }
-- (void)dealloc { [_url release]; [super dealloc]; }
+- (void)setUrl:(NSURL*)url {
+  [url retain];
+  [_url release];
+  _url = url;
+}
+- (NSURL*)url {
+  return _url;
+}
+- (void)dealloc {
+  [_url release];
+  [super dealloc];
+}
 @end
 
 @interface FakeArchive : NSObject <MTLBinaryArchive> {
@@ -125,8 +188,16 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
 }
 @end
 @implementation FakeArchive
-- (id)init { names = [[NSMutableString alloc] initWithString:@"fake archive\n"]; born("archive"); return [super init]; }
-- (void)dealloc { [names release]; died("archive"); [super dealloc]; }
+- (id)init {
+  names = [[NSMutableString alloc] initWithString:@"fake archive\n"];
+  born("archive");
+  return [super init];
+}
+- (void)dealloc {
+  [names release];
+  died("archive");
+  [super dealloc];
+}
 - (BOOL)addComputePipelineFunctionsWithDescriptor:(MTLComputePipelineDescriptor*)descriptor error:(NSError**)error {
   (void)error;
   [names appendFormat:@"%@\n", [[descriptor computeFunction] name]];
@@ -141,21 +212,48 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
 @interface FakeDevice : NSObject <MTLDevice>
 @end
 @implementation FakeDevice
-- (id)init { born("device"); return [super init]; }
-- (void)dealloc { died("device"); [super dealloc]; }
-- (NSString*)name { return @"Emulated Apple GPU"; }
-- (BOOL)supportsFamily:(MTLGPUFamily)family { return family == MTLGPUFamilyApple7 || family == MTLGPUFamilyMetal3; }
-- (BOOL)hasUnifiedMemory { return YES; }
-- (uint64_t)recommendedMaxWorkingSetSize { return settings().working_set; }
-- (NSUInteger)maxBufferLength { return settings().max_buffer; }
-- (NSUInteger)currentAllocatedSize { return counters().allocated; }
-- (NSUInteger)maxThreadgroupMemoryLength { return settings().threadgroup_memory; }
-- (MTLSize)maxThreadsPerThreadgroup { return MTLSizeMake(settings().threads, settings().threads, settings().threads); }
-- (id<MTLCommandQueue>)newCommandQueue { return [[FakeQueue alloc] init]; }
+- (id)init {
+  born("device");
+  return [super init];
+}
+- (void)dealloc {
+  died("device");
+  [super dealloc];
+}
+- (NSString*)name {
+  return @"Emulated Apple GPU";
+}
+- (BOOL)supportsFamily:(MTLGPUFamily)family {
+  return family == MTLGPUFamilyApple7 || family == MTLGPUFamilyMetal3;
+}
+- (BOOL)hasUnifiedMemory {
+  return YES;
+}
+- (uint64_t)recommendedMaxWorkingSetSize {
+  return settings().working_set;
+}
+- (NSUInteger)maxBufferLength {
+  return settings().max_buffer;
+}
+- (NSUInteger)currentAllocatedSize {
+  return counters().allocated;
+}
+- (NSUInteger)maxThreadgroupMemoryLength {
+  return settings().threadgroup_memory;
+}
+- (MTLSize)maxThreadsPerThreadgroup {
+  return MTLSizeMake(settings().threads, settings().threads, settings().threads);
+}
+- (id<MTLCommandQueue>)newCommandQueue {
+  return [[FakeQueue alloc] init];
+}
 
 - (id<MTLBuffer>)newBufferWithLength:(NSUInteger)length options:(MTLResourceOptions)options {
   (void)options;
-  if (length == 0) { violation("a buffer of 0 bytes"); return nil; }
+  if (length == 0) {
+    violation("a buffer of 0 bytes");
+    return nil;
+  }
   if (!admit(length, false)) return nil;
   return [[FakeBuffer alloc] initWithLength:length];
 }
@@ -178,7 +276,8 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
   const char* text = [source UTF8String];
   const rig::Library* found = rig::find_library(rig::hash_source(text, std::strlen(text)));
   if (!found || settings().broken_families.count(found->family)) {
-    if (error) *error = make_error(@"MTLLibraryErrorDomain", 3, "program_source:1:1: error: the fake refuses this text");
+    if (error)
+      *error = make_error(@"MTLLibraryErrorDomain", 3, "program_source:1:1: error: the fake refuses this text");
     return nil;
   }
   FakeLibrary* library = [[FakeLibrary alloc] init];
@@ -193,7 +292,10 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
   const rig::Kernel* kernel = ((FakeFunction*)[descriptor computeFunction])->kernel;
   const bool too_large = kernel->threadgroup_bytes > settings().threadgroup_memory;
   if (too_large || settings().broken_kernels.count(kernel->name)) {
-    if (error) *error = make_error(@"AGXMetal", 3, too_large ? "threadgroup memory exceeds the limit" : "compiler encountered an internal error");
+    if (error)
+      *error =
+          make_error(@"AGXMetal", 3,
+                     too_large ? "threadgroup memory exceeds the limit" : "compiler encountered an internal error");
     return nil;
   }
   FakePipeline* pipeline = [[FakePipeline alloc] init];
@@ -203,7 +305,8 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
 }
 - (id<MTLBinaryArchive>)newBinaryArchiveWithDescriptor:(MTLBinaryArchiveDescriptor*)descriptor error:(NSError**)error {
   (void)error;
-  if ([descriptor url] && ![[NSString stringWithContentsOfFile:[[descriptor url] path]] hasPrefix:@"fake archive"]) return nil;
+  if ([descriptor url] && ![[NSString stringWithContentsOfFile:[[descriptor url] path]] hasPrefix:@"fake archive"])
+    return nil;
   return [[FakeArchive alloc] init];
 }
 @end

@@ -23,9 +23,9 @@ struct Settings {
   uint64_t seed = 1;
   // Command buffers run on a thread of their own, this many microseconds after commit; negative: inside commit.
   int64_t delay_us = -1;
-  int64_t fail_allocation = -1;          // this many allocations succeed, the next ones do not
-  int64_t fail_command = -1;             // this many command buffers complete, the next one fails
-  int64_t command_error = 3;             // with this MTLCommandBufferError code
+  int64_t fail_allocation = -1;  // this many allocations succeed, the next ones do not
+  int64_t fail_command = -1;     // this many command buffers complete, the next one fails
+  int64_t command_error = 3;     // with this MTLCommandBufferError code
   bool refuse_no_copy = false;
   std::set<std::string> broken_families;  // texts that do not compile
   std::set<std::string> broken_kernels;   // pipelines that cannot be made
@@ -33,10 +33,10 @@ struct Settings {
 };
 
 struct Counters {
-  std::map<std::string, int64_t> live;    // objects by class
+  std::map<std::string, int64_t> live;  // objects by class
   int64_t buffers = 0, command_buffers = 0, dispatches = 0, no_copy = 0;
   size_t allocated = 0, peak_allocated = 0;
-  std::map<std::string, int64_t> launches;       // by kernel
+  std::map<std::string, int64_t> launches;  // by kernel
 };
 
 // Not to be changed while command buffers are in flight.

@@ -112,7 +112,8 @@ void add_extent(const void* memory, size_t bytes) {
 void remove_extent(const void* memory, size_t bytes) {
   std::lock_guard lock(state().mutex);
   auto& all = state().extents;
-  const auto found = std::find_if(all.begin(), all.end(), [&](const Extent& e) { return e.memory == memory && e.bytes == bytes; });
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const Extent& e) { return e.memory == memory && e.bytes == bytes; });
   if (found != all.end()) all.erase(found);
 }
 

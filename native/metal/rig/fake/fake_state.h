@@ -16,7 +16,10 @@ void release_bytes(size_t bytes);
 bool command_fails();
 
 // Every live buffer, so that a dispatch can hide those it may not touch.
-struct Extent { const void* memory; size_t bytes; };
+struct Extent {
+  const void* memory;
+  size_t bytes;
+};
 void add_extent(const void* memory, size_t bytes);
 void remove_extent(const void* memory, size_t bytes);
 std::vector<Extent> extents();

@@ -21,6 +21,22 @@ constexpr size_t kStackBytes = 64 * 1024;
 #endif
 constexpr size_t kGuardBytes = 4096;
 
+#if RIG_ASAN
+struct ThreadStack {
+  void* bottom = nullptr;
+  size_t size = 0;
+};
+
+ThreadStack thread_stack() {
+  ThreadStack stack;
+  pthread_attr_t attributes;
+  pthread_getattr_np(pthread_self(), &attributes);
+  pthread_attr_getstack(&attributes, &stack.bottom, &stack.size);
+  pthread_attr_destroy(&attributes);
+  return stack;
+}
+#endif
+
 }  // namespace
 
 // Saves the callee-saved registers on the old stack and restores them from the new one.
@@ -138,16 +154,9 @@ Fiber::~Fiber() {
 void Fiber::switch_to(Fiber& from, Fiber& to) {
   if (!from.stack_) from.sanitizer_thread_ = RIG_TSAN_CURRENT_FIBER();
 #if RIG_ASAN
-  const void* bottom = to.stack_;
-  size_t size = kStackBytes;
-  if (!to.stack_) {
-    pthread_attr_t attributes;
-    void* address = nullptr;
-    pthread_getattr_np(pthread_self(), &attributes);
-    pthread_attr_getstack(&attributes, &address, &size);
-    pthread_attr_destroy(&attributes);
-    bottom = address;
-  }
+  thread_local const ThreadStack own = thread_stack();
+  const void* bottom = to.stack_ ? to.stack_ : own.bottom;
+  const size_t size = to.stack_ ? kStackBytes : own.size;
   __sanitizer_start_switch_fiber(&from.fake_stack_, bottom, size);
 #endif
   RIG_TSAN_SWITCH_FIBER(to.sanitizer_thread_);

@@ -21,13 +21,16 @@ void copy_bytes(void* to, const void* from, size_t size) {
 }
 
 void exchange_copy(void* to, const void* from, size_t size) {
-  if (RIG_TSAN) copy_bytes(to, from, size);
-  else std::memcpy(to, from, size);
+  if (RIG_TSAN)
+    copy_bytes(to, from, size);
+  else
+    std::memcpy(to, from, size);
 }
 
 // NaN as f32, −1 as an integer.
 void poison(void* memory, size_t size) {
-  for (size_t i = 0; i < size; i += 8) *reinterpret_cast<volatile uint64_t*>(static_cast<std::byte*>(memory) + i) = ~uint64_t{0};
+  for (size_t i = 0; i < size; i += 8)
+    *reinterpret_cast<volatile uint64_t*>(static_cast<std::byte*>(memory) + i) = ~uint64_t{0};
 }
 
 constexpr size_t kSlotBytes = 64;
@@ -72,7 +75,8 @@ class Ready {
   void push(uint16_t index) { ring_[tail_++ & kMask] = index; }
   uint16_t pop() {
     if (schedule_ == Schedule::fifo) return ring_[head_++ & kMask];
-    if (schedule_ == Schedule::random) std::swap(ring_[(head_ + next() % (tail_ - head_)) & kMask], ring_[(tail_ - 1) & kMask]);
+    if (schedule_ == Schedule::random)
+      std::swap(ring_[(head_ + next() % (tail_ - head_)) & kMask], ring_[(tail_ - 1) & kMask]);
     return ring_[--tail_ & kMask];
   }
 
@@ -112,7 +116,10 @@ class Group {
   void release_barrier();
   std::string stuck() const;
   void map_arena();
-  void unmap_arena() { RIG_ASAN_UNPOISON(arena_, kArenaBytes); munmap(arena_, kArenaBytes); }
+  void unmap_arena() {
+    RIG_ASAN_UNPOISON(arena_, kArenaBytes);
+    munmap(arena_, kArenaBytes);
+  }
   void clear_arena(const LaunchOptions& options);
 
   FiberSet sets_[kSets];
@@ -164,7 +171,8 @@ void* Group::memory(int id, size_t bytes) {
   const size_t rounded = (bytes + 63) / 64 * 64;
   arena_counted_ += (bytes + 15) / 16 * 16;
   if (arena_counted_ > arena_limit_ || arena_used_ + rounded + kRedzone > kArenaBytes)
-    fail("threadgroup memory of " + std::to_string(arena_counted_) + " bytes exceeds the limit of " + std::to_string(arena_limit_));
+    fail("threadgroup memory of " + std::to_string(arena_counted_) + " bytes exceeds the limit of " +
+         std::to_string(arena_limit_));
   std::byte* start = arena_ + arena_used_;
   RIG_ASAN_UNPOISON(start, rounded);
   if (!RIG_TSAN) poison(start, rounded);
@@ -219,9 +227,12 @@ std::string Group::stuck() const {
     const Lane& lane = set_->lanes[i];
     const Simdgroup& simd = simdgroups_[i / kSimdWidth];
     text += " simdgroup " + std::to_string(i / kSimdWidth);
-    if (simd.arrived) text += " at a simdgroup operation of line " + std::to_string(simd.line) + ";";
-    else if (lane.waiting == Waiting::done) text += " ended;";
-    else text += " at the barrier of line " + std::to_string(barrier_line_) + ";";
+    if (simd.arrived)
+      text += " at a simdgroup operation of line " + std::to_string(simd.line) + ";";
+    else if (lane.waiting == Waiting::done)
+      text += " ended;";
+    else
+      text += " at the barrier of line " + std::to_string(barrier_line_) + ";";
   }
   return text;
 }
@@ -304,7 +315,8 @@ void Group::place_lanes(const Launch& launch, const uint32_t group[3]) {
   }
 }
 
-void Group::run(const Launch& launch, const LaunchOptions& options, const uint32_t group[3], uint32_t set, uint64_t seed) {
+void Group::run(const Launch& launch, const LaunchOptions& options, const uint32_t group[3], uint32_t set,
+                uint64_t seed) {
   launch_ = &launch;
   set_ = &sets_[set % kSets];
   threads_ = launch.threads[0] * launch.threads[1] * launch.threads[2];
@@ -312,6 +324,7 @@ void Group::run(const Launch& launch, const LaunchOptions& options, const uint32
   failure_.clear();
   ready_.clear(options.schedule, seed);
   clear_arena(options);
+  RIG_TSAN_RELEASE(&start_token_);  // the mapping counts as a write of this thread
   place_lanes(launch, group);
   current_ = &set_->lanes[ready_.pop()];
   Fiber::switch_to(main_, current_->fiber);
@@ -329,7 +342,8 @@ Group& group_of_thread() {
 
 void launch(const Launch& launch, const LaunchOptions& options) {
   const uint64_t threads = uint64_t{launch.threads[0]} * launch.threads[1] * launch.threads[2];
-  if (threads == 0 || threads > kMaxThreads) throw Fault(std::string(launch.kernel->name) + ": threadgroup of " + std::to_string(threads) + " threads");
+  if (threads == 0 || threads > kMaxThreads)
+    throw Fault(std::string(launch.kernel->name) + ": threadgroup of " + std::to_string(threads) + " threads");
   Group& group = group_of_thread();
   active = &group;
   RIG_TSAN_RELEASE(&group.start_token_);

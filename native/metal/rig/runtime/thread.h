@@ -9,11 +9,11 @@ namespace rig {
 constexpr uint32_t kSimdLanes = 32;
 
 struct Place {
-  uint32_t local[3];             // in the threadgroup
-  uint32_t group[3];             // in the grid
-  uint32_t threads[3];           // per threadgroup
-  uint32_t groups[3];            // per grid
-  uint32_t index;                // of the thread in the threadgroup, linear
+  uint32_t local[3];    // in the threadgroup
+  uint32_t group[3];    // in the grid
+  uint32_t threads[3];  // per threadgroup
+  uint32_t groups[3];   // per grid
+  uint32_t index;       // of the thread in the threadgroup, linear
   uint32_t lane, simdgroup, simdgroups;
 };
 const Place& place() noexcept;

@@ -2,14 +2,19 @@
 #pragma once
 #import <Foundation/Foundation.h>
 
-typedef struct { NSUInteger width, height, depth; } MTLSize;
+typedef struct {
+  NSUInteger width, height, depth;
+} MTLSize;
 static inline MTLSize MTLSizeMake(NSUInteger width, NSUInteger height, NSUInteger depth) {
   MTLSize size = {width, height, depth};
   return size;
 }
 
 typedef enum : NSInteger {
-  MTLGPUFamilyApple7 = 1007, MTLGPUFamilyApple8 = 1008, MTLGPUFamilyApple9 = 1009, MTLGPUFamilyMetal3 = 5001
+  MTLGPUFamilyApple7 = 1007,
+  MTLGPUFamilyApple8 = 1008,
+  MTLGPUFamilyApple9 = 1009,
+  MTLGPUFamilyMetal3 = 5001
 } MTLGPUFamily;
 typedef enum : NSUInteger { MTLResourceStorageModeShared = 0 } MTLResourceOptions;
 enum : NSUInteger { MTLResourceUsageRead = 1, MTLResourceUsageWrite = 2 };
@@ -17,12 +22,19 @@ typedef NSUInteger MTLResourceUsage;
 typedef enum : NSUInteger { MTLPipelineOptionNone = 0 } MTLPipelineOption;
 typedef enum : NSUInteger { MTLLanguageVersion3_1 = (3 << 16) + 1 } MTLLanguageVersion;
 typedef enum : NSUInteger {
-  MTLCommandBufferStatusNotEnqueued, MTLCommandBufferStatusEnqueued, MTLCommandBufferStatusCommitted,
-  MTLCommandBufferStatusScheduled, MTLCommandBufferStatusCompleted, MTLCommandBufferStatusError
+  MTLCommandBufferStatusNotEnqueued,
+  MTLCommandBufferStatusEnqueued,
+  MTLCommandBufferStatusCommitted,
+  MTLCommandBufferStatusScheduled,
+  MTLCommandBufferStatusCompleted,
+  MTLCommandBufferStatusError
 } MTLCommandBufferStatus;
 enum : NSInteger {
-  MTLCommandBufferErrorTimeout = 2, MTLCommandBufferErrorPageFault = 3, MTLCommandBufferErrorAccessRevoked = 4,
-  MTLCommandBufferErrorOutOfMemory = 8, MTLCommandBufferErrorDeviceRemoved = 11
+  MTLCommandBufferErrorTimeout = 2,
+  MTLCommandBufferErrorPageFault = 3,
+  MTLCommandBufferErrorAccessRevoked = 4,
+  MTLCommandBufferErrorOutOfMemory = 8,
+  MTLCommandBufferErrorDeviceRemoved = 11
 };
 
 @protocol MTLBuffer <NSObject>
@@ -45,20 +57,28 @@ enum : NSInteger {
 - (NSUInteger)staticThreadgroupMemoryLength;
 @end
 
-@interface MTLCompileOptions : NSObject { BOOL _fastMath; MTLLanguageVersion _version; }
+@interface MTLCompileOptions : NSObject {
+  BOOL _fastMath;
+  MTLLanguageVersion _version;
+}
 - (void)setFastMathEnabled:(BOOL)enabled;
 - (void)setLanguageVersion:(MTLLanguageVersion)version;
 - (BOOL)fastMathEnabled;
 - (MTLLanguageVersion)languageVersion;
 @end
 
-@interface MTLComputePipelineDescriptor : NSObject { id<MTLFunction> _function; NSArray* _archives; }
+@interface MTLComputePipelineDescriptor : NSObject {
+  id<MTLFunction> _function;
+  NSArray* _archives;
+}
 - (void)setComputeFunction:(id<MTLFunction>)function;
 - (id<MTLFunction>)computeFunction;
 - (void)setBinaryArchives:(NSArray*)archives;
 @end
 
-@interface MTLBinaryArchiveDescriptor : NSObject { NSURL* _url; }
+@interface MTLBinaryArchiveDescriptor : NSObject {
+  NSURL* _url;
+}
 - (void)setUrl:(NSURL*)url;
 - (NSURL*)url;
 @end
