@@ -22,6 +22,11 @@ static Napi::Value backend_identity(const Napi::CallbackInfo& info) {
   });
 }
 
+// () → JSON text
+static Napi::Value metal_report(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] { return Napi::String::New(info.Env(), metal_report_json()); });
+}
+
 // (threads) → Promise<GB/s>
 static Napi::Value bandwidth(const Napi::CallbackInfo& info) {
   const int threads = static_cast<int>(integer_of(info[0], "threads"));
@@ -68,6 +73,7 @@ static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("memoryBandwidth", Napi::Function::New(env, bandwidth));
   exports.Set("listDiskCache", Napi::Function::New(env, list_disk));
   exports.Set("clearDiskCache", Napi::Function::New(env, clear_disk));
+  exports.Set("metalReport", Napi::Function::New(env, metal_report));
   return exports;
 }
 

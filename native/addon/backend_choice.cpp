@@ -1,5 +1,8 @@
 #include "addon/backend_choice.h"
 
+#include <cstdio>
+#include <cstdlib>
+
 #include "cpu/cpu_backend.h"
 #include "graph/error.h"
 #ifdef AFTERIMAGE_HAS_METAL
@@ -8,14 +11,40 @@
 
 namespace afterimage::addon {
 
-std::unique_ptr<Backend> make_backend(const std::string& name, int threads) {
-  if (name == "cpu") {
-    CpuOptions options;
-    options.threads = threads;
-    return make_cpu_backend(options);
-  }
+namespace {
+
+std::unique_ptr<Backend> cpu_backend(int threads) {
+  CpuOptions options;
+  options.threads = threads;
+  return make_cpu_backend(options);
+}
+
 #ifdef AFTERIMAGE_HAS_METAL
-  if (name == "metal") return make_metal_backend(MetalOptions{});
+// Kernels prove themselves against the CPU before they are trusted; what fails is replaced and said once, on stderr.
+MetalOptions metal_options(int threads) {
+  MetalOptions options;
+  options.cpu = cpu_backend(threads);
+  options.warn = [](const std::string& sentence) { std::fprintf(stderr, "afterimage: %s\n", sentence.c_str()); };
+  if (const char* archive = std::getenv("AFTERIMAGE_METAL_ARCHIVE")) options.archive = archive;
+  options.self_test = true;
+  return options;
+}
+#endif
+
+}  // namespace
+
+std::string metal_report_json() {
+#ifdef AFTERIMAGE_HAS_METAL
+  return metal_report(cpu_backend(0));
+#else
+  return R"({"available": false, "reason": "This build has no Metal backend; it is built on macOS."})";
+#endif
+}
+
+std::unique_ptr<Backend> make_backend(const std::string& name, int threads) {
+  if (name == "cpu") return cpu_backend(threads);
+#ifdef AFTERIMAGE_HAS_METAL
+  if (name == "metal") return make_metal_backend(metal_options(threads));
 #endif
   throw Error("INVALID_ARGUMENT", "This build has no backend named \"" + name + "\"; use --backend cpu.");
 }

@@ -9,6 +9,8 @@ namespace afterimage::addon {
 
 // "cpu" or "metal"; throws INVALID_ARGUMENT where this build or machine has none of that name. threads 0: all cores.
 std::unique_ptr<Backend> make_backend(const std::string& name, int threads);
+// What `afterimage doctor --metal` shows, as JSON.
+std::string metal_report_json();
 Precision precision_of(const std::string& name);
 KvType kv_type_of(const std::string& name);
 

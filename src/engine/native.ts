@@ -46,6 +46,8 @@ interface Addon {
   backendIdentity(backend: BackendName, threads: number): string;
   /** Measured DRAM read bandwidth in GB/s; takes about a second and 1 GiB. */
   memoryBandwidth(threads: number): Promise<number>;
+  /** Device, limits, every kernel's verdict and bandwidth, as JSON. */
+  metalReport(): string;
   /** Image prefixes on disk, newest first; `usedAt` in seconds since the epoch. */
   listDiskCache(
     folder: string,

@@ -1,11 +1,18 @@
 // npm run goldens -- DIR… [--reference] [--family NAME] [--kv f32|f16|bf16|q8] [--precision exact|fast]
+//   [--backend cpu|metal]
 // Runs every checkpoint folder under each DIR, stage by stage and through sessions, and prints `N passed, N failed`.
 // --reference runs the programs in the slow interpreter beside this file, without native code.
 /* eslint-disable no-console */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { createRunner, type KvType, type Precision, type Runner } from '../../src/engine/native.js';
+import {
+  createRunner,
+  type BackendName,
+  type KvType,
+  type Precision,
+  type Runner,
+} from '../../src/engine/native.js';
 import type { Program } from '../../src/graph/program.js';
 import type { Checkpoint } from '../../src/models/checkpoint.js';
 import { Config } from '../../src/models/config.js';
@@ -23,6 +30,7 @@ interface Options {
   reference: boolean;
   kv: KvType;
   precision: Precision;
+  backend: BackendName;
 }
 
 /** Folders under `root` that hold a config.json and cases; `root` itself where it is one. */
@@ -36,8 +44,14 @@ function familyFolders(root: string): string[] {
 
 function open(program: Program, checkpoint: Checkpoint, options: Options): Promise<Runner> {
   if (options.reference) return Promise.resolve(new ReferenceRunner(program, checkpoint.files));
-  const { precision, kv: kvType } = options;
-  return createRunner({ files: checkpoint.files, program: JSON.stringify(program), precision, kvType });
+  const { precision, kv: kvType, backend } = options;
+  return createRunner({
+    files: checkpoint.files,
+    program: JSON.stringify(program),
+    precision,
+    kvType,
+    backend,
+  });
 }
 
 async function checkFamily(folder: string, options: Options): Promise<Tally> {
@@ -96,7 +110,12 @@ async function checkSessions(
   options: Options,
   tally: Tally,
 ): Promise<void> {
-  const engine = new LocalEngine({ model: folder, precision: options.precision, kvType: options.kv });
+  const engine = new LocalEngine({
+    model: folder,
+    precision: options.precision,
+    kvType: options.kv,
+    backend: options.backend,
+  });
   try {
     for (const golden of cases) {
       await checkSession(engine, golden, model.eosTokenIds, basename(folder), tally).catch(
@@ -130,6 +149,7 @@ async function main(): Promise<void> {
       family: { type: 'string', multiple: true },
       kv: { type: 'string', default: 'f32' },
       precision: { type: 'string', default: 'exact' },
+      backend: { type: 'string', default: 'cpu' },
     },
   });
   if (positionals.length === 0) throw new TypeError('Expected one or more folders of golden checkpoints');
@@ -137,6 +157,7 @@ async function main(): Promise<void> {
     reference: values.reference,
     kv: values.kv as KvType,
     precision: values.precision as Precision,
+    backend: values.backend as BackendName,
   };
   let [passed, failures] = [0, 0];
   for (const folder of positionals.flatMap(familyFolders)) {

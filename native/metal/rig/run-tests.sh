@@ -21,7 +21,7 @@ node --import tsx "$here/lint.ts" --expect "$here/faults/style.metal"
 step build
 mkdir -p "$build"
 cmake -S native -B "$build" -DCMAKE_CXX_COMPILER="$compiler" -DAFTERIMAGE_METAL=emulated -DAFTERIMAGE_METAL_TESTS=ON \
-  -DAFTERIMAGE_TESTS=OFF -DCMAKE_PROJECT_afterimage_INCLUDE="$here/deferred.cmake" > "$build.log" 2>&1 ||
+  -DAFTERIMAGE_TESTS=OFF > "$build.log" 2>&1 ||
   { cat "$build.log" >&2; exit 1; }
 targets=""
 for variant in "" _address _thread; do targets="$targets metal_rig$variant metal_kernels$variant"; done
