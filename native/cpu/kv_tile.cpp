@@ -5,7 +5,7 @@
 #include <cstring>
 #include <string>
 
-#include "cpu/number_formats.h"
+#include "weights/number_formats.h"
 #include "graph/error.h"
 
 namespace afterimage {

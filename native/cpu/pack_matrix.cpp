@@ -1,6 +1,6 @@
 #include <cstring>
 
-#include "cpu/number_formats.h"
+#include "weights/number_formats.h"
 #include "cpu/packed_matrix.h"
 #include "cpu/thread_pool.h"
 

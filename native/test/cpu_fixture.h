@@ -9,7 +9,7 @@
 
 #include "cpu/cpu_backend.h"
 #include "cpu/cpu_features.h"
-#include "cpu/number_formats.h"
+#include "weights/number_formats.h"
 #include "graph_check.h"
 
 namespace afterimage::test {

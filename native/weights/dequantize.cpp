@@ -1,7 +1,7 @@
 // The reference reading of every weight format, one row at a time. Products and sums are rounded separately.
 #include <cstring>
 
-#include "cpu/number_formats.h"
+#include "weights/number_formats.h"
 #include "weights/weight_source.h"
 
 namespace afterimage {

@@ -62,6 +62,11 @@ export const OPTIONS = {
   },
   'allow-urls': { type: 'boolean', help: 'mcp: images may be fetched from public http(s) addresses' },
   http: { type: 'string', value: 'PORT', help: 'mcp: Streamable HTTP on 127.0.0.1:PORT instead of stdio' },
+  'token-file': {
+    type: 'string',
+    value: 'FILE',
+    help: 'mcp --http: where the bearer token is kept (made where absent)',
+  },
   preload: { type: 'boolean', help: 'mcp: load the model at start instead of at first use' },
   'deadline-ms': {
     type: 'string',

@@ -17,7 +17,9 @@ export async function mcp(options: Options): Promise<void> {
     log: { level: options.flag('verbose') ? ('debug' as const) : ('warn' as const) },
   };
   const port = options.number('http', 0);
-  await (port === undefined ? runStdio(app) : runHttp({ ...app, port }));
+  await (port === undefined
+    ? runStdio(app)
+    : runHttp({ ...app, port, tokenFile: options.text('token-file') }));
 }
 
 export async function config(options: Options): Promise<void> {
