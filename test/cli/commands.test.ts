@@ -1,0 +1,84 @@
+// Every command on the bundled model, as a person types it.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { starterFolder } from '../../src/engine/model-folder.js';
+import { families } from '../../src/models/registry.js';
+import { afterimage } from './command.js';
+
+const cache = mkdtempSync(join(tmpdir(), 'afterimage-cache-'));
+after(() => rmSync(cache, { recursive: true, force: true }));
+
+const LOGIN = join(starterFolder(), 'examples', 'login.png');
+const ERROR = join(starterFolder(), 'examples', 'error.png');
+const FEW = ['--max-tokens', '8', '--cache-dir', cache];
+
+describe('looking', () => {
+  test('describe streams an answer and closes with its rates', async () => {
+    const { code, stdout, stderr } = await afterimage(['describe', LOGIN, ...FEW]);
+    assert.equal(code, 0, stderr);
+    assert.ok(stdout.trim().length > 0);
+    assert.match(stderr, /^112 image tokens .* tok\/s/);
+  });
+
+  test('a second process finds on disk what the first one saw', async () => {
+    const { stdout } = await afterimage(['ocr', LOGIN, '--json', ...FEW]);
+    const { cache: report } = JSON.parse(stdout);
+    assert.equal(report.source, 'disk');
+    assert.equal(report.image_tokens_reused, report.image_tokens);
+    assert.equal(report.encode_ms, 0);
+  });
+
+  test('ask and compare take several images', async () => {
+    for (const args of [
+      ['ask', LOGIN, ERROR, 'Which one is red?'],
+      ['compare', LOGIN, ERROR],
+    ]) {
+      const { code, stdout, stderr } = await afterimage([...args, '--json', ...FEW]);
+      assert.equal(code, 0, stderr);
+      assert.equal(JSON.parse(stdout).images.length, 2);
+    }
+  });
+
+  test('ocr --lines prints lines and boxes, or none', async () => {
+    const { code, stdout, stderr } = await afterimage(['ocr', LOGIN, '--lines', '--json', ...FEW]);
+    assert.equal(code, 0, stderr);
+    assert.ok(Array.isArray(JSON.parse(stdout).lines));
+  });
+});
+
+describe('reporting', () => {
+  test('models lists every family', async () => {
+    const { stdout } = await afterimage(['models', '--json']);
+    const listed = new Set(JSON.parse(stdout).map(({ modelType }: { modelType: string }) => modelType));
+    for (const { modelTypes, checkpoints } of families)
+      assert.ok(checkpoints.length === 0 || listed.has(modelTypes[0]!));
+  });
+
+  test('doctor passes its self-test', async () => {
+    const { code, stdout, stderr } = await afterimage(['doctor', '--json', '--cache-dir', cache]);
+    assert.equal(code, 0, stderr);
+    assert.match(JSON.parse(stdout).self_test, /^passed/);
+  });
+
+  test('cache list and clear', async () => {
+    const before = await afterimage(['cache', 'list', '--json', '--cache-dir', cache]);
+    assert.ok(JSON.parse(before.stdout).length > 0);
+    const cleared = await afterimage(['cache', 'clear', '--cache-dir', cache]);
+    assert.match(cleared.stdout, /^Removed [1-9]/);
+    const left = await afterimage(['cache', 'list', '--json', '--cache-dir', cache]);
+    assert.deepEqual(JSON.parse(left.stdout), []);
+  });
+
+  test('config prints what a client wants', async () => {
+    const { stdout } = await afterimage(['config', 'claude-code']);
+    assert.ok(JSON.parse(stdout).mcpServers.afterimage);
+  });
+
+  test('help and version', async () => {
+    assert.match((await afterimage(['--help'])).stdout, /afterimage describe FILE/);
+    assert.match((await afterimage(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
+  });
+});
