@@ -67,8 +67,9 @@ struct Executor::Impl {
   void reserve(size_t bytes);
   void bind(const std::vector<const Binding*>& bindings, const DispatchContext& context);
   void execute(const std::shared_ptr<const PlannedRun>& planned, const DispatchContext& context,
-               const std::atomic<bool>& cancel);
-  void submit(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel);
+               const RunRequest& request, const std::atomic<bool>& cancel);
+  void submit(std::span<const Dispatch> dispatches, const RunRequest& request, const std::atomic<bool>& cancel);
+  void run_profiled(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel);
   HostTensor read(const DispatchContext& context, int32_t value) const;
   std::vector<HostTensor> run(const RunRequest& request, const std::atomic<bool>& cancel);
 
@@ -161,24 +162,34 @@ void Executor::Impl::bind(const std::vector<const Binding*>& bindings, const Dis
 }
 
 void Executor::Impl::execute(const std::shared_ptr<const PlannedRun>& planned, const DispatchContext& context,
-                             const std::atomic<bool>& cancel) {
+                             const RunRequest& request, const std::atomic<bool>& cancel) {
   if (built.planned == planned && same_memory(built.external, context.external)) {
     for (Dispatch& dispatch : built.dispatches) dispatch.batch = context.batch;
-    return submit(built.dispatches, cancel);
+    return submit(built.dispatches, request, cancel);
   }
   built = {};
   BuiltRun first;
   size_t submissions = 0;
   for_each_dispatch(context, [&](std::span<const Dispatch> dispatches) {
     if (++submissions == 1) first = {planned, context.external, {dispatches.begin(), dispatches.end()}};
-    submit(dispatches, cancel);
+    submit(dispatches, request, cancel);
   });
   if (submissions == 1) built = std::move(first);
 }
 
-void Executor::Impl::submit(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel) {
-  if (cancel) throw Error("CANCELLED", "The run was cancelled.");
-  if (!profiling) return backend.run(dispatches, cancel);
+void Executor::Impl::submit(std::span<const Dispatch> dispatches, const RunRequest& request,
+                            const std::atomic<bool>& cancel) {
+  const size_t most = request.pause ? request.pause_every : dispatches.size();
+  while (!dispatches.empty()) {
+    if (cancel) throw Error("CANCELLED", "The run was cancelled.");
+    const auto next = dispatches.first(std::min(most, dispatches.size()));
+    profiling ? run_profiled(next, cancel) : backend.run(next, cancel);
+    if (request.pause) request.pause();
+    dispatches = dispatches.subspan(next.size());
+  }
+}
+
+void Executor::Impl::run_profiled(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel) {
   for (const Dispatch& dispatch : dispatches) {
     const auto start = std::chrono::steady_clock::now();
     backend.run({&dispatch, 1}, cancel);
@@ -217,7 +228,7 @@ std::vector<HostTensor> Executor::Impl::run(const RunRequest& request, const std
   const DispatchContext context{program, *planned->ops, planned->plan, weights,
                                 tensors, scratch.get(), request.batch, precision};
   bind(bindings, context);
-  execute(planned, context, cancel);
+  execute(planned, context, request, cancel);
   std::vector<HostTensor> results;
   for (int32_t output : program.outputs) results.push_back(read(context, output));
   for (const std::string& tap : request.taps) results.push_back(read(context, program.value_index(tap)));

@@ -20,12 +20,14 @@ struct Engine::Impl {
         model(options, std::move(source), *backend, progress),
         scheduler(options, model, interrupt, [this](std::function<void()> command) { post(std::move(command)); }) {
     scheduler.on_ended = [this](RequestId request) { forget(request); };
+    scheduler.on_pause = [this] { run_commands(); };
     counters = scheduler.counters();
     thread = std::thread([this] { loop(); });
   }
 
   void post(std::function<void()> command);  // throws CLOSED once the thread has stopped
   void loop();
+  void run_commands();
   void stop();
   void forget(RequestId request);
   void require_open() const;
@@ -76,20 +78,30 @@ RequestPtr Engine::Impl::find(RequestId request) {
 void Engine::Impl::loop() {
   bool busy = true;
   for (;;) {
-    std::deque<std::function<void()>> given;
     bool last;
     {
       std::unique_lock lock(mutex);
-      counters = scheduler.counters();
-      if (!busy) wake.wait(lock, [&] { return closing || !commands.empty(); });
-      given.swap(commands);
+      if (!busy) {
+        counters = scheduler.counters();
+        wake.wait(lock, [&] { return closing || !commands.empty(); });
+      }
       last = closing;
     }
-    for (auto& command : given) command();
+    run_commands();
     if (last) break;
     busy = scheduler.step();
   }
   stop();
+}
+
+void Engine::Impl::run_commands() {
+  std::deque<std::function<void()>> given;
+  {
+    std::lock_guard lock(mutex);
+    counters = scheduler.counters();
+    given.swap(commands);
+  }
+  for (auto& command : given) command();
 }
 
 void Engine::Impl::stop() {

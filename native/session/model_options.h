@@ -13,7 +13,7 @@ namespace afterimage {
 struct Budgets {
   size_t kv_bytes = size_t{2} << 30;  // KV blocks and state snapshots
   size_t feature_bytes = size_t{256} << 20;
-  size_t scratch_bytes = size_t{2} << 30;  // of the program that runs: vision and decoder run one after the other
+  size_t scratch_bytes = size_t{2} << 30;  // of the program that runs; of both where an image pauses for others
 };
 
 struct ModelTraits {
@@ -29,6 +29,7 @@ struct EngineOptions {
   Budgets budgets;
   DiskOptions disk;
   int32_t chunk_rows = 256;  // prefill rows of one run; an image that must stay whole may exceed it
+  size_t pause_every = 16;   // operators of the vision encoder between two looks at other requests
 };
 
 struct ModelSource {

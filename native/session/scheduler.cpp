@@ -47,6 +47,16 @@ RequestPtr Scheduler::take_turn(bool low) {
   return next;
 }
 
+RequestPtr Scheduler::take_prefilling(bool low) {
+  Lane& lane = turns_[low ? 1 : 0];
+  const auto found = std::find_if(
+      lane.begin(), lane.end(), [](const RequestPtr& request) { return request->state == Request::State::prefilling; });
+  if (found == lane.end()) return nullptr;
+  RequestPtr next = *found;
+  lane.erase(found);
+  return next;
+}
+
 std::vector<RequestPtr> Scheduler::decoding(bool low) const {
   std::vector<RequestPtr> answering;
   for (const RequestPtr& request : requests_)
@@ -94,7 +104,7 @@ bool Scheduler::ready_to_generate(Request& request) {
 
 void Scheduler::reap_cancelled() {
   for (const RequestPtr& request : std::vector<RequestPtr>(requests_)) {
-    if (!request->cancelled) continue;
+    if (!request->cancelled || request == encoding_) continue;  // its run ends by itself
     if (request->state == Request::State::prefilling || request->state == Request::State::decoding) {
       end(request, StopReason::cancelled);
     } else {

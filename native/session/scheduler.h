@@ -1,6 +1,7 @@
 // Decides what the engine thread does next. Each step is one run: a decode row of every request that is answering, and
 // beside them one prefill chunk; or one image through the vision encoder. Requests with chunks or images take turns;
-// low-priority ones only while no other has work. Everything here belongs to the engine thread.
+// low-priority ones only while no other has work. An image takes seconds, so its run pauses for the others: they are
+// admitted, cancelled and answered meanwhile. Everything here belongs to the engine thread.
 #pragma once
 #include <deque>
 #include <functional>
@@ -33,6 +34,8 @@ class Scheduler {
   Counters counters() const;
   // Called for each request that ended.
   std::function<void(RequestId)> on_ended;
+  // Called in the middle of an image: does what was asked of the engine since.
+  std::function<void()> on_pause;
 
  private:
   using Lane = std::deque<RequestPtr>;
@@ -46,6 +49,9 @@ class Scheduler {
 
   // scheduler_steps.cpp: encoding and running rows.
   void encode_image(const RequestPtr& request);
+  FeatureCache::Held run_encoder(const RequestPtr& request, const EncodeJob& job, const ImageSpan& span);
+  void pause_for_others(const RequestPtr& encoding);
+  bool rows_fit_beside_encoder() const;
   void make_scratch_room(const std::map<std::string, int64_t>& symbols);
   // The requests that are answering, and the next chunk of one that is not there yet.
   void run_rows(std::vector<RequestPtr> requests, const RequestPtr& prefilling);
@@ -62,6 +68,8 @@ class Scheduler {
   // scheduler.cpp: lanes and endings.
   void reap_cancelled();
   RequestPtr take_turn(bool low);
+  // Of the same priority, with a chunk to prefill.
+  RequestPtr take_prefilling(bool low);
   std::vector<RequestPtr> decoding(bool low) const;
   bool ready_to_generate(Request& request);
   void end(const RequestPtr& request, StopReason stop);
@@ -81,8 +89,10 @@ class Scheduler {
   std::vector<RequestPtr> requests_;  // all that have not ended, in the order of begin
   std::deque<RequestPtr> waiting_;    // for memory
   Lane turns_[2];                     // normal, low: with an image to encode or a chunk to prefill
+  RequestPtr encoding_;               // whose image is in the vision encoder now
   bool memory_changed_ = false;
   bool decode_next_ = false;      // an image was encoded: the answers in progress go on before the next one
+  double paused_ms_ = 0;          // of the image in the encoder: time given to others
   size_t feature_bytes_ = 0;      // promised to admitted requests
   const size_t decoder_scratch_;  // of a full chunk
   Counters counters_;

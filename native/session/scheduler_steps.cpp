@@ -29,6 +29,9 @@ void check_features(const Sequence& sequence, const ImageSpan& span, const Image
                                         " but its inputs yield " + std::to_string(features.rows) + ".");
 }
 
+// A low-priority image was given up; it starts again when nothing else has work.
+struct GaveWay {};
+
 }  // namespace
 
 // Each program fits the scratch budget alone; the idle one gives its memory back where both do not.
@@ -45,18 +48,15 @@ void Scheduler::encode_image(const RequestPtr& request) {
   const auto& spans = sequence.prompt().spans;
   const ImageSpan& span = *std::find_if(spans.begin(), spans.end(), [&](const auto& s) { return s.key == job.key; });
   const auto start = Clock::now();
+  paused_ms_ = 0;
   try {
     FeatureCache::Held held = features_.find(job.key);
-    if (!held) {
-      Interrupt::Subject* subject = request.get();
-      const Running running(interrupt_, {&subject, 1});
-      if (!running.begun()) throw Error("CANCELLED", "The request was cancelled.");
-      make_scratch_room(span.symbols);
-      held = features_.insert(job.key, model_.vision->encode(job.inputs, interrupt_.flag()));
-      ++counters_.images_encoded;
-    }
+    if (!held) held = run_encoder(request, job, span);
     check_features(sequence, span, *held);
     request->features[job.key] = std::move(held);
+  } catch (const GaveWay&) {
+    request->encode_job = std::move(job);
+    return lane(*request).push_front(request);
   } catch (...) {
     const Error error = error_of(std::current_exception());
     if (error.code() == "CANCELLED") ++counters_.runs_cancelled;
@@ -66,12 +66,56 @@ void Scheduler::encode_image(const RequestPtr& request) {
   Executor& vision = model_.vision->executor();
   const size_t decoder_bytes = std::max(decoder_scratch_, model_.decoder->executor().scratch_bytes());
   if (vision.scratch_bytes() + decoder_bytes > options_.budgets.scratch_bytes) vision.release_scratch();
-  const double spent = milliseconds_since(start);
+  const double spent = milliseconds_since(start) - paused_ms_;
   request->plan.cache.encode_ms += spent;
   counters_.encode_ms += spent;
   std::erase(request->plan.needed, job.key);
   request->state = Request::State::planned;
   job.on_encoded();
+}
+
+FeatureCache::Held Scheduler::run_encoder(const RequestPtr& request, const EncodeJob& job, const ImageSpan& span) {
+  Interrupt::Subject* subject = request.get();
+  const Running running(interrupt_, {&subject, 1});
+  if (!running.begun()) throw Error("CANCELLED", "The request was cancelled.");
+  make_scratch_room(span.symbols);
+  struct Encoding {
+    RequestPtr& current;
+    Encoding(RequestPtr& slot, const RequestPtr& given) : current(slot) { current = given; }
+    ~Encoding() { current = nullptr; }
+  } const encoding(encoding_, request);
+  const auto pause = [&] {
+    const auto begun = Clock::now();
+    pause_for_others(request);
+    paused_ms_ += milliseconds_since(begun);
+  };
+  auto held =
+      features_.insert(job.key, model_.vision->encode(job.inputs, options_.pause_every, pause, interrupt_.flag()));
+  ++counters_.images_encoded;
+  return held;
+}
+
+// In the middle of an image. A low-priority one gives way to another request's image; rows run in between.
+void Scheduler::pause_for_others(const RequestPtr& encoding) {
+  on_pause();
+  reap_cancelled();
+  if (memory_changed_) admit_waiting();
+  const auto images = [](const RequestPtr& request) { return request->state == Request::State::encoding; };
+  const bool low = encoding->options.low_priority;
+  if (low && std::any_of(turns_[0].begin(), turns_[0].end(), images)) throw GaveWay();
+  if (rows_fit_beside_encoder()) {
+    const std::vector<RequestPtr> answering = decoding(false);
+    const RequestPtr next = take_prefilling(false);
+    if (next || !answering.empty()) run_rows(answering, next);
+  }
+  // Those runs had the interrupt for themselves.
+  Interrupt::Subject* subject = encoding.get();
+  if (!interrupt_.begin({&subject, 1})) throw Error("CANCELLED", "The request was cancelled.");
+}
+
+bool Scheduler::rows_fit_beside_encoder() const {
+  const size_t rows = std::max(decoder_scratch_, model_.decoder->executor().scratch_bytes());
+  return model_.vision->executor().scratch_bytes() + rows <= options_.budgets.scratch_bytes;
 }
 
 void Scheduler::run_rows(std::vector<RequestPtr> requests, const RequestPtr& prefilling) {

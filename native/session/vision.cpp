@@ -4,8 +4,11 @@
 
 namespace afterimage {
 
-ImageFeatures Vision::encode(const std::vector<NamedInput>& inputs, const std::atomic<bool>& cancel) {
+ImageFeatures Vision::encode(const std::vector<NamedInput>& inputs, size_t pause_every, std::function<void()> pause,
+                             const std::atomic<bool>& cancel) {
   RunRequest request;
+  request.pause = std::move(pause);
+  request.pause_every = pause_every;
   const Program& program = executor_->program();
   for (const NamedInput& input : inputs) {
     const int32_t value = program.value_index(input.name);

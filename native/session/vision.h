@@ -1,6 +1,7 @@
 // The vision encoder: one image's inputs to its features.
 #pragma once
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -17,8 +18,10 @@ class Vision {
   Vision(std::unique_ptr<Executor> executor, int32_t deepstack, int64_t hidden)
       : executor_(std::move(executor)), deepstack_(deepstack), hidden_(hidden) {}
 
-  // Throws INVALID_ARGUMENT (inputs that the program does not take), CANCELLED, OUT_OF_MEMORY, BACKEND_FAILED.
-  ImageFeatures encode(const std::vector<NamedInput>& inputs, const std::atomic<bool>& cancel);
+  // `pause` as in RunRequest. Throws INVALID_ARGUMENT (inputs that the program does not take), CANCELLED,
+  // OUT_OF_MEMORY, BACKEND_FAILED, and what `pause` throws.
+  ImageFeatures encode(const std::vector<NamedInput>& inputs, size_t pause_every, std::function<void()> pause,
+                       const std::atomic<bool>& cancel);
   // Scratch of an image with these row counts.
   size_t predict_bytes(const std::map<std::string, int64_t>& symbols) const {
     return executor_->predict_bytes(symbols);
