@@ -41,7 +41,8 @@ def affordable(turns, most=360):
 
 def turn(rng, screen):
     asked, spell = instructions(), speller(screen)
-    form = rng.choices(["text", "lines", "brief", "normal", "full", "question"], [12, 8, 8, 6, 14, 52])[0]
+    # Reading weighs most: every other answer quotes what was read.
+    form = rng.choices(["text", "lines", "brief", "normal", "full", "question"], [40, 10, 7, 5, 12, 26])[0]
     if form == "lines" and len(screen.painter.lines) > 7:       # forty tokens each
         form = "text"
     if form == "text":

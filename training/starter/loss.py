@@ -34,6 +34,8 @@ def pointing_loss(q, k, head, ids, cells, ahead):
     """
     image = ids == TOKEN["<|image_pad|>"]
     b, row = (~image & (cells >= 0)).nonzero(as_tuple=True)
+    if not len(b):                                                      # answers that quote nothing
+        return q.new_zeros(())
     at = row - 1 if ahead else row
     start = image.int().argmax(1)                                       # first visual row; images of one length
     key = column_of(image, start, cells[b, row], b)
