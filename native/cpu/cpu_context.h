@@ -18,6 +18,7 @@ struct CpuWeight final : Weight {
   PackedMatrix matrix;         // kUseMatrix, kUseExperts
   std::vector<float> vector;   // kUseVector: rows × columns
   size_t bytes() const noexcept override { return matrix.bytes.size() + vector.size() * 4; }
+  bool reads_source() const noexcept override { return bytes() == 0; }
 };
 
 struct CpuContext {

@@ -29,6 +29,8 @@ class Weight {
  public:
   virtual ~Weight() = default;
   virtual size_t bytes() const noexcept = 0;
+  // Whether runs read the checkpoint's bytes; where not, they are given back once the weight is prepared.
+  virtual bool reads_source() const noexcept { return true; }
 };
 
 // Rows of one sequence in a run: consecutive rows at consecutive cache positions.
@@ -66,7 +68,8 @@ class Backend {
   virtual std::string identity() const = 0;
   // Throws OUT_OF_MEMORY. Bytes are uninitialised, aligned to 64.
   virtual std::unique_ptr<Memory> allocate(size_t bytes) = 0;
-  // Repacks or maps a checkpoint tensor for the given uses. `source` outlives the result.
+  // Repacks or maps a checkpoint tensor for the given uses. `source` outlives the result
+  // where that reads it.
   virtual std::unique_ptr<Weight> prepare(const WeightSource& source, uint32_t uses, Precision precision) = 0;
   // Runs the dispatches in order and returns when all are done. Looks at `cancel` between dispatches and
   // throws CANCELLED.

@@ -29,7 +29,7 @@ struct RunRequest {
   const RowBatch* batch = nullptr;    // decoder programs
   std::span<const std::string> taps;  // names of values to copy out beside the outputs
   // Called after every `pause_every` operators; other executors may run meanwhile, and what it throws ends the run.
-  std::function<void()> pause;
+  std::function<void()> pause = nullptr;
   size_t pause_every = 16;
 };
 

@@ -195,9 +195,25 @@ void quantized_shapes() {
               checkpoint.source(quantized({4, 64}, "nvfp4", 4, 16, "e4")));
 }
 
+// A stacked copy goes with its recipe; another recipe of the same tensors reads on.
+void released_recipes_leave_others_alone() {
+  std::vector<float> large = iota(8192);
+  const TemporaryFile file(
+      safetensors({{"a", "F32", {64, 128}, bytes_of(large)}, {"b", "F32", {64, 128}, bytes_of(iota(8192, 9))}}));
+  Checkpoint checkpoint({file.path()});
+  const WeightRecipe both = recipe({128, 128}, {"a", "b"}), again = recipe({128, 128}, {"a", "b"}),
+                     plain = recipe({64, 128}, {"a"});
+  checkpoint.source(both);
+  const WeightSource kept = checkpoint.source(again), mapped = checkpoint.source(plain);
+  const std::vector<float> before = all(kept);
+  checkpoint.release(both);
+  CHECK(all(kept) == before && all(mapped) == large && all(checkpoint.source(both)) == before);
+}
+
 }  // namespace
 
 int main() {
+  released_recipes_leave_others_alone();
   shapes();
   permutations();
   slices();

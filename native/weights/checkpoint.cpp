@@ -26,7 +26,7 @@ void hash_sampled(Sha256& hash, const MappedFile& file) {
 struct Checkpoint::Impl {
   std::vector<std::unique_ptr<MappedFile>> files;
   std::map<std::string, StoredTensor, std::less<>> tensors;
-  OwnedBytes owned;
+  std::map<const WeightRecipe*, OwnedBytes> owned;
 
   const MappedFile& file_of(const StoredTensor& tensor) const {
     const auto holds = [&](const auto& file) {
@@ -62,7 +62,19 @@ const StoredTensor& Checkpoint::tensor(std::string_view name) const {
   return found->second;
 }
 
-WeightSource Checkpoint::source(const WeightRecipe& recipe) { return recipe_source(recipe, *this, impl_->owned); }
+WeightSource Checkpoint::source(const WeightRecipe& recipe) {
+  return recipe_source(recipe, *this, impl_->owned[&recipe]);
+}
+
+void Checkpoint::release(const WeightRecipe& recipe) {
+  impl_->owned.erase(&recipe);
+  for (const auto* names : {&recipe.tensors, &recipe.scales, &recipe.biases}) {
+    for (const std::string& name : *names) {
+      const StoredTensor& stored = tensor(name);
+      if (stored.bytes > 0) impl_->file_of(stored).drop(stored.data, stored.bytes);
+    }
+  }
+}
 
 std::string Checkpoint::digest() const {
   Sha256 hash;

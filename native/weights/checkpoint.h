@@ -52,6 +52,8 @@ class Checkpoint {
   // A recipe made readable: stacked, permuted or sliced copies are owned here; plain matrices point into the files.
   // Refuses NaN or infinite scales and float weights (INVALID_CHECKPOINT).
   WeightSource source(const WeightRecipe& recipe);
+  // The recipe's sources are read no more: frees its copies and takes its pages out of memory.
+  void release(const WeightRecipe& recipe);
   // SHA-256 over names, dtypes, shapes and bytes of all tensors; hex. Sampled above 64 MiB per file: head, tail and
   // 4,096 strided pages, plus sizes and modification times.
   std::string digest() const;

@@ -15,6 +15,8 @@ class MappedFile {
 
   const std::byte* data() const noexcept { return data_; }  // null where the file is empty
   size_t size() const noexcept { return size_; }
+  // Takes whole pages within these bytes out of memory; reading them maps them again.
+  void drop(const std::byte* from, size_t bytes) const noexcept;
   int64_t modified_ns() const noexcept { return modified_ns_; }
   const std::string& path() const noexcept { return path_; }
 
