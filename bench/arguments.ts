@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import type { Checkpoint } from '../src/models/checkpoint.js';
 import { openCheckpoint } from '../src/models/checkpoint-folder.js';
 import { starterFolder } from '../src/engine/model-folder.js';
+import type { Precision } from '../src/engine/native.js';
 import { DIMENSIONS } from './dimensions.js';
 import { randomCheckpoint } from './random-checkpoint.js';
 
@@ -15,8 +16,10 @@ export interface BenchArguments {
   width: number;
   height: number;
   threads: number;
-  precision: 'exact' | 'fast';
+  precision: Precision;
   json: boolean;
+  /** Into bench/results.md. */
+  write: boolean;
 }
 
 export function benchArguments(defaults: Partial<BenchArguments> = {}): BenchArguments {
@@ -30,6 +33,7 @@ export function benchArguments(defaults: Partial<BenchArguments> = {}): BenchArg
       threads: { type: 'string', default: String(availableParallelism()) },
       precision: { type: 'string', default: 'fast' },
       json: { type: 'boolean', default: false },
+      write: { type: 'boolean', default: false },
     },
   });
   const [width, height] = values.image.split('x').map(Number) as [number, number];
@@ -40,19 +44,24 @@ export function benchArguments(defaults: Partial<BenchArguments> = {}): BenchArg
   if (![2, 3, 4, 5, 6, 8, 16].includes(bits))
     fail(`Expected 2, 3, 4, 5, 6, 8 or 16 for --bits but received "${values.bits}".`);
   if (!(width > 0 && height > 0)) fail(`Expected WIDTHxHEIGHT for --image but received "${values.image}".`);
-  if (values.precision !== 'exact' && values.precision !== 'fast')
-    fail(`Expected exact or fast for --precision but received "${values.precision}".`);
+  if (!isPrecision(values.precision))
+    fail(`Expected exact, fast or faster for --precision but received "${values.precision}".`);
   return {
     dims: values.dims,
     bits,
     width,
     height,
     json: values.json,
+    write: values.write,
     precision: values.precision,
     prompt: positive('prompt', values.prompt),
     generate: positive('generate', values.generate),
     threads: positive('threads', values.threads),
   };
+}
+
+function isPrecision(text: string): text is Precision {
+  return ['exact', 'fast', 'faster'].includes(text);
 }
 
 function positive(name: string, value: string): number {

@@ -1,4 +1,4 @@
-// npm run bench:cache -- --dims qwen2-vl-2b|smolvlm-256m [--bits 4] [--image 1280x800] [--threads N] [--json]
+// npm run bench:cache -- --dims qwen2-vl-2b|smolvlm-256m [--bits 4] [--image 1280x800] [--threads N] [--json] [--write]
 // Time to the first token of a question about an image: cold, asked again, through another tool, after a second image,
 // after a restart from disk, after a fork; and eight forked questions one by one against all at once.
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { benchArguments, benchCheckpoint, type BenchArguments } from './arguments.js';
 import { BenchModel } from './native-model.js';
+import { writeSection } from './results.js';
 import { syntheticImage, syntheticPrompt, type Part, type SyntheticImage } from './synthetic-prompt.js';
 
 const SYSTEM: Part = { text: 24, seed: 1 };
@@ -93,12 +94,14 @@ const options = benchArguments();
 const folder = mkdtempSync(join(tmpdir(), 'afterimage-bench-cache-'));
 try {
   const figures = await measure(options, folder);
+  const shown = Object.entries(figures).map(([name, value]) => [
+    name,
+    typeof value === 'number' ? value.toFixed(1) : String(value),
+  ]);
   if (options.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
-  else {
-    for (const [name, value] of Object.entries(figures)) {
-      process.stdout.write(`${name.padEnd(26)}${typeof value === 'number' ? value.toFixed(1) : value}\n`);
-    }
-  }
+  else for (const [name, value] of shown) process.stdout.write(`${name!.padEnd(26)}${value}\n`);
+  const rows = shown.map((pair) => `| ${pair.join(' | ')} |`);
+  if (options.write) writeSection(`cache ${options.dims}`, ['| | |', '|---|---|', ...rows].join('\n'));
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

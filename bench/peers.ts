@@ -3,15 +3,15 @@
 // where a path is given, native llama-bench: same dimensions, random 4-bit weights, alternating in one run; medians
 // and ratios. --write puts the tables into bench/results.md.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { PEER_DIMENSIONS, writeGguf } from './peers/gguf.js';
+import { writeSection } from './results.js';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
-const RESULTS = join(HERE, 'results.md');
 const PROMPT = 512;
 const GENERATE = 64;
 
@@ -51,7 +51,7 @@ function json(script: string, args: string[]): Record<string, number> {
   return JSON.parse(line) as Record<string, number>;
 }
 
-function ours(dims: string): Rates {
+function ours(dims: string, precision: string): Rates {
   const figures = json('run.ts', [
     '--dims',
     dims,
@@ -65,6 +65,8 @@ function ours(dims: string): Rates {
     options.threads,
     '--image',
     '28x28',
+    '--precision',
+    precision,
     '--json',
   ]);
   return {
@@ -127,9 +129,10 @@ function table(dims: string, contenders: Contender[]): string[] {
     memoryMb: median(list.map(({ memoryMb }) => memoryMb)),
   }));
   return medians.map(({ prefill, decode, memoryMb }, i) => {
-    const ratio = (a: number, b: number): string => (i === 0 ? '' : ` (ours ${(a / b).toFixed(2)}×)`);
+    const ratio = (a: [number, number], b: number): string =>
+      i < 2 ? '' : ` (fast ${(a[0] / b).toFixed(2)}×, faster ${(a[1] / b).toFixed(2)}×)`;
     const memory = Number.isNaN(memoryMb) ? '' : `${memoryMb} MB`;
-    return `| ${dims} | ${contenders[i]!.name} | ${prefill.toFixed(0)}${ratio(medians[0]!.prefill, prefill)} | ${decode.toFixed(1)}${ratio(medians[0]!.decode, decode)} | ${memory} |`;
+    return `| ${dims} | ${contenders[i]!.name} | ${prefill.toFixed(0)}${ratio([medians[0]!.prefill, medians[1]!.prefill], prefill)} | ${decode.toFixed(1)}${ratio([medians[0]!.decode, medians[1]!.decode], decode)} | ${memory} |`;
   });
 }
 
@@ -144,7 +147,10 @@ try {
   for (const dims of options.dims) {
     const gguf = join(folder, `${dims}.gguf`);
     writeGguf(gguf, PEER_DIMENSIONS[dims]!);
-    const contenders: Contender[] = [{ name: 'afterimage (fast: A15, group 64)', measure: () => ours(dims) }];
+    const contenders: Contender[] = [
+      { name: 'afterimage, fast (A15)', measure: () => ours(dims, 'fast') },
+      { name: 'afterimage, faster (A8)', measure: () => ours(dims, 'faster') },
+    ];
     if (options.llama) contenders.push({ name: 'node-llama-cpp (Q4_0)', measure: () => nodeLlama(gguf) });
     if (options['llama-bench'])
       contenders.push({ name: 'llama-bench (Q4_0)', measure: () => llamaBench(gguf) });
@@ -155,13 +161,4 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 process.stdout.write(`${lines.join('\n')}\n`);
-if (options.write) writeSection(lines.join('\n'));
-
-/** Replaces what stands between the markers of bench/results.md. */
-function writeSection(text: string): void {
-  const [begin, end] = ['<!-- bench:peers -->', '<!-- /bench:peers -->'];
-  const before = existsSync(RESULTS)
-    ? readFileSync(RESULTS, 'utf8')
-    : `# Measured\n\n## Against llama.cpp\n\n\`npm run bench:peers\`\n\n${begin}\n${end}\n`;
-  writeFileSync(RESULTS, before.replace(new RegExp(`${begin}[\\s\\S]*${end}`), `${begin}\n${text}\n${end}`));
-}
+if (options.write) writeSection('peers', lines.join('\n'));

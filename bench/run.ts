@@ -1,5 +1,5 @@
 // npm run bench -- --dims qwen2-vl-2b|qwen2.5-vl-3b|smolvlm-256m|starter --bits 4|8|16 --prompt 512 --generate 64
-//   --image 1280x800 --threads N [--precision exact|fast] [--json]
+//   --image 1280x800 --threads N [--precision exact|fast|faster] [--json]
 // Load, encode, prefill and decode on random weights of real dimensions, with memory bandwidth before and after.
 import { loadAddon } from '../src/engine/native.js';
 import { benchArguments, benchCheckpoint } from './arguments.js';

@@ -13,9 +13,10 @@ namespace afterimage::addon {
 
 namespace {
 
-std::unique_ptr<Backend> cpu_backend(int threads) {
+std::unique_ptr<Backend> cpu_backend(int threads, bool a8 = false) {
   CpuOptions options;
   options.threads = threads;
+  options.a8 = a8;
   return make_cpu_backend(options);
 }
 
@@ -41,8 +42,11 @@ std::string metal_report_json() {
 #endif
 }
 
-std::unique_ptr<Backend> make_backend(const std::string& name, int threads) {
-  if (name == "cpu") return cpu_backend(threads);
+std::unique_ptr<Backend> make_backend(const std::string& name, int threads, const std::string& precision) {
+  const bool a8 = precision == "faster";
+  if (name == "cpu") return cpu_backend(threads, a8);
+  if (a8)
+    throw Error("INVALID_ARGUMENT", "The backend \"" + name + "\" has no precision \"faster\"; use --precision fast.");
 #ifdef AFTERIMAGE_HAS_METAL
   if (name == "metal") return make_metal_backend(metal_options(threads));
 #endif
@@ -51,8 +55,8 @@ std::unique_ptr<Backend> make_backend(const std::string& name, int threads) {
 
 Precision precision_of(const std::string& name) {
   if (name == "exact") return Precision::exact;
-  if (name == "fast") return Precision::fast;
-  throw Error("INVALID_ARGUMENT", "Expected exact or fast for precision but received \"" + name + "\".");
+  if (name == "fast" || name == "faster") return Precision::fast;
+  throw Error("INVALID_ARGUMENT", "Expected exact, fast or faster for precision but received \"" + name + "\".");
 }
 
 KvType kv_type_of(const std::string& name) {

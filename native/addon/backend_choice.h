@@ -7,10 +7,12 @@
 
 namespace afterimage::addon {
 
-// "cpu" or "metal"; throws INVALID_ARGUMENT where this build or machine has none of that name. threads 0: all cores.
-std::unique_ptr<Backend> make_backend(const std::string& name, int threads);
+// "cpu" or "metal"; throws INVALID_ARGUMENT where this build or machine has none of that name, or it has not that
+// precision. threads 0: all cores.
+std::unique_ptr<Backend> make_backend(const std::string& name, int threads, const std::string& precision = "exact");
 // What `afterimage doctor --metal` shows, as JSON.
 std::string metal_report_json();
+// "exact", "fast" (activations in 15 bits) or "faster" (in 8: the same programs, another backend).
 Precision precision_of(const std::string& name);
 KvType kv_type_of(const std::string& name);
 

@@ -9,7 +9,7 @@ namespace afterimage::addon {
 struct EngineArguments {
   EngineOptions options;
   ModelSource source;
-  std::string backend;
+  std::string backend, precision;
   int threads = 0;
 };
 

@@ -45,7 +45,7 @@ struct Runner::Job {
 };
 
 void Runner::Core::load() {
-  backend = make_backend(backend_name, threads);
+  backend = make_backend(backend_name, threads, precision);
   checkpoint = std::make_unique<Checkpoint>(files);
   Program parsed = parse_program(program);
   kv = KvLayout(parsed.kv_layers, kv_type_of(kv_type));

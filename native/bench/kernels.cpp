@@ -176,14 +176,14 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     if (!std::strcmp(argv[i], "--threads") && i + 1 < argc) options.threads = std::atoi(argv[++i]);
     else if (!std::strcmp(argv[i], "--isa") && i + 1 < argc) options.isa = std::atoi(argv[++i]);
-    else if (!std::strcmp(argv[i], "--a8")) options.prefill_a8 = true;
+    else if (!std::strcmp(argv[i], "--a8")) options.a8 = true;
   }
   if (options.threads <= 0) options.threads = physical_cores();
   const auto backend = make_cpu_backend(options);
   Bench b{*backend, options.threads, measure_peaks(options.threads), std::mt19937{1}, {}};
   std::printf("%s · read %.1f GB/s, float dot %.0f GFLOP/s, int8 dot %.0f Gop/s\n", backend->identity().c_str(), b.peaks.read,
               b.peaks.floats, b.peaks.integers);
-  const double integers = options.prefill_a8 ? b.peaks.integers : b.peaks.integers / 2;
+  const double integers = options.a8 ? b.peaks.integers : b.peaks.integers / 2;
   const RandomWeight four(WeightFormat::affine, 4, 64, 11008, 2048, b.generator);
   const RandomWeight eight(WeightFormat::affine, 8, 64, 11008, 2048, b.generator);
   const RandomWeight half(WeightFormat::bf16, 16, 0, 5120, 1280, b.generator);

@@ -99,7 +99,7 @@ std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
   if (!cpu_supports(isa))
     throw Error("INVALID_ARGUMENT", "This processor cannot run the requested instruction set; leave `isa` at -1.");
   return std::make_unique<CpuBackend>(cpu_kernels(isa), options.threads > 0 ? options.threads : physical_cores(),
-                                      options.prefill_a8);
+                                      options.a8);
 }
 
 }  // namespace afterimage

@@ -31,7 +31,7 @@ export function engineOptions(options: Options): LocalEngineOptions {
   const kvGb = options.number('kv-gb', 0.01, false);
   return {
     model: findModel(options.text('model')),
-    precision: options.choice('precision', ['exact', 'fast'] as const),
+    precision: options.choice('precision', ['exact', 'fast', 'faster'] as const),
     backend: options.choice('backend', ['cpu', 'metal'] as const),
     threads: options.number('threads', 1),
     kvType: bits === undefined ? undefined : KV_TYPES[bits],

@@ -25,7 +25,7 @@ export const OPTIONS = {
   precision: {
     type: 'string',
     value: 'P',
-    help: 'exact or fast (default: fast for quantized weights, exact otherwise)',
+    help: 'exact, fast or faster (default: fast for quantized weights, exact otherwise)',
   },
   backend: { type: 'string', value: 'B', help: 'cpu or metal (default cpu)' },
   threads: { type: 'string', value: 'N', help: 'threads of the CPU backend (default: all cores)' },

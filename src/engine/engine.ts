@@ -86,7 +86,7 @@ export interface ModelInfo {
   name: string;
   modelType: string;
   parameters: number;
-  precision: 'exact' | 'fast';
+  precision: 'exact' | 'fast' | 'faster';
   backend: string;
   contextLength: number;
   boxes: { scale: 'relative-1000' | 'viewed-pixels' } | null;

@@ -2,7 +2,8 @@
 import type { NamedTensor } from '../models/family.js';
 import type { CacheReport } from './engine.js';
 
-export type Precision = 'exact' | 'fast';
+/** exact: f32. fast: activations of quantized matrices in 15 bits. faster: in 8 bits (CPU only). */
+export type Precision = 'exact' | 'fast' | 'faster';
 /** Element type of the KV cache. */
 export type KvType = 'f32' | 'f16' | 'bf16' | 'q8';
 export type BackendName = 'cpu' | 'metal';

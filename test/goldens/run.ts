@@ -1,4 +1,4 @@
-// npm run goldens -- DIR… [--reference] [--family NAME] [--kv f32|f16|bf16|q8] [--precision exact|fast]
+// npm run goldens -- DIR… [--reference] [--family NAME] [--kv f32|f16|bf16|q8] [--precision exact|fast|faster]
 //   [--backend cpu|metal]
 // Runs every checkpoint folder under each DIR, stage by stage and through sessions, and prints `N passed, N failed`.
 // --reference runs the programs in the slow interpreter beside this file, without native code.
