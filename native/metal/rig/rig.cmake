@@ -21,6 +21,8 @@ execute_process(COMMAND ${CMAKE_CXX_COMPILER} -rtlib=compiler-rt -print-libgcc-f
 set(kernel_flags -ffp-contract=off -fno-math-errno -fno-lax-vector-conversions
   "SHELL:-Xclang -cl-single-precision-constant" "SHELL:-Xclang -ffloat16-excess-precision=none"
   "SHELL:-Xclang -fbfloat16-excess-precision=none" -Wno-unused-function)
+# Kernels ask the emulator for their place at every step: no detour over dynamic symbols or thread-local look-ups.
+set(direct_access -fvisibility=hidden -ftls-model=initial-exec)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64")
   list(APPEND kernel_flags -march=x86-64-v3)
 endif()
@@ -70,6 +72,7 @@ endfunction()
 function(add_rig_runtime suffix sanitizer)
   sanitize_flags("${sanitizer}" flags)
   add_library(afterimage_rig_runtime${suffix} STATIC ${rig}/runtime/registry.cpp ${rig}/runtime/fiber.cpp ${rig}/runtime/group.cpp)
+  target_compile_options(afterimage_rig_runtime${suffix} PRIVATE ${direct_access})
   if(sanitizer STREQUAL "thread")
     target_compile_definitions(afterimage_rig_runtime${suffix} PUBLIC RIG_TSAN=1)
     target_compile_options(afterimage_rig_runtime${suffix} PRIVATE -fno-builtin)
@@ -84,7 +87,7 @@ function(add_emulated_metal suffix)
   add_rig_runtime("${suffix}" "${ARGN}")
   add_library(afterimage_rig_kernels${suffix} STATIC ${translated} ${kernels_out}/libraries.cpp)
   target_include_directories(afterimage_rig_kernels${suffix} PRIVATE ${rig})
-  target_compile_options(afterimage_rig_kernels${suffix} PRIVATE ${kernel_flags} ${flags})
+  target_compile_options(afterimage_rig_kernels${suffix} PRIVATE ${kernel_flags} ${direct_access} ${flags})
   add_dependencies(afterimage_rig_kernels${suffix} afterimage_rig_generated)
   # The two refer to each other.
   target_link_libraries(afterimage_rig_runtime${suffix} PUBLIC afterimage_rig_kernels${suffix})
