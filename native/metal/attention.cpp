@@ -73,8 +73,9 @@ void encode_attention(Encoder& encoder, const Dispatch& d) {
   const RowBatch& batch = *d.batch;
   const std::string type = type_suffix(batch.kv->type());
   const auto group = static_cast<uint32_t>(a.heads / a.kv_heads);
-  const bool single = d.in[0].rows == 1 && group == 1;
-  const std::string name = "attention_" + type + (single ? "_1" : "_4");
+  const int64_t most = d.in[0].rows * group;  // queries of one kv head
+  const uint32_t queries = most == 1 ? 1 : most <= 4 ? 4 : 8;
+  const std::string name = "attention_" + type + "_" + std::to_string(queries);
   if (a.k_dim > kMaxDim || a.v_dim > kMaxDim) throw KernelUnavailable(name, "head dimensions above 256 have no kernel");
   const BatchTables& tables = encoder.tables(batch);
   const AttentionParams params = params_of(d);
@@ -84,8 +85,8 @@ void encode_attention(Encoder& encoder, const Dispatch& d) {
     use_blocks(encoder, batch);
     encoder.dispatch(static_cast<uint32_t>(d.in[0].rows), params.kv_heads, 2);
   }
-  const auto tiles = query_tiles(batch, tables, group, single ? 1 : 4);
-  encoder.kernel("attention", name, 128);
+  const auto tiles = query_tiles(batch, tables, group, queries);
+  encoder.kernel("attention", name, queries == 8 ? 256 : 128);
   encoder.bind(0, d.in[0])
       .bind(1, tables.places)
       .bind(2, encoder.upload(tiles))

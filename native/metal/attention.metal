@@ -1,9 +1,11 @@
 // Attention over the KV cache. kv_store writes the rows' keys and values; attention then reads everything from the
 // cache, so a key has the same bits whether it came with this run or an earlier one.
 //
-// One threadgroup serves up to QUERIES queries of one sequence and kv head (consecutive heads of the group, then
-// consecutive rows). Simdgroup s walks the blocks b ≡ s mod 4 in ascending order with an online softmax (Milakov and
-// Gimelshein 2018); the four states are merged in order. Which block goes where depends on positions alone.
+// One threadgroup serves up to SETS · QUERIES queries of one sequence and kv head (consecutive heads of the group, then
+// consecutive rows), so that the heads that share keys and values read them at the same time. Four simdgroups make a set
+// and work on QUERIES of them: simdgroup s of a set walks the blocks b ≡ s mod 4 in ascending order with an online
+// softmax (Milakov and Gimelshein 2018); the four states are merged in order. Which block goes where depends on
+// positions alone.
 #include "common.h"
 #include "kv_element.h"
 
@@ -106,37 +108,42 @@ inline void key_products(device const uchar* tile, uint dim, threadgroup const f
     }
 }
 
-template <class Element, int QUERIES>
+// grid: x = query tiles, y = kv heads; 128 · SETS threads
+template <class Element, int QUERIES, int SETS>
 kernel void attention(device const float* q [[buffer(0)]], device const RowPlace* places [[buffer(1)]],
                       device const QueryTile* tiles [[buffer(2)]], device const KvBlock* blocks [[buffer(3)]],
                       device float* y [[buffer(4)]], constant AttentionParams& p [[buffer(5)]],
                       uint2 at [[threadgroup_position_in_grid]], uint index [[thread_index_in_threadgroup]],
                       uint lane [[thread_index_in_simdgroup]],
                       uint simdgroup [[simdgroup_index_in_threadgroup]]) {
-  threadgroup float query[QUERIES * kMaxDim];
-  threadgroup float shares[kSimdgroups][QUERIES][kPositions];
-  threadgroup float maxima[kSimdgroups][QUERIES];
-  threadgroup float totals[kSimdgroups][QUERIES];
-  threadgroup float partial[kSimdgroups][QUERIES][kMaxDim];
+  threadgroup float queries[SETS][QUERIES * kMaxDim];
+  threadgroup float shares[SETS * kSimdgroups][QUERIES][kPositions];
+  threadgroup float maxima[SETS * kSimdgroups];
+  threadgroup float totals[SETS * kSimdgroups];
+  threadgroup float partial[SETS * kSimdgroups][kMaxDim];
   uint first_row = tiles[at.x].first_row;
   uint first_block = tiles[at.x].first_block;
-  uint first = tiles[at.x].first;
-  uint count = tiles[at.x].count;
+  uint set = simdgroup / kSimdgroups;
+  uint member = simdgroup % kSimdgroups;
+  uint thread_of_set = index % 128;
+  uint first = tiles[at.x].first + set * uint(QUERIES);
+  uint last = tiles[at.x].first + tiles[at.x].count - 1;
   uint group = p.heads / p.kv_heads;
+  threadgroup float* query = queries[set];
 
   int begin[QUERIES];
   int end[QUERIES];
   int lowest = 0x7fffffff;
   int highest = 0;
   for (int i = 0; i < QUERIES; ++i) {
-    uint u = first + min(uint(i), count - 1);
+    uint u = min(first + uint(i), last);
     uint row = first_row + u / group;
     uint head = at.y * group + u % group;
     end[i] = places[row].visible_end;
     begin[i] = p.window == 0 ? 0 : max(0, places[row].position - int(p.window) + 1);
     lowest = min(lowest, begin[i]);
     highest = max(highest, end[i]);
-    for (uint c = index; c < p.k_dim; c += 128)
+    for (uint c = thread_of_set; c < p.k_dim; c += 128)
       query[uint(i) * kMaxDim + c] = q[(ulong(row) * p.heads + head) * p.k_dim + c] * p.scale;
   }
   threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -150,7 +157,7 @@ kernel void attention(device const float* q [[buffer(0)]], device const RowPlace
     for (uint c = 0; c < kMaxDim / 32; ++c) out[i][c] = 0.0f;
   }
 
-  for (int block = int(simdgroup); block * 64 < highest; block += int(kSimdgroups)) {
+  for (int block = int(member); block * 64 < highest; block += int(kSimdgroups)) {
     if (block * 64 + 64 <= lowest) continue;
     device const uchar* bytes = blocks[first_block + uint(block)].bytes;
     float scores[QUERIES][8];
@@ -192,29 +199,31 @@ kernel void attention(device const float* q [[buffer(0)]], device const RowPlace
     simdgroup_barrier(mem_flags::mem_threadgroup);
   }
 
+  // One query of each set after the other, through the same memory.
   for (int i = 0; i < QUERIES; ++i) {
     if (lane == 0) {
-      maxima[simdgroup][i] = running_max[i];
-      totals[simdgroup][i] = running_sum[i];
+      maxima[simdgroup] = running_max[i];
+      totals[simdgroup] = running_sum[i];
     }
-    for (uint c = 0; c < kMaxDim / 32; ++c) partial[simdgroup][i][c * 32 + lane] = out[i][c];
-  }
-  threadgroup_barrier(mem_flags::mem_threadgroup);
-  for (uint i = 0; i < count; ++i) {
-    float top = max(max(maxima[0][i], maxima[1][i]), max(maxima[2][i], maxima[3][i]));
+    for (uint c = 0; c < kMaxDim / 32; ++c) partial[simdgroup][c * 32 + lane] = out[i][c];
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    uint from = set * kSimdgroups;
+    float top = max(max(maxima[from], maxima[from + 1]), max(maxima[from + 2], maxima[from + 3]));
     float factors[kSimdgroups];
     float total = 0.0f;
     for (uint s = 0; s < kSimdgroups; ++s) {
-      factors[s] = exp(maxima[s][i] - top);
-      total = fma(factors[s], totals[s][i], total);
+      factors[s] = exp(maxima[from + s] - top);
+      total = fma(factors[s], totals[from + s], total);
     }
-    uint u = first + i;
+    uint u = first + uint(i);
     ulong to = (ulong(first_row + u / group) * p.heads + at.y * group + u % group) * p.v_dim;
-    for (uint c = index; c < p.v_dim; c += 128) {
-      float sum = 0.0f;
-      for (uint s = 0; s < kSimdgroups; ++s) sum = fma(factors[s], partial[s][i][c], sum);
-      y[to + c] = total > 0.0f ? sum / total : 0.0f;
-    }
+    if (u <= last)
+      for (uint c = thread_of_set; c < p.v_dim; c += 128) {
+        float sum = 0.0f;
+        for (uint s = 0; s < kSimdgroups; ++s) sum = fma(factors[s], partial[from + s][c], sum);
+        y[to + c] = total > 0.0f ? sum / total : 0.0f;
+      }
+    threadgroup_barrier(mem_flags::mem_threadgroup);
   }
 }
 
@@ -222,11 +231,12 @@ KERNEL(kv_store_f32, kv_store<0>)
 KERNEL(kv_store_f16, kv_store<1>)
 KERNEL(kv_store_bf16, kv_store<2>)
 KERNEL(kv_store_q8, kv_store<3>)
-KERNEL(attention_f32_1, attention<KvF32, 1>)
-KERNEL(attention_f16_1, attention<KvF16, 1>)
-KERNEL(attention_bf16_1, attention<KvBF16, 1>)
-KERNEL(attention_q8_1, attention<KvQ8, 1>)
-KERNEL(attention_f32_4, attention<KvF32, 4>)
-KERNEL(attention_f16_4, attention<KvF16, 4>)
-KERNEL(attention_bf16_4, attention<KvBF16, 4>)
-KERNEL(attention_q8_4, attention<KvQ8, 4>)
+#define ATTENTION(name, element)                        \
+  KERNEL(attention_##name##_1, attention<element, 1, 1>) \
+  KERNEL(attention_##name##_4, attention<element, 4, 1>) \
+  KERNEL(attention_##name##_8, attention<element, 4, 2>)
+
+ATTENTION(f32, KvF32)
+ATTENTION(f16, KvF16)
+ATTENTION(bf16, KvBF16)
+ATTENTION(q8, KvQ8)
