@@ -121,6 +121,28 @@ void allocation_fails() {
   expect_error("OUT_OF_MEMORY", "a refused allocation", [&] { backend->allocate(1000); });
 }
 
+// Weights, tensors, tables, cache blocks: whichever allocation is refused, the run ends in OUT_OF_MEMORY.
+void any_allocation_fails() {
+  constexpr int kSizes[] = {1};
+  for (const KernelCase& one : kernel_cases(kSizes)) {
+    if (one.kernel != "attention_f16_8" && one.kernel != "linear_q4_8") continue;
+    int refused = 0;
+    for (int n = 0;; ++n) {
+      fake::reset();
+      const auto backend = open(false);
+      fake::settings().fail_allocation = fake::counters().buffers + n;
+      try {
+        one.run(*backend);
+        break;
+      } catch (const Error& error) {
+        expect(error.code() == "OUT_OF_MEMORY", "a refused allocation: " + error.code() + " " + error.what());
+        ++refused;
+      }
+    }
+    expect(refused >= 5, one.kernel + ": " + std::to_string(refused) + " allocations were refused in turn");
+  }
+}
+
 void working_set_exceeded() {
   fake::reset();
   fake::settings().working_set = 1 << 20;
@@ -249,7 +271,7 @@ void report() {
 int main() {
   const int64_t before = fake::live_objects();
   for (auto test :
-       {&ordinary, &no_device, &broken_family, &broken_kernel, &wrong_kernel, &allocation_fails, &working_set_exceeded,
+       {&ordinary, &no_device, &broken_family, &broken_kernel, &wrong_kernel, &allocation_fails, &any_allocation_fails, &working_set_exceeded,
         &lowered_limits, &command_fails, &device_lost, &cancelled, &closed_during_run, &weights_in_place, &report}) {
     test();
     for (const std::string& text : fake::violations()) expect(false, "violation: " + text);

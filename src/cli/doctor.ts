@@ -1,12 +1,13 @@
 // afterimage doctor: what this machine has, what was found, and whether looking works here.
 import { existsSync } from 'node:fs';
-import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
+import { availableParallelism, cpus, freemem, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { starterFolder } from '../engine/model-folder.js';
 import { loadAddon, type BackendName } from '../engine/native.js';
 import { AfterimageError } from '../errors.js';
 import { createImageContext, loadImage } from '../image/load.js';
 import { describeQuestion, systemMessage, userMessage } from '../prompt/layout.js';
+import { metalReport } from './metal-report.js';
 import { engineOptions, openEngine } from './open-engine.js';
 import type { Options } from './options.js';
 
@@ -19,9 +20,10 @@ type Report = Record<string, unknown>;
 export async function doctor(options: Options, signal: AbortSignal): Promise<void> {
   const report: Report = {
     node: process.version,
-    platform: `${process.platform} ${process.arch}`,
+    platform: `${process.platform} ${release()} ${process.arch}`,
     ...machine(),
   };
+  if (options.flag('metal')) return show(options, { ...report, ...metalReport() });
   report.engine = backends();
   const settings = engineOptions(options);
   report.model = settings.model;

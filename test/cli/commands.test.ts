@@ -63,6 +63,12 @@ describe('reporting', () => {
     assert.match(JSON.parse(stdout).self_test, /^passed/);
   });
 
+  test('doctor --metal says what the device is, or that there is none', async () => {
+    const { code, stdout, stderr } = await afterimage(['doctor', '--metal', '--json']);
+    assert.equal(code, 0, stderr);
+    assert.match(JSON.parse(stdout).metal, /^(metal \S|not available: \S)/);
+  });
+
   test('cache list and clear', async () => {
     const before = await afterimage(['cache', 'list', '--json', '--cache-dir', cache]);
     assert.ok(JSON.parse(before.stdout).length > 0);

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Everything about the Metal backend that runs without a Mac: lint, strict address spaces, the emulator's own faults,
-# kernels under three schedules, row invariance, host tests, AddressSanitizer with UBSan, ThreadSanitizer.
+# kernels under three schedules, row invariance, host tests, AddressSanitizer with UBSan, ThreadSanitizer; then the addon
+# on the emulated device: the starter model's tokens, and golden checkpoints where there are any ($AFTERIMAGE_GOLDENS or
+# ../shared/goldens).
 #   native/metal/rig/run-tests.sh [build folder]      needs clang 17+, gobjc, libgnustep-base-dev, cmake, node
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -21,11 +23,13 @@ node --import tsx "$here/lint.ts" --expect "$here/faults/style.metal"
 step build
 mkdir -p "$build"
 cmake -S native -B "$build" -DCMAKE_CXX_COMPILER="$compiler" -DAFTERIMAGE_METAL=emulated -DAFTERIMAGE_METAL_TESTS=ON \
-  -DAFTERIMAGE_TESTS=OFF > "$build.log" 2>&1 ||
+  -DAFTERIMAGE_TESTS=OFF -DNODE_ADDON_API_DIR="$root/node_modules/node-addon-api" \
+  -DNODE_API_HEADERS_DIR="$root/node_modules/node-api-headers/include" > "$build.log" 2>&1 ||
   { cat "$build.log" >&2; exit 1; }
 targets=""
 for variant in "" _address _thread; do targets="$targets metal_rig$variant metal_kernels$variant"; done
-cmake --build "$build" -j2 --target $targets metal_bits metal_host metal_bits_address metal_host_address > "$build.log" 2>&1 ||
+cmake --build "$build" -j2 --target $targets metal_bits metal_host metal_bits_address metal_host_address \
+  afterimage_addon > "$build.log" 2>&1 ||
   { tail -50 "$build.log" >&2; exit 1; }
 step strict address spaces
 cmake --build "$build" -j2 --target metal_strict > "$build.log" 2>&1 || { tail -50 "$build.log" >&2; exit 1; }
@@ -45,12 +49,36 @@ step AddressSanitizer and UBSan
 # The core is not instrumented, so its vectors carry no annotations; GNUstep keeps its classes until the end.
 export ASAN_OPTIONS=detect_leaks=0:detect_container_overflow=0:detect_stack_use_after_return=0
 quiet ./metal_rig_address
-quiet ./metal_kernels_address --sizes 1,33,65 --schedule random
+quiet ./metal_kernels_address --schedule random
 quiet ./metal_bits_address
 quiet ./metal_host_address
 
 step ThreadSanitizer
 export TSAN_OPTIONS=detect_deadlocks=0  # of GNUstep's own locks
 quiet ./metal_rig_thread
-quiet ./metal_kernels_thread --sizes 1,33
+quiet ./metal_kernels_thread --sizes 1,33,65
+
+cd "$root"
+export AFTERIMAGE_ADDON="$build/Release/afterimage.node"
+# on_metal NAME SCRIPT…: nothing may have been left to the CPU.
+on_metal() {
+  log=$build/$1.log
+  shift
+  node --import tsx "$@" > "$log" 2>&1 && ! grep -q "is replaced by the CPU" "$log" ||
+    { cat "$log" >&2; echo "failed: $*" >&2; return 1; }
+  tail -1 "$log"
+}
+step "the starter model's tokens, golden checkpoints"
+goldens=${AFTERIMAGE_GOLDENS:-$root/../shared/goldens}
+odd="" even=""
+for folder in "$goldens"/*/cases; do
+  [ -d "$folder" ] || { echo "golden checkpoints are skipped: there are none in $goldens"; break; }
+  swap=$even even="$odd ${folder%/cases}" odd=$swap
+done
+on_metal starter test/goldens/starter-tokens.ts
+if [ -n "$odd" ]; then
+  on_metal goldens-1 test/goldens/run.ts $odd --backend metal &
+  on_metal goldens-2 test/goldens/run.ts $even --backend metal
+  wait $!
+fi
 echo "metal: all passed"
