@@ -12,9 +12,9 @@ export interface Dimensions {
   quantized: (name: string) => boolean;
 }
 
-type Shapes = Map<string, number[]>;
+export type Shapes = Map<string, number[]>;
 
-const QWEN_TOKENS = {
+export const QWEN_TOKENS = {
   '<|endoftext|>': 151643,
   '<|im_start|>': 151644,
   '<|im_end|>': 151645,
@@ -29,17 +29,17 @@ const CLIP = {
   image_std: [0.26862954, 0.26130258, 0.27577711],
 };
 
-function linear(shapes: Shapes, name: string, out: number, input: number, bias: boolean): void {
+export function linear(shapes: Shapes, name: string, out: number, input: number, bias: boolean): void {
   shapes.set(`${name}.weight`, [out, input]);
   if (bias) shapes.set(`${name}.bias`, [out]);
 }
 
-function norm(shapes: Shapes, name: string, width: number, bias: boolean): void {
+export function norm(shapes: Shapes, name: string, width: number, bias: boolean): void {
   shapes.set(`${name}.weight`, [width]);
   if (bias) shapes.set(`${name}.bias`, [width]);
 }
 
-interface Decoder {
+export interface Decoder {
   hidden: number;
   intermediate: number;
   layers: number;
@@ -51,7 +51,7 @@ interface Decoder {
   qkNorm: boolean;
 }
 
-function decoder(shapes: Shapes, prefix: string, d: Decoder): void {
+export function decoder(shapes: Shapes, prefix: string, d: Decoder): void {
   shapes.set(`${prefix}embed_tokens.weight`, [d.vocab, d.hidden]);
   for (let i = 0; i < d.layers; i++) {
     const layer = `${prefix}layers.${i}`;

@@ -77,7 +77,8 @@ export function randomCheckpoint(dimensions: Dimensions, bits: number): RandomCh
     header[tensor.name] = { ...tensor.info, data_offsets: [offset, offset + tensor.bytes] };
     offset += tensor.bytes;
   }
-  const json = Buffer.from(JSON.stringify(header));
+  const text = JSON.stringify(header);
+  const json = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8)); // data aligned, as the format asks for
   const next = random(20);
   const levels = 2 ** bits - 1;
   const patterns = {

@@ -1,5 +1,7 @@
 # The emulator, the fake Metal and the translated kernels, as
 #   add_emulated_metal(<suffix> [sanitizer]): library afterimage_metal<suffix>, kernels and emulator under the sanitizer.
+# With -DAFTERIMAGE_METAL_TRAFFIC=ON the kernels count what they load, store and compute (traffic/traffic.h).
+option(AFTERIMAGE_METAL_TRAFFIC "Emulated kernels count memory traffic and operations" OFF)
 if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   message(FATAL_ERROR "The emulated Metal backend needs clang: configure with -DCMAKE_CXX_COMPILER=clang++-19.")
 endif()
@@ -18,16 +20,39 @@ execute_process(COMMAND ${CMAKE_CXX_COMPILER} -rtlib=compiler-rt -print-libgcc-f
   OUTPUT_VARIABLE compiler_builtins OUTPUT_STRIP_TRAILING_WHITESPACE)
 
 # Kernels: one C++ file per text, compiled as the shading language reads it.
-set(kernel_flags -ffp-contract=off -fno-math-errno -fno-lax-vector-conversions
-  "SHELL:-Xclang -cl-single-precision-constant" "SHELL:-Xclang -ffloat16-excess-precision=none"
-  "SHELL:-Xclang -fbfloat16-excess-precision=none" -Wno-unused-function)
+set(plain_kernel_flags -ffp-contract=off -fno-math-errno -fno-lax-vector-conversions -Xclang -cl-single-precision-constant
+  -Xclang -ffloat16-excess-precision=none -Xclang -fbfloat16-excess-precision=none -Wno-unused-function)
+set(machine_flags "")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64")
+  set(machine_flags -march=x86-64-v3)
+endif()
+list(APPEND plain_kernel_flags ${machine_flags})
+# CMake merges repeated options unless they are one word.
+string(REGEX REPLACE "-Xclang;([^;]+)" "SHELL:-Xclang \\1" kernel_flags "${plain_kernel_flags}")
 # Kernels ask the emulator for their place at every step: no detour over dynamic symbols or thread-local look-ups.
 set(direct_access -fvisibility=hidden -ftls-model=initial-exec)
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64")
-  list(APPEND kernel_flags -march=x86-64-v3)
-endif()
 file(GLOB generator_files CONFIGURE_DEPENDS ${rig}/*.ts)
 file(GLOB language_headers CONFIGURE_DEPENDS ${rig}/msl/*.h ${rig}/runtime/*.h)
+
+# Instrumented objects of the translated kernels, in `out`. Wide loops stay scalar: a lane's accesses are its own.
+function(instrument_kernels out)
+  set(objects "")
+  foreach(source ${translated})
+    get_filename_component(family ${source} NAME_WE)
+    set(assembly ${kernels_out}/${family}.ll)
+    set(object ${kernels_out}/${family}.counting.o)
+    add_custom_command(OUTPUT ${object}
+      COMMAND ${CMAKE_CXX_COMPILER} -std=c++20 -DNDEBUG -O2 -fPIC -fno-exceptions -fno-vectorize -fno-slp-vectorize
+        ${plain_kernel_flags} ${direct_access} -I${rig} -S -emit-llvm ${source} -o ${assembly}
+      COMMAND ${NODE_EXECUTABLE} --import tsx ${rig}/traffic/instrument.ts ${assembly} ${kernels_out}/${family}.counting.ll
+      COMMAND ${CMAKE_CXX_COMPILER} -O1 -fPIC ${machine_flags} -c ${kernels_out}/${family}.counting.ll -o ${object}
+      WORKING_DIRECTORY ${metal_folder}/../..
+      DEPENDS ${source} ${rig}/traffic/instrument.ts ${language_headers} VERBATIM)
+    list(APPEND objects ${object})
+  endforeach()
+  set_source_files_properties(${objects} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)
+  set(${out} ${objects} PARENT_SCOPE)
+endfunction()
 
 function(translate_kernels source target)
   add_custom_command(OUTPUT ${target}
@@ -73,6 +98,10 @@ function(add_rig_runtime suffix sanitizer)
   sanitize_flags("${sanitizer}" flags)
   add_library(afterimage_rig_runtime${suffix} STATIC ${rig}/runtime/registry.cpp ${rig}/runtime/fiber.cpp ${rig}/runtime/group.cpp)
   target_compile_options(afterimage_rig_runtime${suffix} PRIVATE ${direct_access})
+  if(AFTERIMAGE_METAL_TRAFFIC)
+    target_sources(afterimage_rig_runtime${suffix} PRIVATE ${rig}/traffic/traffic.cpp)
+    target_compile_definitions(afterimage_rig_runtime${suffix} PUBLIC RIG_TRAFFIC=1)
+  endif()
   if(sanitizer STREQUAL "thread")
     target_compile_definitions(afterimage_rig_runtime${suffix} PUBLIC RIG_TSAN=1)
     target_compile_options(afterimage_rig_runtime${suffix} PRIVATE -fno-builtin)
@@ -85,7 +114,11 @@ endfunction()
 function(add_emulated_metal suffix)
   sanitize_flags("${ARGN}" flags)
   add_rig_runtime("${suffix}" "${ARGN}")
-  add_library(afterimage_rig_kernels${suffix} STATIC ${translated} ${kernels_out}/libraries.cpp)
+  set(kernel_objects ${translated})
+  if(AFTERIMAGE_METAL_TRAFFIC)
+    instrument_kernels(kernel_objects)
+  endif()
+  add_library(afterimage_rig_kernels${suffix} STATIC ${kernel_objects} ${kernels_out}/libraries.cpp)
   target_include_directories(afterimage_rig_kernels${suffix} PRIVATE ${rig})
   target_compile_options(afterimage_rig_kernels${suffix} PRIVATE ${kernel_flags} ${direct_access} ${flags})
   add_dependencies(afterimage_rig_kernels${suffix} afterimage_rig_generated)

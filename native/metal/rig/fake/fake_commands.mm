@@ -4,6 +4,9 @@
 #include <chrono>
 
 #include "runtime/sanitizer.h"
+#if RIG_TRAFFIC
+#include "traffic/traffic.h"
+#endif
 
 using namespace rig::fake;
 
@@ -48,6 +51,21 @@ void hide_others([[maybe_unused]] const EncodedDispatch& dispatch, [[maybe_unuse
 #endif
 }
 
+#if RIG_TRAFFIC
+std::vector<rig::traffic::Region> regions_of(const EncodedDispatch& dispatch) {
+  using namespace rig::traffic;
+  std::vector<Region> regions;
+  for (const Bound& bound : dispatch.bound) {
+    if (bound.bytes)
+      regions.push_back({bound.bytes->data(), bound.bytes->size(), constants});
+    else if (bound.buffer)
+      regions.push_back({bound.buffer->memory, bound.buffer->bytes, bound.buffer->noCopy ? mapped : rig::traffic::bound});
+  }
+  for (FakeBuffer* buffer : dispatch.used) regions.push_back({buffer->memory, buffer->bytes, linked});
+  return regions;
+}
+#endif
+
 }  // namespace
 
 bool valid(const EncodedDispatch& dispatch) {
@@ -86,7 +104,13 @@ void execute(const EncodedDispatch& dispatch) {
   options.seed = settings().seed;
   options.threadgroup_memory = settings().threadgroup_memory;
   hide_others(dispatch, true);
+#if RIG_TRAFFIC
+  rig::traffic::begin_dispatch(regions_of(dispatch));
+#endif
   rig::launch(launch, options);
+#if RIG_TRAFFIC
+  rig::traffic::end_dispatch(kernel.name);
+#endif
   hide_others(dispatch, false);
 }
 

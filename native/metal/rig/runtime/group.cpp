@@ -11,6 +11,9 @@
 #include "fiber.h"
 #include "sanitizer.h"
 #include "thread.h"
+#if RIG_TRAFFIC
+#include "../traffic/traffic.h"
+#endif
 
 namespace rig {
 namespace {
@@ -352,6 +355,9 @@ void launch(const Launch& launch, const LaunchOptions& options) {
     for (uint32_t y = 0; y < launch.groups[1]; ++y)
       for (uint32_t x = 0; x < launch.groups[0]; ++x, ++number) {
         const uint32_t at[3] = {x, y, z};
+#if RIG_TRAFFIC
+        traffic::begin_group();
+#endif
         group.run(launch, options, at, static_cast<uint32_t>(number), options.seed + number);
       }
   for (FiberSet& set : group.sets_) RIG_TSAN_ACQUIRE(&set.token);

@@ -1,0 +1,128 @@
+// Runs a decoder on the counting build of the emulated Metal backend and adds up what its kernels did.
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createRunner } from '../src/engine/native.js';
+import type { Model } from '../src/models/family.js';
+import { familyOf } from '../src/models/registry.js';
+import { decoderDimensions, type DecoderModel } from './decoder-dimensions.js';
+import type { Decoder } from './dimensions.js';
+import { randomCheckpoint } from './random-checkpoint.js';
+
+const FIELDS = [
+  'dispatches',
+  'operations',
+  'weights', // bytes, as `moved`
+  'weightsFetched', // once per threadgroup
+  'kv',
+  'kvFetched',
+  'other', // activations, tables, small weights; written or read
+  'otherFetched',
+] as const;
+export type Traffic = Record<(typeof FIELDS)[number], number>;
+/** By kernel. */
+export type KernelTraffic = Map<string, Traffic>;
+
+interface Access {
+  fetched: number;
+  moved: number;
+}
+type Accesses = Record<'mapped' | 'linked' | 'bound', Access>;
+interface Dispatch {
+  kernel: string;
+  operations: number;
+  loads: Accesses;
+  stores: Accesses;
+}
+
+const log = join(tmpdir(), `afterimage-traffic-${process.pid}.jsonl`);
+
+export const none = (): Traffic => Object.fromEntries(FIELDS.map((field) => [field, 0])) as Traffic;
+
+function trafficOf({ operations, loads, stores }: Dispatch): Traffic {
+  const both = (kind: keyof Accesses, field: keyof Access): number =>
+    loads[kind][field] + stores[kind][field];
+  return {
+    dispatches: 1,
+    operations,
+    weights: both('mapped', 'moved'),
+    weightsFetched: both('mapped', 'fetched'),
+    kv: both('linked', 'moved'),
+    kvFetched: both('linked', 'fetched'),
+    other: both('bound', 'moved'),
+    otherFetched: both('bound', 'fetched'),
+  };
+}
+
+export const scaled = (factor: number, traffic: Traffic): Traffic =>
+  Object.fromEntries(FIELDS.map((field) => [field, factor * traffic[field]])) as Traffic;
+
+/** a·x + b·y of every field of every kernel. */
+export function combine(a: number, x: KernelTraffic, b: number, y: KernelTraffic): KernelTraffic {
+  const result: KernelTraffic = new Map();
+  for (const kernel of new Set([...x.keys(), ...y.keys()])) {
+    const [p, q] = [x.get(kernel) ?? none(), y.get(kernel) ?? none()];
+    result.set(
+      kernel,
+      Object.fromEntries(FIELDS.map((field) => [field, a * p[field] + b * q[field]])) as Traffic,
+    );
+  }
+  return result;
+}
+
+export function total(kernels: KernelTraffic): Traffic {
+  const sum = none();
+  for (const traffic of kernels.values()) for (const field of FIELDS) sum[field] += traffic[field];
+  return sum;
+}
+
+async function runRows(model: Model, files: string[], rows: number, end: number): Promise<void> {
+  const runner = await createRunner({
+    files,
+    program: JSON.stringify(model.decoder),
+    precision: 'exact',
+    kvType: 'f16',
+    backend: 'metal',
+  });
+  try {
+    rmSync(log, { force: true }); // what the self-test did
+    const inputs: Parameters<typeof runner.run>[0]['inputs'] = {
+      input_ids: { data: Int32Array.from({ length: rows }, (_, i) => i), rows },
+      position_ids: { data: new Int32Array(rows * model.positionAxes).fill(end - 1), rows },
+      feature_index: { data: new Int32Array(rows).fill(-1), rows },
+      logit_rows: { data: Int32Array.of(rows - 1), rows: 1 },
+    };
+    for (let i = 0; i <= model.deepstack; i++)
+      inputs[i === 0 ? 'features' : `features.${i}`] = { data: new Float32Array(0), rows: 0 };
+    await runner.run({ inputs, sequences: [{ slot: 0, rows, firstPosition: end - rows }] });
+  } finally {
+    await runner.close();
+  }
+}
+
+/** One run of `rows` rows that end at position `end`, f16 KV; `last`: its last dispatch, the logits. */
+export async function countRun(
+  decoder: DecoderModel,
+  changed: Partial<Decoder>,
+  rows: number,
+  end: number,
+): Promise<{ all: KernelTraffic; last: KernelTraffic }> {
+  process.env['RIG_TRAFFIC'] = log;
+  const { checkpoint, remove } = randomCheckpoint(decoderDimensions(decoder, changed), 4);
+  try {
+    await runRows(familyOf(checkpoint).build(checkpoint), checkpoint.files, rows, end);
+    if (!existsSync(log))
+      throw new Error('Expected an addon that counts; `npm run bench:metal` builds one and uses it.');
+    const lines = readFileSync(log, 'utf8').trimEnd().split('\n');
+    const dispatches = lines.map((line) => JSON.parse(line) as Dispatch);
+    const sum = (list: Dispatch[]): KernelTraffic =>
+      list.reduce<KernelTraffic>(
+        (all, d) => combine(1, all, 1, new Map([[d.kernel, trafficOf(d)]])),
+        new Map(),
+      );
+    return { all: sum(dispatches), last: sum(dispatches.slice(-1)) };
+  } finally {
+    rmSync(log, { force: true });
+    remove();
+  }
+}
