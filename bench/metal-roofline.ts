@@ -73,17 +73,19 @@ const repeatedTiles = (kernels: KernelTraffic, tiles: number): KernelTraffic =>
   new Map([...kernels].map(([kernel, t]) => [kernel, { ...scaled(tiles, t), weights: t.weights }]));
 
 async function count(model: DecoderModel): Promise<Counted> {
-  const decode = await allLayers(model, {}, 1, CONTEXT);
-  // Logits come from one row in either phase: the layers are counted beside a small vocabulary.
+  // Logits come from one row in either phase: they are counted once, the layers beside a small vocabulary.
   const vocab = 1024;
+  const head = (await countRun(model, { layers: 1, intermediate: GROUP }, 1, GROUP)).last;
+  const token = await allLayers(model, { vocab }, 1, CONTEXT);
+  const decode = combine(1, combine(1, token.all, -1, token.last), 1, head);
   const tile = await allLayers(model, { vocab }, TILE, TILE);
   const layers = repeatedTiles(combine(1, tile.all, -1, tile.last), PREFILL / TILE);
-  const prefill = combine(1, layers, 1, decode.last);
+  const prefill = combine(1, layers, 1, head);
   // Attention knows heads, not the hidden width: counted at its full length in a narrow decoder.
   const narrow = await allLayers(model, { hidden: GROUP, intermediate: GROUP, vocab }, PREFILL, PREFILL);
   for (const kernel of [...prefill.keys(), ...narrow.all.keys()])
     if (kernel.startsWith('attention_')) prefill.set(kernel, narrow.all.get(kernel) ?? none());
-  return { model, decode: decode.all, prefill };
+  return { model, decode, prefill };
 }
 
 /** What a decoded token cannot do without, from the shapes alone. */

@@ -19,7 +19,7 @@ constexpr size_t kStackBytes = 256 * 1024;
 #else
 constexpr size_t kStackBytes = 64 * 1024;
 #endif
-constexpr size_t kGuardBytes = 4096;
+constexpr size_t kGuardBytes = 16 * 1024;  // below and above; traffic.cpp relies on nothing else being that near
 
 #if RIG_ASAN
 struct ThreadStack {
@@ -123,10 +123,11 @@ void Fiber::started(Fiber* self) {
 }
 
 void Fiber::create(void (*entry)(void*), void* argument) {
-  void* memory = mmap(nullptr, kStackBytes + kGuardBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory = mmap(nullptr, kStackBytes + 2 * kGuardBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   mprotect(memory, kGuardBytes, PROT_NONE);
   stack_ = static_cast<std::byte*>(memory) + kGuardBytes;
+  mprotect(stack_ + kStackBytes, kGuardBytes, PROT_NONE);
   entry_ = entry;
   argument_ = argument;
   sanitizer_thread_ = RIG_TSAN_CREATE_FIBER();
@@ -148,7 +149,7 @@ Fiber::~Fiber() {
   if (!stack_) return;
   RIG_TSAN_DESTROY_FIBER(sanitizer_thread_);
   RIG_ASAN_UNPOISON(stack_, kStackBytes);
-  munmap(stack_ - kGuardBytes, kStackBytes + kGuardBytes);
+  munmap(stack_ - kGuardBytes, kStackBytes + 2 * kGuardBytes);
 }
 
 void Fiber::switch_to(Fiber& from, Fiber& to) {
