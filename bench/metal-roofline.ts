@@ -2,6 +2,9 @@
 // Bytes and operations per token of the Metal kernels, counted while the real decoder program runs on the emulator, and
 // the bound that memory sets on Macs. Fails where a decoded token moves more than 1.05 × (weights + KV read).
 /* eslint-disable no-console */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { DECODERS, type DecoderModel } from './decoder-dimensions.js';
 import type { Decoder } from './dimensions.js';
 import {
@@ -57,7 +60,6 @@ async function allLayers(
   rows: number,
   end: number,
 ): Promise<{ all: KernelTraffic; last: KernelTraffic }> {
-  console.error(`${model.name}: ${rows} rows ${JSON.stringify(changed)}`);
   const one = await countRun(model, { ...changed, layers: 1 }, rows, end);
   const two = await countRun(model, { ...changed, layers: 2 }, rows, end);
   const repeated = model.text.layers - 1;
@@ -181,8 +183,24 @@ function kernelTable(counted: Counted[], phase: 'decode' | 'prefill'): string[] 
   return lines;
 }
 
-const counted: Counted[] = [];
-for (const model of DECODERS) counted.push(await count(model));
+/** Each model in a process of its own: a count keeps one core busy for minutes. */
+async function countApart(model: DecoderModel): Promise<Counted> {
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [...process.execArgv, fileURLToPath(import.meta.url), model.name],
+    { maxBuffer: 1 << 24 },
+  );
+  const { decode, prefill } = JSON.parse(stdout) as Record<'decode' | 'prefill', [string, Traffic][]>;
+  return { model, decode: new Map(decode), prefill: new Map(prefill) };
+}
+
+const only = DECODERS.find(({ name }) => name === process.argv[2]);
+if (only) {
+  const { decode, prefill } = await count(only);
+  console.log(JSON.stringify({ decode: [...decode], prefill: [...prefill] }));
+  process.exit();
+}
+const counted = await Promise.all(DECODERS.map(countApart));
 console.log(
   [
     '# Metal roofline',
