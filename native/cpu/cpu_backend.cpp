@@ -70,9 +70,12 @@ class CpuBackend final : public Backend {
       case Op::Activation:
       case Op::GatedActivation:
       case Op::Softcap: return run_elementwise(c, d);
+      case Op::RowStatistic: return run_row_statistic(c, d);
       case Op::ReplaceRows:
-      case Op::AddRows:
-      case Op::GatherRows: return run_row_selection(c, d);
+      case Op::AddRows: return run_row_selection(c, d);
+      case Op::ChooseRows: return run_choose_rows(c, d);
+      case Op::GatherRows: return run_gather_rows(c, d);
+      case Op::DepthwiseRows: return run_depthwise_rows(c, d);
       case Op::WeightedRows: return run_weighted_rows(c, d);
       case Op::Regroup:
       case Op::Slice:

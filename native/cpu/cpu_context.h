@@ -53,8 +53,12 @@ void run_segment_attention(CpuContext& c, const Dispatch& d);
 void run_norm(CpuContext& c, const Dispatch& d);           // RmsNorm, LayerNorm
 void run_rope_table(CpuContext& c, const Dispatch& d);
 void run_rope(CpuContext& c, const Dispatch& d);
+void run_row_statistic(CpuContext& c, const Dispatch& d);
 void run_elementwise(CpuContext& c, const Dispatch& d);    // Add, Mul, Activation, GatedActivation, Softcap
-void run_row_selection(CpuContext& c, const Dispatch& d);  // ReplaceRows, AddRows, GatherRows
+void run_row_selection(CpuContext& c, const Dispatch& d);  // ReplaceRows, AddRows
+void run_choose_rows(CpuContext& c, const Dispatch& d);
+void run_gather_rows(CpuContext& c, const Dispatch& d);
+void run_depthwise_rows(CpuContext& c, const Dispatch& d);
 void run_layout(CpuContext& c, const Dispatch& d);         // Regroup, Slice, Concat, Repeat, TransposeInner
 void run_short_conv(CpuContext& c, const Dispatch& d);
 void run_gated_delta(CpuContext& c, const Dispatch& d);

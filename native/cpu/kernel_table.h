@@ -23,13 +23,16 @@ static constexpr KernelTable make_table(const char* name) {
   t.widen_q8 = widen_q8;
   t.rms_norm = rms_norm;
   t.layer_norm = layer_norm;
+  t.statistic = statistic;
   t.activation = activation;
   t.gated = gated;
   t.softcap = softcap;
   t.add = add;
   t.multiply = multiply;
+  t.shift = shift_row;
   t.scale = scale_row;
   t.accumulate = accumulate;
+  t.depthwise = depthwise;
   t.rotate = rotate;
   t.delta_step = delta_step;
   return t;

@@ -104,14 +104,19 @@ struct KernelTable {
   // One group of `width` columns. weight and bias may be null.
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t width, float* y);
   void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, int64_t width, float* y);
+  // As RowStatistic, without its scale.
+  float (*statistic)(const float* x, int64_t width, Statistic kind, float eps);
   void (*activation)(const float* x, int64_t count, Activation activation, float scale, float* y);
   void (*gated)(const float* gate, const float* up, int64_t count, Activation activation, float* y);
   void (*softcap)(const float* x, int64_t count, float cap, float* y);
   void (*add)(const float* a, const float* b, int64_t count, float* y);
   void (*multiply)(const float* a, const float* b, int64_t count, float* y);
+  void (*shift)(const float* a, float offset, int64_t count, float* y);
   void (*scale)(const float* a, float factor, int64_t count, float* y);
   // y += factor · x
   void (*accumulate)(const float* x, float factor, int64_t count, float* y);
+  // y[c] = Σ_t weight[t,c] · rows[t][c], t ascending; a null row adds nothing.
+  void (*depthwise)(const float* const* rows, const float* weight, int taps, int64_t width, float* y);
   // Rotates n pairs (a[i], b[i]) with step `step` between pairs.
   void (*rotate)(const float* a, const float* b, const float* cosines, const float* sines, int n, int step, float* ya,
                  float* yb);

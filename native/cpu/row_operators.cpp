@@ -75,7 +75,9 @@ void elementwise_row(const CpuContext& c, const Dispatch& d, const RightOperand&
   float* y = d.out[0].at<float>(r);
   const int64_t width = d.out[0].width;
   switch (d.op) {
-    case Op::Add: return c.kernels.add(x, b.row(r), width, y);
+    case Op::Add:
+      if (b.scalar(width)) return c.kernels.shift(x, *b.row(r), width, y);
+      return c.kernels.add(x, b.row(r), width, y);
     case Op::Mul:
       if (b.scalar(width)) return c.kernels.scale(x, *b.row(r), width, y);
       return c.kernels.multiply(x, b.row(r), width, y);
@@ -86,6 +88,15 @@ void elementwise_row(const CpuContext& c, const Dispatch& d, const RightOperand&
 }
 
 }  // namespace
+
+void run_row_statistic(CpuContext& c, const Dispatch& d) {
+  const Tensor x = d.in[0], y = d.out[0];
+  const OpAttrs& a = *d.attrs;
+  c.for_rows(x.rows, x.width, [&](int64_t first, int64_t last) {
+    for (int64_t r = first; r < last; ++r)
+      *y.at<float>(r) = c.kernels.statistic(x.at<float>(r), x.width, a.statistic, a.eps) * a.scale;
+  });
+}
 
 void run_elementwise(CpuContext& c, const Dispatch& d) {
   const RightOperand b{vector_of(d.weights[0]), d.in[1]};

@@ -70,6 +70,23 @@ static void layer_norm(const float* x, const float* weight, const float* bias, f
   if (bias) map2(y, bias, width, y, [](VF v, VF b) { return v + b; });
 }
 
+static float statistic(const float* x, int64_t width, Statistic kind, float eps) {
+  const float count = static_cast<float>(width);
+  if (kind == Statistic::mean || kind == Statistic::deviation) {
+    const float mean = sum_row(x, width, [](VF v, int) { return v; }) / count;
+    if (kind == Statistic::mean) return mean;
+    const VF center = splat(mean);
+    const float squares = sum_row(x, width, [=](VF v, int n) {
+      const VF d = v - center;
+      return n == kLanes ? d * d : first_lanes(d * d, n);
+    });
+    return std::sqrt(squares / count);
+  }
+  const float squares = sum_row(x, width, [](VF v, int) { return v * v; }) / count;
+  const float rms = std::sqrt(squares > eps ? squares : eps);
+  return kind == Statistic::rms ? rms : 1.0f / rms;
+}
+
 static void activation(const float* x, int64_t count, Activation kind, float scale, float* y) {
   with_activation(kind, [&]<Activation A>() { map1(x, count, y, [=](VF v) { return activate<A>(v) * splat(scale); }); });
 }
@@ -88,11 +105,27 @@ static void add(const float* a, const float* b, int64_t count, float* y) {
 static void multiply(const float* a, const float* b, int64_t count, float* y) {
   map2(a, b, count, y, [](VF u, VF v) { return u * v; });
 }
+static void shift_row(const float* a, float offset, int64_t count, float* y) {
+  map1(a, count, y, [=](VF v) { return v + splat(offset); });
+}
 static void scale_row(const float* a, float factor, int64_t count, float* y) {
   map1(a, count, y, [=](VF v) { return v * splat(factor); });
 }
 static void accumulate(const float* x, float factor, int64_t count, float* y) {
   map2(x, y, count, y, [=](VF u, VF v) { return mul_add(u, splat(factor), v); });
+}
+
+static void depthwise(const float* const* rows, const float* weight, int taps, int64_t width, float* y) {
+  for (int64_t i = 0; i < width; i += kLanes) {
+    const int n = lanes_left(width, i);
+    VF sum = {};
+    for (int t = 0; t < taps; ++t) {
+      if (!rows[t]) continue;
+      const float* w = weight + t * width + i;
+      sum = n == kLanes ? mul_add(load(w), load(rows[t] + i), sum) : mul_add(load_n(w, n), load_n(rows[t] + i, n), sum);
+    }
+    store_n(y + i, sum, n);
+  }
 }
 
 static void rotate(const float* a, const float* b, const float* cosines, const float* sines, int n, int step, float* ya,

@@ -56,6 +56,7 @@ class Fusion {
       const int32_t residual = op.in[1 - side];
       OpNode* linear = open_linear(op.in[side]);
       if (!linear || writer_[residual] >= writer_[op.in[side]]) continue;
+      if (program_.values[residual].width != program_.values[op.in[side]].width) continue;  // broadcast over columns
       linear->in[1] = residual;
       redirect(*linear, op);
       return true;

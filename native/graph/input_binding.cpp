@@ -37,6 +37,7 @@ void check_binding(const Value& value, const Binding& binding) {
 int64_t addressed_rows(const Program& program, const OpNode& op, const std::vector<int64_t>& rows) {
   switch (op.op) {
     case Op::GatherRows:
+    case Op::DepthwiseRows:
       return rows[op.in[0]];
     case Op::WeightedRows:
       return op.in[0] >= 0 ? rows[op.in[0]] : program.weights[op.weights[0]].shape[0];
@@ -48,6 +49,12 @@ int64_t addressed_rows(const Program& program, const OpNode& op, const std::vect
     default:
       return 0;
   }
+}
+
+// Below 0 an index means that there is no row.
+int64_t lowest_index(Op op) {
+  if (op == Op::ReplaceRows || op == Op::AddRows) return INT32_MIN;
+  return op == Op::GatherRows || op == Op::DepthwiseRows ? -1 : 0;
 }
 
 void check_range(const std::string& name, std::span<const int32_t> indices, int64_t low, int64_t end) {
@@ -113,7 +120,7 @@ std::vector<IndexOperand> index_operands(const Program& program) {
   std::vector<IndexOperand> operands;
   for (size_t i = 0; i < program.ops.size(); ++i) {
     const Op op = program.ops[i].op;
-    if (op == Op::Embedding || op == Op::RopeTable || op == Op::Regroup) continue;  // any number is allowed there
+    if (op == Op::Embedding || op == Op::RopeTable || op == Op::Regroup || op == Op::ChooseRows) continue;  // any number
     const OpSignature& spec = signature(op);
     for (size_t j = 0; j < spec.in.size(); ++j) {
       if (spec.in[j].dtype == DType::i32) operands.push_back({i, j});
@@ -139,8 +146,7 @@ void check_indices(const Program& program, const std::vector<IndexOperand>& oper
     if (op.op == Op::SegmentAttention) {
       check_segments(name, indices, rows[op.out[0]]);
     } else {
-      const bool optional = op.op == Op::ReplaceRows || op.op == Op::AddRows;
-      check_range(name, indices, optional ? INT32_MIN : 0, addressed_rows(program, op, rows));
+      check_range(name, indices, lowest_index(op.op), addressed_rows(program, op, rows));
     }
   }
 }

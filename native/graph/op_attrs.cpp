@@ -26,6 +26,7 @@ constexpr IntAttr kInts[] = {
     {"start", &OpAttrs::start, 0},
     {"count", &OpAttrs::count, 1},
     {"factor", &OpAttrs::factor, 1},
+    {"split", &OpAttrs::split, 1},
     {"times", &OpAttrs::times, 1},
     {"m", &OpAttrs::m, 1},
     {"k", &OpAttrs::k, 1},
@@ -57,6 +58,7 @@ constexpr BoolAttr kBools[] = {
 
 constexpr std::string_view kActivations[] = {"none", "gelu",    "gelu_tanh", "quick_gelu",
                                              "silu", "sigmoid", "relu",      "tanh"};
+constexpr std::string_view kStatistics[] = {"mean", "deviation", "rms", "inverse_rms"};
 
 struct Place {
   const std::string& where;
@@ -81,12 +83,13 @@ int32_t read_int(const Json& json, int32_t low, int32_t high, const Place& place
   return static_cast<int32_t>(*value);
 }
 
-Activation read_activation(const Json& json, const Place& place) {
-  const auto* found = json.string() ? std::find(std::begin(kActivations), std::end(kActivations), *json.string())
-                                    : std::end(kActivations);
-  if (found == std::end(kActivations))
-    place.fail("as one of none, gelu, gelu_tanh, quick_gelu, silu, sigmoid, relu, tanh");
-  return static_cast<Activation>(found - std::begin(kActivations));
+template <size_t N>
+std::ptrdiff_t read_name(const Json& json, const std::string_view (&names)[N], const Place& place) {
+  const auto* found = json.string() ? std::find(std::begin(names), std::end(names), *json.string()) : std::end(names);
+  if (found != std::end(names)) return found - std::begin(names);
+  std::string list;
+  for (std::string_view name : names) list += (list.empty() ? "" : ", ") + std::string(name);
+  place.fail("as one of " + list);
 }
 
 const Json::Array& read_array(const Json& json, const Place& place) {
@@ -106,7 +109,8 @@ void read_attr(OpAttrs& attrs, const Json& json, const Place& place) {
     if (!json.boolean()) place.fail("as true or false");
     attrs.*attr.field = *json.boolean();
   }
-  if (place.name == "activation") attrs.activation = read_activation(json, place);
+  if (place.name == "activation") attrs.activation = static_cast<Activation>(read_name(json, kActivations, place));
+  if (place.name == "statistic") attrs.statistic = static_cast<Statistic>(read_name(json, kStatistics, place));
   if (place.name == "invFreq") {
     for (const Json& element : read_array(json, place)) attrs.inv_freq.push_back(read_float(element, -INFINITY, place));
   }

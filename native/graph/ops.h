@@ -2,9 +2,10 @@
 // CPU kernel, a Metal kernel and their tests.
 //
 // R is the number of rows of the run. x[R, n·d] is read as n groups (heads) of d columns. Every
-// operator but SegmentAttention, Attention, ShortConv, GatedDelta, GatherRows, WeightedRows and
-// Regroup is row-local: row r of the output reads only row r of the inputs. A row's result never
-// depends on which other rows share the run: each kernel has one reduction order per row.
+// operator but SegmentAttention, Attention, ShortConv, GatedDelta, WeightedRows and Regroup is
+// row-local: row r of the output reads row r of the inputs, and of an input that is addressed by
+// index any rows. A row's result never depends on which other rows share the run: each kernel has
+// one reduction order per row.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -16,8 +17,8 @@ enum class Op : uint8_t {
   // y[R,out] = x[R,in] · Wᵀ (+ b), then `activation`, then + residual[R,out] where given.
   // in: x, residual?   weights: W[out,in], b[out]?   attrs: activation
   Linear,
-  // y[R,w] = table[ids[r]] · scale; an id outside the table reads row 0.
-  // in: ids i32 [R,1]   weights: table[V,w]   attrs: scale
+  // y[R,w] = table[ids[r] − start] · scale; an id outside the table reads row 0.
+  // in: ids i32 [R,1]   weights: table[V,w]   attrs: scale, start
   Embedding,
   // y = x · rsqrt(mean(x²) + eps) · (weight + weight_offset), per group of d = width / groups.
   // in: x   weights: weight[d]?   attrs: eps, groups, weight_offset.   Zhang & Sennrich 2019.
@@ -44,9 +45,10 @@ enum class Op : uint8_t {
   // in: q[R,heads·k_dim], k[R,kv_heads·k_dim], v[R,kv_heads·v_dim], segments i32 [S+1,1]
   // attrs: heads, kv_heads, k_dim, v_dim, scale
   SegmentAttention,
-  // y = a + b, b[R,w] or weight[w] broadcast over rows.   in: a, b?   weights: b?
+  // y = a + b, b[R,w], or b[R,1] broadcast over columns, or weight[w] broadcast over rows.
+  // in: a, b?   weights: b?
   Add,
-  // y = a · b, b[R,w], or b[R,1] broadcast over columns, or weight[w] broadcast over rows.
+  // y = a · b, with b as in Add.
   Mul,
   // y = f(x).   attrs: activation, scale (y = f(x) · scale)
   Activation,
@@ -54,16 +56,29 @@ enum class Op : uint8_t {
   GatedActivation,
   // y = softcap · tanh(x / softcap).   attrs: softcap
   Softcap,
+  // y[R,1] = scale · one number that describes the row's w columns:
+  //   mean         m = Σx / w
+  //   deviation    √(Σ(x − m)² / w)
+  //   rms          √max(Σx² / w, eps)
+  //   inverse_rms  1 / √max(Σx² / w, eps)
+  // in: x   attrs: statistic, eps, scale
+  RowStatistic,
   // y[r] = index[r] ≥ 0 ? rows[index[r]] : x[r].   in: x[R,w], rows[F,w], index i32 [R,1]
   ReplaceRows,
   // y[r] = x[r] + (index[r] ≥ 0 ? rows[index[r]] : 0).   in: as ReplaceRows
   AddRows,
-  // y[r] = x[index[r]].   in: x[N,w], index i32 [R,1]
+  // y[r] = start ≤ ids[r] < start + count ? b[r] : a[r].   in: a[R,w], b[R,w], ids i32 [R,1]   attrs: start, count
+  ChooseRows,
+  // y[r] = [x[index[r,0]] | … | x[index[r,K−1]]]; index −1 gives zeros. With K taps of an image's rows as columns,
+  // a Linear makes it a convolution.   in: x[N,w], index i32 [R,K]   out: [R,K·w]
   GatherRows,
+  // y[r,c] = Σ_t W[t,c] · x[index[r,t],c], t ascending; index −1 adds nothing. Depthwise convolution, whose geometry
+  // lies in the index.   in: x[N,C], index i32 [R,K]   weights: W[K,C]
+  DepthwiseRows,
   // y[r] = Σ_t weight[r,t] · x[index[r,t]], t ascending.   in: x[N,w], index i32 [R,T], weight[R,T]
   // x may be a weight (position tables): in: -, index, weight   weights: x[N,w]
   WeightedRows,
-  // [R,w] → [R/factor, w·factor]: the same bytes.   attrs: factor
+  // [R,w] → [R·split/factor, w·factor/split]: the same bytes.   attrs: factor, split
   Regroup,
   // Columns [start, start+count) of each group.   attrs: groups, start, count   out: [R,groups·count]
   Slice,
@@ -97,13 +112,15 @@ enum class Op : uint8_t {
 };
 
 enum class Activation : uint8_t { none, gelu, gelu_tanh, quick_gelu, silu, sigmoid, relu, tanh };
+enum class Statistic : uint8_t { mean, deviation, rms, inverse_rms };
 
 // Attributes as one plain struct; each operator reads the fields its formula names.
 struct OpAttrs {
   Activation activation = Activation::none;
+  Statistic statistic = Statistic::mean;
   float eps = 0, scale = 1, weight_offset = 0, softcap = 0;
   int32_t layer = 0, heads = 1, kv_heads = 1, k_dim = 0, v_dim = 0, window = 0;
-  int32_t groups = 1, start = 0, count = 0, factor = 1, times = 1, m = 1, k = 0, topk_groups = 1;
+  int32_t groups = 1, start = 0, count = 0, factor = 1, split = 1, times = 1, m = 1, k = 0, topk_groups = 1;
   bool interleaved = false, normalize = false, sigmoid_score = false, per_expert = false;
   std::vector<float> inv_freq;
   std::vector<int32_t> axis;

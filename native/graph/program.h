@@ -22,6 +22,7 @@ struct RowCount {
   int64_t mul = 1, div = 1;
   bool operator==(const RowCount&) const = default;
   int64_t resolve(const std::map<std::string, int64_t>& counts) const;  // throws INVALID_ARGUMENT
+  RowCount multiplied(int64_t factor) const;
   RowCount divided(int64_t factor) const;                               // a constant that does not divide has div > 1
   std::string text() const;                                             // "patches·2/3"
 };

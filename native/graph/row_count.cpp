@@ -18,6 +18,11 @@ int64_t RowCount::resolve(const std::map<std::string, int64_t>& counts) const {
   return count * mul / div;
 }
 
+RowCount RowCount::multiplied(int64_t factor) const {
+  const int64_t divisor = std::gcd(mul * factor, div);
+  return {symbol, mul * factor / divisor, div / divisor};
+}
+
 RowCount RowCount::divided(int64_t factor) const {
   const int64_t divisor = std::gcd(mul, div * factor);
   return {symbol, mul / divisor, div * factor / divisor};

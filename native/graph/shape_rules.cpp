@@ -63,7 +63,7 @@ class ShapeRules {
       if (has(i) && !spec.in[i].whole) expect_rows(in(i), out().rows);
     }
     for (size_t i = 1; i < spec.out.size(); ++i) expect_rows(out(i), out().rows);
-    if (op_.op == Op::Regroup) expect_rows(out(), in(0).rows.divided(attrs_.factor));
+    if (op_.op == Op::Regroup) expect_rows(out(), in(0).rows.multiplied(attrs_.split).divided(attrs_.factor));
   }
 
   void heads() const {
@@ -112,7 +112,7 @@ class ShapeRules {
     require(has(1) != has_weight(0), "needs b either as a value or as a weight");
     expect_width(out(), width(0));
     expect_weight(0, {width(0)});
-    if (has(1) && !(op_.op == Op::Mul && width(1) == 1)) expect_width(in(1), width(0));
+    if (has(1) && width(1) != 1) expect_width(in(1), width(0));
   }
 
   void same_width(size_t operands) const {
@@ -129,6 +129,13 @@ class ShapeRules {
     expect_width(in(2), width(1));
     expect_weight(0, {-1, out().width});
     if (has(0)) expect_width(in(0), out().width);
+  }
+
+  void regroup() const {
+    require(width(0) * attrs_.factor % attrs_.split == 0,
+            "width " + std::to_string(width(0)) + " · " + std::to_string(attrs_.factor) + " is not " +
+                std::to_string(attrs_.split) + " equal parts");
+    expect_width(out(), width(0) * attrs_.factor / attrs_.split);
   }
 
   void slice() const {
@@ -211,15 +218,21 @@ class ShapeRules {
         return require(attrs_.softcap > 0, "softcap must be positive"), same_width(1);
       case Op::GatedActivation:
         return same_width(2);
+      case Op::RowStatistic:
+        return expect_width(out(), 1);
       case Op::ReplaceRows:
       case Op::AddRows:
         return indexed_rows();
+      case Op::ChooseRows:
+        return same_width(2), expect_width(in(2), 1);
       case Op::GatherRows:
-        return expect_width(in(0), out().width), expect_width(in(1), 1);
+        return expect_width(out(), width(0) * width(1));
+      case Op::DepthwiseRows:
+        return same_width(1), expect_weight(0, {width(1), width(0)});
       case Op::WeightedRows:
         return weighted_rows();
       case Op::Regroup:
-        return expect_width(out(), width(0) * attrs_.factor);
+        return regroup();
       case Op::Slice:
         return slice();
       case Op::Concat:

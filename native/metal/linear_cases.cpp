@@ -52,6 +52,7 @@ std::vector<float> run_embedding(Backend& backend, const StoredKind& kind, int r
   for (int32_t& id : ids) id = static_cast<int32_t>(random.bits() % 40) - 1;  // some outside the table
   OpAttrs attrs;
   attrs.scale = 1.5f;
+  attrs.start = 2;
   Dispatch d{
       Op::Embedding, &attrs, {run.ints(ids, 1)}, {run.empty(rows, columns)}, {run.weight(*stored, kUseTable), nullptr},
       nullptr};

@@ -1,4 +1,4 @@
-// RmsNorm and LayerNorm: one threadgroup per row and group of d columns. The number of threads depends on d alone, so
+// RmsNorm, LayerNorm and RowStatistic: one threadgroup per row and group of d columns. The number of threads depends on d alone, so
 // the order of every sum does too.
 #include "common.h"
 
@@ -63,4 +63,36 @@ kernel void layer_norm(device const float* x [[buffer(0)]], device const float* 
     if (p.has_bias != 0) value += bias[i];
     out[i] = value;
   }
+}
+
+struct StatisticParams {
+  uint d;
+  uint kind;  // Statistic in native/graph/ops.h
+  float eps;
+  float scale;
+};
+
+kernel void row_statistic(device const float* x [[buffer(0)]], device float* y [[buffer(3)]],
+                          constant StatisticParams& p [[buffer(4)]], uint group [[threadgroup_position_in_grid]],
+                          uint index [[thread_index_in_threadgroup]], uint threads [[threads_per_threadgroup]],
+                          uint lane [[thread_index_in_simdgroup]],
+                          uint simdgroup [[simdgroup_index_in_threadgroup]],
+                          uint simdgroups [[simdgroups_per_threadgroup]]) {
+  threadgroup float partial[kMaxSimdgroups];
+  device const float* row = x + ulong(group) * p.d;
+  float center = 0.0f;
+  if (p.kind <= 1) {
+    float sum = 0.0f;
+    for (uint i = index; i < p.d; i += threads) sum += row[i];
+    center = group_sum(sum, partial, lane, simdgroup, simdgroups) / float(p.d);
+  }
+  float squares = 0.0f;
+  for (uint i = index; i < p.d; i += threads) squares = fma(row[i] - center, row[i] - center, squares);
+  squares = group_sum(squares, partial, lane, simdgroup, simdgroups) / float(p.d);
+  if (index != 0) return;
+  float value = center;
+  if (p.kind == 1) value = sqrt(squares);
+  if (p.kind >= 2) value = sqrt(max(squares, p.eps));
+  if (p.kind == 3) value = 1.0f / value;
+  y[group] = value * p.scale;
 }

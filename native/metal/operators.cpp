@@ -27,9 +27,13 @@ void encode(Encoder& encoder, const Dispatch& dispatch) {
     case Op::GatedActivation:
     case Op::Softcap:
       return encode_elementwise(encoder, dispatch);
+    case Op::RowStatistic:
+      return encode_row_statistic(encoder, dispatch);
     case Op::ReplaceRows:
     case Op::AddRows:
+    case Op::ChooseRows:
     case Op::GatherRows:
+    case Op::DepthwiseRows:
     case Op::WeightedRows:
       return encode_rows(encoder, dispatch);
     case Op::Regroup:

@@ -8,6 +8,7 @@ namespace afterimage::metal {
 void encode_linear_float(Encoder& encoder, const Dispatch& dispatch);
 void encode_linear_quantized(Encoder& encoder, const Dispatch& dispatch);
 void encode_norm(Encoder& encoder, const Dispatch& dispatch);
+void encode_row_statistic(Encoder& encoder, const Dispatch& dispatch);
 void encode_rope_table(Encoder& encoder, const Dispatch& dispatch);
 void encode_rope(Encoder& encoder, const Dispatch& dispatch);
 void encode_elementwise(Encoder& encoder, const Dispatch& dispatch);

@@ -5,12 +5,30 @@ namespace {
 
 struct RowsParams {
   uint32_t rows, width, source_rows, terms;
+  int32_t start, count;
   float scale;
 };
 
 RowsParams params_of(const Dispatch& d, int64_t source_rows, int64_t terms) {
   return {static_cast<uint32_t>(d.out[0].rows), static_cast<uint32_t>(d.out[0].width),
-          static_cast<uint32_t>(source_rows), static_cast<uint32_t>(terms), d.attrs->scale};
+          static_cast<uint32_t>(source_rows), static_cast<uint32_t>(terms),
+          d.attrs->start,                           d.attrs->count,
+          d.attrs->scale};
+}
+
+const char* kernel_of(Op op) {
+  switch (op) {
+    case Op::ReplaceRows:
+      return "replace_rows";
+    case Op::AddRows:
+      return "add_rows";
+    case Op::ChooseRows:
+      return "choose_rows";
+    case Op::GatherRows:
+      return "gather_rows";
+    default:
+      return "depthwise_rows";
+  }
 }
 
 void dispatch_rows(Encoder& encoder, const Tensor& out) {
@@ -42,11 +60,12 @@ void encode_embedding(Encoder& encoder, const Dispatch& d) {
 
 void encode_rows(Encoder& encoder, const Dispatch& d) {
   if (d.op == Op::WeightedRows) return encode_weighted_rows(encoder, d);
-  const bool gather = d.op == Op::GatherRows;
-  encoder.kernel("rows", gather ? "gather_rows" : (d.op == Op::AddRows ? "add_rows" : "replace_rows"), 256);
-  encoder.bind(0, d.in[0]).bind(2, d.in[gather ? 1 : 2]).bind(4, d.out[0]);
-  if (!gather) d.in[1] ? encoder.bind(1, d.in[1]) : encoder.bind_unused(1);
-  encoder.constants(5, params_of(d, d.in[gather ? 0 : 1].rows, 1));
+  const bool taps = d.op == Op::GatherRows || d.op == Op::DepthwiseRows;
+  const Tensor& index = d.in[taps ? 1 : 2];
+  encoder.kernel("rows", kernel_of(d.op), 256).bind(0, d.in[0]).bind(2, index).bind(4, d.out[0]);
+  if (d.op == Op::DepthwiseRows) encoder.bind(1, weight_of(d, 0)->vector());
+  if (!taps) d.in[1] ? encoder.bind(1, d.in[1]) : encoder.bind_unused(1);
+  encoder.constants(5, params_of(d, d.in[taps ? 0 : 1].rows, index.width));
   dispatch_rows(encoder, d.out[0]);
 }
 

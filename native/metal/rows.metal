@@ -1,4 +1,5 @@
-// Embedding, WeightedRows, ReplaceRows, AddRows, GatherRows: rows chosen by index, one thread per output element.
+// Embedding, WeightedRows, ReplaceRows, AddRows, ChooseRows, GatherRows, DepthwiseRows: rows chosen by index, one
+// thread per output element.
 #include "common.h"
 #include "quantized_format.h"
 
@@ -6,17 +7,24 @@ struct RowsParams {
   uint rows;
   uint width;
   uint source_rows;
-  uint terms;   // WeightedRows: indices per row
+  uint terms;   // indices per row
+  int start;
+  int count;
   float scale;
 };
+
+// An id outside the table reads row 0.
+inline ulong table_row(constant RowsParams& p, int id) {
+  long row = long(id) - p.start;
+  return row < 0 || row >= long(p.source_rows) ? 0 : ulong(row);
+}
 
 template <class T>
 kernel void embedding_float(device const int* ids [[buffer(0)]], device const T* table [[buffer(1)]],
                             device float* y [[buffer(4)]], constant RowsParams& p [[buffer(5)]],
                             uint2 at [[thread_position_in_grid]]) {
   if (at.x >= p.width) return;
-  int id = ids[at.y];
-  ulong row = id < 0 || uint(id) >= p.source_rows ? 0 : ulong(id);
+  ulong row = table_row(p, ids[at.y]);
   y[ulong(at.y) * p.width + at.x] = float(table[row * p.width + at.x]) * p.scale;
 }
 
@@ -26,8 +34,7 @@ kernel void embedding_quantized(device const int* ids [[buffer(0)]], device cons
                                 device float* y [[buffer(4)]], constant RowsParams& p [[buffer(5)]],
                                 constant QuantizedMatrix& m [[buffer(6)]], uint2 at [[thread_position_in_grid]]) {
   if (at.x >= p.width) return;
-  int id = ids[at.y];
-  ulong row = id < 0 || uint(id) >= p.source_rows ? 0 : ulong(id);
+  ulong row = table_row(p, ids[at.y]);
   y[ulong(at.y) * p.width + at.x] = dequantize<FORMAT>(m, codes, scales, biases, row, at.x) * p.scale;
 }
 
@@ -63,12 +70,36 @@ kernel void add_rows(device const float* x [[buffer(0)]], device const float* ro
   y[to] = from >= 0 ? x[to] + rows[ulong(from) * p.width + at.x] : x[to];
 }
 
-// Elements of 4 bytes, whatever they mean.
+kernel void choose_rows(device const float* a [[buffer(0)]], device const float* b [[buffer(1)]],
+                        device const int* ids [[buffer(2)]], device float* y [[buffer(4)]],
+                        constant RowsParams& p [[buffer(5)]], uint2 at [[thread_position_in_grid]]) {
+  if (at.x >= p.width) return;
+  int id = ids[at.y];
+  ulong to = ulong(at.y) * p.width + at.x;
+  y[to] = id >= p.start && id - p.start < p.count ? b[to] : a[to];
+}
+
+// Elements of 4 bytes, whatever they mean. The terms of a row lie side by side.
 kernel void gather_rows(device const uint* x [[buffer(0)]], device const int* index [[buffer(2)]],
                         device uint* y [[buffer(4)]], constant RowsParams& p [[buffer(5)]],
                         uint2 at [[thread_position_in_grid]]) {
   if (at.x >= p.width) return;
-  y[ulong(at.y) * p.width + at.x] = x[ulong(index[at.y]) * p.width + at.x];
+  uint columns = p.width / p.terms;
+  int from = index[at.y * p.terms + at.x / columns];
+  y[ulong(at.y) * p.width + at.x] = from >= 0 ? x[ulong(from) * columns + at.x % columns] : 0;
+}
+
+// Terms are added in ascending order.
+kernel void depthwise_rows(device const float* x [[buffer(0)]], device const float* w [[buffer(1)]],
+                           device const int* index [[buffer(2)]], device float* y [[buffer(4)]],
+                           constant RowsParams& p [[buffer(5)]], uint2 at [[thread_position_in_grid]]) {
+  if (at.x >= p.width) return;
+  float sum = 0.0f;
+  for (uint t = 0; t < p.terms; ++t) {
+    int from = index[at.y * p.terms + t];
+    if (from >= 0) sum = fma(w[t * p.width + at.x], x[ulong(from) * p.width + at.x], sum);
+  }
+  y[ulong(at.y) * p.width + at.x] = sum;
 }
 
 #define ROWS_FLOAT(name, type)                         \

@@ -44,6 +44,19 @@ void norm_cases(std::vector<KernelCase>& cases, int rows, int d, int groups) {
   }));
 }
 
+void statistic_cases(std::vector<KernelCase>& cases, int rows, int d) {
+  for (int kind = 0; kind < 4; ++kind)
+    cases.push_back(one("row_statistic",
+                        "[" + std::to_string(rows) + "," + std::to_string(d) + "] kind " + std::to_string(kind), 3e-6,
+                        Op::RowStatistic, [=](CaseRun& r, Dispatch& x, OpAttrs& a) {
+                          a.statistic = static_cast<Statistic>(kind);
+                          a.eps = rows % 2 ? 1e-5f : 100.0f;
+                          a.scale = -1.5f;
+                          x.in[0] = r.floats(rows, d, 1, 3);
+                          x.out[0] = r.empty(rows, 1);
+                        }));
+}
+
 void rope_cases(std::vector<KernelCase>& cases, int rows, int n) {
   const std::string shape = "rows " + std::to_string(rows) + ", " + std::to_string(n) + " frequencies";
   cases.push_back(one("rope_table", shape, 2e-6, Op::RopeTable, [=](CaseRun& r, Dispatch& x, OpAttrs& a) {
@@ -69,7 +82,6 @@ void elementwise_cases(std::vector<KernelCase>& cases, int rows, int width) {
   const std::string shape = "[" + std::to_string(rows) + "," + std::to_string(width) + "]";
   for (const Op op : {Op::Add, Op::Mul})
     for (int mode = 0; mode < 3; ++mode) {
-      if (op == Op::Add && mode == 1) continue;
       cases.push_back(one(op == Op::Add ? "add" : "multiply", shape + " operand " + std::to_string(mode), 0, op,
                           [=](CaseRun& r, Dispatch& x, OpAttrs&) {
                             x.in[0] = r.floats(rows, width, 1);
@@ -113,11 +125,28 @@ void index_cases(std::vector<KernelCase>& cases, int rows, int width) {
           x.in[2] = r.ints(random_ints(rows, -1, 9, 3), 1);
           x.out[0] = r.empty(rows, width);
         }));
-  cases.push_back(one("gather_rows", shape, 0, Op::GatherRows, [=](CaseRun& r, Dispatch& x, OpAttrs&) {
-    x.in[0] = r.floats(11, width, 1);
-    x.in[1] = r.ints(random_ints(rows, 0, 11, 3), 1);
+  cases.push_back(one("choose_rows", shape, 0, Op::ChooseRows, [=](CaseRun& r, Dispatch& x, OpAttrs& a) {
+    a.start = 3;
+    a.count = 4;
+    x.in[0] = r.floats(rows, width, 1);
+    x.in[1] = r.floats(rows, width, 2);
+    x.in[2] = r.ints(random_ints(rows, -2, 9, 3), 1);
     x.out[0] = r.empty(rows, width);
   }));
+  for (const int taps : {1, 9}) {
+    const std::string tapped = shape + " taps " + std::to_string(taps);
+    cases.push_back(one("gather_rows", tapped, 0, Op::GatherRows, [=](CaseRun& r, Dispatch& x, OpAttrs&) {
+      x.in[0] = r.floats(11, width, 1);
+      x.in[1] = r.ints(random_ints(rows * taps, taps == 1 ? 0 : -1, 11, 3), taps);
+      x.out[0] = r.empty(rows, width * taps);
+    }));
+    cases.push_back(one("depthwise_rows", tapped, 2e-6, Op::DepthwiseRows, [=](CaseRun& r, Dispatch& x, OpAttrs&) {
+      x.in[0] = r.floats(11, width, 1);
+      x.in[1] = r.ints(random_ints(rows * taps, -1, 11, 3), taps);
+      x.weights[0] = r.vector(width, 2, taps);
+      x.out[0] = r.empty(rows, width);
+    }));
+  }
 }
 
 void layout_cases(std::vector<KernelCase>& cases, int rows, int d) {
@@ -160,6 +189,9 @@ std::vector<KernelCase> rowwise_cases(std::span<const int> sizes) {
     norm_cases(cases, 5, n, 1);
     norm_cases(cases, n, 8, 3);
     norm_cases(cases, 3, 512 + n, 1);
+    statistic_cases(cases, 5, n);
+    statistic_cases(cases, n, 9);
+    statistic_cases(cases, 3, 512 + n);
     rope_cases(cases, 3, n);
     rope_cases(cases, n, 4);
     elementwise_cases(cases, 3, n);

@@ -71,6 +71,61 @@ void test_norms(Backend& backend, int64_t d) {
   if (d > 1) CHECK(relative_rms(run_rows(backend, Op::LayerNorm, a, x, rows, groups * d, groups * d, weight.get(), bias.get()), layer) < 2e-6);
 }
 
+void test_statistics(Backend& backend, int64_t d) {
+  const int64_t rows = 7;
+  const auto x = random_floats(static_cast<size_t>(rows * d), 3.0f);
+  OpAttrs a;
+  a.scale = -1.5f;
+  for (Statistic kind : {Statistic::mean, Statistic::deviation, Statistic::rms, Statistic::inverse_rms})
+    for (float eps : {1e-5f, 100.0f}) {
+      a.statistic = kind;
+      a.eps = eps;
+      std::vector<double> expected;
+      for (int64_t r = 0; r < rows; ++r) {
+        double mean = 0, squares = 0, variance = 0;
+        for (int64_t i = 0; i < d; ++i) mean += x[static_cast<size_t>(r * d + i)] / static_cast<double>(d);
+        for (int64_t i = 0; i < d; ++i) squares += std::pow(x[static_cast<size_t>(r * d + i)], 2) / static_cast<double>(d);
+        for (int64_t i = 0; i < d; ++i) variance += std::pow(x[static_cast<size_t>(r * d + i)] - mean, 2) / static_cast<double>(d);
+        const double rms = std::sqrt(std::max<double>(squares, eps));
+        const double values[] = {mean, std::sqrt(variance), rms, 1 / rms};
+        expected.push_back(-1.5 * values[static_cast<size_t>(kind)]);
+      }
+      CHECK(relative_rms(run_rows(backend, Op::RowStatistic, a, x, rows, d, 1), expected) < 1e-6);
+    }
+}
+
+// Depthwise convolution and gathered taps against loops; rows alone have the same bits.
+void test_taps(Backend& backend, int64_t width) {
+  const int64_t rows = 7, taps = 9, sources = 5;
+  const auto x = random_floats(static_cast<size_t>(sources * width));
+  auto w = random_floats(static_cast<size_t>(taps * width));
+  const auto weight = vector_weight(backend, w, taps);
+  std::vector<int32_t> index;
+  for (int64_t i = 0; i < rows * taps; ++i) index.push_back(static_cast<int32_t>(generator()() % (sources + 1)) - 1);
+  const Owned xt = tensor(backend, sources, width, x);
+  OpAttrs a;
+  const auto run = [&](Op op, int64_t first, int64_t count, int64_t out_width) {
+    const Owned at = tensor<int32_t>(backend, count, taps, {index.begin() + first * taps, index.begin() + (first + count) * taps});
+    const Owned y = tensor(backend, count, out_width);
+    run_one(backend, {op, &a, {xt.tensor, at.tensor}, {y.tensor}, {op == Op::DepthwiseRows ? weight.get() : nullptr}, nullptr});
+    return y.read<float>();
+  };
+  std::vector<double> sums(static_cast<size_t>(rows * width), 0);
+  std::vector<float> gathered;
+  for (int64_t i = 0; i < rows * taps; ++i)
+    for (int64_t c = 0; c < width; ++c) {
+      const int32_t from = index[static_cast<size_t>(i)];
+      const float value = from < 0 ? 0 : x[static_cast<size_t>(from * width + c)];
+      gathered.push_back(value);
+      sums[static_cast<size_t>(i / taps * width + c)] += double{value} * w[static_cast<size_t>(i % taps * width + c)];
+    }
+  CHECK(run(Op::GatherRows, 0, rows, taps * width) == gathered);
+  const auto y = run(Op::DepthwiseRows, 0, rows, width);
+  CHECK(relative_rms(y, sums) < 1e-6);
+  for (int64_t r = 0; r < rows; r += 3)
+    CHECK(same_bits(run(Op::DepthwiseRows, r, 1, width).data(), y.data() + r * width, static_cast<size_t>(width)));
+}
+
 void test_activations(Backend& backend) {
   std::vector<float> x;
   for (int i = -4000; i <= 4000; ++i) x.push_back(static_cast<float>(i) * 0.025f);
@@ -112,6 +167,7 @@ void test_elementwise(Backend& backend, int64_t width) {
   const auto w = static_cast<size_t>(width);
   compare({Op::Add, &a, {xt.tensor, zt.tensor}, {y.tensor}, {}, nullptr}, [&](size_t i) { return double{x[i]} + z[i]; });
   compare({Op::Add, &a, {xt.tensor}, {y.tensor}, {vector.get()}, nullptr}, [&](size_t i) { return double{x[i]} + v[i % w]; });
+  compare({Op::Add, &a, {xt.tensor, ot.tensor}, {y.tensor}, {}, nullptr}, [&](size_t i) { return double{x[i]} + one[i / w]; });
   compare({Op::Mul, &a, {xt.tensor, zt.tensor}, {y.tensor}, {}, nullptr}, [&](size_t i) { return double{x[i]} * z[i]; });
   compare({Op::Mul, &a, {xt.tensor, ot.tensor}, {y.tensor}, {}, nullptr}, [&](size_t i) { return double{x[i]} * one[i / w]; });
   compare({Op::Mul, &a, {xt.tensor}, {y.tensor}, {vector.get()}, nullptr}, [&](size_t i) { return double{x[i]} * v[i % w]; });
@@ -181,6 +237,16 @@ void test_selection(Backend& backend) {
   CHECK(y.read<float>() == (std::vector<float>{0, 1, 30, 40, 10, 20}));
   run_one(backend, {Op::AddRows, &a, {x.tensor, rows.tensor, index.tensor}, {y.tensor}, {}, nullptr});
   CHECK(y.read<float>() == (std::vector<float>{0, 1, 32, 43, 14, 25}));
+  OpAttrs range;
+  range.start = 5;
+  range.count = 2;
+  const Owned other = tensor(backend, 3, 2, std::vector<float>{9, 8, 7, 6, 5, 4}), ids = tensor<int32_t>(backend, 3, 1, {4, 6, 7});
+  run_one(backend, {Op::ChooseRows, &range, {x.tensor, other.tensor, ids.tensor}, {y.tensor}, {}, nullptr});
+  CHECK(y.read<float>() == (std::vector<float>{0, 1, 7, 6, 4, 5}));
+  auto entries = counting(6);
+  const auto words = vector_weight(backend, entries, 3);
+  run_one(backend, {Op::Embedding, &range, {ids.tensor}, {y.tensor}, {words.get()}, nullptr});
+  CHECK(y.read<float>() == (std::vector<float>{0, 1, 2, 3, 4, 5}));
   const Owned last = tensor<int32_t>(backend, 1, 1, {2}), one = tensor(backend, 1, 2);
   run_one(backend, {Op::GatherRows, &a, {x.tensor, last.tensor}, {one.tensor}, {}, nullptr});
   CHECK(one.read<float>() == (std::vector<float>{4, 5}));
@@ -205,6 +271,8 @@ int main() {
     for (int64_t width : kWidths) {
       test_norms(*backend, width);
       test_elementwise(*backend, width);
+      test_statistics(*backend, width);
+      test_taps(*backend, width);
     }
     test_activations(*backend);
     test_rope(*backend, false);

@@ -176,7 +176,7 @@ class NaiveBackend : public Backend {
         });
       case Op::Add:
         return each(d, [&](int64_t r, int64_t c) {
-          return in(0, r, c) + (d.in[1] ? in(1, r, c) : weight(d, 0)->data[static_cast<size_t>(c)]);
+          return in(0, r, c) + (d.in[1] ? in(1, r, d.in[1].width == 1 ? 0 : c) : weight(d, 0)->data[static_cast<size_t>(c)]);
         });
       case Op::Mul:
         return each(d, [&](int64_t r, int64_t c) { return in(0, r, c) * in(1, r, d.in[1].width == 1 ? 0 : c); });
@@ -189,7 +189,19 @@ class NaiveBackend : public Backend {
       case Op::AddRows:
         return each(d, [&](int64_t r, int64_t c) { return indexed(d, r, c, true); });
       case Op::GatherRows:
-        return each(d, [&](int64_t r, int64_t c) { return in(0, *d.in[1].at<int32_t>(r), c); });
+        return each(d, [&](int64_t r, int64_t c) {
+          const int32_t from = d.in[1].at<int32_t>(r)[c / d.in[0].width];
+          return from < 0 ? 0 : in(0, from, c % d.in[0].width);
+        });
+      case Op::DepthwiseRows:
+        return each(d, [&](int64_t r, int64_t c) {
+          float sum = 0;
+          for (int64_t t = 0; t < d.in[1].width; ++t) {
+            const int32_t from = d.in[1].at<int32_t>(r)[t];
+            if (from >= 0) sum += weight(d, 0)->data[static_cast<size_t>(t * d.out[0].width + c)] * in(0, from, c);
+          }
+          return sum;
+        });
       case Op::Slice:
         return each(d, [&](int64_t r, int64_t c) { return in(0, r, a.start + c); });
       case Op::Concat:

@@ -20,6 +20,7 @@ class RandomProgram {
         values_.push_back(input(std::string("x.") + symbol + std::to_string(width), DType::f32, {symbol}, width));
       for (const RowCount& from : {RowCount{"R"}, RowCount{"R", 1, 2}}) {
         index_[{from.text(), symbol}] = input("index." + from.text() + "." + symbol, DType::i32, {symbol});
+        taps_[{from.text(), symbol}] = input("taps." + from.text() + "." + symbol, DType::i32, {symbol}, 3);
       }
     }
     optional_ = input("optional", DType::i32, {"R"});
@@ -118,7 +119,8 @@ class RandomProgram {
       return static_cast<uint32_t>(i == 0 ? 0 : i == 3 ? r : r / 3);  // the middle one is empty
     if (value.name == "optional") return static_cast<uint32_t>(s == 0 ? -1 : below(s + 1) - 1);
     if (value.name.rfind("ids", 0) == 0) return static_cast<uint32_t>(below(11));
-    return static_cast<uint32_t>(below(value.name.find("R/2") != std::string::npos ? r / 2 : r));
+    const int64_t end = value.name.find("R/2") != std::string::npos ? r / 2 : r;
+    return static_cast<uint32_t>(value.name.rfind("taps", 0) == 0 ? below(end + 1) - 1 : below(end));
   }
 
   int32_t value(const std::string& name, DType dtype, RowCount rows, int64_t width) {
@@ -160,6 +162,11 @@ class RandomProgram {
     const int32_t out = value("v" + std::to_string(program.values.size()), DType::f32, std::move(rows), width);
     program.ops.push_back({op, std::move(in), std::move(weights), {out}, attrs});
     values_.push_back(out);
+  }
+
+  int32_t linear_of(int32_t x) {
+    emit(Op::Linear, {x, -1}, {weight({at(x).width, at(x).width}), -1}, at(x).rows, at(x).width);
+    return values_.back();
   }
 
   void grow() {
@@ -206,12 +213,17 @@ class RandomProgram {
       }
       case 9: {
         attrs.factor = rows == RowCount{"R"} ? 2 : 1;
+        attrs.split = rows == RowCount{"R", 1, 2} && width % 2 == 0 ? 2 : 1;
+        if (attrs.split == 2) return emit(Op::Regroup, {x}, {}, rows.multiplied(2), width / 2, attrs);
         return width > 20 ? grow()
                           : emit(Op::Regroup, {x}, {}, rows.divided(attrs.factor), width * attrs.factor, attrs);
       }
       case 10: {
         if (rows.symbol == "S") return grow();
         const std::string to = below(2) ? "R" : "S";
+        const int32_t taps = taps_[{rows.text(), to}];
+        if (width < 10 && below(2)) return emit(Op::GatherRows, {x, taps}, {}, {to}, width * 3);
+        if (below(3) == 0) return emit(Op::DepthwiseRows, {x, taps}, {weight({3, width})}, {to}, width);
         return emit(Op::GatherRows, {x, index_[{rows.text(), to}]}, {}, {to}, width);
       }
       case 11: {
@@ -231,7 +243,10 @@ class RandomProgram {
       default: {
         attrs.count = 1;
         emit(Op::Slice, {x}, {}, rows, 1, attrs);
-        return emit(Op::Mul, {x, values_.back()}, {-1}, rows, width);
+        const int32_t column = values_.back();
+        if (below(2)) return emit(Op::Mul, {x, column}, {-1}, rows, width);
+        const int32_t a = below(2) ? x : linear_of(x);  // one that a Linear could take for its residual
+        return emit(Op::Add, {a, column}, {-1}, rows, width);
       }
     }
   }
@@ -239,7 +254,7 @@ class RandomProgram {
   std::mt19937 random_;
   std::vector<int32_t> values_;
   std::map<std::string, int32_t> ids_;
-  std::map<std::pair<std::string, std::string>, int32_t> index_;
+  std::map<std::pair<std::string, std::string>, int32_t> index_, taps_;
   std::map<std::string, std::vector<uint32_t>> data_;
   int32_t optional_ = -1, segments_ = -1;
 };
