@@ -1,7 +1,7 @@
 // The language in which families are written: one method per operator of native/graph/ops.h, which states every
 // formula. Shapes are inferred and checked here, so that a wrong family fails while it is built.
 import type { WeightRecipe } from './program.js';
-import { dividedRows, fail, type Attributes, type Value } from './program-writer.js';
+import { dividedRows, fail, multipliedRows, type Attributes, type Value } from './program-writer.js';
 import { only, RowBuilder, type ActivationName } from './row-builder.js';
 import {
   attentionShapes,
@@ -78,9 +78,21 @@ export class GraphBuilder extends RowBuilder {
     return this.rowsByIndex('addRows', x, rows, index);
   }
 
+  /** Rows of x side by side, one for each column of `index`; −1 gives zeros. */
   gatherRows(x: Value, index: Value): Value {
-    integers('gatherRows', index, 1);
-    return this.one('gatherRows', [x, index], { rows: index.rows, width: x.width });
+    integers('gatherRows', index);
+    return this.one('gatherRows', [x, index], { rows: index.rows, width: x.width * index.width });
+  }
+
+  /** Depthwise convolution over the rows that `index`[R,K] names; weight[K,C]. */
+  depthwiseRows(x: Value, index: Value, weight: WeightRecipe): Value {
+    integers('depthwiseRows', index);
+    const [taps, channels] = matrixShape('depthwiseRows', weight);
+    if (taps !== index.width || channels !== x.width)
+      fail(
+        `depthwiseRows: "${weight.name}" has ${taps} taps of ${channels} channels, but "${index.name}" has ${index.width} and "${x.name}" ${x.width}`,
+      );
+    return this.one('depthwiseRows', [x, index], { rows: index.rows, width: x.width }, [weight]);
   }
 
   /** Σ_t weight[r,t] · x[index[r,t]]; x may be a table of the checkpoint. */
@@ -104,6 +116,12 @@ export class GraphBuilder extends RowBuilder {
     return this.one('regroup', [x], { rows: dividedRows(x.rows, factor), width: x.width * factor }, [], {
       factor,
     });
+  }
+
+  /** [R,w] → [R·parts, w/parts]: undoes `regroup`. */
+  ungroup(x: Value, parts: number): Value {
+    const rows = multipliedRows(x.rows, parts);
+    return this.one('regroup', [x], { rows, width: grouped('ungroup', x, parts) }, [], { split: parts });
   }
 
   /** Causal depthwise convolution; weight[C,K]. */

@@ -21,6 +21,12 @@ export function rowsOf(symbol: string, mul = 1, div = 1): Rows {
   return { symbol, mul: mul / divisor, div: div / divisor };
 }
 
+/** `rows · factor`, still symbolic. */
+export function multipliedRows(rows: Rows, factor: number): Rows {
+  if ('symbol' in rows) return rowsOf(rows.symbol, (rows.mul ?? 1) * factor, rows.div ?? 1);
+  return { constant: rows.constant * factor };
+}
+
 /** `rows / factor`, still symbolic. */
 export function dividedRows(rows: Rows, factor: number): Rows {
   if ('symbol' in rows) return rowsOf(rows.symbol, rows.mul ?? 1, (rows.div ?? 1) * factor);

@@ -5,6 +5,8 @@ import { grouped, integers, matrixShape, sameRowCount, sameShape, vectorShape } 
 
 export type ActivationName = 'gelu' | 'gelu_tanh' | 'quick_gelu' | 'silu' | 'sigmoid' | 'relu' | 'tanh';
 
+export type StatisticName = 'mean' | 'deviation' | 'rms' | 'inverse_rms';
+
 /** A module of the checkpoint ("layers.0.self_attn.q_proj"): hands out recipes whose shapes are checked. */
 export interface WeightModule {
   readonly path: string;
@@ -37,27 +39,28 @@ export class RowBuilder extends ProgramWriter {
     return this.one('linear', [x], { rows: x.rows, width: out }, [weight, bias]);
   }
 
-  /** table[ids[r]] · scale */
-  embedding(ids: Value, table: WeightRecipe, scale = 1): Value {
+  /** table[ids[r] − start] · scale */
+  embedding(ids: Value, table: WeightRecipe, scale = 1, start = 0): Value {
     integers('embedding', ids, 1);
     return this.one(
       'embedding',
       [ids],
       { rows: ids.rows, width: matrixShape('embedding', table)[1] },
       [table],
-      only({ scale }, { scale: 1 }),
+      only({ scale, start }, { scale: 1, start: 0 }),
     );
   }
 
-  /** `weightOffset` 1 for norms stored as w and applied as 1 + w. */
+  /** `module` null: no weight. `weightOffset` 1 for norms stored as w and applied as 1 + w. */
   rmsNorm(
     x: Value,
-    module: WeightModule,
+    module: WeightModule | null,
     eps: number,
     options: { groups?: number; weightOffset?: number } = {},
   ): Value {
     const { groups = 1, weightOffset = 0 } = options;
-    const weight = module.vector(grouped('rmsNorm', x, groups));
+    const d = grouped('rmsNorm', x, groups);
+    const weight = module ? module.vector(d) : null;
     return this.one('rmsNorm', [x], x, [weight], {
       eps,
       ...only({ groups, weightOffset }, { groups: 1, weightOffset: 0 }),
@@ -105,16 +108,18 @@ export class RowBuilder extends ProgramWriter {
     );
   }
 
-  add(a: Value, b: Value): Value {
-    sameShape('add', a, b);
-    return this.one('add', [a, b], a);
+  /** b: the shape of a, one column broadcast over a's columns, or a vector of the checkpoint. */
+  add(a: Value, b: Value | WeightRecipe): Value {
+    return this.binary('add', a, b);
   }
 
-  /** b: the shape of a, or one column broadcast over a's columns. */
-  mul(a: Value, b: Value): Value {
-    if (b.width === 1) sameRowCount('mul', a, b);
-    else sameShape('mul', a, b);
-    return this.one('mul', [a, b], a);
+  /** b: as in `add`. */
+  mul(a: Value, b: Value | WeightRecipe): Value {
+    return this.binary('mul', a, b);
+  }
+
+  scale(x: Value, factor: number): Value {
+    return this.one('activation', [x], x, [], { activation: 'none', scale: factor });
   }
 
   activation(x: Value, activation: ActivationName, scale = 1): Value {
@@ -129,6 +134,23 @@ export class RowBuilder extends ProgramWriter {
 
   softcap(x: Value, cap: number): Value {
     return this.one('softcap', [x], x, [], { softcap: cap });
+  }
+
+  /** One number that describes each row: [R,w] → [R,1]. */
+  rowStatistic(x: Value, statistic: StatisticName, options: { eps?: number; scale?: number } = {}): Value {
+    const { eps = 0, scale = 1 } = options;
+    return this.one('rowStatistic', [x], { rows: x.rows, width: 1 }, [], {
+      statistic,
+      ...only({ eps, scale }, { eps: 0, scale: 1 }),
+    });
+  }
+
+  /** b[r] where ids[r] lies in [start, start + count), else a[r]. */
+  chooseRows(a: Value, b: Value, ids: Value, range: { start: number; count: number }): Value {
+    integers('chooseRows', ids, 1);
+    sameRowCount('chooseRows', a, ids);
+    sameShape('chooseRows', a, b);
+    return this.one('chooseRows', [a, b, ids], a, [], { ...range });
   }
 
   /** Columns [start, start+count) of each group. */
@@ -163,6 +185,16 @@ export class RowBuilder extends ProgramWriter {
   transposeInner(x: Value, m: number): Value {
     grouped('transposeInner', x, m);
     return this.one('transposeInner', [x], x, [], { m });
+  }
+
+  private binary(op: string, a: Value, b: Value | WeightRecipe): Value {
+    if ('tensors' in b) {
+      vectorShape(op, b, a.width);
+      return this.one(op, [a, null], a, [b]);
+    }
+    if (b.width === 1) sameRowCount(op, a, b);
+    else sameShape(op, a, b);
+    return this.one(op, [a, b], a);
   }
 
   protected one(

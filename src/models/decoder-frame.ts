@@ -5,6 +5,8 @@ import type { WeightRecipe } from '../graph/program.js';
 export interface DecoderFrame {
   /** [rows, hidden] token embeddings with image rows replaced by features. */
   x: Value;
+  /** i32 [rows, 1] */
+  ids: Value;
   /** i32 [rows, 1|3] */
   positions: Value;
   /** i32 [rows, 1]: row of the features, -1 for text. */
@@ -20,6 +22,8 @@ export interface FrameOptions {
   /** Token embeddings are multiplied by this; image rows are not. */
   embedScale?: number;
   deepstack?: number;
+  /** What becomes of token embeddings before image rows replace them. */
+  tokens?: (x: Value, ids: Value) => Value;
 }
 
 export function openDecoder(
@@ -38,11 +42,10 @@ export function openDecoder(
     g.input(`features.${i + 1}`, { rows: rowsOf('features'), width: hidden }),
   );
   const logitRows = g.input('logit_rows', { rows: rowsOf('logits'), width: 1, dtype: 'i32' });
-  const x = g.named(
-    'embeddings',
-    g.replaceRows(g.embedding(ids, embedTokens, embedScale), features, featureIndex),
-  );
-  return { x, positions, featureIndex, deepstack: taps, logitRows };
+  const embedded = g.embedding(ids, embedTokens, embedScale);
+  const tokens = options.tokens?.(embedded, ids) ?? embedded;
+  const x = g.named('embeddings', g.replaceRows(tokens, features, featureIndex));
+  return { x, ids, positions, featureIndex, deepstack: taps, logitRows };
 }
 
 /** `norm` is applied to the rows whose logits are asked for, then the head [vocab, hidden]. */

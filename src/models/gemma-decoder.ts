@@ -121,7 +121,7 @@ function gemmaNorm(g: GraphBuilder, x: Value, module: CheckpointModule, c: Gemma
 }
 
 /** The reference holds the embedding factor in the weights' own type: √2560 is 50.5 in bfloat16. */
-function roundedTo(dtype: string, value: number): number {
+export function roundedTo(dtype: string, value: number): number {
   if (dtype === 'BF16') return roundBits(value, 8);
   if (dtype === 'F16') return roundBits(value, 11);
   return Math.fround(value);

@@ -8,7 +8,7 @@ import { gemmaDecoder, gemmaSizes, type GemmaShape } from './gemma-decoder.js';
 import { fixedSquareProcessor } from './processors/fixed-square.js';
 import { floatTensor, indexTensor } from './processors/pixels.js';
 import { blockOrder } from './processors/square-frames.js';
-import { ropeSettings } from './rope.js';
+import { localRopeSettings, ropeSettings } from './rope.js';
 import { siglipShape, siglipTower } from './siglip.js';
 import { imageTokenId, stopTokenIds } from './special-tokens.js';
 import { weightScope, type WeightScope } from './weights.js';
@@ -135,7 +135,7 @@ function gemma3Shape(text: Config): GemmaShape {
   const sliding = slidingLayers(text, sizes.num_hidden_layers);
   const window = text.count('sliding_window', 4096);
   const everywhere = ropeSettings(text, { layerType: 'full_attention', theta: 1e6 });
-  const nearby = localRope(text);
+  const nearby = localRopeSettings(text);
   return {
     ...sizes,
     query_pre_attn_scalar: text.number('query_pre_attn_scalar', 256),
@@ -155,14 +155,4 @@ function slidingLayers(text: Config, layers: number): boolean[] {
     SLIDING_PATTERN,
   );
   return Array.from({ length: layers }, (_, i) => (i + 1) % pattern !== 0);
-}
-
-/** Sliding layers have a frequency base of their own and no scaling. */
-function localRope(text: Config): GemmaShape['ropes'][number] {
-  if (text.has('rope_parameters')) return ropeSettings(text, { layerType: 'sliding_attention', theta: 1e4 });
-  return {
-    theta: text.number('rope_local_base_freq', 1e4),
-    type: 'default',
-    scaling: new Config({}, 'text_config'),
-  };
 }

@@ -5,6 +5,7 @@ import { openCheckpoint, readConfig } from './checkpoint-folder.js';
 import type { Family, Model } from './family.js';
 import { idefics3 } from './idefics3.js';
 import { gemma3 } from './gemma3.js';
+import { gemma3n } from './gemma3n.js';
 import { kimiK25, kimiVl } from './kimi_k25.js';
 import { lfm2Vl } from './lfm2_vl.js';
 import { llava } from './llava.js';
@@ -23,6 +24,7 @@ export const families: readonly Family[] = [
   idefics3,
   paligemma,
   gemma3,
+  gemma3n,
   mistral3,
   llava,
   lfm2Vl,

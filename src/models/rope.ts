@@ -34,6 +34,13 @@ export function ropeSettings(
   return { theta, type, scaling };
 }
 
+/** Gemma's sliding layers have a frequency base of their own and no scaling. */
+export function localRopeSettings(text: Config): RopeSettings {
+  if (text.has('rope_parameters')) return ropeSettings(text, { layerType: 'sliding_attention', theta: 1e4 });
+  const theta = text.number('rope_local_base_freq', 1e4);
+  return { theta, type: 'default', scaling: new Config({}, text.where) };
+}
+
 /** f_j = θ^(−2j/dim), j < dim/2 */
 export function geometricFrequencies(theta: number, dim: number): number[] {
   return Array.from({ length: dim / 2 }, (_, j) => theta ** ((-2 * j) / dim));

@@ -118,6 +118,31 @@ export class CheckpointModule implements WeightModule {
     return { name: tensor, shape: [channels, width], tensors: [tensor] };
   }
 
+  /**
+   * A convolution as a matrix [out, taps·channels], the channels of one tap together. Hugging Face stores
+   * [out, channels, …kernel], MLX [out, …kernel, channels]; numbers alone do not always tell which.
+   */
+  tapKernel(out: number, channels: number, kernel: number[], channelsLast: boolean): WeightRecipe {
+    const tensor = `${this.path}.weight`;
+    floats(this.checkpoint, tensor, channelsLast ? [out, ...kernel, channels] : [out, channels, ...kernel]);
+    const size = kernel.reduce((a, b) => a * b, channels);
+    const recipe: WeightRecipe = { name: tensor, shape: [out, size], tensors: [tensor] };
+    return channelsLast ? recipe : { ...recipe, permute: [0, ...kernel.map((_, i) => i + 2), 1] };
+  }
+
+  /** A depthwise kernel [taps, channels]: stored [C, 1, …kernel] (Hugging Face) or [C, …kernel, 1] (MLX). */
+  depthwiseTaps(channels: number, kernel: number[]): WeightRecipe {
+    const tensor = `${this.path}.weight`;
+    const axes = this.isMlxDepthwise() ? { one: kernel.length + 1, first: 1 } : { one: 1, first: 2 };
+    floats(this.checkpoint, tensor, axes.one === 1 ? [channels, 1, ...kernel] : [channels, ...kernel, 1]);
+    return {
+      name: tensor,
+      shape: [kernel.reduce((a, b) => a * b, 1), channels],
+      tensors: [tensor],
+      permute: [...kernel.map((_, i) => i + axes.first), axes.one, 0],
+    };
+  }
+
   isMlxDepthwise(): boolean {
     return this.checkpoint.tensors.get(`${this.path}.weight`)?.shape.at(-1) === 1;
   }
@@ -178,6 +203,11 @@ export class CheckpointModule implements WeightModule {
       this.checkpoint.tensors.has(tensor),
     );
     return name ? this.checkpoint.tensors.get(name)!.dtype : 'F32';
+  }
+
+  /** Of the stored `weight`; undefined where there is none. */
+  get shape(): number[] | undefined {
+    return this.checkpoint.tensors.get(`${this.path}.weight`)?.shape;
   }
 
   /** Whether the bare tensor `path` is stored with this shape. */

@@ -116,7 +116,8 @@ export const rowKernels: Record<string, Kernel> = {
     const [vocab, width] = call.weights[0]!.shape as [number, number];
     const y = blank(call.in[0]!.rows, width);
     call.in[0]!.data.forEach((id, r) => {
-      const row = id < 0 || id >= vocab ? 0 : id;
+      const place = id - number(call, 'start', 0);
+      const row = place < 0 || place >= vocab ? 0 : place;
       for (let c = 0; c < width; c++)
         y.data[r * width + c] = call.weights[0]!.data[row * width + c]! * number(call, 'scale', 1);
     });
@@ -185,8 +186,36 @@ export const rowKernels: Record<string, Kernel> = {
   },
   softcap: (call) =>
     elementwise(call, (x) => number(call, 'softcap', 0) * Math.tanh(x / number(call, 'softcap', 0))),
+  rowStatistic(call) {
+    const x = call.in[0]!;
+    const y = blank(x.rows, 1);
+    for (let r = 0; r < x.rows; r++) {
+      const row = (x.data as Float32Array).subarray(r * x.width, (r + 1) * x.width);
+      const mean = row.reduce((sum, v) => sum + v, 0) / x.width;
+      const rms = Math.sqrt(
+        Math.max(row.reduce((sum, v) => sum + v * v, 0) / x.width, number(call, 'eps', 0)),
+      );
+      const values: Record<string, number> = {
+        mean,
+        deviation: Math.sqrt(row.reduce((sum, v) => sum + (v - mean) ** 2, 0) / x.width),
+        rms,
+        inverse_rms: 1 / rms,
+      };
+      y.data[r] = values[call.attrs.statistic as string]! * number(call, 'scale', 1);
+    }
+    return [y];
+  },
+  chooseRows(call) {
+    const [a, b, ids] = call.in as [Matrix, Matrix, Matrix];
+    const [start, count] = [number(call, 'start', 0), number(call, 'count', 0)];
+    return elementwise(call, (_, i) => {
+      const id = ids.data[Math.floor(i / a.width)]!;
+      return (id >= start && id < start + count ? b : a).data[i]!;
+    });
+  },
   regroup: (call) => {
-    const [x, factor] = [call.in[0]!, number(call, 'factor', 1)];
+    const x = call.in[0]!;
+    const factor = number(call, 'factor', 1) / number(call, 'split', 1);
     return [{ rows: x.rows / factor, width: x.width * factor, data: x.data }];
   },
   slice: (call) =>

@@ -55,8 +55,26 @@ export const sequenceKernels: Record<string, (call: OpCall, places: RowPlace[]) 
   addRows: (call) => rowsByIndex(call, (x, row) => x + row),
   gatherRows(call) {
     const [x, index] = [call.in[0]!, call.in[1]!];
+    const y = blank(index.rows, x.width * index.width);
+    index.data.forEach((from, i) => {
+      if (from >= 0) y.data.set(rowOf(x, from), i * x.width);
+    });
+    return [y];
+  },
+  depthwiseRows(call) {
+    const [x, index] = [call.in[0]!, call.in[1]!];
+    const w = call.weights[0]!.data;
     const y = blank(index.rows, x.width);
-    index.data.forEach((from, r) => y.data.set(rowOf(x, from), r * x.width));
+    for (let r = 0; r < index.rows; r++) {
+      for (let c = 0; c < x.width; c++) {
+        let sum = 0;
+        for (let t = 0; t < index.width; t++) {
+          const from = index.data[r * index.width + t]!;
+          if (from >= 0) sum += w[t * x.width + c]! * x.data[from * x.width + c]!;
+        }
+        y.data[r * x.width + c] = sum;
+      }
+    }
     return [y];
   },
   weightedRows(call) {

@@ -3,9 +3,16 @@
 import { resize } from '../../image/resize.js';
 import type { Checkpoint } from '../checkpoint.js';
 import { Config } from '../config.js';
-import type { NamedTensor, Processor } from '../family.js';
+import type { NamedTensor, Processor, RgbImage } from '../family.js';
 import { panAndScanCrops, panAndScanSettings } from './pan-and-scan.js';
-import { channelTables, crop, greyLevel, normalization, resampleFilter } from './pixels.js';
+import {
+  channelTables,
+  crop,
+  greyLevel,
+  normalization,
+  resampleFilter,
+  type ChannelTables,
+} from './pixels.js';
 import type { Size } from './smart-resize.js';
 import { frameInputs } from './square-frames.js';
 
@@ -14,6 +21,8 @@ export interface FixedSquareOptions {
   tokensPerFrame: number;
   /** Text of an image of so many frames: the whole image and its crops. */
   placeholder: (frames: number) => string;
+  /** What the vision program reads of the frames, where it is not patches and their positions. */
+  rows?: (frames: RgbImage[], channels: ChannelTables) => Record<string, NamedTensor>;
   /** Further tables of the vision program. */
   tables?: (frames: number) => Record<string, NamedTensor>;
 }
@@ -55,7 +64,8 @@ export function fixedSquareProcessor(checkpoint: Checkpoint, options: FixedSquar
         ...cropsOf(image).map(({ x, y, width, height }) => crop(image, x, y, width, height)),
       ];
       const frames = views.map((view) => resize(view, side, side, filter));
-      return { ...frameInputs(frames, tables, patch), ...options.tables?.(frames.length) };
+      const rows = options.rows?.(frames, tables) ?? frameInputs(frames, tables, patch);
+      return { ...rows, ...options.tables?.(frames.length) };
     },
   };
 }

@@ -74,6 +74,13 @@ export function patchRows(
   return { data, rows: corners.length, width };
 }
 
+/** One row of three channels per pixel. */
+export function pixelRows(image: RgbImage, tables: ChannelTables): NamedTensor {
+  const data = new Float32Array(image.data.length);
+  for (let i = 0; i < data.length; i++) data[i] = tables[i % 3]![image.data[i]!]!;
+  return { data, rows: data.length / 3, width: 3 };
+}
+
 /** i32 rows. */
 export function indexTensor(data: ArrayLike<number>, width = 1): NamedTensor {
   return { data: Int32Array.from(data), rows: data.length / width, width };
