@@ -39,6 +39,8 @@ const ACCEPTED: (Signature & { name: ImageFormat })[] = [
   { name: 'tiff', matches: (b) => ['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].includes(ascii(b, 0, 4)) },
 ];
 
+const SOUND = 'a sound recording';
+
 /** Formats worth naming in the refusal. */
 const REFUSED: Signature[] = [
   {
@@ -47,6 +49,14 @@ const REFUSED: Signature[] = [
   },
   { name: 'an HTML or XML page', matches: (b) => /^[\s\ufeff]*<[!?a-z]/i.test(text(b)) },
   { name: 'a HEIC photo', matches: hasBrand(/^(hei[cxms]|hev[cx]|mif1|msf1)$/) },
+  {
+    name: SOUND,
+    matches: (b) =>
+      (ascii(b, 0, 4) === 'RIFF' && ascii(b, 8, 12) === 'WAVE') ||
+      hasBrand(/^M4[AB] $/)(b) ||
+      ['fLaC', 'OggS', 'ID3'].some((magic) => startsWith(magic)(b)) ||
+      (b[0] === 0xff && [0xf1, 0xf3, 0xf9, 0xfa, 0xfb].includes(b[1]!)),
+  },
   { name: 'a video', matches: (b) => brands(b).length > 0 || startsWith('\x1aE\xdf\xa3')(b) },
   { name: 'a PDF document', matches: startsWith('%PDF') },
   { name: 'a BMP picture', matches: startsWith('BM') },
@@ -77,6 +87,8 @@ export function formatOf(bytes: Uint8Array, name: string): ImageFormat {
   throw new AfterimageError(
     'IMAGE_UNSUPPORTED',
     `${name} is ${refused ? refused.name : 'not an image of a known kind'}; ` +
-      `${ACCEPTED_FORMATS} are read, so convert it to PNG first.`,
+      (refused?.name === SOUND
+        ? `no model here listens; only ${ACCEPTED_FORMATS} are read.`
+        : `${ACCEPTED_FORMATS} are read, so convert it to PNG first.`),
   );
 }

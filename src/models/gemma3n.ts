@@ -1,15 +1,24 @@
-// Gemma 3n: Gemma team 2025, https://ai.google.dev/gemma/docs/gemma-3n. Four streams of hidden states of which a layer
-// computes one and predicts the others (AltUp, Baykal et al. 2023, https://arxiv.org/abs/2301.13310), low-rank residuals
-// (LAuReL, Menghani et al. 2024, https://arxiv.org/abs/2411.07501), an embedding per layer, and last layers that read
-// the keys and values of earlier ones. The audio tower is not read.
-import { GraphBuilder, rowsOf, type ActivationName, type Value } from '../graph/builder.js';
+// Gemma 3n: Gemma team 2025, https://ai.google.dev/gemma/docs/gemma-3n. Streams that layers compute by turns (AltUp), a
+// low-rank residual (LAuReL, Menghani et al. 2024, https://arxiv.org/abs/2411.07501), an embedding per layer, gates of
+// which only the largest open, and last layers that read the keys and values of earlier ones. Its audio tower is not
+// read: audio is refused where images are.
+import { GraphBuilder, type ActivationName, type Value } from '../graph/builder.js';
 import type { Program } from '../graph/program.js';
+import { AfterimageError } from '../errors.js';
+import {
+  correctStreams,
+  joinStreams,
+  mergeStreams,
+  openStreams,
+  predictStreams,
+  type AltUpShape,
+} from './altup.js';
 import type { Checkpoint } from './checkpoint.js';
 import { Config } from './config.js';
 import { closeDecoder, openDecoder } from './decoder-frame.js';
-import type { Family, Model } from './family.js';
+import type { Family, Model, NamedTensor } from './family.js';
 import { roundedTo } from './gemma-decoder.js';
-import { mobileNetV5, type TowerTables } from './mobilenet_v5.js';
+import { mobileNetV5 } from './mobilenet_v5.js';
 import { normalQuantile } from './normal-quantile.js';
 import { fixedSquareProcessor } from './processors/fixed-square.js';
 import { pixelRows } from './processors/pixels.js';
@@ -21,14 +30,14 @@ const START_OF_IMAGE = '<start_of_image>';
 const IMAGE_TOKEN = '<image_soft_token>';
 const END_OF_IMAGE = '<end_of_image>';
 const ACTIVATION: ActivationName = 'gelu_tanh';
-/** Least mean square that a stream's magnitude is taken from. */
-const MAGNITUDE_EPS = 1e-5;
 
 export const gemma3n: Family = {
   modelTypes: ['gemma3n'],
   checkpoints: [
     { name: 'google/gemma-3n-E2B-it', parameters: 5_439_438_272 },
     { name: 'google/gemma-3n-E4B-it', parameters: 7_849_978_192 },
+    { name: 'mlx-community/gemma-3n-E2B-it-4bit', parameters: 5_439_438_272 },
+    { name: 'mlx-community/gemma-3n-E4B-it-4bit', parameters: 7_849_978_192 },
   ],
   build(checkpoint): Model {
     const config = new Config(checkpoint.config, 'config.json');
@@ -82,6 +91,8 @@ const textConfig = (config: Config): Config =>
 
 const textWeights = (checkpoint: Checkpoint): WeightScope =>
   weightScope(checkpoint, ['model.language_model.', 'language_model.model.'], 'embed_tokens');
+const towerWeights = (checkpoint: Checkpoint): WeightScope =>
+  weightScope(checkpoint, ['model.vision_tower.timm_model.', 'vision_tower.timm_model.'], 'conv_stem.conv');
 const embedderWeights = (checkpoint: Checkpoint, kind: 'vision' | 'audio'): WeightScope =>
   weightScope(checkpoint, [`model.embed_${kind}.`, `embed_${kind}.`], 'embedding_projection');
 
@@ -90,40 +101,29 @@ function visionEncoder(
   config: Config,
   side: number,
   tokens: number,
-): { program: Program; tables: () => Record<string, ReturnType<TowerTables[string]>> } {
+): { program: Program; tables: () => Record<string, NamedTensor> } {
   const g = new GraphBuilder('vision');
-  const vision = config.section('vision_config');
-  const prefixes = ['model.vision_tower.timm_model.', 'vision_tower.timm_model.'];
-  const tower = weightScope(checkpoint, prefixes, 'conv_stem.conv');
-  const { features, tables } = mobileNetV5(g, tower, side, Math.sqrt(tokens)); // [tokens, width]
-  const eps = vision.number('rms_norm_eps', 1e-6);
+  const { features, tables } = mobileNetV5(g, towerWeights(checkpoint), side, Math.sqrt(tokens)); // [tokens, width]
+  const eps = config.section('vision_config').number('rms_norm_eps', 1e-6);
   const w = embedderWeights(checkpoint, 'vision');
   const normed = g.rmsNorm(g.scale(features, Math.sqrt(features.width)), w('soft_embedding_norm'), eps);
   const hidden = textConfig(config).count('hidden_size');
   g.output('features', g.rmsNorm(g.linear(normed, w('embedding_projection'), hidden), null, eps));
-  let made: Record<string, ReturnType<TowerTables[string]>> | undefined;
-  return {
-    program: g.finish(),
-    tables: () => (made ??= Object.fromEntries(Object.entries(tables).map(([name, make]) => [name, make()]))),
-  };
+  return { program: g.finish(), tables };
 }
 
-interface Shape {
-  hidden: number;
+interface Shape extends AltUpShape {
   heads: number;
   kvHeads: number;
   headDim: number;
   /** By layer. */
   inner: number[];
-  /** By layer; the share of the MLP's gates that are closed. */
+  /** By layer: the share of the MLP's gates that stay closed. */
   sparsity: number[];
   sliding: boolean[];
   /** Layers from here on have no keys and values of their own. */
   firstShared: number;
   window: number;
-  eps: number;
-  streams: number;
-  active: number;
   correctScale: boolean;
   laurelRank: number;
   perLayer: number;
@@ -131,17 +131,13 @@ interface Shape {
 
 function decoderShape(text: Config): Shape {
   const layers = text.count('num_hidden_layers');
-  const byLayer = (key: string, fallback?: number[]): number[] => {
-    const stated = text.has(key) || !fallback ? text.ids(key) : fallback;
-    return stated.length === 1 ? Array<number>(layers).fill(stated[0]!) : stated;
-  };
   return {
     hidden: text.count('hidden_size'),
     heads: text.count('num_attention_heads'),
     kvHeads: text.count('num_key_value_heads'),
     headDim: text.count('head_dim'),
-    inner: byLayer('intermediate_size'),
-    sparsity: byLayer('activation_sparsity_pattern'),
+    inner: byLayer(text, 'intermediate_size', layers),
+    sparsity: byLayer(text, 'activation_sparsity_pattern', layers),
     sliding: text.strings('layer_types').map((type) => type === 'sliding_attention'),
     firstShared: layers - text.number('num_kv_shared_layers'),
     window: text.count('sliding_window'),
@@ -154,6 +150,17 @@ function decoderShape(text: Config): Shape {
   };
 }
 
+/** One number for all layers, or one for each. */
+function byLayer(text: Config, key: string, layers: number): number[] {
+  const stated = text.ids(key);
+  if (stated.length === 1) return Array<number>(layers).fill(stated[0]!);
+  if (stated.length === layers) return stated;
+  throw new AfterimageError(
+    'INVALID_CHECKPOINT',
+    `Expected one number or ${layers} for "${key}" in ${text.where} but received ${stated.length}; download the checkpoint again.`,
+  );
+}
+
 function decoder(checkpoint: Checkpoint, config: Config): Program {
   const g = new GraphBuilder('decoder');
   const text = textConfig(config);
@@ -164,63 +171,46 @@ function decoder(checkpoint: Checkpoint, config: Config): Program {
   const frame = openDecoder(g, head, {
     embedScale: roundedTo(table.dtype, Math.sqrt(c.hidden)),
     tokens: (x, ids) =>
-      hardTokens(g, hardTokens(g, x, ids, checkpoint, config, 'vision'), ids, checkpoint, config, 'audio'),
+      (['vision', 'audio'] as const).reduce(
+        (y, kind) =>
+          hardTokens(g, y, ids, embedderWeights(checkpoint, kind), config.section(`${kind}_config`)),
+        x,
+      ),
   });
-  const perLayer = perLayerInputs(g, frame.ids, frame.x, w, c, text.count('vocab_size_per_layer_input'));
-  const everywhere = inverseFrequencies(
+  const inputs = perLayerInputs(g, frame.ids, frame.x, w, c, text.count('vocab_size_per_layer_input'));
+  const [everywhere, nearby] = [
     ropeSettings(text, { layerType: 'full_attention', theta: 1e6 }),
-    c.headDim,
-  );
-  const nearby = inverseFrequencies(localRopeSettings(text), c.headDim);
-  const ropes = [everywhere, nearby].map((invFreq) => g.ropeTable(frame.positions, { invFreq }));
+    localRopeSettings(text),
+  ].map((rope) => g.ropeTable(frame.positions, { invFreq: inverseFrequencies(rope, c.headDim) }));
 
-  const size = g.rowStatistic(frame.x, 'rms');
-  let streams = Array.from({ length: c.streams }, (_, i) =>
-    i === 0 ? frame.x : magnified(g, g.linear(frame.x, w(`altup_projections.${i - 1}`), c.hidden), size),
-  );
-  let joined = concatenated(g, streams);
+  let streams = openStreams(g, frame.x, w, c);
+  let joined = joinStreams(g, streams);
   for (let i = 0; i < c.inner.length; i++) {
-    const input = g.slice(perLayer, i * c.perLayer, c.perLayer);
-    streams = layer(
-      g,
-      streams,
-      joined,
-      input,
-      (name) => w(`layers.${i}.${name}`),
-      c,
-      ropes[c.sliding[i] ? 1 : 0]!,
-      i,
-    );
-    joined = g.named(`layers.${i}.output`, concatenated(g, streams)); // [rows, streams·hidden]
+    const layer: WeightScope = (name) => w(`layers.${i}.${name}`);
+    const predicted = predictStreams(g, streams, joined, layer, c);
+    const computed = active(g, predicted[c.active]!, layer, c, (c.sliding[i] ? nearby : everywhere)!, i);
+    const corrected = correctStreams(g, predicted, computed, layer, c);
+    const input = g.slice(inputs, i * c.perLayer, c.perLayer);
+    const update = perLayerUpdate(g, corrected[c.active]!, input, layer, c);
+    streams = corrected.map((stream, j) => (j === 0 ? stream : g.add(stream, update)));
+    joined = g.named(`layers.${i}.output`, joinStreams(g, streams));
   }
-  const last = (y: Value): Value => g.rmsNorm(mergedStreams(g, y, w, c), w('norm'), c.eps);
+  const last = (y: Value): Value => g.rmsNorm(mergeStreams(g, y, w, c), w('norm'), c.eps);
   closeDecoder(g, frame, joined, last, head, text.number('final_logit_softcapping'));
   return g.finish();
 }
 
-/** Ids behind the text vocabulary have embeddings in the space of their tower. */
-function hardTokens(
-  g: GraphBuilder,
-  x: Value,
-  ids: Value,
-  checkpoint: Checkpoint,
-  config: Config,
-  kind: 'vision' | 'audio',
-): Value {
-  const w = embedderWeights(checkpoint, kind);
-  const section = config.section(`${kind}_config`);
+/** Ids behind the text vocabulary (end of image, …) have embeddings in the space of their tower. */
+function hardTokens(g: GraphBuilder, x: Value, ids: Value, w: WeightScope, section: Config): Value {
   const [start, count] = [section.count('vocab_offset'), section.count('vocab_size', 128)];
   const eps = section.number('rms_norm_eps', 1e-6);
   const embedded = g.embedding(ids, w('embedding').matrix(count, section.count('hidden_size')), 1, start);
-  const projected = g.linear(
-    g.rmsNorm(embedded, w('hard_embedding_norm'), eps),
-    w('embedding_projection'),
-    x.width,
-  );
+  const normed = g.rmsNorm(embedded, w('hard_embedding_norm'), eps);
+  const projected = g.linear(normed, w('embedding_projection'), x.width);
   return g.chooseRows(x, g.rmsNorm(projected, null, eps), ids, { start, count });
 }
 
-/** What each layer is given of the token and of the embedding, [rows, layers·perLayer]. */
+/** What each layer is given of the token and of its embedding, [rows, layers·perLayer]. Other ids than text's read row 0. */
 function perLayerInputs(
   g: GraphBuilder,
   ids: Value,
@@ -229,64 +219,38 @@ function perLayerInputs(
   c: Shape,
   vocab: number,
 ): Value {
-  const layers = c.inner.length;
+  const groups = c.inner.length;
   const table = w('embed_tokens_per_layer');
   const scale = roundedTo(table.dtype, Math.sqrt(c.perLayer));
-  const embedded = g.embedding(ids, table.matrix(vocab, layers * c.perLayer), scale);
-  const projected = g.linear(x, w('per_layer_model_projection'), layers * c.perLayer);
-  const normed = g.rmsNorm(g.scale(projected, c.hidden ** -0.5), w('per_layer_projection_norm'), c.eps, {
-    groups: layers,
-  });
+  const embedded = g.embedding(ids, table.matrix(vocab, groups * c.perLayer), scale);
+  const projected = g.linear(x, w('per_layer_model_projection'), groups * c.perLayer);
+  const scaled = g.scale(projected, c.hidden ** -0.5);
+  const normed = g.rmsNorm(scaled, w('per_layer_projection_norm'), c.eps, { groups });
   return g.scale(g.add(normed, embedded), Math.SQRT1_2);
 }
 
-/** One layer: predict all streams, compute the active one, correct all by its error. */
-function layer(
-  g: GraphBuilder,
-  streams: Value[],
-  joined: Value,
-  perLayerInput: Value,
-  w: WeightScope,
-  c: Shape,
-  rope: Value,
-  i: number,
-): Value[] {
-  const norm = (x: Value, name: string): Value => g.rmsNorm(x, w(name), c.eps);
-  const mix = g.linear(modalities(g, streams[c.active]!, w, c), w('altup.prediction_coefs'), c.streams ** 2);
-  const predicted = streams.map((stream, j) =>
-    g.add(stream, g.expertSum(joined, g.slice(mix, j * c.streams, c.streams))),
-  );
-  const active = predicted[c.active]!;
-
-  const x = norm(active, 'input_layernorm');
-  const low = g.linear(
-    g.linear(x, w('laurel.linear_left'), c.laurelRank),
-    w('laurel.linear_right'),
-    c.hidden,
-  );
-  const laurel = g.add(x, norm(low, 'laurel.post_laurel_norm'));
-  const attended = g.add(active, norm(attention(g, x, w, c, rope, i), 'post_attention_layernorm'));
-  const both = g.scale(g.add(attended, laurel), Math.SQRT1_2);
-  const fed = mlp(g, norm(both, 'pre_feedforward_layernorm'), w, c, i);
-  const result = g.add(both, norm(fed, 'post_feedforward_layernorm'));
-
-  const error = g.add(result, g.scale(active, -1));
-  const gains = g.linear(modalities(g, result, w, c), w('altup.correction_coefs'), c.streams);
-  const corrected = predicted.map((stream, j) =>
-    g.add(stream, g.add(error, g.mul(error, g.slice(gains, j, 1)))),
-  );
-  const first = corrected[c.active]!;
-  const scaled = c.correctScale ? g.mul(first, w('altup.correct_output_scale').parameter([c.hidden])) : first;
+/** x[rows, hidden] of the corrected active stream → what the other streams gain, [rows, hidden] */
+function perLayerUpdate(g: GraphBuilder, x: Value, input: Value, w: WeightScope, c: Shape): Value {
+  const scaled = c.correctScale ? g.mul(x, w('altup.correct_output_scale').parameter([c.hidden])) : x;
   const gate = g.linear(scaled, w('per_layer_input_gate'), c.perLayer);
-  const gated = g.gatedActivation(gate, perLayerInput, ACTIVATION);
-  const update = norm(g.linear(gated, w('per_layer_projection'), c.hidden), 'post_per_layer_input_norm');
-  return corrected.map((stream, j) => (j === 0 ? stream : g.add(stream, update)));
+  const gated = g.gatedActivation(gate, input, ACTIVATION);
+  return g.rmsNorm(
+    g.linear(gated, w('per_layer_projection'), c.hidden),
+    w('post_per_layer_input_norm'),
+    c.eps,
+  );
 }
 
-/** tanh of the router, [rows, streams] */
-function modalities(g: GraphBuilder, x: Value, w: WeightScope, c: Shape): Value {
-  const normed = g.scale(g.rmsNorm(x, w('altup.router_norm'), c.eps), 1 / c.hidden);
-  return g.activation(g.linear(normed, w('altup.modality_router'), c.streams), 'tanh');
+/** The layer itself, on the predicted active stream. x[rows, hidden] → [rows, hidden] */
+function active(g: GraphBuilder, x: Value, w: WeightScope, c: Shape, rope: Value, i: number): Value {
+  const norm = (y: Value, name: string): Value => g.rmsNorm(y, w(name), c.eps);
+  const h = norm(x, 'input_layernorm');
+  const low = g.linear(h, w('laurel.linear_left'), c.laurelRank);
+  const laurel = norm(g.linear(low, w('laurel.linear_right'), c.hidden), 'laurel.post_laurel_norm');
+  const attended = g.add(x, norm(attention(g, h, w, c, rope, i), 'post_attention_layernorm'));
+  const both = g.scale(g.add(attended, g.add(h, laurel)), Math.SQRT1_2);
+  const fed = mlp(g, norm(both, 'pre_feedforward_layernorm'), w, c, i);
+  return g.add(both, norm(fed, 'post_feedforward_layernorm'));
 }
 
 function attention(g: GraphBuilder, x: Value, w: WeightScope, c: Shape, rope: Value, i: number): Value {
@@ -317,22 +281,3 @@ function mlp(g: GraphBuilder, x: Value, w: WeightScope, c: Shape, i: number): Va
   const up = g.linear(x, w('mlp.up_proj'), inner);
   return g.linear(g.gatedActivation(gate, up, ACTIVATION), w('mlp.down_proj'), c.hidden);
 }
-
-/** x at the magnitude `size`[rows, 1]. */
-function magnified(g: GraphBuilder, x: Value, size: Value): Value {
-  return g.mul(x, g.mul(size, g.rowStatistic(x, 'inverse_rms', { eps: MAGNITUDE_EPS })));
-}
-
-/** The mean of all streams at the magnitude of the first. [rows, streams·hidden] → [rows, hidden] */
-function mergedStreams(g: GraphBuilder, joined: Value, w: WeightScope, c: Shape): Value {
-  const first = g.slice(joined, 0, c.hidden);
-  const size = g.rowStatistic(first, 'rms');
-  let sum = first;
-  for (let j = 1; j < c.streams; j++) {
-    const stream = g.slice(joined, j * c.hidden, c.hidden);
-    sum = g.add(sum, magnified(g, g.linear(stream, w(`altup_unembed_projections.${j - 1}`), c.hidden), size));
-  }
-  return g.scale(sum, 1 / c.streams);
-}
-
-const concatenated = (g: GraphBuilder, streams: Value[]): Value => streams.reduce((a, b) => g.concat(a, b));

@@ -13,28 +13,32 @@ interface Image {
   side: number;
 }
 
-/** Index tables that the program reads beside the pixels, by input name. They do not depend on the image. */
-export type TowerTables = Record<string, () => NamedTensor>;
-
 const NORM_EPS = 1e-6;
 /** Each of the stem and the four stages halves the image. */
 const SMALLEST_STEP = 32;
 
-/** @returns features[resolution², width] of an image of `side`² pixels, and the tables of the program. */
+/**
+ * @returns features[resolution², width] of an image of `side`² pixels, and the index tables that the program reads beside
+ * `pixel_values`, by input name: the same for every image, made once.
+ */
 export function mobileNetV5(
   g: GraphBuilder,
   weights: WeightScope,
   side: number,
   resolution: number,
-): { features: Value; tables: TowerTables } {
+): { features: Value; tables: () => Record<string, NamedTensor> } {
   if (side % SMALLEST_STEP !== 0) fail(`MobileNet-V5 needs images of a multiple of 32 pixels, not ${side}`);
   const tower = new MobileNetV5(g, weights, side);
   const pixels = g.input('pixel_values', { rows: rowsOf('patches'), width: 3 });
-  return { features: tower.encode({ x: pixels, side }, resolution), tables: tower.tables };
+  const features = tower.encode({ x: pixels, side }, resolution);
+  let tables: Record<string, NamedTensor> | undefined;
+  const make = (): Record<string, NamedTensor> =>
+    Object.fromEntries(Object.entries(tower.tables).map(([name, table]) => [name, table()]));
+  return { features, tables: () => (tables ??= make()) };
 }
 
 class MobileNetV5 {
-  readonly tables: TowerTables = {};
+  readonly tables: Record<string, () => NamedTensor> = {};
   private readonly inputs = new Map<string, Value>();
   /** MLX keeps the channels of a kernel last. */
   private readonly channelsLast: boolean;
