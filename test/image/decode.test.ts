@@ -134,6 +134,7 @@ for (const [name, bytes, code] of [
   ['a BMP', Buffer.from('BM' + '\0'.repeat(60)), 'IMAGE_UNSUPPORTED'],
   ['an HEIC photo', Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic', 'latin1'), 'IMAGE_UNSUPPORTED'],
   ['a video', Buffer.from('\0\0\0\x18ftypisom\0\0\0\0isommp41', 'latin1'), 'IMAGE_UNSUPPORTED'],
+  ['a WAV recording', Buffer.from('RIFF\x24\0\0\0WAVEfmt ', 'latin1'), 'IMAGE_UNSUPPORTED'],
   ['a bomb of 30,000 × 30,000', pngBomb(30_000, 30_000), 'IMAGE_TOO_LARGE'],
   ['a PNG that promises 900,000 pixels a side', pngBomb(900_000, 900_000, 2), 'IMAGE_TOO_LARGE'],
 ] as const) {
@@ -142,6 +143,22 @@ for (const [name, bytes, code] of [
     const sentence = /^The file [^\n]+[;:.][^\n]*\.$/;
     await assert.rejects(decode(bytes, 'The file'), { name: 'AfterimageError', code, message: sentence });
     assert.ok(performance.now() - started < 5_000);
+  });
+}
+
+for (const bytes of [
+  'RIFF\x24\0\0\0WAVEfmt ',
+  'ID3\x04\0',
+  '\xff\xfb\x90\0',
+  'OggS\0\x02',
+  'fLaC\0',
+  '\0\0\0\x18ftypM4A \0\0\0\0',
+]) {
+  test(`a sound recording is refused as such: ${JSON.stringify(bytes)}`, async () => {
+    await assert.rejects(decode(Buffer.from(bytes, 'latin1'), 'The file'), {
+      code: 'IMAGE_UNSUPPORTED',
+      message: /^The file is a sound recording; no model here listens; only JPEG, .* are read\.$/,
+    });
   });
 }
 

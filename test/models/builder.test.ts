@@ -66,6 +66,21 @@ test('regroup divides the symbolic row count in lowest terms', () => {
   assert.deepEqual([y.rows, y.width], [{ symbol: 'patches', mul: 1, div: 2 }, 12]);
 });
 
+test('ungroup undoes regroup', () => {
+  const g = new GraphBuilder('vision');
+  const x = g.input('x', { rows: rowsOf('patches', 1, 2), width: 6 });
+  const y = g.ungroup(g.regroup(x, 4), 4);
+  assert.deepEqual([y.rows, y.width], [x.rows, x.width]);
+  refused(() => g.ungroup(x, 4), /ungroup: "x" of width 6 is not 4 groups/);
+});
+
+test('gathered taps lie side by side', () => {
+  const { g, x } = inputs();
+  const taps = g.input('taps', { rows: rowsOf('patches'), width: 9, dtype: 'i32' });
+  const y = g.gatherRows(x, taps);
+  assert.deepEqual([y.rows, y.width], [taps.rows, 72]);
+});
+
 test('attention layers and recurrent states are numbered apart', () => {
   const { g, x } = inputs();
   const shape = { heads: 2, kvHeads: 1, kDim: 4, scale: 0.5 };
@@ -96,6 +111,12 @@ test('shape errors name the operator, the value and both sizes', () => {
   refused(() => g.rope(x, wide, 3), /rope: "x" of width 8 is not 3 groups/);
   refused(() => g.embedding(x, weight('e').matrix(4, 8)), /embedding: "x" must be i32 of width 1/);
   refused(() => g.gatherRows(x, wide), /gatherRows: "wide" must be i32/);
+  refused(() => g.chooseRows(x, wide, ids, { start: 0, count: 1 }), /chooseRows: "wide" has width 9/);
+  refused(() => g.mul(x, weight('scale').vector(7)), /mul: "scale.weight" must have 8 elements/);
+  refused(
+    () => g.depthwiseRows(x, ids, weight('taps').matrix(2, 8)),
+    /depthwiseRows: "taps.weight" has 2 taps of 8 channels, but "ids" has 1 and "x" 8/,
+  );
   refused(() => g.slice(x, 4, 5), /slice: columns \[4, 9\)/);
   refused(
     () => g.regroup(g.input('two', { rows: { constant: 3 }, width: 1 }), 2),
