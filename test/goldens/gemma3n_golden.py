@@ -49,7 +49,7 @@ def special_init(gen):
         if name.endswith("modality_router.weight"):
             return r * 6
         if re.search(r"(prediction|correction)_coefs\.weight", name):
-            return r * 0.3
+            return r * 0.12
         if name.endswith("embed_tokens_per_layer.weight"):
             return r * 0.25
         return None
@@ -76,7 +76,7 @@ def gemma3n(gen, seed):
             num_attention_heads=gen.pick(seed, 4, 2), num_key_value_heads=gen.pick(seed, 2, 1), head_dim=32, vocab_size=text + 6, vocab_size_per_layer_input=text,
             hidden_size_per_layer_input=16, laurel_rank=8, altup_num_inputs=4, altup_active_idx=0, altup_coef_clip=120.0, altup_correct_scale=True,
             num_kv_shared_layers=3, sliding_window=gen.pick(seed, 20, 24), rope_theta=1000000.0, rope_local_base_freq=10000.0, rope_scaling=None,
-            activation_sparsity_pattern=[0.95, 0.8] + [0.0] * (layers - 2), final_logit_softcapping=30.0, hidden_activation="gelu_pytorch_tanh",
+            activation_sparsity_pattern=[0.9, 0.5] + [0.0] * (layers - 2), final_logit_softcapping=30.0, hidden_activation="gelu_pytorch_tanh",
             rms_norm_eps=1e-6, max_position_embeddings=32768, tie_word_embeddings=True),
         vision_config=dict(model_type="gemma3n_vision", architecture="mobilenetv5_tiny_enc", do_pooling=False, hidden_size=WIDTH, vocab_size=3, vocab_offset=text, rms_norm_eps=1e-6),
         audio_config=dict(model_type="gemma3n_audio", hidden_size=32, input_feat_size=16, conf_num_attention_heads=2, conf_num_hidden_layers=1, conf_attention_chunk_size=4,
