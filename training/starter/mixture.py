@@ -8,15 +8,17 @@ from . import dense, prompt, reading
 from .vision import block_order
 
 SHAPES = [(32, 256), (64, 192), (64, 256), (96, 256), (128, 256)]          # height, width, at first
-LATER = SHAPES + [(64, 448), (128, 320), (160, 320), (192, 320), (256, 448)]
-SCREENS = [(96, 256), (128, 256), (160, 256), (128, 320), (192, 320), (256, 448)]
+LARGE = [(128, 320), (160, 320), (192, 320), (256, 448), (256, 448)]
+LATER = SHAPES + [(64, 448)] + LARGE
+SCREENS = [(128, 256), (160, 256), *LARGE]
+TURNS = ["dense", "read", "screen", "screen", "read", "screen", "read", "screen"]
 GROWN = 400           # steps of reading after which all sizes and whole screens come in
 
 
 def batch(step, cells, begun):
     """Dense crops, lines to read and, later, screens by turns. `begun`: the step at which the mixed phase began."""
     grown = step - begun >= GROWN
-    kind = ["dense", "read", "read", "screen" if grown else "read"][step % 4]
+    kind = TURNS[step % 8] if grown else "read" if step % 4 else "dense"
     if kind == "dense":
         return "dense", dense.batch(step, cells)
     rng = random.Random(step * 7 + 1)
