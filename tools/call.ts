@@ -77,15 +77,15 @@ export const isCut = (stopReason: StopReason): boolean =>
  */
 export async function ask(call: Call, conversation: Conversation, question: Question): Promise<Reply> {
   return call.conversations.use(conversation, async (session) => {
-    const before = question.turn ? { text: '', reader: question.reader } : conversation.cut;
+    const before = question.turn ? { text: '', tokenIds: [], reader: question.reader } : conversation.cut;
     if (!before) throw nothingToContinue();
     const turns = question.turn ? [...conversation.turns, question.turn] : reopened(conversation.turns);
     await inTime(call, conversation.warming);
     const model = await loaded(call);
     const answer = model ? await generate(call, session, turns, before, question.maxTokens) : null;
-    const whole = answer?.text ?? before.text;
+    const { text: whole, tokenIds } = answer ?? before;
     const stopReason = answer?.stopReason ?? 'deadline';
-    record(conversation, turns, { ...before, text: whole }, stopReason);
+    record(conversation, turns, { ...before, text: whole, tokenIds }, stopReason);
     if (stopReason === 'deadline' && whole === before.text) conversation.warm(call.engine);
     return {
       conversation,
@@ -144,7 +144,7 @@ async function generate(
     signal: call.signal,
     deadlineMs,
     onProgress: call.onProgress,
-    prefill: before.text || undefined,
+    continues: before,
   });
   const answer = await inTime({ ...call, deadline: call.deadline + GRACE_MS }, asked);
   if (answer?.stopReason === 'cancelled') throw cancelled();

@@ -1,7 +1,7 @@
 // Conversations by handle: history kept on our side, the engine's session behind it, expiry. No protocol, no prompts.
 import { randomBytes } from 'node:crypto';
 import { AfterimageError } from '../src/errors.js';
-import type { Engine, ImageInput, ModelInfo, Session } from '../src/engine/engine.js';
+import type { AnswerSoFar, Engine, ImageInput, ModelInfo, Session } from '../src/engine/engine.js';
 import type { Region, Size } from '../src/image/region.js';
 import type { TextLine } from '../src/prompt/parse.js';
 
@@ -24,8 +24,7 @@ export interface Turn {
 }
 
 /** An answer that ended before its end; it can be continued exactly where it stopped. */
-export interface Cut {
-  text: string;
+export interface Cut extends AnswerSoFar {
   /** Reads more than text out of the answer (OCR lines with boxes), once it goes on. */
   reader?: LineReader;
 }

@@ -2,7 +2,7 @@
 import { LoopGuard } from '../prompt/loop-guard.js';
 import { Detokenizer, StopStrings } from '../prompt/stream.js';
 import type { Tokenizer } from '../prompt/tokenizer.js';
-import type { AskOptions, StopReason } from './engine.js';
+import type { Answer, AskOptions } from './engine.js';
 
 type Ending = 'end' | 'length' | 'finished' | 'cancelled' | 'deadline';
 
@@ -11,53 +11,57 @@ export class AnswerReader {
   private readonly stops: StopStrings;
   private readonly loop = new LoopGuard();
   private text = '';
-  private tokens = 0;
+  private readonly tokenIds: number[] = [];
   private ended: 'stop' | 'loop' | undefined;
 
   /**
-   * @param context Prompt tokens, whose last ones decide how the first token reads where an answer is continued.
+   * @param context Prompt tokens before the answer.
    * @param finish Asks the engine to end after the token in progress.
    */
   constructor(
     tokenizer: Tokenizer,
     context: Int32Array,
-    private readonly options: Pick<AskOptions, 'onText' | 'stop'>,
+    private readonly options: Pick<AskOptions, 'onText' | 'stop' | 'continues'>,
     private readonly finish: () => void,
   ) {
     this.detokenizer = new Detokenizer(tokenizer, [...context.subarray(-8)]);
     this.stops = new StopStrings(options.stop ?? []);
+    for (const id of options.continues?.tokenIds ?? []) this.read(id);
   }
 
   /** Tokens that arrive after the answer has ended are dropped. */
   push(id: number): void {
     if (this.ended) return;
-    this.tokens++;
-    const text = this.detokenizer.push(id);
-    const passed = this.stops.push(text);
-    this.say(passed.text);
-    if (passed.stopped) this.ended = 'stop';
-    else if (this.loop.push(id, text)) this.ended = 'loop';
+    const text = this.read(id);
+    if (text !== '') this.options.onText?.(text);
     if (this.ended) this.finish();
   }
 
-  end(ending: Ending): { text: string; stopReason: StopReason } {
+  end(ending: Ending): Pick<Answer, 'text' | 'tokenIds' | 'stopReason'> {
     if (this.ended !== 'stop') {
-      const passed = this.stops.push(this.detokenizer.end());
-      this.say(passed.text);
-      this.say(this.stops.end());
+      // A character that the cut went through comes whole with the continuation.
+      const passed = this.stops.push(isCut(ending) ? '' : this.detokenizer.end());
+      const rest = passed.text + this.stops.end();
+      this.text += rest;
+      if (rest !== '') this.options.onText?.(rest);
       if (passed.stopped) this.ended ??= 'stop';
     }
-    return { text: this.text, stopReason: this.ended ?? (ending === 'finished' ? 'stop' : ending) };
+    const stopReason = this.ended ?? (ending === 'finished' ? 'stop' : ending);
+    return { text: this.text, tokenIds: this.tokenIds, stopReason };
   }
 
-  /** The tokens that the text is made of. */
-  kept(tokens: Int32Array): number[] {
-    return [...tokens.subarray(0, this.tokens)];
+  /** @returns What the token adds to the answer. */
+  private read(id: number): string {
+    this.tokenIds.push(id);
+    const text = this.detokenizer.push(id);
+    const passed = this.stops.push(text);
+    this.text += passed.text;
+    if (passed.stopped) this.ended = 'stop';
+    else if (this.loop.push(id, text)) this.ended = 'loop';
+    return passed.text;
   }
+}
 
-  private say(text: string): void {
-    if (text === '') return;
-    this.text += text;
-    this.options.onText?.(text);
-  }
+function isCut(ending: Ending): boolean {
+  return ending === 'length' || ending === 'deadline';
 }

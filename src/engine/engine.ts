@@ -45,9 +45,12 @@ export interface AskOptions extends SamplingOptions {
   deadlineMs?: number;
   onText?: (text: string) => void;
   onProgress?: (progress: Progress) => void;
-  /** Text the answer begins with: fed to the model as the start of its turn and included in `text` (continuation). */
-  prefill?: string;
+  /** An answer that was cut: its tokens are fed to the model as the start of its turn, and the new answer includes it. */
+  continues?: AnswerSoFar;
 }
+
+/** What continues an answer exactly where it ended: tokens, because text may be tokenized differently when read again. */
+export type AnswerSoFar = Pick<Answer, 'text' | 'tokenIds'>;
 
 export type StopReason = 'end' | 'stop' | 'length' | 'loop' | 'deadline' | 'cancelled';
 
@@ -64,6 +67,7 @@ export interface CacheReport {
 
 export interface Answer {
   text: string;
+  /** The tokens that the text is made of and, where it was cut inside a character, those of the character's beginning. */
   tokenIds: number[];
   stopReason: StopReason;
   cache: CacheReport;

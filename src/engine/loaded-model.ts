@@ -41,6 +41,8 @@ export interface LocalEngineOptions {
 
 export interface PreparedPrompt {
   native: NativePrompt;
+  /** Tokens before the answer; `native.ids` may go on with the beginning of one. */
+  question: Int32Array;
   /** In prompt order; an image that occurs twice occurs twice. */
   images: { input: ImageInput; plan: ImagePlan; key: Uint8Array }[];
   viewed: Answer['viewed'];
@@ -93,11 +95,12 @@ export class LoadedModel {
   }
 
   /**
-   * @param prefill Text with which the answer begins.
+   * @param answer Tokens with which the answer begins.
    * @throws AfterimageError IMAGE_UNSUPPORTED (size), CONTEXT_FULL
    */
-  prepare(messages: Message[], prefill = ''): PreparedPrompt {
-    const prompt = this.prompts.build(messages, prefill);
+  prepare(messages: Message[], answer: readonly number[] = []): PreparedPrompt {
+    const asked = this.prompts.build(messages);
+    const prompt = answered(asked, answer);
     const { ids, images: inputs, plans } = prompt;
     if (ids.length >= this.model.contextLength) throw this.contextFull(ids.length, inputs.length);
     const images = inputs.map((input, i) => ({
@@ -106,9 +109,10 @@ export class LoadedModel {
       key: imageKey(this.digest, this.model.processor, input, plans[i]!),
     }));
     // What the model answers is causal even where the prompt sees itself whole.
-    const prefixLength = prefill === '' ? ids.length : this.prompts.build(messages).ids.length;
+    const prefixLength = this.model.visibility === 'prefix' ? asked.ids.length : 0;
     return {
-      native: this.nativePrompt(prompt, images, this.model.visibility === 'prefix' ? prefixLength : 0),
+      native: this.nativePrompt(prompt, images, prefixLength),
+      question: asked.ids,
       images,
       viewed: plans.map(({ viewedWidth, viewedHeight, tokens }) => ({
         width: viewedWidth,
@@ -280,4 +284,14 @@ function parameterCount({ vision, decoder }: Model): number {
     ]),
   );
   return [...sizes.values()].reduce((a, b) => a + b, 0);
+}
+
+/** The prompt with the beginning of its answer, whose tokens are text whatever their ids. */
+function answered(prompt: Prompt, answer: readonly number[]): Prompt {
+  if (answer.length === 0) return prompt;
+  return {
+    ...prompt,
+    ids: Int32Array.from([...prompt.ids, ...answer]),
+    featureIndex: Int32Array.from([...prompt.featureIndex, ...answer.map(() => -1)]),
+  };
 }

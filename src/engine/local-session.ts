@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { AfterimageError } from '../errors.js';
 import { AnswerReader } from './answer-reader.js';
-import type { Answer, AskOptions, Message, Session } from './engine.js';
+import type { Answer, AnswerSoFar, AskOptions, Message, Session } from './engine.js';
 import type { LoadedModel, PreparedPrompt } from './loaded-model.js';
 import type { NativeResult } from './native-engine.js';
 import { fromNative } from './native.js';
@@ -54,10 +54,10 @@ export class LocalSession implements Session {
     const stop = new StopSignal(options, this.closing.signal);
     try {
       const model = await this.host.ready({ onProgress: options.onProgress, signal: stop.signal });
-      const prompt = model.prepare(messages, options.prefill);
+      const prompt = model.prepare(messages, options.continues?.tokenIds);
       return await this.run(model, prompt, options, stop);
     } catch (error) {
-      if (stop.reason && isCancellation(error)) return unanswered(stop.reason, options.prefill ?? '');
+      if (stop.reason && isCancellation(error)) return unanswered(stop.reason, options.continues);
       throw fromNative(error);
     } finally {
       stop.release();
@@ -78,9 +78,7 @@ export class LocalSession implements Session {
       lowPriority: false,
     });
     stop.onStop(() => native.cancel(request));
-    const reader = new AnswerReader(model.tokenizer, prompt.native.ids, options, () =>
-      native.finish(request),
-    );
+    const reader = new AnswerReader(model.tokenizer, prompt.question, options, () => native.finish(request));
     try {
       await model.encodeMissing(request, prompt, (await plan).needed, options.onProgress);
       const result = await native.generate(
@@ -89,11 +87,11 @@ export class LocalSession implements Session {
         (id) => reader.push(id),
         (stage, done, total) => options.onProgress?.({ stage, done, total }),
       );
-      return this.finished(result, reader, prompt, stop, options.prefill ?? '');
+      return this.finished(result, reader, prompt, stop);
     } catch (error) {
       if (!this.closed) native.cancel(request);
       if (!stop.reason || !isCancellation(error)) throw error;
-      return unanswered(stop.reason, (options.prefill ?? '') + reader.end(stop.reason).text);
+      return unanswered(stop.reason, reader.end(stop.reason));
     }
   }
 
@@ -102,15 +100,9 @@ export class LocalSession implements Session {
     reader: AnswerReader,
     prompt: PreparedPrompt,
     stop: StopSignal,
-    before: string,
   ): Answer {
-    const { text, stopReason } = reader.end(
-      result.stop === 'cancelled' ? (stop.reason ?? 'cancelled') : result.stop,
-    );
     return {
-      text: before + text,
-      tokenIds: reader.kept(result.tokens),
-      stopReason,
+      ...reader.end(result.stop === 'cancelled' ? (stop.reason ?? 'cancelled') : result.stop),
       cache: result.cache,
       decodeMs: result.decodeMs,
       viewed: prompt.viewed,
@@ -172,11 +164,14 @@ function isCancellation(error: unknown): boolean {
   return code === 'CANCELLED' || code === 'CLOSED' || (error as Error | undefined)?.name === 'AbortError';
 }
 
-/** Stopped without a result of the engine's: nothing is known but the text that had come. */
-function unanswered(stopReason: 'cancelled' | 'deadline', text: string): Answer {
+/** Stopped without a result of the engine's: nothing is known but the answer as far as it had come. */
+function unanswered(
+  stopReason: 'cancelled' | 'deadline',
+  { text, tokenIds }: AnswerSoFar = { text: '', tokenIds: [] },
+): Answer {
   return {
     text,
-    tokenIds: [],
+    tokenIds,
     stopReason,
     cache: {
       image_tokens: 0,

@@ -65,16 +65,15 @@ export class PromptBuilder {
   }
 
   /**
-   * @param prefill Beginning of the answer, put after the template's generation prompt.
    * @throws AfterimageError IMAGE_UNSUPPORTED from the processor, INVALID_CHECKPOINT, INVALID_ARGUMENT.
    */
-  build(messages: readonly Message[], prefill = ''): Prompt {
-    const guard = new Guard([...messages.flatMap(texts), prefill, this.#template?.source ?? '']);
+  build(messages: readonly Message[]): Prompt {
+    const guard = new Guard([...messages.flatMap(texts), this.#template?.source ?? '']);
     const images = messages.flatMap(imagesOf);
     const plans = images.map(({ width, height }) => this.#model.processor.plan(width, height));
     const guarded = messages.map((message) => this.#guarded(message, guard));
     const whole = this.#render(guarded, true);
-    const plain = guard.remove(whole + guard.protect(prefill, this.#controls.assistant));
+    const plain = guard.remove(whole);
     const expanded = expandPlaceholders(
       plain,
       this.#model.imagePlaceholder,

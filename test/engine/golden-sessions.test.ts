@@ -40,6 +40,10 @@ for (const family of families) {
             assert.equal(answer.cache.prompt_tokens, turn.input_ids.length);
             const again = await engine.open().ask(messages, { maxTokens: GENERATED });
             assert.deepEqual(again.tokenIds, answer.tokenIds, 'cached answer');
+            const cut = await engine.open().ask(messages, { maxTokens: 3 });
+            const rest = await engine.open().ask(messages, { maxTokens: GENERATED - 3, continues: cut });
+            assert.deepEqual(rest.tokenIds, answer.tokenIds, 'continued answer');
+            assert.equal(rest.text, answer.text, 'text of the continued answer');
           }
         } finally {
           await engine.close();

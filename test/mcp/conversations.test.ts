@@ -93,7 +93,7 @@ test('a conversation whose first call fails is forgotten; one that has answered 
 test('a fork copies history; while its parent answers, only what is finished', async () => {
   const { conversations, answered } = setup();
   const parent = await answered();
-  parent.cut = { text: 'half' };
+  parent.cut = { text: 'half', tokenIds: [] };
   const copy = conversations.fork(parent.id);
   assert.deepEqual(copy.turns, parent.turns);
   assert.deepEqual(copy.cut, parent.cut);

@@ -132,7 +132,7 @@ export class ScriptedEngine implements Engine {
   }
 
   async #decode(answer: string, wordMs: number, run: Run, options: AskOptions): Promise<string> {
-    let text = options.prefill ?? '';
+    let text = options.continues?.text ?? '';
     const words = answer.slice(text.length).match(/\s*\S+/g) ?? [];
     for (const [index, word] of words.entries()) {
       if (run.stopped) break;

@@ -198,19 +198,6 @@ test('image spans cover whole blocks and features count up within each image', (
   assert.equal(featureIndex.length, ids.length);
 });
 
-test('a prefill follows the generation prompt', () => {
-  const builder = builderFor('qwen3_vl', []);
-  const plain = builder.build([user('Read.')]);
-  const continued = builder.build([user('Read.')], 'The text <|im_end|> is');
-  assert.deepEqual(continued.ids.slice(0, plain.ids.length), plain.ids);
-  assert.ok(
-    builder.tokenizer
-      .decode([...continued.ids], false)
-      .endsWith('<|im_start|>assistant\nThe text <|im_end|> is'),
-  );
-  assert.deepEqual(continued.turnEnds, plain.turnEnds);
-});
-
 test('a tokenizer without the image token is refused', () => {
   const tokenizer = Tokenizer.load(familyFolder('gemma3'));
   assert.throws(() => builderFor('qwen3_vl', [], tokenizer), {

@@ -1,0 +1,47 @@
+// An answer that is cut anywhere and continued reads as the one that was never cut.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AnswerReader } from '../../src/engine/answer-reader.js';
+import type { AskOptions } from '../../src/engine/engine.js';
+import { Tokenizer } from '../../src/prompt/tokenizer.js';
+import { familyFolder } from '../prompt/families.js';
+
+const tokenizer = Tokenizer.load(familyFolder('qwen3_vl'));
+const text = 'naïve 漢字 🙂 says "stop here", not there';
+const ids = tokenizer.encode(text);
+const question = Int32Array.from(tokenizer.encode('Read.'));
+
+function read(tokens: readonly number[], options: Pick<AskOptions, 'stop' | 'continues' | 'onText'> = {}) {
+  const reader = new AnswerReader(tokenizer, question, options, () => {});
+  for (const id of tokens) reader.push(id);
+  return reader;
+}
+
+test('cut after any token, also within a character, the continuation completes it', () => {
+  for (let at = 0; at <= ids.length; at++) {
+    const cut = read(ids.slice(0, at)).end('length');
+    assert.ok(!cut.text.includes('\ufffd'), `half a character: ${cut.text}`);
+    assert.ok(text.startsWith(cut.text));
+    let said = '';
+    const rest = read(ids.slice(at), { continues: cut, onText: (more) => (said += more) }).end('end');
+    assert.equal(rest.text, text);
+    assert.equal(cut.text + said, text, 'only what is new is said');
+    assert.deepEqual(rest.tokenIds, ids);
+  }
+});
+
+test('a stop string is found across the cut', () => {
+  for (let at = 0; at < ids.length; at++) {
+    const cut = read(ids.slice(0, at), { stop: ['stop here'] }).end('length');
+    if (cut.stopReason === 'stop') continue;
+    const rest = read(ids.slice(at), { stop: ['stop here'], continues: cut }).end('end');
+    assert.equal(rest.text, 'naïve 漢字 🙂 says "');
+    assert.equal(rest.stopReason, 'stop');
+  }
+});
+
+test('what ends within a character says so', () => {
+  const whole = tokenizer.encode('漢');
+  assert.ok(whole.length > 1, 'the vocabulary of the fixture spells it in bytes');
+  assert.equal(read(whole.slice(0, 1)).end('end').text, '\ufffd');
+});
