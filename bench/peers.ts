@@ -1,24 +1,38 @@
 // npm run bench:peers -- --llama FOLDER [--llama-bench FILE] [--dims NAME]... [--rounds N] [--threads N] [--write]
 // Ours against node-llama-cpp (a folder into which it was installed: npm install --prefix FOLDER node-llama-cpp) and,
-// where a path is given, native llama-bench: same dimensions, random 4-bit weights, alternating in one run; medians
-// and ratios. --write puts the tables into bench/results.md.
+// where a path is given, native llama-bench: same dimensions, random 4-bit weights, alternating in one run; medians,
+// ratios and shares of the measured peaks; then our vision encoder. --write puts the tables into bench/results.md.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { PEER_DIMENSIONS, writeGguf } from './peers/gguf.js';
+import { loadAddon, type Peaks } from '../src/engine/native.js';
+import { PEER_DIMENSIONS, writeGguf, type DecoderDimensions } from './peers/gguf.js';
 import { writeSection } from './results.js';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const PROMPT = 512;
 const GENERATE = 64;
+const SCREEN = '1280x800';
+
+/** Bits per weight of both sides: 4, and per 64 a bf16 scale and offset (ours), per 32 an f16 scale (Q4_0). */
+const BITS = 4.5;
+/** bf16 dot rate of the machine for which the encoders' times are stated elsewhere, GFLOP/s. */
+const REFERENCE_PEAK = 920;
 
 interface Rates {
   prefill: number;
   decode: number;
   memoryMb: number;
+}
+
+/** What one token asks of the machine: operations on the layers' matrices, bytes of those and of the output layer. */
+function work(d: DecoderDimensions): { operations: number; bytes: number } {
+  const attention = 2 * d.hidden * d.headDim * (d.heads + d.kvHeads);
+  const layers = d.layers * (attention + 3 * d.hidden * d.intermediate);
+  return { operations: 2 * layers, bytes: ((layers + d.hidden * d.vocab) * BITS) / 8 };
 }
 
 type Contender = { name: string; measure: () => Rates };
@@ -41,34 +55,32 @@ if (!options.llama && !options['llama-bench']) {
 }
 
 function json(script: string, args: string[]): Record<string, number> {
-  const run = spawnSync(
+  const done = spawnSync(
     process.execPath,
     ['--import', import.meta.resolve('tsx'), join(HERE, script), ...args],
     { encoding: 'utf8' },
   );
-  const line = run.stdout.trim().split('\n').at(-1) ?? '';
-  if (run.status !== 0 || !line.startsWith('{')) throw new Error(`${script} failed: ${run.stderr}`);
+  const line = done.stdout.trim().split('\n').at(-1) ?? '';
+  if (done.status !== 0 || !line.startsWith('{')) throw new Error(`${script} failed: ${done.stderr}`);
   return JSON.parse(line) as Record<string, number>;
 }
 
-function ours(dims: string, precision: string): Rates {
-  const figures = json('run.ts', [
-    '--dims',
+function run(dims: string, precision: string, image: string): Record<string, number> {
+  const args = {
     dims,
-    '--bits',
-    '4',
-    '--prompt',
-    String(PROMPT),
-    '--generate',
-    String(GENERATE),
-    '--threads',
-    options.threads,
-    '--image',
-    '28x28',
-    '--precision',
+    bits: 4,
+    prompt: PROMPT,
+    generate: GENERATE,
+    threads: options.threads,
+    image,
     precision,
-    '--json',
-  ]);
+  };
+  const flags = Object.entries(args).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  return json('run.ts', [...flags, '--json']);
+}
+
+function ours(dims: string, precision: string): Rates {
+  const figures = run(dims, precision, '28x28');
   return {
     prefill: figures.prefill_tokens_per_s!,
     decode: figures.decode_tokens_per_s!,
@@ -115,7 +127,10 @@ function median(values: number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
 
-function table(dims: string, contenders: Contender[]): string[] {
+function table(dims: string, contenders: Contender[], peaks: Peaks): string[] {
+  const { operations, bytes } = work(PEER_DIMENSIONS[dims]!);
+  const share = (part: number, whole: number): string =>
+    whole > 0 ? ` · ${((100 * part) / 1e9 / whole).toFixed(0)} %` : '';
   const runs = contenders.map((): Rates[] => []);
   for (let round = 0; round < Number(options.rounds); round++) {
     contenders.forEach(({ name, measure }, i) => {
@@ -131,14 +146,29 @@ function table(dims: string, contenders: Contender[]): string[] {
   return medians.map(({ prefill, decode, memoryMb }, i) => {
     const ratio = (a: [number, number], b: number): string =>
       i < 2 ? '' : ` (fast ${(a[0] / b).toFixed(2)}×, faster ${(a[1] / b).toFixed(2)}×)`;
-    const memory = Number.isNaN(memoryMb) ? '' : `${memoryMb} MB`;
-    return `| ${dims} | ${contenders[i]!.name} | ${prefill.toFixed(0)}${ratio([medians[0]!.prefill, medians[1]!.prefill], prefill)} | ${decode.toFixed(1)}${ratio([medians[0]!.decode, medians[1]!.decode], decode)} | ${memory} |`;
+    const cells = [
+      dims,
+      contenders[i]!.name,
+      `${prefill.toFixed(0)}${share(prefill * operations, peaks.integers)}${ratio([medians[0]!.prefill, medians[1]!.prefill], prefill)}`,
+      `${decode.toFixed(1)}${share(decode * bytes, peaks.read)}${ratio([medians[0]!.decode, medians[1]!.decode], decode)}`,
+      Number.isNaN(memoryMb) ? '' : `${memoryMb} MB`,
+    ];
+    return `| ${cells.join(' | ')} |`;
   });
 }
 
+/** The vision encoder on one screen, its weights in bf16. */
+function encoderRow(dims: string): string {
+  const figures = run(dims, 'fast', SCREEN);
+  const seconds = figures.encode_ms! / 1000;
+  const proportion = (seconds * figures.float_gflop_per_s!) / REFERENCE_PEAK;
+  return `| ${dims} | ${figures.image_tokens} | ${seconds.toFixed(1)} s | ${figures.float_gflop_per_s} GFLOP/s | ${proportion.toFixed(1)} s | ${figures.peak_memory_mb} MB |`;
+}
+
 const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'afterimage-peers-'));
+const peaks = await loadAddon().measurePeaks(Number(options.threads));
 const lines = [
-  `${cpus()[0]!.model.trim()}, ${options.threads} threads, ${Math.round(totalmem() / 2 ** 30)} GiB. Medians of ${options.rounds} alternating runs, tokens per second; prompt ${PROMPT}, ${GENERATE} generated, random 4-bit weights.`,
+  `${cpus()[0]!.model.trim()}, ${options.threads} threads, ${Math.round(totalmem() / 2 ** 30)} GiB. Medians of ${options.rounds} alternating runs, tokens per second; prompt ${PROMPT}, ${GENERATE} generated, random 4-bit weights. Measured peaks: int8 dot ${peaks.integers.toFixed(0)} Gop/s, float ${peaks.floats.toFixed(0)} GFLOP/s, memory ${peaks.read.toFixed(1)} GB/s. Shares: of the int8 peak in prefill (A15 does each product twice, counted once), of the memory bandwidth in decode.`,
   '',
   '| dimensions | engine | prefill | decode | peak memory |',
   '|---|---|---|---|---|',
@@ -154,9 +184,17 @@ try {
     if (options.llama) contenders.push({ name: 'node-llama-cpp (Q4_0)', measure: () => nodeLlama(gguf) });
     if (options['llama-bench'])
       contenders.push({ name: 'llama-bench (Q4_0)', measure: () => llamaBench(gguf) });
-    lines.push(...table(dims, contenders));
+    lines.push(...table(dims, contenders, peaks));
     rmSync(gguf);
   }
+  lines.push(
+    '',
+    `Our vision encoder, bf16, at ${SCREEN}; the last time is in proportion to a float peak of ${REFERENCE_PEAK} GFLOP/s.`,
+    '',
+    '| dimensions | image tokens | encode | float peak | in proportion | peak memory |',
+    '|---|---|---|---|---|---|',
+    ...options.dims.map(encoderRow),
+  );
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

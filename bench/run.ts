@@ -1,6 +1,6 @@
 // npm run bench -- --dims qwen2-vl-2b|qwen2.5-vl-3b|smolvlm-256m|starter --bits 4|8|16 --prompt 512 --generate 64
 //   --image 1280x800 --threads N [--precision exact|fast|faster] [--json]
-// Load, encode, prefill and decode on random weights of real dimensions, with memory bandwidth before and after.
+// Load, encode, prefill and decode on random weights of real dimensions, with what the machine can do before and after.
 import { loadAddon } from '../src/engine/native.js';
 import { benchArguments, benchCheckpoint } from './arguments.js';
 import { BenchModel } from './native-model.js';
@@ -10,7 +10,7 @@ const options = benchArguments();
 const { checkpoint, remove } = benchCheckpoint(options);
 try {
   const addon = loadAddon();
-  const bandwidthBefore = await addon.memoryBandwidth(options.threads);
+  const before = await addon.measurePeaks(options.threads);
   const bench = new BenchModel({
     checkpoint,
     precision: options.precision,
@@ -36,7 +36,7 @@ try {
   );
   const stats = bench.engine.stats();
   await bench.engine.close();
-  const bandwidthAfter = await addon.memoryBandwidth(options.threads);
+  const after = await addon.measurePeaks(options.threads);
   const weightBytes = Number(stats.weight_bytes);
   const decodeRate = ((text.tokens.length - 1) * 1000) / text.decodeMs;
   const figures = {
@@ -52,7 +52,9 @@ try {
     first_token_of_image_ms: Math.round(seen.firstTokenMs),
     prefill_tokens_per_s: Math.round((options.prompt * 1000) / text.cache.prefill_ms),
     decode_tokens_per_s: Number(decodeRate.toFixed(1)),
-    bandwidth_gb_per_s: [bandwidthBefore, bandwidthAfter].map((rate) => Number(rate.toFixed(1))),
+    read_gb_per_s: Number(Math.max(before.read, after.read).toFixed(1)),
+    float_gflop_per_s: Math.round(Math.max(before.floats, after.floats)),
+    int8_gop_per_s: Math.round(Math.max(before.integers, after.integers)),
     peak_memory_mb: Math.round(process.resourceUsage().maxRSS / 1024),
   };
   if (options.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
