@@ -62,6 +62,7 @@ export function createApp(options: AppOptions): App {
     preload: () =>
       void engine.ready().catch((error: Error) => log.error({ error: error.message }, 'preload failed')),
     close: async () => {
+      log.info({ cache: engine.status().cache }, 'cache');
       conversations.close();
       await engine.close();
     },

@@ -79,6 +79,7 @@ async function callTool(
   const started = performance.now();
   const deadline = started + app.deadlineMs;
   const progress = new ProgressReporter(context);
+  let cache: unknown;
   try {
     const parsed = tool.input.safeParse(args ?? {});
     if (!parsed.success) throw invalidArguments(tool.name, parsed.error);
@@ -93,12 +94,15 @@ async function callTool(
         onProgress: (stage) => progress.report(stage),
       });
     const result = await runWithRoots(run, exchange);
-    return 'resultType' in result ? (result as InputRequiredResult) : toCallResult(result);
+    if ('resultType' in result) return result as InputRequiredResult;
+    cache = result.structured['cache'];
+    return toCallResult(result);
   } catch (error) {
     return toErrorResult(error, app.log);
   } finally {
     await progress.close();
-    app.log.info({ tool: tool.name, era: exchange.era, ms: Math.round(performance.now() - started) }, 'call');
+    const ms = Math.round(performance.now() - started);
+    app.log.info({ tool: tool.name, era: exchange.era, ms, cache }, 'call');
   }
 }
 

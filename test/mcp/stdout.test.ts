@@ -77,7 +77,12 @@ test('broken lines, unknown methods, failing tools and debug logs', async () => 
   );
   assert.equal(code, 0);
   assert.deepEqual(messages.map(({ id }) => id).sort(), [1, 2, 3, 4, 5, 6]);
-  assert.match(stderr, /"msg":"call"/, 'logs are on stderr');
+  assert.match(
+    stderr,
+    /"tool":"describe_image".*"image_tokens_reused":\d+.*"msg":"call"/,
+    'logs are on stderr and say what was reused',
+  );
+  assert.match(stderr, /"cache":\{.*"msg":"cache"/, 'at the end the counters of all tiers');
   assert.doesNotMatch(stderr, /Describe the image|iVBOR/, 'logs hold neither prompts nor pixels');
 });
 
