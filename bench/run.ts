@@ -52,7 +52,7 @@ try {
     first_token_of_image_ms: Math.round(seen.firstTokenMs),
     prefill_tokens_per_s: Math.round((options.prompt * 1000) / text.cache.prefill_ms),
     decode_tokens_per_s: Number(decodeRate.toFixed(1)),
-    read_gb_per_s: Number(Math.max(before.read, after.read).toFixed(1)),
+    read_gb_per_s: [before, after].map(({ read }) => Number(read.toFixed(1))),
     float_gflop_per_s: Math.round(Math.max(before.floats, after.floats)),
     int8_gop_per_s: Math.round(Math.max(before.integers, after.integers)),
     peak_memory_mb: Math.round(process.resourceUsage().maxRSS / 1024),
