@@ -1,4 +1,5 @@
-// npm run bench:peers -- --llama FOLDER [--llama-bench FILE] [--dims NAME]... [--rounds N] [--threads N] [--write]
+// npm run bench:peers -- --llama FOLDER [--llama-bench FILE] [--dims NAME]... [--encoder NAME]... [--rounds N]
+//   [--threads N] [--write]
 // Ours against node-llama-cpp (a folder into which it was installed: npm install --prefix FOLDER node-llama-cpp) and,
 // where a path is given, native llama-bench: same dimensions, random 4-bit weights, alternating in one run; medians,
 // ratios and shares of the measured peaks; then our vision encoder. --write puts the tables into bench/results.md.
@@ -8,7 +9,8 @@ import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { loadAddon, type Peaks } from '../src/engine/native.js';
+import type { Peaks } from '../src/engine/native.js';
+import { measuredPeaks } from './peaks.js';
 import { PEER_DIMENSIONS, writeGguf, type DecoderDimensions } from './peers/gguf.js';
 import { writeSection } from './results.js';
 
@@ -40,6 +42,7 @@ type Contender = { name: string; measure: () => Rates };
 const { values: options } = parseArgs({
   options: {
     llama: { type: 'string' },
+    encoder: { type: 'string', multiple: true, default: Object.keys(PEER_DIMENSIONS) },
     'llama-bench': { type: 'string' },
     dims: { type: 'string', multiple: true, default: Object.keys(PEER_DIMENSIONS) },
     rounds: { type: 'string', default: '3' },
@@ -166,7 +169,7 @@ function encoderRow(dims: string): string {
 }
 
 const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'afterimage-peers-'));
-const peaks = await loadAddon().measurePeaks(Number(options.threads));
+const peaks = measuredPeaks(Number(options.threads));
 const lines = [
   `${cpus()[0]!.model.trim()}, ${options.threads} threads, ${Math.round(totalmem() / 2 ** 30)} GiB. Medians of ${options.rounds} alternating runs, tokens per second; prompt ${PROMPT}, ${GENERATE} generated, random 4-bit weights. Measured peaks: int8 dot ${peaks.integers.toFixed(0)} Gop/s, float ${peaks.floats.toFixed(0)} GFLOP/s, memory ${peaks.read.toFixed(1)} GB/s. Shares: of the int8 peak in prefill (A15 does each product twice, counted once), of the memory bandwidth in decode.`,
   '',
@@ -193,7 +196,7 @@ try {
     '',
     '| dimensions | image tokens | encode | float peak | in proportion | peak memory |',
     '|---|---|---|---|---|---|',
-    ...options.dims.map(encoderRow),
+    ...options.encoder.map(encoderRow),
   );
 } finally {
   rmSync(folder, { recursive: true, force: true });
