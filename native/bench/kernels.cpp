@@ -1,5 +1,6 @@
 // Kernels of the CPU backend at the shapes of real models, against peaks measured in the same run.
-//   kernels [--threads N] [--isa N of CpuIsa] [--a8]
+//   kernels [--threads N] [--isa N of CpuIsa] [--a8] [--attention]
+// --attention leaves out everything else.
 // Weights and activations are random; a figure is the best of the repeats that fit a second,
 // like the peaks it is compared with: other processes only ever add time.
 #include <algorithm>
@@ -169,21 +170,7 @@ void cache_attention(Bench& b, const char* name, int64_t positions, int64_t rows
   std::fflush(stdout);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  CpuOptions options;
-  for (int i = 1; i < argc; ++i) {
-    if (!std::strcmp(argv[i], "--threads") && i + 1 < argc) options.threads = std::atoi(argv[++i]);
-    else if (!std::strcmp(argv[i], "--isa") && i + 1 < argc) options.isa = std::atoi(argv[++i]);
-    else if (!std::strcmp(argv[i], "--a8")) options.a8 = true;
-  }
-  if (options.threads <= 0) options.threads = physical_cores();
-  const auto backend = make_cpu_backend(options);
-  Bench b{*backend, options.threads, measure_peaks(options.threads), std::mt19937{1}, {}};
-  std::printf("%s · read %.1f GB/s, float dot %.0f GFLOP/s, int8 dot %.0f Gop/s\n", backend->identity().c_str(), b.peaks.read,
-              b.peaks.floats, b.peaks.integers);
-  const double integers = options.a8 ? b.peaks.integers : b.peaks.integers / 2;
+void run_matrices(Bench& b, double integers) {
   const RandomWeight four(WeightFormat::affine, 4, 64, 11008, 2048, b.generator);
   const RandomWeight eight(WeightFormat::affine, 8, 64, 11008, 2048, b.generator);
   const RandomWeight half(WeightFormat::bf16, 16, 0, 5120, 1280, b.generator);
@@ -195,6 +182,25 @@ int main(int argc, char** argv) {
   decode(b, "GEMV 11008x2048, 8 bit", WeightFormat::affine, 8, 64, 11008, 2048, 24);
   decode(b, "GEMV 8192x2048, bf16", WeightFormat::bf16, 16, 0, 8192, 2048, 20);
   decode(b, "GEMV 576x576, 4 bit", WeightFormat::affine, 4, 64, 576, 576, 500);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CpuOptions options;
+  bool matrices = true;
+  for (int i = 1; i < argc; ++i) {
+    if (!std::strcmp(argv[i], "--threads") && i + 1 < argc) options.threads = std::atoi(argv[++i]);
+    else if (!std::strcmp(argv[i], "--isa") && i + 1 < argc) options.isa = std::atoi(argv[++i]);
+    else if (!std::strcmp(argv[i], "--a8")) options.a8 = true;
+    else if (!std::strcmp(argv[i], "--attention")) matrices = false;
+  }
+  if (options.threads <= 0) options.threads = physical_cores();
+  const auto backend = make_cpu_backend(options);
+  Bench b{*backend, options.threads, measure_peaks(options.threads), std::mt19937{1}, {}};
+  std::printf("%s · read %.1f GB/s, float dot %.0f GFLOP/s, int8 dot %.0f Gop/s\n", backend->identity().c_str(), b.peaks.read,
+              b.peaks.floats, b.peaks.integers);
+  if (matrices) run_matrices(b, options.a8 ? b.peaks.integers : b.peaks.integers / 2);
   vision_attention(b, "attention d 80, 5336 patches", 5336, 4, 80, 5336);
   vision_attention(b, "attention d 80, windows of 64", 5336, 16, 80, 64);
   vision_attention(b, "attention d 64, 1024 patches", 1024, 12, 64, 1024);

@@ -16,7 +16,8 @@
 namespace afterimage::CPU_ISA {
 
 constexpr int kKeys = 64;
-constexpr int kMergeRows = 16;  // at least kTileRows, whole vectors
+// Rows of one pass over keys, then values: either stays in the first-level cache while all of them use it. Whole vectors.
+constexpr int kPassRows = 16 * kTileRows;
 
 // Scores of one row to weights e^{s−m} in place. Returns the tile's maximum and sum.
 struct TileSum {
@@ -24,26 +25,29 @@ struct TileSum {
 };
 
 static TileSum tile_weights(float* scores, float scale, float softcap, int first, int last) {
+  constexpr int kVecs = kKeys / kLanes;
   const VF lowest = splat(-INFINITY);
-  VI lane;
-  for (int l = 0; l < kLanes; ++l) lane[l] = l;
-  VF peak = lowest;
-  for (int j = 0; j < kKeys; j += kLanes) {
-    VF s = load(scores + j) * splat(scale);
-    if (softcap > 0) s = splat(softcap) * tanh(s / splat(softcap));
-    const VI position = lane + splat_bits(j);
-    s = ((position >= splat_bits(first)) & (position < splat_bits(last))) ? s : lowest;
-    store(scores + j, s);
-    peak = max(peak, s);
+  VF s[kVecs], peak = lowest, total = {};
+  for (int v = 0; v < kVecs; ++v) {
+    s[v] = load(scores + v * kLanes) * splat(scale);
+    if (softcap > 0) s[v] = splat(softcap) * tanh(s[v] / splat(softcap));
   }
+  const bool whole = first <= 0 && last >= kKeys;
+  if (!whole) {
+    VI lane;
+    for (int l = 0; l < kLanes; ++l) lane[l] = l;
+    for (int v = 0; v < kVecs; ++v) {
+      const VI position = lane + splat_bits(v * kLanes);
+      s[v] = ((position >= splat_bits(first)) & (position < splat_bits(last))) ? s[v] : lowest;
+    }
+  }
+  for (int v = 0; v < kVecs; ++v) peak = max(peak, s[v]);
   const float maximum = max_lanes(peak);
   const VF shift = splat(maximum == -INFINITY ? 0.0f : maximum);
-  VF total = {};
-  for (int j = 0; j < kKeys; j += kLanes) {
-    const VF p = exp(load(scores + j) - shift);
-    // −∞ is clamped inside exp; a weight there must be exactly 0.
-    const VF weight = load(scores + j) > lowest ? p : VF{};
-    store(scores + j, weight);
+  for (int v = 0; v < kVecs; ++v) {
+    VF weight = exp(s[v] - shift);
+    if (!whole) weight = s[v] > lowest ? weight : VF{};  // −∞ is clamped inside exp; a weight there must be exactly 0
+    store(scores + v * kLanes, weight);
     total += weight;
   }
   return {maximum, sum_lanes(total)};
@@ -58,24 +62,23 @@ static void to_pairs(const float* x, uint32_t* out) {
 
 // Factors by which rows' running states and tiles are scaled when they are merged; all rows' exponentials in one go.
 struct MergeFactors {
-  float keep[kMergeRows], take[kMergeRows];
+  float keep[kPassRows], take[kPassRows];
 };
 
-static MergeFactors merge_factors(const TileSum* tiles, int rows, float* maxima) {
-  MergeFactors f;
-  for (int r = 0; r < kMergeRows; ++r) {
+static void merge_factors(const TileSum* tiles, int rows, float* maxima, MergeFactors& f) {
+  const int padded = (rows + kLanes - 1) / kLanes * kLanes;
+  for (int r = 0; r < padded; ++r) {
     const bool seen = r < rows && tiles[r].maximum > -INFINITY;
     const float old = seen ? maxima[r] : 0.0f, now = seen ? tiles[r].maximum : 0.0f, top = now > old ? now : old;
     f.keep[r] = old - top;  // −∞ at the first tile: keeps nothing
     f.take[r] = now - top;
     if (seen) maxima[r] = top;
   }
-  for (int i = 0; i < kMergeRows; i += kLanes) {
+  for (int i = 0; i < padded; i += kLanes) {
     const VF keep = load(f.keep + i);
     store(f.keep + i, keep > splat(-INFINITY) ? exp(keep) : VF{});
     store(f.take + i, exp(load(f.take + i)));
   }
-  return f;
 }
 
 static void merge_row(const float* tile_values, int v_stride, float keep, float take, float* values) {
@@ -112,28 +115,47 @@ static void value_tile(const AttendJob& job, int rows, float* const* weights, fl
                             job.v_stride, kKeys, job.v_stride, partial);
 }
 
-static void attend(const AttendJob& job) {
-  alignas(64) float scores[kTileRows][kKeys];
+static bool any_sees(const AttendJob& job, int r, int rows) {
+  for (int i = r; i < r + rows; ++i)
+    if (job.first[i] < job.last[i]) return true;
+  return false;
+}
+
+static int tile_rows(const AttendJob& job, int r) { return job.rows - r < kTileRows ? job.rows - r : kTileRows; }
+
+static void attend_pass(const AttendJob& job, int begin, int end) {
+  alignas(64) float scores[kPassRows][kKeys];
   alignas(64) float partial[kTileRows][kMaxValueDim];
-  float *score_rows[kTileRows], *partial_rows[kTileRows];
-  for (int i = 0; i < kTileRows; ++i) score_rows[i] = scores[i], partial_rows[i] = partial[i];
-  for (int r = 0; r < job.rows; r += kTileRows) {
-    const int rows = job.rows - r < kTileRows ? job.rows - r : kTileRows;
-    bool seen = false;
-    for (int i = 0; i < rows; ++i) seen = seen || job.first[r + i] < job.last[r + i];
-    if (!seen) continue;
-    score_tile(job, r, rows, score_rows);
-    TileSum sums[kTileRows];
-    for (int i = 0; i < rows; ++i)
-      sums[i] = tile_weights(scores[i], job.scale, job.softcap, job.first[r + i], job.last[r + i]);
-    value_tile(job, rows, score_rows, partial_rows);
-    const MergeFactors f = merge_factors(sums, rows, job.maxima + r);
-    for (int i = 0; i < rows; ++i) {
-      if (sums[i].maximum == -INFINITY) continue;
-      job.totals[r + i] = job.totals[r + i] * f.keep[i] + sums[i].total * f.take[i];
-      merge_row(partial[i], job.v_stride, f.keep[i], f.take[i], job.values + (r + i) * job.v_stride);
+  float *score_rows[kPassRows], *partial_rows[kTileRows];
+  TileSum sums[kPassRows];
+  for (int i = 0; i < end - begin; ++i) score_rows[i] = scores[i];
+  for (int i = 0; i < kTileRows; ++i) partial_rows[i] = partial[i];
+  for (int r = begin; r < end; r += kTileRows) {
+    const int rows = tile_rows(job, r);
+    for (int i = r; i < r + rows; ++i) sums[i - begin] = {-INFINITY, 0};
+    if (!any_sees(job, r, rows)) continue;
+    score_tile(job, r, rows, score_rows + (r - begin));
+    for (int i = r; i < r + rows; ++i)
+      sums[i - begin] = tile_weights(scores[i - begin], job.scale, job.softcap, job.first[i], job.last[i]);
+  }
+  MergeFactors f;
+  merge_factors(sums, end - begin, job.maxima + begin, f);
+  for (int r = begin; r < end; r += kTileRows) {
+    const int rows = tile_rows(job, r);
+    if (!any_sees(job, r, rows)) continue;
+    value_tile(job, rows, score_rows + (r - begin), partial_rows);
+    for (int i = r; i < r + rows; ++i) {
+      const int at = i - begin;
+      if (sums[at].maximum == -INFINITY) continue;
+      job.totals[i] = job.totals[i] * f.keep[at] + sums[at].total * f.take[at];
+      merge_row(partial[i - r], job.v_stride, f.keep[at], f.take[at], job.values + i * job.v_stride);
     }
   }
+}
+
+static void attend(const AttendJob& job) {
+  for (int r = 0; r < job.rows; r += kPassRows)
+    attend_pass(job, r, job.rows - r < kPassRows ? job.rows : r + kPassRows);
 }
 
 // Adding 0 makes the sign of a zero independent of tiles in which the row saw nothing.

@@ -101,11 +101,44 @@ CPU_INLINE VF mul_add(VF a, VF b, VF c) {
 }
 
 CPU_INLINE VF to_float(VI v) { return __builtin_convertvector(v, VF); }
+// b where a is not the larger (smaller) one, also where either is not a number: what the instructions do.
+#if defined(__AVX512F__)
+CPU_INLINE VF max(VF a, VF b) { return (VF)_mm512_maskz_max_ps(0xffff, (__m512)a, (__m512)b); }
+CPU_INLINE VF min(VF a, VF b) { return (VF)_mm512_maskz_min_ps(0xffff, (__m512)a, (__m512)b); }
+#elif defined(__AVX2__)
+CPU_INLINE VF max(VF a, VF b) { return (VF)_mm256_max_ps((__m256)a, (__m256)b); }
+CPU_INLINE VF min(VF a, VF b) { return (VF)_mm256_min_ps((__m256)a, (__m256)b); }
+#else
 CPU_INLINE VF max(VF a, VF b) { return a > b ? a : b; }
 CPU_INLINE VF min(VF a, VF b) { return a < b ? a : b; }
+#endif
 CPU_INLINE VF magnitude(VF a) { return (VF)((VI)a & splat_bits(0x7fffffff)); }
 
-// Lanes combined as a balanced tree: one order for every caller.
+// Lanes combined as a balanced tree, upper half onto lower: one order for every caller.
+#if defined(__AVX2__)
+template <class Join>
+CPU_INLINE float fold_lanes(VF v, Join join) {
+#if defined(__AVX512F__)
+  const __m512d wide = (__m512d)v;
+  const __m256 eight = join((__m256)_mm512_maskz_extractf64x4_pd(0xf, wide, 0), (__m256)_mm512_maskz_extractf64x4_pd(0xf, wide, 1));
+#else
+  const __m256 eight = (__m256)v;
+#endif
+  const __m128 four = join(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = join(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(join(two, _mm_movehdup_ps(two)));
+}
+struct AddLanes {
+  __m256 operator()(__m256 a, __m256 b) const { return _mm256_add_ps(a, b); }
+  __m128 operator()(__m128 a, __m128 b) const { return _mm_add_ps(a, b); }
+};
+struct MaxLanes {
+  __m256 operator()(__m256 a, __m256 b) const { return _mm256_max_ps(a, b); }
+  __m128 operator()(__m128 a, __m128 b) const { return _mm_max_ps(a, b); }
+};
+CPU_INLINE float sum_lanes(VF v) { return fold_lanes(v, AddLanes{}); }
+CPU_INLINE float max_lanes(VF v) { return fold_lanes(v, MaxLanes{}); }
+#else
 CPU_INLINE float sum_lanes(VF v) {
   float a[kLanes];
   std::memcpy(a, &v, sizeof a);
@@ -120,6 +153,7 @@ CPU_INLINE float max_lanes(VF v) {
     for (int i = 0; i < half; ++i) a[i] = a[i] > a[i + half] ? a[i] : a[i + half];
   return a[0];
 }
+#endif
 
 // Nearest-even bf16 of each lane, in the low 16 bits.
 CPU_INLINE VU bf16_bits(VF v) {
