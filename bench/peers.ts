@@ -1,28 +1,22 @@
-// npm run bench:peers -- --llama FOLDER [--llama-bench FILE] [--dims NAME]... [--encoder NAME]... [--rounds N]
-//   [--threads N] [--write]
+// npm run bench:peers -- --llama FOLDER [--llama-bench FILE] [--dims NAME]... [--rounds N] [--threads N] [--write]
 // Ours against node-llama-cpp (a folder into which it was installed: npm install --prefix FOLDER node-llama-cpp) and,
 // where a path is given, native llama-bench: same dimensions, random 4-bit weights, alternating in one run; medians,
-// ratios and shares of the measured peaks; then our vision encoder. --write puts the tables into bench/results.md.
+// ratios and shares of the measured peaks. --write puts the table into bench/results.md.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Peaks } from '../src/engine/native.js';
-import { measuredPeaks } from './peaks.js';
+import { measured } from './child.js';
 import { PEER_DIMENSIONS, writeGguf, type DecoderDimensions } from './peers/gguf.js';
 import { writeSection } from './results.js';
 
-const HERE = dirname(fileURLToPath(import.meta.url));
 const PROMPT = 512;
 const GENERATE = 64;
-const SCREEN = '1280x800';
 
 /** Bits per weight of both sides: 4, and per 64 a bf16 scale and offset (ours), per 32 an f16 scale (Q4_0). */
 const BITS = 4.5;
-/** bf16 dot rate of the machine for which the encoders' times are stated elsewhere, GFLOP/s. */
-const REFERENCE_PEAK = 920;
 
 interface Rates {
   prefill: number;
@@ -42,7 +36,6 @@ type Contender = { name: string; measure: () => Rates };
 const { values: options } = parseArgs({
   options: {
     llama: { type: 'string' },
-    encoder: { type: 'string', multiple: true, default: Object.keys(PEER_DIMENSIONS) },
     'llama-bench': { type: 'string' },
     dims: { type: 'string', multiple: true, default: Object.keys(PEER_DIMENSIONS) },
     rounds: { type: 'string', default: '3' },
@@ -57,33 +50,9 @@ if (!options.llama && !options['llama-bench']) {
   process.exit(2);
 }
 
-function json(script: string, args: string[]): Record<string, number> {
-  const done = spawnSync(
-    process.execPath,
-    ['--import', import.meta.resolve('tsx'), join(HERE, script), ...args],
-    { encoding: 'utf8' },
-  );
-  const line = done.stdout.trim().split('\n').at(-1) ?? '';
-  if (done.status !== 0 || !line.startsWith('{')) throw new Error(`${script} failed: ${done.stderr}`);
-  return JSON.parse(line) as Record<string, number>;
-}
-
-function run(dims: string, precision: string, image: string): Record<string, number> {
-  const args = {
-    dims,
-    bits: 4,
-    prompt: PROMPT,
-    generate: GENERATE,
-    threads: options.threads,
-    image,
-    precision,
-  };
-  const flags = Object.entries(args).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  return json('run.ts', [...flags, '--json']);
-}
-
 function ours(dims: string, precision: string): Rates {
-  const figures = run(dims, precision, '28x28');
+  const image = { image: '28x28', prompt: PROMPT, generate: GENERATE, json: true as const };
+  const figures = measured('run.ts', { dims, bits: 4, threads: options.threads, precision, ...image });
   return {
     prefill: figures.prefill_tokens_per_s!,
     decode: figures.decode_tokens_per_s!,
@@ -92,18 +61,13 @@ function ours(dims: string, precision: string): Rates {
 }
 
 function nodeLlama(gguf: string): Rates {
-  const figures = json('peers/llama.ts', [
-    '--module',
-    options.llama!,
-    '--model',
-    gguf,
-    '--prompt',
-    String(PROMPT),
-    '--generate',
-    String(GENERATE),
-    '--threads',
-    options.threads,
-  ]);
+  const figures = measured('peers/llama.ts', {
+    module: options.llama!,
+    model: gguf,
+    prompt: PROMPT,
+    generate: GENERATE,
+    threads: options.threads,
+  });
   return {
     prefill: figures.prefill_tokens_per_s!,
     decode: figures.decode_tokens_per_s!,
@@ -160,16 +124,8 @@ function table(dims: string, contenders: Contender[], peaks: Peaks): string[] {
   });
 }
 
-/** The vision encoder on one screen, its weights in bf16. */
-function encoderRow(dims: string): string {
-  const figures = run(dims, 'fast', SCREEN);
-  const seconds = figures.encode_ms! / 1000;
-  const proportion = (seconds * figures.float_gflop_per_s!) / REFERENCE_PEAK;
-  return `| ${dims} | ${figures.image_tokens} | ${seconds.toFixed(1)} s | ${figures.float_gflop_per_s} GFLOP/s | ${proportion.toFixed(1)} s | ${figures.peak_memory_mb} MB |`;
-}
-
 const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'afterimage-peers-'));
-const peaks = measuredPeaks(Number(options.threads));
+const peaks = measured<Peaks>('peaks.ts', { threads: options.threads });
 const lines = [
   `${cpus()[0]!.model.trim()}, ${options.threads} threads, ${Math.round(totalmem() / 2 ** 30)} GiB. Medians of ${options.rounds} alternating runs, tokens per second; prompt ${PROMPT}, ${GENERATE} generated, random 4-bit weights. Measured peaks: int8 dot ${peaks.integers.toFixed(0)} Gop/s, float ${peaks.floats.toFixed(0)} GFLOP/s, memory ${peaks.read.toFixed(1)} GB/s. Shares: of the int8 peak in prefill (A15 does each product twice, counted once), of the memory bandwidth in decode.`,
   '',
@@ -190,14 +146,6 @@ try {
     lines.push(...table(dims, contenders, peaks));
     rmSync(gguf);
   }
-  lines.push(
-    '',
-    `Our vision encoder, bf16, at ${SCREEN}; the last time is in proportion to a float peak of ${REFERENCE_PEAK} GFLOP/s.`,
-    '',
-    '| dimensions | image tokens | encode | float peak | in proportion | peak memory |',
-    '|---|---|---|---|---|---|',
-    ...options.encoder.map(encoderRow),
-  );
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

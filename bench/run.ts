@@ -1,15 +1,16 @@
 // npm run bench -- --dims qwen2-vl-2b|qwen2.5-vl-3b|smolvlm-256m|starter --bits 4|8|16 --prompt 512 --generate 64
 //   --image 1280x800 --threads N [--precision exact|fast|faster] [--json]
 // Load, encode, prefill and decode on random weights of real dimensions, with what the machine can do before and after.
+import type { Peaks } from '../src/engine/native.js';
 import { benchArguments, benchCheckpoint } from './arguments.js';
+import { measured } from './child.js';
 import { BenchModel } from './native-model.js';
-import { measuredPeaks } from './peaks.js';
 import { syntheticImage, syntheticPrompt } from './synthetic-prompt.js';
 
 const options = benchArguments();
 const { checkpoint, remove } = benchCheckpoint(options);
 try {
-  const before = measuredPeaks(options.threads);
+  const before = measured<Peaks>('peaks.ts', { threads: options.threads });
   const bench = new BenchModel({
     checkpoint,
     precision: options.precision,
@@ -35,7 +36,7 @@ try {
   );
   const stats = bench.engine.stats();
   await bench.engine.close();
-  const after = measuredPeaks(options.threads);
+  const after = measured<Peaks>('peaks.ts', { threads: options.threads });
   const weightBytes = Number(stats.weight_bytes);
   const decodeRate = ((text.tokens.length - 1) * 1000) / text.decodeMs;
   const figures = {
