@@ -1,7 +1,6 @@
 // npm run -s bench:metal > bench/metal-roofline.md
 // Bytes and operations per token of the Metal kernels, counted while the real decoder program runs on the emulator, and
 // the bound that memory sets on Macs. Fails where a decoded token moves more than 1.05 × (weights + KV read).
-/* eslint-disable no-console */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';

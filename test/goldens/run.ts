@@ -2,7 +2,6 @@
 //   [--backend cpu|metal]
 // Runs every checkpoint folder under each DIR, stage by stage and through sessions, and prints `N passed, N failed`.
 // --reference runs the programs in the slow interpreter beside this file, without native code.
-/* eslint-disable no-console */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';

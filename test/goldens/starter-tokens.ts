@@ -1,7 +1,6 @@
 // npm run goldens:starter -- [--backend metal] [--tokens 20] [--image FILE…]
 // The bundled model's first greedy tokens about real pictures, on another backend and on the CPU, both in f32: they must
 // be the same.
-/* eslint-disable no-console */
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { LocalEngine } from '../../src/engine/local-engine.js';
