@@ -1,6 +1,6 @@
 """Measures an exported folder on the Chromium set and prints the table of metrics.
 
-    python training/evaluate.py --model models/starter [--set training/chromium/set] [--limit N] [--json OUT]
+    python training/evaluate.py --model models/starter [--set training/chromium/set] [--limit N] [--by network] [--json OUT]
 """
 import argparse
 import json
@@ -8,17 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-import torch
-
-from starter import folder, network, scores
+from starter import scores
+from starter.speakers import SPEAKERS
 
 HERE = Path(__file__).resolve().parent
-
-
-def load(path):
-    model = network.Model()
-    model.load_state_dict(folder.read_weights(path))
-    return model.eval()
 
 
 def table(results):
@@ -34,11 +27,10 @@ def main():
     parser.add_argument("--set", type=Path, default=HERE / "chromium/set")
     parser.add_argument("--limit", type=int, help="only so many pictures of each size")
     parser.add_argument("--only", nargs="*", help="only these parts: " + ", ".join(scores.PARTS))
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--by", choices=SPEAKERS, default="product", help="who answers: Afterimage or the torch network")
     parser.add_argument("--json", type=Path, help="also write every answer here")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    model, results, kept = load(args.model), [], []
+    model, results, kept = SPEAKERS[args.by](args.model), [], []
     for name, part in scores.PARTS.items():
         if args.only and name not in args.only:
             continue

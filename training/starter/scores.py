@@ -10,8 +10,6 @@ from screens import questions, wordings
 from screens.tasks import thousandths
 
 from . import measure, reading
-from .generate import answer_all
-from .pixels import prepare
 from .prompt import Spelled, instructions
 
 SMALL = ("crop", "small", "double")        # up to 448×256 pixels
@@ -22,8 +20,8 @@ def screens(folder, prefixes, limit):
 
 
 def ask(model, shown, questions_, kept, part, most=400):
-    """shown: lists of pictures; answers are kept for inspection."""
-    said = answer_all(model, [([prepare(Image.fromarray(p)) for p in pictures], q) for pictures, q in zip(shown, questions_)], most)
+    """model: of speakers; shown: lists of pictures; answers are kept for inspection."""
+    said = model.answer_all(list(zip(shown, questions_)), most)
     kept += [dict(part=part, question=q, answer=a) for q, a in zip(questions_, said)]
     return said
 
