@@ -1,28 +1,19 @@
 // Every golden case as a user meets it: files in, greedy answer out, through sessions and the cache.
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
+import { basename } from 'node:path';
 import { describe, test } from 'node:test';
 import { LocalEngine } from '../../src/engine/local-engine.js';
 import { readCases } from '../goldens/case-files.js';
-import { goldenFamilies, goldensFolder, images, messagesOf } from './goldens.js';
+import { goldenFolders, images, messagesOf } from './goldens.js';
 
-const families = goldenFamilies();
 const GENERATED = 32;
 
-test(
-  'golden checkpoints are there',
-  { skip: families.length === 0 && `no goldens in ${goldensFolder}` },
-  () => {
-    assert.ok(families.length > 0);
-  },
-);
-
-for (const family of families) {
-  describe(family, () => {
-    for (const golden of readCases(join(goldensFolder, family))) {
+for (const folder of goldenFolders()) {
+  describe(basename(folder), () => {
+    for (const golden of readCases(folder)) {
       test(golden.name, async () => {
         const engine = new LocalEngine({
-          model: join(goldensFolder, family),
+          model: folder,
           precision: 'exact',
           kvType: 'f32',
           threads: 2,

@@ -1,17 +1,22 @@
 // Golden checkpoints and their cases as the engine's tests use them.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { ContentPart, Message } from '../../src/engine/engine.js';
 import { createImageContext, register, type ImageContext } from '../../src/image/load.js';
 import type { GoldenCase, GoldenTurn } from '../goldens/case-files.js';
 
+/** One golden checkpoint of our own (made by test/goldens/gemma3n_golden.py). */
+const OWN = fileURLToPath(new URL('fixtures', import.meta.url));
 /** $AFTERIMAGE_GOLDENS, or the folder beside the checkout where there is one. */
-export const goldensFolder = process.env['AFTERIMAGE_GOLDENS'] ?? resolve('..', 'shared', 'goldens');
+const MORE = process.env['AFTERIMAGE_GOLDENS'] ?? resolve('..', 'shared', 'goldens');
 
-/** Families under the goldens folder that have cases; empty where there is no such folder. */
-export function goldenFamilies(): string[] {
-  if (!existsSync(goldensFolder)) return [];
-  return readdirSync(goldensFolder).filter((name) => existsSync(join(goldensFolder, name, 'cases')));
+/** Folders of golden checkpoints that have cases. */
+export function goldenFolders(): string[] {
+  return [OWN, MORE]
+    .filter((root) => existsSync(root))
+    .flatMap((root) => readdirSync(root).map((name) => join(root, name)))
+    .filter((folder) => existsSync(join(folder, 'cases')));
 }
 
 export const images = (): ImageContext => createImageContext({ folders: 'everywhere' });
