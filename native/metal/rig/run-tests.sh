@@ -1,8 +1,8 @@
 #!/bin/sh
 # Everything about the Metal backend that runs without a Mac: lint, strict address spaces, the emulator's own faults,
 # kernels under three schedules, row invariance, host tests, AddressSanitizer with UBSan, ThreadSanitizer; then the addon
-# on the emulated device: the starter model's tokens, and golden checkpoints where there are any ($AFTERIMAGE_GOLDENS or
-# ../shared/goldens).
+# on the emulated device: the starter model's tokens and golden checkpoints (our own, and those in $AFTERIMAGE_GOLDENS or
+# ../shared/goldens where there are any).
 #   native/metal/rig/run-tests.sh [build folder]      needs clang 17+, gobjc, libgnustep-base-dev, cmake, node
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -72,13 +72,11 @@ step "the starter model's tokens, golden checkpoints"
 goldens=${AFTERIMAGE_GOLDENS:-$root/../shared/goldens}
 odd="" even=""
 for folder in "$goldens"/*/cases; do
-  [ -d "$folder" ] || { echo "golden checkpoints are skipped: there are none in $goldens"; break; }
+  [ -d "$folder" ] || { echo "only our own golden checkpoint: there are none in $goldens"; break; }
   swap=$even even="$odd ${folder%/cases}" odd=$swap
 done
 on_metal starter test/goldens/starter-tokens.ts
-if [ -n "$odd" ]; then
-  on_metal goldens-1 test/goldens/run.ts $odd --backend metal &
-  on_metal goldens-2 test/goldens/run.ts $even --backend metal
-  wait $!
-fi
+on_metal goldens-1 test/goldens/run.ts $odd --backend metal test/engine/fixtures &
+if [ -n "$even" ]; then on_metal goldens-2 test/goldens/run.ts $even --backend metal; fi
+wait $!
 echo "metal: all passed"
