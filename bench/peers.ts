@@ -127,7 +127,7 @@ function table(dims: string, contenders: Contender[], peaks: Peaks): string[] {
 const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'afterimage-peers-'));
 const peaks = measured<Peaks>('peaks.ts', { threads: options.threads });
 const lines = [
-  `${cpus()[0]!.model.trim()}, ${options.threads} threads, ${Math.round(totalmem() / 2 ** 30)} GiB. Medians of ${options.rounds} alternating runs, tokens per second; prompt ${PROMPT}, ${GENERATE} generated, random 4-bit weights. Measured peaks: int8 dot ${peaks.integers.toFixed(0)} Gop/s, float ${peaks.floats.toFixed(0)} GFLOP/s, memory ${peaks.read.toFixed(1)} GB/s. Shares: of the int8 peak in prefill (A15 does each product twice, counted once), of the memory bandwidth in decode.`,
+  `${cpus()[0]!.model.trim()}, ${options.threads} threads, ${Math.round(totalmem() / 2 ** 30)} GiB. Medians of ${options.rounds} alternating runs, tokens per second; prompt ${PROMPT}, ${GENERATE} generated, random 4-bit weights. Measured peaks: int8 dot ${peaks.integers.toFixed(0)} Gop/s, float ${peaks.floats.toFixed(0)} GFLOP/s, memory ${peaks.read.toFixed(1)} GB/s. Shares: of the int8 peak in prefill (A15 does each product twice, counted once), of the memory bandwidth in decode; the peaks are taken once and the host's other guests come and go, so a share may exceed 100 %.`,
   '',
   '| dimensions | engine | prefill | decode | peak memory |',
   '|---|---|---|---|---|',
