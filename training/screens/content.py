@@ -16,8 +16,13 @@ CODE = {"python": ["def {a}({b}, {c}={n}):", "    if {b} is None:", "        ret
                    "import {a}", "from {a} import {b}", "class {A}:", "    self.{a} = {b}[{n}]", "# {p}", "    raise ValueError(\"{p}\")"],
         "ts": ["const {a} = await {b}({n});", "export function {a}({b}: string) {{", "  if ({a} === {n}) {{", "    return {b}.{c};", "  }}", "}}",
                "import {{ {a} }} from \"./{b}\";", "// {p}", "let {c}: number = {n};", "{a}.map(({b}) => {b}.{c});"],
+        "sql": ["SELECT {a}, {b}", "FROM {a}", "WHERE {b} > {n}", "ORDER BY {c};", "  AND {a} = '{b}'", "INSERT INTO {a} ({b}, {c})", "JOIN {a} ON {b} = {c}"],
+        "html": ["<{a} class=\"{b}\">", "  <li>{p}</li>", "</{a}>", "<p>{p}</p>", "  <a href=\"/{a}\">{b}</a>"],
+        "css": [".{a} {{", "  {b}: {n}px;", "}}", "  color: #{n};"],
         "c": ["int {a}(const char *{b}) {{", "  for (int i = 0; i < {n}; i++)", "    {a}[i] += {b};", "  return {n};", "}}", "#include <{a}.h>", "static float {c} = {n}.0f;"]}
 LEVELS = ["INFO", "INFO", "DEBUG", "WARN", "ERROR"]
+LOG_FORMS = ["{clock} {level} {said}", "[{level}] {name}: {said}", "{day} {clock} {level} {said} {n}", "{day} {clock} {level} {said}",
+             "{clock} {said} {n}", "{day} {clock},{n} {level} {name} {said}", "{level}: {said} ({n} ms)", "[{clock}] {name}: {said}"]
 
 
 def title(rng):
@@ -26,15 +31,17 @@ def title(rng):
 
 def cell_value(rng, column):
     return {"Status": lambda: rng.choice(STATUS), "Date": lambda: wording.date(rng), "Email": lambda: wording.email(rng),
-            "Price": lambda: f"${rng.randrange(1, 999)}.{rng.randrange(100):02}", "Total": lambda: str(rng.randrange(10000)),
+            "Price": lambda: f"{rng.choice(['$', ''])}{rng.randrange(1, 999)}.{rng.randrange(100):02}", "Total": lambda: str(rng.randrange(10000)),
             "ID": lambda: str(rng.randrange(1000, 99999)), "Size": lambda: f"{rng.randrange(1, 999)} KB",
             "Progress": lambda: f"{rng.randrange(101)}%", "Version": lambda: f"{rng.randrange(9)}.{rng.randrange(20)}.{rng.randrange(9)}",
             }.get(column, lambda: wording.phrase(rng, 2).capitalize())()
 
 
 def code_lines(rng, language, count=30):
+    name = wording.word if rng.random() < 0.6 else wording.identifier
+
     def one():
-        a, b, c = (wording.identifier(rng).replace("-", "_") for _ in range(3))
+        a, b, c = (name(rng).replace("-", "_") for _ in range(3))
         return rng.choice(CODE[language]).format(a=a, b=b, c=c, A=a.capitalize(), n=rng.randrange(1000), p=wording.phrase(rng))
     return [one() for _ in range(count)]
 
@@ -43,16 +50,33 @@ def terminal_lines(rng, count=30):
     out = []
     while len(out) < count:
         command = rng.choice([f"cd {wording.path(rng)}", "ls -la", "git status", "npm test", f"python {wording.word(rng)}.py", f"cat {wording.path(rng)}",
-                              f"npm install {wording.word(rng)}", "make", f"grep {wording.word(rng)} *", "docker ps"])
+                              f"npm install {wording.word(rng)}", "make", f"grep {wording.word(rng)} *", "docker ps",
+                              f"ls {wording.word(rng)}", f"gcc -O{rng.randrange(4)} {wording.word(rng)}.c", "df -h", f"make {wording.word(rng)}"])
         out.append("$ " + command)
-        out += [rng.choice([wording.path(rng), wording.sentence(rng), f"error: {rng.choice(ERRORS).lower()}", f"{wording.word(rng)}: {wording.number(rng)}"])
+        out += [rng.choice([wording.path(rng), wording.sentence(rng), f"error: {rng.choice(ERRORS).lower()}", f"{wording.word(rng)}: {wording.number(rng)}",
+                            wording.file(rng), f"{wording.word(rng)}.c:{rng.randrange(1, 999)}: error: {wording.phrase(rng, 3)}"])
                 for _ in range(rng.randint(0, 4))]
     return out
 
 
-def log_line(rng):
-    clock = f"{rng.randrange(24):02}:{rng.randrange(60):02}:{rng.randrange(60):02}"
-    return rng.choice([f"{clock} {rng.choice(LEVELS)} {wording.phrase(rng)}", f"[{rng.choice(LEVELS)}] {wording.identifier(rng)}: {wording.phrase(rng)}"])
+def log_lines(rng, count=30):
+    """Lines of one form, or of several; often of few messages that differ in their numbers only."""
+    few = [wording.phrase(rng, 3) for _ in range(rng.randint(1, 4))] if rng.random() < 0.6 else None
+    forms = rng.sample(LOG_FORMS, 1 if rng.random() < 0.7 else 3)
+    day = wording.day(rng)
+
+    def one():
+        said = rng.choice(few) if few else wording.phrase(rng)
+        clock = f"{rng.randrange(24):02}:{rng.randrange(60):02}:{rng.randrange(60):02}"
+        when = day if rng.random() < 0.7 else wording.day(rng)
+        return rng.choice(forms).format(day=when, clock=clock, level=rng.choice(LEVELS), said=said, name=wording.identifier(rng),
+                                        n=rng.randrange(10 ** rng.randint(1, 4)))
+    return [one() for _ in range(count)]
+
+
+def figure(rng):
+    n = rng.randrange(10 ** rng.randint(1, 6))
+    return rng.choice([str(n), f"{n:,}", f"${n:,}", f"{n % 100}%", f"{n % 100}.{n % 97:02}%", f"{n % 1000} ms"])
 
 
 def trace_lines(rng):

@@ -2,9 +2,9 @@
 from starter import wording
 
 from . import widgets as w
-from .content import (CHAT, CODE, COLUMNS, ERRORS, MENUS, cell_value, code_lines, log_line, terminal_lines, title,
+from .content import (CHAT, CODE, COLUMNS, ERRORS, MENUS, cell_value, code_lines, figure, log_lines, terminal_lines, title,
                       trace_lines)
-from .pen import Flow, height
+from .pen import Flow, height, whole_words
 
 
 def frame(rng, pen, role, name, margin=None):
@@ -23,7 +23,8 @@ def frame(rng, pen, role, name, margin=None):
                 pen.draw.ellipse((painter.width - 18 * (i + 1), y // 2 - 5, painter.width - 18 * i - 8, y // 2 + 5), outline=t.faint)
         text, _ = pen.text(margin, 5, name, face, room=painter.width - margin - (60 if role == "window" else 8))
         pen.root.text = text
-    return Flow(margin, y + rng.randint(4, 12), painter.width - margin, painter.height - 3, t.gap // 2 + 2)
+    gap = rng.choice([t.gap // 2 + 2, t.gap // 2 + 2, t.gap, 3 * t.gap // 2])
+    return Flow(margin, y + rng.randint(4, 12), painter.width - margin, painter.height - 3, gap)
 
 
 def dialog(rng, pen):
@@ -85,7 +86,7 @@ def table(rng, pen):
 
 def listing(rng, pen):
     flow = frame(rng, pen, rng.choice(["window", "page"]), title(rng))
-    make = rng.choice([lambda: wording.path(rng), lambda: wording.phrase(rng, 4), lambda: wording.identifier(rng)])
+    make = rng.choice([lambda: wording.path(rng), lambda: wording.phrase(rng, 4), lambda: wording.identifier(rng), lambda: wording.file(rng)])
     selected = rng.randrange(14)
     for i in range(rng.randint(3, 12)):
         top = flow.take(height(pen.theme.face()) + 2)
@@ -126,7 +127,7 @@ def terminal(rng, pen):
 
 
 def log(rng, pen):
-    lines(rng, pen, "log", rng.choice(["Log", "Output", "Console", ""]), [log_line(rng) for _ in range(30)])
+    lines(rng, pen, "log", rng.choice(["Log", "Output", "Console", "", ""]), log_lines(rng))
 
 
 def trace(rng, pen):
@@ -158,7 +159,7 @@ def chat(rng, pen):
     t, face = pen.theme, pen.theme.face()
     while (top := flow.take(height(face) + 12)) is not None:
         mine = rng.random() < 0.5
-        text = wording.sentence(rng)
+        text = whole_words(wording.sentence(rng), face, flow.width * 0.75)
         wide = min(face.width(text), flow.width * 0.75)
         x = flow.x1 - wide - 16 if mine else flow.x0
         pen.box((x, top, x + wide + 16, top + height(face) + 10), fill=t.accent if mine else t.panel, radius=9)
@@ -179,6 +180,8 @@ def page(rng, pen):
         x = box[2] + 16
     made = w.heading(pen, flow, title(rng), rng.choice([1.4, 1.8]))
     pen.root.text = made.text if made else ""
+    if rng.random() < 0.3:
+        cards(rng, pen, flow)
     for _ in range(rng.randint(1, 4)):
         if rng.random() < 0.25:
             w.heading(pen, flow, wording.phrase(rng, 3).capitalize(), 1.15)
@@ -186,6 +189,27 @@ def page(rng, pen):
             w.paragraph(pen, flow, wording.sentence(rng) + " " + wording.sentence(rng))
     if rng.random() < 0.6:
         w.buttons(rng, pen, flow)
+
+
+def cards(rng, pen, flow):
+    """A row of two to four cards, each a name over a figure."""
+    t, count = pen.theme, rng.randint(2, 4)
+    name_face, face = t.face(rng.choice([1.0, 1.15]), bold=rng.random() < 0.5), t.face(rng.choice([1.0, 1.0, 1.4]))
+    pad, wide = t.gap, rng.uniform(0.6, 1.0) * flow.width / count
+    high = height(name_face) + height(face) + 2 * pad + 2
+    top = flow.take(high)
+    if top is None:
+        return
+    for i in range(count):
+        x = flow.x0 + i * wide
+        room = wide - pad - 2 * pad
+        pen.box((x, top, x + wide - pad, top + high), fill=t.panel, outline=t.line)
+        name, box = pen.text(x + pad, top + pad, wording.phrase(rng, 1).capitalize(), name_face, room=room)
+        if name:
+            pen.node("heading", name, box)
+        value, box = pen.text(x + pad, box[3] + 2, figure(rng), face, room=room)
+        if value:
+            pen.node("text", value, box)
 
 
 def chart(rng, pen):

@@ -49,6 +49,15 @@ def shorten(text, face, room):
     return text.rstrip() + "…" if len(text) > 1 else ""
 
 
+def whole_words(text, face, room):
+    """The words at the beginning that fit, ending as a sentence does; the first one is shortened when it alone is too wide."""
+    words = text.split()
+    while len(words) > 1 and face.width(" ".join(words)) > room:
+        words = words[:-1]
+        words[-1] = words[-1].rstrip(".,:;!?") + "."
+    return shorten(" ".join(words), face, room)
+
+
 class Flow:
     """A cursor going down a region."""
 

@@ -26,9 +26,9 @@ def example(seed, height, width, sizes=(12, 16)):
     """An example of one image and one to three turns, or of a pair."""
     rng = random.Random(f"task {seed}")
     r = rng.random()
-    if r < 0.15:
+    if r < 0.1:
         return compare(seed, height, width, sizes)
-    screen = draw_other(seed, height, width) if r < 0.2 else draw(seed, height, width, sizes)
+    screen = draw_other(seed, height, width) if r < 0.14 else draw(seed, height, width, sizes)
     return bundle([screen], affordable([turn(rng, screen) for _ in range(rng.randint(1, 3))]))
 
 
@@ -42,7 +42,7 @@ def affordable(turns, most=360):
 def turn(rng, screen):
     asked, spell = instructions(), speller(screen)
     # Reading weighs most: every other answer quotes what was read.
-    form = rng.choices(["text", "lines", "brief", "normal", "full", "question"], [40, 10, 7, 5, 12, 26])[0]
+    form = rng.choices(["text", "lines", "brief", "normal", "full", "question"], [55, 8, 6, 4, 11, 16])[0]
     if form == "lines" and len(screen.painter.lines) > 7:       # forty tokens each
         form = "text"
     if form == "text":

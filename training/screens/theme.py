@@ -22,7 +22,7 @@ class Theme:
         self.mono = rng.choice(MONO)
         self.size = rng.randint(small, large)
         self.radius = rng.choice([0, 3, 4, 6, 8])
-        self.gap = rng.randint(6, 14)
+        self.gap = round(rng.randint(6, 14) * max(1, self.size / 16))
 
     def face(self, scale=1.0, bold=False, mono=False):
         name = self.mono if mono else BOLD_OF.get(self.name, self.name) if bold else self.name

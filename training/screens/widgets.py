@@ -1,7 +1,7 @@
 """The elements of screens. Each takes its place from a flow and returns its node, or None if there was no room."""
 from starter import wording
 
-from .pen import height
+from .pen import height, whole_words
 
 LABELS = """Name;Email;Password;Username;First name;Last name;Phone;Address;City;Country;Company;Website;Search;Title;
 Description;Port;Host;Project;Language;Time zone;Account;Card number;Amount;Date;Branch;Tag;Subject;To;From""".replace("\n", "").split(";")
@@ -26,10 +26,13 @@ def heading(pen, flow, text, scale=1.3):
 
 
 def paragraph(pen, flow, text, ink=None, role="text", scale=1.0):
+    """One line; text too long for it mostly ends at a word, sometimes with …"""
     face = pen.theme.face(scale)
     top = flow.take(height(face))
     if top is None:
         return None
+    if len(text) % 4:
+        text = whole_words(text, face, flow.width)
     text, box = pen.text(flow.x0, top, text, face, ink, room=flow.width)
     return pen.node(role, text, box)
 

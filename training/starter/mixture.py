@@ -24,7 +24,7 @@ def batch(step, cells, begun):
     rng = random.Random(step * 7 + 1)
     if kind == "screen":
         height, width = rng.choice(SCREENS)
-        made = [tasks.example(step * 1000 + i, height, width, (12, 16)) for i in range(count(cells, height, width))]
+        made = [tasks.example(step * 1000 + i, height, width, text_sizes(rng, height)) for i in range(count(cells, height, width))]
         return "screen", assemble(made, height, width)
     height, width = rng.choice(LATER if grown else SHAPES)
     sizes = (10, min(40, height - 8)) if grown and rng.random() < 0.3 else (12, 20)
@@ -32,6 +32,11 @@ def batch(step, cells, begun):
     if rng.random() < (0.3 if grown else 0.8):
         made = [e | dict(bare=True) for e in made]
     return "read", assemble(made, height, width)
+
+
+def text_sizes(rng, height):
+    """Of a screen: at a scale of one, a little larger, or, where there is room, at a scale of two."""
+    return rng.choices([(12, 16), (15, 20), (22, 30)], [70, 10, 20 if height >= 160 else 0])[0]
 
 
 def count(cells, height, width):

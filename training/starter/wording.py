@@ -38,6 +38,17 @@ def number(rng):
             f"#{n}", f"{rng.randrange(1, 999)} {rng.choice(['KB', 'MB', 'GB', 'ms', 's', 'px'])}")[form]
 
 
+def day(rng):
+    return f"{rng.randint(1998, 2031)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
+
+
+def file(rng):
+    """A file's name; now and then one without an extension."""
+    base = word(rng) + rng.choice(["", "", "-" + word(rng), "_" + word(rng), f"_{rng.randrange(3000)}", f"-{rng.randrange(100)}"])
+    return rng.choice([base, base.upper(), base.capitalize(), base]) + rng.choice([".pdf", ".txt", ".jpg", ".png", ".zip", ".tar.gz", ".xlsx", ".csv", ".md", ".c",
+                                                                      ".cpp", ".py", ".mp4", ".docx", ""])
+
+
 def date(rng):
     y, m, d = rng.randint(1998, 2031), rng.randint(1, 12), rng.randint(1, 28)
     month = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()[m - 1]
