@@ -1,6 +1,6 @@
 // The one error class of the TypeScript side. Misuse throws TypeError/RangeError; everything else is this.
 
-/** Stable codes; each appears in the README's table with its next step. */
+/** Stable codes: programs may depend on them. */
 export type ErrorCode =
   | 'MODEL_NOT_FOUND'
   | 'MODEL_UNSUPPORTED'
@@ -25,6 +25,8 @@ export type ErrorCode =
   | 'CANCELLED'
   | 'CLOSED'
   | 'BACKEND_FAILED'
+  | 'ENGINE_UNREACHABLE'
+  | 'ENGINE_INCOMPATIBLE'
   | 'NATIVE_MISSING'
   | 'IO_FAILED';
 

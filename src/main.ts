@@ -1,11 +1,9 @@
 #!/usr/bin/env node
 // The command line: chooses the command, turns errors into one sentence and an exit code.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { AfterimageError } from './errors.js';
 import { HELP } from './cli/help.js';
 import { Options } from './cli/options.js';
-import { packageRoot } from './engine/native.js';
+import { packageVersion } from './version.js';
 
 type Command = (options: Options, signal: AbortSignal) => Promise<void>;
 
@@ -17,7 +15,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   compare: async () => (await import('./cli/look.js')).compare,
   chat: async () => (await import('./cli/look.js')).chat,
   mcp: async () => (await import('./cli/serve.js')).mcp,
-  serve: async () => (await import('./cli/serve.js')).mcp,
+  serve: async () => (await import('./cli/serve.js')).serve,
   config: async () => (await import('./cli/serve.js')).config,
   models: async () => (await import('./cli/report.js')).models,
   doctor: async () => (await import('./cli/doctor.js')).doctor,
@@ -51,7 +49,7 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
   const [name, ...rest] = args;
   if (name === undefined && !process.stdin.isTTY) return (await COMMANDS['mcp']!())(new Options([]), signal);
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') return write(HELP);
-  if (name === '--version') return write(`${version()}\n`);
+  if (name === '--version') return write(`${packageVersion()}\n`);
   const command = COMMANDS[name];
   if (!command)
     throw new AfterimageError('INVALID_ARGUMENT', `There is no command "${name}"; see afterimage --help.`);
@@ -60,11 +58,6 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
   await (
     await command()
   )(options, signal);
-}
-
-function version(): string {
-  return (JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string })
-    .version;
 }
 
 function write(text: string): void {

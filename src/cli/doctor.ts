@@ -8,7 +8,7 @@ import { AfterimageError } from '../errors.js';
 import { createImageContext, loadImage } from '../image/load.js';
 import { describeQuestion, systemMessage, userMessage } from '../prompt/layout.js';
 import { metalReport } from './metal-report.js';
-import { engineOptions, openEngine } from './open-engine.js';
+import { engineOptions, openEngine, socketOf } from './open-engine.js';
 import type { Options } from './options.js';
 
 const GIB = 2 ** 30;
@@ -25,16 +25,21 @@ export async function doctor(options: Options, signal: AbortSignal): Promise<voi
   };
   if (options.flag('metal')) return show(options, { ...report, ...metalReport() });
   report.engine = backends();
-  const settings = engineOptions(options);
-  report.model = settings.model;
-  report.budgets_gib = Object.fromEntries(
-    Object.entries(settings.budgets ?? {}).map(([name, bytes]) => [name, gib(bytes)]),
-  );
-  report.disk_cache = settings.cacheFolder ?? 'off';
+  if (options.flag('remote')) report.resident_engine = socketOf(options);
+  else Object.assign(report, settings(options));
   report.self_test = await selfTest(options, signal, report);
   show(options, report);
   if (String(report.self_test).startsWith('failed'))
     throw new AfterimageError('BACKEND_FAILED', `The self-test ${String(report.self_test)}`);
+}
+
+function settings(options: Options): Report {
+  const { model, budgets, cacheFolder } = engineOptions(options);
+  return {
+    model,
+    budgets_gib: Object.fromEntries(Object.entries(budgets ?? {}).map(([name, bytes]) => [name, gib(bytes)])),
+    disk_cache: cacheFolder ?? 'off',
+  };
 }
 
 function machine(): Report {

@@ -9,6 +9,7 @@ export const HELP = `afterimage: local sight for AI agents. Looks at images with
   afterimage compare BEFORE AFTER          what changed
   afterimage chat FILE...                  questions one after another, from the terminal or a pipe
   afterimage mcp                           the MCP server on stdio (--http PORT: on loopback)
+  afterimage serve                         one resident engine, which every command and client shares with --remote
   afterimage config CLIENT                 the snippet for claude-desktop, claude-code, cursor, vscode, windsurf, goose
   afterimage models                        supported families and checkpoints, with the memory they need
   afterimage pull ORG/NAME                 downloads a checkpoint from the Hugging Face hub (resumable, pinned)

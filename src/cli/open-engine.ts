@@ -4,18 +4,52 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { defaultBudgets } from '../engine/budgets.js';
 import type { LocalEngineOptions } from '../engine/loaded-model.js';
+import type { Engine } from '../engine/engine.js';
 import { LocalEngine } from '../engine/local-engine.js';
 import { findModel } from '../engine/model-folder.js';
 import type { KvType } from '../engine/native.js';
+import { RemoteEngine } from '../engine/remote/remote-engine.js';
+import { defaultSocket, socketPath } from '../engine/remote/socket-file.js';
 import { AfterimageError } from '../errors.js';
 import type { ImageLimits } from '../image/decode.js';
-import type { Options } from './options.js';
+import type { OptionName, Options } from './options.js';
 
 const GIB = 2 ** 30;
 const KV_TYPES: Record<string, KvType> = { '8': 'q8', '16': 'f16', '32': 'f32' };
 
-export function openEngine(options: Options): LocalEngine {
-  return new LocalEngine(engineOptions(options));
+/** What `afterimage serve` decides for all who share its engine. */
+const OF_THE_ENGINE: OptionName[] = [
+  'model',
+  'precision',
+  'backend',
+  'threads',
+  'kv-bits',
+  'kv-gb',
+  'max-pixels',
+  'cache-dir',
+  'no-disk-cache',
+];
+
+/** @throws AfterimageError INVALID_ARGUMENT, MODEL_NOT_FOUND */
+export function openEngine(options: Options): Engine {
+  if (!options.flag('remote')) {
+    if (options.given('socket'))
+      throw new AfterimageError('INVALID_ARGUMENT', '--socket goes with --remote; add it.');
+    return new LocalEngine(engineOptions(options));
+  }
+  const misplaced = OF_THE_ENGINE.find((name) => options.given(name));
+  if (misplaced) {
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      `--${misplaced} cannot be chosen with --remote; give it to \`afterimage serve\`.`,
+    );
+  }
+  return new RemoteEngine(socketOf(options));
+}
+
+/** @throws AfterimageError INVALID_ARGUMENT */
+export function socketOf(options: Options): string {
+  return socketPath(options.text('socket') ?? defaultSocket());
 }
 
 /** @throws AfterimageError INVALID_ARGUMENT, MODEL_NOT_FOUND */

@@ -67,6 +67,15 @@ export const OPTIONS = {
     value: 'FILE',
     help: 'mcp --http: where the bearer token is kept (made where absent)',
   },
+  remote: {
+    type: 'boolean',
+    help: 'ask the engine that `afterimage serve` keeps resident, instead of loading a model',
+  },
+  socket: {
+    type: 'string',
+    value: 'FILE',
+    help: 'serve, --remote: where the engine listens (default: $XDG_CACHE_HOME/afterimage/engine.sock)',
+  },
   preload: { type: 'boolean', help: 'mcp: load the model at start instead of at first use' },
   'deadline-ms': {
     type: 'string',
@@ -105,6 +114,10 @@ export class Options {
 
   text(name: OptionName): string | undefined {
     return this.values[name] as string | undefined;
+  }
+
+  given(name: OptionName): boolean {
+    return this.values[name] !== undefined;
   }
 
   flag(name: OptionName): boolean {

@@ -1,9 +1,12 @@
-// afterimage mcp, afterimage config
+// afterimage mcp, afterimage serve, afterimage config
 import { CLIENTS, clientConfig, type ClientName } from '../mcp/client-config.js';
 import { runHttp } from '../mcp/http.js';
 import { runStdio } from '../mcp/stdio.js';
 import { AfterimageError } from '../errors.js';
-import { imageLimits, openEngine } from './open-engine.js';
+import { LocalEngine } from '../engine/local-engine.js';
+import { serveEngine } from '../engine/remote/engine-server.js';
+import { createLog } from '../mcp/log.js';
+import { engineOptions, imageLimits, openEngine, socketOf } from './open-engine.js';
 import type { Options } from './options.js';
 
 export async function mcp(options: Options): Promise<void> {
@@ -22,6 +25,34 @@ export async function mcp(options: Options): Promise<void> {
     : runHttp({ ...app, port, tokenFile: options.text('token-file') }));
 }
 
+/** One engine for all programs of a user, until a signal stops it. */
+export async function serve(options: Options, signal: AbortSignal): Promise<void> {
+  if (options.flag('remote')) {
+    throw new AfterimageError('INVALID_ARGUMENT', '--remote asks an engine that serves; leave it out here.');
+  }
+  const path = socketOf(options);
+  const log = createLog({ level: options.flag('verbose') ? 'debug' : 'warn' });
+  const engine = new LocalEngine(engineOptions(options));
+  try {
+    const server = await serveEngine(engine, path, (error) =>
+      log.warn({ error: error.message }, 'connection'),
+    );
+    try {
+      const { name, backend } = await engine.ready();
+      process.stderr.write(
+        `Afterimage keeps ${name} (${backend}) resident on ${path}; use it with --remote\n`,
+      );
+      if (!signal.aborted)
+        await new Promise((stop) => signal.addEventListener('abort', stop, { once: true }));
+    } finally {
+      await server.close();
+    }
+  } finally {
+    log.info({ cache: engine.status().cache }, 'cache');
+    await engine.close();
+  }
+}
+
 export async function config(options: Options): Promise<void> {
   const [client] = options.positionals;
   if (!CLIENTS.includes(client as ClientName)) {
@@ -33,6 +64,7 @@ export async function config(options: Options): Promise<void> {
   const { file, snippet } = clientConfig(client as ClientName, {
     allow: options.list('allow'),
     model: options.text('model'),
+    remote: options.flag('remote'),
   });
   process.stderr.write(`${file}\n`);
   process.stdout.write(`${snippet.trimEnd()}\n`);

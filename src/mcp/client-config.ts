@@ -9,6 +9,8 @@ export interface ClientConfigOptions {
   args?: string[];
   allow?: string[];
   model?: string;
+  /** Share the engine of `afterimage serve`. */
+  remote?: boolean;
 }
 
 export interface ClientConfig {
@@ -43,9 +45,13 @@ export function clientConfig(client: ClientName, options: ClientConfigOptions = 
   }
 }
 
-function launchOf({ command, args, allow = [], model }: ClientConfigOptions): Launch {
+function launchOf({ command, args, allow = [], model, remote = false }: ClientConfigOptions): Launch {
   const start = command ? (args ?? []) : ['-y', 'afterimage-mcp'];
-  const flags = [...allow.flatMap((folder) => ['--allow', folder]), ...(model ? ['--model', model] : [])];
+  const flags = [
+    ...allow.flatMap((folder) => ['--allow', folder]),
+    ...(model ? ['--model', model] : []),
+    ...(remote ? ['--remote'] : []),
+  ];
   return { command: command ?? 'npx', args: [...start, 'mcp', ...flags] };
 }
 

@@ -1,8 +1,6 @@
 // One MCP server instance: what it offers, built the same way for every connection and both protocol eras.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { McpServer, type McpServerOptions } from '@modelcontextprotocol/server';
-import { packageRoot } from '../engine/native.js';
+import { packageVersion } from '../version.js';
 import { prompts } from '../../prompts/index.js';
 import type { App } from './app.js';
 import { recentImages, registerResources } from './resources.js';
@@ -54,9 +52,4 @@ function registerPrompts(server: McpServer, app: App): void {
       }),
     );
   }
-}
-
-function packageVersion(): string {
-  return (JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string })
-    .version;
 }

@@ -81,6 +81,8 @@ describe('reporting', () => {
   test('config prints what a client wants', async () => {
     const { stdout } = await afterimage(['config', 'claude-code']);
     assert.ok(JSON.parse(stdout).mcpServers.afterimage);
+    const shared = await afterimage(['config', 'claude-code', '--remote']);
+    assert.deepEqual(JSON.parse(shared.stdout).mcpServers.afterimage.args.slice(-2), ['mcp', '--remote']);
   });
 
   test('help and version', async () => {

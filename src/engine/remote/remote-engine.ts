@@ -1,0 +1,280 @@
+// The engine of another process of the same user, kept resident by `afterimage serve`. A connection is made when it is
+// needed and made again after the engine was restarted: every question carries the full conversation.
+import { randomBytes } from 'node:crypto';
+import { createConnection } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  CancellationTokenSource,
+  ConnectionError,
+  ErrorCodes,
+  ResponseError,
+  type CancellationToken,
+  type MessageConnection,
+} from 'vscode-jsonrpc/node';
+import { AfterimageError } from '../../errors.js';
+import type {
+  Answer,
+  AskOptions,
+  Engine,
+  EngineStatus,
+  ImageInput,
+  Message,
+  ModelInfo,
+  Progress,
+  Session,
+} from '../engine.js';
+import { packageVersion } from '../../version.js';
+import { checkSocket, unreachable } from './socket-file.js';
+import {
+  ASK,
+  CLOSE_SESSION,
+  HELLO,
+  PIECE_BYTES,
+  PIXELS,
+  PROGRESS,
+  READY,
+  TEXT,
+  WARM,
+  connectionOver,
+  fromWire,
+  type PixelPiece,
+  type Reply,
+  type WireMessage,
+} from './wire.js';
+
+/** What the engine may ask and say about a call while it runs. */
+interface Running {
+  images: ImageInput[];
+  onText?: (text: string) => void;
+  onProgress?: (progress: Progress) => void;
+}
+
+type Send<T> = (connection: MessageConnection, call: number, token: CancellationToken) => Promise<Reply<T>>;
+
+const GREETING_MS = 5000;
+/** For what is being answered when the engine is closed; its sessions end with the connection anyway. */
+const LAST_ANSWERS_MS = 2000;
+
+const IDLE: EngineStatus = { model: null, state: 'idle', sessions: 0, cache: {} };
+
+export class RemoteEngine implements Engine {
+  private connecting: Promise<MessageConnection> | undefined;
+  private known: EngineStatus = IDLE;
+  private closed = false;
+  private calls = 0;
+  private readonly running = new Map<number, Running>();
+  private readonly finishing = new Set<Promise<unknown>>();
+  private readonly sessions = new Set<RemoteSession>();
+
+  /** @param path Of the socket. Nothing is connected before the first call. */
+  constructor(private readonly path: string) {}
+
+  async ready(onProgress?: (progress: Progress) => void): Promise<ModelInfo> {
+    return this.call({ images: [], onProgress }, [], (connection, call) =>
+      connection.sendRequest(READY, { call }),
+    );
+  }
+
+  open(parent?: RemoteSession): Session {
+    if (this.closed) throw closedError();
+    const session: RemoteSession = new RemoteSession(this, (closed) => this.sessions.delete(closed), parent);
+    this.sessions.add(session);
+    return session;
+  }
+
+  async warm(images: ImageInput[], signal?: AbortSignal): Promise<void> {
+    await this.call({ images }, signal ? [signal] : [], (connection, call, token) =>
+      connection.sendRequest(WARM, { call, images: images.map(identity) }, token),
+    );
+  }
+
+  /** As of the last answer. */
+  status(): EngineStatus {
+    return this.closed ? { ...this.known, state: 'closed' } : this.known;
+  }
+
+  /** Ends this program's sessions, not the engine. */
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    for (const session of [...this.sessions]) session.close();
+    await Promise.race([Promise.all(this.finishing), sleep(LAST_ANSWERS_MS, undefined, { ref: false })]);
+    const connection = await this.connecting?.catch(() => undefined);
+    connection?.end();
+    connection?.dispose();
+  }
+
+  /**
+   * One call from its request to its answer.
+   * @throws AfterimageError what the engine threw; ENGINE_UNREACHABLE, ENGINE_INCOMPATIBLE, CLOSED
+   */
+  call<T>(running: Running, signals: AbortSignal[], send: Send<T>): Promise<T> {
+    const finished = this.finish(running, signals, send);
+    const settled = finished.catch(() => {});
+    this.finishing.add(settled);
+    void settled.finally(() => this.finishing.delete(settled));
+    return finished;
+  }
+
+  /** Says so to the engine if it is there; it forgets the sessions of a lost connection by itself. */
+  forget(session: string): void {
+    void this.connecting
+      ?.then((connection) => connection.sendNotification(CLOSE_SESSION, { session }))
+      .catch(() => {});
+  }
+
+  private async finish<T>(running: Running, signals: AbortSignal[], send: Send<T>): Promise<T> {
+    if (this.closed) throw closedError();
+    const call = this.calls++;
+    const cancel = new CancellationTokenSource();
+    const abort = (): void => cancel.cancel();
+    for (const signal of signals) {
+      if (signal.aborted) abort();
+      signal.addEventListener('abort', abort, { once: true });
+    }
+    this.running.set(call, running);
+    try {
+      const { result, status } = await send(await this.connection(), call, cancel.token);
+      this.known = status;
+      return result;
+    } catch (error) {
+      if (!isLost(error)) throw fromWire(error);
+      throw this.closed ? closedError() : unreachable(this.path, error);
+    } finally {
+      this.running.delete(call);
+      for (const signal of signals) signal.removeEventListener('abort', abort);
+      cancel.dispose();
+    }
+  }
+
+  private connection(): Promise<MessageConnection> {
+    this.connecting ??= this.connect().catch((error: unknown) => {
+      this.connecting = undefined;
+      throw error;
+    });
+    return this.connecting;
+  }
+
+  private async connect(): Promise<MessageConnection> {
+    checkSocket(this.path);
+    const socket = createConnection(this.path);
+    await new Promise<void>((connected, refused) => {
+      socket.once('connect', connected);
+      socket.once('error', (cause) => refused(unreachable(this.path, cause)));
+    });
+    const connection = connectionOver(socket);
+    const lost = (): void => {
+      this.connecting = undefined;
+      this.known = IDLE;
+      // Rejects what waits for an answer.
+      connection.dispose();
+    };
+    connection.onClose(lost);
+    socket.on('error', lost);
+    connection.onNotification(TEXT, ({ call, text }) => this.running.get(call)?.onText?.(text));
+    connection.onNotification(PROGRESS, ({ call, progress }) =>
+      this.running.get(call)?.onProgress?.(progress),
+    );
+    connection.onRequest(PIXELS, (piece) => this.pixels(piece));
+    connection.listen();
+    await this.greet(connection);
+    return connection;
+  }
+
+  private async greet(connection: MessageConnection): Promise<void> {
+    const ours = packageVersion();
+    const silence = setTimeout(() => connection.dispose(), GREETING_MS);
+    const { version } = await connection
+      .sendRequest(HELLO, { version: ours })
+      .finally(() => clearTimeout(silence));
+    if (version === ours) return;
+    connection.end();
+    connection.dispose();
+    throw new AfterimageError(
+      'ENGINE_INCOMPATIBLE',
+      `The engine on ${this.path} is of version ${version} but this program of ${ours}; restart \`afterimage serve\`.`,
+    );
+  }
+
+  private async pixels({ call, image, from }: PixelPiece): Promise<string> {
+    const input = this.running.get(call)?.images[image];
+    if (!input) throw new AfterimageError('CANCELLED', 'The question that needed these pixels has ended.');
+    const { data } = await input.pixels();
+    const { buffer, byteOffset, length } = data.subarray(from, from + PIECE_BYTES);
+    return Buffer.from(buffer, byteOffset, length).toString('base64');
+  }
+}
+
+class RemoteSession implements Session {
+  readonly id = randomBytes(16).toString('hex');
+  private closed = false;
+  private readonly closing = new AbortController();
+
+  constructor(
+    private readonly engine: RemoteEngine,
+    private readonly onClose: (session: RemoteSession) => void,
+    private readonly parent?: RemoteSession,
+  ) {}
+
+  async ask(messages: Message[], options: AskOptions = {}): Promise<Answer> {
+    if (this.closed) throw new AfterimageError('CLOSED', 'This session is closed; open a new one.');
+    const { signal, onText, onProgress, ...rest } = options;
+    const images: ImageInput[] = [];
+    const said = messages.map((message) => withoutPixels(message, images));
+    const stop = signal ? [signal, this.closing.signal] : [this.closing.signal];
+    return this.engine.call({ images, onText, onProgress }, stop, (connection, call, token) =>
+      connection.sendRequest(
+        ASK,
+        {
+          call,
+          session: this.id,
+          parent: this.parent?.id,
+          images: images.map(identity),
+          messages: said,
+          options: rest,
+        },
+        token,
+      ),
+    );
+  }
+
+  fork(): Session {
+    if (this.closed) throw new AfterimageError('CLOSED', 'This session is closed; open a new one.');
+    return this.engine.open(this);
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.closing.abort();
+    this.engine.forget(this.id);
+    this.onClose(this);
+  }
+}
+
+/** The message with each image as its place in `images`, to which it is added. */
+function withoutPixels({ role, content }: Message, images: ImageInput[]): WireMessage {
+  return {
+    role,
+    content: content.map((part) =>
+      part.type === 'text' ? part : { type: 'image', image: images.push(part.image) - 1 },
+    ),
+  };
+}
+
+function identity({ pixelHash, width, height }: ImageInput): Omit<ImageInput, 'pixels'> {
+  return { pixelHash, width, height };
+}
+
+/** The connection ended before the answer came. */
+function isLost(error: unknown): boolean {
+  return (
+    error instanceof ConnectionError ||
+    (error instanceof ResponseError &&
+      (error.code === ErrorCodes.PendingResponseRejected || error.code === ErrorCodes.MessageWriteError))
+  );
+}
+
+function closedError(): AfterimageError {
+  return new AfterimageError('CLOSED', 'The engine is closed.');
+}

@@ -1,0 +1,93 @@
+// Where a resident engine listens: a socket in a folder of its owner's. Whoever can connect may use the engine, so both
+// sides look at the permissions first.
+import { lstatSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { AfterimageError } from '../../errors.js';
+
+/** Any permission of group or others. */
+const NOT_OWNER = 0o077;
+/** What `sockaddr_un` holds on macOS, the shortest; the last byte is 0. */
+const LONGEST = 103;
+
+/** The same for every program of a user, however it was started. */
+export function defaultSocket(environment: NodeJS.ProcessEnv = process.env): string {
+  return join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'afterimage', 'engine.sock');
+}
+
+/** @throws AfterimageError INVALID_ARGUMENT for a path no socket can have. */
+export function socketPath(file: string): string {
+  if (process.platform === 'win32') {
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      'A resident engine needs Unix sockets; use WSL on Windows.',
+    );
+  }
+  const path = resolve(file);
+  if (Buffer.byteLength(path) <= LONGEST) return path;
+  throw new AfterimageError(
+    'INVALID_ARGUMENT',
+    `The socket's path "${path}" is longer than ${LONGEST} bytes; choose a shorter one with --socket FILE.`,
+  );
+}
+
+/**
+ * Makes the way free for a new socket: its folder, and a socket that a killed engine left.
+ * @throws AfterimageError IO_FAILED when an engine listens there, when it is another kind of file, or when others may
+ * write in the folder.
+ */
+export async function prepareSocket(path: string): Promise<void> {
+  const folder = dirname(path);
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw failed(`The folder of the socket ${path} cannot be made`, cause);
+  }
+  const { uid, mode } = statSync(folder);
+  if (uid !== process.getuid!() || (mode & 0o022) !== 0) {
+    throw failed(`Others may write in ${folder}, the socket's folder`);
+  }
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found) return;
+  if (!found.isSocket()) throw failed(`${path} is a file already`);
+  if (await answers(path)) {
+    throw new AfterimageError(
+      'IO_FAILED',
+      `An engine listens on ${path} already; use it with --remote, or stop it first.`,
+    );
+  }
+  rmSync(path, { force: true });
+}
+
+/** @throws AfterimageError ENGINE_UNREACHABLE when there is no socket, or one that its owner does not keep to himself. */
+export function checkSocket(path: string): void {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found?.isSocket()) throw unreachable(path);
+  if (found.uid !== process.getuid!() || (found.mode & NOT_OWNER) !== 0) {
+    throw new AfterimageError(
+      'ENGINE_UNREACHABLE',
+      `The socket ${path} is not yours alone, so no image is sent there; start your own with \`afterimage serve --socket FILE\`.`,
+    );
+  }
+}
+
+export function unreachable(path: string, cause?: unknown): AfterimageError {
+  return new AfterimageError(
+    'ENGINE_UNREACHABLE',
+    `No engine answers on ${path}; start it with \`afterimage serve\`, or leave out --remote.`,
+    { cause },
+  );
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((done) => {
+    const socket = createConnection(path);
+    socket.once('connect', () => done(true)).once('error', () => done(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
+
+function failed(what: string, cause?: unknown): AfterimageError {
+  return new AfterimageError('IO_FAILED', `${what}; choose another place with --socket FILE.`, { cause });
+}

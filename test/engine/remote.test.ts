@@ -1,0 +1,280 @@
+// A resident engine and its clients: what they share, how calls end, and what happens when one side goes away.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Engine, ImageInput, Message, Stage } from '../../src/engine/engine.js';
+import { LocalEngine } from '../../src/engine/local-engine.js';
+import { serveEngine, type EngineServer } from '../../src/engine/remote/engine-server.js';
+import { RemoteEngine } from '../../src/engine/remote/remote-engine.js';
+import { socketPath } from '../../src/engine/remote/socket-file.js';
+import { HELLO, connectionOver } from '../../src/engine/remote/wire.js';
+import { pixelIdentity } from '../../src/image/key.js';
+import { systemMessage, userMessage } from '../../src/prompt/layout.js';
+import { ScriptedEngine } from '../mcp/scripted-engine.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'afterimage-remote-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+let sockets = 0;
+const freshSocket = (): string => join(folder, `${sockets++}.sock`);
+
+/** Counts how often its pixels were asked for. */
+function picture(seed: number, width = 256, height = 128): ImageInput & { asked: number } {
+  const data = Uint8Array.from(
+    { length: width * height * 3 },
+    (_, i) => ((i >> 6) * seed + (i % 7) * 13) & 255,
+  );
+  const image = { width, height, data };
+  const input = {
+    ...pixelIdentity(image),
+    asked: 0,
+    pixels: async () => {
+      input.asked++;
+      return image;
+    },
+  };
+  return input;
+}
+
+const question = (image: ImageInput, text = 'Describe the image.'): Message[] => [
+  systemMessage(),
+  userMessage([image], text),
+];
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let tries = 0; !holds(); tries++) {
+    assert.ok(tries < 500, 'waited ten seconds');
+    await sleep(20);
+  }
+}
+
+describe('a resident engine on the bundled model', () => {
+  const path = freshSocket();
+  const local = new LocalEngine({ threads: 2 });
+  const [one, other] = [new RemoteEngine(path), new RemoteEngine(path)];
+  let server: EngineServer;
+  before(async () => {
+    server = await serveEngine(local, path);
+  });
+  after(async () => {
+    await Promise.all([one.close(), other.close()]);
+    await server.close();
+    await local.close();
+  });
+
+  test('two clients share what one of them saw', async () => {
+    const image = picture(3);
+    const first = await one.open().ask(question(image), { maxTokens: 12 });
+    const again = picture(3);
+    const second = await other.open().ask(question(again), { maxTokens: 12 });
+    assert.equal(first.cache.source, 'none');
+    assert.deepEqual(second.tokenIds, first.tokenIds);
+    assert.equal(second.cache.image_tokens_reused, second.cache.image_tokens);
+    assert.deepEqual([image.asked > 0, again.asked], [true, 0], 'pixels travel only when they are needed');
+  });
+
+  test('answers as the engine itself does, with pixels in several pieces', async () => {
+    const image = picture(4, 1400, 1000);
+    const remote = await one.open().ask(question(image), { maxTokens: 4 });
+    const cold = new LocalEngine({ threads: 2 });
+    const direct = await cold.open().ask(question(image), { maxTokens: 4 });
+    await cold.close();
+    assert.deepEqual(remote.tokenIds, direct.tokenIds);
+    assert.deepEqual(remote.viewed, direct.viewed);
+  });
+
+  test('streams text and stages', async () => {
+    const stages = new Set<Stage>();
+    let text = '';
+    const answer = await one.open().ask(question(picture(5)), {
+      maxTokens: 12,
+      onText: (more) => (text += more),
+      onProgress: ({ stage }) => stages.add(stage),
+    });
+    assert.equal(text, answer.text);
+    assert.deepEqual([...stages], ['queue', 'encode', 'prefill', 'decode']);
+  });
+
+  test('a fork goes on from what its parent saw', async () => {
+    const image = picture(6);
+    const session = one.open();
+    await session.ask(question(image), { maxTokens: 2 });
+    const answer = await session.fork().ask(question(image, 'What is wrong here?'), { maxTokens: 2 });
+    assert.equal(answer.cache.image_tokens_reused, answer.cache.image_tokens);
+  });
+
+  test('cancelling ends an answer with what there is', async () => {
+    const cancel = new AbortController();
+    const answer = await one.open().ask(question(picture(7)), {
+      maxTokens: 400,
+      signal: cancel.signal,
+      onText: () => cancel.abort(),
+    });
+    assert.equal(answer.stopReason, 'cancelled');
+    assert.ok(answer.tokenIds.length > 0 && answer.tokenIds.length < 400);
+    const none = await one.open().ask(question(picture(8)), { signal: AbortSignal.abort() });
+    assert.deepEqual([none.stopReason, none.tokenIds], ['cancelled', []]);
+  });
+
+  test('a closed session cancels its answer and takes no more', async () => {
+    const session = one.open();
+    const answer = await session.ask(question(picture(9)), { maxTokens: 400, onText: () => session.close() });
+    assert.equal(answer.stopReason, 'cancelled');
+    await assert.rejects(session.ask(question(picture(9))), { code: 'CLOSED' });
+  });
+
+  test('warming is done there', async () => {
+    const image = picture(10);
+    await one.warm([image]);
+    const answer = await other.open().ask(question(image), { maxTokens: 2 });
+    assert.equal(answer.cache.image_tokens_reused, answer.cache.image_tokens);
+  });
+
+  test('errors keep their code and sentence', async () => {
+    const long = question(picture(11), 'word '.repeat(40_000));
+    await assert.rejects(one.open().ask(long), { name: 'AfterimageError', code: 'CONTEXT_FULL' });
+  });
+
+  test('pixels that cannot be had end their question alone', async () => {
+    const broken: ImageInput = { ...picture(12), pixels: () => Promise.reject(new Error('gone from disk')) };
+    await assert.rejects(one.open().ask(question(broken)), /gone from disk/);
+    const short = picture(13);
+    const cut: ImageInput = { ...short, height: short.height * 2 };
+    await assert.rejects(one.open().ask(question(cut)), { code: 'IMAGE_UNREADABLE' });
+    assert.equal((await one.open().ask(question(short), { maxTokens: 2 })).tokenIds.length, 2);
+  });
+
+  test('the status is that of the last answer', async () => {
+    await one.ready();
+    const { model, state, cache } = one.status();
+    assert.deepEqual([model?.name, state], ['afterimage-starter', 'ready']);
+    assert.ok(Object.keys(cache).length > 0);
+    assert.equal(new RemoteEngine(path).status().state, 'idle');
+  });
+});
+
+describe('coming and going', () => {
+  async function scripted(): Promise<{
+    engine: ScriptedEngine;
+    server: EngineServer;
+    client: Engine;
+    path: string;
+  }> {
+    const path = freshSocket();
+    const engine = new ScriptedEngine();
+    return { engine, path, server: await serveEngine(engine, path), client: new RemoteEngine(path) };
+  }
+
+  test('an engine that stops ends what it was asked, and the next question reaches its successor', async () => {
+    const { path, server, client } = await scripted();
+    const session = client.open();
+    const words = question(picture(1), 'count to 50; words take 100 ms');
+    let heard: () => void;
+    const begun = new Promise<void>((resolve) => (heard = resolve));
+    const asked = session.ask(words, { onText: () => heard() });
+    await begun;
+    await Promise.all([server.close(), assert.rejects(asked, { code: 'ENGINE_UNREACHABLE' })]);
+    await assert.rejects(session.ask(words), { code: 'ENGINE_UNREACHABLE', message: /afterimage serve/ });
+    const successor = await serveEngine(new ScriptedEngine(), path);
+    assert.equal((await session.ask(question(picture(1), 'count to 2'))).text, '1 2');
+    await client.close();
+    await successor.close();
+  });
+
+  test('the sessions of a client end with its connection', async () => {
+    const { engine, path, server } = await scripted();
+    const client = spawn(process.execPath, [
+      '--import',
+      import.meta.resolve('tsx'),
+      '--input-type=module',
+      '-e',
+      `import { RemoteEngine } from ${JSON.stringify(import.meta.resolve('../../src/engine/remote/remote-engine.ts'))};
+       const words = [{ role: 'user', content: [{ type: 'text', text: 'count to 500; words take 50 ms' }] }];
+       await new RemoteEngine(${JSON.stringify(path)}).open().ask(words, { onText: () => process.stdout.write('.') });`,
+    ]);
+    await once(client.stdout, 'data');
+    assert.equal(engine.status().sessions, 1);
+    client.kill('SIGKILL');
+    await until(() => engine.status().sessions === 0 && engine.status().cache['cancelled'] === 1);
+    await server.close();
+  });
+
+  test('closing the client ends its answers, not the engine', async () => {
+    const { engine, server, client } = await scripted();
+    const asked = client.open().ask(question(picture(1), 'count to 50; words take 100 ms'));
+    await until(() => engine.status().sessions === 1);
+    await client.close();
+    assert.equal((await asked).stopReason, 'cancelled');
+    await assert.rejects(client.ready(), { code: 'CLOSED' });
+    assert.throws(() => client.open(), { code: 'CLOSED' });
+    assert.equal(client.status().state, 'closed');
+    assert.notEqual(engine.status().state, 'closed');
+    await server.close();
+  });
+
+  test('an engine of another version is refused', async () => {
+    const path = freshSocket();
+    const old = createServer((socket) => {
+      const connection = connectionOver(socket);
+      connection.onRequest(HELLO, () => ({ version: '0.0.1' }));
+      connection.listen();
+    });
+    old.listen(path);
+    await once(old, 'listening');
+    chmodSync(path, 0o600);
+    const client = new RemoteEngine(path);
+    await assert.rejects(client.ready(), { code: 'ENGINE_INCOMPATIBLE', message: /0\.0\.1/ });
+    await client.close();
+    old.close();
+  });
+});
+
+describe('the socket', () => {
+  test('is for its owner alone, and goes with the server', async () => {
+    const path = freshSocket();
+    const server = await serveEngine(new ScriptedEngine(), path);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    await assert.rejects(serveEngine(new ScriptedEngine(), path), { code: 'IO_FAILED', message: /--remote/ });
+    chmodSync(path, 0o666);
+    await assert.rejects(new RemoteEngine(path).ready(), {
+      code: 'ENGINE_UNREACHABLE',
+      message: /not yours/,
+    });
+    await server.close();
+    assert.ok(!existsSync(path));
+  });
+
+  test('of a killed engine is replaced; any other file is left alone', async () => {
+    const path = freshSocket();
+    const killed = spawn(process.execPath, [
+      '-e',
+      `require('net').createServer().listen(${JSON.stringify(path)}, () => console.log(1))`,
+    ]);
+    await once(killed.stdout, 'data');
+    killed.kill('SIGKILL');
+    await once(killed, 'exit');
+    assert.ok(existsSync(path));
+    await assert.rejects(new RemoteEngine(path).ready(), { code: 'ENGINE_UNREACHABLE' });
+    await (await serveEngine(new ScriptedEngine(), path)).close();
+    writeFileSync(path, 'precious');
+    await assert.rejects(serveEngine(new ScriptedEngine(), path), {
+      code: 'IO_FAILED',
+      message: /file already/,
+    });
+  });
+
+  test('does not go where others may write', async () => {
+    const open = mkdtempSync(join(folder, 'open-'));
+    chmodSync(open, 0o777);
+    await assert.rejects(serveEngine(new ScriptedEngine(), join(open, 'engine.sock')), { code: 'IO_FAILED' });
+  });
+
+  test('has a path that the system can hold', () => {
+    assert.throws(() => socketPath('x'.repeat(200)), { code: 'INVALID_ARGUMENT', message: /--socket/ });
+  });
+});
