@@ -38,12 +38,12 @@ std::vector<float> run_route(Backend& backend, int rows, int experts, int k, int
 std::vector<float> run_expert_linear(Backend& backend, const StoredKind& kind, int rows, int outs, int columns,
                                      bool per_expert) {
   CaseRun run(backend);
-  const auto stored = stored_weight(kind, 4, outs, columns, 63);
+  const auto stored = stored_weight(kind, 5, outs, columns, 63);
   OpAttrs a;
   a.k = 2;
   a.per_expert = per_expert;
   std::vector<int32_t> ids(static_cast<size_t>(rows) * 2);
-  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i * 3 % 4);
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i * i % 7 % 4);  // 4 has no rows
   Dispatch d{Op::ExpertLinear,
              &a,
              {run.floats(rows, columns * (per_expert ? 2 : 1), 64), run.ints(ids, 2)},
@@ -81,8 +81,11 @@ std::vector<KernelCase> expert_cases(std::span<const int> sizes) {
     cases.push_back({"expert_sum", size + " columns", 1e-6, [=](Backend& b) { return run_expert_sum(b, 3, n); }});
     for (const StoredKind& kind : kKinds) {
       const int columns = kind.bits ? (n + 31) / 32 * 32 : n;
-      cases.push_back({std::string("expert_") + kind.name, size, 2e-5,
-                       [=](Backend& b) { return run_expert_linear(b, kind, 3, n, columns, n % 2 == 0); }});
+      const std::string kernel = std::string("expert_") + kind.name;
+      cases.push_back(
+          {kernel, size, 2e-5, [=](Backend& b) { return run_expert_linear(b, kind, 2, n, columns, n % 2 == 0); }});
+      cases.push_back({kernel + "_grouped", size, 2e-5,
+                       [=](Backend& b) { return run_expert_linear(b, kind, 21, n, columns, n % 2 == 0); }});
     }
   }
   return cases;

@@ -8,7 +8,7 @@ struct RouteParams {
   float scale;
 };
 struct ExpertParams {
-  uint32_t k, per_expert, columns, outs, experts;
+  uint32_t k, per_expert, columns, outs, experts, pairs;
 };
 
 }  // namespace
@@ -28,18 +28,22 @@ void encode_route(Encoder& encoder, const Dispatch& d) {
 
 void encode_expert_linear(Encoder& encoder, const Dispatch& d) {
   const MetalWeight& w = *weight_of(d, 0);
-  const ExpertParams params{static_cast<uint32_t>(d.attrs->k), d.attrs->per_expert, static_cast<uint32_t>(w.columns()),
-                            static_cast<uint32_t>(w.rows()), static_cast<uint32_t>(w.experts())};
-  encoder.kernel("experts", "expert_" + w.format(), 128);
+  const auto k = static_cast<uint32_t>(d.attrs->k), experts = static_cast<uint32_t>(w.experts());
+  const uint32_t pairs = static_cast<uint32_t>(d.out[0].rows) * k;
+  const ExpertParams params{k, d.attrs->per_expert, static_cast<uint32_t>(w.columns()),
+                            static_cast<uint32_t>(w.rows()), experts, pairs};
+  // With as many pairs as experts most experts have one, whose weights are read once either way.
+  const bool grouped = pairs > experts;
+  encoder.kernel("experts", "expert_" + w.format() + (grouped ? "_grouped" : ""), 128);
   encoder.bind(0, d.in[0]).bind(1, w.data()).bind(4, d.in[1]).bind(5, d.out[0]).constants(7, params);
   if (w.quantized()) encoder.bind(2, w.scales()).bind(3, w.biases()).constants(6, w.matrix());
-  encoder.dispatch(tiles_of(w.rows(), 16), static_cast<uint32_t>(d.out[0].rows) * params.k);
+  encoder.dispatch(tiles_of(w.rows(), 16), grouped ? experts : pairs);
 }
 
 void encode_expert_sum(Encoder& encoder, const Dispatch& d) {
   const auto outs = static_cast<uint32_t>(d.out[0].width);
   encoder.kernel("experts", "expert_sum", 256).bind(0, d.in[0]).bind(1, d.in[1]).bind(5, d.out[0]);
-  encoder.constants(7, ExpertParams{static_cast<uint32_t>(d.in[1].width), 0, 0, outs, 0});
+  encoder.constants(7, ExpertParams{static_cast<uint32_t>(d.in[1].width), 0, 0, outs, 0, 0});
   encoder.dispatch(tiles_of(outs, 256), static_cast<uint32_t>(d.out[0].rows));
 }
 

@@ -96,22 +96,97 @@ kernel void route(device const float* logits [[buffer(0)]], device const float* 
     for (uint i = 0; i < p.k; ++i) weights[row * p.k + i] *= factor;
 }
 
+// A pair is a row and one of the k experts it is routed to: pair = row · k + choice.
 struct ExpertParams {
   uint k;
   uint per_expert;
   uint columns;
   uint outs;
   uint experts;
+  uint pairs;
 };
 
 constant constexpr int kOuts = 4;
+
+inline uint expert_of(device const int* ids, constant ExpertParams& p, uint pair) {
+  return uint(clamp(ids[pair], 0, int(p.experts) - 1));
+}
+
+inline uint x_row_of(constant ExpertParams& p, uint pair) {
+  return p.per_expert != 0 ? pair : pair / p.k;
+}
+
+// Where a simdgroup stands among the pairs of its expert. All lanes hold the same.
+struct PairWalk {
+  uint next;     // first pair not looked at; a multiple of 32
+  uint waiting;  // bit i: pair next − 32 + i is of this expert and not taken yet
+};
+
+// The next pairs of `expert`, ascending, at most N; the rest of `pairs` repeats the last. Returns how many there are.
+template <int N>
+inline uint take_pairs(device const int* ids, constant ExpertParams& p, uint expert, uint lane, thread PairWalk& walk,
+                       thread uint (&pairs)[N]) {
+  uint taken = 0;
+  while (taken < uint(N) && (walk.waiting != 0 || walk.next < p.pairs)) {
+    if (walk.waiting == 0) {
+      uint pair = walk.next + lane;
+      bool mine = pair < p.pairs && expert_of(ids, p, min(pair, p.pairs - 1)) == expert;
+      walk.waiting = simd_sum(mine ? 1u << lane : 0u);
+      walk.next += 32;
+    } else {
+      pairs[taken++] = walk.next - 32 + ctz(walk.waiting);
+      walk.waiting &= walk.waiting - 1;
+    }
+  }
+  for (uint i = max(taken, 1u); i < uint(N); ++i) pairs[i] = pairs[taken == 0 ? 0 : taken - 1];
+  return taken;
+}
 
 inline void write_outs(float4 total, uint first_out, uint outs, device float* y, uint lane) {
   if (lane >= 4 || first_out + lane >= outs) return;
   y[first_out + lane] = lane == 0 ? total.x : (lane == 1 ? total.y : (lane == 2 ? total.z : total.w));
 }
 
-// grid: x = tiles of 16 outputs (4 simdgroups), y = R·k
+// Outputs first_out … + 3 of `count` pairs of one expert. A pair's bits do not depend on N or on the other pairs.
+template <int FORMAT, int N>
+inline void quantized_pairs(device const float* x, device const uchar* codes, device const uchar* scales,
+                            device const uchar* biases, device float* y, constant QuantizedMatrix& m,
+                            constant ExpertParams& p, uint expert, uint first_out, thread const uint (&pairs)[N],
+                            uint count, uint lane) {
+  uint x_rows[N];
+  for (int i = 0; i < N; ++i) x_rows[i] = x_row_of(p, pairs[i]);
+  float sums[N][kOuts];
+  quantized_dot<FORMAT, N, kOuts>(m, codes, scales, biases, ulong(expert) * m.rows, first_out, x, x_rows, lane, sums);
+  for (int i = 0; i < N; ++i) {
+    float4 total = simd_sum(float4(sums[i][0], sums[i][1], sums[i][2], sums[i][3]));
+    if (uint(i) < count) write_outs(total, first_out, p.outs, y + ulong(pairs[i]) * p.outs, lane);
+  }
+}
+
+template <class W, int N>
+inline void float_pairs(device const float* x, device const W* w, device float* y, constant ExpertParams& p,
+                        uint expert, uint first_out, thread const uint (&pairs)[N], uint count, uint lane) {
+  float sums[N][kOuts];
+  for (int i = 0; i < N; ++i)
+    for (int o = 0; o < kOuts; ++o) sums[i][o] = 0.0f;
+  for (uint column = lane; column < p.columns; column += 32) {
+    float weights[kOuts];
+    for (int o = 0; o < kOuts; ++o) {
+      ulong out = ulong(expert) * p.outs + min(first_out + uint(o), p.outs - 1);
+      weights[o] = float(w[out * p.columns + column]);
+    }
+    for (int i = 0; i < N; ++i) {
+      float value = x[ulong(x_row_of(p, pairs[i])) * p.columns + column];
+      for (int o = 0; o < kOuts; ++o) sums[i][o] = fma(weights[o], value, sums[i][o]);
+    }
+  }
+  for (int i = 0; i < N; ++i) {
+    float4 total = simd_sum(float4(sums[i][0], sums[i][1], sums[i][2], sums[i][3]));
+    if (uint(i) < count) write_outs(total, first_out, p.outs, y + ulong(pairs[i]) * p.outs, lane);
+  }
+}
+
+// Few pairs: each reads its expert's weights. grid: x = tiles of 16 outputs (4 simdgroups), y = pairs
 template <int FORMAT>
 kernel void expert_quantized(device const float* x [[buffer(0)]], device const uchar* codes [[buffer(1)]],
                              device const uchar* scales [[buffer(2)]], device const uchar* biases [[buffer(3)]],
@@ -119,14 +194,24 @@ kernel void expert_quantized(device const float* x [[buffer(0)]], device const u
                              constant QuantizedMatrix& m [[buffer(6)]], constant ExpertParams& p [[buffer(7)]],
                              uint2 group [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]],
                              uint simdgroup [[simdgroup_index_in_threadgroup]]) {
-  uint first_out = (group.x * 4 + simdgroup) * kOuts;
-  uint source = p.per_expert != 0 ? group.y : group.y / p.k;
-  ulong expert = ulong(clamp(ids[group.y], 0, int(p.experts) - 1));
-  float sums[1][kOuts];
-  quantized_dot<FORMAT, 1, kOuts>(m, codes, scales, biases, expert * m.rows, first_out,
-                                  x + ulong(source) * m.columns, 1, lane, sums);
-  float4 total = simd_sum(float4(sums[0][0], sums[0][1], sums[0][2], sums[0][3]));
-  write_outs(total, first_out, p.outs, y + ulong(group.y) * p.outs, lane);
+  uint pairs[1] = {group.y};
+  quantized_pairs<FORMAT, 1>(x, codes, scales, biases, y, m, p, expert_of(ids, p, group.y),
+                             (group.x * 4 + simdgroup) * kOuts, pairs, 1, lane);
+}
+
+// Many pairs: each expert's weights are read once for eight of its pairs. grid: x as above, y = experts
+template <int FORMAT>
+kernel void expert_quantized_grouped(
+    device const float* x [[buffer(0)]], device const uchar* codes [[buffer(1)]],
+    device const uchar* scales [[buffer(2)]], device const uchar* biases [[buffer(3)]],
+    device const int* ids [[buffer(4)]], device float* y [[buffer(5)]], constant QuantizedMatrix& m [[buffer(6)]],
+    constant ExpertParams& p [[buffer(7)]], uint2 group [[threadgroup_position_in_grid]],
+    uint lane [[thread_index_in_simdgroup]], uint simdgroup [[simdgroup_index_in_threadgroup]]) {
+  PairWalk walk = {0, 0};
+  uint pairs[8];
+  while (uint count = take_pairs(ids, p, group.y, lane, walk, pairs))
+    quantized_pairs<FORMAT, 8>(x, codes, scales, biases, y, m, p, group.y, (group.x * 4 + simdgroup) * kOuts, pairs,
+                               count, lane);
 }
 
 template <class W>
@@ -135,19 +220,20 @@ kernel void expert_float(device const float* x [[buffer(0)]], device const W* w 
                          constant ExpertParams& p [[buffer(7)]], uint2 group [[threadgroup_position_in_grid]],
                          uint lane [[thread_index_in_simdgroup]],
                          uint simdgroup [[simdgroup_index_in_threadgroup]]) {
-  uint first_out = (group.x * 4 + simdgroup) * kOuts;
-  uint source = p.per_expert != 0 ? group.y : group.y / p.k;
-  ulong expert = ulong(clamp(ids[group.y], 0, int(p.experts) - 1));
-  float sums[kOuts] = {0.0f, 0.0f, 0.0f, 0.0f};
-  for (uint column = lane; column < p.columns; column += 32) {
-    float value = x[ulong(source) * p.columns + column];
-    for (int o = 0; o < kOuts; ++o) {
-      ulong out = expert * p.outs + min(first_out + uint(o), p.outs - 1);
-      sums[o] = fma(float(w[out * p.columns + column]), value, sums[o]);
-    }
-  }
-  float4 total = simd_sum(float4(sums[0], sums[1], sums[2], sums[3]));
-  write_outs(total, first_out, p.outs, y + ulong(group.y) * p.outs, lane);
+  uint pairs[1] = {group.y};
+  float_pairs<W, 1>(x, w, y, p, expert_of(ids, p, group.y), (group.x * 4 + simdgroup) * kOuts, pairs, 1, lane);
+}
+
+template <class W>
+kernel void expert_float_grouped(device const float* x [[buffer(0)]], device const W* w [[buffer(1)]],
+                                 device const int* ids [[buffer(4)]], device float* y [[buffer(5)]],
+                                 constant ExpertParams& p [[buffer(7)]], uint2 group [[threadgroup_position_in_grid]],
+                                 uint lane [[thread_index_in_simdgroup]],
+                                 uint simdgroup [[simdgroup_index_in_threadgroup]]) {
+  PairWalk walk = {0, 0};
+  uint pairs[8];
+  while (uint count = take_pairs(ids, p, group.y, lane, walk, pairs))
+    float_pairs<W, 8>(x, w, y, p, group.y, (group.x * 4 + simdgroup) * kOuts, pairs, count, lane);
 }
 
 // y[r] = Σ_i weights[r,i] · x[r,i], i ascending. grid: x = columns, y = rows
@@ -161,14 +247,18 @@ kernel void expert_sum(device const float* x [[buffer(0)]], device const float* 
   y[ulong(at.y) * p.outs + at.x] = sum;
 }
 
-KERNEL(expert_f32, expert_float<float>)
-KERNEL(expert_f16, expert_float<half>)
-KERNEL(expert_bf16, expert_float<bfloat>)
-KERNEL(expert_q2, expert_quantized<2>)
-KERNEL(expert_q3, expert_quantized<3>)
-KERNEL(expert_q4, expert_quantized<4>)
-KERNEL(expert_q5, expert_quantized<5>)
-KERNEL(expert_q6, expert_quantized<6>)
-KERNEL(expert_q8, expert_quantized<8>)
-KERNEL(expert_e2m1, expert_quantized<14>)
-KERNEL(expert_e4m3, expert_quantized<18>)
+#define EXPERT(name, kernel_template, type)               \
+  KERNEL(expert_##name, kernel_template<type>)            \
+  KERNEL(expert_##name##_grouped, kernel_template##_grouped<type>)
+
+EXPERT(f32, expert_float, float)
+EXPERT(f16, expert_float, half)
+EXPERT(bf16, expert_float, bfloat)
+EXPERT(q2, expert_quantized, 2)
+EXPERT(q3, expert_quantized, 3)
+EXPERT(q4, expert_quantized, 4)
+EXPERT(q5, expert_quantized, 5)
+EXPERT(q6, expert_quantized, 6)
+EXPERT(q8, expert_quantized, 8)
+EXPERT(e2m1, expert_quantized, 14)
+EXPERT(e4m3, expert_quantized, 18)

@@ -25,9 +25,10 @@ kernel void linear_quantized(device const float* x [[buffer(0)]], device const u
   uint first_out = (group.x * 4 + simdgroup) * kOuts;
   uint first_row = group.y * ROWS;
   uint valid = min(p.rows - first_row, uint(ROWS));
+  uint x_rows[ROWS];  // beyond the last the last, whose results are dropped
+  for (int r = 0; r < ROWS; ++r) x_rows[r] = first_row + min(uint(r), valid - 1);
   float sums[ROWS][kOuts];
-  quantized_dot<FORMAT, ROWS, kOuts>(m, codes, scales, biases, 0, first_out, x + ulong(first_row) * m.columns, valid,
-                                     lane, sums);
+  quantized_dot<FORMAT, ROWS, kOuts>(m, codes, scales, biases, 0, first_out, x, x_rows, lane, sums);
   for (int r = 0; r < ROWS; ++r) {
     float4 total = simd_sum(float4(sums[r][0], sums[r][1], sums[r][2], sums[r][3]));
     uint out = first_out + lane;

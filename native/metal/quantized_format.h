@@ -111,12 +111,12 @@ inline float dequantize(constant QuantizedMatrix& m, device const uchar* codes, 
   return fma(s.scale, code_value<FORMAT>((code >> shift) & ((1u << bits) - 1)), s.bias);
 }
 
-// sums[r][o] = this lane's share of W[first_out + o] · x[r]: lane l takes columns 256·i + 8·l … + 7, i ascending.
-// Rows beyond the last are read as the last; the caller drops their results.
+// sums[r][o] = this lane's share of W[first_out + o] · x[x_rows[r]]: lane l takes columns 256·i + 8·l … + 7, i ascending.
 template <int FORMAT, int ROWS, int OUTS>
 inline void quantized_dot(constant QuantizedMatrix& m, device const uchar* codes, device const uchar* scales,
                           device const uchar* biases, ulong first_row_of_matrix, uint first_out,
-                          device const float* x, uint x_rows, uint lane, thread float (&sums)[ROWS][OUTS]) {
+                          device const float* x, thread const uint (&x_rows)[ROWS], uint lane,
+                          thread float (&sums)[ROWS][OUTS]) {
   constexpr uint bits = code_bits(FORMAT);
   for (int r = 0; r < ROWS; ++r)
     for (int o = 0; o < OUTS; ++o) sums[r][o] = 0.0f;
@@ -132,7 +132,7 @@ inline void quantized_dot(constant QuantizedMatrix& m, device const uchar* codes
       bias[o] = s.bias;
     }
     for (int r = 0; r < ROWS; ++r) {
-      device const float* from = x + ulong(min(uint(r), x_rows - 1)) * m.columns + column;
+      device const float* from = x + ulong(x_rows[r]) * m.columns + column;
       float v[8];
       float total = 0.0f;
       for (int i = 0; i < 8; ++i) {

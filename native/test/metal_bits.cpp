@@ -1,5 +1,5 @@
-// A row's bits never depend on the other rows of a run: Linear in every format alone and among others, attention under
-// random chunkings and beside other sequences, segments alone and together.
+// A row's bits never depend on the other rows of a run: Linear in every format and experts alone and among others,
+// attention under random chunkings and beside other sequences, segments alone and together.
 #include <cstring>
 
 #include "metal/backend_parts.h"
@@ -44,6 +44,32 @@ void linear_rows(Backend& backend, const StoredKind& kind, int columns) {
   for (const auto& [first, rows] : {std::pair{0, 1}, {40, 1}, {3, 2}, {5, 8}, {7, 9}, {1, 32}, {8, 33}})
     expect(same_bits(compute(first, rows).at<float>(), all.at<float>(first), static_cast<size_t>(rows * kOuts)),
            std::string("linear ") + kind.name + ": rows " + std::to_string(first) + " + " + std::to_string(rows) +
+               " differ from the whole");
+}
+
+void expert_rows(Backend& backend, const StoredKind& kind, int columns, bool per_expert) {
+  constexpr int kRows = 41, kOuts = 37, kExperts = 5, kChoices = 3;
+  CaseRun run(backend);
+  const auto stored = stored_weight(kind, kExperts, kOuts, columns, 9);
+  const Weight* weight = run.weight(*stored, kUseExperts);
+  OpAttrs attrs;
+  attrs.k = kChoices;
+  attrs.per_expert = per_expert;
+  const Tensor x = run.floats(kRows, columns * (per_expert ? kChoices : 1), 1);
+  std::vector<int32_t> ids(kRows * kChoices);
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i * i % 11 % kExperts);
+  auto compute = [&](int first, int rows) {
+    const std::vector<int32_t> own(ids.begin() + first * kChoices, ids.begin() + (first + rows) * kChoices);
+    Dispatch d{Op::ExpertLinear, &attrs, {part(run, x, first, rows), run.ints(own, kChoices)},
+               {run.empty(rows, kChoices * kOuts)}, {weight, nullptr}, nullptr};
+    run.run(d);
+    return d.out[0];
+  };
+  const Tensor all = compute(0, kRows);
+  for (const auto& [first, rows] : {std::pair{0, 1}, {40, 1}, {3, 2}, {5, 8}, {1, 32}, {8, 33}})
+    expect(same_bits(compute(first, rows).at<float>(), all.at<float>(first),
+                     static_cast<size_t>(rows * kChoices * kOuts)),
+           std::string("experts ") + kind.name + ": rows " + std::to_string(first) + " + " + std::to_string(rows) +
                " differ from the whole");
 }
 
@@ -155,6 +181,11 @@ int main() {
         linear_rows(backend, {WeightFormat::affine, bits, 32, ScaleType::bf16, "affine"}, columns);
       linear_rows(backend, {WeightFormat::mxfp4, 4, 32, ScaleType::u8, "mxfp4"}, columns);
       linear_rows(backend, {WeightFormat::mxfp8, 8, 32, ScaleType::u8, "mxfp8"}, columns);
+    }
+    for (const bool per_expert : {false, true}) {
+      expert_rows(backend, {WeightFormat::bf16, 0, 0, ScaleType::bf16, "bf16"}, 69, per_expert);
+      expert_rows(backend, {WeightFormat::affine, 4, 32, ScaleType::bf16, "q4"}, 320, per_expert);
+      expert_rows(backend, {WeightFormat::mxfp4, 4, 32, ScaleType::u8, "mxfp4"}, 64, per_expert);
     }
     for (const KvType type : {KvType::f32, KvType::f16, KvType::bf16, KvType::q8})
       for (const auto& [heads, kv_heads] : {std::pair{2, 2}, {6, 2}, {1, 1}})

@@ -34,6 +34,8 @@ T clamp(T x, T low, T high) { return min(max(x, low), high); }
 template <class T>
 T select(T a, T b, bool c) { return c ? b : a; }
 inline int abs(int x) { return x < 0 ? -x : x; }
+inline uint popcount(uint x) { return uint(__builtin_popcount(x)); }
+inline uint ctz(uint x) { return x == 0 ? 32 : uint(__builtin_ctz(x)); }
 
 // Components from the first to the last, as the language's reference orders it.
 inline float dot(float4_t a, float4_t b) { return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, a.x * b.x))); }
