@@ -1,6 +1,8 @@
 // Runs dispatches on the device; an operator whose kernel is unavailable runs on the CPU, between two waits.
 #include "metal/metal_backend.h"
 
+#include <sys/utsname.h>
+
 #include <atomic>
 #include <mutex>
 #include <set>
@@ -41,7 +43,11 @@ std::string MetalBackend::identity() const {
   char hash[17];
   std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(kernel_hash()));
   const DeviceLimits& limits = device_->limits();
-  return "metal " + limits.name + (limits.families.empty() ? "" : " " + limits.families.front()) + ", kernels " + hash;
+  // The system brings the compiler of the kernels.
+  utsname system{};
+  uname(&system);
+  return "metal " + limits.name + (limits.families.empty() ? "" : " " + limits.families.front()) + ", kernels " + hash +
+         ", " + system.sysname + " " + system.release;
 }
 
 std::unique_ptr<Memory> MetalBackend::allocate(size_t bytes) {

@@ -39,7 +39,7 @@ std::string identity_of(const std::string& digest, const Backend& backend, const
   for (const KvLayer& layer : kv.layout().layers())
     layout +=
         std::to_string(layer.kv_heads) + "x" + std::to_string(layer.k_dim) + "+" + std::to_string(layer.v_dim) + " ";
-  return "weights " + digest + "\nbackend " + backend.identity() + "\nprecision " +
+  return "engine " AFTERIMAGE_ENGINE "\nweights " + digest + "\nbackend " + backend.identity() + "\nprecision " +
          (options.precision == Precision::exact ? "exact" : "fast") + "\nkv " + name_of(options.kv_type) +
          "\nprograms " + Sha256().update(source.vision_json).update(source.decoder_json).hex() + "\nlayout " +
          Sha256().update(layout).hex() + "\n";
