@@ -74,7 +74,8 @@ describe('reporting', () => {
     const entries = JSON.parse(before.stdout);
     assert.ok(entries.length > 0);
     // Other kernels, other bits: prefixes are those of one build.
-    for (const { identity } of entries) assert.match(identity, /^engine [0-9a-f]{16}\nweights [0-9a-f]{64}\n/);
+    for (const { identity } of entries)
+      assert.match(identity, /^engine [0-9a-f]{16}\nweights [0-9a-f]{64}\n/);
     const cleared = await afterimage(['cache', 'clear', '--cache-dir', cache]);
     assert.match(cleared.stdout, /^Removed [1-9]/);
     const left = await afterimage(['cache', 'list', '--json', '--cache-dir', cache]);
