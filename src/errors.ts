@@ -1,34 +1,41 @@
 // The one error class of the TypeScript side. Misuse throws TypeError/RangeError; everything else is this.
 
 /** Stable codes: programs may depend on them. */
-export type ErrorCode =
-  | 'MODEL_NOT_FOUND'
-  | 'MODEL_UNSUPPORTED'
-  | 'INVALID_CHECKPOINT'
-  | 'INVALID_PROGRAM'
-  | 'INVALID_ARGUMENT'
-  | 'IMAGE_NOT_FOUND'
-  | 'IMAGE_UNREADABLE'
-  | 'IMAGE_UNSUPPORTED'
-  | 'IMAGE_TOO_LARGE'
-  | 'TOO_MANY_IMAGES'
-  | 'INVALID_REGION'
-  | 'PATH_NOT_ALLOWED'
-  | 'URL_NOT_ALLOWED'
-  | 'URL_FAILED'
-  | 'UNKNOWN_IMAGE'
-  | 'SESSION_NOT_FOUND'
-  | 'SESSION_EXPIRED'
-  | 'SESSION_BUSY'
-  | 'CONTEXT_FULL'
-  | 'OUT_OF_MEMORY'
-  | 'CANCELLED'
-  | 'CLOSED'
-  | 'BACKEND_FAILED'
-  | 'ENGINE_UNREACHABLE'
-  | 'ENGINE_INCOMPATIBLE'
-  | 'NATIVE_MISSING'
-  | 'IO_FAILED';
+export const ERROR_CODES = [
+  'MODEL_NOT_FOUND',
+  'MODEL_UNSUPPORTED',
+  'INVALID_CHECKPOINT',
+  'INVALID_PROGRAM',
+  'INVALID_ARGUMENT',
+  'IMAGE_NOT_FOUND',
+  'IMAGE_UNREADABLE',
+  'IMAGE_UNSUPPORTED',
+  'IMAGE_TOO_LARGE',
+  'TOO_MANY_IMAGES',
+  'INVALID_REGION',
+  'PATH_NOT_ALLOWED',
+  'URL_NOT_ALLOWED',
+  'URL_FAILED',
+  'UNKNOWN_IMAGE',
+  'SESSION_NOT_FOUND',
+  'SESSION_EXPIRED',
+  'SESSION_BUSY',
+  'CONTEXT_FULL',
+  'OUT_OF_MEMORY',
+  'CANCELLED',
+  'CLOSED',
+  'BACKEND_FAILED',
+  'ENGINE_UNREACHABLE',
+  'ENGINE_INCOMPATIBLE',
+  'NATIVE_MISSING',
+  'IO_FAILED',
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return ERROR_CODES.includes(code as ErrorCode);
+}
 
 export class AfterimageError extends Error {
   readonly code: ErrorCode;

@@ -31,8 +31,9 @@ async function main(args: string[]): Promise<number> {
   process.on('SIGINT', () => interrupt.abort());
   process.on('SIGTERM', () => interrupt.abort());
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    if (error.code !== 'EPIPE') throw error;
+    // A server ends by itself when its client has gone, and has things to put away first.
+    if (args.length > 0 && args[0] !== 'mcp') process.exit(0);
   });
   try {
     await run(args, interrupt.signal);
@@ -50,7 +51,7 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
   if (name === undefined && !process.stdin.isTTY) return (await COMMANDS['mcp']!())(new Options([]), signal);
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') return write(HELP);
   if (name === '--version') return write(`${packageVersion()}\n`);
-  const command = COMMANDS[name];
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command)
     throw new AfterimageError('INVALID_ARGUMENT', `There is no command "${name}"; see afterimage --help.`);
   const options = new Options(rest);

@@ -111,6 +111,8 @@ export function loaded(call: Call): Promise<ModelInfo | null> {
 
 /** Null when the deadline comes first. Neither it nor the client's cancel stops the work, only the waiting. */
 async function inTime<T>({ signal, deadline }: Call, work: Promise<T>): Promise<T | null> {
+  // It may fail after nobody waits for it any more.
+  work.catch(() => {});
   if (signal.aborted) throw cancelled();
   let stopWaiting = () => {};
   const given = new Promise<null>((resolve, reject) => {

@@ -47,9 +47,9 @@ A session ends after ${fields.SESSION_MINUTES} idle minutes.`,
       call,
       images.map((image) => ({ image })),
     );
-    const conversation = converse(call, session_id, fork);
     const continues = message === '' && pictures.length === 0;
     if (message === '' && !continues) throw questionMissing();
+    const conversation = converse(call, session_id, fork);
     const reply = await ask(call, conversation, {
       turn: continues ? undefined : { pictures, question: message },
       maxTokens: max_tokens,

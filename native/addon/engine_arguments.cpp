@@ -17,7 +17,12 @@ class Reader {
   std::string text(const char* key) const { return string_of(at(key).value, at(key).name); }
   double number(const char* key) const { return number_of(at(key).value, at(key).name); }
   int64_t integer(const char* key) const { return integer_of(at(key).value, at(key).name); }
-  int32_t small(const char* key) const { return static_cast<int32_t>(integer(key)); }
+  int32_t small(const char* key) const {
+    const int64_t whole = integer(key);
+    if (whole < INT32_MIN || whole > INT32_MAX)
+      expected(object_.Env(), "a whole number of 32 bits", at(key).name, at(key).value);
+    return static_cast<int32_t>(whole);
+  }
   bool boolean(const char* key) const { return boolean_of(at(key).value, at(key).name); }
   std::vector<int32_t> int32s(const char* key) const { return int32s_of(at(key).value, at(key).name); }
   size_t bytes(const char* key) const {

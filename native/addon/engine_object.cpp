@@ -1,6 +1,7 @@
 #include "addon/engine_object.h"
 
 #include <atomic>
+#include <utility>
 
 #include "addon/arguments.h"
 #include "addon/backend_choice.h"
@@ -14,7 +15,9 @@ namespace afterimage::addon {
 struct EngineObject::Core {
   EngineArguments arguments;
   std::atomic<bool> closing{false};
-  std::shared_ptr<Engine> engine;  // set on the worker before load resolves; read on the JavaScript thread after
+  std::shared_ptr<Engine> engine;  // set on the worker, then `ready`; read on the JavaScript thread once that is true
+  std::atomic<bool> ready{false};
+  bool loading = false;  // the JavaScript thread's
   Worker worker;
 
   ~Core() {
@@ -23,7 +26,7 @@ struct EngineObject::Core {
   }
   Engine& loaded() const {
     if (closing) throw Error("CLOSED", "The engine is closed.");
-    if (!engine) throw Error("INVALID_ARGUMENT", "The engine is not loaded; await load() first.");
+    if (!ready) throw Error("INVALID_ARGUMENT", "The engine is not loaded; await load() first.");
     return *engine;
   }
 };
@@ -85,6 +88,11 @@ EngineObject::~EngineObject() {
 Napi::Value EngineObject::load(const Napi::CallbackInfo& info) {
   const Listener progress(queue_, function_of(info[0], "onProgress"));
   const Deferred deferred(info.Env(), queue_);
+  if (std::exchange(core_->loading, true)) {
+    progress.release();
+    deferred.reject(pointer_to(Error("INVALID_ARGUMENT", "The engine is loaded or being loaded already.")));
+    return deferred.promise();
+  }
   core_->worker.post([core = core_.get(), progress, deferred] {
     try {
       if (core->closing) throw Error("CLOSED", "The engine was closed before it was loaded.");
@@ -97,6 +105,7 @@ Napi::Value EngineObject::load(const Napi::CallbackInfo& info) {
                                                                                  number(env, double(total))};
                                                 });
                                               });
+      core->ready = true;
       const std::string digest = core->engine->weights_digest(), backend = core->engine->backend_identity();
       const double bytes = static_cast<double>(core->engine->stats().weight_bytes);
       deferred.resolve([digest, backend, bytes](Napi::Env env) -> Napi::Value {

@@ -49,10 +49,7 @@ void Runner::Core::load() {
   checkpoint = std::make_unique<Checkpoint>(files);
   Program parsed = parse_program(program);
   kv = KvLayout(parsed.kv_layers, kv_type_of(kv_type));
-  for (const int64_t elements : parsed.state_elements) {
-    states.offsets.push_back(states.bytes);
-    states.bytes += static_cast<size_t>(elements) * 4;
-  }
+  states = StateLayout(parsed.state_elements);
   executor = std::make_unique<Executor>(std::move(parsed), *checkpoint, *backend, precision_of(precision),
                                         [](size_t, size_t) {});
 }

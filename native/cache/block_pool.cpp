@@ -61,12 +61,14 @@ std::unique_ptr<Memory> BlockPool::allocate_state(size_t bytes) {
   return state;
 }
 
-void BlockPool::release_free() noexcept {
+bool BlockPool::release_free() noexcept {
+  const bool any = !free_.empty();
   for (uint32_t index : free_) {
     slots_[index].memory.reset();
     empty_.push_back(index);
   }
   free_.clear();
+  return any;
 }
 
 }  // namespace afterimage

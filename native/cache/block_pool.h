@@ -45,8 +45,8 @@ class BlockPool {
   std::unique_ptr<Memory> allocate_state(size_t bytes);
   // To be called for each such memory when it is freed.
   void forget_state(const Memory& state) noexcept { state_bytes_ -= state.bytes(); }
-  // Gives memory of free blocks back to the backend.
-  void release_free() noexcept;
+  // Gives memory of free blocks back to the backend; false where there was none.
+  bool release_free() noexcept;
 
   size_t block_bytes() const noexcept { return block_bytes_; }
   size_t budget_bytes() const noexcept { return budget_bytes_; }

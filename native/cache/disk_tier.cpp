@@ -135,10 +135,13 @@ DiskTier::Found DiskTier::look_up(const std::vector<PrefixItems>& wanted) {
     }
     try {
       found.push_back(std::make_unique<PrefixFile>(path, format_, prefix));
-    } catch (const std::exception& error) {
+    } catch (const UnsoundFile& error) {
       // Out of the way, so that a sound file can take its place.
       unlink(path.c_str());
       report(&DiskCounters::rejected, error.what());
+      break;
+    } catch (const std::exception& error) {
+      report(&DiskCounters::skipped, error.what());  // such as too many open files
       break;
     }
     utimensat(AT_FDCWD, path.c_str(), nullptr, 0);  // used now: the last to go

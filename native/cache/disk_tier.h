@@ -49,6 +49,8 @@ class DiskTier {
   // Whether a prefix of this size would be taken now; asked before it is copied, and counted as skipped if not.
   bool accepts(size_t bytes);
   void stage(StagedPrefix prefix);
+  // A prefix that could not be staged.
+  void skip(const std::string& problem) { report(&DiskCounters::skipped, problem); }
   // Verifies the files of a path in order, up to the first that is not there, and hands them over on the reader's
   // thread.
   void find(std::vector<PrefixItems> path, std::function<void(Found)> on_found);

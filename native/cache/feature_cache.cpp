@@ -34,13 +34,6 @@ bool FeatureCache::evict_one() {
   return true;
 }
 
-size_t FeatureCache::held_bytes() const noexcept {
-  size_t held = 0;
-  for (const auto& [key, entry] : entries_)
-    if (entry.features.use_count() > 1) held += entry.features->bytes();
-  return held;
-}
-
 void FeatureCache::clear() {
   std::erase_if(entries_, [&](const auto& entry) {
     if (entry.second.features.use_count() > 1) return false;

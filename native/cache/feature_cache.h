@@ -26,11 +26,8 @@ class FeatureCache {
   Held find(const ImageKey& key);
   // Keeps the features if the budget allows it beside what is held; the caller's copy is good either way.
   Held insert(const ImageKey& key, ImageFeatures features);
-  // Bytes that eviction cannot free now.
-  size_t held_bytes() const noexcept;
   void clear();
 
-  size_t budget_bytes() const noexcept { return budget_; }
   size_t bytes() const noexcept { return bytes_; }
   uint64_t evictions() const noexcept { return evictions_; }
 

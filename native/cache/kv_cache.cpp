@@ -17,8 +17,9 @@ void copy_tile(std::byte* to, const std::byte* from, size_t offset, int32_t dim,
   std::memcpy(to + scales, from + scales, static_cast<size_t>(count) * sizeof(float));
 }
 
-[[noreturn]] void refuse() {
-  throw Error("OUT_OF_MEMORY", "The KV budget is spent although memory was reserved; raise the KV budget.");
+[[noreturn]] void refuse(const std::string& refusal) {
+  throw Error("OUT_OF_MEMORY",
+              refusal.empty() ? "The KV budget is spent although memory was reserved; raise the KV budget." : refusal);
 }
 
 }  // namespace
@@ -29,32 +30,40 @@ KvCache::KvCache(Backend& backend, KvLayout layout, StateLayout states, size_t b
       pool_(backend, layout_.block_bytes(), budget_bytes),
       tree_(pool_) {}
 
-BlockRef KvCache::block_or_none() {
+// The machine may have less than the budget: then what is cached makes room as if the budget were spent.
+template <class Allocate>
+auto KvCache::evicting(Allocate allocate) -> decltype(allocate()) {
+  refusal_.clear();
   for (;;) {
-    if (BlockRef block = pool_.allocate()) return block;
+    try {
+      if (auto memory = allocate()) return memory;
+    } catch (const Error& error) {
+      refusal_ = error.what();
+      if (pool_.release_free()) continue;
+    }
     if (!tree_.evict_one()) return {};
   }
 }
 
+BlockRef KvCache::block_or_none() {
+  return evicting([this] { return pool_.allocate(); });
+}
+
 std::unique_ptr<Memory> KvCache::state_or_none() {
-  for (;;) {
-    if (auto state = pool_.allocate_state(states_.bytes)) {
-      std::memset(state->host(), 0, states_.bytes);
-      return state;
-    }
-    if (!tree_.evict_one()) return nullptr;
-  }
+  auto state = evicting([this] { return pool_.allocate_state(states_.bytes); });
+  if (state) std::memset(state->host(), 0, states_.bytes);
+  return state;
 }
 
 BlockRef KvCache::take_block() {
   BlockRef block = block_or_none();
-  if (!block) refuse();
+  if (!block) refuse(refusal_);
   return block;
 }
 
 std::unique_ptr<Memory> KvCache::take_state() {
   auto state = state_or_none();
-  if (!state) refuse();
+  if (!state) refuse(refusal_);
   return state;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "cache/block_pool.h"
 #include "cache/prefix_tree.h"
@@ -44,12 +45,15 @@ class KvCache {
  private:
   BlockRef block_or_none();
   std::unique_ptr<Memory> state_or_none();
+  template <class Allocate>
+  auto evicting(Allocate allocate) -> decltype(allocate());
 
   KvLayout layout_;
   StateLayout states_;
   BlockPool pool_;
   PrefixTree tree_;
   size_t reserved_ = 0;
+  std::string refusal_;  // the backend's, of the last allocation
 };
 
 }  // namespace afterimage

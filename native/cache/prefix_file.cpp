@@ -135,21 +135,21 @@ PrefixFile::PrefixFile(const std::string& path, const PrefixFormat& format, cons
     : file_(path), block_bytes_(format.block_bytes) {
   const Header expected = expected_header(format, prefix);
   const std::byte* bytes = file_.data();
-  if (file_.size() < sizeof(Header)) fail("A cache file is truncated.");
+  if (file_.size() < sizeof(Header)) throw UnsoundFile("A cache file is truncated.");
   Header header;
   std::memcpy(&header, bytes, sizeof header);
-  if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) fail("A cache file is not of this program.");
-  if (header.version != kVersion) fail("A cache file has format version " + std::to_string(header.version) + ".");
-  if (std::memcmp(&header, &expected, sizeof header) != 0) fail("A cache file has another layout than this model.");
-  if (file_.size() != expected.file_bytes) fail("A cache file is truncated.");
+  if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) throw UnsoundFile("A cache file is not of this program.");
+  if (header.version != kVersion) throw UnsoundFile("A cache file has format version " + std::to_string(header.version) + ".");
+  if (std::memcmp(&header, &expected, sizeof header) != 0) throw UnsoundFile("A cache file has another layout than this model.");
+  if (file_.size() != expected.file_bytes) throw UnsoundFile("A cache file is truncated.");
   const std::byte* identity = bytes + sizeof header;
   if (std::memcmp(identity, format.identity.data(), format.identity.size()) != 0)
-    fail("A cache file belongs to other weights or another backend.");
+    throw UnsoundFile("A cache file belongs to other weights or another backend.");
   if (std::memcmp(identity + format.identity.size(), prefix.items.data(), prefix.items.size()) != 0)
-    fail("A cache file holds another prompt than its name says.");
+    throw UnsoundFile("A cache file holds another prompt than its name says.");
   const size_t body = expected.file_bytes - kDigestBytes;
   const auto digest = Sha256().update(bytes, body).digest();
-  if (std::memcmp(digest.data(), bytes + body, kDigestBytes) != 0) fail("A cache file fails its checksum.");
+  if (std::memcmp(digest.data(), bytes + body, kDigestBytes) != 0) throw UnsoundFile("A cache file fails its checksum.");
   blocks_ = bytes + data_offset(format.identity.size(), prefix.items.size());
   state_ = blocks_ + expected.block_count * expected.block_bytes;
 }

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/error.h"
 #include "weights/mapped_file.h"
 
 namespace afterimage {
@@ -40,9 +41,15 @@ std::string prefix_file_name(const PrefixFormat& format, const PrefixItems& pref
 void write_prefix_file(const std::string& folder, const PrefixFormat& format, const PrefixItems& prefix,
                        std::span<const std::byte> blocks, std::span<const std::byte> state);
 
+// What a file holds is not what its name says; another file may take its place.
+class UnsoundFile : public Error {
+ public:
+  explicit UnsoundFile(const std::string& what) : Error("IO_FAILED", what) {}
+};
+
 class PrefixFile {
  public:
-  // Maps the file and verifies all of it. Throws IO_FAILED with the reason why it is not accepted.
+  // Maps the file and verifies all of it. Throws UnsoundFile with the reason, IO_FAILED where it cannot be read now.
   PrefixFile(const std::string& path, const PrefixFormat& format, const PrefixItems& prefix);
   const std::byte* block(int64_t index) const noexcept { return blocks_ + static_cast<size_t>(index) * block_bytes_; }
   const std::byte* state() const noexcept { return state_; }

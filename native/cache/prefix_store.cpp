@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 namespace afterimage {
 
@@ -65,16 +66,18 @@ void PrefixStore::stage(const Sequence& sequence, const std::vector<BlockRef>& b
     StagedPrefix staged{items_of(sequence, image), {}, {}};
     const auto count = static_cast<size_t>(staged.prefix.block_count());
     if (!disk_.accepts(count * block_bytes + kv_.states().bytes)) return;
-    staged.blocks.resize(count * block_bytes);  // what lies beyond the prefix stays zero
+    try {
+      staged.blocks.resize(count * block_bytes);  // what lies beyond the prefix stays zero
+      staged.state.resize(state ? kv_.states().bytes : 0);
+    } catch (const std::bad_alloc&) {
+      return disk_.skip("There was no memory left to keep an image's prefix on disk.");
+    }
     for (size_t i = 0; i < count; ++i) {
       const auto block = static_cast<int32_t>(i) + staged.prefix.first_block;
       kv_.copy_positions(staged.blocks.data() + i * block_bytes, blocks[block].memory().host(),
                          std::min(kBlockPositions, at - block * kBlockPositions));
     }
-    if (state) {
-      const auto* bytes = static_cast<const std::byte*>(state->host());
-      staged.state.assign(bytes, bytes + kv_.states().bytes);
-    }
+    if (state) std::memcpy(staged.state.data(), state->host(), staged.state.size());
     disk_.stage(std::move(staged));
   }
 }

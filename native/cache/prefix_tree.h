@@ -29,7 +29,6 @@ struct Node {
   uint32_t pins = 0;
 
   int32_t end() const noexcept { return block_index * kBlockPositions + items.count; }
-  bool full() const noexcept { return items.count == kBlockPositions; }
 };
 
 // Keeps a node, and with it its ancestors, from being evicted.

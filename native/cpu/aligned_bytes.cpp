@@ -42,11 +42,11 @@ uint8_t* map_aligned(size_t size) {
 AlignedBytes::AlignedBytes(size_t size) : size_(size) {
   if (size == 0) return;
   if (size > SIZE_MAX / 2) refuse(size);
-  if (size >= kMappedBytes) {
-    size_ = round_up(size, size_t{65536});
+  size_ = round_up(size, size_t{64});
+  if (size_ >= kMappedBytes) {
+    size_ = round_up(size_, size_t{65536});
     data_ = map_aligned(size_);
   } else {
-    size_ = round_up(size, 64);
     data_ = static_cast<uint8_t*>(std::aligned_alloc(64, size_));
     if (data_) std::memset(data_, 0, size_);
   }

@@ -9,9 +9,6 @@ namespace afterimage {
 
 namespace {
 
-// Rows that other requests may add to a run: one token each.
-constexpr int64_t kOtherRows = 16;
-
 std::string mebibytes(size_t bytes) {
   const size_t tenths = (bytes * 10 + (size_t{1} << 20) - 1) >> 20;
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " MiB";
@@ -20,6 +17,12 @@ std::string mebibytes(size_t bytes) {
 [[noreturn]] void refuse(const std::string& what, size_t needed, size_t budget, const std::string& advice) {
   throw Error("OUT_OF_MEMORY",
               what + " " + mebibytes(needed) + " and the budget is " + mebibytes(budget) + "; " + advice + ".");
+}
+
+int32_t feature_rows(const Sequence& sequence, const ImageSpan& span) {
+  int32_t rows = 0;
+  for (int32_t i = span.start; i < span.end; ++i) rows = std::max(rows, sequence.feature_row(i) + 1);
+  return rows;
 }
 
 int64_t longest_chunk(const Sequence& sequence, int32_t rows) {
@@ -34,10 +37,16 @@ int64_t longest_chunk(const Sequence& sequence, int32_t rows) {
 
 }  // namespace
 
+void check_features(const Sequence& sequence, const ImageKey& key, const ImageFeatures& features) {
+  for (const ImageSpan& span : sequence.prompt().spans)
+    if (const int32_t rows = feature_rows(sequence, span); span.key == key && rows > features.rows)
+      throw Error("INVALID_ARGUMENT", "Expected at least " + std::to_string(rows) +
+                                          " feature rows for the image at token " + std::to_string(span.start) +
+                                          " but its inputs yield " + std::to_string(features.rows) + ".");
+}
+
 size_t feature_bytes(const ModelTraits& traits, const Sequence& sequence, const ImageSpan& span) {
-  int32_t rows = 0;
-  for (int32_t i = span.start; i < span.end; ++i) rows = std::max(rows, sequence.feature_row(i) + 1);
-  return static_cast<size_t>(rows) * static_cast<size_t>(traits.hidden * (traits.deepstack + 1)) * sizeof(float);
+  return static_cast<size_t>(feature_rows(sequence, span)) * static_cast<size_t>(traits.hidden * (traits.deepstack + 1)) * sizeof(float);
 }
 
 std::vector<const ImageSpan*> images_after(const Sequence& sequence, int32_t from) {
@@ -75,8 +84,8 @@ void check_budgets(const Model& model, const EngineOptions& options, const Seque
              scratch, budgets.scratch_bytes, "use a smaller max_pixels, or raise the scratch budget");
   }
 
-  const int64_t rows = longest_chunk(sequence, options.chunk_rows) + kOtherRows;
-  const size_t scratch = model.decoder->predict_bytes(rows, 1 + kOtherRows);
+  const int64_t rows = longest_chunk(sequence, options.chunk_rows) + kMostAnswers;
+  const size_t scratch = model.decoder->predict_bytes(rows, 1 + kMostAnswers);
   if (scratch > budgets.scratch_bytes)
     refuse("A chunk of " + std::to_string(rows) + " rows needs scratch memory of", scratch, budgets.scratch_bytes,
            "use smaller chunks or a smaller max_pixels, or raise the scratch budget");

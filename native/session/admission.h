@@ -1,8 +1,10 @@
 // What a request will need, known before anything is allocated.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
+#include "cache/feature_cache.h"
 #include "cache/sequence.h"
 #include "session/model.h"
 #include "session/model_options.h"
@@ -13,6 +15,12 @@ namespace afterimage {
 // numbers and what to change. `images` are the spans whose features are needed (keys distinct).
 void check_budgets(const Model& model, const EngineOptions& options, const Sequence& sequence, int64_t positions,
                    const std::vector<const ImageSpan*>& images);
+
+// Rows that other requests may add to a run, one token each: the answers that are computed together.
+constexpr int64_t kMostAnswers = 16;
+
+// Throws INVALID_ARGUMENT where an image of this key has too few feature rows for a place where it occurs.
+void check_features(const Sequence& sequence, const ImageKey& key, const ImageFeatures& features);
 
 // Bytes of the features of an image in this sequence.
 size_t feature_bytes(const ModelTraits& traits, const Sequence& sequence, const ImageSpan& span);

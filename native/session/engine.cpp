@@ -87,9 +87,15 @@ void Engine::Impl::loop() {
       }
       last = closing;
     }
-    run_commands();
-    if (last) break;
-    busy = scheduler.step();
+    try {
+      run_commands();
+      if (last) break;
+      busy = scheduler.step();
+    } catch (...) {
+      // Such as no memory for the engine's own lists: those who wait are told, and the engine goes on.
+      scheduler.fail_all(error_of(std::current_exception()));
+      if (last) break;
+    }
   }
   stop();
 }

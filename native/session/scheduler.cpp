@@ -21,8 +21,8 @@ Scheduler::Scheduler(const EngineOptions& options, Model& model, Interrupt& inte
 bool Scheduler::step() {
   reap_cancelled();
   if (memory_changed_) admit_waiting();
-  const bool low = turns_[0].empty() && decoding(false).empty();
-  const std::vector<RequestPtr> answering = decoding(low);
+  const bool low = turns_[0].empty() && !anyone_answers(false);
+  const std::vector<RequestPtr> answering = take_answering(low);
   if (decode_next_ && !answering.empty()) {
     decode_next_ = false;
     run_rows(answering, nullptr);
@@ -57,11 +57,23 @@ RequestPtr Scheduler::take_prefilling(bool low) {
   return next;
 }
 
-std::vector<RequestPtr> Scheduler::decoding(bool low) const {
+bool Scheduler::anyone_answers(bool low) const {
+  return std::any_of(requests_.begin(), requests_.end(), [&](const RequestPtr& request) {
+    return request->state == Request::State::decoding && request->options.low_priority == low;
+  });
+}
+
+std::vector<RequestPtr> Scheduler::take_answering(bool low) {
   std::vector<RequestPtr> answering;
   for (const RequestPtr& request : requests_)
     if (request->state == Request::State::decoding && request->options.low_priority == low)
       answering.push_back(request);
+  // Memory was predicted for so many rows; more answers take turns.
+  if (answering.size() > kMostAnswers) {
+    first_answer_ = (first_answer_ + kMostAnswers) % answering.size();
+    std::rotate(answering.begin(), answering.begin() + static_cast<std::ptrdiff_t>(first_answer_), answering.end());
+    answering.resize(kMostAnswers);
+  }
   return answering;
 }
 
@@ -154,8 +166,12 @@ void Scheduler::clear_memory() {
   features_.clear();
 }
 
-void Scheduler::close(const Error& error) {
+void Scheduler::fail_all(const Error& error) {
   for (const RequestPtr& request : std::vector<RequestPtr>(requests_)) fail(request, error);
+}
+
+void Scheduler::close(const Error& error) {
+  fail_all(error);
   disk_.close();
   clear_memory();
 }

@@ -27,6 +27,7 @@ class Scheduler {
   // Does one thing; false where there is nothing to do.
   bool step();
   void clear_memory();
+  void fail_all(const Error& error);
   // Ends every request with this error, and stops the disk tier.
   void close(const Error& error);
 
@@ -70,7 +71,9 @@ class Scheduler {
   RequestPtr take_turn(bool low);
   // Of the same priority, with a chunk to prefill.
   RequestPtr take_prefilling(bool low);
-  std::vector<RequestPtr> decoding(bool low) const;
+  bool anyone_answers(bool low) const;
+  // The answers that go on in the next run, at most kMostAnswers of them by turns.
+  std::vector<RequestPtr> take_answering(bool low);
   bool ready_to_generate(Request& request);
   void end(const RequestPtr& request, StopReason stop);
   void fail(const RequestPtr& request, const Error& error);
@@ -92,6 +95,7 @@ class Scheduler {
   RequestPtr encoding_;               // whose image is in the vision encoder now
   bool memory_changed_ = false;
   bool decode_next_ = false;      // an image was encoded: the answers in progress go on before the next one
+  size_t first_answer_ = 0;       // where more than kMostAnswers are answered: whose turn it was
   double paused_ms_ = 0;          // of the image in the encoder: time given to others
   size_t feature_bytes_ = 0;      // promised to admitted requests
   const size_t decoder_scratch_;  // of a full chunk

@@ -64,7 +64,10 @@ bool Scheduler::admit(const RequestPtr& request) {
   const auto images = images_after(sequence, request->timeline->reusable(request->keep()));
   check_budgets(model_, options_, sequence, positions, images);
   size_t bytes = 0;
-  for (const ImageSpan* span : images) bytes += feature_bytes(model_.traits, sequence, *span);
+  for (const ImageSpan* span : images) {
+    bytes += feature_bytes(model_.traits, sequence, *span);
+    if (const FeatureCache::Held held = features_.find(span->key)) check_features(sequence, span->key, *held);
+  }
   if (feature_bytes_ + bytes > options_.budgets.feature_bytes) return false;
   if (!request->timeline->open(positions, request->keep())) return false;
 

@@ -1,6 +1,7 @@
 // One step of the engine: an image through the vision encoder, or rows through the decoder.
 #include <algorithm>
 
+#include "session/admission.h"
 #include "session/failure.h"
 #include "session/scheduler.h"
 
@@ -19,15 +20,6 @@ class Running {
   Interrupt& interrupt_;
   const bool begun_;
 };
-
-void check_features(const Sequence& sequence, const ImageSpan& span, const ImageFeatures& features) {
-  int32_t rows = 0;
-  for (int32_t i = span.start; i < span.end; ++i) rows = std::max(rows, sequence.feature_row(i) + 1);
-  if (rows > features.rows)
-    throw Error("INVALID_ARGUMENT", "Expected at least " + std::to_string(rows) +
-                                        " feature rows for the image at token " + std::to_string(span.start) +
-                                        " but its inputs yield " + std::to_string(features.rows) + ".");
-}
 
 // A low-priority image was given up; it starts again when nothing else has work.
 struct GaveWay {};
@@ -52,7 +44,7 @@ void Scheduler::encode_image(const RequestPtr& request) {
   try {
     FeatureCache::Held held = features_.find(job.key);
     if (!held) held = run_encoder(request, job, span);
-    check_features(sequence, span, *held);
+    check_features(sequence, job.key, *held);
     request->features[job.key] = std::move(held);
   } catch (const GaveWay&) {
     request->encode_job = std::move(job);
@@ -104,7 +96,7 @@ void Scheduler::pause_for_others(const RequestPtr& encoding) {
   const bool low = encoding->options.low_priority;
   if (low && std::any_of(turns_[0].begin(), turns_[0].end(), images)) throw GaveWay();
   if (rows_fit_beside_encoder()) {
-    const std::vector<RequestPtr> answering = decoding(false);
+    const std::vector<RequestPtr> answering = take_answering(false);
     const RequestPtr next = take_prefilling(false);
     if (next || !answering.empty()) run_rows(answering, next);
   }

@@ -130,6 +130,95 @@ void forks_share_and_batch() {
   CHECK(after.decoder_runs - before.decoder_runs < 8 * 19);
 }
 
+// More answers than one run's memory was predicted for take turns, and each is the one it is alone.
+void many_answers_take_turns() {
+  constexpr int kAnswers = 37, kTokens = 6;
+  const TinyModel model(Kind::causal);
+  const auto together = model.engine(options()), alone = model.engine(options());
+  std::vector<std::future<Outcome<GenerateResult>>> results;
+  GenerateOptions capture;
+  capture.capture_logits = true;
+  for (int i = 0; i < kAnswers; ++i) {
+    const Planned planned =
+        Pending(*together, together->open_session(), render({{text(9, i), {}}}, model.kind), {kTokens, false}).wait();
+    results.push_back(generate(*together, planned.id, capture));
+  }
+  for (int i = 0; i < kAnswers; ++i) {
+    const auto result = results[i].get();
+    CHECK(result.value && result.value->tokens.size() == kTokens);
+    const Asked one = ask(*alone, alone->open_session(), {{text(9, i), {}}}, model.kind, kTokens);
+    CHECK(same_bits(one.result.logits, result.value->logits));
+  }
+}
+
+// A machine with less memory than the budget: `limit` bytes in all.
+class ScarceBackend : public Backend {
+ public:
+  ScarceBackend(std::unique_ptr<Backend> inner, size_t limit) : inner_(std::move(inner)), limit_(limit) {}
+  std::string identity() const override { return inner_->identity(); }
+  std::unique_ptr<Memory> allocate(size_t bytes) override {
+    if (used_ + bytes > limit_) throw Error("OUT_OF_MEMORY", "The machine is full.");
+    return std::make_unique<Counted>(inner_->allocate(bytes), used_);
+  }
+  std::unique_ptr<Weight> prepare(const WeightSource& source, uint32_t uses, Precision precision) override {
+    return inner_->prepare(source, uses, precision);
+  }
+  void run(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel) override {
+    for (Dispatch dispatch : dispatches) {
+      // Kernels know the memory of their own backend.
+      RowBatch batch;
+      std::vector<std::vector<Memory*>> blocks;
+      if (dispatch.batch) {
+        batch = *dispatch.batch;
+        for (SequenceRows& rows : batch.sequences) {
+          blocks.emplace_back();
+          for (Memory* block : rows.blocks) blocks.back().push_back(&inner(*block));
+          rows.blocks = blocks.back();
+          if (rows.state) rows.state = &inner(*rows.state);
+        }
+        dispatch.batch = &batch;
+      }
+      inner_->run({&dispatch, 1}, cancel);
+    }
+  }
+
+ private:
+  struct Counted : Memory {
+    Counted(std::unique_ptr<Memory> given, size_t& total) : memory(std::move(given)), used(total) {
+      used += memory->bytes();
+    }
+    ~Counted() override { used -= memory->bytes(); }
+    void* host() noexcept override { return memory->host(); }
+    size_t bytes() const noexcept override { return memory->bytes(); }
+    const std::unique_ptr<Memory> memory;
+    size_t& used;
+  };
+  static Memory& inner(Memory& memory) { return *static_cast<Counted&>(memory).memory; }
+
+  const std::unique_ptr<Backend> inner_;
+  const size_t limit_;
+  size_t used_ = 0;
+};
+
+// What is cached makes room as if the budget were spent; what cannot fit at all is refused and nothing else suffers.
+void a_machine_may_have_less_than_the_budget(Kind kind) {
+  const TinyModel model(kind);
+  EngineOptions o = options();
+  o.budgets.kv_bytes = size_t{1} << 30;
+  CpuOptions cpu;
+  cpu.threads = 1;
+  const auto scarce = std::make_unique<Engine>(
+      o, model.source, std::make_unique<ScarceBackend>(make_cpu_backend(cpu), size_t{1} << 20), nullptr);
+  const auto ample = model.engine(options());
+  const SessionId session = scarce->open_session();
+  for (int i = 0; i < 40; ++i) {
+    const Pieces pieces{{text(300, i), {}}};
+    CHECK(same_bits(ask(*scarce, session, pieces, kind, 3).result.logits,
+                    ask(*ample, ample->open_session(), pieces, kind, 3).result.logits));
+  }
+  CHECK(scarce->stats().kv.evictions > 0);
+}
+
 void what_cannot_fit_is_refused_with_advice() {
   const TinyModel model(Kind::causal);
   const auto refusal = [&](EngineOptions o, int patches) {
@@ -386,6 +475,8 @@ int main() {
     an_answer_is_part_of_the_next_prompt(kind);
   only_what_is_new_is_computed();
   forks_share_and_batch();
+  many_answers_take_turns();
+  for (Kind kind : {Kind::causal, Kind::recurrent}) a_machine_may_have_less_than_the_budget(kind);
   what_cannot_fit_is_refused_with_advice();
   a_plan_waits_for_memory();
   cancel_keeps_complete_chunks();

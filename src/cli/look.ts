@@ -68,6 +68,7 @@ export async function chat(options: Options, signal: AbortSignal): Promise<void>
     const pictures = await look.load(files);
     const session = engine.open();
     await engine.warm(pictures, signal);
+    if (signal.aborted) throw interrupted();
     const messages: Message[] = [systemMessage()];
     const input = createInterface({
       input: process.stdin,
@@ -75,6 +76,8 @@ export async function chat(options: Options, signal: AbortSignal): Promise<void>
       prompt: '> ',
     });
     signal.addEventListener('abort', () => input.close(), { once: true });
+    // On a terminal readline takes Ctrl-C for itself.
+    input.on('SIGINT', () => process.emit('SIGINT'));
     input.prompt();
     for await (const line of input) {
       if (line.trim() !== '') {
@@ -86,7 +89,8 @@ export async function chat(options: Options, signal: AbortSignal): Promise<void>
           onText: look.text,
         });
         messages.push({ role: 'assistant', content: [{ type: 'text', text: answer.text }] });
-        look.close(answer);
+        if (options.flag('json')) print(answer, pictures, {});
+        else look.close(answer);
         if (answer.stopReason === 'cancelled') throw interrupted();
       }
       input.prompt();

@@ -55,7 +55,7 @@ export function socketOf(options: Options): string {
 /** @throws AfterimageError INVALID_ARGUMENT, MODEL_NOT_FOUND */
 export function engineOptions(options: Options): LocalEngineOptions {
   const bits = options.text('kv-bits');
-  if (bits !== undefined && !(bits in KV_TYPES)) {
+  if (bits !== undefined && !Object.hasOwn(KV_TYPES, bits)) {
     throw new AfterimageError(
       'INVALID_ARGUMENT',
       `Expected 8, 16 or 32 for --kv-bits but received "${bits}".`,

@@ -88,6 +88,9 @@ export const OPTIONS = {
   version: { type: 'boolean', help: 'the version' },
 } satisfies Record<string, Option>;
 
+/** Native code and timers count in 32 bits. */
+const MOST = 2 ** 31 - 1;
+
 export type OptionName = keyof typeof OPTIONS;
 
 export class Options {
@@ -138,7 +141,7 @@ export class Options {
     );
   }
 
-  /** @throws AfterimageError INVALID_ARGUMENT unless the value is a number of at least `least`. */
+  /** @throws AfterimageError INVALID_ARGUMENT unless the value is a number between `least` and MOST. */
   number(name: OptionName, least: number, whole = true): number | undefined {
     const value = this.text(name);
     if (value === undefined) return undefined;
@@ -147,11 +150,12 @@ export class Options {
       value.trim() === '' ||
       !Number.isFinite(number) ||
       number < least ||
+      number > MOST ||
       (whole && !Number.isInteger(number))
     ) {
       throw new AfterimageError(
         'INVALID_ARGUMENT',
-        `Expected a ${whole ? 'whole ' : ''}number of at least ${least} for --${name} but received "${value}".`,
+        `Expected a ${whole ? 'whole ' : ''}number between ${least} and ${MOST} for --${name} but received "${value}".`,
       );
     }
     return number;

@@ -1,6 +1,8 @@
 // afterimage mcp, afterimage serve, afterimage config
+import { existsSync } from 'node:fs';
 import { CLIENTS, clientConfig, type ClientName } from '../mcp/client-config.js';
 import { runHttp } from '../mcp/http.js';
+import { absolute } from '../mcp/app.js';
 import { runStdio } from '../mcp/stdio.js';
 import { AfterimageError } from '../errors.js';
 import { LocalEngine } from '../engine/local-engine.js';
@@ -33,6 +35,7 @@ export async function serve(options: Options, signal: AbortSignal): Promise<void
   const path = socketOf(options);
   const log = createLog({ level: options.flag('verbose') ? 'debug' : 'warn' });
   const engine = new LocalEngine(engineOptions(options));
+  signal.addEventListener('abort', () => void engine.close(), { once: true });
   try {
     const server = await serveEngine(engine, path, (error) =>
       log.warn({ error: error.message }, 'connection'),
@@ -62,10 +65,16 @@ export async function config(options: Options): Promise<void> {
     );
   }
   const { file, snippet } = clientConfig(client as ClientName, {
-    allow: options.list('allow'),
-    model: options.text('model'),
+    allow: options.list('allow').map(absolute),
+    model: modelReference(options.text('model')),
     remote: options.flag('remote'),
+    socket: options.given('socket') ? socketOf(options) : undefined,
   });
   process.stderr.write(`${file}\n`);
   process.stdout.write(`${snippet.trimEnd()}\n`);
+}
+
+/** Clients start the server in a folder of theirs, so a path is written whole; `org/name` stays. */
+function modelReference(model: string | undefined): string | undefined {
+  return model !== undefined && existsSync(absolute(model)) ? absolute(model) : model;
 }

@@ -61,10 +61,14 @@ export class LoadedModel {
     private readonly digest: string,
   ) {}
 
-  /** @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, OUT_OF_MEMORY, NATIVE_MISSING */
+  /**
+   * @param signal Ends loading at the next weight.
+   * @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, OUT_OF_MEMORY, NATIVE_MISSING
+   */
   static async open(
     options: LocalEngineOptions,
     onProgress: (progress: Progress) => void,
+    signal?: AbortSignal,
   ): Promise<LoadedModel> {
     onProgress({ stage: 'load', done: 0 });
     const folder = options.model ?? starterFolder();
@@ -76,6 +80,8 @@ export class LoadedModel {
     const prompts = PromptBuilder.load(checkpoint.folder, model);
     const precision = options.precision ?? (isQuantized(checkpoint) ? 'fast' : 'exact');
     const native = new (loadAddon().Engine)(nativeOptions(options, checkpoint, model, precision));
+    const stop = (): void => void native.close();
+    signal?.addEventListener('abort', stop, { once: true });
     try {
       const loaded = await native.load((done, total) => onProgress({ stage: 'load', done, total }));
       const info: ModelInfo = {
@@ -91,6 +97,8 @@ export class LoadedModel {
     } catch (error) {
       await native.close();
       throw error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
     }
   }
 
@@ -137,11 +145,15 @@ export class LoadedModel {
     }
   }
 
-  /** Computes the canonical beginning of every question about these images, when nothing else is to be done. */
+  /**
+   * Computes the canonical beginning of every question about these images, when nothing else is to be done; of a model
+   * whose prompt sees itself whole only the features, because its rows depend on the question.
+   */
   async warm(images: ImageInput[], signal?: AbortSignal): Promise<void> {
     const whole = this.prepare([systemMessage(), userMessage(images, '')]);
     const end = whole.native.spans.at(-1)?.end ?? 0;
-    const prompt = { ...whole, native: truncated(whole.native, end) };
+    const shared = this.model.visibility !== 'prefix';
+    const prompt = shared ? { ...whole, native: truncated(whole.native, end) } : whole;
     const session = this.native.openSession();
     try {
       const { request, plan } = this.native.begin(session, prompt.native, {
@@ -153,12 +165,8 @@ export class LoadedModel {
       signal?.addEventListener('abort', cancel, { once: true });
       try {
         await this.encodeMissing(request, prompt, (await plan).needed);
-        await this.native.generate(
-          request,
-          this.sampling({}),
-          () => {},
-          () => {},
-        );
+        const nobody = (): void => {};
+        if (shared) await this.native.generate(request, this.sampling({}), nobody, nobody);
       } catch (error) {
         if (!signal?.aborted) throw error;
       } finally {

@@ -2,7 +2,7 @@
 import { AfterimageError } from '../errors.js';
 import type { AskOptions, Engine, EngineStatus, ImageInput, ModelInfo, Progress, Session } from './engine.js';
 import { LoadedModel, type LocalEngineOptions } from './loaded-model.js';
-import { LocalSession } from './local-session.js';
+import { LocalSession, type SessionHost } from './local-session.js';
 import { fromNative } from './native.js';
 
 export class LocalEngine implements Engine {
@@ -10,6 +10,7 @@ export class LocalEngine implements Engine {
   private loading: Promise<LoadedModel> | undefined;
   private model: LoadedModel | undefined;
   private readonly sessions = new Set<LocalSession>();
+  private readonly closing = new AbortController();
   /** Heard while the model loads. */
   private readonly listeners = new Set<(progress: Progress) => void>();
 
@@ -21,18 +22,16 @@ export class LocalEngine implements Engine {
   }
 
   open(): Session {
-    if (this.state === 'closed') throw closedError();
-    const session = new LocalSession({
-      ready: ({ onProgress, signal }) => abortable(this.loaded(onProgress), signal),
-      forget: (closed) => this.sessions.delete(closed),
-    });
-    this.sessions.add(session);
-    return session;
+    return this.openFrom(undefined);
   }
 
   async warm(images: ImageInput[], signal?: AbortSignal): Promise<void> {
     const model = await this.loaded();
-    await model.warm(images, signal);
+    try {
+      await model.warm(images, signal);
+    } catch (error) {
+      throw fromNative(error);
+    }
   }
 
   status(): EngineStatus {
@@ -47,8 +46,21 @@ export class LocalEngine implements Engine {
     if (this.state === 'closed') return;
     this.state = 'closed';
     for (const session of [...this.sessions]) session.close();
+    this.closing.abort();
     const model = await this.loading?.catch(() => undefined);
     await model?.close();
+  }
+
+  private openFrom(parent: LocalSession | undefined): LocalSession {
+    if (this.state === 'closed') throw closedError();
+    const host: SessionHost = {
+      ready: ({ onProgress, signal }) => abortable(this.loaded(onProgress), signal),
+      forget: (closed) => this.sessions.delete(closed),
+      fork: (session) => this.openFrom(session),
+    };
+    const session = new LocalSession(host, parent);
+    this.sessions.add(session);
+    return session;
   }
 
   /** One load for all who wait. A failed load is tried again by the next question. */
@@ -67,9 +79,8 @@ export class LocalEngine implements Engine {
   private async load(): Promise<LoadedModel> {
     this.state = 'loading';
     try {
-      const model = await LoadedModel.open(this.options, (progress) => {
-        for (const listener of this.listeners) listener(progress);
-      });
+      const tell = (progress: Progress): void => this.listeners.forEach((listener) => listener(progress));
+      const model = await LoadedModel.open(this.options, tell, this.closing.signal);
       if ((this.state as EngineStatus['state']) === 'closed') {
         await model.close();
         throw closedError();
@@ -78,8 +89,9 @@ export class LocalEngine implements Engine {
       this.model = model;
       return model;
     } catch (error) {
-      if ((this.state as EngineStatus['state']) !== 'closed') this.state = 'failed';
       this.loading = undefined;
+      if ((this.state as EngineStatus['state']) === 'closed') throw closedError();
+      this.state = 'failed';
       throw fromNative(error);
     }
   }

@@ -13,6 +13,7 @@ export const DEFAULT_MAX_TOKENS = 512;
 export interface SessionHost {
   ready(options: Pick<AskOptions, 'onProgress' | 'signal'>): Promise<LoadedModel>;
   forget(session: LocalSession): void;
+  fork(parent: LocalSession): LocalSession;
 }
 
 export class LocalSession implements Session {
@@ -39,7 +40,7 @@ export class LocalSession implements Session {
 
   fork(): LocalSession {
     if (this.closed) throw closedError();
-    return new LocalSession(this.host, this);
+    return this.host.fork(this);
   }
 
   close(): void {
@@ -73,12 +74,12 @@ export class LocalSession implements Session {
     const { native } = model;
     this.timeline(model);
     options.onProgress?.({ stage: 'queue', done: 0 });
+    const reader = new AnswerReader(model.tokenizer, prompt.question, options, () => native.finish(request));
     const { request, plan } = native.begin(this.native!, prompt.native, {
       maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
       lowPriority: false,
     });
     stop.onStop(() => native.cancel(request));
-    const reader = new AnswerReader(model.tokenizer, prompt.question, options, () => native.finish(request));
     try {
       await model.encodeMissing(request, prompt, (await plan).needed, options.onProgress);
       const result = await native.generate(

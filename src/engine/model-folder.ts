@@ -2,7 +2,7 @@
 // or by Hugging Face's own tools).
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, join, resolve, sep } from 'node:path';
 import { AfterimageError } from '../errors.js';
 import { packageRoot } from './native.js';
 
@@ -70,6 +70,6 @@ export function modelName(folder: string): string {
   const hub = /models--([^/]+?)--([^/]+)\/snapshots\//.exec(folder);
   if (hub) return `${hub[1]}/${hub[2]}`;
   const pulled = modelsFolder();
-  if (folder.startsWith(pulled)) return folder.slice(pulled.length + 1);
+  if (folder.startsWith(pulled + sep)) return folder.slice(pulled.length + 1);
   return folder === starterFolder() ? 'afterimage-starter' : basename(folder);
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { AfterimageError, type ErrorCode } from '../errors.js';
+import { AfterimageError, isErrorCode } from '../errors.js';
 import type { BackendName, KvType, NativeEngineConstructor, Precision } from './native-engine.js';
 
 export type { BackendName, KvType, Precision } from './native-engine.js';
@@ -103,10 +103,15 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   };
 }
 
-/** Native errors carry a stable `code`; anything else (TypeError: misuse) passes through. */
+/** Native errors carry a stable code; anything else (misuse, Node's own errors) passes through. */
 export function fromNative(error: unknown): unknown {
-  if (error instanceof Error && !(error instanceof AfterimageError) && 'code' in error) {
-    return new AfterimageError(error.code as ErrorCode, error.message, { cause: error });
+  if (
+    error instanceof Error &&
+    !(error instanceof AfterimageError) &&
+    'code' in error &&
+    isErrorCode(error.code)
+  ) {
+    return new AfterimageError(error.code, error.message, { cause: error });
   }
   return error;
 }

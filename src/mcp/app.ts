@@ -1,5 +1,6 @@
 // What all connections of one server process share: engine, images, conversations, limits, log.
-import { parse } from 'node:path';
+import { homedir } from 'node:os';
+import { parse, resolve } from 'node:path';
 import type { Engine } from '../engine/engine.js';
 import { URLS_ALLOWED, URLS_OFF } from '../image/download.js';
 import type { ImageLimits } from '../image/decode.js';
@@ -43,7 +44,7 @@ export interface App extends Room {
 export function createApp(options: AppOptions): App {
   const { engine } = options;
   const log = createLog(options.log);
-  const named = substituted(options.allow ?? []);
+  const named = substituted(options.allow ?? []).map(absolute);
   const folders = named.length > 0 ? named : workingFolder(process.cwd());
   const conversations = new Conversations(engine, options.conversations);
   log.info({ folders, urls: options.allowUrls ?? false }, 'starting');
@@ -72,6 +73,11 @@ export function createApp(options: AppOptions): App {
 /** Leaves out what a client did not fill in, such as `${user_config.folder}`. */
 export function substituted(values: string[]): string[] {
   return values.filter((value) => value.trim() !== '' && !/\$\{[^}]*\}/.test(value));
+}
+
+/** Configuration files are not read by a shell. */
+export function absolute(folder: string): string {
+  return resolve(folder.replace(/^~(?=\/|$)/, homedir()));
 }
 
 /** Desktop clients start servers in `/`, and nobody meant to allow every file by that. */

@@ -11,6 +11,8 @@ export interface ClientConfigOptions {
   model?: string;
   /** Share the engine of `afterimage serve`. */
   remote?: boolean;
+  /** Its socket, where that is not the default one. */
+  socket?: string;
 }
 
 export interface ClientConfig {
@@ -45,12 +47,13 @@ export function clientConfig(client: ClientName, options: ClientConfigOptions = 
   }
 }
 
-function launchOf({ command, args, allow = [], model, remote = false }: ClientConfigOptions): Launch {
+function launchOf({ command, args, allow = [], model, remote = false, socket }: ClientConfigOptions): Launch {
   const start = command ? (args ?? []) : ['-y', 'afterimage-mcp'];
   const flags = [
     ...allow.flatMap((folder) => ['--allow', folder]),
     ...(model ? ['--model', model] : []),
     ...(remote ? ['--remote'] : []),
+    ...(remote && socket ? ['--socket', socket] : []),
   ];
   return { command: command ?? 'npx', args: [...start, 'mcp', ...flags] };
 }

@@ -81,17 +81,17 @@ export async function listen(
     if (admitted(request, response)) void serve(request, response);
   });
   await new Promise<void>((resolve, reject) => {
-    listener.once('error', (cause) => {
-      reject(
-        new AfterimageError(
-          'IO_FAILED',
-          `Cannot listen on port ${port} of ${LOOPBACK}. Choose another with --http PORT.`,
-          { cause },
-        ),
-      );
+    const failed = (cause: Error): void => {
+      const message = `Cannot listen on port ${port} of ${LOOPBACK}. Choose another with --http PORT.`;
+      reject(new AfterimageError('IO_FAILED', message, { cause }));
+    };
+    listener.once('error', failed);
+    listener.listen(port, LOOPBACK, () => {
+      listener.off('error', failed);
+      resolve();
     });
-    listener.listen(port, LOOPBACK, resolve);
   });
+  listener.on('error', onerror);
   return {
     url: `http://${LOOPBACK}:${(listener.address() as AddressInfo).port}${PATH}`,
     close: async () => {

@@ -1,5 +1,5 @@
-// Downloads a checkpoint from the Hugging Face hub: one pinned revision, resumable, verified.
-// https://huggingface.co/docs/hub/api
+// Downloads a checkpoint from the Hugging Face hub: one pinned revision, resumable, checked against the sizes and the
+// SHA-256 of weights that the hub's list of files names. https://huggingface.co/docs/hub/api
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
@@ -23,8 +23,23 @@ export interface Pulled {
   files: string[];
 }
 
+/** As the hub lists it. */
+interface HubFile {
+  name: string;
+  size: number;
+  /** Of files in large-file storage, which all weights are. */
+  sha256?: string;
+}
+
 const WANTED = /^[^/]+\.(safetensors|json|jinja)$/;
 const UNWANTED = /^consolidated/;
+/** What matters here of an entry of the hub's list. */
+interface Sibling {
+  rfilename?: unknown;
+  size?: unknown;
+  lfs?: { sha256?: string };
+}
+
 const ATTEMPTS = 5;
 const RETRY_MS = 500;
 /** Which commit a folder holds; a half-finished download of another commit is thrown away. */
@@ -40,8 +55,8 @@ export async function pull(repository: string, folder: string, options: PullOpti
   const { commit, files } = await hub.resolve();
   await mkdir(folder, { recursive: true });
   await pin(folder, commit);
-  for (const file of files) await hub.download(commit, file, join(folder, file));
-  return { folder, commit, files };
+  for (const file of files) await hub.download(commit, file, join(folder, file.name));
+  return { folder, commit, files: files.map(({ name }) => name) };
 }
 
 async function pin(folder: string, commit: string): Promise<void> {
@@ -74,26 +89,42 @@ class Hub {
     this.headers = token ? { authorization: `Bearer ${token}` } : {};
   }
 
-  async resolve(): Promise<{ commit: string; files: string[] }> {
+  async resolve(): Promise<{ commit: string; files: HubFile[] }> {
     const revision = encodeURIComponent(this.options.revision ?? 'main');
     const response = await this.request(
-      `${this.endpoint}/api/models/${this.repository}/revision/${revision}`,
+      `${this.endpoint}/api/models/${this.repository}/revision/${revision}?blobs=true`,
     );
-    const body = (await response.json()) as { sha?: unknown; siblings?: { rfilename?: unknown }[] };
-    const names = (body.siblings ?? []).map(({ rfilename }) => String(rfilename));
-    const files = names.filter((name) => WANTED.test(name) && !UNWANTED.test(name));
-    if (typeof body.sha !== 'string' || !files.includes('config.json')) {
+    const body = (await response.json()) as { sha?: unknown; siblings?: Sibling[] };
+    const files = (body.siblings ?? [])
+      .map(({ rfilename, size, lfs }) => ({
+        name: String(rfilename),
+        size: Number(size),
+        sha256: lfs?.sha256,
+      }))
+      .filter(({ name }) => WANTED.test(name) && !UNWANTED.test(name));
+    if (typeof body.sha !== 'string' || !files.some(({ name }) => name === 'config.json')) {
       throw new AfterimageError(
         'INVALID_CHECKPOINT',
         `"${this.repository}" has no config.json, so it is not a model checkpoint; check its name.`,
       );
     }
+    const unknown = files.find(
+      ({ name, size, sha256 }) =>
+        !Number.isSafeInteger(size) ||
+        (name.endsWith('.safetensors') && !/^[0-9a-f]{64}$/.test(sha256 ?? '')),
+    );
+    if (unknown) {
+      throw new AfterimageError(
+        'URL_FAILED',
+        `${this.endpoint} does not say what "${unknown.name}" must be (size and SHA-256), so it could not be checked; use the hub itself or another mirror.`,
+      );
+    }
     return { commit: body.sha, files };
   }
 
-  async download(commit: string, file: string, target: string): Promise<void> {
+  async download(commit: string, file: HubFile, target: string): Promise<void> {
     if (await stat(target).catch(() => undefined)) return;
-    const url = `${this.endpoint}/${this.repository}/resolve/${commit}/${encodeURIComponent(file)}`;
+    const url = `${this.endpoint}/${this.repository}/resolve/${commit}/${encodeURIComponent(file.name)}`;
     const part = `${target}.part`;
     for (let attempt = 1; ; attempt++) {
       try {
@@ -108,17 +139,16 @@ class Hub {
     await rename(part, target);
   }
 
-  /** Continues `part` from where it ends, then checks it against the size and hash that the hub names. */
-  private async append(url: string, file: string, part: string): Promise<void> {
+  /** Continues `part` from where it ends, then checks it. */
+  private async append(url: string, file: HubFile, part: string): Promise<void> {
     let have = (await stat(part).catch(() => undefined))?.size ?? 0;
     const response = await this.request(url, have > 0 ? { range: `bytes=${have}-` } : {});
     if (response.status === 200) have = 0;
-    const total = have + Number(response.headers.get('content-length') ?? 0);
     if (response.status !== 416) {
       let done = have;
       const report = (chunk: Uint8Array): void => {
         done += chunk.length;
-        this.options.onProgress?.(file, done, total);
+        this.options.onProgress?.(file.name, done, file.size);
       };
       const source = Readable.fromWeb(response.body! as Parameters<typeof Readable.fromWeb>[0]);
       source.on('data', report);
@@ -127,26 +157,28 @@ class Hub {
           signal: this.options.signal,
         });
       } catch (cause) {
-        throw this.interrupted(file, cause);
+        throw this.interrupted(file.name, cause);
       }
     }
-    await this.verify(response, file, part);
+    await this.verify(file, part);
   }
 
-  private async verify(response: Response, file: string, part: string): Promise<void> {
-    const expected = (response.headers.get('x-linked-etag') ?? response.headers.get('etag') ?? '').replaceAll(
-      '"',
-      '',
-    );
-    if (!/^[0-9a-f]{64}$/.test(expected)) return;
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(part), hash);
-    if (hash.digest('hex') === expected) return;
+  private async verify({ name, size, sha256 }: HubFile, part: string): Promise<void> {
+    const { size: bytes } = await stat(part);
+    const wrong = bytes !== size ? `${bytes} bytes instead of ${size}` : await this.wrongHash(part, sha256);
+    if (!wrong) return;
     await rm(part);
     throw new AfterimageError(
       'INVALID_CHECKPOINT',
-      `"${file}" did not arrive as the hub describes it (SHA-256 differs); run the command again.`,
+      `"${name}" did not arrive as the hub describes it (${wrong}); run the command again.`,
     );
+  }
+
+  private async wrongHash(part: string, expected: string | undefined): Promise<string | undefined> {
+    if (expected === undefined) return undefined;
+    const hash = createHash('sha256');
+    await pipeline(createReadStream(part), hash);
+    return hash.digest('hex') === expected ? undefined : 'SHA-256 differs';
   }
 
   private async request(url: string, headers: Record<string, string> = {}): Promise<Response> {

@@ -156,12 +156,21 @@ test('closing while an answer is generated ends it', async () => {
   assert.throws(() => engine.open(), code('CLOSED'));
 });
 
+test('closing ends the answer of a fork as it does its parent’s', async () => {
+  const engine = open();
+  const fork = engine.open().fork();
+  assert.equal(engine.status().sessions, 2);
+  const answer = fork.ask(question(picture(2)), { ...LONG, onText: () => void engine.close() });
+  assert.equal((await answer).stopReason, 'cancelled');
+  await engine.close();
+});
+
 test('closing while the model loads', async () => {
   const engine = open();
   const ready = engine.ready();
   ready.catch(() => {});
   await engine.close();
-  await assert.rejects(ready, (error) => error instanceof AfterimageError);
+  await assert.rejects(ready, code('CLOSED'));
 });
 
 test('memory that cannot suffice is refused with advice', async () => {

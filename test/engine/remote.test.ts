@@ -3,17 +3,18 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Engine, ImageInput, Message, Stage } from '../../src/engine/engine.js';
+import type { AskOptions, Engine, ImageInput, Message, Session, Stage } from '../../src/engine/engine.js';
 import { LocalEngine } from '../../src/engine/local-engine.js';
 import { serveEngine, type EngineServer } from '../../src/engine/remote/engine-server.js';
 import { RemoteEngine } from '../../src/engine/remote/remote-engine.js';
 import { socketPath } from '../../src/engine/remote/socket-file.js';
-import { HELLO, connectionOver } from '../../src/engine/remote/wire.js';
+import { ASK, HELLO, TEXT, connectionOver } from '../../src/engine/remote/wire.js';
+import { AfterimageError } from '../../src/errors.js';
 import { pixelIdentity } from '../../src/image/key.js';
 import { systemMessage, userMessage } from '../../src/prompt/layout.js';
 import { ScriptedEngine } from '../mcp/scripted-engine.js';
@@ -86,6 +87,7 @@ describe('a resident engine on the bundled model', () => {
     await cold.close();
     assert.deepEqual(remote.tokenIds, direct.tokenIds);
     assert.deepEqual(remote.viewed, direct.viewed);
+    assert.equal(image.asked, 2, 'once by each engine, however many pieces');
   });
 
   test('streams text and stages', async () => {
@@ -143,6 +145,12 @@ describe('a resident engine on the bundled model', () => {
   test('pixels that cannot be had end their question alone', async () => {
     const broken: ImageInput = { ...picture(12), pixels: () => Promise.reject(new Error('gone from disk')) };
     await assert.rejects(one.open().ask(question(broken)), /gone from disk/);
+    const lost = new AfterimageError('UNKNOWN_IMAGE', 'Give its path again.');
+    const forgotten: ImageInput = { ...picture(14), pixels: () => Promise.reject(lost) };
+    await assert.rejects(one.open().ask(question(forgotten)), {
+      code: 'UNKNOWN_IMAGE',
+      message: 'Give its path again.',
+    });
     const short = picture(13);
     const cut: ImageInput = { ...short, height: short.height * 2 };
     await assert.rejects(one.open().ask(question(cut)), { code: 'IMAGE_UNREADABLE' });
@@ -201,6 +209,34 @@ describe('coming and going', () => {
     assert.equal(engine.status().sessions, 1);
     client.kill('SIGKILL');
     await until(() => engine.status().sessions === 0 && engine.status().cache['cancelled'] === 1);
+    await server.close();
+  });
+
+  test('a client that goes is missed by nobody, whatever the engine still says to it', async () => {
+    // As native code does: whatever a listener throws is thrown at the whole process.
+    let told = 0;
+    class Talkative extends ScriptedEngine {
+      override open(): Session {
+        const speak = (options?: AskOptions): void => {
+          const timer = setInterval(() => {
+            options?.onText?.('word');
+            options?.onProgress?.({ stage: 'decode', done: told });
+            if (++told === 40) clearInterval(timer);
+          }, 5);
+        };
+        return { ...super.open(), ask: (_, options) => new Promise(() => speak(options)) };
+      }
+    }
+    const path = freshSocket();
+    const server = await serveEngine(new Talkative(), path);
+    const socket = createConnection(path);
+    const connection = connectionOver(socket);
+    connection.onNotification(TEXT, () => void socket.destroy());
+    connection.listen();
+    const asked = { call: 1, session: 'a', images: [], messages: [], options: {} };
+    void connection.sendRequest(ASK, asked).catch(() => {});
+    await once(socket, 'close');
+    await until(() => told === 40);
     await server.close();
   });
 

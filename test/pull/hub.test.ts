@@ -11,34 +11,40 @@ import { pull } from '../../src/pull/hub.js';
 
 const weights = randomBytes(300_000);
 const sha256 = createHash('sha256').update(weights).digest('hex');
-const config = Buffer.from('{"model_type":"qwen2_vl"}');
+let config = Buffer.from('{"model_type":"qwen2_vl"}');
+const CONFIG_BYTES = config.length;
 let commit = 'a'.repeat(40);
 let cut = 0; // serve only so many bytes, once
-let etag = sha256;
+let listed: string | undefined = sha256;
 let ranges: (string | undefined)[] = [];
 let endpoint = '';
 
 const server = createServer((request: IncomingMessage, response: ServerResponse) => {
   const url = request.url!;
   if (url.startsWith('/api/models/org/model/revision/')) {
-    const names = [
-      'config.json',
-      'model.safetensors',
-      'consolidated.safetensors',
-      'onnx/model.onnx',
-      'README.md',
+    assert.ok(url.endsWith('?blobs=true'), 'the list is asked for with sizes and hashes');
+    const lfs = { sha256: listed, size: weights.length, pointerSize: 134 };
+    const siblings = [
+      { rfilename: 'config.json', size: CONFIG_BYTES },
+      { rfilename: 'model.safetensors', size: weights.length, ...(listed && { lfs }) },
+      { rfilename: 'consolidated.safetensors', size: 7 },
+      { rfilename: 'onnx/model.onnx', size: 7 },
+      { rfilename: 'README.md', size: 7 },
     ];
-    return response.end(JSON.stringify({ sha: commit, siblings: names.map((rfilename) => ({ rfilename })) }));
+    return response.end(JSON.stringify({ sha: commit, siblings }));
   }
-  if (url === `/org/model/resolve/${commit}/config.json`) return response.end(config);
-  if (url === `/org/model/resolve/${commit}/model.safetensors`) return serveWeights(request, response);
+  if (url === `/org/model/resolve/${commit}/config.json`) return void response.end(config);
+  // The hub's large files come from elsewhere, whose headers say nothing of their hash.
+  if (url === `/org/model/resolve/${commit}/model.safetensors`)
+    return response.writeHead(302, { location: '/elsewhere/model.safetensors' }).end();
+  if (url === '/elsewhere/model.safetensors') return serveWeights(request, response);
   response.writeHead(404).end();
 });
 
 function serveWeights(request: IncomingMessage, response: ServerResponse): void {
   ranges.push(request.headers.range);
   const start = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
-  response.setHeader('x-linked-etag', `"${etag}"`);
+  response.setHeader('etag', '"41a0f56472bad33498744818c8b1ef2c-64"');
   if (start >= weights.length) return void response.writeHead(416).end();
   response.writeHead(start > 0 ? 206 : 200, { 'content-length': weights.length - start });
   if (cut === 0) return void response.end(weights.subarray(start));
@@ -92,16 +98,41 @@ test('a moved branch replaces the folder', async () => {
 
 test('bytes that differ from the hub’s hash are refused and removed', async () => {
   const folder = await fresh();
-  etag = 'f'.repeat(64);
+  listed = 'f'.repeat(64);
   try {
     await assert.rejects(
       pull('org/model', folder, { endpoint }),
       (error: AfterimageError) => error.code === 'INVALID_CHECKPOINT',
     );
   } finally {
-    etag = sha256;
+    listed = sha256;
   }
   assert.ok(!(await readdir(folder)).some((name) => name.startsWith('model.safetensors')));
+});
+
+test('a file that is shorter than the hub says is refused', async () => {
+  const folder = await fresh();
+  const whole = config;
+  config = config.subarray(1);
+  try {
+    await assert.rejects(pull('org/model', folder, { endpoint }), {
+      code: 'INVALID_CHECKPOINT',
+      message: /bytes instead/,
+    });
+  } finally {
+    config = whole;
+  }
+});
+
+test('weights whose hash the hub does not name are not downloaded', async () => {
+  const folder = await fresh();
+  listed = undefined;
+  try {
+    await assert.rejects(pull('org/model', folder, { endpoint }), { code: 'URL_FAILED', message: /mirror/ });
+  } finally {
+    listed = sha256;
+  }
+  assert.deepEqual(ranges, []);
 });
 
 test('an unknown repository, a wrong name and a cancel are told apart', async () => {

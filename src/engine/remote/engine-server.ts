@@ -1,6 +1,5 @@
 // Lends an engine to the programs of one user: every connection has sessions of its own, and all of them share one
 // model and one cache.
-import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { CancellationToken, MessageConnection } from 'vscode-jsonrpc/node';
 import { AfterimageError } from '../../errors.js';
@@ -19,15 +18,17 @@ import {
   TEXT,
   WARM,
   connectionOver,
+  fromWire,
   toWire,
   type AskCall,
+  type PixelPiece,
   type Reply,
   type WarmCall,
   type WireMessage,
 } from './wire.js';
 
 export interface EngineServer {
-  /** Ends every connection, their answers with "cancelled", and removes the socket. The engine stays open. */
+  /** Ends every connection and what was asked over it, and removes the socket. The engine stays open. */
   close(): Promise<void>;
 }
 
@@ -49,6 +50,7 @@ export async function serveEngine(
     socket.once('close', () => clients.delete(client));
   });
   await listen(listener, path);
+  listener.on('error', onError);
   return {
     close: async () => {
       for (const client of clients) client.end();
@@ -59,15 +61,21 @@ export async function serveEngine(
 
 function listen(listener: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    listener.once('error', (cause) => {
+    const failed = (cause: Error): void => {
       const message = `Cannot listen on ${path}; choose another place with --socket FILE.`;
       reject(new AfterimageError('IO_FAILED', message, { cause }));
-    });
-    // The folder keeps others out until the socket's own permissions do.
-    listener.listen(path, () => {
-      chmodSync(path, 0o600);
-      resolve();
-    });
+    };
+    listener.once('error', failed);
+    // The socket is made here and now, never open to others.
+    const mask = process.umask(0o177);
+    try {
+      listener.listen(path, () => {
+        listener.off('error', failed);
+        resolve();
+      });
+    } finally {
+      process.umask(mask);
+    }
   });
 }
 
@@ -76,6 +84,7 @@ class Client {
   private readonly connection: MessageConnection;
   private readonly sessions = new Map<string, Session>();
   private readonly running = new Set<AbortController>();
+  private gone = false;
 
   constructor(
     private readonly engine: Engine,
@@ -104,6 +113,7 @@ class Client {
   }
 
   private release(): void {
+    this.gone = true;
     for (const running of this.running) running.abort();
     for (const session of this.sessions.values()) session.close();
     this.sessions.clear();
@@ -144,7 +154,7 @@ class Client {
       {
         ...options,
         signal,
-        onText: (text) => this.tell(this.connection.sendNotification(TEXT, { call, text })),
+        onText: (text) => this.tell(() => this.connection.sendNotification(TEXT, { call, text })),
         onProgress: (progress) => this.progress(call, progress),
       },
     );
@@ -178,7 +188,7 @@ class Client {
   ): Promise<RgbImage> {
     const data = Buffer.allocUnsafe(width * height * 3);
     for (let from = 0; from < data.length; from += PIECE_BYTES) {
-      const piece = Buffer.from(await this.connection.sendRequest(PIXELS, { call, image, from }), 'base64');
+      const piece = Buffer.from(await this.piece({ call, image, from }), 'base64');
       if (piece.length !== Math.min(PIECE_BYTES, data.length - from)) {
         throw new AfterimageError('IMAGE_UNREADABLE', 'The pixels of an image came incomplete; ask again.');
       }
@@ -187,13 +197,23 @@ class Client {
     return { width, height, data };
   }
 
-  private progress(call: number, progress: Progress): void {
-    this.tell(this.connection.sendNotification(PROGRESS, { call, progress }));
+  private async piece(wanted: PixelPiece): Promise<string> {
+    try {
+      return await this.connection.sendRequest(PIXELS, wanted);
+    } catch (error) {
+      throw fromWire(error);
+    }
   }
 
-  /** What is said to a client that has gone is lost with it: `onClose` has ended its calls. */
-  private tell(sent: Promise<void>): void {
-    sent.catch(() => {});
+  private progress(call: number, progress: Progress): void {
+    this.tell(() => this.connection.sendNotification(PROGRESS, { call, progress }));
+  }
+
+  /** What the engine still says to a client that has gone is lost with it: its calls have been ended. */
+  private tell(send: () => Promise<void>): void {
+    if (this.gone) return;
+    // A connection lost while writing is reported by `onClose`.
+    send().catch(() => {});
   }
 }
 

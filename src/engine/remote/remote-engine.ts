@@ -23,6 +23,7 @@ import type {
   Progress,
   Session,
 } from '../engine.js';
+import type { RgbImage } from '../../models/family.js';
 import { packageVersion } from '../../version.js';
 import { checkSocket, unreachable } from './socket-file.js';
 import {
@@ -37,6 +38,7 @@ import {
   WARM,
   connectionOver,
   fromWire,
+  toWire,
   type PixelPiece,
   type Reply,
   type WireMessage,
@@ -45,6 +47,8 @@ import {
 /** What the engine may ask and say about a call while it runs. */
 interface Running {
   images: ImageInput[];
+  /** Of the images whose pixels were asked for; a large one may be too large for any cache to keep decoded. */
+  pixels?: Map<number, Promise<RgbImage>>;
   onText?: (text: string) => void;
   onProgress?: (progress: Progress) => void;
 }
@@ -175,7 +179,9 @@ export class RemoteEngine implements Engine {
     connection.onNotification(PROGRESS, ({ call, progress }) =>
       this.running.get(call)?.onProgress?.(progress),
     );
-    connection.onRequest(PIXELS, (piece) => this.pixels(piece));
+    connection.onRequest(PIXELS, (piece) =>
+      this.pixels(piece).catch((error: unknown) => Promise.reject(toWire(error))),
+    );
     connection.listen();
     await this.greet(connection);
     return connection;
@@ -197,9 +203,13 @@ export class RemoteEngine implements Engine {
   }
 
   private async pixels({ call, image, from }: PixelPiece): Promise<string> {
-    const input = this.running.get(call)?.images[image];
-    if (!input) throw new AfterimageError('CANCELLED', 'The question that needed these pixels has ended.');
-    const { data } = await input.pixels();
+    const running = this.running.get(call);
+    if (!running) throw new AfterimageError('CANCELLED', 'The question that needed these pixels has ended.');
+    running.pixels ??= new Map();
+    let decoded = running.pixels.get(image);
+    if (!decoded) running.pixels.set(image, (decoded = running.images[image]!.pixels()));
+    const { data } = await decoded;
+    if (from + PIECE_BYTES >= data.length) running.pixels.delete(image);
     const { buffer, byteOffset, length } = data.subarray(from, from + PIECE_BYTES);
     return Buffer.from(buffer, byteOffset, length).toString('base64');
   }

@@ -51,7 +51,10 @@ export async function prepareSocket(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (!found) return;
   if (!found.isSocket()) throw failed(`${path} is a file already`);
-  if (await answers(path)) {
+  const alive = await answers(path);
+  // Another engine that starts now may have replaced what was found.
+  if (lstatSync(path, { throwIfNoEntry: false })?.ino !== found.ino) return prepareSocket(path);
+  if (alive) {
     throw new AfterimageError(
       'IO_FAILED',
       `An engine listens on ${path} already; use it with --remote, or stop it first.`,
