@@ -12,9 +12,10 @@ export const extractTable: PromptFile = {
   arguments: (images) =>
     z.object({
       image: imageArgument(images),
-      format: completable(z.string().optional().describe('csv (default), json or markdown.'), (typed) =>
-        FORMATS.filter((format) => format.startsWith(typed ?? '')),
-      ),
+      // Completions are looked up under `optional`.
+      format: completable(z.string().describe('csv (default), json or markdown.'), (typed) =>
+        FORMATS.filter((format) => format.startsWith(typed)),
+      ).optional(),
     }),
   text: ({ image, format }) => `Extract the table in ${image} as ${format ?? 'csv'}.
 

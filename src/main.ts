@@ -1,27 +1,10 @@
 #!/usr/bin/env node
 // The command line: chooses the command, turns errors into one sentence and an exit code.
 import { AfterimageError } from './errors.js';
+import { checkForm, findCommand } from './cli/commands.js';
 import { HELP } from './cli/help.js';
 import { Options } from './cli/options.js';
 import { packageVersion } from './version.js';
-
-type Command = (options: Options, signal: AbortSignal) => Promise<void>;
-
-/** Loaded on demand, so that `--help` and errors are instant. */
-const COMMANDS: Record<string, () => Promise<Command>> = {
-  describe: async () => (await import('./cli/look.js')).describe,
-  ask: async () => (await import('./cli/look.js')).ask,
-  ocr: async () => (await import('./cli/look.js')).ocr,
-  compare: async () => (await import('./cli/look.js')).compare,
-  chat: async () => (await import('./cli/look.js')).chat,
-  mcp: async () => (await import('./cli/serve.js')).mcp,
-  serve: async () => (await import('./cli/serve.js')).serve,
-  config: async () => (await import('./cli/serve.js')).config,
-  models: async () => (await import('./cli/report.js')).models,
-  doctor: async () => (await import('./cli/doctor.js')).doctor,
-  pull: async () => (await import('./cli/report.js')).pullModel,
-  cache: async () => (await import('./cli/report.js')).cache,
-};
 
 /** Internal errors end with 1; everything a person can mend ends with 2. */
 const INTERNAL = new Set(['INVALID_PROGRAM', 'BACKEND_FAILED', 'CLOSED']);
@@ -31,9 +14,11 @@ async function main(args: string[]): Promise<number> {
   process.on('SIGINT', () => interrupt.abort());
   process.on('SIGTERM', () => interrupt.abort());
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
     // A server ends by itself when its client has gone, and has things to put away first.
-    if (args.length > 0 && args[0] !== 'mcp') process.exit(0);
+    if (args.length === 0 || args[0] === 'mcp') return;
+    if (error.code === 'EPIPE') process.exit(0);
+    process.stderr.write(`The output could not be written (${error.code}); send it elsewhere. [IO_FAILED]\n`);
+    process.exit(2);
   });
   try {
     await run(args, interrupt.signal);
@@ -48,16 +33,16 @@ async function main(args: string[]): Promise<number> {
 
 async function run(args: string[], signal: AbortSignal): Promise<void> {
   const [name, ...rest] = args;
-  if (name === undefined && !process.stdin.isTTY) return (await COMMANDS['mcp']!())(new Options([]), signal);
+  if (name === undefined && !process.stdin.isTTY)
+    return (await findCommand('mcp').load())(new Options([]), signal);
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') return write(HELP);
   if (name === '--version') return write(`${packageVersion()}\n`);
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (!command)
-    throw new AfterimageError('INVALID_ARGUMENT', `There is no command "${name}"; see afterimage --help.`);
+  const command = findCommand(name);
   const options = new Options(rest);
   if (options.flag('help')) return write(HELP);
+  checkForm(name, command, options);
   await (
-    await command()
+    await command.load()
   )(options, signal);
 }
 

@@ -15,6 +15,7 @@ import type { ImageContext } from '../src/image/load.js';
 import { assistantMessage, systemMessage, userMessage } from '../src/prompt/layout.js';
 import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
 import type { TextLine } from '../src/prompt/parse.js';
+import { timerMs } from '../src/timer.js';
 import type { Differences } from './differences.js';
 
 /** Everything that outlives a call. */
@@ -116,7 +117,7 @@ async function inTime<T>({ signal, deadline }: Call, work: Promise<T>): Promise<
   if (signal.aborted) throw cancelled();
   let stopWaiting = () => {};
   const given = new Promise<null>((resolve, reject) => {
-    const timer = setTimeout(() => resolve(null), Math.max(0, deadline - performance.now()));
+    const timer = setTimeout(() => resolve(null), timerMs(deadline - performance.now()));
     const cancel = () => reject(cancelled());
     signal.addEventListener('abort', cancel, { once: true });
     stopWaiting = () => {

@@ -49,7 +49,7 @@ A session ends after ${fields.SESSION_MINUTES} idle minutes.`,
     );
     const continues = message === '' && pictures.length === 0;
     if (message === '' && !continues) throw questionMissing();
-    const conversation = converse(call, session_id, fork);
+    const conversation = converse(call, session_id, fork, pictures.length > 0);
     const reply = await ask(call, conversation, {
       turn: continues ? undefined : { pictures, question: message },
       maxTokens: max_tokens,
@@ -58,10 +58,21 @@ A session ends after ${fields.SESSION_MINUTES} idle minutes.`,
   },
 });
 
-function converse({ conversations }: Call, sessionId: string | undefined, fork: boolean): Conversation {
+function converse(
+  { conversations }: Call,
+  sessionId: string | undefined,
+  fork: boolean,
+  withImages: boolean,
+): Conversation {
   if (sessionId !== undefined) return fork ? conversations.fork(sessionId) : conversations.get(sessionId);
   if (fork)
     throw new AfterimageError('INVALID_ARGUMENT', 'fork needs the session_id of the session to copy.');
+  if (!withImages) {
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      'A new session needs images: pass images, or the session_id of an earlier result.',
+    );
+  }
   return conversations.start();
 }
 

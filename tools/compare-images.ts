@@ -28,7 +28,7 @@ const input = z.strictObject({
     .question('What you want to know about the change. Without it the differences are named.')
     .optional(),
   ignore_regions: z
-    .array(fields.region)
+    .array(fields.area)
     .max(MAX_IGNORE_REGIONS)
     .optional()
     .describe('Parts of image_b that are not compared, such as a clock, in its pixels.'),
@@ -45,25 +45,27 @@ const input = z.strictObject({
   max_tokens: fields.maxTokens().default(384),
 });
 
-const area = z.object({ x: z.int(), y: z.int(), width: z.int(), height: z.int() });
+const place = z.object({ x: z.int(), y: z.int(), width: z.int(), height: z.int() });
 
 const output = z.object({
   ...fields.replyFields,
-  identical: z.boolean().describe('Every compared pixel is equal; the model was not asked.'),
+  identical: z.boolean().describe('Every compared pixel is equal.'),
   size_changed: z.boolean(),
   alignment: z.enum(['same', 'scaled', 'top-left']).describe('How the images were laid over each other.'),
-  changed_pixels: z.int().describe('Anti-aliasing is not counted.'),
+  changed_pixels: z.int().describe('Anti-aliasing is not counted. Where it is 0 the model is not asked.'),
   changed_share: z.number().describe('Share of the compared pixels, 0 to 1.'),
   regions: z
-    .array(z.object({ before: area.optional(), after: area.optional(), changed_pixels: z.int() }))
+    .array(z.object({ before: place.optional(), after: place.optional(), changed_pixels: z.int() }))
     .describe('Where it changed, largest first, in pixels of image_a (before) and image_b (after).'),
   difference: z.string().optional().describe('Resource with image_b in grey and the changed pixels in red.'),
 });
 
+export type Comparison = z.infer<typeof output>;
+
 export const compareImages = defineTool({
   name: 'compare_images',
   title: 'Compare two images',
-  description: `Find what changed between two images, such as screenshots before and after a change. Pixels are compared first: size, changed share and changed regions are exact. Then the model sees both images and the changed parts and says what is different. Equal images are reported at once.
+  description: `Find what changed between two images, such as screenshots before and after a change. Pixels are compared first: size, changed share and changed regions are exact. Then the model sees both images and the changed parts and says what is different. Images without a changed pixel are reported at once.
 For what a single image shows use describe_image; to relate images that are not two states of one thing use chat_with_images.`,
   annotations: LOOKS_ONLY,
   input,
@@ -78,8 +80,8 @@ For what a single image shows use describe_image; to relate images that are not 
       ignoreRegions: ignore_regions,
       signal: call.signal,
     });
-    if (diff.identical)
-      return { structured: { ...same([before, after], ignore_regions), ...measured(diff) } };
+    if (diff.changedPixels === 0)
+      return { structured: { ...same(diff, [before, after], ignore_regions), ...measured(diff) } };
     const uri = DIFF_URI + call.differences.put(await diff.picture());
     const crops = diff.regions.filter(worthCropping(diff)).slice(0, MOST_CROPS);
     const asked = compareQuestion(crops.length > 0 ? 'crops' : 'whole');
@@ -137,11 +139,14 @@ function plain({ x, y, width, height }: Region): Region {
   return { x, y, width, height };
 }
 
-/** The answer for equal pixels: there is nothing to ask the model about. */
-function same(pictures: Picture[], ignored: Region[] = []): ReplyFields {
+/** The answer where no pixel changed: there is nothing to ask the model about. */
+function same({ identical, alignment }: ImageDiff, pictures: Picture[], ignored: Region[] = []): ReplyFields {
   const where = ignored.length > 0 ? 'outside the ignored regions' : 'in the whole image';
+  const how = alignment === 'scaled' ? ' once both have the same size' : '';
   return {
-    answer: `The images are identical: every pixel ${where} is equal.`,
+    answer: identical
+      ? `The images are identical: every pixel ${where} is equal.`
+      : `No pixel ${where} differs by more than the threshold${how}.`,
     images: seenImages(pictures, []),
     cache: NOTHING_DONE,
     stop_reason: 'end',

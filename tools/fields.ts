@@ -18,16 +18,14 @@ export const image = z
     'Absolute path, ~ path, file:// URL, data: URL, http(s) URL where the user allowed them, or an image_id from an earlier result.',
   );
 
-export const region = z
-  .object({
-    x: z.int().describe('Left edge.'),
-    y: z.int().describe('Top edge.'),
-    width: z.int(),
-    height: z.int(),
-  })
-  .describe(
-    'Look only at this part, in pixels of the original image. It is cut out before the image is scaled down, so small text gets larger.',
-  );
+const corner = { x: z.int().describe('Left edge.'), y: z.int().describe('Top edge.') };
+
+/** A rectangle in pixels. */
+export const area = z.object({ ...corner, width: z.int(), height: z.int() });
+
+export const region = area.describe(
+  'Look only at this part, in pixels of the original image. It is cut out before the image is scaled down, so small text gets larger.',
+);
 
 export const question = (text: string) => z.string().max(LONGEST_TEXT).describe(text);
 

@@ -1,6 +1,10 @@
 #include "cpu/thread_pool.h"
 
 #include <chrono>
+#include <string>
+#include <system_error>
+
+#include "graph/error.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -37,10 +41,17 @@ bool spin_until(Done done) {
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  try {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  } catch (const std::system_error&) {
+    stop();
+    throw Error("INVALID_ARGUMENT", "The system does not allow " + std::to_string(threads) + " threads; use fewer.");
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() noexcept {
   stop_.store(true);
   loop_.fetch_add(1);
   loop_.notify_all();

@@ -13,7 +13,8 @@ namespace afterimage {
 
 class ThreadPool {
  public:
-  explicit ThreadPool(int threads);  // the caller counts as one
+  // The caller counts as one. Throws INVALID_ARGUMENT where the system does not allow so many.
+  explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -33,6 +34,7 @@ class ThreadPool {
   using Invoke = void (*)(void* context, int64_t task, int thread);
   void run(int64_t count, Invoke invoke, void* context);
   void work(int thread);
+  void stop() noexcept;
   void take_tasks(int thread);
 
   std::vector<std::thread> workers_;

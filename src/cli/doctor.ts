@@ -27,10 +27,10 @@ export async function doctor(options: Options, signal: AbortSignal): Promise<voi
   report.engine = backends();
   if (options.flag('remote')) report.resident_engine = socketOf(options);
   else Object.assign(report, settings(options));
-  report.self_test = await selfTest(options, signal, report);
+  const failure = await selfTest(options, signal, report);
+  if (signal.aborted) throw new AfterimageError('CANCELLED', 'Interrupted.');
   show(options, report);
-  if (String(report.self_test).startsWith('failed'))
-    throw new AfterimageError('BACKEND_FAILED', `The self-test ${String(report.self_test)}`);
+  if (failure) throw failure;
 }
 
 function settings(options: Options): Report {
@@ -63,8 +63,24 @@ function backends(): Record<string, string> {
   return found;
 }
 
+/** Writes its verdict into the report and returns what went wrong. */
+async function selfTest(
+  options: Options,
+  signal: AbortSignal,
+  report: Report,
+): Promise<AfterimageError | undefined> {
+  try {
+    report.self_test = await lookTwice(options, signal, report);
+    return undefined;
+  } catch (error) {
+    report.self_test = `failed: ${(error as Error).message}`;
+    if (error instanceof AfterimageError) return error;
+    return new AfterimageError('BACKEND_FAILED', 'The self-test failed; see above.', { cause: error });
+  }
+}
+
 /** Asks about one picture twice: the second answer must be the same and must reuse what was seen. */
-async function selfTest(options: Options, signal: AbortSignal, report: Report): Promise<string> {
+async function lookTwice(options: Options, signal: AbortSignal, report: Report): Promise<string> {
   if (!existsSync(SELF_TEST_IMAGE)) return `skipped: ${SELF_TEST_IMAGE} is missing`;
   const engine = openEngine(options);
   try {
@@ -77,13 +93,18 @@ async function selfTest(options: Options, signal: AbortSignal, report: Report): 
     const first = await ask();
     const second = await ask();
     report.cache = engine.status().cache;
+    if (signal.aborted) return 'interrupted';
     if (first.text !== second.text)
-      return 'failed: the cached answer differs from the first one; report this with the output of doctor.';
+      throw new AfterimageError(
+        'BACKEND_FAILED',
+        'The cached answer differs from the first one; report this with the output of doctor.',
+      );
     if (second.cache.image_tokens_reused === 0)
-      return 'failed: the second question looked at the image again; raise --kv-gb.';
+      throw new AfterimageError(
+        'BACKEND_FAILED',
+        'The second question looked at the image again; raise --kv-gb.',
+      );
     return `passed: ${second.cache.image_tokens_reused} of ${second.cache.image_tokens} image tokens reused, answers equal`;
-  } catch (error) {
-    return `failed: ${(error as Error).message}`;
   } finally {
     await engine.close();
   }
@@ -93,7 +114,7 @@ function show(options: Options, report: Report): void {
   if (options.flag('json')) return void process.stdout.write(`${JSON.stringify(report)}\n`);
   for (const [name, value] of Object.entries(report)) {
     if (typeof value !== 'object' || value === null)
-      process.stdout.write(`${name.padEnd(14)}${String(value)}\n`);
+      process.stdout.write(`${name.padEnd(16)}${String(value)}\n`);
     else
       for (const [part, detail] of Object.entries(value))
         process.stdout.write(`${`${name} ${part}`.padEnd(32)}${String(detail)}\n`);

@@ -4,13 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Answer, Engine, Message } from '../engine/engine.js';
 import { AfterimageError } from '../errors.js';
 import { createImageContext, loadImage, type ImageContext, type LoadedImage } from '../image/load.js';
-import {
-  compareQuestion,
-  describeQuestion,
-  ocrQuestion,
-  systemMessage,
-  userMessage,
-} from '../prompt/layout.js';
+import { describeQuestion, ocrQuestion, systemMessage, userMessage } from '../prompt/layout.js';
 import { parseLines } from '../prompt/parse.js';
 import { imageLimits, openEngine } from './open-engine.js';
 import type { Options } from './options.js';
@@ -20,7 +14,7 @@ import { ratesLine } from './rates.js';
 const MAX_IMAGES = 5;
 
 export async function describe(options: Options, signal: AbortSignal): Promise<void> {
-  const [file] = images(options, 1, 1, 'afterimage describe FILE');
+  const [file] = imageArguments(options, 1, 1, 'afterimage describe FILE');
   const detail = options.choice('detail', ['brief', 'normal', 'full'] as const) ?? 'normal';
   await answerOnce(options, signal, [file!], describeQuestion(detail));
 }
@@ -34,7 +28,7 @@ export async function ask(options: Options, signal: AbortSignal): Promise<void> 
 }
 
 export async function ocr(options: Options, signal: AbortSignal): Promise<void> {
-  const [file] = images(options, 1, 1, 'afterimage ocr FILE');
+  const [file] = imageArguments(options, 1, 1, 'afterimage ocr FILE');
   if (!options.flag('lines')) return answerOnce(options, signal, [file!], ocrQuestion('text'));
   await withEngine(options, async (engine, look) => {
     const { boxes, name } = await engine.ready(look.progress);
@@ -47,29 +41,25 @@ export async function ocr(options: Options, signal: AbortSignal): Promise<void> 
     const [image] = await look.load([file!]);
     const answer = await look.ask(engine, [image!], ocrQuestion('lines'), signal, () => {});
     const viewed = answer.viewed[0]!;
+    look.clear();
     const { lines, unparsed } = parseLines(answer.text, { boxes, viewed, original: image! });
     if (options.flag('json')) return print(answer, [image!], { lines });
     for (const { text, x, y, width, height } of lines)
       process.stdout.write(`${x},${y} ${width}x${height}\t${text}\n`);
     if (unparsed > 0) process.stderr.write(`${unparsed} lines of the answer could not be read as boxes.\n`);
-    look.close(answer);
+    look.rates(answer);
   });
-}
-
-export async function compare(options: Options, signal: AbortSignal): Promise<void> {
-  const files = images(options, 2, 2, 'afterimage compare BEFORE AFTER');
-  await answerOnce(options, signal, files, compareQuestion('whole'));
 }
 
 /** Reads questions from stdin, one a line, until it ends. */
 export async function chat(options: Options, signal: AbortSignal): Promise<void> {
-  const files = images(options, 1, MAX_IMAGES, 'afterimage chat FILE...');
+  const files = imageArguments(options, 1, MAX_IMAGES, 'afterimage chat FILE...');
   await withEngine(options, async (engine, look) => {
     const pictures = await look.load(files);
     const session = engine.open();
     await engine.warm(pictures, signal);
     if (signal.aborted) throw interrupted();
-    const messages: Message[] = [systemMessage()];
+    let messages: Message[] = [systemMessage()];
     const input = createInterface({
       input: process.stdin,
       output: process.stdin.isTTY ? process.stderr : undefined,
@@ -79,21 +69,35 @@ export async function chat(options: Options, signal: AbortSignal): Promise<void>
     // On a terminal readline takes Ctrl-C for itself.
     input.on('SIGINT', () => process.emit('SIGINT'));
     input.prompt();
+    let refused: AfterimageError | undefined;
     for await (const line of input) {
-      if (line.trim() !== '') {
-        messages.push(userMessage(messages.length === 1 ? pictures : [], line.trim()));
-        const answer = await session.ask(messages, {
+      if (line.trim() !== '') refused = (await answerLine(line.trim())) ?? refused;
+      input.prompt();
+    }
+    if (signal.aborted) throw interrupted();
+    if (refused) throw new AfterimageError(refused.code, 'Not every question was answered; see above.');
+
+    /** What cannot be answered leaves the conversation as it was, and the next line has its turn. */
+    async function answerLine(text: string): Promise<AfterimageError | undefined> {
+      const asked = [...messages, userMessage(messages.length === 1 ? pictures : [], text)];
+      try {
+        const answer = await session.ask(asked, {
           ...look.options,
           signal,
           onProgress: look.progress,
           onText: look.text,
         });
-        messages.push({ role: 'assistant', content: [{ type: 'text', text: answer.text }] });
         if (options.flag('json')) print(answer, pictures, {});
         else look.close(answer);
         if (answer.stopReason === 'cancelled') throw interrupted();
+        messages = [...asked, { role: 'assistant', content: [{ type: 'text', text: answer.text }] }];
+        return undefined;
+      } catch (error) {
+        if (signal.aborted || !(error instanceof AfterimageError)) throw error;
+        look.clear();
+        process.stderr.write(`${error.message} [${error.code}]\n`);
+        return error;
       }
-      input.prompt();
     }
   });
 }
@@ -113,9 +117,9 @@ async function answerOnce(
 }
 
 /** Terminal side of one command. */
-class Look {
+export class Look {
   private readonly bar = new ProgressBar();
-  private readonly context: ImageContext;
+  readonly context: ImageContext;
   readonly options: { maxTokens: number; temperature: number; seed: number };
 
   constructor(private readonly command: Options) {
@@ -157,14 +161,23 @@ class Look {
     return answer;
   }
 
-  close(answer: Answer): void {
+  clear(): void {
     this.bar.clear();
+  }
+
+  /** After the answer's text. */
+  close(answer: Answer): void {
+    this.clear();
     process.stdout.write('\n');
+    this.rates(answer);
+  }
+
+  rates(answer: Answer): void {
     process.stderr.write(`${ratesLine(answer)}\n`);
   }
 }
 
-async function withEngine(
+export async function withEngine(
   options: Options,
   body: (engine: Engine, look: Look) => Promise<void>,
 ): Promise<void> {
@@ -197,7 +210,7 @@ function print(answer: Answer, pictures: LoadedImage[], extra: Record<string, un
   process.stdout.write(`${JSON.stringify(shown)}\n`);
 }
 
-function images(options: Options, least: number, most: number, form: string): string[] {
+export function imageArguments(options: Options, least: number, most: number, form: string): string[] {
   const files = options.positionals;
   if (files.length < least || (files.length > most && most < MAX_IMAGES)) throw usage(form);
   if (files.length > most) throw tooMany(files.length);
@@ -215,6 +228,6 @@ function tooMany(count: number): AfterimageError {
   );
 }
 
-function interrupted(): AfterimageError {
+export function interrupted(): AfterimageError {
   return new AfterimageError('CANCELLED', 'Interrupted.');
 }

@@ -1,50 +1,44 @@
 // The engine that the command line's options describe.
-import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { defaultBudgets } from '../engine/budgets.js';
 import type { LocalEngineOptions } from '../engine/loaded-model.js';
 import type { Engine } from '../engine/engine.js';
 import { LocalEngine } from '../engine/local-engine.js';
+import { makeFolder } from '../engine/make-folder.js';
 import { findModel } from '../engine/model-folder.js';
 import type { KvType } from '../engine/native.js';
 import { RemoteEngine } from '../engine/remote/remote-engine.js';
 import { defaultSocket, socketPath } from '../engine/remote/socket-file.js';
 import { AfterimageError } from '../errors.js';
 import type { ImageLimits } from '../image/decode.js';
-import type { OptionName, Options } from './options.js';
+import { OPTIONS_OF_THE_ENGINE, type Options } from './options.js';
 
 const GIB = 2 ** 30;
+const MOST_GIB = 2 ** 20;
+const MOST_THREADS = 1024;
 const KV_TYPES: Record<string, KvType> = { '8': 'q8', '16': 'f16', '32': 'f32' };
-
-/** What `afterimage serve` decides for all who share its engine. */
-const OF_THE_ENGINE: OptionName[] = [
-  'model',
-  'precision',
-  'backend',
-  'threads',
-  'kv-bits',
-  'kv-gb',
-  'max-pixels',
-  'cache-dir',
-  'no-disk-cache',
-];
 
 /** @throws AfterimageError INVALID_ARGUMENT, MODEL_NOT_FOUND */
 export function openEngine(options: Options): Engine {
-  if (!options.flag('remote')) {
-    if (options.given('socket'))
-      throw new AfterimageError('INVALID_ARGUMENT', '--socket goes with --remote; add it.');
-    return new LocalEngine(engineOptions(options));
+  checkSharing(options);
+  return options.flag('remote')
+    ? new RemoteEngine(socketOf(options))
+    : new LocalEngine(engineOptions(options));
+}
+
+/** @throws AfterimageError INVALID_ARGUMENT for options that contradict each other. */
+export function checkSharing(options: Options): void {
+  const shared = options.flag('remote');
+  if (!shared && options.given('socket')) {
+    throw new AfterimageError('INVALID_ARGUMENT', '--socket goes with --remote; add it.');
   }
-  const misplaced = OF_THE_ENGINE.find((name) => options.given(name));
-  if (misplaced) {
-    throw new AfterimageError(
-      'INVALID_ARGUMENT',
-      `--${misplaced} cannot be chosen with --remote; give it to \`afterimage serve\`.`,
-    );
-  }
-  return new RemoteEngine(socketOf(options));
+  const misplaced = shared && OPTIONS_OF_THE_ENGINE.find((name) => options.given(name));
+  if (!misplaced) return;
+  throw new AfterimageError(
+    'INVALID_ARGUMENT',
+    `--${misplaced} cannot be chosen with --remote; give it to \`afterimage serve\`.`,
+  );
 }
 
 /** @throws AfterimageError INVALID_ARGUMENT */
@@ -62,12 +56,12 @@ export function engineOptions(options: Options): LocalEngineOptions {
     );
   }
   const budgets = defaultBudgets();
-  const kvGb = options.number('kv-gb', 0.01, false);
+  const kvGb = options.number('kv-gb', 0.01, false, MOST_GIB);
   return {
     model: findModel(options.text('model')),
     precision: options.choice('precision', ['exact', 'fast', 'faster'] as const),
     backend: options.choice('backend', ['cpu', 'metal'] as const),
-    threads: options.number('threads', 1),
+    threads: options.number('threads', 1, true, MOST_THREADS),
     kvType: bits === undefined ? undefined : KV_TYPES[bits],
     maxPixels: options.number('max-pixels', 1024),
     budgets: kvGb === undefined ? budgets : { ...budgets, kvBytes: Math.floor(kvGb * GIB) },
@@ -89,9 +83,9 @@ export function imageLimits(options: Options): Partial<ImageLimits> {
 export function cacheFolder(options: Options): string {
   const base =
     options.text('cache-dir') ??
-    join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'afterimage');
+    join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'afterimage');
   try {
-    mkdirSync(base, { recursive: true, mode: 0o700 });
+    makeFolder(base);
   } catch (cause) {
     throw new AfterimageError(
       'IO_FAILED',

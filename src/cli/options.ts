@@ -91,6 +91,19 @@ export const OPTIONS = {
 /** Native code and timers count in 32 bits. */
 const MOST = 2 ** 31 - 1;
 
+/** What `afterimage serve` decides for all who share its engine. */
+export const OPTIONS_OF_THE_ENGINE = [
+  'model',
+  'precision',
+  'backend',
+  'threads',
+  'kv-bits',
+  'kv-gb',
+  'max-pixels',
+  'cache-dir',
+  'no-disk-cache',
+] as const;
+
 export type OptionName = keyof typeof OPTIONS;
 
 export class Options {
@@ -110,13 +123,21 @@ export class Options {
       this.values = parsed.values;
       this.positionals = parsed.positionals;
     } catch (cause) {
-      const sentence = (cause as Error).message.split(/\n|\. |\.$/)[0]!;
+      const sentence = (cause as Error).message.split(/\n|\. /)[0]!.replace(/\.$/, '');
       throw new AfterimageError('INVALID_ARGUMENT', `${sentence}; see afterimage --help.`, { cause });
     }
   }
 
+  /** @throws AfterimageError INVALID_ARGUMENT for an empty value, such as that of a shell variable that is not set. */
   text(name: OptionName): string | undefined {
-    return this.values[name] as string | undefined;
+    const value = this.values[name] as string | undefined;
+    if (value !== '') return value;
+    throw new AfterimageError('INVALID_ARGUMENT', `--${name} is empty; give it a value or leave it out.`);
+  }
+
+  /** Those that were given. */
+  names(): OptionName[] {
+    return Object.keys(this.values) as OptionName[];
   }
 
   given(name: OptionName): boolean {
@@ -141,8 +162,8 @@ export class Options {
     );
   }
 
-  /** @throws AfterimageError INVALID_ARGUMENT unless the value is a number between `least` and MOST. */
-  number(name: OptionName, least: number, whole = true): number | undefined {
+  /** @throws AfterimageError INVALID_ARGUMENT unless the value is a number between `least` and `most`. */
+  number(name: OptionName, least: number, whole = true, most = MOST): number | undefined {
     const value = this.text(name);
     if (value === undefined) return undefined;
     const number = Number(value);
@@ -150,12 +171,12 @@ export class Options {
       value.trim() === '' ||
       !Number.isFinite(number) ||
       number < least ||
-      number > MOST ||
+      number > most ||
       (whole && !Number.isInteger(number))
     ) {
       throw new AfterimageError(
         'INVALID_ARGUMENT',
-        `Expected a ${whole ? 'whole ' : ''}number between ${least} and ${MOST} for --${name} but received "${value}".`,
+        `Expected a ${whole ? 'whole ' : ''}number between ${least} and ${most} for --${name} but received "${value}".`,
       );
     }
     return number;

@@ -41,7 +41,11 @@ export async function cache(options: Options): Promise<void> {
   const folder = cacheFolder(options);
   if (action === 'clear') {
     const removed = loadAddon().clearDiskCache(folder);
-    process.stdout.write(`Removed ${removed} files from ${folder}\n`);
+    process.stdout.write(
+      options.flag('json')
+        ? `${JSON.stringify({ removed, folder })}\n`
+        : `Removed ${removed} files from ${folder}\n`,
+    );
   } else if (action === 'list') {
     const entries = loadAddon().listDiskCache(folder);
     if (options.flag('json')) return void process.stdout.write(`${JSON.stringify(entries)}\n`);

@@ -8,8 +8,10 @@ import { AfterimageError } from '../errors.js';
 import { LocalEngine } from '../engine/local-engine.js';
 import { serveEngine } from '../engine/remote/engine-server.js';
 import { createLog } from '../mcp/log.js';
-import { engineOptions, imageLimits, openEngine, socketOf } from './open-engine.js';
-import type { Options } from './options.js';
+import { checkSharing, engineOptions, imageLimits, openEngine, socketOf } from './open-engine.js';
+import type { OptionName, Options } from './options.js';
+
+const PATHS = new Set<OptionName>(['allow', 'socket', 'cache-dir']);
 
 export async function mcp(options: Options): Promise<void> {
   const app = {
@@ -21,7 +23,7 @@ export async function mcp(options: Options): Promise<void> {
     preload: options.flag('preload'),
     log: { level: options.flag('verbose') ? ('debug' as const) : ('warn' as const) },
   };
-  const port = options.number('http', 0);
+  const port = options.number('http', 0, true, 65535);
   await (port === undefined
     ? runStdio(app)
     : runHttp({ ...app, port, tokenFile: options.text('token-file') }));
@@ -64,17 +66,18 @@ export async function config(options: Options): Promise<void> {
       `Expected: afterimage config ${CLIENTS.join('|')}, but received "${client ?? ''}".`,
     );
   }
-  const { file, snippet } = clientConfig(client as ClientName, {
-    allow: options.list('allow').map(absolute),
-    model: modelReference(options.text('model')),
-    remote: options.flag('remote'),
-    socket: options.given('socket') ? socketOf(options) : undefined,
-  });
+  checkSharing(options);
+  const { file, snippet } = clientConfig(client as ClientName, { flags: serverFlags(options) });
   process.stderr.write(`${file}\n`);
   process.stdout.write(`${snippet.trimEnd()}\n`);
 }
 
-/** Clients start the server in a folder of theirs, so a path is written whole; `org/name` stays. */
-function modelReference(model: string | undefined): string | undefined {
-  return model !== undefined && existsSync(absolute(model)) ? absolute(model) : model;
+/** What was given, as the client will pass it on: it starts the server in a folder of its own, so paths are whole. */
+function serverFlags(options: Options): string[] {
+  return options.names().flatMap((name) => {
+    if (options.flag(name)) return [`--${name}`];
+    const values = name === 'allow' ? options.list(name) : [options.text(name)!];
+    const isPath = PATHS.has(name) || (name === 'model' && existsSync(absolute(values[0]!)));
+    return values.flatMap((value) => [`--${name}`, isPath ? absolute(value) : value]);
+  });
 }

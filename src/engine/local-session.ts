@@ -6,6 +6,7 @@ import type { Answer, AnswerSoFar, AskOptions, Message, Session } from './engine
 import type { LoadedModel, PreparedPrompt } from './loaded-model.js';
 import type { NativeResult } from './native-engine.js';
 import { fromNative } from './native.js';
+import { timerMs } from '../timer.js';
 
 export const DEFAULT_MAX_TOKENS = 512;
 
@@ -131,7 +132,7 @@ class StopSignal {
     private readonly closing: AbortSignal,
   ) {
     if (options.deadlineMs !== undefined)
-      this.timer = setTimeout(() => this.stop('deadline'), Math.max(0, options.deadlineMs));
+      this.timer = setTimeout(() => this.stop('deadline'), timerMs(options.deadlineMs));
     for (const signal of [options.signal, closing]) {
       if (signal?.aborted) this.cancel();
       else signal?.addEventListener('abort', this.cancel, { once: true });

@@ -13,15 +13,15 @@ export function starterFolder(): string {
 /** Where `afterimage pull` puts checkpoints. */
 export function modelsFolder(): string {
   return (
-    process.env['AFTERIMAGE_MODELS'] ??
-    join(process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'), 'afterimage', 'models')
+    process.env['AFTERIMAGE_MODELS'] ||
+    join(process.env['XDG_DATA_HOME'] || join(homedir(), '.local', 'share'), 'afterimage', 'models')
   );
 }
 
 function hubFolder(): string {
   return (
-    process.env['HF_HUB_CACHE'] ??
-    join(process.env['HF_HOME'] ?? join(homedir(), '.cache', 'huggingface'), 'hub')
+    process.env['HF_HUB_CACHE'] ||
+    join(process.env['HF_HOME'] || join(homedir(), '.cache', 'huggingface'), 'hub')
   );
 }
 

@@ -66,11 +66,13 @@ export class FilePolicy {
   #requireInside(target: string, requested: string, roots: string[]): void {
     if (this.#folders === 'everywhere' || roots.some((root) => contains(root, target))) return;
     const resolved = target === requested ? '' : ` (which is ${displayName(target)})`;
-    const allowed = this.#folders.length > 0 ? this.#folders.join(', ') : 'none';
+    const allow = `start the server with --allow ${displayName(dirname(target))}`;
     throw new AfterimageError(
       'PATH_NOT_ALLOWED',
-      `${displayName(requested)}${resolved} is outside the allowed folders: ${allowed}. ` +
-        `Copy the image into one of them, or start the server with --allow ${displayName(dirname(target))}.`,
+      this.#folders.length === 0
+        ? `${displayName(requested)}${resolved} may not be read: no folder is allowed; ${allow}.`
+        : `${displayName(requested)}${resolved} is outside the allowed folders: ${this.#folders.join(', ')}. ` +
+            `Copy the image into one of them, or ${allow}.`,
     );
   }
 }

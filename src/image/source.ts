@@ -1,5 +1,6 @@
 // One string that names an image → its encoded bytes. Files are read again on every call: an overwritten
 // screenshot.png is a new image.
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -49,6 +50,8 @@ export function toPath(reference: string, cwd?: string): string {
   const path = reference.trim() === '' ? '' : reference;
   if (path === '')
     throw invalid('The image reference is empty; give a path, a file:// or data: URL, or an image_id.');
+  // Where there is a working folder, a file in it may be called as it likes.
+  if (cwd !== undefined && existsSync(resolve(cwd, path))) return resolve(cwd, path);
   if (/^file:/i.test(path)) return fromFileUrl(path);
   if (path === '~' || /^~[/\\]/.test(path)) return resolve(homedir(), path.slice(2));
   if (path.startsWith('~'))

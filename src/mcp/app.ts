@@ -1,4 +1,5 @@
 // What all connections of one server process share: engine, images, conversations, limits, log.
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { parse, resolve } from 'node:path';
 import type { Engine } from '../engine/engine.js';
@@ -46,6 +47,8 @@ export function createApp(options: AppOptions): App {
   const log = createLog(options.log);
   const named = substituted(options.allow ?? []).map(absolute);
   const folders = named.length > 0 ? named : workingFolder(process.cwd());
+  for (const folder of folders.filter((name) => !existsSync(name)))
+    log.warn({ folder }, 'an allowed folder does not exist (yet), so it allows nothing');
   const conversations = new Conversations(engine, options.conversations);
   log.info({ folders, urls: options.allowUrls ?? false }, 'starting');
   return {

@@ -7,12 +7,8 @@ export interface ClientConfigOptions {
   command?: string;
   /** Arguments before `mcp`. */
   args?: string[];
-  allow?: string[];
-  model?: string;
-  /** Share the engine of `afterimage serve`. */
-  remote?: boolean;
-  /** Its socket, where that is not the default one. */
-  socket?: string;
+  /** Arguments after `mcp`. */
+  flags?: string[];
 }
 
 export interface ClientConfig {
@@ -47,14 +43,8 @@ export function clientConfig(client: ClientName, options: ClientConfigOptions = 
   }
 }
 
-function launchOf({ command, args, allow = [], model, remote = false, socket }: ClientConfigOptions): Launch {
+function launchOf({ command, args, flags = [] }: ClientConfigOptions): Launch {
   const start = command ? (args ?? []) : ['-y', 'afterimage-mcp'];
-  const flags = [
-    ...allow.flatMap((folder) => ['--allow', folder]),
-    ...(model ? ['--model', model] : []),
-    ...(remote ? ['--remote'] : []),
-    ...(remote && socket ? ['--socket', socket] : []),
-  ];
   return { command: command ?? 'npx', args: [...start, 'mcp', ...flags] };
 }
 

@@ -66,8 +66,9 @@ export function invalidArguments(tool: string, error: z.ZodError): AfterimageErr
   const problems = error.issues
     .slice(0, 5)
     .map(({ path, message }) => `${path.join('.') || 'arguments'}: ${message}`);
+  const crowded = error.issues.some(({ code, path }) => code === 'too_big' && path.join() === 'images');
   return new AfterimageError(
-    'INVALID_ARGUMENT',
+    crowded ? 'TOO_MANY_IMAGES' : 'INVALID_ARGUMENT',
     `${tool} cannot be called like this. ${problems.join('; ')}.`,
     { cause: error },
   );

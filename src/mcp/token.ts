@@ -1,9 +1,10 @@
 // The bearer token of the HTTP transport: a file only its owner can read, made on first use.
 import { randomBytes, timingSafeEqual, createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../engine/make-folder.js';
 import { AfterimageError } from '../errors.js';
 
 const OWNER_ONLY = 0o600;
@@ -40,7 +41,7 @@ export async function readToken(file: string): Promise<string> {
 /** The handle of a fresh file, positioned at its start; undefined when there is one already. */
 async function create(file: string): Promise<FileHandle | undefined> {
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(file));
     const handle = await open(file, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, OWNER_ONLY);
     await handle.write(`${randomBytes(32).toString('hex')}\n`, 0);
     return handle;
@@ -68,7 +69,11 @@ async function openExisting(file: string): Promise<FileHandle> {
 }
 
 async function refuseIfShared(handle: FileHandle, file: string): Promise<void> {
-  const { mode } = await handle.stat();
+  const info = await handle.stat();
+  const { mode } = info;
+  if (!info.isFile()) {
+    throw new AfterimageError('IO_FAILED', `${file} is not a file; choose one with --token-file FILE.`);
+  }
   if (process.platform !== 'win32' && (mode & NOT_OWNER) !== 0) {
     throw new AfterimageError('IO_FAILED', `Others can read the token file ${file}. Run: chmod 600 ${file}`);
   }

@@ -186,7 +186,13 @@ class Hub {
     try {
       response = await fetch(url, { headers: { ...this.headers, ...headers }, signal: this.options.signal });
     } catch (cause) {
-      throw this.interrupted(url, cause);
+      if (this.options.signal?.aborted) throw this.interrupted(url, cause);
+      const reason = (cause as { cause?: NodeJS.ErrnoException }).cause?.code ?? (cause as Error).message;
+      throw new AfterimageError(
+        'URL_FAILED',
+        `${new URL(url).origin} cannot be reached (${reason}); check the network, then run the command again.`,
+        { cause },
+      );
     }
     if (response.ok || response.status === 416) return response;
     await response.body?.cancel();

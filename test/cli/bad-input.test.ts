@@ -1,6 +1,6 @@
 // Bad input gets one clear sentence with a stable code on stderr, exit code 2, and nothing on stdout.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -130,6 +130,18 @@ describe('arguments', { concurrency: 2 }, () => {
     ['ask', 'good.png'],
     ['chat', ...Array<string>(6).fill('good.png')],
     ['cache', 'burn'],
+    ['constructor'],
+    ['describe', 'good.png', '--kv-bits', 'toString'],
+    ['describe', 'good.png', '--model', ''],
+    ['describe', 'good.png', '--threads', '100000'],
+    ['describe', 'good.png', '--max-tokens', '4294967296'],
+    ['describe', 'good.png', '--kv-gb', '1e300'],
+    ['describe', 'good.png', '--allow-urls'],
+    ['ocr', 'good.png', '--detail', 'full'],
+    ['models', 'extra'],
+    ['cache', 'clear', 'extra'],
+    ['mcp', '--http', '70000'],
+    ['config', 'cursor', '--remote', '--model', 'x'],
     ['config', 'netscape'],
   ];
   for (const args of cases) {
@@ -140,6 +152,28 @@ describe('arguments', { concurrency: 2 }, () => {
         'MODEL_NOT_FOUND',
       ]),
     );
+  }
+});
+
+test('a folder that cannot be is no reason to wait', async () => {
+  refused(await afterimage(['describe', path('good.png'), '--cache-dir', '/proc/x']), ['IO_FAILED']);
+});
+
+test('an empty variable is one that is not set', async () => {
+  const home = mkdtempSync(join(folder, 'home-'));
+  const env = { XDG_CACHE_HOME: '', HOME: home };
+  const few = ['--max-tokens', '1'];
+  const { code, stderr } = await afterimage(['describe', path('good.png'), ...few], { cwd: folder, env });
+  assert.equal(code, 0, stderr);
+  assert.ok(existsSync(join(home, '.cache', 'afterimage', 'prefixes')));
+});
+
+test('files are called as they are', async () => {
+  for (const name of ['img_001', 'Screenshot: 2024.png', '~odd.png']) {
+    writeFileSync(path(name), png);
+    const few = ['--max-tokens', '1', '--no-disk-cache'];
+    const { code, stderr } = await afterimage(['describe', name, ...few], { cwd: folder });
+    assert.equal(code, 0, stderr);
   }
 });
 

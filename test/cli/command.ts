@@ -12,14 +12,16 @@ export interface Ended {
 
 export function afterimage(
   args: string[],
-  options: { cwd?: string; interruptAfterMs?: number; env?: NodeJS.ProcessEnv } = {},
+  options: { cwd?: string; interruptAfterMs?: number; env?: NodeJS.ProcessEnv; input?: string } = {},
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), MAIN, ...args], {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     });
+    child.stdin.on('error', () => {});
+    child.stdin.end(options.input);
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (chunk) => (stdout += chunk));

@@ -42,6 +42,21 @@ describe('looking', () => {
     }
   });
 
+  test('compare lets pixels decide', async () => {
+    const same = await afterimage(['compare', LOGIN, LOGIN, ...FEW]);
+    assert.match(same.stdout, /^The images are identical/);
+    const { stdout } = await afterimage(['compare', LOGIN, ERROR, ...FEW]);
+    assert.match(stdout, /% of the pixels changed:\n {2}\d+,\d+ \d+x\d+ → /);
+  });
+
+  test('chat goes on after a question that cannot be answered', async () => {
+    const input = `${'x'.repeat(40_000)}\nIs there an error?\n`;
+    const { code, stdout, stderr } = await afterimage(['chat', LOGIN, '--json', ...FEW], { input });
+    assert.equal(code, 2);
+    assert.match(stderr, /\[CONTEXT_FULL\]/);
+    assert.equal(JSON.parse(stdout).images.length, 1, 'the second question is answered');
+  });
+
   test('ocr --lines prints lines and boxes, or none', async () => {
     const { code, stdout, stderr } = await afterimage(['ocr', LOGIN, '--lines', '--json', ...FEW]);
     assert.equal(code, 0, stderr);

@@ -113,6 +113,19 @@ for (const kind of KINDS) {
       assert.match(structured['answer'], /identical/);
     });
 
+    test('compare_images does not ask the model where nothing changed by its own measure', async () => {
+      const { structured } = await client.call('compare_images', {
+        image_a: file('red'),
+        image_b: file('blue'),
+        threshold: 1,
+      });
+      assert.deepEqual(
+        [structured['identical'], structured['changed_pixels'], structured['model']],
+        [false, 0, 'none'],
+      );
+      assert.match(structured['answer'], /No pixel in the whole image differs by more than the threshold/);
+    });
+
     test('compare_images measures the change, explains it and refers to its picture', async () => {
       const { structured, content } = await client.call('compare_images', {
         image_a: file('red'),
@@ -307,6 +320,11 @@ for (const kind of KINDS) {
         argument: { name: 'image', value: 'img_' },
       });
       assert.equal(completion.values[0], image_id, 'the image seen last comes first');
+      const formats = await client.raw.complete({
+        ref: { type: 'ref/prompt', name: 'extract_table' },
+        argument: { name: 'format', value: 'm' },
+      });
+      assert.deepEqual(formats.completion.values, ['markdown']);
       const { contents } = await client.raw.readResource({ uri: `afterimage://image/${image_id}` });
       assert.equal(contents[0]!.mimeType, 'image/png');
       await assert.rejects(

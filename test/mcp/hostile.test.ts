@@ -252,8 +252,9 @@ const CALLS: [what: string, tool: string, args: () => Record<string, unknown>, e
     'six images',
     'chat_with_images',
     () => ({ message: 'Hi', images: Array(6).fill(ok()) }),
-    'INVALID_ARGUMENT',
+    'TOO_MANY_IMAGES',
   ],
+  ['neither images nor a session', 'chat_with_images', () => ({ message: 'Hi' }), 'INVALID_ARGUMENT'],
   [
     'an unknown session',
     'chat_with_images',

@@ -114,9 +114,9 @@ test('descriptions name their siblings and do not push', () => {
 });
 
 test('every client gets a snippet in its own form', () => {
-  const options = { allow: ['/my pictures', 'C:\\img "x"'], model: '/models/m' };
+  const flags = ['--allow', '/my pictures', '--allow', 'C:\\img "x"', '--model', '/models/m'];
   for (const client of CLIENTS) {
-    const { file, snippet } = clientConfig(client, options);
+    const { file, snippet } = clientConfig(client, { flags });
     assert.ok(file.length > 0);
     if (client === 'goose') {
       assert.match(snippet, /^extensions:\n {2}afterimage:/);
@@ -126,15 +126,7 @@ test('every client gets a snippet in its own form', () => {
     const parsed = JSON.parse(snippet) as Json;
     const server = client === 'vscode' ? parsed.servers.afterimage : parsed.mcpServers.afterimage;
     assert.equal(server.type, client === 'vscode' ? 'stdio' : undefined);
-    assert.deepEqual(server.args.slice(2), [
-      'mcp',
-      '--allow',
-      '/my pictures',
-      '--allow',
-      'C:\\img "x"',
-      '--model',
-      '/models/m',
-    ]);
+    assert.deepEqual(server.args.slice(2), ['mcp', ...flags]);
   }
   assert.deepEqual(
     JSON.parse(clientConfig('cursor', { command: 'afterimage' }).snippet).mcpServers.afterimage,

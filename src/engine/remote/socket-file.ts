@@ -1,10 +1,11 @@
 // Where a resident engine listens: a socket in a folder of its owner's. Whoever can connect may use the engine, so both
 // sides look at the permissions first.
-import { lstatSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { lstatSync, rmSync, statSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { AfterimageError } from '../../errors.js';
+import { makeFolder } from '../make-folder.js';
 
 /** Any permission of group or others. */
 const NOT_OWNER = 0o077;
@@ -40,7 +41,7 @@ export function socketPath(file: string): string {
 export async function prepareSocket(path: string): Promise<void> {
   const folder = dirname(path);
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
   } catch (cause) {
     throw failed(`The folder of the socket ${path} cannot be made`, cause);
   }
@@ -65,7 +66,7 @@ export async function prepareSocket(path: string): Promise<void> {
 
 /** @throws AfterimageError ENGINE_UNREACHABLE when there is no socket, or one that its owner does not keep to himself. */
 export function checkSocket(path: string): void {
-  const found = lstatSync(path, { throwIfNoEntry: false });
+  const found = statSync(path, { throwIfNoEntry: false });
   if (!found?.isSocket()) throw unreachable(path);
   if (found.uid !== process.getuid!() || (found.mode & NOT_OWNER) !== 0) {
     throw new AfterimageError(
