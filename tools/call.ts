@@ -1,15 +1,16 @@
 // What one tool call gets beside its arguments, and the one way in which tools put a turn to the model: load, deadline,
 // cancel, continuation and history are decided here. Tools decide what is asked and how the answer is read.
 import { AfterimageError } from '../src/errors.js';
-import type {
-  Answer,
-  CacheReport,
-  Engine,
-  Message,
-  ModelInfo,
-  Progress,
-  Session,
-  StopReason,
+import {
+  NOTHING_DONE,
+  type Answer,
+  type CacheReport,
+  type Engine,
+  type Message,
+  type ModelInfo,
+  type Progress,
+  type Session,
+  type StopReason,
 } from '../src/engine/engine.js';
 import type { ImageContext } from '../src/image/load.js';
 import { assistantMessage, systemMessage, userMessage } from '../src/prompt/layout.js';
@@ -58,16 +59,6 @@ export interface Reply {
 
 /** Beyond the deadline, for the engine to stop and hand over what there is. */
 const GRACE_MS = 2000;
-
-export const NOTHING_DONE: CacheReport = {
-  image_tokens: 0,
-  image_tokens_reused: 0,
-  prompt_tokens: 0,
-  prompt_tokens_reused: 0,
-  encode_ms: 0,
-  prefill_ms: 0,
-  source: 'none',
-};
 
 export const isCut = (stopReason: StopReason): boolean =>
   stopReason === 'deadline' || stopReason === 'length';

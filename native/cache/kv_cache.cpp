@@ -8,8 +8,6 @@ namespace afterimage {
 
 namespace {
 
-size_t element_bytes(KvType type) noexcept { return type == KvType::f32 ? 4 : type == KvType::q8 ? 1 : 2; }
-
 void copy_tile(std::byte* to, const std::byte* from, size_t offset, int32_t dim, KvType type, int32_t count) {
   std::memcpy(to + offset, from + offset, static_cast<size_t>(count) * dim * element_bytes(type));
   if (type != KvType::q8) return;

@@ -7,7 +7,23 @@ constexpr size_t kTileAlignment = 64;
 
 size_t align(size_t bytes) { return (bytes + kTileAlignment - 1) / kTileAlignment * kTileAlignment; }
 
-size_t element_bytes(KvType type) {
+}  // namespace
+
+const char* name_of(KvType type) noexcept {
+  switch (type) {
+    case KvType::f32:
+      return "f32";
+    case KvType::f16:
+      return "f16";
+    case KvType::bf16:
+      return "bf16";
+    case KvType::q8:
+      return "q8";
+  }
+  return "";
+}
+
+size_t element_bytes(KvType type) noexcept {
   switch (type) {
     case KvType::f32:
       return 4;
@@ -19,8 +35,6 @@ size_t element_bytes(KvType type) {
   }
   return 4;
 }
-
-}  // namespace
 
 size_t KvLayout::tile_bytes(int32_t dim, KvType type) noexcept {
   const size_t codes = kBlockPositions * static_cast<size_t>(dim) * element_bytes(type);

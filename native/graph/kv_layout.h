@@ -10,6 +10,8 @@ constexpr int32_t kBlockPositions = 64;
 
 // q8: int8 values with one f32 scale per (position, head): x ≈ scale · q, scale = max|x| / 127.
 enum class KvType : uint8_t { f32, f16, bf16, q8 };
+const char* name_of(KvType type) noexcept;  // "f32", …
+size_t element_bytes(KvType type) noexcept;
 
 struct KvLayer {
   int32_t kv_heads = 0, k_dim = 0, v_dim = 0;

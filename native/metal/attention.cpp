@@ -17,20 +17,6 @@ struct QueryTile {
 
 constexpr int32_t kMaxDim = 256;
 
-const char* type_suffix(KvType type) {
-  switch (type) {
-    case KvType::f32:
-      return "f32";
-    case KvType::f16:
-      return "f16";
-    case KvType::bf16:
-      return "bf16";
-    case KvType::q8:
-      return "q8";
-  }
-  return "";
-}
-
 AttentionParams params_of(const Dispatch& d) {
   const OpAttrs& a = *d.attrs;
   const KvLayout& kv = *d.batch->kv;
@@ -71,7 +57,7 @@ void use_blocks(Encoder& encoder, const RowBatch& batch) {
 void encode_attention(Encoder& encoder, const Dispatch& d) {
   const OpAttrs& a = *d.attrs;
   const RowBatch& batch = *d.batch;
-  const std::string type = type_suffix(batch.kv->type());
+  const std::string type = name_of(batch.kv->type());
   const auto group = static_cast<uint32_t>(a.heads / a.kv_heads);
   const int64_t most = d.in[0].rows * group;  // queries of one kv head
   const uint32_t queries = most == 1 ? 1 : most <= 4 ? 4 : 8;

@@ -18,20 +18,6 @@ ModelTraits checked(const ModelTraits& traits) {
   return traits;
 }
 
-const char* name_of(KvType type) {
-  switch (type) {
-    case KvType::f32:
-      return "f32";
-    case KvType::f16:
-      return "f16";
-    case KvType::bf16:
-      return "bf16";
-    case KvType::q8:
-      return "q8";
-  }
-  return "";
-}
-
 // Two engines may read each other's files exactly if this text is the same.
 std::string identity_of(const std::string& digest, const Backend& backend, const EngineOptions& options,
                         const ModelSource& source, const KvCache& kv) {

@@ -65,6 +65,17 @@ export interface CacheReport {
   source: 'none' | 'features' | 'memory' | 'disk';
 }
 
+/** Of a question that the engine did not get to. */
+export const NOTHING_DONE: CacheReport = {
+  image_tokens: 0,
+  image_tokens_reused: 0,
+  prompt_tokens: 0,
+  prompt_tokens_reused: 0,
+  encode_ms: 0,
+  prefill_ms: 0,
+  source: 'none',
+};
+
 export interface Answer {
   text: string;
   /** The tokens that the text is made of and, where it was cut inside a character, those of the character's beginning. */

@@ -2,7 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import { AfterimageError } from '../errors.js';
 import { AnswerReader } from './answer-reader.js';
-import type { Answer, AnswerSoFar, AskOptions, Message, Session } from './engine.js';
+import {
+  NOTHING_DONE,
+  type Answer,
+  type AnswerSoFar,
+  type AskOptions,
+  type Message,
+  type Session,
+} from './engine.js';
 import type { LoadedModel, PreparedPrompt } from './loaded-model.js';
 import type { NativeResult } from './native-engine.js';
 import { fromNative } from './native.js';
@@ -175,15 +182,7 @@ function unanswered(
     text,
     tokenIds,
     stopReason,
-    cache: {
-      image_tokens: 0,
-      image_tokens_reused: 0,
-      prompt_tokens: 0,
-      prompt_tokens_reused: 0,
-      encode_ms: 0,
-      prefill_ms: 0,
-      source: 'none',
-    },
+    cache: NOTHING_DONE,
     decodeMs: 0,
     viewed: [],
   };

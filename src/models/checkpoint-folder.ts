@@ -1,12 +1,11 @@
 // Opens a checkpoint folder as found on the hub: configs merged, weight files chosen, tensor headers read.
 // Which settings win where a key occurs twice, and which files hold weights, follows transformers and mlx-vlm.
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { AfterimageError } from '../errors.js';
 import type { Checkpoint, StoredTensorInfo } from './checkpoint.js';
+import { readJson, type Json } from './json-file.js';
 import { readSafetensorsHeader } from './safetensors-header.js';
-
-type Json = Record<string, unknown>;
 
 /** config.json alone, so that a family that is not supported is refused before its weights are looked at. */
 export function readConfig(path: string): Json {
@@ -96,22 +95,6 @@ function tokenIds(tokenizer: Json): Map<string, number> {
     if (typeof content === 'string' && typeof id === 'number') ids.set(content, id);
   }
   return ids;
-}
-
-function readJson(folder: string, name: string): Json | undefined {
-  const file = join(folder, name);
-  if (!existsSync(file)) return undefined;
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    throw new AfterimageError('INVALID_CHECKPOINT', `"${file}" cannot be read as JSON; download it again.`, {
-      cause,
-    });
-  }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
-    throw invalid(`"${file}" is not a JSON object`);
-  return parsed as Json;
 }
 
 function asObject(value: unknown): Json {

@@ -118,15 +118,3 @@ export function tokenAt(offset: number, anchors: readonly Anchor[]): number {
   }
   return token;
 }
-
-/** [start, end) of each run of image tokens, whichever image they belong to. */
-export function imageRuns(featureIndex: Int32Array): [number, number][] {
-  const runs: [number, number][] = [];
-  featureIndex.forEach((row, i) => {
-    if (row < 0) return;
-    const last = runs.at(-1);
-    if (last?.[1] === i) last[1] = i + 1;
-    else runs.push([i, i + 1]);
-  });
-  return runs;
-}

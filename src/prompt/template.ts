@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Template } from '@huggingface/jinja';
 import { AfterimageError } from '../errors.js';
+import { readJson, type Json } from '../models/json-file.js';
 
 export type TemplatePart = { type: 'text'; text: string } | { type: 'image' };
 
@@ -24,8 +25,6 @@ const FORMS: Form[] = (['parts', 'mixed', 'flat'] as const).flatMap((content) =>
   { content, folded: false },
   { content, folded: true },
 ]);
-
-type Json = Record<string, unknown>;
 
 /** The template's source by precedence, or undefined for families that have none. @throws AfterimageError INVALID_CHECKPOINT */
 export function findTemplate(folder: string): string | undefined {
@@ -62,18 +61,6 @@ export function specialTokenStrings(folder: string): Record<string, string> {
     if (typeof text === 'string') strings[key] = text;
   }
   return strings;
-}
-
-function readJson(folder: string, name: string): Json | undefined {
-  const file = join(folder, name);
-  if (!existsSync(file)) return undefined;
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Json;
-  } catch (cause) {
-    throw new AfterimageError('INVALID_CHECKPOINT', `"${file}" cannot be read as JSON; download it again.`, {
-      cause,
-    });
-  }
 }
 
 export class ChatTemplate {

@@ -1,9 +1,8 @@
 // Text ↔ token ids by the checkpoint's tokenizer.json. A prompt's control tokens are single ids exactly where the
 // template wrote them; the same characters typed by a person become ordinary text tokens.
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { AfterimageError } from '../errors.js';
+import { readJson } from '../models/json-file.js';
 import type { GuardedText } from './guard.js';
 
 export interface AddedToken {
@@ -161,16 +160,6 @@ function groupByFirst(tokens: readonly AddedToken[]): Map<string, AddedToken[]> 
     );
   }
   return groups;
-}
-
-function readJson(folder: string, name: string): Record<string, unknown> | undefined {
-  const file = join(folder, name);
-  if (!existsSync(file)) return undefined;
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
-  } catch (cause) {
-    throw invalid(`"${file}" cannot be read as JSON`, cause);
-  }
 }
 
 function invalid(what: string, cause?: unknown): AfterimageError {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Message } from '../../src/engine/engine.js';
-import { imageRuns } from '../../src/prompt/spans.js';
 import { Tokenizer } from '../../src/prompt/tokenizer.js';
 import { PromptBuilder, type Prompt } from '../../src/prompt/prompt.js';
 import {
@@ -230,4 +229,16 @@ test('a plan that counts other tokens than its block has is refused', () => {
 function modelOf(name: string) {
   const { imagePlaceholder, imageToken, imageTokenId } = recorded(name);
   return { imagePlaceholder, imageToken, imageTokenId };
+}
+
+/** [start, end) of each run of image tokens, whichever image they belong to. */
+function imageRuns(featureIndex: Int32Array): [number, number][] {
+  const runs: [number, number][] = [];
+  featureIndex.forEach((row, i) => {
+    if (row < 0) return;
+    const last = runs.at(-1);
+    if (last?.[1] === i) last[1] = i + 1;
+    else runs.push([i, i + 1]);
+  });
+  return runs;
 }
