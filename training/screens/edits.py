@@ -26,6 +26,8 @@ def pair(seed, height, width, sizes):
     other = rng.choice([a for a in ACTIONS if a != node.text]) if node.role == "button" else wording.phrase(rng, 3)
     after = draw(seed, height, width, sizes, replace={node.text: other})
     found = twin(after, node)
+    if found is None:       # the new text found no room
+        return before, before, None
     return before, after, (node, "text", found)
 
 
@@ -35,8 +37,8 @@ def unique(node, screen):
 
 
 def twin(after, node):
-    """The node at the same place in the tree, by role and nearest corner."""
-    return min((n for n in after.root.all(node.role)), key=lambda n: abs(n.box[0] - node.box[0]) + abs(n.box[1] - node.box[1]))
+    """The node at the same place in the tree, by role and nearest corner; None where the role is gone."""
+    return min(after.root.all(node.role), key=lambda n: abs(n.box[0] - node.box[0]) + abs(n.box[1] - node.box[1]), default=None)
 
 
 def sentence(edit, spell_before, spell_after):
