@@ -18,6 +18,7 @@ import { AfterimageError } from '../../src/errors.js';
 import { pixelIdentity } from '../../src/image/key.js';
 import { systemMessage, userMessage } from '../../src/prompt/layout.js';
 import { ScriptedEngine } from '../mcp/scripted-engine.js';
+import { cancelledAnswer } from './cancelled.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'afterimage-remote-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -111,22 +112,23 @@ describe('a resident engine on the bundled model', () => {
   });
 
   test('cancelling ends an answer with what there is', async () => {
-    const cancel = new AbortController();
-    const answer = await one.open().ask(question(picture(7)), {
-      maxTokens: 400,
-      signal: cancel.signal,
-      onText: () => cancel.abort(),
+    const answer = await cancelledAnswer((options) => {
+      const cancel = new AbortController();
+      const onText = () => cancel.abort();
+      return one.open().ask(question(picture(7)), { ...options, signal: cancel.signal, onText });
     });
-    assert.equal(answer.stopReason, 'cancelled');
-    assert.ok(answer.tokenIds.length > 0 && answer.tokenIds.length < 400);
+    assert.ok(answer.tokenIds.length > 0);
     const none = await one.open().ask(question(picture(8)), { signal: AbortSignal.abort() });
     assert.deepEqual([none.stopReason, none.tokenIds], ['cancelled', []]);
   });
 
   test('a closed session cancels its answer and takes no more', async () => {
+    await cancelledAnswer((options) => {
+      const session = one.open();
+      return session.ask(question(picture(9)), { ...options, onText: () => session.close() });
+    });
     const session = one.open();
-    const answer = await session.ask(question(picture(9)), { maxTokens: 400, onText: () => session.close() });
-    assert.equal(answer.stopReason, 'cancelled');
+    session.close();
     await assert.rejects(session.ask(question(picture(9))), { code: 'CLOSED' });
   });
 
