@@ -31,9 +31,6 @@ export async function mcp(options: Options): Promise<void> {
 
 /** One engine for all programs of a user, until a signal stops it. */
 export async function serve(options: Options, signal: AbortSignal): Promise<void> {
-  if (options.flag('remote')) {
-    throw new AfterimageError('INVALID_ARGUMENT', '--remote asks an engine that serves; leave it out here.');
-  }
   const path = socketOf(options);
   const log = createLog({ level: options.flag('verbose') ? 'debug' : 'warn' });
   const engine = new LocalEngine(engineOptions(options));

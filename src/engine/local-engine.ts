@@ -100,6 +100,8 @@ export class LocalEngine implements Engine {
 /** Stops waiting, not the work: loading goes on for those who come later. */
 function abortable<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (!signal) return work;
+  // It may fail after nobody waits for it any more.
+  work.catch(() => {});
   return new Promise<T>((resolve, reject) => {
     const abort = (): void =>
       reject(new AfterimageError('CANCELLED', 'The question was cancelled while the model was loading.'));

@@ -167,6 +167,14 @@ test('closing ends the answer of a fork as it does its parent’s', async () => 
   });
 });
 
+test('a question that was given up before the load fails is missed by nobody', async () => {
+  const engine = open();
+  const answer = await engine.open().ask(question(picture(2)), { signal: AbortSignal.abort() });
+  assert.equal(answer.stopReason, 'cancelled');
+  // Ends the load that it began; nobody waits for it any more.
+  await engine.close();
+});
+
 test('closing while the model loads', async () => {
   const engine = open();
   const ready = engine.ready();
