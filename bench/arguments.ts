@@ -1,8 +1,8 @@
 // Options shared by the benchmarks.
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import type { Checkpoint } from '../src/models/checkpoint.js';
-import { openCheckpoint } from '../src/models/checkpoint-folder.js';
+import type { Checkpoint } from '../src/models/checkpoint/checkpoint.js';
+import { openCheckpoint } from '../src/models/checkpoint/checkpoint-folder.js';
 import { starterFolder } from '../src/engine/model-folder.js';
 import type { Precision } from '../src/engine/native.js';
 import { DIMENSIONS } from './dimensions.js';

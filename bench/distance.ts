@@ -4,7 +4,7 @@
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { ImageInput } from '../src/engine/engine.js';
+import type { ImageInput } from '../src/image/rgb-image.js';
 import { LoadedModel } from '../src/engine/loaded-model.js';
 import { starterFolder } from '../src/engine/model-folder.js';
 import type { KvType, Precision } from '../src/engine/native.js';

@@ -1,7 +1,7 @@
 // A native engine over a random checkpoint, as the benchmarks drive it.
 import type { NativeEngine, NativePrompt, NativeResult } from '../src/engine/native-engine.js';
 import { loadAddon, type KvType, type Precision } from '../src/engine/native.js';
-import type { Checkpoint } from '../src/models/checkpoint.js';
+import type { Checkpoint } from '../src/models/checkpoint/checkpoint.js';
 import type { Model } from '../src/models/family.js';
 import { familyOf } from '../src/models/registry.js';
 import type { SyntheticImage } from './synthetic-prompt.js';

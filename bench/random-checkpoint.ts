@@ -3,7 +3,7 @@
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Checkpoint, StoredTensorInfo } from '../src/models/checkpoint.js';
+import type { Checkpoint, StoredTensorInfo } from '../src/models/checkpoint/checkpoint.js';
 import type { Dimensions } from './dimensions.js';
 
 const GROUP = 64;

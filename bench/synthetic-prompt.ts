@@ -1,7 +1,8 @@
 // Prompts of a random checkpoint: token ids and images without text, so that a benchmark needs no tokenizer.
 import { createHash } from 'node:crypto';
 import type { NativePrompt } from '../src/engine/native-engine.js';
-import type { ImagePlan, Model, RgbImage } from '../src/models/family.js';
+import type { ImagePlan, Model } from '../src/models/family.js';
+import type { RgbImage } from '../src/image/rgb-image.js';
 import { linearPositions, mropePositions, type GridSpan } from '../src/models/positions.js';
 
 export interface SyntheticImage {

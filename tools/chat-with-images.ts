@@ -1,12 +1,12 @@
 // chat_with_images: a conversation about images whose history stays here.
 import { z } from 'zod';
 import { AfterimageError } from '../src/errors.js';
-import { ask, type Call } from './call.js';
-import type { Conversation } from './conversations.js';
-import * as fields from './fields.js';
-import { lookAt, MOST_IMAGES } from './look.js';
-import { toFields } from './reply.js';
-import { defineTool, LOOKS_ONLY } from './tool.js';
+import { ask, type Call } from '../src/ask/call.js';
+import type { Conversation } from '../src/ask/conversations.js';
+import * as fields from '../src/ask/fields.js';
+import { lookAt, MOST_IMAGES } from '../src/ask/look.js';
+import { toFields } from '../src/ask/reply.js';
+import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
 const input = z.strictObject({
   message: fields.question(

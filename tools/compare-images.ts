@@ -4,13 +4,13 @@ import { diffImages, MAX_IGNORE_REGIONS, type DiffRegion, type ImageDiff } from 
 import { withMargin, type Region, type Size } from '../src/image/region.js';
 import { compareQuestion } from '../src/prompt/layout.js';
 import { NOTHING_DONE } from '../src/engine/engine.js';
-import { ask, type Call } from './call.js';
-import type { Picture } from './conversations.js';
-import { DIFF_URI } from './differences.js';
-import * as fields from './fields.js';
-import { lookAt, part } from './look.js';
-import { seenImages, toFields, type ReplyFields } from './reply.js';
-import { defineTool, LOOKS_ONLY } from './tool.js';
+import { ask, type Call } from '../src/ask/call.js';
+import type { Picture } from '../src/ask/conversations.js';
+import { DIFF_URI } from '../src/ask/differences.js';
+import * as fields from '../src/ask/fields.js';
+import { lookAt, part } from '../src/ask/look.js';
+import { seenImages, toFields, type ReplyFields } from '../src/ask/reply.js';
+import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
 /** Changed regions that the model gets as crops, each before and after. */
 const MOST_CROPS = 3;

@@ -1,12 +1,12 @@
 // describe_image: what one image, or a part of it, shows.
 import { z } from 'zod';
 import { describeQuestion } from '../src/prompt/layout.js';
-import { ask } from './call.js';
-import type { Conversation, Picture } from './conversations.js';
-import * as fields from './fields.js';
-import { lookAt } from './look.js';
-import { toFields } from './reply.js';
-import { defineTool, LOOKS_ONLY } from './tool.js';
+import { ask } from '../src/ask/call.js';
+import type { Conversation, Picture } from '../src/ask/conversations.js';
+import * as fields from '../src/ask/fields.js';
+import { lookAt } from '../src/ask/look.js';
+import { toFields } from '../src/ask/reply.js';
+import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
 const DETAILS = ['brief', 'normal', 'full'] as const;
 

@@ -4,12 +4,12 @@ import { AfterimageError } from '../src/errors.js';
 import type { ModelInfo } from '../src/engine/engine.js';
 import { ocrQuestion } from '../src/prompt/layout.js';
 import { parseLines } from '../src/prompt/parse.js';
-import { ask, loaded } from './call.js';
-import type { LineReader, Picture } from './conversations.js';
-import * as fields from './fields.js';
-import { lookAt } from './look.js';
-import { toFields } from './reply.js';
-import { defineTool, LOOKS_ONLY } from './tool.js';
+import { ask, loaded } from '../src/ask/call.js';
+import type { LineReader, Picture } from '../src/ask/conversations.js';
+import * as fields from '../src/ask/fields.js';
+import { lookAt } from '../src/ask/look.js';
+import { toFields } from '../src/ask/reply.js';
+import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
 const input = z.strictObject({
   image: fields.image,

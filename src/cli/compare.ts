@@ -1,7 +1,7 @@
 // afterimage compare: the tool of the same name on the command line. Pixels say what changed and where; the model names it.
-import { Conversations } from '../../tools/conversations.js';
+import { Conversations } from '../ask/conversations.js';
 import { compareImages, type Comparison } from '../../tools/compare-images.js';
-import { Differences } from '../../tools/differences.js';
+import { Differences } from '../ask/differences.js';
 import { imageArguments, interrupted, withEngine } from './look.js';
 import type { Options } from './options.js';
 

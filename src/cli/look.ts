@@ -1,7 +1,8 @@
 // The commands that look at images: describe, ask, ocr, compare, chat. Answers go to stdout as they come; progress and
 // the closing line go to stderr.
 import { createInterface } from 'node:readline';
-import type { Answer, Engine, Message } from '../engine/engine.js';
+import type { Answer, Engine } from '../engine/engine.js';
+import type { Message } from '../prompt/message.js';
 import { AfterimageError } from '../errors.js';
 import { createImageContext, loadImage, type ImageContext, type LoadedImage } from '../image/load.js';
 import { describeQuestion, ocrQuestion, systemMessage, userMessage } from '../prompt/layout.js';

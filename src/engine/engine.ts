@@ -1,21 +1,6 @@
 // The engine as the tools see it: a loaded model and sessions over full prompts. No tools, no MCP, no pixels policy.
-import type { RgbImage } from '../models/family.js';
-
-/** An image ready to be looked at. `pixels` is called only when no tier of the cache has what is needed. */
-export interface ImageInput {
-  /** SHA-256 (hex) of {width, height, RGB pixels}; the engine adds weights and processor to form the cache key. */
-  pixelHash: string;
-  width: number;
-  height: number;
-  pixels(): Promise<RgbImage>;
-}
-
-export type ContentPart = { type: 'text'; text: string } | { type: 'image'; image: ImageInput };
-
-export interface Message {
-  role: 'system' | 'user' | 'assistant';
-  content: ContentPart[];
-}
+import type { ImageInput } from '../image/rgb-image.js';
+import type { Message } from '../prompt/message.js';
 
 export interface SamplingOptions {
   /** 0 = greedy (default). */

@@ -1,7 +1,7 @@
 // The identity of what the model sees of an image. Two images share work exactly when their keys are equal.
 import { createHash } from 'node:crypto';
 import type { ImagePlan, Processor } from '../models/family.js';
-import type { ImageInput } from './engine.js';
+import type { ImageInput } from '../image/rgb-image.js';
 
 /** 32 bytes: SHA-256 over {weights digest, processor and settings, mode, width, height, target size, pixels}. */
 export function imageKey(

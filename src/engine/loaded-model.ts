@@ -1,17 +1,19 @@
 // A checkpoint made ready to answer: family, prompt rules and native engine together. Turns conversations into prompts
 // of token rows and images into vision inputs.
 import { AfterimageError } from '../errors.js';
-import type { Checkpoint } from '../models/checkpoint.js';
-import { limitPixels } from '../models/pixel-limit.js';
+import type { Checkpoint } from '../models/checkpoint/checkpoint.js';
+import { limitPixels } from '../models/processors/pixel-limit.js';
 import type { ImagePlan, Model } from '../models/family.js';
 import { linearPositions, mropePositions } from '../models/positions.js';
 import { familyOf } from '../models/registry.js';
-import { openCheckpoint, readConfig } from '../models/checkpoint-folder.js';
+import { openCheckpoint, readConfig } from '../models/checkpoint/checkpoint-folder.js';
 import { systemMessage, userMessage } from '../prompt/layout.js';
 import { PromptBuilder, type Prompt } from '../prompt/prompt.js';
 import type { Tokenizer } from '../prompt/tokenizer.js';
 import { defaultBudgets } from './budgets.js';
-import type { Answer, AskOptions, ImageInput, Message, ModelInfo, Progress } from './engine.js';
+import type { Answer, AskOptions, ModelInfo, Progress } from './engine.js';
+import type { ImageInput } from '../image/rgb-image.js';
+import type { Message } from '../prompt/message.js';
 import { imageKey } from './image-key.js';
 import { modelName, starterFolder } from './model-folder.js';
 import type {

@@ -1,6 +1,7 @@
 // The engine on this machine: loads the model once, in the background, and hands out sessions.
 import { AfterimageError } from '../errors.js';
-import type { AskOptions, Engine, EngineStatus, ImageInput, ModelInfo, Progress, Session } from './engine.js';
+import type { AskOptions, Engine, EngineStatus, ModelInfo, Progress, Session } from './engine.js';
+import type { ImageInput } from '../image/rgb-image.js';
 import { LoadedModel, type LocalEngineOptions } from './loaded-model.js';
 import { LocalSession, type SessionHost } from './local-session.js';
 import { fromNative } from './native.js';

@@ -2,14 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { AfterimageError } from '../errors.js';
 import { AnswerReader } from './answer-reader.js';
-import {
-  NOTHING_DONE,
-  type Answer,
-  type AnswerSoFar,
-  type AskOptions,
-  type Message,
-  type Session,
-} from './engine.js';
+import { NOTHING_DONE, type Answer, type AnswerSoFar, type AskOptions, type Session } from './engine.js';
+import type { Message } from '../prompt/message.js';
 import type { LoadedModel, PreparedPrompt } from './loaded-model.js';
 import type { NativeResult } from './native-engine.js';
 import { fromNative } from './native.js';

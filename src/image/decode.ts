@@ -2,7 +2,7 @@
 // embedded colour profiles ignored, first frame only. sharp decodes; nothing here resizes.
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { AfterimageError } from '../errors.js';
-import type { RgbImage } from '../models/family.js';
+import type { RgbImage } from './rgb-image.js';
 import { formatOf, type ImageFormat } from './format.js';
 import { opaqueFirstFrame } from './gif.js';
 

@@ -1,6 +1,6 @@
 // How two images are laid over each other. Equal sizes: as they are. Equal proportions: the larger one is scaled down
 // (the same screen at two pixel densities). Anything else: top left corners together (a page that grew).
-import type { RgbImage } from '../models/family.js';
+import type { RgbImage } from './rgb-image.js';
 import type { Region, Size } from './region.js';
 import { resize } from './resize.js';
 

@@ -1,5 +1,5 @@
 // The difference picture: the second image faded to light grey, changed pixels in red.
-import type { RgbImage } from '../models/family.js';
+import type { RgbImage } from './rgb-image.js';
 import type { AlignedImages } from './diff-alignment.js';
 import type { ChangeMask } from './diff-regions.js';
 import { encodePng, fitted } from './picture.js';

@@ -1,9 +1,9 @@
 // What differs between two images, pixel by pixel and without a model: sizes, share, regions, a picture of it.
 // Anti-aliasing is told from change by pixelmatch (Vyšniauskas, "Anti-aliased pixel and intensity slope detector").
 import pixelmatch from 'pixelmatch';
-import type { ImageInput } from '../engine/engine.js';
+import type { ImageInput } from './rgb-image.js';
 import { AfterimageError } from '../errors.js';
-import type { RgbImage } from '../models/family.js';
+import type { RgbImage } from './rgb-image.js';
 import { changedRegions, type ChangeMask } from './diff-regions.js';
 import { alignImages, type Alignment } from './diff-alignment.js';
 import { drawDifference } from './diff-picture.js';

@@ -1,6 +1,6 @@
 // The identity of an image is its pixels: the same picture as PNG, as WebP or under another name is one image.
 import { createHash } from 'node:crypto';
-import type { RgbImage } from '../models/family.js';
+import type { RgbImage } from './rgb-image.js';
 import { ByteLru } from './byte-lru.js';
 
 /** What can be said about encoded bytes once they have been decoded. */

@@ -1,6 +1,6 @@
 // The one way in: a reference as tools receive it → an image with its handle, identity and, when asked for, pixels.
-import type { ImageInput } from '../engine/engine.js';
-import type { RgbImage } from '../models/family.js';
+import type { ImageInput } from './rgb-image.js';
+import type { RgbImage } from './rgb-image.js';
 import { ByteLru } from './byte-lru.js';
 import { decode, DEFAULT_LIMITS, type ImageLimits } from './decode.js';
 import { URLS_OFF, type UrlPolicy } from './download.js';

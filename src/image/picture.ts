@@ -1,6 +1,6 @@
 // RGB pixels → PNG, for thumbnails and difference pictures that people look at.
 import sharp from 'sharp';
-import type { RgbImage } from '../models/family.js';
+import type { RgbImage } from './rgb-image.js';
 import { resize } from './resize.js';
 
 export async function encodePng(image: RgbImage): Promise<Uint8Array> {

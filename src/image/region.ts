@@ -1,6 +1,6 @@
 // Rectangles in pixels of the original image: checked, cropped, and brought back from the coordinates models write.
 import { AfterimageError } from '../errors.js';
-import type { RgbImage } from '../models/family.js';
+import type { RgbImage } from './rgb-image.js';
 
 /** Whole pixels; (x, y) is the top left corner. */
 export interface Region {

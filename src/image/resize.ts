@@ -2,7 +2,7 @@
 // Separable filters in two passes (horizontal, then vertical) with 22-bit fixed-point weights; the result of each pass
 // is rounded and clamped to 8 bits. The support grows with the down-scale factor, so shrinking is always anti-aliased.
 // Method: https://github.com/python-pillow/Pillow/blob/main/src/libImaging/Resample.c
-import type { RgbImage } from '../models/family.js';
+import type { RgbImage } from './rgb-image.js';
 
 export type ResizeFilter = 'bicubic' | 'bilinear' | 'lanczos' | 'nearest' | 'box' | 'hamming';
 

@@ -6,9 +6,9 @@ import type { Engine } from '../engine/engine.js';
 import { URLS_ALLOWED, URLS_OFF } from '../image/download.js';
 import type { ImageLimits } from '../image/decode.js';
 import { createImageContext, type ImageContext } from '../image/load.js';
-import { Conversations, type ConversationLimits } from '../../tools/conversations.js';
-import { Differences } from '../../tools/differences.js';
-import type { Room } from '../../tools/call.js';
+import { Conversations, type ConversationLimits } from '../ask/conversations.js';
+import { Differences } from '../ask/differences.js';
+import type { Room } from '../ask/call.js';
 import { createLog, type Log, type LogOptions } from './log.js';
 
 export interface AppOptions {

@@ -9,7 +9,7 @@ import { AfterimageError } from '../errors.js';
 import { isImageId } from '../image/key.js';
 import { loadImage } from '../image/load.js';
 import { thumbnailPng } from '../image/picture.js';
-import { DIFF_URI } from '../../tools/differences.js';
+import { DIFF_URI } from '../ask/differences.js';
 import type { App } from './app.js';
 
 const STATUS_URI = 'afterimage://status';

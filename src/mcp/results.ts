@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { CallToolResult } from '@modelcontextprotocol/server';
 import type { z } from 'zod';
 import { AfterimageError, type ErrorCode } from '../errors.js';
-import type { ToolResult } from '../../tools/tool.js';
+import type { ToolResult } from '../ask/tool.js';
 import type { Log } from './log.js';
 
 /** Key under which an error result carries its code for programs; people and models read it in the text. */

@@ -10,7 +10,7 @@ import type { z } from 'zod';
 import { AfterimageError } from '../errors.js';
 import { FilePolicy } from '../image/policy.js';
 import { tools } from '../../tools/index.js';
-import type { Tool } from '../../tools/tool.js';
+import type { Tool } from '../ask/tool.js';
 import type { App } from './app.js';
 import { ProgressReporter } from './progress.js';
 import { invalidArguments, toCallResult, toErrorResult } from './results.js';

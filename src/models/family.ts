@@ -1,13 +1,7 @@
 // What a model family is: one file that turns config.json into two programs, a processor and prompt rules.
 import type { Program } from '../graph/program.js';
-import type { Checkpoint } from './checkpoint.js';
-
-/** RGB, 8 bit, row-major, `data.length === width * height * 3`. EXIF orientation already applied, alpha dropped. */
-export interface RgbImage {
-  width: number;
-  height: number;
-  data: Uint8Array;
-}
+import type { RgbImage } from '../image/rgb-image.js';
+import type { Checkpoint } from './checkpoint/checkpoint.js';
 
 /** A named input of the vision program. Row-major. */
 export interface NamedTensor {

@@ -1,17 +1,17 @@
 // Gemma 3: Gemma team 2025, https://arxiv.org/abs/2503.19786. Tokens of one image see each other.
 import { GraphBuilder, rowsOf } from '../graph/builder.js';
 import type { Program } from '../graph/program.js';
-import type { Checkpoint } from './checkpoint.js';
-import { Config } from './config.js';
+import type { Checkpoint } from './checkpoint/checkpoint.js';
+import { Config } from './checkpoint/config.js';
 import type { Family, Model, NamedTensor } from './family.js';
-import { gemmaDecoder, gemmaSizes, type GemmaShape } from './gemma-decoder.js';
+import { gemmaDecoder, gemmaSizes, type GemmaShape } from './decoders/gemma.js';
 import { fixedSquareProcessor } from './processors/fixed-square.js';
 import { floatTensor, indexTensor } from './processors/pixels.js';
 import { blockOrder } from './processors/square-frames.js';
 import { localRopeSettings, ropeSettings } from './rope.js';
-import { siglipShape, siglipTower } from './siglip.js';
-import { imageTokenId, stopTokenIds } from './special-tokens.js';
-import { weightScope, type WeightScope } from './weights.js';
+import { siglipShape, siglipTower } from './towers/siglip.js';
+import { imageTokenId, stopTokenIds } from './checkpoint/special-tokens.js';
+import { weightScope, type WeightScope } from './checkpoint/weights.js';
 
 const START_OF_IMAGE = '<start_of_image>';
 const IMAGE_TOKEN = '<image_soft_token>';

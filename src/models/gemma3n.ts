@@ -12,19 +12,19 @@ import {
   openStreams,
   predictStreams,
   type AltUpShape,
-} from './altup.js';
-import type { Checkpoint } from './checkpoint.js';
-import { Config } from './config.js';
-import { closeDecoder, openDecoder } from './decoder-frame.js';
+} from './decoders/altup.js';
+import type { Checkpoint } from './checkpoint/checkpoint.js';
+import { Config } from './checkpoint/config.js';
+import { closeDecoder, openDecoder } from './decoders/decoder-frame.js';
 import type { Family, Model, NamedTensor } from './family.js';
-import { roundedTo } from './gemma-decoder.js';
-import { mobileNetV5 } from './mobilenet_v5.js';
-import { normalQuantile } from './normal-quantile.js';
+import { roundedTo } from './decoders/gemma.js';
+import { mobileNetV5 } from './towers/mobilenet_v5.js';
+import { normalQuantile } from './decoders/normal-quantile.js';
 import { fixedSquareProcessor } from './processors/fixed-square.js';
 import { pixelRows } from './processors/pixels.js';
 import { inverseFrequencies, localRopeSettings, ropeSettings } from './rope.js';
-import { imageTokenId, stopTokenIds } from './special-tokens.js';
-import { weightScope, type WeightScope } from './weights.js';
+import { imageTokenId, stopTokenIds } from './checkpoint/special-tokens.js';
+import { weightScope, type WeightScope } from './checkpoint/weights.js';
 
 const START_OF_IMAGE = '<start_of_image>';
 const IMAGE_TOKEN = '<image_soft_token>';

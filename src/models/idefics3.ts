@@ -2,15 +2,15 @@
 // https://arxiv.org/abs/2504.05299): a SigLIP tower over tiles, pixel shuffle, one projection, a Llama decoder.
 import { GraphBuilder, rowsOf } from '../graph/builder.js';
 import type { Program } from '../graph/program.js';
-import type { Checkpoint } from './checkpoint.js';
-import { Config } from './config.js';
+import type { Checkpoint } from './checkpoint/checkpoint.js';
+import { Config } from './checkpoint/config.js';
 import type { Family, Model } from './family.js';
-import { llamaDecoder, llamaShape } from './llama-decoder.js';
+import { llamaDecoder, llamaShape } from './decoders/llama.js';
 import { splitImageProcessor } from './processors/split-image.js';
 import { ropeSettings } from './rope.js';
-import { siglipShape, siglipTower, type SiglipShape } from './siglip.js';
-import { imageTokenId, stopTokenIds } from './special-tokens.js';
-import { weightModule, weightScope, type WeightScope } from './weights.js';
+import { siglipShape, siglipTower, type SiglipShape } from './towers/siglip.js';
+import { imageTokenId, stopTokenIds } from './checkpoint/special-tokens.js';
+import { weightModule, weightScope, type WeightScope } from './checkpoint/weights.js';
 
 const IMAGE_TOKEN = '<image>';
 const FAKE_TOKEN = '<fake_token_around_image>';

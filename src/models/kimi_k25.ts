@@ -1,14 +1,14 @@
 // Kimi-VL (Kimi team 2025, https://arxiv.org/abs/2504.07491) and Kimi K2.5: MoonViT and a DeepSeek-V3 decoder.
 import { GraphBuilder } from '../graph/builder.js';
 import type { Program } from '../graph/program.js';
-import type { Checkpoint } from './checkpoint.js';
-import { Config } from './config.js';
-import { deepseekDecoder } from './deepseek-decoder.js';
+import type { Checkpoint } from './checkpoint/checkpoint.js';
+import { Config } from './checkpoint/config.js';
+import { deepseekDecoder } from './decoders/deepseek.js';
 import type { Family, Model, Processor } from './family.js';
-import { mergedPatches, moonVit, moonVitShape, moonVitTables, type MoonVitShape } from './moonvit.js';
+import { mergedPatches, moonVit, moonVitShape, moonVitTables, type MoonVitShape } from './towers/moonvit.js';
 import { k25Size, kimiImageProcessor, kimiVlSize } from './processors/kimi-image.js';
-import { imageTokenId, stopTokenIds } from './special-tokens.js';
-import { outputHead, weightScope, type WeightScope } from './weights.js';
+import { imageTokenId, stopTokenIds } from './checkpoint/special-tokens.js';
+import { outputHead, weightScope, type WeightScope } from './checkpoint/weights.js';
 
 const IMAGE_TOKEN = '<|media_pad|>';
 

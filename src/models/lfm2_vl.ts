@@ -2,18 +2,18 @@
 // decoder of short convolutions with a few attention layers (Liquid AI 2025, https://arxiv.org/abs/2511.23404).
 import { GraphBuilder, rowsOf, type ActivationName, type Value } from '../graph/builder.js';
 import type { Program } from '../graph/program.js';
-import type { Checkpoint } from './checkpoint.js';
-import { Config } from './config.js';
-import { closeDecoder, openDecoder } from './decoder-frame.js';
+import type { Checkpoint } from './checkpoint/checkpoint.js';
+import { Config } from './checkpoint/config.js';
+import { closeDecoder, openDecoder } from './decoders/decoder-frame.js';
 import type { Family, Model, NamedTensor } from './family.js';
-import { antialiasedTaps, tableSide, type Taps } from './position-tables.js';
+import { antialiasedTaps, tableSide, type Taps } from './towers/position-tables.js';
 import { lfm2ImageProcessor, type Frame } from './processors/lfm2-image.js';
 import { floatTensor, indexTensor } from './processors/pixels.js';
 import { mergeOrder } from './processors/qwen-image.js';
 import { inverseFrequencies, ropeSettings } from './rope.js';
-import { siglipBlocks, siglipShape } from './siglip.js';
-import { imageTokenId, stopTokenIds } from './special-tokens.js';
-import { outputHead, weightScope, type WeightScope } from './weights.js';
+import { siglipBlocks, siglipShape } from './towers/siglip.js';
+import { imageTokenId, stopTokenIds } from './checkpoint/special-tokens.js';
+import { outputHead, weightScope, type WeightScope } from './checkpoint/weights.js';
 
 const IMAGE_TOKEN = '<image>';
 

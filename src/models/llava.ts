@@ -3,21 +3,21 @@
 import { AfterimageError } from '../errors.js';
 import { GraphBuilder, type ActivationName, type Value } from '../graph/builder.js';
 import type { Program } from '../graph/program.js';
-import type { Checkpoint } from './checkpoint.js';
-import { Config } from './config.js';
+import type { Checkpoint } from './checkpoint/checkpoint.js';
+import { Config } from './checkpoint/config.js';
 import type { Family, Model } from './family.js';
-import { llamaDecoder, llamaShape } from './llama-decoder.js';
+import { llamaDecoder, llamaShape } from './decoders/llama.js';
 import {
   mistralConfig,
   pixtralConfig,
   pixtralTower,
   pixtralWeights,
   projectorWeights,
-} from './pixtral-vision.js';
+} from './towers/pixtral.js';
 import { pixtralImageProcessor, pixtralMarkers } from './processors/pixtral-image.js';
 import { ropeSettings } from './rope.js';
-import { imageTokenId, stopTokenIds } from './special-tokens.js';
-import { weightModule, weightScope, type WeightScope } from './weights.js';
+import { imageTokenId, stopTokenIds } from './checkpoint/special-tokens.js';
+import { weightModule, weightScope, type WeightScope } from './checkpoint/weights.js';
 
 export const llava: Family = {
   modelTypes: ['llava', 'pixtral'],

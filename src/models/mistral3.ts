@@ -1,8 +1,8 @@
 // Mistral Small 3.1 and later: Pixtral's tower, whose patches are merged 2 × 2 before the projection.
 import { GraphBuilder, rowsOf } from '../graph/builder.js';
 import type { Program } from '../graph/program.js';
-import type { Checkpoint } from './checkpoint.js';
-import { Config } from './config.js';
+import type { Checkpoint } from './checkpoint/checkpoint.js';
+import { Config } from './checkpoint/config.js';
 import type { Family, Model } from './family.js';
 import { mistralVisionModel, project } from './llava.js';
 import {
@@ -11,7 +11,7 @@ import {
   pixtralTower,
   pixtralWeights,
   projectorWeights,
-} from './pixtral-vision.js';
+} from './towers/pixtral.js';
 import { pixtralImageProcessor } from './processors/pixtral-image.js';
 
 export const mistral3: Family = {

@@ -2,15 +2,15 @@
 // https://arxiv.org/abs/2412.03555): image and prompt see each other; only the answer is causal.
 import { GraphBuilder } from '../graph/builder.js';
 import type { Program } from '../graph/program.js';
-import type { Checkpoint } from './checkpoint.js';
-import { Config } from './config.js';
+import type { Checkpoint } from './checkpoint/checkpoint.js';
+import { Config } from './checkpoint/config.js';
 import type { Family, Model } from './family.js';
-import { gemmaDecoder, gemmaSizes, type GemmaShape } from './gemma-decoder.js';
+import { gemmaDecoder, gemmaSizes, type GemmaShape } from './decoders/gemma.js';
 import { fixedSquareProcessor } from './processors/fixed-square.js';
 import { ropeSettings } from './rope.js';
-import { siglipShape, siglipTower } from './siglip.js';
-import { imageTokenId, stopTokenIds } from './special-tokens.js';
-import { weightScope, type WeightScope } from './weights.js';
+import { siglipShape, siglipTower } from './towers/siglip.js';
+import { imageTokenId, stopTokenIds } from './checkpoint/special-tokens.js';
+import { weightScope, type WeightScope } from './checkpoint/weights.js';
 
 const IMAGE_TOKEN = '<image>';
 

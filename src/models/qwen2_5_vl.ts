@@ -1,14 +1,14 @@
 // Qwen2.5-VL: Bai et al. 2025, https://arxiv.org/abs/2502.13923. The decoder, prompt and image size rule are Qwen2-VL's.
 import { GraphBuilder, rowsOf, type ActivationName } from '../graph/builder.js';
 import type { Program } from '../graph/program.js';
-import { Config } from './config.js';
+import { Config } from './checkpoint/config.js';
 import type { Family, NamedTensor } from './family.js';
 import { indexTensor } from './processors/pixels.js';
 import { mergeOrder, qwenImageProcessor, type PatchExtent } from './processors/qwen-image.js';
 import { merger, qwen2Decoder, QWEN_IMAGE_TOKEN, qwenModel, visionWeights } from './qwen2_vl.js';
-import { segmentInput, visionAttention, visionRope } from './qwen-vision.js';
-import { inverseOrder, windowOrder } from './window-order.js';
-import type { WeightScope } from './weights.js';
+import { segmentInput, visionAttention, visionRope } from './towers/qwen.js';
+import { inverseOrder, windowOrder } from './towers/window-order.js';
+import type { WeightScope } from './checkpoint/weights.js';
 
 export const qwen2_5Vl: Family = {
   modelTypes: ['qwen2_5_vl'],

@@ -1,15 +1,15 @@
 // Qwen2-VL: Wang et al. 2024, https://arxiv.org/abs/2409.12191
 import { GraphBuilder, rowsOf, type Value } from '../graph/builder.js';
 import type { Program } from '../graph/program.js';
-import type { Checkpoint } from './checkpoint.js';
-import { Config } from './config.js';
+import type { Checkpoint } from './checkpoint/checkpoint.js';
+import { Config } from './checkpoint/config.js';
 import type { Family, Model } from './family.js';
-import { llamaDecoder, llamaShape } from './llama-decoder.js';
+import { llamaDecoder, llamaShape } from './decoders/llama.js';
 import { qwenImageProcessor } from './processors/qwen-image.js';
-import { patchPositions, segmentInput, visionAttention, visionRope, wholeImage } from './qwen-vision.js';
+import { patchPositions, segmentInput, visionAttention, visionRope, wholeImage } from './towers/qwen.js';
 import { ropeSettings, sectionedAxes } from './rope.js';
-import { imageTokenId, stopTokenIds } from './special-tokens.js';
-import { outputHead, weightScope, type WeightScope } from './weights.js';
+import { imageTokenId, stopTokenIds } from './checkpoint/special-tokens.js';
+import { outputHead, weightScope, type WeightScope } from './checkpoint/weights.js';
 
 export const qwen2Vl: Family = {
   modelTypes: ['qwen2_vl'],

@@ -2,16 +2,16 @@
 // https://arxiv.org/abs/2412.06464; Qwen3-Next), with or without experts. The vision encoder is Qwen3-VL's.
 import { GraphBuilder, type Value } from '../graph/builder.js';
 import type { Program } from '../graph/program.js';
-import type { Checkpoint } from './checkpoint.js';
-import { Config } from './config.js';
-import { closeDecoder, openDecoder } from './decoder-frame.js';
-import { routedExperts, type ExpertShape } from './experts.js';
+import type { Checkpoint } from './checkpoint/checkpoint.js';
+import { Config } from './checkpoint/config.js';
+import { closeDecoder, openDecoder } from './decoders/decoder-frame.js';
+import { routedExperts, type ExpertShape } from './decoders/experts.js';
 import type { Family, Model } from './family.js';
-import { gatedMlp } from './llama-decoder.js';
+import { gatedMlp } from './decoders/llama.js';
 import { qwenModel, textWeights, visionWeights } from './qwen2_vl.js';
-import { qwen3Processor, qwen3VisionConfig, qwen3VisionEncoder } from './qwen3-vision.js';
+import { qwen3Processor, qwen3VisionConfig, qwen3VisionEncoder } from './towers/qwen3.js';
 import { interleavedAxes, inverseFrequencies, ropeSettings } from './rope.js';
-import { outputHead, type CheckpointModule, type WeightScope } from './weights.js';
+import { outputHead, type CheckpointModule, type WeightScope } from './checkpoint/weights.js';
 
 export const qwen3_5: Family = {
   modelTypes: ['qwen3_5'],

@@ -1,14 +1,14 @@
 // Qwen3-VL: Bai et al. 2025, https://arxiv.org/abs/2511.21631
 import { GraphBuilder } from '../graph/builder.js';
 import type { Program } from '../graph/program.js';
-import type { Checkpoint } from './checkpoint.js';
-import { Config } from './config.js';
+import type { Checkpoint } from './checkpoint/checkpoint.js';
+import { Config } from './checkpoint/config.js';
 import type { Family } from './family.js';
-import { llamaDecoder, llamaShape, type LlamaOptions } from './llama-decoder.js';
+import { llamaDecoder, llamaShape, type LlamaOptions } from './decoders/llama.js';
 import { qwenModel, textWeights, visionWeights } from './qwen2_vl.js';
-import { qwen3Processor, qwen3VisionConfig, qwen3VisionEncoder } from './qwen3-vision.js';
+import { qwen3Processor, qwen3VisionConfig, qwen3VisionEncoder } from './towers/qwen3.js';
 import { interleavedAxes, ropeSettings } from './rope.js';
-import { outputHead } from './weights.js';
+import { outputHead } from './checkpoint/weights.js';
 
 export const qwen3Vl: Family = {
   modelTypes: ['qwen3_vl'],

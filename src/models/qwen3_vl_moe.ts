@@ -1,11 +1,11 @@
 // Qwen3-VL with experts: 30B-A3B and 235B-A22B. All but the MLP is Qwen3-VL's.
 import type { GraphBuilder, Value } from '../graph/builder.js';
-import { Config } from './config.js';
-import { routedExperts, type ExpertShape } from './experts.js';
+import { Config } from './checkpoint/config.js';
+import { routedExperts, type ExpertShape } from './decoders/experts.js';
 import type { Family } from './family.js';
-import { gatedMlp, llamaAttention, type LlamaShape } from './llama-decoder.js';
+import { gatedMlp, llamaAttention, type LlamaShape } from './decoders/llama.js';
 import { qwen3Model } from './qwen3_vl.js';
-import type { WeightScope } from './weights.js';
+import type { WeightScope } from './checkpoint/weights.js';
 
 export const qwen3VlMoe: Family = {
   modelTypes: ['qwen3_vl_moe'],

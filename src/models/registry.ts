@@ -1,7 +1,7 @@
 // Every family there is. A new one adds its file and one line here.
 import { AfterimageError } from '../errors.js';
-import type { Checkpoint } from './checkpoint.js';
-import { openCheckpoint, readConfig } from './checkpoint-folder.js';
+import type { Checkpoint } from './checkpoint/checkpoint.js';
+import { openCheckpoint, readConfig } from './checkpoint/checkpoint-folder.js';
 import type { Family, Model } from './family.js';
 import { idefics3 } from './idefics3.js';
 import { gemma3 } from './gemma3.js';

@@ -1,7 +1,7 @@
 // Rotary frequencies: how config.json spells them, how they are scaled, and which position axis each one reads.
 // Su et al. 2021 (RoPE), Peng et al. 2023 (YaRN), Wang et al. 2024 (M-RoPE, Qwen2-VL).
 import { AfterimageError } from '../errors.js';
-import { Config } from './config.js';
+import { Config } from './checkpoint/config.js';
 
 export interface RopeSettings {
   theta: number;

@@ -1,7 +1,8 @@
 // Canonical prompts: [system][images][question], the same beginning for every tool, so that reading the text of an
 // image after describing it costs only the question. The wording lives in instructions.json, on which models train.
 import { createRequire } from 'node:module';
-import type { ContentPart, ImageInput, Message } from '../engine/engine.js';
+import type { ContentPart, Message } from './message.js';
+import type { ImageInput } from '../image/rgb-image.js';
 import type wording from './instructions.json';
 
 export const instructions: typeof wording = createRequire(import.meta.url)('./instructions.json');

@@ -1,6 +1,7 @@
 // A conversation → what the engine runs: token ids, image spans and the places where turns end.
 import { AfterimageError } from '../errors.js';
-import type { ImageInput, Message } from '../engine/engine.js';
+import type { ImageInput } from '../image/rgb-image.js';
+import type { Message } from './message.js';
 import type { ImagePlan, Model, Processor } from '../models/family.js';
 import { controlStrings, Guard, type ControlStrings } from './guard.js';
 import { expandPlaceholders, locateImages, tokenAt, type ImageSpan } from './spans.js';

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Template } from '@huggingface/jinja';
 import { AfterimageError } from '../errors.js';
-import { readJson, type Json } from '../models/json-file.js';
+import { readJson, type Json } from '../models/checkpoint/json-file.js';
 
 export type TemplatePart = { type: 'text'; text: string } | { type: 'image' };
 

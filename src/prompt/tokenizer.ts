@@ -2,7 +2,7 @@
 // template wrote them; the same characters typed by a person become ordinary text tokens.
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { AfterimageError } from '../errors.js';
-import { readJson } from '../models/json-file.js';
+import { readJson } from '../models/checkpoint/json-file.js';
 import type { GuardedText } from './guard.js';
 
 export interface AddedToken {

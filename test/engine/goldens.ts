@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ContentPart, Message } from '../../src/engine/engine.js';
+import type { ContentPart, Message } from '../../src/prompt/message.js';
 import { createImageContext, register, type ImageContext } from '../../src/image/load.js';
 import type { GoldenCase, GoldenTurn } from '../goldens/case-files.js';
 

@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import type { Answer, ImageInput, Message } from '../../src/engine/engine.js';
+import type { Answer } from '../../src/engine/engine.js';
+import type { ImageInput } from '../../src/image/rgb-image.js';
+import type { Message } from '../../src/prompt/message.js';
 import { LocalEngine } from '../../src/engine/local-engine.js';
 import { AfterimageError } from '../../src/errors.js';
-import type { RgbImage } from '../../src/models/family.js';
+import type { RgbImage } from '../../src/image/rgb-image.js';
 import { pixelIdentity } from '../../src/image/key.js';
 import { systemMessage, userMessage } from '../../src/prompt/layout.js';
 import { cancelledAnswer } from './cancelled.js';

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decode } from '../../src/image/decode.js';
-import type { RgbImage } from '../../src/models/family.js';
+import type { RgbImage } from '../../src/image/rgb-image.js';
 import { readSafetensors, toFloats } from './reference-weights.js';
 
 export type GoldenPart = { type: 'text'; text: string } | { type: 'image'; image: string };

@@ -1,7 +1,8 @@
 // One turn of one case, stage by stage: layout and positions, pixels, vision features, hidden states, logits, greedy
 // ids. Each stage starts from recorded values where there are any, so that a failure names the stage that is wrong.
 import type { Runner } from '../../src/engine/native.js';
-import type { ImagePlan, Model, NamedTensor, RgbImage } from '../../src/models/family.js';
+import type { ImagePlan, Model, NamedTensor } from '../../src/models/family.js';
+import type { RgbImage } from '../../src/image/rgb-image.js';
 import { imageNames, readImage, type GoldenCase, type GoldenTurn } from './case-files.js';
 import type { PromptPath } from './prompt-path.js';
 import { RecordedPixels } from './recorded-pixels.js';

@@ -1,7 +1,8 @@
 // From a golden's messages to token ids through the prompt code that users run.
-import type { ContentPart, Message } from '../../src/engine/engine.js';
-import type { Checkpoint } from '../../src/models/checkpoint.js';
-import type { Model, RgbImage } from '../../src/models/family.js';
+import type { ContentPart, Message } from '../../src/prompt/message.js';
+import type { Checkpoint } from '../../src/models/checkpoint/checkpoint.js';
+import type { Model } from '../../src/models/family.js';
+import type { RgbImage } from '../../src/image/rgb-image.js';
 import { PromptBuilder, type Prompt } from '../../src/prompt/prompt.js';
 import type { GoldenMessage, GoldenTurn } from './case-files.js';
 

@@ -13,8 +13,8 @@ import {
   type Runner,
 } from '../../src/engine/native.js';
 import type { Program } from '../../src/graph/program.js';
-import type { Checkpoint } from '../../src/models/checkpoint.js';
-import { Config } from '../../src/models/config.js';
+import type { Checkpoint } from '../../src/models/checkpoint/checkpoint.js';
+import { Config } from '../../src/models/checkpoint/config.js';
 import { openModel } from '../../src/models/registry.js';
 import type { Model } from '../../src/models/family.js';
 import { LocalEngine } from '../../src/engine/local-engine.js';

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pixelmatch from 'pixelmatch';
 import sharp from 'sharp';
-import type { ImageInput } from '../../src/engine/engine.js';
+import type { ImageInput } from '../../src/image/rgb-image.js';
 import { diffImages, MAX_IGNORE_REGIONS } from '../../src/image/diff.js';
 import { changedRegions } from '../../src/image/diff-regions.js';
 import { pixelIdentity } from '../../src/image/key.js';
 import { resize } from '../../src/image/resize.js';
-import type { RgbImage } from '../../src/models/family.js';
+import type { RgbImage } from '../../src/image/rgb-image.js';
 import { paint, plain } from './pictures.js';
 
 const asInput = (image: RgbImage): ImageInput => ({ ...pixelIdentity(image), pixels: async () => image });

@@ -1,7 +1,7 @@
 // Handles: how they are minted, expire, are forked and shared, on a clock of the test's own.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Conversations, type Conversation } from '../../tools/conversations.js';
+import { Conversations, type Conversation } from '../../src/ask/conversations.js';
 import { ScriptedEngine } from './scripted-engine.js';
 
 const MINUTE = 60_000;

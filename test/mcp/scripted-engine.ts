@@ -7,13 +7,13 @@ import type {
   AskOptions,
   Engine,
   EngineStatus,
-  ImageInput,
-  Message,
   ModelInfo,
   Progress,
   Session,
   StopReason,
 } from '../../src/engine/engine.js';
+import type { ImageInput } from '../../src/image/rgb-image.js';
+import type { Message } from '../../src/prompt/message.js';
 
 export interface Script {
   loadMs?: number;

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import type { ErrorCode } from '../../src/errors.js';
-import { openCheckpoint } from '../../src/models/checkpoint-folder.js';
-import { Config } from '../../src/models/config.js';
-import { pixtralConfig } from '../../src/models/pixtral-vision.js';
+import { openCheckpoint } from '../../src/models/checkpoint/checkpoint-folder.js';
+import { Config } from '../../src/models/checkpoint/config.js';
+import { pixtralConfig } from '../../src/models/towers/pixtral.js';
 import { openModel } from '../../src/models/registry.js';
 import {
   f32,

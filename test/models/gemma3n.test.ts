@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import type { Program } from '../../src/graph/program.js';
-import type { Checkpoint } from '../../src/models/checkpoint.js';
+import type { Checkpoint } from '../../src/models/checkpoint/checkpoint.js';
 import type { NamedTensor } from '../../src/models/family.js';
 import { gemma3n } from '../../src/models/gemma3n.js';
-import { mobileNetV5 } from '../../src/models/mobilenet_v5.js';
-import { normalQuantile } from '../../src/models/normal-quantile.js';
-import { weightScope } from '../../src/models/weights.js';
+import { mobileNetV5 } from '../../src/models/towers/mobilenet_v5.js';
+import { normalQuantile } from '../../src/models/decoders/normal-quantile.js';
+import { weightScope } from '../../src/models/checkpoint/weights.js';
 
 const TOWER = 'model.vision_tower.timm_model.';
 const LAYERS = 5;

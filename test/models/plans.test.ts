@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import type { Checkpoint } from '../../src/models/checkpoint.js';
-import { Config } from '../../src/models/config.js';
+import type { Checkpoint } from '../../src/models/checkpoint/checkpoint.js';
+import { Config } from '../../src/models/checkpoint/config.js';
 import type { ImagePlan, Processor } from '../../src/models/family.js';
 import { fixedSquareProcessor } from '../../src/models/processors/fixed-square.js';
 import { k25Size, kimiImageProcessor, kimiVlSize } from '../../src/models/processors/kimi-image.js';

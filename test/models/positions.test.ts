@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Config } from '../../src/models/config.js';
+import { Config } from '../../src/models/checkpoint/config.js';
 import {
   antialiasedTaps,
   bicubicTaps,
   bilinearCornerTaps,
   type Taps,
-} from '../../src/models/position-tables.js';
+} from '../../src/models/towers/position-tables.js';
 import { linearPositions, mropePositions } from '../../src/models/positions.js';
 import { mergeOrder } from '../../src/models/processors/qwen-image.js';
 import { roundHalfEven } from '../../src/models/processors/smart-resize.js';
@@ -20,7 +20,7 @@ import {
   sectionedAxes,
 } from '../../src/models/rope.js';
 import { visibleEnds } from '../../src/models/visibility.js';
-import { inverseOrder, windowOrder } from '../../src/models/window-order.js';
+import { inverseOrder, windowOrder } from '../../src/models/towers/window-order.js';
 
 const axis = (positions: { data: Int32Array; axes: number }, a: number): number[] =>
   Array.from(positions.data).filter((_, i) => i % positions.axes === a);

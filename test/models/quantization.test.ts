@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
-import type { Checkpoint, StoredTensorInfo } from '../../src/models/checkpoint.js';
-import { storedMatrix } from '../../src/models/quantization.js';
-import { weightScope } from '../../src/models/weights.js';
+import type { Checkpoint, StoredTensorInfo } from '../../src/models/checkpoint/checkpoint.js';
+import { storedMatrix } from '../../src/models/checkpoint/quantization.js';
+import { weightScope } from '../../src/models/checkpoint/weights.js';
 import { readSafetensors, readWeight, toFloats } from '../goldens/reference-weights.js';
 import { largestDifference } from '../goldens/tally.js';
 

@@ -2,7 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ImageInput, Message } from '../../src/engine/engine.js';
+import type { ImageInput } from '../../src/image/rgb-image.js';
+import type { Message } from '../../src/prompt/message.js';
 import type { ImagePlan } from '../../src/models/family.js';
 import { PromptBuilder } from '../../src/prompt/prompt.js';
 import { ChatTemplate, findTemplate, specialTokenStrings } from '../../src/prompt/template.js';

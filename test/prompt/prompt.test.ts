@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Message } from '../../src/engine/engine.js';
+import type { Message } from '../../src/prompt/message.js';
 import { Tokenizer } from '../../src/prompt/tokenizer.js';
 import { PromptBuilder, type Prompt } from '../../src/prompt/prompt.js';
 import {

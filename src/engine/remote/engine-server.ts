@@ -3,8 +3,10 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { CancellationToken, MessageConnection } from 'vscode-jsonrpc/node';
 import { AfterimageError } from '../../errors.js';
-import type { RgbImage } from '../../models/family.js';
-import type { Answer, Engine, ImageInput, Message, Progress, Session } from '../engine.js';
+import type { RgbImage } from '../../image/rgb-image.js';
+import type { Answer, Engine, Progress, Session } from '../engine.js';
+import type { ImageInput } from '../../image/rgb-image.js';
+import type { Message } from '../../prompt/message.js';
 import { packageVersion } from '../../version.js';
 import { prepareSocket } from './socket-file.js';
 import {

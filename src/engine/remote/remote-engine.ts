@@ -12,18 +12,10 @@ import {
   type MessageConnection,
 } from 'vscode-jsonrpc/node';
 import { AfterimageError } from '../../errors.js';
-import type {
-  Answer,
-  AskOptions,
-  Engine,
-  EngineStatus,
-  ImageInput,
-  Message,
-  ModelInfo,
-  Progress,
-  Session,
-} from '../engine.js';
-import type { RgbImage } from '../../models/family.js';
+import type { Answer, AskOptions, Engine, EngineStatus, ModelInfo, Progress, Session } from '../engine.js';
+import type { ImageInput } from '../../image/rgb-image.js';
+import type { Message } from '../../prompt/message.js';
+import type { RgbImage } from '../../image/rgb-image.js';
 import { packageVersion } from '../../version.js';
 import { checkSocket, unreachable } from './socket-file.js';
 import {

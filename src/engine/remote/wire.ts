@@ -12,16 +12,9 @@ import {
 } from 'vscode-jsonrpc/node';
 import type { Socket } from 'node:net';
 import { AfterimageError, type ErrorCode } from '../../errors.js';
-import type {
-  Answer,
-  AskOptions,
-  ContentPart,
-  EngineStatus,
-  ImageInput,
-  Message,
-  ModelInfo,
-  Progress,
-} from '../engine.js';
+import type { Answer, AskOptions, EngineStatus, ModelInfo, Progress } from '../engine.js';
+import type { ContentPart, Message } from '../../prompt/message.js';
+import type { ImageInput } from '../../image/rgb-image.js';
 
 type WireImage = Omit<ImageInput, 'pixels'>;
 /** An image is its place in the call's list. */

@@ -1,9 +1,10 @@
 // SigLIP's image processor: every image becomes one square of a fixed size, its aspect ratio ignored; where pan and
 // scan is on, so do its crops.
 import { resize } from '../../image/resize.js';
-import type { Checkpoint } from '../checkpoint.js';
-import { Config } from '../config.js';
-import type { NamedTensor, Processor, RgbImage } from '../family.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { Config } from '../checkpoint/config.js';
+import type { NamedTensor, Processor } from '../family.js';
+import type { RgbImage } from '../../image/rgb-image.js';
 import { panAndScanCrops, panAndScanSettings } from './pan-and-scan.js';
 import {
   channelTables,

@@ -1,8 +1,9 @@
 // Kimi's image processors: shrunk to a limit on patches, padded with black at the right and the bottom to whole tokens.
 import { AfterimageError } from '../../errors.js';
 import { resize } from '../../image/resize.js';
-import type { NamedTensor, Processor, RgbImage } from '../family.js';
-import type { Config } from '../config.js';
+import type { NamedTensor, Processor } from '../family.js';
+import type { RgbImage } from '../../image/rgb-image.js';
+import type { Config } from '../checkpoint/config.js';
 import { channelTables, greyLevel, normalization, patchRows, rasterCorners } from './pixels.js';
 import type { Size } from './smart-resize.js';
 import { tensorResize } from './tensor-resize.js';

@@ -1,8 +1,9 @@
 // LFM2-VL's image processor: one image of bounded size, or, where that loses too much, a grid of square tiles of the
 // nearest aspect ratio and a thumbnail.
 import { AfterimageError } from '../../errors.js';
-import { Config } from '../config.js';
-import type { ImagePlan, NamedTensor, Processor, RgbImage } from '../family.js';
+import { Config } from '../checkpoint/config.js';
+import type { ImagePlan, NamedTensor, Processor } from '../family.js';
+import type { RgbImage } from '../../image/rgb-image.js';
 import {
   channelTables,
   crop,

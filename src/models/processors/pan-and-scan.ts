@@ -1,5 +1,5 @@
 // Gemma 3's pan and scan: an image far from square is shown once more in crops along its longer side.
-import type { Config } from '../config.js';
+import type { Config } from '../checkpoint/config.js';
 import type { Size } from './smart-resize.js';
 
 export interface PanAndScan {

@@ -1,8 +1,9 @@
 // From 8-bit pixels to the float rows a vision encoder reads.
 import type { ResizeFilter } from '../../image/resize.js';
 import { FILTER_BY_CODE } from '../../image/resize.js';
-import type { Config } from '../config.js';
-import type { NamedTensor, RgbImage } from '../family.js';
+import type { Config } from '../checkpoint/config.js';
+import type { NamedTensor } from '../family.js';
+import type { RgbImage } from '../../image/rgb-image.js';
 
 /** For each channel, the float of each grey level: (v · rescale_factor − mean) / std. */
 export type ChannelTables = [Float32Array, Float32Array, Float32Array];

@@ -2,8 +2,8 @@
 // patches of the decoder; rows of tokens end in a break.
 import { AfterimageError } from '../../errors.js';
 import { resize } from '../../image/resize.js';
-import type { Checkpoint } from '../checkpoint.js';
-import { Config } from '../config.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { Config } from '../checkpoint/config.js';
 import type { Processor } from '../family.js';
 import {
   channelTables,

@@ -2,8 +2,8 @@
 // each merge_size² consecutive rows become one token.
 import { AfterimageError } from '../../errors.js';
 import { resize } from '../../image/resize.js';
-import type { Checkpoint } from '../checkpoint.js';
-import { Config } from '../config.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { Config } from '../checkpoint/config.js';
 import type { NamedTensor, Processor } from '../family.js';
 import { channelTables, greyLevel, normalization, patchRows, resampleFilter } from './pixels.js';
 import { smartResize, type PixelLimits } from './smart-resize.js';

@@ -1,9 +1,10 @@
 // Idefics3's image processor: the image is scaled until its longest side has a given length, also upwards, cut into
 // square tiles, and shown once more as a whole. Laurençon et al. 2024, https://arxiv.org/abs/2408.12637
 import { resize } from '../../image/resize.js';
-import type { Checkpoint } from '../checkpoint.js';
-import { Config } from '../config.js';
-import type { Processor, RgbImage } from '../family.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { Config } from '../checkpoint/config.js';
+import type { Processor } from '../family.js';
+import type { RgbImage } from '../../image/rgb-image.js';
 import { channelTables, crop, greyLevel, resampleFilter, normalization, indexTensor } from './pixels.js';
 import type { Size } from './smart-resize.js';
 import { blockOrder, frameInputs } from './square-frames.js';

@@ -1,5 +1,6 @@
 // Square frames of one size as rows of patches, with the tables that a SigLIP tower reads.
-import type { NamedTensor, RgbImage } from '../family.js';
+import type { NamedTensor } from '../family.js';
+import type { RgbImage } from '../../image/rgb-image.js';
 import { indexTensor, patchRows, rasterCorners, type ChannelTables } from './pixels.js';
 
 /** All frames are `side` patches wide and high. */

@@ -2,8 +2,8 @@
 // For families whose reference processor runs on tensors only; the two differ by at most one grey level.
 // Method: https://github.com/pytorch/pytorch/blob/main/aten/src/ATen/native/cpu/UpSampleKernel.cpp
 import { FILTER_BY_CODE } from '../../image/resize.js';
-import type { Config } from '../config.js';
-import type { RgbImage } from '../family.js';
+import type { Config } from '../checkpoint/config.js';
+import type { RgbImage } from '../../image/rgb-image.js';
 
 export type TensorFilter = 'bilinear' | 'bicubic';
 

@@ -1,15 +1,15 @@
 // MoonViT, the vision encoder of Kimi-VL and Kimi K2.5 (Kimi team 2025, https://arxiv.org/abs/2504.07491): a learned
 // position table read bicubically and rotary positions whose pairs alternate between column and row.
-import { rowsOf, type GraphBuilder, type Value } from '../graph/builder.js';
-import type { Checkpoint } from './checkpoint.js';
-import type { Config } from './config.js';
-import type { NamedTensor } from './family.js';
+import { rowsOf, type GraphBuilder, type Value } from '../../graph/builder.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { Config } from '../checkpoint/config.js';
+import type { NamedTensor } from '../family.js';
 import { bicubicTaps, gridTaps, type Taps } from './position-tables.js';
-import { indexTensor } from './processors/pixels.js';
-import { mergeOrder } from './processors/qwen-image.js';
-import { segmentInput } from './qwen-vision.js';
-import { geometricFrequencies } from './rope.js';
-import { weightScope, type WeightScope } from './weights.js';
+import { indexTensor } from '../processors/pixels.js';
+import { mergeOrder } from '../processors/qwen-image.js';
+import { segmentInput } from './qwen.js';
+import { geometricFrequencies } from '../rope.js';
+import { weightScope, type WeightScope } from '../checkpoint/weights.js';
 
 export interface MoonVitShape {
   width: number;

@@ -1,7 +1,7 @@
 // JSON files of a checkpoint folder.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AfterimageError } from '../errors.js';
+import { AfterimageError } from '../../errors.js';
 
 export type Json = Record<string, unknown>;
 

@@ -1,9 +1,10 @@
 // Conversations by handle: history kept on our side, the engine's session behind it, expiry. No protocol, no prompts.
 import { randomBytes } from 'node:crypto';
-import { AfterimageError } from '../src/errors.js';
-import type { AnswerSoFar, Engine, ImageInput, ModelInfo, Session } from '../src/engine/engine.js';
-import type { Region, Size } from '../src/image/region.js';
-import type { TextLine } from '../src/prompt/parse.js';
+import { AfterimageError } from '../errors.js';
+import type { AnswerSoFar, Engine, ModelInfo, Session } from '../engine/engine.js';
+import type { ImageInput } from '../image/rgb-image.js';
+import type { Region, Size } from '../image/region.js';
+import type { TextLine } from '../prompt/parse.js';
 
 /** One image of a turn as the model gets it, and what a result says about it. */
 export interface Picture {

@@ -1,8 +1,8 @@
 // How one stored matrix is quantized, read from the tensors themselves: names tell the scheme, shapes bits and group
 // size, the scales' dtype the mode. config.json says the same per module, but is wrong in mixed-precision uploads
 // (https://github.com/ollama/ollama/issues/16661), so it is not consulted.
-import { AfterimageError } from '../errors.js';
-import type { WeightRecipe } from '../graph/program.js';
+import { AfterimageError } from '../../errors.js';
+import type { WeightRecipe } from '../../graph/program.js';
 import type { Checkpoint } from './checkpoint.js';
 
 export type Quantization = NonNullable<WeightRecipe['quantization']>;

@@ -1,12 +1,12 @@
 // Pixtral's vision encoder (Agrawal et al. 2024, https://arxiv.org/abs/2410.07073): images of any size, RMSNorm, gated
 // MLP, rotary positions whose even frequencies follow the row and whose odd ones follow the column.
-import { rowsOf, type ActivationName, type GraphBuilder, type Value } from '../graph/builder.js';
-import { AfterimageError } from '../errors.js';
-import type { Checkpoint } from './checkpoint.js';
-import type { Config } from './config.js';
-import { geometricFrequencies, ropeSettings } from './rope.js';
-import { segmentInput } from './qwen-vision.js';
-import { weightScope, type WeightScope } from './weights.js';
+import { rowsOf, type ActivationName, type GraphBuilder, type Value } from '../../graph/builder.js';
+import { AfterimageError } from '../../errors.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { Config } from '../checkpoint/config.js';
+import { geometricFrequencies, ropeSettings } from '../rope.js';
+import { segmentInput } from './qwen.js';
+import { weightScope, type WeightScope } from '../checkpoint/weights.js';
 
 const RMS_NORM_EPS = 1e-5;
 

@@ -1,15 +1,15 @@
 // The vision encoder of Qwen3-VL and Qwen3.5: a learned position table read bilinearly, rotary positions besides, and
 // features of chosen blocks on the side (DeepStack, Meng et al. 2024, https://arxiv.org/abs/2406.04334).
-import { GraphBuilder, rowsOf, type ActivationName, type Value } from '../graph/builder.js';
-import type { Program } from '../graph/program.js';
-import type { Checkpoint } from './checkpoint.js';
-import type { Config } from './config.js';
-import type { NamedTensor, Processor } from './family.js';
+import { GraphBuilder, rowsOf, type ActivationName, type Value } from '../../graph/builder.js';
+import type { Program } from '../../graph/program.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { Config } from '../checkpoint/config.js';
+import type { NamedTensor, Processor } from '../family.js';
 import { bilinearCornerTaps, gridTaps, tableSide } from './position-tables.js';
-import { mergeOrder, qwenImageProcessor, type PatchExtent } from './processors/qwen-image.js';
-import { QWEN_IMAGE_TOKEN } from './qwen2_vl.js';
-import { patchPositions, segmentInput, visionAttention, visionRope, wholeImage } from './qwen-vision.js';
-import type { WeightScope } from './weights.js';
+import { mergeOrder, qwenImageProcessor, type PatchExtent } from '../processors/qwen-image.js';
+import { QWEN_IMAGE_TOKEN } from '../qwen2_vl.js';
+import { patchPositions, segmentInput, visionAttention, visionRope, wholeImage } from './qwen.js';
+import type { WeightScope } from '../checkpoint/weights.js';
 
 const LAYER_NORM_EPS = 1e-6;
 const POSITION_TAPS = 4;

@@ -1,6 +1,6 @@
 // Names, dtypes and shapes of the tensors in a safetensors file. Data offsets are checked where the bytes are mapped.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { AfterimageError } from '../errors.js';
+import { AfterimageError } from '../../errors.js';
 import type { StoredTensorInfo } from './checkpoint.js';
 
 /** The format's own limit on the JSON header. */

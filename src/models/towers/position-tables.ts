@@ -1,7 +1,7 @@
 // How a learned square table of positions is read at another size: taps and weights for each patch. The three rules
 // are those of torch's `interpolate` that the reference models call.
-import type { NamedTensor } from './family.js';
-import { floatTensor, indexTensor } from './processors/pixels.js';
+import type { NamedTensor } from '../family.js';
+import { floatTensor, indexTensor } from '../processors/pixels.js';
 
 /** For one output index: table indices along the axis and their weights. */
 export type Taps = { index: number; weight: number }[];

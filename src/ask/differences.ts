@@ -1,6 +1,6 @@
 // Difference pictures of earlier comparisons, by id: large, so results only name them.
 import { randomBytes } from 'node:crypto';
-import { ByteLru } from '../src/image/byte-lru.js';
+import { ByteLru } from '../image/byte-lru.js';
 
 export const DIFF_URI = 'afterimage://diff/';
 

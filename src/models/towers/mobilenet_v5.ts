@@ -1,11 +1,11 @@
 // MobileNet-V5, the vision encoder of Gemma 3n (timm's MobileNetV5Encoder): stages of inverted residuals (Qin et al.
 // 2024, https://arxiv.org/abs/2404.10518) and multi-query attention, whose two last resolutions are fused. Block kinds,
 // widths, kernels and heads are read from the stored tensors. An image is a value of side² rows, raster order.
-import { rowsOf, type GraphBuilder, type Value } from '../graph/builder.js';
-import { fail } from '../graph/program-writer.js';
-import type { NamedTensor } from './family.js';
-import { floatTensor, indexTensor } from './processors/pixels.js';
-import type { CheckpointModule, WeightScope } from './weights.js';
+import { rowsOf, type GraphBuilder, type Value } from '../../graph/builder.js';
+import { fail } from '../../graph/program-writer.js';
+import type { NamedTensor } from '../family.js';
+import { floatTensor, indexTensor } from '../processors/pixels.js';
+import type { CheckpointModule, WeightScope } from '../checkpoint/weights.js';
 
 /** x[side², channels] */
 interface Image {

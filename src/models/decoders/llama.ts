@@ -1,10 +1,10 @@
 // The decoder layer that Llama made common: RMSNorm, grouped-query attention with RoPE, SwiGLU. Qwen2 adds biases to
 // q, k and v; Qwen3 norms every head of q and k. Touvron et al. 2023; Ainslie et al. 2023 (GQA); Shazeer 2020 (SwiGLU).
-import type { ActivationName, GraphBuilder, Value } from '../graph/builder.js';
-import type { Config } from './config.js';
+import type { ActivationName, GraphBuilder, Value } from '../../graph/builder.js';
+import type { Config } from '../checkpoint/config.js';
 import { closeDecoder, openDecoder, type DecoderFrame, type FrameOptions } from './decoder-frame.js';
-import { inverseFrequencies, ropeAttentionFactor, type RopeSettings } from './rope.js';
-import type { CheckpointModule, WeightScope } from './weights.js';
+import { inverseFrequencies, ropeAttentionFactor, type RopeSettings } from '../rope.js';
+import type { CheckpointModule, WeightScope } from '../checkpoint/weights.js';
 
 export interface LlamaShape {
   hidden_size: number;

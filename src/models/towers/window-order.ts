@@ -1,6 +1,6 @@
 // Qwen2.5-VL's window attention: merged cells are taken window by window, so that each window is one segment of rows.
 // Bai et al. 2025, https://arxiv.org/abs/2502.13923
-import type { PatchExtent } from './processors/qwen-image.js';
+import type { PatchExtent } from '../processors/qwen-image.js';
 
 export interface WindowOrder {
   /** Merged cells (raster ids) in window order. */

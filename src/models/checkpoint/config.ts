@@ -1,5 +1,5 @@
 // Typed reading of config.json and the processor's settings. Keys keep their Hugging Face spelling.
-import { AfterimageError } from '../errors.js';
+import { AfterimageError } from '../../errors.js';
 
 export class Config {
   /** @param where How messages name this section: "config.json", "text_config", … */

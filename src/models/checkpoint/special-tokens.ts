@@ -1,5 +1,5 @@
 // Ids that families need: the image token, and every id at which an answer ends.
-import { AfterimageError } from '../errors.js';
+import { AfterimageError } from '../../errors.js';
 import type { Checkpoint } from './checkpoint.js';
 import { Config } from './config.js';
 

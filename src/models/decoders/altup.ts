@@ -1,7 +1,7 @@
 // Alternating updates (Baykal et al. 2023, https://arxiv.org/abs/2301.13310): several streams of hidden states of which
 // a layer computes one. The others are predicted before it and corrected by its error after it.
-import type { GraphBuilder, Value } from '../graph/builder.js';
-import type { WeightScope } from './weights.js';
+import type { GraphBuilder, Value } from '../../graph/builder.js';
+import type { WeightScope } from '../checkpoint/weights.js';
 
 export interface AltUpShape {
   hidden: number;

@@ -1,12 +1,12 @@
 // Pieces that the vision encoders of Qwen2-VL, Qwen2.5-VL, Qwen3-VL and Qwen3.5 share: two-dimensional rotary
 // positions, attention per image, and how M-RoPE's three axes are laid over the decoder's frequencies.
-import type { GraphBuilder, Value } from '../graph/builder.js';
-import { rowsOf } from '../graph/builder.js';
-import type { NamedTensor } from './family.js';
-import { indexTensor } from './processors/pixels.js';
-import { mergeOrder, type PatchExtent } from './processors/qwen-image.js';
-import { geometricFrequencies } from './rope.js';
-import type { WeightScope } from './weights.js';
+import type { GraphBuilder, Value } from '../../graph/builder.js';
+import { rowsOf } from '../../graph/builder.js';
+import type { NamedTensor } from '../family.js';
+import { indexTensor } from '../processors/pixels.js';
+import { mergeOrder, type PatchExtent } from '../processors/qwen-image.js';
+import { geometricFrequencies } from '../rope.js';
+import type { WeightScope } from '../checkpoint/weights.js';
 
 const VISION_ROPE_THETA = 10000;
 

@@ -1,8 +1,8 @@
 // Mixture of experts: a router picks k of E gated MLPs for every row (Shazeer et al. 2017; Fedus et al. 2021). Files
 // store the experts' matrices fused and stacked, split and stacked (MLX), or one by one.
-import type { GraphBuilder, RouteOptions, Value } from '../graph/builder.js';
-import type { WeightRecipe } from '../graph/program.js';
-import type { CheckpointModule, WeightScope } from './weights.js';
+import type { GraphBuilder, RouteOptions, Value } from '../../graph/builder.js';
+import type { WeightRecipe } from '../../graph/program.js';
+import type { CheckpointModule, WeightScope } from '../checkpoint/weights.js';
 
 export interface ExpertShape {
   experts: number;

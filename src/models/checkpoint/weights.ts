@@ -1,8 +1,8 @@
 // Turns logical names ("layers.3.mlp.down_proj") into recipes over stored tensors: prefixes as the hub has them, old
 // and new, Hugging Face and MLX; layouts of kernels and experts; quantized forms.
-import { AfterimageError } from '../errors.js';
-import type { WeightModule } from '../graph/builder.js';
-import type { WeightRecipe } from '../graph/program.js';
+import { AfterimageError } from '../../errors.js';
+import type { WeightModule } from '../../graph/builder.js';
+import type { WeightRecipe } from '../../graph/program.js';
 import type { Checkpoint } from './checkpoint.js';
 import { floats, storedMatrix } from './quantization.js';
 

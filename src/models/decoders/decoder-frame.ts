@@ -1,6 +1,6 @@
 // What every decoder program begins and ends with: token rows with image features in place, and logits of chosen rows.
-import { rowsOf, type GraphBuilder, type Value } from '../graph/builder.js';
-import type { WeightRecipe } from '../graph/program.js';
+import { rowsOf, type GraphBuilder, type Value } from '../../graph/builder.js';
+import type { WeightRecipe } from '../../graph/program.js';
 
 export interface DecoderFrame {
   /** [rows, hidden] token embeddings with image rows replaced by features. */

@@ -1,8 +1,8 @@
 // References from arguments → pictures for a turn: loaded, checked, cut to their region before anything is scaled.
-import { AfterimageError } from '../src/errors.js';
-import type { ImageInput } from '../src/engine/engine.js';
-import { cropImage, loadImage, type ImageContext } from '../src/image/load.js';
-import { crop, type Region } from '../src/image/region.js';
+import { AfterimageError } from '../errors.js';
+import type { ImageInput } from '../image/rgb-image.js';
+import { cropImage, loadImage, type ImageContext } from '../image/load.js';
+import { crop, type Region } from '../image/region.js';
 import type { Call } from './call.js';
 import type { Picture } from './conversations.js';
 

@@ -1,11 +1,11 @@
 // The decoders of Gemma, Gemma 2 and Gemma 3: norms stored as w and applied as 1 + w, scaled token embeddings, gated
 // GELU; from Gemma 2 on a norm after each sublayer too. Gemma team 2024, https://arxiv.org/abs/2403.08295 and
 // https://arxiv.org/abs/2408.00118; 2025, https://arxiv.org/abs/2503.19786
-import type { ActivationName, GraphBuilder, Value } from '../graph/builder.js';
-import type { Config } from './config.js';
+import type { ActivationName, GraphBuilder, Value } from '../../graph/builder.js';
+import type { Config } from '../checkpoint/config.js';
 import { closeDecoder, openDecoder } from './decoder-frame.js';
-import { inverseFrequencies, type RopeSettings } from './rope.js';
-import type { CheckpointModule, WeightScope } from './weights.js';
+import { inverseFrequencies, type RopeSettings } from '../rope.js';
+import type { CheckpointModule, WeightScope } from '../checkpoint/weights.js';
 
 export interface GemmaShape {
   hidden_size: number;

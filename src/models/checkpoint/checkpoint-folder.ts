@@ -2,7 +2,7 @@
 // Which settings win where a key occurs twice, and which files hold weights, follows transformers and mlx-vlm.
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { AfterimageError } from '../errors.js';
+import { AfterimageError } from '../../errors.js';
 import type { Checkpoint, StoredTensorInfo } from './checkpoint.js';
 import { readJson, type Json } from './json-file.js';
 import { readSafetensorsHeader } from './safetensors-header.js';

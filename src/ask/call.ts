@@ -1,22 +1,22 @@
 // What one tool call gets beside its arguments, and the one way in which tools put a turn to the model: load, deadline,
 // cancel, continuation and history are decided here. Tools decide what is asked and how the answer is read.
-import { AfterimageError } from '../src/errors.js';
+import { AfterimageError } from '../errors.js';
 import {
   NOTHING_DONE,
   type Answer,
   type CacheReport,
   type Engine,
-  type Message,
   type ModelInfo,
   type Progress,
   type Session,
   type StopReason,
-} from '../src/engine/engine.js';
-import type { ImageContext } from '../src/image/load.js';
-import { assistantMessage, systemMessage, userMessage } from '../src/prompt/layout.js';
+} from '../engine/engine.js';
+import type { Message } from '../prompt/message.js';
+import type { ImageContext } from '../image/load.js';
+import { assistantMessage, systemMessage, userMessage } from '../prompt/layout.js';
 import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
-import type { TextLine } from '../src/prompt/parse.js';
-import { timerMs } from '../src/timer.js';
+import type { TextLine } from '../prompt/parse.js';
+import { timerMs } from '../timer.js';
 import type { Differences } from './differences.js';
 
 /** Everything that outlives a call. */

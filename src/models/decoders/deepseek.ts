@@ -1,19 +1,19 @@
 // DeepSeek-V3's decoder (https://arxiv.org/abs/2412.19437): multi-head latent attention, whose keys and values come
 // from one small latent per token, and sigmoid-routed experts beside shared ones.
-import { GraphBuilder, type Value } from '../graph/builder.js';
-import type { Program } from '../graph/program.js';
-import type { Config } from './config.js';
+import { GraphBuilder, type Value } from '../../graph/builder.js';
+import type { Program } from '../../graph/program.js';
+import type { Config } from '../checkpoint/config.js';
 import { closeDecoder, openDecoder } from './decoder-frame.js';
 import { routedExperts, type ExpertShape } from './experts.js';
-import { gatedMlp } from './llama-decoder.js';
+import { gatedMlp } from './llama.js';
 import {
   inverseFrequencies,
   ropeAttentionFactor,
   ropeSettings,
   yarnMagnitude,
   type RopeSettings,
-} from './rope.js';
-import type { CheckpointModule, WeightScope } from './weights.js';
+} from '../rope.js';
+import type { CheckpointModule, WeightScope } from '../checkpoint/weights.js';
 
 interface Shape {
   hidden: number;

@@ -1,9 +1,9 @@
 // SigLIP's vision tower (Zhai et al. 2023, https://arxiv.org/abs/2303.15343) without its pooling head: used by
 // SmolVLM, PaliGemma, Gemma 3 and, with resized positions, LFM2-VL (SigLIP 2).
-import { GraphBuilder, rowsOf, type ActivationName, type Value } from '../graph/builder.js';
-import type { Config } from './config.js';
-import { segmentInput } from './qwen-vision.js';
-import type { WeightScope } from './weights.js';
+import { GraphBuilder, rowsOf, type ActivationName, type Value } from '../../graph/builder.js';
+import type { Config } from '../checkpoint/config.js';
+import { segmentInput } from './qwen.js';
+import type { WeightScope } from '../checkpoint/weights.js';
 
 export interface SiglipShape {
   hidden_size: number;

@@ -1,5 +1,5 @@
 // A smaller view of images than the checkpoint's own: fewer image tokens, less memory, less detail.
-import type { Checkpoint } from './checkpoint.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
 
 type Json = Record<string, unknown>;
 

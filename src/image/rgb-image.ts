@@ -1,0 +1,17 @@
+// Ground types of pixels, known to every layer above: a decoded image, and one that is ready to be looked at.
+
+/** RGB, 8 bit, row-major, `data.length === width * height * 3`. EXIF orientation already applied, alpha dropped. */
+export interface RgbImage {
+  width: number;
+  height: number;
+  data: Uint8Array;
+}
+
+/** An image ready to be looked at. `pixels` is called only when no tier of the cache has what is needed. */
+export interface ImageInput {
+  /** SHA-256 (hex) of {width, height, RGB pixels}; the engine adds weights and processor to form the cache key. */
+  pixelHash: string;
+  width: number;
+  height: number;
+  pixels(): Promise<RgbImage>;
+}
