@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "graph/op_kinds.h"
+
 namespace afterimage {
 
 enum class Op : uint8_t {
@@ -110,9 +112,6 @@ enum class Op : uint8_t {
   // y[r] = Σ_i weights[r,i] · x[r,i], i ascending.   in: x[R,k·w], weights[R,k]   out: [R,w]
   ExpertSum,
 };
-
-enum class Activation : uint8_t { none, gelu, gelu_tanh, quick_gelu, silu, sigmoid, relu, tanh };
-enum class Statistic : uint8_t { mean, deviation, rms, inverse_rms };
 
 // Attributes as one plain struct; each operator reads the fields its formula names.
 struct OpAttrs {
