@@ -10,10 +10,11 @@ import type { z } from 'zod';
 import { AfterimageError } from '../errors.js';
 import { FilePolicy } from '../image/policy.js';
 import { tools } from '../../tools/index.js';
+import { runTool } from '../ask/run-tool.js';
 import type { Tool } from '../ask/tool.js';
 import type { App } from './app.js';
 import { ProgressReporter } from './progress.js';
-import { invalidArguments, toCallResult, toErrorResult } from './results.js';
+import { toCallResult, toErrorResult } from './results.js';
 import { answeredRoots, askForRoots, declaresRoots, requestRoots } from './roots.js';
 
 export type Era = 'legacy' | 'modern';
@@ -81,10 +82,8 @@ async function callTool(
   const progress = new ProgressReporter(context);
   let cache: unknown;
   try {
-    const parsed = tool.input.safeParse(args ?? {});
-    if (!parsed.success) throw invalidArguments(tool.name, parsed.error);
     const run = (folders: string[]) =>
-      tool.run(parsed.data, {
+      runTool(tool, args, {
         engine: app.engine,
         conversations: app.conversations,
         differences: app.differences,
