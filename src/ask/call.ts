@@ -14,7 +14,14 @@ import {
 import type { Message } from '../prompt/message.js';
 import type { ImageContext } from '../image/load.js';
 import { assistantMessage, systemMessage, userMessage } from '../prompt/layout.js';
-import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
+import {
+  cancelled,
+  type Conversation,
+  type Conversations,
+  type Cut,
+  type LineReader,
+  type Turn,
+} from './conversations.js';
 import type { TextLine } from '../prompt/parse.js';
 import { timerMs } from '../timer.js';
 import type { Differences } from './differences.js';
@@ -165,13 +172,6 @@ function newLines({ text, reader }: Cut, answer: Answer, boxes: ModelInfo['boxes
   const viewed = answer.viewed[0];
   if (!reader || !viewed || !boxes) return undefined;
   return reader(answer.text, viewed, boxes).slice(reader(text, viewed, boxes).length);
-}
-
-function cancelled(): AfterimageError {
-  return new AfterimageError(
-    'CANCELLED',
-    'The client cancelled this call; the session is as it was before it.',
-  );
 }
 
 function nothingToContinue(): AfterimageError {
