@@ -48,6 +48,8 @@ inline float activate(uint kind, float x) {
     case Activation::sigmoid: return sigmoid(x);
     case Activation::relu: return max(x, 0.0f);
     case Activation::tanh: return safe_tanh(x);
+    case Activation::hard_swish: return x * (clamp(x + 3.0f, 0.0f, 6.0f) / 6.0f);
+    case Activation::hard_sigmoid: return clamp(x + 3.0f, 0.0f, 6.0f) / 6.0f;
   }
   return x;
 }
