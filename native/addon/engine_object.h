@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "addon/errors.h"
 #include "addon/js_queue.h"
 
 namespace afterimage::addon {
@@ -18,6 +19,10 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
  private:
   struct Core;
 
+  template <Napi::Value (EngineObject::*method)(const Napi::CallbackInfo&)>
+  Napi::Value entry(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] { return (this->*method)(info); });
+  }
   Napi::Value load(const Napi::CallbackInfo& info);           // (onProgress) → Promise<{digest, backend, weightBytes}>
   Napi::Value begin(const Napi::CallbackInfo& info);          // (prompt, options) → {request, plan: Promise}
   Napi::Value encode(const Napi::CallbackInfo& info);         // (request, key, inputs) → Promise

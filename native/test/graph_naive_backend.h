@@ -47,6 +47,10 @@ inline float naive_activation(Activation kind, float x) {
       return x > 0 ? x : 0;
     case Activation::tanh:
       return std::tanh(x);
+    case Activation::hard_swish:
+      return x * std::min(std::max(x + 3, 0.0f), 6.0f) / 6;
+    case Activation::hard_sigmoid:
+      return std::min(std::max(x + 3, 0.0f), 6.0f) / 6;
   }
   return x;
 }
