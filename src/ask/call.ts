@@ -44,7 +44,7 @@ export interface Question {
 }
 
 /** How an answer that is returned ended; one that the client cancelled is not. */
-type Ending = Exclude<StopReason, 'cancelled'> | 'deadline';
+export type Ending = Exclude<StopReason, 'cancelled'> | 'deadline';
 type Said = Omit<Answer, 'stopReason'> & { stopReason: Ending };
 
 /** What the model said in this call. */

@@ -1,6 +1,6 @@
 // The closing line of an answer: what was looked at and how fast.
 import type { Progress } from '../engine/engine.js';
-import type { ReplyFields } from '../ask/reply.js';
+import type { ReplyFields } from '../ask/fields.js';
 
 export class Rates {
   /** Of the first and the latest token: how many there were and when. */

@@ -2,8 +2,7 @@
 import type { Call } from '../ask/call.js';
 import { Conversations } from '../ask/conversations.js';
 import { Differences } from '../ask/differences.js';
-import { MOST_TOKENS } from '../ask/fields.js';
-import type { ReplyFields } from '../ask/reply.js';
+import { MOST_TOKENS, type ReplyFields } from '../ask/fields.js';
 import { runTool } from '../ask/run-tool.js';
 import type { Tool } from '../ask/tool.js';
 import type { Engine } from '../engine/engine.js';
@@ -84,7 +83,7 @@ export class Terminal {
       },
     };
     const limit = this.#maxTokens !== undefined && { max_tokens: this.#maxTokens };
-    const { structured } = await runTool(tool, { ...args, ...limit }, call);
+    const { structured } = await runTool(tool, { ...args, ...limit, verbose: true }, call);
     const result = structured as Result;
     this.clear();
     if (this.#json) process.stdout.write(`${JSON.stringify(result)}\n`);

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { CallToolResult } from '@modelcontextprotocol/server';
 import { AfterimageError, type ErrorCode } from '../errors.js';
-import type { ToolResult } from '../ask/tool.js';
+import type { Ran } from '../ask/run-tool.js';
 import type { Log } from './log.js';
 
 /** Key under which an error result carries its code for programs; people and models read it in the text. */
@@ -18,7 +18,7 @@ export function toCallResult({
   structured,
   references = [],
   inline = [],
-}: ToolResult<Record<string, unknown>>): CallToolResult {
+}: Omit<Ran, 'cache'>): CallToolResult {
   const { answer, ...rest } = structured;
   return {
     structuredContent: structured,

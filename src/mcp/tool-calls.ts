@@ -44,13 +44,16 @@ function unchecked(schema: StandardSchemaWithJSON): StandardSchemaWithJSON {
   return { '~standard': { ...schema['~standard'], validate: (value: unknown) => ({ value }) } };
 }
 
-/** zod bounds every integer by what a double can hold, which is noise in what models read. */
+/** Without what says nothing: zod bounds every integer by what a double can hold, and allows what is allowed anyway. */
 function plain(schema: z.ZodObject): StandardSchemaWithJSON {
   const { jsonSchema, ...rest } = schema['~standard'] as StandardSchemaWithJSON['~standard'];
   const tidy = (json: Record<string, unknown>) =>
     JSON.parse(
-      JSON.stringify(json, (_key, value: unknown) =>
-        Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER ? undefined : value,
+      JSON.stringify(json, (key, value: unknown) =>
+        Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER ||
+        (key === 'additionalProperties' && value !== false)
+          ? undefined
+          : value,
       ),
     ) as Record<string, unknown>;
   return {
@@ -94,7 +97,7 @@ async function callTool(
       });
     const result = await runWithRoots(run, exchange);
     if ('resultType' in result) return result as InputRequiredResult;
-    cache = result.structured['cache'];
+    cache = result.cache;
     return toCallResult(result);
   } catch (error) {
     return toErrorResult(error, app.log);
