@@ -13,6 +13,7 @@ import {
   type Part,
   type SyntheticImage,
 } from '../../bench/synthetic-prompt.js';
+import { decoderWidths } from '../../src/graph/program.js';
 import type { NativeEngine, NativePrompt, NativeResult } from '../../src/engine/native-engine.js';
 import { loadAddon, type KvType, type Precision } from '../../src/engine/native.js';
 import type { Model } from '../../src/models/family.js';
@@ -71,9 +72,7 @@ class Subject {
       traits: {
         positionAxes: model.positionAxes,
         visibility: model.visibility,
-        deepstack: model.deepstack,
-        hidden: model.hiddenSize,
-        vocab: model.vocabSize,
+        ...decoderWidths(model.decoder),
         context: model.contextLength,
       },
     });
