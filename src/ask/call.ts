@@ -15,7 +15,6 @@ import type { Message } from '../prompt/message.js';
 import type { ImageContext } from '../image/load.js';
 import { assistantMessage, systemMessage, userMessage } from '../prompt/layout.js';
 import {
-  cancelled,
   type Conversation,
   type Conversations,
   type Cut,
@@ -46,7 +45,7 @@ export interface Question {
 }
 
 /** How an answer that is returned ended; one that the client cancelled is not. */
-type Ending = Exclude<StopReason, 'cancelled'> | 'deadline';
+export type Ending = Exclude<StopReason, 'cancelled'> | 'deadline';
 type Said = Omit<Answer, 'stopReason'> & { stopReason: Ending };
 
 /** What the model said in this call. */
