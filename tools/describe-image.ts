@@ -8,7 +8,7 @@ import { lookAt } from '../src/ask/look.js';
 import { toFields } from '../src/ask/reply.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
-const DETAILS = ['brief', 'normal', 'full'] as const;
+export const DETAILS = ['brief', 'normal', 'full'] as const;
 
 /** Longest description unless the caller says otherwise, in tokens. */
 const DESCRIPTION_TOKENS: Record<(typeof DETAILS)[number], number> = { brief: 96, normal: 384, full: 1024 };

@@ -59,6 +59,6 @@ function requireBoxes(model: ModelInfo | null): void {
   if (model === null || model.boxes !== null) return;
   throw new AfterimageError(
     'INVALID_ARGUMENT',
-    `The model ${model.name} cannot say where text is. Call ocr with format "text", or start the server with a model that locates text, such as Qwen2.5-VL or Qwen3-VL (--model DIR).`,
+    `The model ${model.name} cannot say where text is. Ask for its plain text (format "text", without --lines), or use a model that locates text, such as Qwen2.5-VL or Qwen3-VL (--model DIR).`,
   );
 }

@@ -8,19 +8,14 @@ import {
   type Engine,
   type ModelInfo,
   type Progress,
+  type SamplingOptions,
   type Session,
   type StopReason,
 } from '../engine/engine.js';
 import type { Message } from '../prompt/message.js';
 import type { ImageContext } from '../image/load.js';
 import { assistantMessage, systemMessage, userMessage } from '../prompt/layout.js';
-import {
-  type Conversation,
-  type Conversations,
-  type Cut,
-  type LineReader,
-  type Turn,
-} from './conversations.js';
+import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
 import type { TextLine } from '../prompt/parse.js';
 import { cancelled, inTime, type TimeLimits } from './deadline.js';
 import type { Differences } from './differences.js';
@@ -35,6 +30,10 @@ export interface Room {
 
 export interface Call extends Room, TimeLimits {
   onProgress(progress: Progress): void;
+  /** New text of the answer as it comes, for doors that show it. */
+  onText?(text: string): void;
+  /** How tokens are chosen, where whoever started the program said so. */
+  sampling?: SamplingOptions;
 }
 
 export interface Question {
@@ -115,12 +114,19 @@ async function generate(
   maxTokens: number,
 ): Promise<Said | null> {
   if (call.deadline <= performance.now()) return null;
-  const { onProgress } = call;
+  const { onProgress, onText, sampling } = call;
   const messages = [systemMessage(), ...turns.flatMap(toMessages)];
   return inTime(
     call,
     async (stop) => {
-      const answer = await session.ask(messages, { maxTokens, onProgress, signal: stop, continues: before });
+      const answer = await session.ask(messages, {
+        ...sampling,
+        maxTokens,
+        onProgress,
+        onText,
+        signal: stop,
+        continues: before,
+      });
       const { stopReason } = answer;
       if (stopReason !== 'cancelled') return { ...answer, stopReason };
       // Stopped by neither the deadline nor the client: the engine was closed.

@@ -9,7 +9,7 @@ import { CONVERSATION_LIMITS } from './conversations.js';
 export const SESSION_MINUTES = CONVERSATION_LIMITS.ttlMs / 60_000;
 
 /** More than any client's result limit lets through. */
-const MOST_TOKENS = 4096;
+export const MOST_TOKENS = 4096;
 
 /** The longest question; far below every model's context. */
 const LONGEST_TEXT = 20_000;
