@@ -15,8 +15,7 @@ function planes({ width, height, data }: RgbImage, mean: number[], deviation: nu
   const size = width * height;
   const values = new Float32Array(size * 3);
   for (let c = 0; c < 3; c++) {
-    for (let i = 0; i < size; i++)
-      values[c * size + i] = (data[i * 3 + c]! / 255 - mean[c]!) / deviation[c]!;
+    for (let i = 0; i < size; i++) values[c * size + i] = (data[i * 3 + c]! / 255 - mean[c]!) / deviation[c]!;
   }
   return new Tensor('float32', values, [1, 3, height, width]);
 }
@@ -35,7 +34,10 @@ export class OnnxNetworks implements TextNetworks {
 
   static async open(threads = 2): Promise<OnnxNetworks> {
     const open = (name: string) =>
-      InferenceSession.create(join(ASSETS, name), { intraOpNumThreads: threads, executionMode: 'sequential' });
+      InferenceSession.create(join(ASSETS, name), {
+        intraOpNumThreads: threads,
+        executionMode: 'sequential',
+      });
     return new OnnxNetworks(
       await open('ch_PP-OCRv4_det_infer.onnx'),
       await open('ch_PP-OCRv4_rec_infer.onnx'),
@@ -99,7 +101,10 @@ export class KeptNetworks implements TextNetworks {
     const kept = read(path);
     if (kept) return Float32Array.from(kept, (value) => value / 255);
     const map = await this.networks.detect(image);
-    writeFileSync(path, Uint8Array.from(map, (value) => Math.round(value * 255)));
+    writeFileSync(
+      path,
+      Uint8Array.from(map, (value) => Math.round(value * 255)),
+    );
     return Float32Array.from(map, (value) => Math.round(value * 255) / 255);
   }
 
