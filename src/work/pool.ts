@@ -1,0 +1,74 @@
+// Worker threads for work on pixels and other large data, so that the event loop stays free to answer. They start with
+// the first job, end when there has been none for a while, and never keep the process alive.
+import { availableParallelism } from 'node:os';
+import { extname } from 'node:path';
+import { Tinypool, type Options } from 'tinypool';
+import { movable, weighAll } from './buffers.js';
+import type { Job, Outcome } from './entry.js';
+import { fromThrown } from './thrown.js';
+
+/** Sources run as they are under tsx, compiled otherwise; imports without a parent need the whole name. */
+const EXTENSION = extname(import.meta.url);
+const ENTRY = new URL(EXTENSION === '.ts' ? './entry-from-source.mjs' : './entry.js', import.meta.url).href;
+const MOST_THREADS = 4;
+const IDLE_MS = 5000;
+
+export interface JobOptions {
+  /** Ends the job where it stands; its promise rejects with the signal's reason. */
+  signal?: AbortSignal;
+  /** Hands over what memory the input has to itself; the caller then has it no longer. */
+  give?: boolean;
+}
+
+export class WorkerPool {
+  readonly #options: Options;
+  #pool: Tinypool | undefined;
+
+  constructor(options: Options = {}) {
+    this.#options = options;
+  }
+
+  /**
+   * A function of another module as one that runs in a thread of this pool. Called in such a thread, it runs there.
+   * Input and output are cloned, shared memory (`sharedBytes`) and the output's own buffers excepted: a function gives
+   * away what it returns.
+   * @param caller `import.meta.url`
+   * @param module Relative to the caller, without extension: './pixel-work'.
+   */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  job<F extends (input: any) => unknown>(caller: string, module: string, name: string) {
+    const address = new URL(`${module}${EXTENSION}`, caller).href;
+    return async (input: Parameters<F>[0], options: JobOptions = {}): Promise<Awaited<ReturnType<F>>> => {
+      if (Tinypool.isWorkerThread) {
+        const functions = (await import(address)) as Record<string, F>;
+        return (await functions[name]!(input)) as Awaited<ReturnType<F>>;
+      }
+      return (await this.#run({ module: address, name, input }, options)) as Awaited<ReturnType<F>>;
+    };
+  }
+
+  async #run(job: Job, { signal, give = false }: JobOptions): Promise<unknown> {
+    this.#pool ??= new Tinypool({
+      filename: ENTRY,
+      minThreads: 0,
+      maxThreads: Math.min(MOST_THREADS, availableParallelism()),
+      idleTimeout: IDLE_MS,
+      // What this program was started with (a preload, a script of one line) is not for its threads.
+      execArgv: [],
+      ...this.#options,
+    });
+    signal?.throwIfAborted();
+    try {
+      const transferList = give ? movable(job.input) : [];
+      const outcome = (await this.#pool.run(job, { signal, transferList })) as Outcome;
+      if ('thrown' in outcome) throw fromThrown(outcome.thrown);
+      return weighAll(outcome.output);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    }
+  }
+}
+
+/** For short jobs on pixels and data of one call. */
+export const workers = new WorkerPool();
