@@ -18,8 +18,8 @@ const SINGLE_ASPECT = 3.2;
 export interface TextBox {
   /** In pixels of the map. */
   quad: Quad;
-  /** Of level lines. */
-  bounds?: Bounds;
+  /** Its sides are those of the picture. */
+  level: boolean;
   score: number;
 }
 
@@ -40,8 +40,8 @@ function boxAround({ outline, score }: Component): TextBox | undefined {
   const grown = grow(bounds, across, down);
   const single = grown.bottom - grown.top < SINGLE_ASPECT * (grown.right - grown.left);
   if (rise <= LEVEL_RISE * tilted.height || ((tilted.width < 1.5 * tilted.height || down > across) && single))
-    return { quad: quadOf(grown), bounds: grown, score };
-  return { quad: tiltedQuad(tilted), score };
+    return { quad: quadOf(grown), level: true, score };
+  return { quad: tiltedQuad(tilted), level: false, score };
 }
 
 function margin(width: number, height: number): number {
