@@ -55,13 +55,12 @@ export class BenchModel {
 
   /** Greedy, never stops early. `firstTokenMs` counts from the call, preprocessing included. */
   async ask(
-    session: number,
     prompt: NativePrompt,
     images: SyntheticImage[],
     maxTokens: number,
   ): Promise<NativeResult & { firstTokenMs: number }> {
     const start = performance.now();
-    const { request, plan } = this.engine.begin(session, prompt, { maxTokens, lowPriority: false });
+    const { request, plan } = this.engine.begin(prompt, { maxTokens, lowPriority: false });
     for (const key of (await plan).needed) {
       const found = images.find((image) => Buffer.compare(image.key, key) === 0);
       if (!found) throw new Error('The plan asks for an image that is not part of the prompt.');

@@ -1,5 +1,5 @@
-// What one tool call gets beside its arguments, and the one way in which tools put a turn to the model: load, deadline,
-// cancel, continuation and history are decided here. Tools decide what is asked and how the answer is read.
+// What one tool call gets beside its arguments, and the one way in which tools put a turn to the model: load,
+// continuation and history are decided here. Tools decide what is asked and how the answer is read.
 import { AfterimageError } from '../errors.js';
 import {
   NOTHING_DONE,
@@ -8,6 +8,7 @@ import {
   type Engine,
   type ModelInfo,
   type Progress,
+  type SamplingOptions,
   type Session,
   type StopReason,
 } from '../engine/engine.js';
@@ -16,7 +17,7 @@ import type { ImageContext } from '../image/load.js';
 import { assistantMessage, systemMessage, userMessage } from '../prompt/layout.js';
 import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
 import type { TextLine } from '../prompt/parse.js';
-import { timerMs } from '../timer.js';
+import { cancelled, inTime, type TimeLimits } from './deadline.js';
 import type { Differences } from './differences.js';
 
 /** Everything that outlives a call. */
@@ -27,12 +28,12 @@ export interface Room {
   differences: Differences;
 }
 
-export interface Call extends Room {
-  /** The client's cancel. */
-  signal: AbortSignal;
-  /** performance.now() after which what there is is returned. */
-  deadline: number;
+export interface Call extends Room, TimeLimits {
   onProgress(progress: Progress): void;
+  /** New text of the answer as it comes, for doors that show it. */
+  onText?(text: string): void;
+  /** How tokens are chosen, where whoever started the program said so. */
+  sampling?: SamplingOptions;
 }
 
 export interface Question {
@@ -42,12 +43,16 @@ export interface Question {
   reader?: LineReader;
 }
 
+/** How an answer that is returned ended; one that the client cancelled is not. */
+export type Ending = Exclude<StopReason, 'cancelled'> | 'deadline';
+type Said = Omit<Answer, 'stopReason'> & { stopReason: Ending };
+
 /** What the model said in this call. */
 export interface Reply {
   conversation: Conversation;
   /** New text only; a continued answer leaves out what was returned before. */
   text: string;
-  stopReason: StopReason;
+  stopReason: Ending;
   cache: CacheReport;
   /** Null while the model is still loading. */
   model: string | null;
@@ -60,8 +65,7 @@ export interface Reply {
 /** Beyond the deadline, for the engine to stop and hand over what there is. */
 const GRACE_MS = 2000;
 
-export const isCut = (stopReason: StopReason): boolean =>
-  stopReason === 'deadline' || stopReason === 'length';
+export const isCut = (stopReason: Ending): boolean => stopReason === 'deadline' || stopReason === 'length';
 
 /**
  * Puts a question to a conversation. Its history changes only when an answer, whole or cut, comes back.
@@ -72,7 +76,7 @@ export async function ask(call: Call, conversation: Conversation, question: Ques
     const before = question.turn ? { text: '', tokenIds: [], reader: question.reader } : conversation.cut;
     if (!before) throw nothingToContinue();
     const turns = question.turn ? [...conversation.turns, question.turn] : reopened(conversation.turns);
-    await inTime(call, conversation.warming);
+    await inTime(call, () => conversation.warming);
     const model = await loaded(call);
     const answer = model ? await generate(call, session, turns, before, question.maxTokens) : null;
     const { text: whole, tokenIds } = answer ?? before;
@@ -98,29 +102,7 @@ function reopened(turns: Turn[]): Turn[] {
 
 /** The model, or null when the deadline came before it was loaded; loading goes on in the background. */
 export function loaded(call: Call): Promise<ModelInfo | null> {
-  return inTime(call, call.engine.ready(call.onProgress));
-}
-
-/** Null when the deadline comes first. Neither it nor the client's cancel stops the work, only the waiting. */
-async function inTime<T>({ signal, deadline }: Call, work: Promise<T>): Promise<T | null> {
-  // It may fail after nobody waits for it any more.
-  work.catch(() => {});
-  if (signal.aborted) throw cancelled();
-  let stopWaiting = () => {};
-  const given = new Promise<null>((resolve, reject) => {
-    const timer = setTimeout(() => resolve(null), timerMs(deadline - performance.now()));
-    const cancel = () => reject(cancelled());
-    signal.addEventListener('abort', cancel, { once: true });
-    stopWaiting = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', cancel);
-    };
-  });
-  try {
-    return await Promise.race([work, given]);
-  } finally {
-    stopWaiting();
-  }
+  return inTime(call, () => call.engine.ready(call.onProgress));
 }
 
 /** Null when there was no time left, or when the engine was too busy with others to stop at the deadline. */
@@ -130,19 +112,29 @@ async function generate(
   turns: Turn[],
   before: Cut,
   maxTokens: number,
-): Promise<Answer | null> {
-  const deadlineMs = call.deadline - performance.now();
-  if (deadlineMs <= 0) return null;
-  const asked = session.ask([systemMessage(), ...turns.flatMap(toMessages)], {
-    maxTokens,
-    signal: call.signal,
-    deadlineMs,
-    onProgress: call.onProgress,
-    continues: before,
-  });
-  const answer = await inTime({ ...call, deadline: call.deadline + GRACE_MS }, asked);
-  if (answer?.stopReason === 'cancelled') throw cancelled();
-  return answer;
+): Promise<Said | null> {
+  if (call.deadline <= performance.now()) return null;
+  const { onProgress, onText, sampling } = call;
+  const messages = [systemMessage(), ...turns.flatMap(toMessages)];
+  return inTime(
+    call,
+    async (stop) => {
+      const answer = await session.ask(messages, {
+        ...sampling,
+        maxTokens,
+        onProgress,
+        onText,
+        signal: stop,
+        continues: before,
+      });
+      const { stopReason } = answer;
+      if (stopReason !== 'cancelled') return { ...answer, stopReason };
+      // Stopped by neither the deadline nor the client: the engine was closed.
+      if (!stop.aborted) throw cancelled();
+      return { ...answer, stopReason: 'deadline' };
+    },
+    GRACE_MS,
+  );
 }
 
 function toMessages({ pictures, question, answer }: Turn): Message[] {
@@ -153,7 +145,7 @@ function toMessages({ pictures, question, answer }: Turn): Message[] {
   return answer === undefined ? [asked] : [asked, assistantMessage(answer)];
 }
 
-function record(conversation: Conversation, turns: Turn[], answered: Cut, stopReason: StopReason): void {
+function record(conversation: Conversation, turns: Turn[], answered: Cut, stopReason: Ending): void {
   const last = turns.at(-1);
   if (!last) return;
   conversation.turns = [...turns.slice(0, -1), { ...last, answer: answered.text }];
@@ -161,17 +153,10 @@ function record(conversation: Conversation, turns: Turn[], answered: Cut, stopRe
 }
 
 /** Of a continued answer, the lines that were not complete before. */
-function newLines({ text, reader }: Cut, answer: Answer, boxes: ModelInfo['boxes']): TextLine[] | undefined {
+function newLines({ text, reader }: Cut, answer: Said, boxes: ModelInfo['boxes']): TextLine[] | undefined {
   const viewed = answer.viewed[0];
   if (!reader || !viewed || !boxes) return undefined;
   return reader(answer.text, viewed, boxes).slice(reader(text, viewed, boxes).length);
-}
-
-function cancelled(): AfterimageError {
-  return new AfterimageError(
-    'CANCELLED',
-    'The client cancelled this call; the session is as it was before it.',
-  );
 }
 
 function nothingToContinue(): AfterimageError {

@@ -5,7 +5,7 @@ import { defaultBudgets } from '../engine/budgets.js';
 import type { LocalEngineOptions } from '../engine/loaded-model.js';
 import type { Engine } from '../engine/engine.js';
 import { LocalEngine } from '../engine/local-engine.js';
-import { makeFolder } from '../engine/make-folder.js';
+import { makeFolder } from '../make-folder.js';
 import { findModel } from '../engine/model-folder.js';
 import type { KvType } from '../engine/native.js';
 import { RemoteEngine } from '../engine/remote/remote-engine.js';

@@ -4,7 +4,7 @@ import { Detokenizer, StopStrings } from '../prompt/stream.js';
 import type { Tokenizer } from '../prompt/tokenizer.js';
 import type { Answer, AskOptions } from './engine.js';
 
-type Ending = 'end' | 'length' | 'finished' | 'cancelled' | 'deadline';
+type Ending = 'end' | 'length' | 'finished' | 'cancelled';
 
 export class AnswerReader {
   private readonly detokenizer: Detokenizer;
@@ -63,5 +63,5 @@ export class AnswerReader {
 }
 
 function isCut(ending: Ending): boolean {
-  return ending === 'length' || ending === 'deadline';
+  return ending === 'length' || ending === 'cancelled';
 }

@@ -25,9 +25,8 @@ export interface AskOptions extends SamplingOptions {
   maxTokens?: number;
   /** Strings that end the answer; they are not part of it. */
   stop?: string[];
+  /** Ends the answer with stopReason "cancelled" and what there is of it, which can be continued. */
   signal?: AbortSignal;
-  /** Milliseconds after which what there is is returned with stopReason "deadline". */
-  deadlineMs?: number;
   onText?: (text: string) => void;
   onProgress?: (progress: Progress) => void;
   /** An answer that was cut: its tokens are fed to the model as the start of its turn, and the new answer includes it. */
@@ -37,7 +36,7 @@ export interface AskOptions extends SamplingOptions {
 /** What continues an answer exactly where it ended: tokens, because text may be tokenized differently when read again. */
 export type AnswerSoFar = Pick<Answer, 'text' | 'tokenIds'>;
 
-export type StopReason = 'end' | 'stop' | 'length' | 'loop' | 'deadline' | 'cancelled';
+export type StopReason = 'end' | 'stop' | 'length' | 'loop' | 'cancelled';
 
 export interface CacheReport {
   image_tokens: number;

@@ -156,26 +156,20 @@ export class LoadedModel {
     const end = whole.native.spans.at(-1)?.end ?? 0;
     const shared = this.model.visibility !== 'prefix';
     const prompt = shared ? { ...whole, native: truncated(whole.native, end) } : whole;
-    const session = this.native.openSession();
+    const { request, plan } = this.native.begin(prompt.native, { maxTokens: 0, lowPriority: true });
+    const cancel = (): void => this.native.cancel(request);
+    if (signal?.aborted) cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
     try {
-      const { request, plan } = this.native.begin(session, prompt.native, {
-        maxTokens: 0,
-        lowPriority: true,
-      });
-      const cancel = (): void => this.native.cancel(request);
-      if (signal?.aborted) cancel();
-      signal?.addEventListener('abort', cancel, { once: true });
-      try {
-        await this.encodeMissing(request, prompt, (await plan).needed);
-        const nobody = (): void => {};
-        if (shared) await this.native.generate(request, this.sampling({}), nobody, nobody);
-      } catch (error) {
-        if (!signal?.aborted) throw error;
-      } finally {
-        signal?.removeEventListener('abort', cancel);
-      }
+      await this.encodeMissing(request, prompt, (await plan).needed);
+      const nobody = (): void => {};
+      if (shared) await this.native.generate(request, this.sampling({}), nobody, nobody);
+    } catch (error) {
+      if (!signal?.aborted) throw error;
     } finally {
-      this.native.closeSession(session);
+      signal?.removeEventListener('abort', cancel);
+      // The features may be all that was wanted; a request that has ended is unknown.
+      this.native.cancel(request);
     }
   }
 

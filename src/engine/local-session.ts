@@ -5,9 +5,7 @@ import { AnswerReader } from './answer-reader.js';
 import { NOTHING_DONE, type Answer, type AnswerSoFar, type AskOptions, type Session } from './engine.js';
 import type { Message } from '../prompt/message.js';
 import type { LoadedModel, PreparedPrompt } from './loaded-model.js';
-import type { NativeResult } from './native-engine.js';
 import { fromNative } from './native.js';
-import { timerMs } from '../timer.js';
 
 export const DEFAULT_MAX_TOKENS = 512;
 
@@ -15,23 +13,17 @@ export const DEFAULT_MAX_TOKENS = 512;
 export interface SessionHost {
   ready(options: Pick<AskOptions, 'onProgress' | 'signal'>): Promise<LoadedModel>;
   forget(session: LocalSession): void;
-  fork(parent: LocalSession): LocalSession;
+  fork(): LocalSession;
 }
 
 export class LocalSession implements Session {
   readonly id = randomBytes(16).toString('hex');
-  /** Native timeline, opened with the first question. */
-  private native: number | undefined;
-  private model: LoadedModel | undefined;
   private closed = false;
   private readonly closing = new AbortController();
   /** Questions of one session are answered one after another. */
   private last: Promise<unknown> = Promise.resolve();
 
-  constructor(
-    private readonly host: SessionHost,
-    private readonly parent?: LocalSession,
-  ) {}
+  constructor(private readonly host: SessionHost) {}
 
   ask(messages: Message[], options: AskOptions = {}): Promise<Answer> {
     if (this.closed) return Promise.reject(closedError());
@@ -42,28 +34,28 @@ export class LocalSession implements Session {
 
   fork(): LocalSession {
     if (this.closed) throw closedError();
-    return this.host.fork(this);
+    // What this session has computed lies in the prefix cache, where the new one finds it.
+    return this.host.fork();
   }
 
   close(): void {
     if (this.closed) return;
     this.closed = true;
     this.closing.abort();
-    if (this.native !== undefined) this.model?.native.closeSession(this.native);
     this.host.forget(this);
   }
 
   private async answer(messages: Message[], options: AskOptions): Promise<Answer> {
-    const stop = new StopSignal(options, this.closing.signal);
+    const stop = options.signal
+      ? AbortSignal.any([options.signal, this.closing.signal])
+      : this.closing.signal;
     try {
-      const model = await this.host.ready({ onProgress: options.onProgress, signal: stop.signal });
+      const model = await this.host.ready({ onProgress: options.onProgress, signal: stop });
       const prompt = model.prepare(messages, options.continues?.tokenIds);
       return await this.run(model, prompt, options, stop);
     } catch (error) {
-      if (stop.reason && isCancellation(error)) return unanswered(stop.reason, options.continues);
+      if (stop.aborted && isCancellation(error)) return unanswered(options.continues);
       throw fromNative(error);
-    } finally {
-      stop.release();
     }
   }
 
@@ -71,17 +63,19 @@ export class LocalSession implements Session {
     model: LoadedModel,
     prompt: PreparedPrompt,
     options: AskOptions,
-    stop: StopSignal,
+    stop: AbortSignal,
   ): Promise<Answer> {
     const { native } = model;
-    this.timeline(model);
+    if (this.closed) throw closedError();
     options.onProgress?.({ stage: 'queue', done: 0 });
     const reader = new AnswerReader(model.tokenizer, prompt.question, options, () => native.finish(request));
-    const { request, plan } = native.begin(this.native!, prompt.native, {
+    const { request, plan } = native.begin(prompt.native, {
       maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
       lowPriority: false,
     });
-    stop.onStop(() => native.cancel(request));
+    const cancel = (): void => native.cancel(request);
+    if (stop.aborted) cancel();
+    stop.addEventListener('abort', cancel, { once: true });
     try {
       await model.encodeMissing(request, prompt, (await plan).needed, options.onProgress);
       const result = await native.generate(
@@ -90,75 +84,19 @@ export class LocalSession implements Session {
         (id) => reader.push(id),
         (stage, done, total) => options.onProgress?.({ stage, done, total }),
       );
-      return this.finished(result, reader, prompt, stop);
+      return {
+        ...reader.end(result.stop),
+        cache: result.cache,
+        decodeMs: result.decodeMs,
+        viewed: prompt.viewed,
+      };
     } catch (error) {
-      if (!this.closed) native.cancel(request);
-      if (!stop.reason || !isCancellation(error)) throw error;
-      return unanswered(stop.reason, reader.end(stop.reason));
+      native.cancel(request);
+      if (!stop.aborted || !isCancellation(error)) throw error;
+      return unanswered(reader.end('cancelled'));
+    } finally {
+      stop.removeEventListener('abort', cancel);
     }
-  }
-
-  private finished(
-    result: NativeResult,
-    reader: AnswerReader,
-    prompt: PreparedPrompt,
-    stop: StopSignal,
-  ): Answer {
-    return {
-      ...reader.end(result.stop === 'cancelled' ? (stop.reason ?? 'cancelled') : result.stop),
-      cache: result.cache,
-      decodeMs: result.decodeMs,
-      viewed: prompt.viewed,
-    };
-  }
-
-  private timeline(model: LoadedModel): void {
-    if (this.closed) throw closedError();
-    if (this.native !== undefined) return;
-    const parent = this.parent?.closed ? undefined : this.parent?.native;
-    this.native = parent === undefined ? model.native.openSession() : model.native.fork(parent);
-    this.model = model;
-  }
-}
-
-/** The first of the caller's cancel, the deadline and close(). */
-class StopSignal {
-  reason: 'cancelled' | 'deadline' | undefined;
-  private readonly controller = new AbortController();
-  private readonly timer: NodeJS.Timeout | undefined;
-  private readonly cancel = (): void => this.stop('cancelled');
-
-  constructor(
-    private readonly options: Pick<AskOptions, 'signal' | 'deadlineMs'>,
-    private readonly closing: AbortSignal,
-  ) {
-    if (options.deadlineMs !== undefined)
-      this.timer = setTimeout(() => this.stop('deadline'), timerMs(options.deadlineMs));
-    for (const signal of [options.signal, closing]) {
-      if (signal?.aborted) this.cancel();
-      else signal?.addEventListener('abort', this.cancel, { once: true });
-    }
-  }
-
-  get signal(): AbortSignal {
-    return this.controller.signal;
-  }
-
-  onStop(action: () => void): void {
-    if (this.reason) action();
-    else this.signal.addEventListener('abort', action, { once: true });
-  }
-
-  release(): void {
-    clearTimeout(this.timer);
-    for (const signal of [this.options.signal, this.closing])
-      signal?.removeEventListener('abort', this.cancel);
-  }
-
-  private stop(reason: 'cancelled' | 'deadline'): void {
-    if (this.reason) return;
-    this.reason = reason;
-    this.controller.abort();
   }
 }
 
@@ -168,18 +106,8 @@ function isCancellation(error: unknown): boolean {
 }
 
 /** Stopped without a result of the engine's: nothing is known but the answer as far as it had come. */
-function unanswered(
-  stopReason: 'cancelled' | 'deadline',
-  { text, tokenIds }: AnswerSoFar = { text: '', tokenIds: [] },
-): Answer {
-  return {
-    text,
-    tokenIds,
-    stopReason,
-    cache: NOTHING_DONE,
-    decodeMs: 0,
-    viewed: [],
-  };
+function unanswered({ text, tokenIds }: AnswerSoFar = { text: '', tokenIds: [] }): Answer {
+  return { text, tokenIds, stopReason: 'cancelled', cache: NOTHING_DONE, decodeMs: 0, viewed: [] };
 }
 
 function closedError(): AfterimageError {

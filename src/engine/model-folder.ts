@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join, resolve, sep } from 'node:path';
 import { AfterimageError } from '../errors.js';
-import { packageRoot } from './native.js';
+import { packageRoot } from '../package-root.js';
 
 export function starterFolder(): string {
   return join(packageRoot(), 'models', 'starter');

@@ -1,9 +1,8 @@
 // The boundary to the native core: finds the addon, types it, and turns its errors into AfterimageError.
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { AfterimageError, isErrorCode } from '../errors.js';
+import { packageRoot } from '../package-root.js';
 import type { BackendName, KvType, NativeEngineConstructor, Precision } from './native-engine.js';
 
 export type { BackendName, KvType, Precision } from './native-engine.js';
@@ -114,13 +113,6 @@ export function fromNative(error: unknown): unknown {
     return new AfterimageError(error.code, error.message, { cause: error });
   }
   return error;
-}
-
-/** Folder of package.json, from src/ as well as from dist/src/. */
-export function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
-  return folder;
 }
 
 function localBuild(): string {

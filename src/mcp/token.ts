@@ -4,7 +4,7 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { makeFolder } from '../engine/make-folder.js';
+import { makeFolder } from '../make-folder.js';
 import { AfterimageError } from '../errors.js';
 
 const OWNER_ONLY = 0o600;

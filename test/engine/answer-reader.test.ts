@@ -30,6 +30,12 @@ test('cut after any token, also within a character, the continuation completes i
   }
 });
 
+test('cancelled within a character, the answer leaves it to the continuation', () => {
+  const whole = tokenizer.encode('漢');
+  const cut = read(whole.slice(0, 1)).end('cancelled');
+  assert.deepEqual([cut.text, cut.tokenIds.length], ['', 1]);
+});
+
 test('a stop string is found across the cut', () => {
   for (let at = 0; at < ids.length; at++) {
     const cut = read(ids.slice(0, at), { stop: ['stop here'] }).end('length');

@@ -219,12 +219,6 @@ const CALLS: [what: string, tool: string, args: () => Record<string, unknown>, e
     'INVALID_ARGUMENT',
   ],
   [
-    'a region of strings',
-    'describe_image',
-    () => ({ image: ok(), region: { x: '0', y: '0', width: '9', height: '9' } }),
-    'INVALID_ARGUMENT',
-  ],
-  [
     '300 ignored regions',
     'compare_images',
     () => ({ image_a: ok(), image_b: ok(), ignore_regions: Array(300).fill(whole) }),
@@ -284,7 +278,12 @@ const CALLS: [what: string, tool: string, args: () => Record<string, unknown>, e
   ['no tokens', 'ocr', () => ({ image: ok(), max_tokens: 0 }), 'INVALID_ARGUMENT'],
   ['a billion tokens', 'ocr', () => ({ image: ok(), max_tokens: 1e9 }), 'INVALID_ARGUMENT'],
   ['lines from a model without boxes', 'ocr', () => ({ image: ok(), format: 'lines' }), 'INVALID_ARGUMENT'],
-  ['an unknown argument', 'describe_image', () => ({ image: ok(), bbox: [0, 0, 9, 9] }), 'INVALID_ARGUMENT'],
+  [
+    'only unknown arguments',
+    'describe_image',
+    () => ({ path: ok(), bbox: [0, 0, 9, 9] }),
+    'INVALID_ARGUMENT',
+  ],
   [
     'a question of a million characters',
     'describe_image',

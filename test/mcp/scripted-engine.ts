@@ -171,27 +171,23 @@ export class ScriptedEngine implements Engine {
   }
 }
 
-/** One ask's clock: it stops at the deadline or the client's cancel, whichever is first. */
+/** One ask's clock: it stops when the signal does. */
 class Run {
   stopped: StopReason | undefined;
   readonly #options: AskOptions;
-  readonly #end: number;
   readonly #onCancel: () => void;
 
   constructor(options: AskOptions, onCancel: () => void) {
     this.#options = options;
-    this.#end = performance.now() + (options.deadlineMs ?? Infinity);
     this.#onCancel = onCancel;
   }
 
   async pass(ms: number): Promise<void> {
-    const left = Math.min(ms, this.#end - performance.now());
     if (this.stopped) return;
-    if (ms > 0) await sleep(Math.max(0, left), undefined, { signal: this.#options.signal }).catch(() => {});
-    if (this.#options.signal?.aborted) {
-      this.stopped = 'cancelled';
-      this.#onCancel();
-    } else if (ms > left) this.stopped = 'deadline';
+    if (ms > 0) await sleep(ms, undefined, { signal: this.#options.signal }).catch(() => {});
+    if (!this.#options.signal?.aborted) return;
+    this.stopped = 'cancelled';
+    this.#onCancel();
   }
 }
 

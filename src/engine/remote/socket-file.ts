@@ -5,7 +5,7 @@ import { createConnection } from 'node:net';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { AfterimageError } from '../../errors.js';
-import { makeFolder } from '../make-folder.js';
+import { makeFolder } from '../../make-folder.js';
 
 /** Any permission of group or others. */
 const NOT_OWNER = 0o077;

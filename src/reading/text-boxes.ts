@@ -1,0 +1,121 @@
+// Components of the detector's map → boxes around lines of text. The map shows lines shrunken, so boxes are grown again.
+// Liao et al., "Real-time Scene Text Detection with Differentiable Binarization", https://arxiv.org/abs/1911.08947
+import { findComponents, type Component } from './components.js';
+import { boundsOf, quadOf, type Bounds, type Point, type Quad } from './quad.js';
+
+/** Probability from which a pixel belongs to a line, and mean from which a line is one. */
+const THRESHOLD = 0.3;
+const LEAST_SCORE = 0.5;
+/** A box grows by area · GROWTH / perimeter on each side. */
+const GROWTH = 1.6;
+/** Components thinner than this many pixels are noise. */
+const LEAST_SIDE = 2;
+/** A line that rises by less than this share of its height from one end to the other is level. */
+const LEVEL_RISE = 0.35;
+
+export interface TextBox {
+  /** In pixels of the map. */
+  quad: Quad;
+  /** Of level lines. */
+  bounds?: Bounds;
+  score: number;
+}
+
+export function findTextBoxes(map: Float32Array, width: number, height: number): TextBox[] {
+  return findComponents(map, width, height, THRESHOLD).flatMap((component) => {
+    const box = component.score >= LEAST_SCORE ? boxAround(component) : undefined;
+    return box ? [box] : [];
+  });
+}
+
+function boxAround({ outline, score }: Component): TextBox | undefined {
+  const bounds = boundsOf(outline);
+  const across = bounds.right - bounds.left;
+  const down = bounds.bottom - bounds.top;
+  if (Math.min(across, down) < LEAST_SIDE) return undefined;
+  const tilted = smallestRectangle(convexHull(outline));
+  const rise = Math.abs(Math.sin(tilted.angle)) * tilted.width;
+  if (rise <= LEVEL_RISE * tilted.height || tilted.width < 1.5 * tilted.height) {
+    const grown = grow(bounds, across, down);
+    return { quad: quadOf(grown), bounds: grown, score };
+  }
+  return { quad: tiltedQuad(tilted), score };
+}
+
+function margin(width: number, height: number): number {
+  return (width * height * GROWTH) / (2 * (width + height));
+}
+
+function grow({ left, top, right, bottom }: Bounds, width: number, height: number): Bounds {
+  const by = margin(width, height);
+  return { left: left - by, top: top - by, right: right + by, bottom: bottom + by };
+}
+
+/** Monotone chain; https://en.wikibooks.org/wiki/Algorithm_Implementation/Geometry/Convex_hull/Monotone_chain */
+export function convexHull(points: readonly Point[]): Point[] {
+  const sorted = [...points].sort((a, b) => a.x - b.x || a.y - b.y);
+  const half = (ordered: Point[]) => {
+    const chain: Point[] = [];
+    for (const point of ordered) {
+      while (chain.length >= 2 && turn(chain.at(-2)!, chain.at(-1)!, point) <= 0) chain.pop();
+      chain.push(point);
+    }
+    return chain.slice(0, -1);
+  };
+  return [...half(sorted), ...half(sorted.reverse())];
+}
+
+function turn(a: Point, b: Point, c: Point): number {
+  return (b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x);
+}
+
+interface Rectangle {
+  centre: Point;
+  width: number;
+  height: number;
+  /** Of its reading direction, radians, −π/4…π/4 for wide ones; width is the side along it. */
+  angle: number;
+}
+
+/** The rectangle of least area around a convex hull; one of its sides lies on a side of the hull. */
+export function smallestRectangle(hull: readonly Point[]): Rectangle {
+  let best: Rectangle | undefined;
+  hull.forEach((from, at) => {
+    const to = hull[(at + 1) % hull.length]!;
+    const angle = Math.atan2(to.y - from.y, to.x - from.x);
+    const rectangle = rectangleAt(hull, angle);
+    if (!best || rectangle.width * rectangle.height < best.width * best.height - 1e-6) best = rectangle;
+  });
+  return readable(best!);
+}
+
+function rectangleAt(hull: readonly Point[], angle: number): Rectangle {
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  const turned = boundsOf(hull.map(({ x, y }) => ({ x: x * cos + y * sin, y: y * cos - x * sin })));
+  const u = (turned.left + turned.right) / 2;
+  const v = (turned.top + turned.bottom) / 2;
+  return {
+    centre: { x: u * cos - v * sin, y: u * sin + v * cos },
+    width: turned.right - turned.left,
+    height: turned.bottom - turned.top,
+    angle,
+  };
+}
+
+/** The same rectangle with its long side as reading direction, left to right; upwards where it is nearly vertical. */
+function readable({ centre, width, height, angle }: Rectangle): Rectangle {
+  if (width < height) return readable({ centre, width: height, height: width, angle: angle + Math.PI / 2 });
+  const half = angle - Math.PI * Math.round(angle / Math.PI);
+  return { centre, width, height, angle: half };
+}
+
+function tiltedQuad({ centre, width, height, angle }: Rectangle): Quad {
+  const by = margin(width, height);
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  const corner = (u: number, v: number): Point => ({
+    x: centre.x + u * cos - v * sin,
+    y: centre.y + u * sin + v * cos,
+  });
+  const [u, v] = [width / 2 + by, height / 2 + by];
+  return [corner(-u, -v), corner(u, -v), corner(u, v), corner(-u, v)];
+}
