@@ -58,20 +58,28 @@ Visibility visibility_of(const std::string& name) {
 
 const char* source_name(CacheSource source) noexcept {
   switch (source) {
-    case CacheSource::none: return "none";
-    case CacheSource::features: return "features";
-    case CacheSource::memory: return "memory";
-    case CacheSource::disk: return "disk";
+    case CacheSource::none:
+      return "none";
+    case CacheSource::features:
+      return "features";
+    case CacheSource::memory:
+      return "memory";
+    case CacheSource::disk:
+      return "disk";
   }
   return "none";
 }
 
 const char* stop_name(StopReason stop) noexcept {
   switch (stop) {
-    case StopReason::end: return "end";
-    case StopReason::length: return "length";
-    case StopReason::finished: return "finished";
-    case StopReason::cancelled: return "cancelled";
+    case StopReason::end:
+      return "end";
+    case StopReason::length:
+      return "length";
+    case StopReason::finished:
+      return "finished";
+    case StopReason::cancelled:
+      return "cancelled";
   }
   return "end";
 }
@@ -137,8 +145,8 @@ Prompt prompt_of(const Napi::Value& value) {
   const Napi::Array array = array_of(spans, spans_name);
   for (uint32_t i = 0; i < array.Length(); i++) {
     const Reader span(array.Get(i), spans_name + "[" + std::to_string(i) + "]");
-    prompt.spans.push_back({span.small("start"), span.small("end"), image_key_of(span.at("key").value, span.at("key").name),
-                            counts_of(span.child("symbols"))});
+    prompt.spans.push_back({span.small("start"), span.small("end"),
+                            image_key_of(span.at("key").value, span.at("key").name), counts_of(span.child("symbols"))});
   }
   return prompt;
 }
@@ -225,14 +233,14 @@ Napi::Value to_js(Napi::Env env, const Counters& c) {
   tier("snapshots", c.snapshots);
   tier("disk", c.disk);
   const std::pair<const char*, uint64_t> counts[] = {
-      {"diskWrites", c.disk_writes},         {"diskSkipped", c.disk_skipped},
-      {"diskRejected", c.disk_rejected},     {"blocksInUse", c.blocks_in_use},
-      {"blocksLeaked", c.blocks_leaked},     {"bytesReserved", c.bytes_reserved},
+      {"diskWrites", c.disk_writes},           {"diskSkipped", c.disk_skipped},
+      {"diskRejected", c.disk_rejected},       {"blocksInUse", c.blocks_in_use},
+      {"blocksLeaked", c.blocks_leaked},       {"bytesReserved", c.bytes_reserved},
       {"requestsWaiting", c.requests_waiting}, {"requestsActive", c.requests_active},
-      {"decoderRuns", c.decoder_runs},
-      {"prefillRows", c.prefill_rows},       {"decodeRows", c.decode_rows},
-      {"imagesEncoded", c.images_encoded},   {"runsCancelled", c.runs_cancelled},
-      {"weightBytes", c.weight_bytes},       {"scratchBytes", c.scratch_bytes}};
+      {"decoderRuns", c.decoder_runs},         {"prefillRows", c.prefill_rows},
+      {"decodeRows", c.decode_rows},           {"imagesEncoded", c.images_encoded},
+      {"runsCancelled", c.runs_cancelled},     {"weightBytes", c.weight_bytes},
+      {"scratchBytes", c.scratch_bytes}};
   for (const auto& [name, value] : counts) set(name, static_cast<double>(value));
   set("encodeMs", c.encode_ms);
   set("prefillMs", c.prefill_ms);
@@ -243,10 +251,14 @@ Napi::Value to_js(Napi::Env env, const Counters& c) {
 
 const char* stage_name(Stage stage) noexcept {
   switch (stage) {
-    case Stage::queue: return "queue";
-    case Stage::encode: return "encode";
-    case Stage::prefill: return "prefill";
-    case Stage::decode: return "decode";
+    case Stage::queue:
+      return "queue";
+    case Stage::encode:
+      return "encode";
+    case Stage::prefill:
+      return "prefill";
+    case Stage::decode:
+      return "decode";
   }
   return "queue";
 }

@@ -64,16 +64,15 @@ Napi::Value number(Napi::Env env, double value) { return Napi::Number::New(env, 
 
 void EngineObject::define(Napi::Env env, Napi::Object exports) {
   using E = EngineObject;
-  exports.Set("Engine",
-              DefineClass(env, "Engine",
-                          {InstanceMethod("load", &E::entry<&E::load>), InstanceMethod("begin", &E::entry<&E::begin>),
-                           InstanceMethod("encode", &E::entry<&E::encode>),
-                           InstanceMethod("generate", &E::entry<&E::generate>),
-                           InstanceMethod("finish", &E::entry<&E::finish>),
-                           InstanceMethod("cancel", &E::entry<&E::cancel>), InstanceMethod("stats", &E::entry<&E::stats>),
-                           InstanceMethod("clearMemory", &E::entry<&E::clear_memory>),
-                           InstanceMethod("flushDisk", &E::entry<&E::flush_disk>),
-                           InstanceMethod("close", &E::entry<&E::close>)}));
+  exports.Set(
+      "Engine",
+      DefineClass(
+          env, "Engine",
+          {InstanceMethod("load", &E::entry<&E::load>), InstanceMethod("begin", &E::entry<&E::begin>),
+           InstanceMethod("encode", &E::entry<&E::encode>), InstanceMethod("generate", &E::entry<&E::generate>),
+           InstanceMethod("finish", &E::entry<&E::finish>), InstanceMethod("cancel", &E::entry<&E::cancel>),
+           InstanceMethod("stats", &E::entry<&E::stats>), InstanceMethod("clearMemory", &E::entry<&E::clear_memory>),
+           InstanceMethod("flushDisk", &E::entry<&E::flush_disk>), InstanceMethod("close", &E::entry<&E::close>)}));
 }
 
 EngineObject::EngineObject(const Napi::CallbackInfo& info) : ObjectWrap(info), core_(std::make_shared<Core>()) {
@@ -99,14 +98,13 @@ Napi::Value EngineObject::load(const Napi::CallbackInfo& info) {
     try {
       if (core->closing) throw Error("CLOSED", "The engine was closed before it was loaded.");
       const EngineArguments& a = core->arguments;
-      core->engine = std::make_shared<Engine>(a.options, a.source, make_backend(a.backend, a.threads, a.precision),
-                                              [&](size_t done, size_t total) {
-                                                if (core->closing) throw Error("CANCELLED", "The engine was closed.");
-                                                progress.call([done, total](Napi::Env env) {
-                                                  return std::vector<napi_value>{number(env, double(done)),
-                                                                                 number(env, double(total))};
-                                                });
-                                              });
+      core->engine = std::make_shared<Engine>(
+          a.options, a.source, make_backend(a.backend, a.threads, a.precision), [&](size_t done, size_t total) {
+            if (core->closing) throw Error("CANCELLED", "The engine was closed.");
+            progress.call([done, total](Napi::Env env) {
+              return std::vector<napi_value>{number(env, double(done)), number(env, double(total))};
+            });
+          });
       core->ready = true;
       const std::string digest = core->engine->weights_digest(), backend = core->engine->backend_identity();
       const double bytes = static_cast<double>(core->engine->stats().weight_bytes);
@@ -154,9 +152,9 @@ Napi::Value EngineObject::encode(const Napi::CallbackInfo& info) {
   Engine& engine = core_->loaded();
   const Deferred deferred(env, queue_);
   try {
-    engine.encode(request, key, std::move(inputs),
-                  [deferred] { deferred.resolve([](Napi::Env e) { return e.Undefined(); }); },
-                  [deferred](const Error& error) { deferred.reject(pointer_to(error)); });
+    engine.encode(
+        request, key, std::move(inputs), [deferred] { deferred.resolve([](Napi::Env e) { return e.Undefined(); }); },
+        [deferred](const Error& error) { deferred.reject(pointer_to(error)); });
   } catch (...) {
     deferred.reject(std::current_exception());
   }
@@ -215,9 +213,7 @@ Napi::Value EngineObject::cancel(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-Napi::Value EngineObject::stats(const Napi::CallbackInfo& info) {
-  return to_js(info.Env(), core_->loaded().stats());
-}
+Napi::Value EngineObject::stats(const Napi::CallbackInfo& info) { return to_js(info.Env(), core_->loaded().stats()); }
 
 Napi::Value EngineObject::clear_memory(const Napi::CallbackInfo& info) {
   core_->loaded().clear_memory();

@@ -9,14 +9,13 @@ std::shared_ptr<JsQueue> JsQueue::create(Napi::Env env, const char* name) {
   auto noop = Napi::Function::New(env, [](const Napi::CallbackInfo&) {});
   // The context keeps the queue alive until the environment has dropped the function.
   auto* owner = new std::shared_ptr<JsQueue>(queue);
-  queue->function_ = Napi::ThreadSafeFunction::New(env, noop, name, 0, 1,
-                                                   [owner](Napi::Env) {
-                                                     {
-                                                       std::lock_guard lock((*owner)->mutex_);
-                                                       (*owner)->closed_ = true;
-                                                     }
-                                                     delete owner;
-                                                   });
+  queue->function_ = Napi::ThreadSafeFunction::New(env, noop, name, 0, 1, [owner](Napi::Env) {
+    {
+      std::lock_guard lock((*owner)->mutex_);
+      (*owner)->closed_ = true;
+    }
+    delete owner;
+  });
   queue->function_.Unref(env);
   return queue;
 }

@@ -1,5 +1,5 @@
-// measure_peaks THREADS: what this machine can do, as JSON. A process of its own, so that its buffer is in nobody's peak
-// memory.
+// measure_peaks THREADS: what this machine can do, as JSON. A process of its own, so that its buffer is in nobody's
+// peak memory.
 #include <cstdio>
 #include <cstdlib>
 

@@ -38,15 +38,15 @@ class Weight {
 struct SequenceRows {
   int32_t first_row = 0;
   int32_t rows = 0;
-  int64_t first_position = 0;           // cache index of first_row
-  std::span<Memory* const> blocks;      // KV blocks covering [0, first_position + rows)
-  Memory* state = nullptr;              // recurrent state, laid out by StateLayout; null where unused
+  int64_t first_position = 0;       // cache index of first_row
+  std::span<Memory* const> blocks;  // KV blocks covering [0, first_position + rows)
+  Memory* state = nullptr;          // recurrent state, laid out by StateLayout; null where unused
 };
 
 // What sequence operators (Attention, ShortConv, GatedDelta) know of a run.
 struct RowBatch {
   std::vector<SequenceRows> sequences;
-  std::vector<int32_t> visible_end;     // per row: first cache index it must not see (position+1 if causal)
+  std::vector<int32_t> visible_end;  // per row: first cache index it must not see (position+1 if causal)
   const KvLayout* kv = nullptr;
   const StateLayout* states = nullptr;
 };
