@@ -20,7 +20,7 @@ struct CpuWeight final : Weight {
   PackedKernel kernel;        // kUseKernel
   std::vector<float> vector;  // kUseVector: rows × columns
   size_t bytes() const noexcept override { return matrix.bytes.size() + kernel.bytes.size() + vector.size() * 4; }
-  bool reads_source() const noexcept override { return bytes() == 0; }
+  bool reads_checkpoint() const noexcept override { return bytes() == 0; }
 };
 
 struct CpuContext {

@@ -31,7 +31,7 @@ class Weight {
   virtual ~Weight() = default;
   virtual size_t bytes() const noexcept = 0;
   // Whether runs read the checkpoint's bytes; where not, they are given back once the weight is prepared.
-  virtual bool reads_source() const noexcept { return true; }
+  virtual bool reads_checkpoint() const noexcept { return true; }
 };
 
 // Rows of one sequence in a run: consecutive rows at consecutive cache positions.
