@@ -68,16 +68,14 @@ export class LocalSession implements Session {
     const { native } = model;
     if (this.closed) throw closedError();
     options.onProgress?.({ stage: 'queue', done: 0 });
+    const wanted = { maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS, lowPriority: false };
+    const { request, needed } = await model.admit(prompt, wanted, stop);
     const reader = new AnswerReader(model.tokenizer, prompt.question, options, () => native.finish(request));
-    const { request, plan } = native.begin(prompt.native, {
-      maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
-      lowPriority: false,
-    });
     const cancel = (): void => native.cancel(request);
     if (stop.aborted) cancel();
     stop.addEventListener('abort', cancel, { once: true });
     try {
-      await model.encodeMissing(request, prompt, (await plan).needed, options.onProgress);
+      await model.encodeMissing(request, prompt, needed, options.onProgress);
       const result = await native.generate(
         request,
         model.sampling(options),

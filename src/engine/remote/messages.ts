@@ -46,7 +46,6 @@ const askOptions = z.strictObject({
   seed: z.number().optional(),
   maxTokens: z.number().optional(),
   stop: z.array(z.string().max(1024)).max(64).optional(),
-  deadlineMs: z.number().optional(),
   continues: z.object({ text: z.string(), tokenIds }).optional(),
 }) satisfies z.ZodType<WireOptions>;
 
@@ -106,7 +105,7 @@ const engineStatus = z.object({
 const answer = z.looseObject({
   text: z.string(),
   tokenIds,
-  stopReason: z.enum(['end', 'stop', 'length', 'loop', 'deadline', 'cancelled']),
+  stopReason: z.enum(['end', 'stop', 'length', 'loop', 'cancelled']),
   cache: z.looseObject({
     image_tokens: count,
     image_tokens_reused: count,
