@@ -149,7 +149,10 @@ describe('what a client says', () => {
       for (const answer of [{ length: 1e9 }, 'AAAA', null, 'x'.repeat(16384)]) {
         const { socket, connection } = await stranger(path);
         connection.onRequest(PIXELS.type, () => answer);
-        await assert.rejects(connection.sendRequest(ASK.type, question(picture(3))), /incomplete|understood|named/);
+        await assert.rejects(
+          connection.sendRequest(ASK.type, question(picture(3))),
+          /incomplete|understood|named/,
+        );
         socket.destroy();
       }
     }));
