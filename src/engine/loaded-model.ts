@@ -1,5 +1,6 @@
 // A checkpoint made ready to answer: family, prompt rules and native engine together. Turns conversations into prompts
 // of token rows and images into vision inputs.
+import { dirname, join } from 'node:path';
 import { AfterimageError } from '../errors.js';
 import type { Checkpoint } from '../models/checkpoint/checkpoint.js';
 import { decoderWidths } from '../graph/program.js';
@@ -14,6 +15,8 @@ import { defaultBudgets } from './budgets.js';
 import type { Answer, AskOptions, ModelInfo, Progress } from './engine.js';
 import type { ImageInput, RgbImage } from '../image/rgb-image.js';
 import type { Message } from '../prompt/message.js';
+import { WeightFiles } from '../models/checkpoint/weights-content.js';
+import { scriptsIdentity } from './scripts-identity.js';
 import { imageKey } from './image-key.js';
 import { modelName, starterFolder } from './model-folder.js';
 import type {
@@ -69,6 +72,8 @@ export class LoadedModel {
     readonly native: NativeEngine,
     private readonly prompts: PromptBuilder,
     private readonly model: Model,
+    private readonly weights: WeightFiles,
+    /** Of all that is the same for every image. */
     private readonly digest: string,
   ) {}
 
@@ -89,11 +94,16 @@ export class LoadedModel {
     const model = limited(familyOf(checkpoint).build(checkpoint), options.maxPixels);
     const prompts = PromptBuilder.load(checkpoint.folder, model);
     const precision = options.precision ?? (isQuantized(checkpoint) ? 'fast' : 'exact');
+    const weights = new WeightFiles(checkpoint.files);
     const native = new (loadAddon().Engine)(nativeOptions(options, checkpoint, model, precision));
     const stop = (): void => void native.close();
     signal?.addEventListener('abort', stop, { once: true });
     try {
-      const loaded = await native.load((done, total) => onProgress({ stage: 'load', done, total }));
+      const [loaded, content] = await Promise.all([
+        native.load((done, total) => onProgress({ stage: 'load', done, total })),
+        contentDigest(weights, options.cacheFolder),
+      ]);
+      weights.check();
       const info: ModelInfo = {
         name: modelName(checkpoint.folder),
         modelType: model.modelType,
@@ -103,7 +113,8 @@ export class LoadedModel {
         contextLength: model.contextLength,
         boxes: model.boxes,
       };
-      return new LoadedModel(info, native, prompts, model, loaded.digest);
+      const digest = [loaded.digest, content, scriptsIdentity()].join(' ');
+      return new LoadedModel(info, native, prompts, model, weights, digest);
     } catch (error) {
       await native.close();
       throw error;
@@ -114,9 +125,11 @@ export class LoadedModel {
 
   /**
    * @param answer Tokens with which the answer begins.
-   * @throws AfterimageError IMAGE_UNSUPPORTED (size), CONTEXT_FULL, INVALID_ARGUMENT (no token of the model)
+   * @throws AfterimageError IMAGE_UNSUPPORTED (size), CONTEXT_FULL, INVALID_ARGUMENT (no token of the model),
+   *   MODEL_CHANGED
    */
   prepare(messages: Message[], answer: readonly number[] = []): PreparedPrompt {
+    this.weights.check();
     this.checkTokens(answer);
     const asked = this.prompts.build(messages);
     const prompt = answered(asked, answer);
@@ -274,7 +287,9 @@ export class LoadedModel {
 
   /** They come from whoever asks, and native code looks rows up by them. */
   private checkTokens(ids: readonly number[]): void {
-    const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= this.model.vocabSize);
+    if (ids.length === 0) return;
+    const { vocab } = decoderWidths(this.model.decoder);
+    const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocab);
     if (wrong === undefined) return;
     throw new AfterimageError(
       'INVALID_ARGUMENT',
@@ -344,6 +359,11 @@ function truncated(prompt: NativePrompt, end: number): NativePrompt {
 
 function limited(model: Model, maxPixels?: number): Model {
   return maxPixels === undefined ? model : { ...model, processor: model.processor.limitedTo(maxPixels) };
+}
+
+/** Of the weights' whole content where something of them outlives this process; in it they cannot change unnoticed. */
+async function contentDigest(weights: WeightFiles, cacheFolder?: string): Promise<string> {
+  return cacheFolder === undefined ? '' : weights.digest(join(dirname(cacheFolder), 'weights'));
 }
 
 function isQuantized({ config }: Checkpoint): boolean {
