@@ -92,7 +92,7 @@ export class LoadedModel {
     familyOf({ config: readConfig(folder) });
     const checkpoint = openCheckpoint(folder);
     const model = limited(familyOf(checkpoint).build(checkpoint), options.maxPixels);
-    const prompts = PromptBuilder.load(checkpoint.folder, model);
+    const prompts = await PromptBuilder.open(checkpoint.folder, model);
     const precision = options.precision ?? (isQuantized(checkpoint) ? 'fast' : 'exact');
     const weights = new WeightFiles(checkpoint.files);
     const native = new (loadAddon().Engine)(nativeOptions(options, checkpoint, model, precision));
@@ -128,10 +128,10 @@ export class LoadedModel {
    * @throws AfterimageError IMAGE_UNSUPPORTED (size), CONTEXT_FULL, INVALID_ARGUMENT (no token of the model),
    *   MODEL_CHANGED
    */
-  prepare(messages: Message[], answer: readonly number[] = []): PreparedPrompt {
+  async prepare(messages: Message[], answer: readonly number[] = []): Promise<PreparedPrompt> {
     this.weights.check();
     this.checkTokens(answer);
-    const asked = this.prompts.build(messages);
+    const asked = await this.prompts.buildApart(messages);
     const prompt = answered(asked, answer);
     const { ids, images: inputs, plans } = prompt;
     if (ids.length >= this.model.contextLength) throw this.contextFull(ids.length, inputs.length);
@@ -210,7 +210,7 @@ export class LoadedModel {
    * whose prompt sees itself whole only the features, because its rows depend on the question.
    */
   async warm(images: ImageInput[], signal?: AbortSignal): Promise<void> {
-    const whole = this.prepare([systemMessage(), userMessage(images, '')]);
+    const whole = await this.prepare([systemMessage(), userMessage(images, '')]);
     const end = whole.native.spans.at(-1)?.end ?? 0;
     const shared = this.model.visibility !== 'prefix';
     const prompt = shared ? { ...whole, native: truncated(whole.native, end) } : whole;

@@ -51,7 +51,7 @@ export class LocalSession implements Session {
       : this.closing.signal;
     try {
       const model = await this.host.ready({ onProgress: options.onProgress, signal: stop });
-      const prompt = model.prepare(messages, options.continues?.tokenIds);
+      const prompt = await model.prepare(messages, options.continues?.tokenIds);
       return await this.run(model, prompt, options, stop);
     } catch (error) {
       if (stop.aborted && isCancellation(error)) return unanswered(options.continues);
