@@ -59,7 +59,7 @@ export class LocalSession implements Session {
       : this.closing.signal;
     try {
       const model = await this.host.ready({ onProgress: options.onProgress, signal: stop });
-      const prompt = model.prepare(messages, options.continues?.tokenIds);
+      const prompt = await model.prepare(messages, options.continues?.tokenIds);
       return await this.run(model, prompt, options, stop);
     } catch (error) {
       if (stop.aborted && isCancellation(error)) return unanswered(options.continues);
@@ -76,16 +76,14 @@ export class LocalSession implements Session {
     const { native } = model;
     if (this.closed) throw closedError();
     options.onProgress?.({ stage: 'queue', done: 0 });
+    const wanted = { maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS, lowPriority: false };
+    const { request, needed } = await model.admit(prompt, wanted, stop);
     const reader = new AnswerReader(model.tokenizer, prompt.question, options, () => native.finish(request));
-    const { request, plan } = native.begin(prompt.native, {
-      maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
-      lowPriority: false,
-    });
     const cancel = (): void => native.cancel(request);
     if (stop.aborted) cancel();
     stop.addEventListener('abort', cancel, { once: true });
     try {
-      await model.encodeMissing(request, prompt, (await plan).needed, options.onProgress);
+      await model.encodeMissing(request, prompt, needed, options.onProgress);
       const result = await native.generate(
         request,
         model.sampling(options),
