@@ -18,11 +18,13 @@ import { assistantMessage, systemMessage, userMessage } from '../prompt/layout.j
 import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
 import type { TextLine } from '../prompt/parse.js';
 import { cancelled, inTime, type TimeLimits } from './deadline.js';
+import type { Reader } from '../reading/reading.js';
 import type { Differences } from './differences.js';
 
 /** Everything that outlives a call. */
 export interface Room {
   engine: Engine;
+  reader: Reader;
   images: ImageContext;
   conversations: Conversations;
   differences: Differences;
@@ -141,6 +143,7 @@ function toMessages({ pictures, question, answer }: Turn): Message[] {
   const asked = userMessage(
     pictures.map(({ input }) => input),
     question,
+    pictures.map(({ reading }) => reading),
   );
   return answer === undefined ? [asked] : [asked, assistantMessage(answer)];
 }

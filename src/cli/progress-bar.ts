@@ -3,6 +3,7 @@
 import type { Progress, Stage } from '../engine/engine.js';
 
 const LABELS: Record<Stage, string> = {
+  read: 'Reading the text',
   queue: 'Waiting',
   load: 'Loading the model',
   encode: 'Looking at the image',

@@ -10,6 +10,7 @@ interface Part {
 }
 
 const PARTS: Record<Stage, Part> = {
+  read: { from: 0, to: 30, words: 'reading the text' },
   queue: { from: 0, to: 5, words: 'waiting for other calls' },
   load: { from: 5, to: 35, words: 'loading the model' },
   encode: { from: 35, to: 55, words: 'reading the image' },
