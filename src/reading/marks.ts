@@ -16,7 +16,10 @@ const SLENDER = /^[Il1|!i[\](){}/\\.,:;'\-]$/;
 const SQUARE_SIGN = /[\u3000-\u30ff\u3400-\u9fff]/;
 
 /** Without a mark at the beginning. */
-export function withoutMark(glyphs: readonly Glyph[], { em, baseline }: LineMetrics): Glyph[] {
+export function withoutMark(
+  glyphs: readonly Glyph[],
+  { em, baseline }: Pick<LineMetrics, 'em' | 'baseline'>,
+): Glyph[] {
   const [first, second] = glyphs;
   if (!first || !second) return [...glyphs];
   const gap = (second.left - first.right) / em;
