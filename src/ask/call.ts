@@ -30,8 +30,13 @@ export interface Room {
   differences: Differences;
 }
 
+/** What a call is doing: the engine's stages, and reading text. */
+export interface CallProgress extends Omit<Progress, 'stage'> {
+  stage: Progress['stage'] | 'read';
+}
+
 export interface Call extends Room, TimeLimits {
-  onProgress(progress: Progress): void;
+  onProgress(progress: CallProgress): void;
   /** New text of the answer as it comes, for doors that show it. */
   onText?(text: string): void;
   /** How tokens are chosen, where whoever started the program said so. */

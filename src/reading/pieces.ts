@@ -10,6 +10,7 @@ export interface Piece {
 /** Gaps of ink in ems. A space that the recogniser wrote needs less of one than a space it did not write. */
 const SPACE_WRITTEN = 0.1;
 const SPACE_FOUND = 0.23;
+const SPACE_PITCHED = 0.3;
 /** More than the gaps inside words. */
 const SPACE_MORE = 0.14;
 /** Beside characters that are narrower than the room they have. */
@@ -59,7 +60,9 @@ function usualGap(glyphs: readonly Glyph[], em: number): number {
 function pitched(before: Glyph, glyph: Glyph, em: number, pitch: number): Distance {
   const steps = (middle(glyph) - middle(before)) / pitch;
   if (steps >= 2.55 && (glyph.left - before.right) / em >= APART) return 'apart';
-  return steps >= (glyph.spaced ? 1.35 : 1.5) ? 'space' : 'none';
+  // Other type may stand in the same line; a space that was written and is as wide as one counts there too.
+  const written = glyph.spaced && (steps >= 1.35 || (glyph.left - before.right) / em >= SPACE_PITCHED);
+  return written || steps >= 1.5 ? 'space' : 'none';
 }
 
 function middle({ left, right }: Glyph): number {
