@@ -172,6 +172,7 @@ Napi::Value Runner::load(const Napi::CallbackInfo& info) {
         Napi::Object result = Napi::Object::New(env);
         result.Set("weightBytes", bytes);
         result.Set("backend", identity);
+        result.Set("engine", AFTERIMAGE_ENGINE);
         return result;
       });
     } catch (...) {
