@@ -8,6 +8,7 @@ import {
   type Engine,
   type ModelInfo,
   type Progress,
+  type SamplingOptions,
   type Session,
   type StopReason,
 } from '../engine/engine.js';
@@ -17,18 +18,29 @@ import { assistantMessage, systemMessage, userMessage } from '../prompt/layout.j
 import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
 import type { TextLine } from '../prompt/parse.js';
 import { cancelled, inTime, type TimeLimits } from './deadline.js';
+import type { Reader } from '../reading/reading.js';
 import type { Differences } from './differences.js';
 
 /** Everything that outlives a call. */
 export interface Room {
   engine: Engine;
+  reader: Reader;
   images: ImageContext;
   conversations: Conversations;
   differences: Differences;
 }
 
+/** What a call is doing: the engine's stages, and reading text. */
+export interface CallProgress extends Omit<Progress, 'stage'> {
+  stage: Progress['stage'] | 'read';
+}
+
 export interface Call extends Room, TimeLimits {
-  onProgress(progress: Progress): void;
+  onProgress(progress: CallProgress): void;
+  /** New text of the answer as it comes, for doors that show it. */
+  onText?(text: string): void;
+  /** How tokens are chosen, where whoever started the program said so. */
+  sampling?: SamplingOptions;
 }
 
 export interface Question {
@@ -39,7 +51,7 @@ export interface Question {
 }
 
 /** How an answer that is returned ended; one that the client cancelled is not. */
-type Ending = Exclude<StopReason, 'cancelled'> | 'deadline';
+export type Ending = Exclude<StopReason, 'cancelled'> | 'deadline';
 type Said = Omit<Answer, 'stopReason'> & { stopReason: Ending };
 
 /** What the model said in this call. */
@@ -109,12 +121,19 @@ async function generate(
   maxTokens: number,
 ): Promise<Said | null> {
   if (call.deadline <= performance.now()) return null;
-  const { onProgress } = call;
+  const { onProgress, onText, sampling } = call;
   const messages = [systemMessage(), ...turns.flatMap(toMessages)];
   return inTime(
     call,
     async (stop) => {
-      const answer = await session.ask(messages, { maxTokens, onProgress, signal: stop, continues: before });
+      const answer = await session.ask(messages, {
+        ...sampling,
+        maxTokens,
+        onProgress,
+        onText,
+        signal: stop,
+        continues: before,
+      });
       const { stopReason } = answer;
       if (stopReason !== 'cancelled') return { ...answer, stopReason };
       // Stopped by neither the deadline nor the client: the engine was closed.
@@ -129,6 +148,7 @@ function toMessages({ pictures, question, answer }: Turn): Message[] {
   const asked = userMessage(
     pictures.map(({ input }) => input),
     question,
+    pictures.map(({ reading }) => reading),
   );
   return answer === undefined ? [asked] : [asked, assistantMessage(answer)];
 }

@@ -2,9 +2,17 @@
 import { randomBytes } from 'node:crypto';
 import { AfterimageError } from '../errors.js';
 import { AnswerReader } from './answer-reader.js';
-import { NOTHING_DONE, type Answer, type AnswerSoFar, type AskOptions, type Session } from './engine.js';
+import {
+  NOTHING_DONE,
+  type Answer,
+  type AnswerSoFar,
+  type AskOptions,
+  type CacheReport,
+  type Session,
+} from './engine.js';
 import type { Message } from '../prompt/message.js';
 import type { LoadedModel, PreparedPrompt } from './loaded-model.js';
+import type { NativeCacheReport } from './native-engine.js';
 import { fromNative } from './native.js';
 
 export const DEFAULT_MAX_TOKENS = 512;
@@ -13,23 +21,17 @@ export const DEFAULT_MAX_TOKENS = 512;
 export interface SessionHost {
   ready(options: Pick<AskOptions, 'onProgress' | 'signal'>): Promise<LoadedModel>;
   forget(session: LocalSession): void;
-  fork(parent: LocalSession): LocalSession;
+  fork(): LocalSession;
 }
 
 export class LocalSession implements Session {
   readonly id = randomBytes(16).toString('hex');
-  /** Native timeline, opened with the first question. */
-  private native: number | undefined;
-  private model: LoadedModel | undefined;
   private closed = false;
   private readonly closing = new AbortController();
   /** Questions of one session are answered one after another. */
   private last: Promise<unknown> = Promise.resolve();
 
-  constructor(
-    private readonly host: SessionHost,
-    private readonly parent?: LocalSession,
-  ) {}
+  constructor(private readonly host: SessionHost) {}
 
   ask(messages: Message[], options: AskOptions = {}): Promise<Answer> {
     if (this.closed) return Promise.reject(closedError());
@@ -40,14 +42,14 @@ export class LocalSession implements Session {
 
   fork(): LocalSession {
     if (this.closed) throw closedError();
-    return this.host.fork(this);
+    // What this session has computed lies in the prefix cache, where the new one finds it.
+    return this.host.fork();
   }
 
   close(): void {
     if (this.closed) return;
     this.closed = true;
     this.closing.abort();
-    if (this.native !== undefined) this.model?.native.closeSession(this.native);
     this.host.forget(this);
   }
 
@@ -57,7 +59,7 @@ export class LocalSession implements Session {
       : this.closing.signal;
     try {
       const model = await this.host.ready({ onProgress: options.onProgress, signal: stop });
-      const prompt = model.prepare(messages, options.continues?.tokenIds);
+      const prompt = await model.prepare(messages, options.continues?.tokenIds);
       return await this.run(model, prompt, options, stop);
     } catch (error) {
       if (stop.aborted && isCancellation(error)) return unanswered(options.continues);
@@ -72,18 +74,16 @@ export class LocalSession implements Session {
     stop: AbortSignal,
   ): Promise<Answer> {
     const { native } = model;
-    this.timeline(model);
+    if (this.closed) throw closedError();
     options.onProgress?.({ stage: 'queue', done: 0 });
+    const wanted = { maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS, lowPriority: false };
+    const { request, needed } = await model.admit(prompt, wanted, stop);
     const reader = new AnswerReader(model.tokenizer, prompt.question, options, () => native.finish(request));
-    const { request, plan } = native.begin(this.native!, prompt.native, {
-      maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
-      lowPriority: false,
-    });
     const cancel = (): void => native.cancel(request);
     if (stop.aborted) cancel();
     stop.addEventListener('abort', cancel, { once: true });
     try {
-      await model.encodeMissing(request, prompt, (await plan).needed, options.onProgress);
+      await model.encodeMissing(request, prompt, needed, options.onProgress);
       const result = await native.generate(
         request,
         model.sampling(options),
@@ -92,26 +92,30 @@ export class LocalSession implements Session {
       );
       return {
         ...reader.end(result.stop),
-        cache: result.cache,
+        cache: cacheReport(result.cache),
         decodeMs: result.decodeMs,
         viewed: prompt.viewed,
       };
     } catch (error) {
-      if (!this.closed) native.cancel(request);
+      native.cancel(request);
       if (!stop.aborted || !isCancellation(error)) throw error;
       return unanswered(reader.end('cancelled'));
     } finally {
       stop.removeEventListener('abort', cancel);
     }
   }
+}
 
-  private timeline(model: LoadedModel): void {
-    if (this.closed) throw closedError();
-    if (this.native !== undefined) return;
-    const parent = this.parent?.closed ? undefined : this.parent?.native;
-    this.native = parent === undefined ? model.native.openSession() : model.native.fork(parent);
-    this.model = model;
-  }
+function cacheReport(native: NativeCacheReport): CacheReport {
+  return {
+    image_tokens: native.imageTokens,
+    image_tokens_reused: native.imageTokensReused,
+    prompt_tokens: native.promptTokens,
+    prompt_tokens_reused: native.promptTokensReused,
+    encode_ms: native.encodeMs,
+    prefill_ms: native.prefillMs,
+    source: native.source,
+  };
 }
 
 function isCancellation(error: unknown): boolean {
