@@ -54,11 +54,11 @@ function boxedLines({ answer, lines }: Result): string {
 }
 
 function changes(result: Result): string {
-  const { answer, changed_pixels, changed_share, regions } = result as Result & Comparison;
+  const { answer, changed_pixels, regions } = result as Result & Comparison;
   if (changed_pixels === 0) return answer;
   return [
     answer,
-    `${(100 * changed_share).toFixed(2)} % of the pixels changed:`,
+    'Changed:',
     ...regions.map(({ before, after }) => `  ${place(before)} → ${place(after)}`),
   ].join('\n');
 }

@@ -15,7 +15,7 @@ import type { Answer, AskOptions, ModelInfo, Progress } from './engine.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import type { Message } from '../prompt/message.js';
 import { imageKey } from './image-key.js';
-import { modelName, starterFolder } from './model-folder.js';
+import { isBundled, modelName, starterFolder } from './model-folder.js';
 import type {
   NativeEngine,
   NativeEngineOptions,
@@ -93,6 +93,7 @@ export class LoadedModel {
         precision,
         backend: loaded.backend,
         contextLength: model.contextLength,
+        bundled: isBundled(checkpoint.folder),
         boxes: model.boxes,
       };
       return new LoadedModel(info, native, prompts, model, loaded.digest);
@@ -186,7 +187,7 @@ export class LoadedModel {
       repetitionPenalty: options.repetitionPenalty ?? 1,
       seed: options.seed ?? 0,
       stopIds: Int32Array.from(this.model.eosTokenIds),
-      captureLogits: false,
+      captureLogits: options.certainty === true,
     };
   }
 

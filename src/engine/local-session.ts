@@ -86,6 +86,7 @@ export class LocalSession implements Session {
       );
       return {
         ...reader.end(result.stop),
+        ...(options.certainty && { certainty: reader.certainty(result) }),
         cache: result.cache,
         decodeMs: result.decodeMs,
         viewed: prompt.viewed,
