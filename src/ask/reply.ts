@@ -3,6 +3,10 @@ import { isCut, type Reply } from './call.js';
 import type { Picture } from './conversations.js';
 import type { ReplyFields, SeenImage } from './fields.js';
 
+/** Said once in a conversation. */
+export const BUNDLED =
+  'The bundled model answered: small, for trying out, often wrong. For real work `afterimage pull mlx-community/Qwen2-VL-2B-Instruct-4bit`, then start with --model and that name.';
+
 export function toFields(reply: Reply): ReplyFields {
   const { conversation, stopReason } = reply;
   const truncated = isCut(stopReason);
@@ -18,6 +22,7 @@ export function toFields(reply: Reply): ReplyFields {
     truncated,
     ...(truncated && { next: nextStep(reply) }),
     model: reply.model ?? 'loading',
+    ...(reply.introduces && { note: BUNDLED }),
   };
 }
 
