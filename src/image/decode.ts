@@ -1,6 +1,7 @@
 // Bytes → RGB pixels, as the reference (Pillow) sees them: orientation applied wherever it is written, embedded colour
 // profiles ignored, first frame only. What is transparent is laid on a background (alpha.ts). sharp decodes all but BMP;
-// nothing here resizes.
+// nothing here resizes. One difference stays: libheif repeats the chroma samples of 4:2:0 AVIF where Pillow interpolates, so
+// edges between strong colours differ (test/image/many-pictures.test.ts).
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { AfterimageError } from '../errors.js';
 import { composed, withoutAlpha, type Colour, type RgbaImage } from './alpha.js';

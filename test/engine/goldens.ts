@@ -19,7 +19,7 @@ export function goldenFolders(): string[] {
     .filter((folder) => existsSync(join(folder, 'cases')));
 }
 
-export const images = (): ImageContext => createImageContext({ folders: 'everywhere' });
+export const images = (): ImageContext => createImageContext({ folders: 'everywhere', alpha: 'dropped' });
 
 export async function messagesOf(
   golden: GoldenCase,

@@ -8,7 +8,7 @@ import { composed, type Colour } from '../../src/image/alpha.js';
 import { bmpHeader, decodeBmp } from '../../src/image/bmp.js';
 import { decode, DEFAULT_LIMITS, readHeader } from '../../src/image/decode.js';
 
-const file = (name: string) => readFileSync(new URL(`./cases/${name}`, import.meta.url));
+const file = (name: string) => readFileSync(new URL(`./fixtures/cases/${name}`, import.meta.url));
 const { images } = JSON.parse(file('expected.json').toString()) as {
   images: Record<string, { size: [number, number]; rgb_sha256?: string }>;
 };
