@@ -2,7 +2,7 @@
 // of token rows and images into vision inputs.
 import { AfterimageError } from '../errors.js';
 import type { Checkpoint } from '../models/checkpoint/checkpoint.js';
-import { limitPixels } from '../models/processors/pixel-limit.js';
+import { decoderWidths } from '../graph/program.js';
 import type { ImagePlan, Model } from '../models/family.js';
 import { linearPositions, mropePositions } from '../models/positions.js';
 import { familyOf } from '../models/registry.js';
@@ -76,9 +76,8 @@ export class LoadedModel {
     const folder = options.model ?? starterFolder();
     // The family first: a checkpoint that is not supported is refused by name, whatever else it lacks.
     familyOf({ config: readConfig(folder) });
-    const stored = openCheckpoint(folder);
-    const checkpoint = options.maxPixels === undefined ? stored : limitPixels(stored, options.maxPixels);
-    const model = familyOf(checkpoint).build(checkpoint);
+    const checkpoint = openCheckpoint(folder);
+    const model = limited(familyOf(checkpoint).build(checkpoint), options.maxPixels);
     const prompts = PromptBuilder.load(checkpoint.folder, model);
     const precision = options.precision ?? (isQuantized(checkpoint) ? 'fast' : 'exact');
     const native = new (loadAddon().Engine)(nativeOptions(options, checkpoint, model, precision));
@@ -255,9 +254,7 @@ function nativeOptions(
     traits: {
       positionAxes: model.positionAxes,
       visibility: model.visibility,
-      deepstack: model.deepstack,
-      hidden: model.hiddenSize,
-      vocab: model.vocabSize,
+      ...decoderWidths(model.decoder),
       context: model.contextLength,
     },
   };
@@ -273,6 +270,10 @@ function truncated(prompt: NativePrompt, end: number): NativePrompt {
     featureIndex: prompt.featureIndex.slice(0, end),
     marks: prompt.marks.filter((mark) => mark <= end),
   };
+}
+
+function limited(model: Model, maxPixels?: number): Model {
+  return maxPixels === undefined ? model : { ...model, processor: model.processor.limitedTo(maxPixels) };
 }
 
 function isQuantized({ config }: Checkpoint): boolean {

@@ -13,11 +13,12 @@ import {
   type Part,
   type SyntheticImage,
 } from '../../bench/synthetic-prompt.js';
+import { decoderWidths } from '../../src/graph/program.js';
 import type { NativeEngine, NativePrompt, NativeResult } from '../../src/engine/native-engine.js';
 import { loadAddon, type KvType, type Precision } from '../../src/engine/native.js';
 import type { Model } from '../../src/models/family.js';
 import { openModel } from '../../src/models/registry.js';
-import { goldenFolders } from './goldens.js';
+import { checkpointFolders } from '../goldens/checkpoints.js';
 
 const STEPS = Number(process.env['AFTERIMAGE_BITWISE_STEPS'] ?? 40);
 const ANSWER = 3;
@@ -71,9 +72,7 @@ class Subject {
       traits: {
         positionAxes: model.positionAxes,
         visibility: model.visibility,
-        deepstack: model.deepstack,
-        hidden: model.hiddenSize,
-        vocab: model.vocabSize,
+        ...decoderWidths(model.decoder),
         context: model.contextLength,
       },
     });
@@ -246,7 +245,7 @@ class Walk {
   }
 }
 
-for (const folder of goldenFolders()) {
+for (const folder of checkpointFolders()) {
   describe(basename(folder), () => {
     for (const precision of ['exact', 'fast'] as const) {
       for (const kvType of ['f16', 'q8'] as const) {
