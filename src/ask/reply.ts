@@ -2,10 +2,12 @@
 import { isCut, type Reply } from './call.js';
 import type { Picture } from './conversations.js';
 import type { ReplyFields, SeenImage } from './fields.js';
+import { shrunkNote } from './shrunk.js';
 
 export function toFields(reply: Reply): ReplyFields {
   const { conversation, stopReason } = reply;
   const truncated = isCut(stopReason);
+  const note = shrunkNote(...ofLastTurn(reply));
   return {
     answer: readable(reply),
     session_id: conversation.id,
@@ -18,7 +20,15 @@ export function toFields(reply: Reply): ReplyFields {
     truncated,
     ...(truncated && { next: nextStep(reply) }),
     model: reply.model ?? 'loading',
+    ...(note && { note }),
   };
+}
+
+/** Pictures that are new with this answer, and how they were seen: of the others earlier answers have told. */
+function ofLastTurn({ conversation, viewed }: Reply): [Picture[], Reply['viewed']] {
+  const pictures = conversation.turns.at(-1)?.pictures ?? [];
+  const before = conversation.turns.slice(0, -1).reduce((sum, turn) => sum + turn.pictures.length, 0);
+  return [pictures, viewed.slice(before)];
 }
 
 /** Lines with boxes come as JSON; people and models are shown their text. What held no lines is shown as it is. */
