@@ -31,42 +31,33 @@ async function measure(options: BenchArguments, folder: string): Promise<Record<
     let bench = await open();
     const first = syntheticImage(bench.model, options.width, options.height, 1);
     const second = syntheticImage(bench.model, options.width, options.height, 2);
-    const ask = async (
-      session: number,
-      images: SyntheticImage[],
-      seed: number,
-      tokens = 1,
-    ): Promise<number> => {
+    const ask = async (images: SyntheticImage[], seed: number, tokens = 1): Promise<number> => {
       const prompt = syntheticPrompt(bench.model, [
         SYSTEM,
         ...images.map((image) => ({ image })),
         { text: QUESTION_TOKENS, seed },
       ]);
-      return (await bench.ask(session, prompt, images, tokens)).firstTokenMs;
+      return (await bench.ask(prompt, images, tokens)).firstTokenMs;
     };
-    let session = bench.engine.openSession();
-    await bench.ask(session, syntheticPrompt(bench.model, [{ text: 64, seed: 99 }]), [], 4);
-    const cold = await ask(session, [first], 10);
-    const question = await ask(session, [first], 11);
-    const tool = await ask(bench.engine.openSession(), [first], 12);
-    const appended = await ask(session, [first, second], 13);
-    const fork = await ask(bench.engine.fork(session), [first, second], 14);
+    await bench.ask(syntheticPrompt(bench.model, [{ text: 64, seed: 99 }]), [], 4);
+    const cold = await ask([first], 10);
+    const question = await ask([first], 11);
+    const tool = await ask([first], 12);
+    const appended = await ask([first, second], 13);
+    const fork = await ask([first, second], 14);
 
     const start = performance.now();
-    for (let i = 0; i < FORKS; i++) await ask(bench.engine.fork(session), [first], 20 + i, FORK_TOKENS);
+    for (let i = 0; i < FORKS; i++) await ask([first], 20 + i, FORK_TOKENS);
     const oneByOne = performance.now() - start;
     const batchStart = performance.now();
-    await Promise.all(
-      Array.from({ length: FORKS }, (_, i) => ask(bench.engine.fork(session), [first], 40 + i, FORK_TOKENS)),
-    );
+    await Promise.all(Array.from({ length: FORKS }, (_, i) => ask([first], 40 + i, FORK_TOKENS)));
     const batched = performance.now() - batchStart;
 
     await bench.engine.flushDisk();
     await bench.engine.close();
     bench = await open();
-    session = bench.engine.openSession();
-    await bench.ask(session, syntheticPrompt(bench.model, [{ text: 64, seed: 99 }]), [], 4);
-    const restarted = await ask(session, [first], 15);
+    await bench.ask(syntheticPrompt(bench.model, [{ text: 64, seed: 99 }]), [], 4);
+    const restarted = await ask([first], 15);
     await bench.engine.close();
     return {
       dims: options.dims,

@@ -43,13 +43,12 @@ async function answers(
   images: ImageInput[],
 ): Promise<Row[][]> {
   const loaded = await LoadedModel.open({ model, precision, kvType }, () => {});
-  const session = loaded.native.openSession();
   const out: Row[][] = [];
   for (const image of images) {
     for (const question of QUESTIONS) {
       const prompt = loaded.prepare([systemMessage(), userMessage([image], question)]);
       const options = { maxTokens: Number(values.tokens), lowPriority: false };
-      const { request, plan } = loaded.native.begin(session, prompt.native, options);
+      const { request, plan } = loaded.native.begin(prompt.native, options);
       await loaded.encodeMissing(request, prompt, (await plan).needed);
       const sampling = { ...loaded.sampling({}), captureLogits: true };
       const { tokens, logits } = await loaded.native.generate(

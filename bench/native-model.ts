@@ -1,4 +1,5 @@
 // A native engine over a random checkpoint, as the benchmarks drive it.
+import { decoderWidths } from '../src/graph/program.js';
 import type { NativeEngine, NativePrompt, NativeResult } from '../src/engine/native-engine.js';
 import { loadAddon, type KvType, type Precision } from '../src/engine/native.js';
 import type { Checkpoint } from '../src/models/checkpoint/checkpoint.js';
@@ -39,9 +40,7 @@ export class BenchModel {
       traits: {
         positionAxes: this.model.positionAxes,
         visibility: this.model.visibility,
-        deepstack: this.model.deepstack,
-        hidden: this.model.hiddenSize,
-        vocab: this.model.vocabSize,
+        ...decoderWidths(this.model.decoder),
         context: this.model.contextLength,
       },
     });
@@ -55,13 +54,12 @@ export class BenchModel {
 
   /** Greedy, never stops early. `firstTokenMs` counts from the call, preprocessing included. */
   async ask(
-    session: number,
     prompt: NativePrompt,
     images: SyntheticImage[],
     maxTokens: number,
   ): Promise<NativeResult & { firstTokenMs: number }> {
     const start = performance.now();
-    const { request, plan } = this.engine.begin(session, prompt, { maxTokens, lowPriority: false });
+    const { request, plan } = this.engine.begin(prompt, { maxTokens, lowPriority: false });
     for (const key of (await plan).needed) {
       const found = images.find((image) => Buffer.compare(image.key, key) === 0);
       if (!found) throw new Error('The plan asks for an image that is not part of the prompt.');

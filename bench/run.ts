@@ -19,17 +19,14 @@ try {
   });
   await bench.load();
   const image = syntheticImage(bench.model, options.width, options.height, 1);
-  const session = bench.engine.openSession();
   const warm = syntheticPrompt(bench.model, [{ text: 64, seed: 1 }]);
-  await bench.ask(session, warm, [], 4);
+  await bench.ask(warm, [], 4);
   const text = await bench.ask(
-    session,
     syntheticPrompt(bench.model, [{ text: options.prompt, seed: 2 }]),
     [],
     options.generate,
   );
   const seen = await bench.ask(
-    session,
     syntheticPrompt(bench.model, [{ text: 16, seed: 3 }, { image }, { text: 32, seed: 4 }]),
     [image],
     8,

@@ -9,36 +9,23 @@ import { toFields } from '../src/ask/reply.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
 const input = z.strictObject({
-  message: fields.question(
-    'What to say. An empty message continues an answer that was truncated, exactly where it stopped.',
-  ),
-  images: z
-    .array(fields.image)
-    .max(MOST_IMAGES)
-    .optional()
-    .describe(`Images to add to the conversation, at most ${MOST_IMAGES} a call.`),
+  message: fields.question('What to say; empty: go on with an answer that was truncated.'),
+  images: z.array(fields.image).max(MOST_IMAGES).optional().describe('Images to add; see describe_image.'),
   session_id: fields.sessionId.optional(),
-  fork: z
-    .boolean()
-    .default(false)
-    .describe('Answer in a new session that begins as a copy of session_id, which stays as it is.'),
+  fork: z.boolean().default(false).describe('Answer in a copy of the session.'),
   max_tokens: fields.maxTokens().default(512),
 });
 
-const output = z.object({
+const output = z.looseObject({
   ...fields.replyFields,
-  lines: z
-    .array(fields.textLine)
-    .optional()
-    .describe('Continued ocr in lines format: the further lines, in pixels of the original image.'),
+  lines: z.array(fields.textLine).optional().describe('Further lines of an ocr in lines format.'),
 });
 
 export const chatWithImages = defineTool({
   name: 'chat_with_images',
   title: 'Chat about images',
-  description: `Ask several questions about one or more images. The first call takes images and returns a session_id; later calls pass it with only the new message, and the images are not computed again. Also continues truncated answers of the other tools.
-Use it for follow-up questions and for questions across up to ${MOST_IMAGES} images. For one question about one image describe_image is simpler, for reading text use ocr, and for finding what changed between two images use compare_images.
-A session ends after ${fields.SESSION_MINUTES} idle minutes.`,
+  description: `Ask several questions about up to ${MOST_IMAGES} images at a time. The first call takes images and returns a session_id; later calls pass it with only the new message. Also continues truncated answers of the other tools.
+For one question about one image describe_image is simpler, for reading text ocr. Sessions end after ${fields.SESSION_MINUTES} idle minutes.`,
   annotations: { ...LOOKS_ONLY, idempotentHint: false },
   input,
   output,

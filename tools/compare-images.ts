@@ -9,7 +9,7 @@ import type { Picture } from '../src/ask/conversations.js';
 import { DIFF_URI } from '../src/ask/differences.js';
 import * as fields from '../src/ask/fields.js';
 import { lookAt, part } from '../src/ask/look.js';
-import { seenImages, toFields, type ReplyFields } from '../src/ask/reply.js';
+import { seenImages, toFields } from '../src/ask/reply.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
 /** Changed regions that the model gets as crops, each before and after. */
@@ -23,51 +23,43 @@ const CROP_SIDE = 160;
 const INLINE_SIDE = 512;
 
 const input = z.strictObject({
-  image_a: fields.image.describe('The image before. Path, URL or image_id as in the other tools.'),
-  image_b: fields.image.describe('The image after.'),
-  question: fields
-    .question('What you want to know about the change. Without it the differences are named.')
-    .optional(),
+  image_a: fields.image.describe('Before; path, URL or image_id.'),
+  image_b: fields.image.describe('After.'),
+  question: fields.question('What to say about the change; without it the differences are named.').optional(),
   ignore_regions: z
     .array(fields.area)
     .max(MAX_IGNORE_REGIONS)
     .optional()
-    .describe('Parts of image_b that are not compared, such as a clock, in its pixels.'),
+    .describe('Parts of image_b to leave out, such as a clock.'),
   threshold: z
     .number()
     .min(0)
     .max(1)
     .default(0.1)
-    .describe('Color distance from which a pixel counts as changed; 0 counts any.'),
-  inline_difference: z
-    .boolean()
-    .default(false)
-    .describe(`Put the difference picture into the result, at most ${INLINE_SIDE} pixels wide or high.`),
+    .describe('Color distance that counts as a change; 0: any.'),
+  inline_difference: z.boolean().default(false).describe('Also return the difference picture itself.'),
   max_tokens: fields.maxTokens().default(384),
 });
 
-const place = z.object({ x: z.int(), y: z.int(), width: z.int(), height: z.int() });
-
-const output = z.object({
+const output = z.looseObject({
   ...fields.replyFields,
-  identical: z.boolean().describe('Every compared pixel is equal.'),
+  identical: z.boolean(),
   size_changed: z.boolean(),
-  alignment: z.enum(['same', 'scaled', 'top-left']).describe('How the images were laid over each other.'),
-  changed_pixels: z.int().describe('Anti-aliasing is not counted. Where it is 0 the model is not asked.'),
-  changed_share: z.number().describe('Share of the compared pixels, 0 to 1.'),
-  regions: z
-    .array(z.object({ before: place.optional(), after: place.optional(), changed_pixels: z.int() }))
-    .describe('Where it changed, largest first, in pixels of image_a (before) and image_b (after).'),
-  difference: z.string().optional().describe('Resource with image_b in grey and the changed pixels in red.'),
+  alignment: z.enum(['same', 'scaled', 'top-left']),
+  changed_pixels: z.int(),
+  changed_share: z.number(),
+  regions: z.array(z.looseObject({ changed_pixels: z.int() })),
+  difference: z.string().optional().describe('Resource: image_b in grey, changes in red.'),
 });
 
-export type Comparison = z.infer<typeof output>;
+/** All that a comparison returns; places are in pixels of image_a (before) and of image_b (after). */
+export type Comparison = fields.ReplyFields & ReturnType<typeof measured> & { difference?: string };
 
 export const compareImages = defineTool({
   name: 'compare_images',
   title: 'Compare two images',
-  description: `Find what changed between two images, such as screenshots before and after a change. Pixels are compared first: size, changed share and changed regions are exact. Then the model sees both images and the changed parts and says what is different. Images without a changed pixel are reported at once.
-For what a single image shows use describe_image; to relate images that are not two states of one thing use chat_with_images.`,
+  description: `Find what changed between two images, such as screenshots before and after a change. Size, changed share and changed regions are measured exactly; then the model says what is different.
+For what one image shows use describe_image, for images that are not two states of one thing chat_with_images.`,
   annotations: LOOKS_ONLY,
   input,
   output,
@@ -141,7 +133,11 @@ function plain({ x, y, width, height }: Region): Region {
 }
 
 /** The answer where no pixel changed: there is nothing to ask the model about. */
-function same({ identical, alignment }: ImageDiff, pictures: Picture[], ignored: Region[] = []): ReplyFields {
+function same(
+  { identical, alignment }: ImageDiff,
+  pictures: Picture[],
+  ignored: Region[] = [],
+): fields.ReplyFields {
   const where = ignored.length > 0 ? 'outside the ignored regions' : 'in the whole image';
   const how = alignment === 'scaled' ? ' once both have the same size' : '';
   return {
@@ -153,6 +149,5 @@ function same({ identical, alignment }: ImageDiff, pictures: Picture[], ignored:
     stop_reason: 'end',
     truncated: false,
     model: 'none',
-    note: fields.QUOTED,
   };
 }

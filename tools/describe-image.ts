@@ -8,15 +8,15 @@ import { lookAt } from '../src/ask/look.js';
 import { toFields } from '../src/ask/reply.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
-const DETAILS = ['brief', 'normal', 'full'] as const;
+export const DETAILS = ['brief', 'normal', 'full'] as const;
 
 /** Longest description unless the caller says otherwise, in tokens. */
 const DESCRIPTION_TOKENS: Record<(typeof DETAILS)[number], number> = { brief: 96, normal: 384, full: 1024 };
 
 const input = z.strictObject({
   image: fields.image,
-  question: fields.question('What you want to know. Without it the image is described.').optional(),
-  detail: z.enum(DETAILS).default('normal').describe('How much to say where there is no question.'),
+  question: fields.question('What to find out; without it the image is described.').optional(),
+  detail: z.enum(DETAILS).default('normal').describe('How much to describe.'),
   region: fields.region.optional(),
   max_tokens: fields.maxTokens().optional(),
   session_id: fields.sessionId.optional(),
@@ -25,12 +25,11 @@ const input = z.strictObject({
 export const describeImage = defineTool({
   name: 'describe_image',
   title: 'Describe an image',
-  description: `Describe one image, or answer one question about it: a screenshot, photo, chart, diagram or UI. A region is looked at in full resolution.
-Use ocr instead to get the text of an image, compare_images to find what changed between two, and chat_with_images for several images or several questions. The first look at an image takes seconds; further questions about it take less, because what was seen is kept.
-With session_id the question is asked in that session, which ends after ${fields.SESSION_MINUTES} idle minutes.`,
+  description: `Describe one image, or answer one question about it: a screenshot, photo, chart, diagram or UI.
+For its text use ocr, for what changed between two images compare_images, for several images or questions chat_with_images. Further questions about an image are fast, because what was seen is kept; with session_id they are asked in that session.`,
   annotations: LOOKS_ONLY,
   input,
-  output: z.object(fields.replyFields),
+  output: z.looseObject(fields.replyFields),
   async run({ image, question, detail, region, max_tokens, session_id }, call) {
     const [picture] = await lookAt(call, [{ image, region }]);
     const conversation =

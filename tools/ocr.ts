@@ -17,33 +17,21 @@ const input = z.strictObject({
   format: z
     .enum(['text', 'lines'])
     .default('text')
-    .describe(
-      'text: plain text in reading order. lines: also a box for each line, with models that can locate text.',
-    ),
-  languages: z
-    .array(z.string().min(1).max(40))
-    .max(8)
-    .optional()
-    .describe('Languages of the text, if known, such as "German".'),
+    .describe('lines: also a box for each line, with models that can locate text.'),
+  languages: z.array(z.string().min(1).max(40)).max(8).optional().describe('Of the text, if known.'),
   max_tokens: fields.maxTokens().default(1024),
 });
 
-const output = z.object({
+const output = z.looseObject({
   ...fields.replyFields,
-  answer: z
-    .string()
-    .describe(`The text in reading order; [?] stands for what could not be read. ${fields.QUOTED}`),
-  lines: z
-    .array(fields.textLine)
-    .optional()
-    .describe('With format lines: each line and its box, in pixels of the original image.'),
+  lines: z.array(fields.textLine).optional().describe('Each with x, y, width, height.'),
 });
 
 export const ocr = defineTool({
   name: 'ocr',
   title: 'Read text',
-  description: `Read the text of an image in reading order: screenshots, documents, error messages, tables. What cannot be read is written as [?].
-For small text pass a region, which is read in full resolution. To ask what an image means or shows use describe_image instead, and to compare the text of two images compare_images. Reading takes time in proportion to the amount of text; a long text ends with truncated: true and is continued with chat_with_images.`,
+  description: `Read the text of an image in reading order: screenshots, documents, error messages, tables. [?] stands for what cannot be read.
+For small text pass a region. For what an image shows use describe_image. A long text ends truncated and is continued with chat_with_images.`,
   annotations: LOOKS_ONLY,
   input,
   output,
@@ -71,6 +59,6 @@ function requireBoxes(model: ModelInfo | null): void {
   if (model === null || model.boxes !== null) return;
   throw new AfterimageError(
     'INVALID_ARGUMENT',
-    `The model ${model.name} cannot say where text is. Call ocr with format "text", or start the server with a model that locates text, such as Qwen2.5-VL or Qwen3-VL (--model DIR).`,
+    `The model ${model.name} cannot say where text is. Ask for its plain text (format "text", without --lines), or use a model that locates text, such as Qwen2.5-VL or Qwen3-VL (--model DIR).`,
   );
 }

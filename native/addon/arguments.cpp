@@ -72,6 +72,14 @@ std::vector<int32_t> int32s_of(const Napi::Value& value, const std::string& name
   return {array.Data(), array.Data() + array.ElementLength()};
 }
 
+std::vector<float> floats_of(const Napi::Value& value, const std::string& name) {
+  const Napi::Array array = array_of(value, name);
+  std::vector<float> floats;
+  for (uint32_t i = 0; i < array.Length(); i++)
+    floats.push_back(static_cast<float>(number_of(array.Get(i), name + "[" + std::to_string(i) + "]")));
+  return floats;
+}
+
 std::vector<uint8_t> bytes_of(const Napi::Value& value, const std::string& name) {
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
     expected(value.Env(), "a Uint8Array", name, value);

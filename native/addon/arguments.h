@@ -20,6 +20,7 @@ Napi::Array array_of(const Napi::Value& value, const std::string& name);
 Napi::Function function_of(const Napi::Value& value, const std::string& name);
 std::vector<std::string> strings_of(const Napi::Value& value, const std::string& name);
 std::vector<int32_t> int32s_of(const Napi::Value& value, const std::string& name);  // Int32Array
+std::vector<float> floats_of(const Napi::Value& value, const std::string& name);   // array of numbers
 std::vector<uint8_t> bytes_of(const Napi::Value& value, const std::string& name);   // Uint8Array
 
 // 4-byte elements of a Float32Array or Int32Array, copied, so that JavaScript may reuse its buffer.

@@ -229,7 +229,7 @@ Napi::Value to_js(Napi::Env env, const Counters& c) {
       {"disk_rejected", c.disk_rejected},     {"blocks_in_use", c.blocks_in_use},
       {"blocks_leaked", c.blocks_leaked},     {"bytes_reserved", c.bytes_reserved},
       {"requests_waiting", c.requests_waiting}, {"requests_active", c.requests_active},
-      {"sessions", c.sessions},               {"decoder_runs", c.decoder_runs},
+      {"decoder_runs", c.decoder_runs},
       {"prefill_rows", c.prefill_rows},       {"decode_rows", c.decode_rows},
       {"images_encoded", c.images_encoded},   {"runs_cancelled", c.runs_cancelled},
       {"weight_bytes", c.weight_bytes},       {"scratch_bytes", c.scratch_bytes}};

@@ -65,9 +65,8 @@ Napi::Value number(Napi::Env env, double value) { return Napi::Number::New(env, 
 void EngineObject::define(Napi::Env env, Napi::Object exports) {
   using E = EngineObject;
   exports.Set("Engine", DefineClass(env, "Engine",
-                                    {InstanceMethod("load", &E::load), InstanceMethod("openSession", &E::open_session),
-                                     InstanceMethod("fork", &E::fork), InstanceMethod("closeSession", &E::close_session),
-                                     InstanceMethod("begin", &E::begin), InstanceMethod("encode", &E::encode),
+                                    {InstanceMethod("load", &E::load), InstanceMethod("begin", &E::begin),
+                                     InstanceMethod("encode", &E::encode),
                                      InstanceMethod("generate", &E::generate), InstanceMethod("finish", &E::finish),
                                      InstanceMethod("cancel", &E::cancel), InstanceMethod("stats", &E::stats),
                                      InstanceMethod("clearMemory", &E::clear_memory),
@@ -123,35 +122,17 @@ Napi::Value EngineObject::load(const Napi::CallbackInfo& info) {
   return deferred.promise();
 }
 
-Napi::Value EngineObject::open_session(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] { return number(info.Env(), double(core_->loaded().open_session())); });
-}
-
-Napi::Value EngineObject::fork(const Napi::CallbackInfo& info) {
-  const auto session = static_cast<SessionId>(integer_of(info[0], "session"));
-  return guarded(info.Env(), [&] { return number(info.Env(), double(core_->loaded().fork(session))); });
-}
-
-Napi::Value EngineObject::close_session(const Napi::CallbackInfo& info) {
-  const auto session = static_cast<SessionId>(integer_of(info[0], "session"));
-  return guarded(info.Env(), [&] {
-    if (!core_->closing) core_->loaded().close_session(session);
-    return info.Env().Undefined();
-  });
-}
-
 Napi::Value EngineObject::begin(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
-    const auto session = static_cast<SessionId>(integer_of(info[0], "session"));
-    Prompt prompt = prompt_of(info[1]);
-    const RequestOptions options = request_options_of(info[2]);
+    Prompt prompt = prompt_of(info[0]);
+    const RequestOptions options = request_options_of(info[1]);
     Engine& engine = core_->loaded();
     const Deferred plan(env, queue_);
     RequestId request = 0;
     try {
       request = engine.begin(
-          session, std::move(prompt), options,
+          std::move(prompt), options,
           [plan](const PlanReport& report) { plan.resolve([report](Napi::Env e) { return to_js(e, report); }); },
           [plan](const Error& error) { plan.reject(pointer_to(error)); });
     } catch (const Error& error) {

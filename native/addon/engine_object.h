@@ -19,10 +19,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   struct Core;
 
   Napi::Value load(const Napi::CallbackInfo& info);           // (onProgress) → Promise<{digest, backend, weightBytes}>
-  Napi::Value open_session(const Napi::CallbackInfo& info);   // () → session
-  Napi::Value fork(const Napi::CallbackInfo& info);           // (session) → session
-  Napi::Value close_session(const Napi::CallbackInfo& info);  // (session)
-  Napi::Value begin(const Napi::CallbackInfo& info);          // (session, prompt, options) → {request, plan: Promise}
+  Napi::Value begin(const Napi::CallbackInfo& info);          // (prompt, options) → {request, plan: Promise}
   Napi::Value encode(const Napi::CallbackInfo& info);         // (request, key, inputs) → Promise
   Napi::Value generate(const Napi::CallbackInfo& info);       // (request, options, onToken, onProgress) → Promise
   Napi::Value finish(const Napi::CallbackInfo& info);         // (request)

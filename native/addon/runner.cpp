@@ -11,6 +11,7 @@ namespace afterimage::addon {
 // Everything the worker thread touches; outlives the JavaScript object until its last job is done.
 struct Runner::Core {
   std::vector<std::string> files;
+  std::vector<uint8_t> weights;  // a safetensors image; used where there are no files
   std::string program, backend_name, precision, kv_type;
   int threads = 0;
 
@@ -20,11 +21,12 @@ struct Runner::Core {
   KvLayout kv;
   StateLayout states;
   std::map<int64_t, Timeline> timelines;
-  std::atomic<bool> cancel{false};
-  bool closed = false;  // JavaScript thread only
+  bool closed = false;                    // JavaScript thread only
+  std::vector<std::weak_ptr<Job>> jobs;  // not yet over; JavaScript thread only
   Worker worker;        // last: joins before the rest goes
 
   void load();
+  void cancel(int64_t ticket);  // every run where 0
   std::vector<HostTensor> run(Job& job);
   void extend(Timeline& timeline, int64_t positions);
 };
@@ -34,6 +36,9 @@ struct Runner::Job {
     std::string name;
     int64_t rows;
     Elements elements;
+    std::vector<uint8_t> bytes;         // in place of elements, which the worker thread makes of them
+    std::vector<float> scale, offset;   // by column: bytes · scale + offset
+    void widen();
   };
   struct Sequence {
     int64_t slot, rows, first_position;
@@ -42,11 +47,29 @@ struct Runner::Job {
   std::vector<Input> inputs;
   std::vector<Sequence> sequences;
   std::vector<std::string> taps;
+  int64_t ticket = 0;  // the caller's name for the run; 0: none
+  std::atomic<bool> cancel{false};
 };
+
+void Runner::Core::cancel(int64_t ticket) {
+  for (const auto& known : jobs)
+    if (const auto job = known.lock(); job && (ticket == 0 || job->ticket == ticket)) job->cancel = true;
+}
+
+void Runner::Job::Input::widen() {
+  if (scale.empty()) return;
+  elements = {std::vector<std::byte>(bytes.size() * sizeof(float)), true};
+  auto* out = reinterpret_cast<float*>(elements.bytes.data());
+  const size_t width = scale.size();
+  for (size_t first = 0; first < bytes.size(); first += width)
+    for (size_t c = 0; c < width; c++) out[first + c] = static_cast<float>(bytes[first + c]) * scale[c] + offset[c];
+}
 
 void Runner::Core::load() {
   backend = make_backend(backend_name, threads, precision);
-  checkpoint = std::make_unique<Checkpoint>(files);
+  checkpoint = files.empty() && !weights.empty()
+                   ? std::make_unique<Checkpoint>(std::move(weights), "the weights given to the runner")
+                   : std::make_unique<Checkpoint>(files);
   Program parsed = parse_program(program);
   kv = KvLayout(parsed.kv_layers, kv_type_of(kv_type));
   states = StateLayout(parsed.state_elements);
@@ -66,7 +89,8 @@ void Runner::Core::extend(Timeline& timeline, int64_t positions) {
 
 std::vector<HostTensor> Runner::Core::run(Job& job) {
   RunRequest request;
-  for (const auto& input : job.inputs) {
+  for (auto& input : job.inputs) {
+    input.widen();
     const int32_t index = executor->program().value_index(input.name);
     if (index < 0) throw Error("INVALID_ARGUMENT", "The program has no input named \"" + input.name + "\".");
     const afterimage::Value& value = executor->program().values[static_cast<size_t>(index)];
@@ -100,19 +124,22 @@ std::vector<HostTensor> Runner::Core::run(Job& job) {
   }
   if (!job.sequences.empty()) request.batch = &batch;
   request.taps = job.taps;
-  return executor->run(request, cancel);
+  return executor->run(request, job.cancel);
 }
 
 void Runner::define(Napi::Env env, Napi::Object exports) {
   exports.Set("Runner", DefineClass(env, "Runner",
                                     {InstanceMethod("load", &Runner::load), InstanceMethod("run", &Runner::run),
                                      InstanceMethod("reset", &Runner::reset),
+                                     InstanceMethod("cancel", &Runner::cancel),
                                      InstanceMethod("predictBytes", &Runner::predict_bytes),
                                      InstanceMethod("close", &Runner::close)}));
 }
 
 Runner::Runner(const Napi::CallbackInfo& info) : ObjectWrap(info), core_(std::make_shared<Core>()) {
   const Napi::Object options = object_of(info[0], "options");
+  if (const Field weights = field(options, "weights", "options"); weights.has())
+    core_->weights = bytes_of(weights.value, weights.name);
   auto [files, files_name] = field(options, "files", "options");
   core_->files = strings_of(files, files_name);
   const auto text = [&](const char* key) {
@@ -129,7 +156,7 @@ Runner::Runner(const Napi::CallbackInfo& info) : ObjectWrap(info), core_(std::ma
 }
 
 Runner::~Runner() {
-  core_->cancel = true;
+  core_->cancel(0);
   core_.reset();
   if (queue_) queue_->release();
 }
@@ -181,7 +208,21 @@ Napi::Value Runner::run(const Napi::CallbackInfo& info) {
     const Napi::Object entry = object_of(named.Get(key), inputs.name + "." + key);
     const Field rows = field(entry, "rows", inputs.name + "." + key);
     const Field data = field(entry, "data", inputs.name + "." + key);
-    job->inputs.push_back({key, integer_of(rows.value, rows.name), elements_of(data.value, data.name)});
+    const Field scale = field(entry, "scale", inputs.name + "." + key);
+    Job::Input input{key, integer_of(rows.value, rows.name), {}, {}, {}, {}};
+    if (scale.has()) {
+      const Field offset = field(entry, "offset", inputs.name + "." + key);
+      input.bytes = bytes_of(data.value, data.name);
+      input.scale = floats_of(scale.value, scale.name);
+      input.offset = floats_of(offset.value, offset.name);
+      if (input.scale.empty() || input.offset.size() != input.scale.size())
+        expected(env, "as many numbers as in scale", offset.name, offset.value);
+      if (input.bytes.size() % input.scale.size() != 0)
+        expected(env, "whole rows of " + std::to_string(input.scale.size()) + " bytes", data.name, data.value);
+    } else {
+      input.elements = elements_of(data.value, data.name);
+    }
+    job->inputs.push_back(std::move(input));
   }
   if (const Field list = field(request, "sequences", "request"); list.has()) {
     const Napi::Array array = array_of(list.value, list.name);
@@ -205,9 +246,14 @@ Napi::Value Runner::run(const Napi::CallbackInfo& info) {
   }
   if (const Field taps = field(request, "taps", "request"); taps.has()) job->taps = strings_of(taps.value, taps.name);
 
+  if (const Field ticket = field(request, "ticket", "request"); ticket.has())
+    job->ticket = integer_of(ticket.value, ticket.name);
+  std::erase_if(core_->jobs, [](const auto& known) { return known.expired(); });
+  core_->jobs.push_back(job);
   const Deferred deferred(env, queue_);
   core_->worker.post([core = core_.get(), job, deferred] {
     try {
+      if (job->cancel) throw Error("CANCELLED", "The run was cancelled.");
       if (!core->executor) throw Error("INVALID_ARGUMENT", "Call load() before run().");
       auto result = std::make_shared<std::vector<HostTensor>>(core->run(*job));
       deferred.resolve([result](Napi::Env e) { return to_js(e, *result); });
@@ -216,6 +262,14 @@ Napi::Value Runner::run(const Napi::CallbackInfo& info) {
     }
   });
   return deferred.promise();
+}
+
+// Ends the run that was given this ticket, waiting or in flight.
+Napi::Value Runner::cancel(const Napi::CallbackInfo& info) {
+  const int64_t ticket = integer_of(info[0], "ticket");
+  if (ticket < 1) expected(info.Env(), "a whole number above 0", "ticket", info[0]);
+  core_->cancel(ticket);
+  return info.Env().Undefined();
 }
 
 Napi::Value Runner::reset(const Napi::CallbackInfo& info) {
@@ -253,7 +307,7 @@ Napi::Value Runner::close(const Napi::CallbackInfo& info) {
     return deferred.promise();
   }
   core_->closed = true;
-  core_->cancel = true;
+  core_->cancel(0);
   core_->worker.post([core = core_.get(), deferred] {
     core->timelines.clear();
     core->executor.reset();

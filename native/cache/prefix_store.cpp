@@ -15,13 +15,13 @@ PrefixItems items_of(const Sequence& sequence, size_t image) {
 
 }  // namespace
 
-std::vector<PrefixItems> PrefixStore::wanted(const Sequence& sequence, int32_t keep) {
+std::vector<PrefixItems> PrefixStore::wanted(const Sequence& sequence, int32_t evaluated_at_least) {
   std::vector<PrefixItems> files;
   if (!disk_.enabled() || sequence.image_ends().empty()) return files;
   const Match match = kv_.tree().match(sequence, kv_.recurrent());
   int32_t have = match.length;
   if (kv_.recurrent()) {
-    const Snapshot* snapshot = kv_.tree().snapshot(match, sequence.reusable(match.length, keep));
+    const Snapshot* snapshot = kv_.tree().snapshot(match, sequence.reusable(match.length, evaluated_at_least));
     have = snapshot ? snapshot->position : 0;
   }
   for (size_t image = 0; image < sequence.image_ends().size(); ++image)

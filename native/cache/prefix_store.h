@@ -15,7 +15,7 @@ class PrefixStore {
   PrefixStore(KvCache& kv, DiskTier& disk) : kv_(kv), disk_(disk) {}
 
   // Files that would extend what the tree has of the sequence, in order; empty where there are none to look for.
-  std::vector<PrefixItems> wanted(const Sequence& sequence, int32_t keep);
+  std::vector<PrefixItems> wanted(const Sequence& sequence, int32_t evaluated_at_least);
   // Puts the files into the tree, as far as memory allows that is neither used nor reserved. Returns the end of what
   // was restored, 0 for nothing.
   int32_t restore(const Sequence& sequence, const std::vector<PrefixItems>& wanted, const DiskTier::Found& found);

@@ -162,10 +162,10 @@ BlockItems Sequence::block_items(int32_t block, int32_t end) const {
   return items;
 }
 
-int32_t Sequence::reusable(int32_t matched, int32_t keep) const noexcept {
+int32_t Sequence::reusable(int32_t matched, int32_t evaluated_at_least) const noexcept {
   int32_t end = matched;
   while (end > 0 && visible_end(end - 1) > matched) --end;
-  return std::max(0, std::min(end, size() - keep));
+  return std::max(0, std::min(end, size() - evaluated_at_least));
 }
 
 int32_t Sequence::chunk_end(int32_t from, int32_t rows) const noexcept {

@@ -51,8 +51,8 @@ class Sequence {
   // Items [64·block, end), end within the block.
   BlockItems block_items(int32_t block, int32_t end) const;
   // How much of `matched` equal leading items can be reused: the keys and values of an item are complete only with
-  // all that it sees, and `keep` items are left to evaluate.
-  int32_t reusable(int32_t matched, int32_t keep) const noexcept;
+  // all that it sees, and `evaluated_at_least` items are left to evaluate.
+  int32_t reusable(int32_t matched, int32_t evaluated_at_least) const noexcept;
   // End of the run of rows from `from`: about `rows` of them, and no two items that see each other apart.
   int32_t chunk_end(int32_t from, int32_t rows) const noexcept;
   // Prompt positions after which a path is worth a file: image ends, or the end of the bidirectional prefix.

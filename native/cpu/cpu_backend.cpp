@@ -43,6 +43,8 @@ class CpuBackend final : public Backend {
         dequantize_row(source, 0, row, weight->vector.data() + row * source.columns);
     }
     if (uses & (kUseMatrix | kUseExperts)) weight->matrix = pack_matrix(source, precision == Precision::fast, pool_);
+    if (uses & kUseKernel)
+      weight->kernel = pack_kernel(source, context_.kernels.lanes, context_.kernels.kernel_vectors);
     return weight;
   }
 
@@ -87,6 +89,13 @@ class CpuBackend final : public Backend {
       case Op::Route: return run_route(c, d);
       case Op::ExpertLinear: return run_expert_linear(c, d);
       case Op::ExpertSum: return run_expert_sum(c, d);
+      case Op::Convolution:
+      case Op::SeparableConvolution: return run_convolution(c, d);
+      case Op::DepthwiseConvolution: return run_depthwise_convolution(c, d);
+      case Op::ImageMean: return run_image_mean(c, d);
+      case Op::ScaleImages: return run_scale_images(c, d);
+      case Op::Spread: return run_spread(c, d);
+      case Op::BestClass: return run_best_class(c, d);
     }
     throw Error("BACKEND_FAILED", "The cpu backend has no kernel for this operator; rebuild the addon.");
   }

@@ -5,6 +5,7 @@
 
 #include "cpu/aligned_bytes.h"
 #include "cpu/kernels.h"
+#include "cpu/packed_kernel.h"
 #include "cpu/packed_matrix.h"
 #include "cpu/thread_pool.h"
 #include "graph/backend.h"
@@ -16,8 +17,9 @@ struct CpuWeight final : Weight {
   WeightSource source;
   Precision precision = Precision::exact;
   PackedMatrix matrix;         // kUseMatrix, kUseExperts
+  PackedKernel kernel;         // kUseKernel
   std::vector<float> vector;   // kUseVector: rows × columns
-  size_t bytes() const noexcept override { return matrix.bytes.size() + vector.size() * 4; }
+  size_t bytes() const noexcept override { return matrix.bytes.size() + kernel.bytes.size() + vector.size() * 4; }
   bool reads_source() const noexcept override { return bytes() == 0; }
 };
 
@@ -64,5 +66,11 @@ void run_short_conv(CpuContext& c, const Dispatch& d);
 void run_gated_delta(CpuContext& c, const Dispatch& d);
 void run_route(CpuContext& c, const Dispatch& d);
 void run_expert_sum(CpuContext& c, const Dispatch& d);
+void run_convolution(CpuContext& c, const Dispatch& d);  // Convolution, SeparableConvolution
+void run_depthwise_convolution(CpuContext& c, const Dispatch& d);
+void run_image_mean(CpuContext& c, const Dispatch& d);
+void run_scale_images(CpuContext& c, const Dispatch& d);
+void run_spread(CpuContext& c, const Dispatch& d);
+void run_best_class(CpuContext& c, const Dispatch& d);
 
 }  // namespace afterimage

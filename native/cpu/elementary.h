@@ -83,6 +83,10 @@ CPU_INLINE VF activate(VF x) {
   if constexpr (A == Activation::sigmoid) return sigmoid(x);
   if constexpr (A == Activation::relu) return max(x, splat(0.0f));
   if constexpr (A == Activation::tanh) return tanh(x);
+  if constexpr (A == Activation::hard_sigmoid || A == Activation::hard_swish) {
+    const VF gate = min(max(x + splat(3.0f), splat(0.0f)), splat(6.0f)) * splat(1.0f / 6.0f);
+    return A == Activation::hard_swish ? x * gate : gate;
+  }
   return x;
 }
 
@@ -98,6 +102,8 @@ CPU_INLINE void with_activation(Activation activation, Visit visit) {
     case Activation::sigmoid: return visit.template operator()<Activation::sigmoid>();
     case Activation::relu: return visit.template operator()<Activation::relu>();
     case Activation::tanh: return visit.template operator()<Activation::tanh>();
+    case Activation::hard_swish: return visit.template operator()<Activation::hard_swish>();
+    case Activation::hard_sigmoid: return visit.template operator()<Activation::hard_sigmoid>();
   }
 }
 

@@ -1,6 +1,7 @@
 // The table of one instruction set. A kernels_<isa>.cpp defines CPU_ISA, includes this and returns `kTable`.
 #pragma once
 #include "cpu/attend.h"
+#include "cpu/image_kernels.h"
 #include "cpu/panel.h"
 #include "cpu/rows.h"
 
@@ -33,6 +34,12 @@ static constexpr KernelTable make_table(const char* name) {
   t.scale = scale_row;
   t.accumulate = accumulate;
   t.depthwise = depthwise;
+  t.lanes = kLanes;
+  t.kernel_vectors = kKernelVecs;
+  t.convolve = convolve;
+  t.depthwise_pixels = depthwise_pixels;
+  t.settle = settle;
+  t.best_class = best_class;
   t.rotate = rotate;
   t.delta_step = delta_step;
   return t;

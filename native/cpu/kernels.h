@@ -81,9 +81,32 @@ struct AttendJob {
   float* values;               // [rows][v_stride] running Σ exp·v
 };
 
+// out[r][0, outs) = the convolution's sums of row r: x[r·taps + t] points to `channels` inputs of tap t. x and out have
+// kSpareRows further rows that may be read and written.
+struct ConvolveJob {
+  const float* weights;  // PackedKernel
+  int64_t outs, channels;
+  int taps, rows;
+  const float* const* x;
+  float* const* out;
+};
+constexpr int kSpareRows = 8;
+
+// Sums of `count` output pixels from `first` on in one row of an image. rows[ky] is the first pixel of the row of x that
+// row ky of the kernel sees, null outside the image; each has `width` pixels.
+struct DepthwiseJob {
+  const float* const* rows;
+  const float* weights;  // [kernel_y · kernel_x][channels]
+  int64_t channels, width, first, count;
+  int kernel_y, kernel_x, stride_x, pad_x;
+  float* out;  // pixel i at out + i · out_stride
+  int64_t out_stride;
+};
+
 struct KernelTable {
   const char* name;
   bool native_bf16;
+  int lanes, kernel_vectors;  // of PackedKernel
 
   void (*row_to_bf16)(const float* x, int64_t count, int64_t padded, uint16_t* out);
   void (*quantize_row)(const float* x, int64_t columns, int sets, bool a8, QuantBlock* out);
@@ -117,6 +140,12 @@ struct KernelTable {
   void (*accumulate)(const float* x, float factor, int64_t count, float* y);
   // y[c] = Σ_t weight[t,c] · rows[t][c], t ascending; a null row adds nothing.
   void (*depthwise)(const float* const* rows, const float* weight, int taps, int64_t width, float* y);
+  void (*convolve)(const ConvolveJob& job);
+  void (*depthwise_pixels)(const DepthwiseJob& job);
+  // y = f(y + bias) · scale + shift, in place; bias may be null.
+  void (*settle)(float* y, const float* bias, int64_t count, Activation activation, float scale, float shift);
+  // y[2], as BestClass
+  void (*best_class)(const float* x, int64_t width, float* y);
   // Rotates n pairs (a[i], b[i]) with step `step` between pairs.
   void (*rotate)(const float* a, const float* b, const float* cosines, const float* sines, int n, int step, float* ya,
                  float* yb);

@@ -22,6 +22,7 @@ enum WeightUse : uint32_t {
   kUseTable = 2,    // rows are looked up: Embedding, WeightedRows
   kUseVector = 4,   // norm weights, biases, per-channel values; f32
   kUseExperts = 8,  // ExpertLinear
+  kUseKernel = 16,  // W of Convolution and SeparableConvolution
 };
 
 // A weight in the backend's own layout.
@@ -56,7 +57,7 @@ struct Dispatch {
   const OpAttrs* attrs = nullptr;
   Tensor in[5];
   Tensor out[2];
-  const Weight* weights[2] = {nullptr, nullptr};
+  const Weight* weights[4] = {};
   const RowBatch* batch = nullptr;
   Precision precision = Precision::exact;  // of the program; operators without a weight need it too (attention)
 };

@@ -24,7 +24,7 @@ Tensor tile_tensor(const DispatchContext& context, int32_t value, const Tile& ti
 Dispatch make_dispatch(const DispatchContext& context, const OpNode& op, const Stretch& stretch, const Tile& tile) {
   const OpSignature& spec = signature(op.op);
   const bool tiles = stretch.tile < stretch.rows;
-  Dispatch dispatch{op.op, &op.attrs, {}, {}, {nullptr, nullptr}, context.batch, context.precision};
+  Dispatch dispatch{op.op, &op.attrs, {}, {}, {}, context.batch, context.precision};
   for (size_t i = 0; i < op.in.size(); ++i) {
     if (op.in[i] < 0) continue;
     dispatch.in[i] =

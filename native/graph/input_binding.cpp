@@ -71,6 +71,24 @@ void check_segments(const std::string& name, std::span<const int32_t> bounds, in
   }
 }
 
+// Heights and widths of images that have `rows` pixels in all and that the strides divide.
+void check_sizes(const std::string& name, std::span<const int32_t> sizes, int64_t rows, const OpAttrs& attrs) {
+  int64_t pixels = 0;
+  for (size_t i = 0; i + 1 < sizes.size(); i += 2) {
+    const int32_t height = sizes[i], width = sizes[i + 1];
+    if (height < 1 || width < 1 || height % attrs.stride_y != 0 || width % attrs.stride_x != 0) {
+      fail("Expected \"" + name + "\" to list heights and widths above 0, multiples of " +
+           std::to_string(attrs.stride_y) + " and " + std::to_string(attrs.stride_x) + ", but received " +
+           std::to_string(height) + " and " + std::to_string(width));
+    }
+    pixels += int64_t{height} * width;
+  }
+  if (pixels != rows) {
+    fail("Expected \"" + name + "\" to count " + std::to_string(rows) + " pixels but received " +
+         std::to_string(pixels));
+  }
+}
+
 }  // namespace
 
 std::vector<const Binding*> match_bindings(const Program& program, std::span<const Binding> bindings) {
@@ -143,7 +161,9 @@ void check_indices(const Program& program, const std::vector<IndexOperand>& oper
     const size_t count = static_cast<size_t>(rows[value] * program.values[value].width);
     const std::span<const int32_t> indices(integers(*bindings[input]), count);
     const std::string& name = program.values[input].name;
-    if (op.op == Op::SegmentAttention) {
+    if (signature(op.op).in[operand.operand].label == "sizes") {
+      check_sizes(name, indices, rows[op.in[0]], op.attrs);
+    } else if (op.op == Op::SegmentAttention) {
       check_segments(name, indices, rows[op.out[0]]);
     } else {
       check_range(name, indices, lowest_index(op.op), addressed_rows(program, op, rows));

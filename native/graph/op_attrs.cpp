@@ -31,6 +31,12 @@ constexpr IntAttr kInts[] = {
     {"m", &OpAttrs::m, 1},
     {"k", &OpAttrs::k, 1},
     {"topkGroups", &OpAttrs::topk_groups, 1},
+    {"kernelY", &OpAttrs::kernel_y, 1},
+    {"kernelX", &OpAttrs::kernel_x, 1},
+    {"strideY", &OpAttrs::stride_y, 1},
+    {"strideX", &OpAttrs::stride_x, 1},
+    {"padY", &OpAttrs::pad_y, 0},
+    {"padX", &OpAttrs::pad_x, 0},
 };
 
 struct FloatAttr {
@@ -43,6 +49,9 @@ constexpr FloatAttr kFloats[] = {
     {"scale", &OpAttrs::scale, -INFINITY},
     {"weightOffset", &OpAttrs::weight_offset, -INFINITY},
     {"softcap", &OpAttrs::softcap, 0.f},
+    {"shift", &OpAttrs::shift, -INFINITY},
+    {"innerScale", &OpAttrs::inner_scale, -INFINITY},
+    {"innerShift", &OpAttrs::inner_shift, -INFINITY},
 };
 
 struct BoolAttr {
@@ -54,10 +63,11 @@ constexpr BoolAttr kBools[] = {
     {"normalize", &OpAttrs::normalize},
     {"sigmoidScore", &OpAttrs::sigmoid_score},
     {"perExpert", &OpAttrs::per_expert},
+    {"whole", &OpAttrs::whole},
 };
 
-constexpr std::string_view kActivations[] = {"none", "gelu",    "gelu_tanh", "quick_gelu",
-                                             "silu", "sigmoid", "relu",      "tanh"};
+constexpr std::string_view kActivations[] = {"none",    "gelu", "gelu_tanh", "quick_gelu", "silu",
+                                             "sigmoid", "relu", "tanh",      "hard_swish", "hard_sigmoid"};
 constexpr std::string_view kStatistics[] = {"mean", "deviation", "rms", "inverse_rms"};
 
 struct Place {
@@ -110,6 +120,8 @@ void read_attr(OpAttrs& attrs, const Json& json, const Place& place) {
     attrs.*attr.field = *json.boolean();
   }
   if (place.name == "activation") attrs.activation = static_cast<Activation>(read_name(json, kActivations, place));
+  if (place.name == "innerActivation")
+    attrs.inner_activation = static_cast<Activation>(read_name(json, kActivations, place));
   if (place.name == "statistic") attrs.statistic = static_cast<Statistic>(read_name(json, kStatistics, place));
   if (place.name == "invFreq") {
     for (const Json& element : read_array(json, place)) attrs.inv_freq.push_back(read_float(element, -INFINITY, place));

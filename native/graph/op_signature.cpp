@@ -11,6 +11,10 @@ constexpr bool kOptional = true, kWhole = true, kRequired = true, kLocal = true,
 const std::vector<AttrSpec> kHeadAttrs = {
     {"heads", kRequired}, {"kvHeads", kRequired}, {"kDim", kRequired}, {"vDim", kRequired}, {"scale", kRequired}};
 
+const std::vector<AttrSpec> kWindowAttrs = {{"kernelY"}, {"kernelX"},    {"strideY"}, {"strideX"}, {"padY"},
+                                            {"padX"},    {"activation"}, {"scale"},   {"shift"}};
+const std::vector<OperandSpec> kImageOperands = {{"x", f32, false, kWhole}, {"sizes", i32, false, kWhole}};
+
 std::vector<AttrSpec> with(std::vector<AttrSpec> specs, std::vector<AttrSpec> more) {
   specs.insert(specs.end(), more.begin(), more.end());
   return specs;
@@ -131,6 +135,40 @@ const std::vector<OpSignature> kSignatures = {
      {f32},
      {{"k", kRequired}, {"perExpert"}}},
     {Op::ExpertSum, "expertSum", kLocal, {{"x"}, {"weights"}}, {}, {f32}, {{"k"}}},
+    {Op::Convolution,
+     "convolution",
+     kNotLocal,
+     kImageOperands,
+     {{"W", kUseKernel, 2}, {"b", kUseVector, 1, kOptional}},
+     {f32},
+     kWindowAttrs},
+    {Op::DepthwiseConvolution,
+     "depthwiseConvolution",
+     kNotLocal,
+     kImageOperands,
+     {{"W", kUseVector, 2}, {"b", kUseVector, 1, kOptional}},
+     {f32},
+     kWindowAttrs},
+    {Op::SeparableConvolution,
+     "separableConvolution",
+     kNotLocal,
+     kImageOperands,
+     {{"W", kUseKernel, 2},
+      {"b", kUseVector, 1, kOptional},
+      {"D", kUseVector, 2},
+      {"d", kUseVector, 1, kOptional}},
+     {f32},
+     with(kWindowAttrs, {{"innerActivation"}, {"innerScale"}, {"innerShift"}})},
+    {Op::ImageMean, "imageMean", kNotLocal, kImageOperands, {}, {f32}, {}},
+    {Op::ScaleImages,
+     "scaleImages",
+     kNotLocal,
+     {{"x"}, {"sizes", i32, false, kWhole}, {"gain", f32, false, kWhole}},
+     {},
+     {f32},
+     {}},
+    {Op::Spread, "spread", kNotLocal, kImageOperands, {}, {f32}, {{"factor", kRequired}, {"whole"}}},
+    {Op::BestClass, "bestClass", kLocal, {{"x"}}, {}, {f32}, {}},
 };
 
 }  // namespace

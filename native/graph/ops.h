@@ -2,14 +2,16 @@
 // CPU kernel, a Metal kernel and their tests.
 //
 // R is the number of rows of the run. x[R, n·d] is read as n groups (heads) of d columns. Every
-// operator but SegmentAttention, Attention, ShortConv, GatedDelta, WeightedRows and Regroup is
-// row-local: row r of the output reads row r of the inputs, and of an input that is addressed by
+// operator but SegmentAttention, Attention, ShortConv, GatedDelta, WeightedRows, Regroup and those on
+// images is row-local: row r of the output reads row r of the inputs, and of an input that is addressed by
 // index any rows. A row's result never depends on which other rows share the run: each kernel has
 // one reduction order per row.
 #pragma once
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include "graph/op_kinds.h"
 
 namespace afterimage {
 
@@ -109,19 +111,45 @@ enum class Op : uint8_t {
   ExpertLinear,
   // y[r] = Σ_i weights[r,i] · x[r,i], i ascending.   in: x[R,k·w], weights[R,k]   out: [R,w]
   ExpertSum,
-};
 
-enum class Activation : uint8_t { none, gelu, gelu_tanh, quick_gelu, silu, sigmoid, relu, tanh };
-enum class Statistic : uint8_t { mean, deviation, rms, inverse_rms };
+  // Images. x[R,C] holds the pixels of I images one after the other, each in raster order; sizes i32 [I,2] lists height
+  // and width of each. Output pixel (oy, ox) sees the window of kernelY × kernelX pixels that begins at
+  // (oy·strideY − padY, ox·strideX − padX); outside the image it is zero. 0 < kernel − 2·pad ≤ stride, and the strides
+  // divide every height and width, so that an image of h × w becomes one of h/strideY × w/strideX.
+
+  // y = f(Σ_t Σ_c W[o, t·C + c] · x_t[c] + b) · scale + shift, t over the window in raster order.
+  // in: x[R,C], sizes   weights: W[out, kernelY·kernelX·C], b[out]?   out: [R/(strideY·strideX), out]
+  // attrs: kernelY, kernelX, strideY, strideX, padY, padX, activation, scale, shift
+  Convolution,
+  // y[c] = f(Σ_t W[t,c] · x_t[c] + b[c]) · scale + shift.   weights: W[kernelY·kernelX, C], b[C]?   attrs: as Convolution
+  DepthwiseConvolution,
+  // A DepthwiseConvolution with its own bias, activation, scale and shift, then a Convolution of 1 × 1 on its result,
+  // which is not kept: Howard et al. 2017.   weights: W[out,C], b[out]?, D[kernelY·kernelX, C], d[C]?
+  // attrs: as Convolution, where the window is that of D; innerActivation, innerScale, innerShift
+  SeparableConvolution,
+  // y[i] = mean over the pixels of image i.   in: x, sizes   out: [I,C]
+  ImageMean,
+  // y[r] = x[r] · gain[image of r].   in: x, sizes, gain[I,C]
+  ScaleImages,
+  // An image `factor` times as high and wide: pixel (factor·y + i, factor·x + j) takes columns
+  // [(i·factor + j)·w, (i·factor + j + 1)·w) of pixel (y, x), w = C / factor²; or all of them where `whole` (w = C,
+  // nearest neighbour).   in: x, sizes   attrs: factor, whole   out: [R·factor², w]
+  Spread,
+  // y[r] = [index of the greatest of the row's columns, the lowest where several are; its softmax probability].
+  // in: x   out: [R,2]
+  BestClass,
+};
 
 // Attributes as one plain struct; each operator reads the fields its formula names.
 struct OpAttrs {
-  Activation activation = Activation::none;
+  Activation activation = Activation::none, inner_activation = Activation::none;
   Statistic statistic = Statistic::mean;
   float eps = 0, scale = 1, weight_offset = 0, softcap = 0;
+  float shift = 0, inner_scale = 1, inner_shift = 0;
   int32_t layer = 0, heads = 1, kv_heads = 1, k_dim = 0, v_dim = 0, window = 0;
   int32_t groups = 1, start = 0, count = 0, factor = 1, split = 1, times = 1, m = 1, k = 0, topk_groups = 1;
-  bool interleaved = false, normalize = false, sigmoid_score = false, per_expert = false;
+  int32_t kernel_y = 1, kernel_x = 1, stride_y = 1, stride_x = 1, pad_y = 0, pad_x = 0;
+  bool interleaved = false, normalize = false, sigmoid_score = false, per_expert = false, whole = false;
   std::vector<float> inv_freq;
   std::vector<int32_t> axis;
 };

@@ -63,7 +63,15 @@ class ShapeRules {
       if (has(i) && !spec.in[i].whole) expect_rows(in(i), out().rows);
     }
     for (size_t i = 1; i < spec.out.size(); ++i) expect_rows(out(i), out().rows);
+    if (is_windowed()) expect_rows(out(), in(0).rows.divided(int64_t{attrs_.stride_y} * attrs_.stride_x));
+    if (op_.op == Op::ImageMean) expect_rows(out(), in(1).rows);
+    if (op_.op == Op::ScaleImages) expect_rows(in(2), in(1).rows);
+    if (op_.op == Op::Spread) expect_rows(out(), in(0).rows.multiplied(int64_t{attrs_.factor} * attrs_.factor));
     if (op_.op == Op::Regroup) expect_rows(out(), in(0).rows.multiplied(attrs_.split).divided(attrs_.factor));
+  }
+
+  bool is_windowed() const {
+    return op_.op == Op::Convolution || op_.op == Op::DepthwiseConvolution || op_.op == Op::SeparableConvolution;
   }
 
   void heads() const {
@@ -192,6 +200,37 @@ class ShapeRules {
     expect_width(out(), grouped(in(0), width(1)));
   }
 
+  void window(int32_t kernel, int32_t stride, int32_t pad) const {
+    constexpr int32_t kMaxKernel = 64;
+    require(kernel <= kMaxKernel, "a window of " + std::to_string(kernel) + " is wider than " +
+                                      std::to_string(kMaxKernel));
+    const int64_t inside = int64_t{kernel} - 2 * int64_t{pad};
+    require(inside > 0 && inside <= stride, "a window of " + std::to_string(kernel) + " with stride " +
+                                                std::to_string(stride) + " and padding " + std::to_string(pad) +
+                                                " does not divide an image evenly");
+  }
+
+  void images() const {
+    expect_width(in(1), 2);
+    if (!is_windowed()) return;
+    window(attrs_.kernel_y, attrs_.stride_y, attrs_.pad_y);
+    window(attrs_.kernel_x, attrs_.stride_x, attrs_.pad_x);
+    const int64_t taps = int64_t{attrs_.kernel_y} * attrs_.kernel_x, channels = width(0);
+    if (op_.op == Op::DepthwiseConvolution) {
+      expect_width(out(), channels);
+      return expect_weight(0, {taps, channels}), expect_weight(1, {channels});
+    }
+    const bool separable = op_.op == Op::SeparableConvolution;
+    expect_weight(0, {out().width, separable ? channels : taps * channels});
+    expect_weight(1, {out().width});
+    if (separable) expect_weight(2, {taps, channels}), expect_weight(3, {channels});
+  }
+
+  void spread() const {
+    const int64_t parts = int64_t{attrs_.factor} * attrs_.factor;
+    expect_width(out(), attrs_.whole ? width(0) : grouped(in(0), parts));
+  }
+
   void widths() const {
     switch (op_.op) {
       case Op::Linear:
@@ -251,6 +290,18 @@ class ShapeRules {
         return expert_linear();
       case Op::ExpertSum:
         return expert_sum();
+      case Op::Convolution:
+      case Op::DepthwiseConvolution:
+      case Op::SeparableConvolution:
+        return images();
+      case Op::ImageMean:
+        return images(), same_width(1);
+      case Op::ScaleImages:
+        return images(), expect_width(in(0), out().width), expect_width(in(2), out().width);
+      case Op::Spread:
+        return images(), spread();
+      case Op::BestClass:
+        return expect_width(out(), 2);
     }
   }
 

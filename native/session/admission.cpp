@@ -45,8 +45,11 @@ void check_features(const Sequence& sequence, const ImageKey& key, const ImageFe
                                           " but its inputs yield " + std::to_string(features.rows) + ".");
 }
 
-size_t feature_bytes(const ModelTraits& traits, const Sequence& sequence, const ImageSpan& span) {
-  return static_cast<size_t>(feature_rows(sequence, span)) * static_cast<size_t>(traits.hidden * (traits.deepstack + 1)) * sizeof(float);
+size_t feature_bytes(const ModelTraits& traits, const Sequence& sequence, const std::vector<const ImageSpan*>& images) {
+  const auto row_bytes = static_cast<size_t>(traits.hidden * (traits.deepstack + 1)) * sizeof(float);
+  size_t bytes = 0;
+  for (const ImageSpan* span : images) bytes += static_cast<size_t>(feature_rows(sequence, *span)) * row_bytes;
+  return bytes;
 }
 
 std::vector<const ImageSpan*> images_after(const Sequence& sequence, int32_t from) {
@@ -71,8 +74,7 @@ void check_budgets(const Model& model, const EngineOptions& options, const Seque
            std::string(options.kv_type == KvType::q8 ? "" : "use 8-bit KV, ") +
                "a smaller max_pixels, fewer images, fewer answer tokens, or raise the KV budget");
 
-  size_t features = 0;
-  for (const ImageSpan* span : images) features += feature_bytes(model.traits, sequence, *span);
+  const size_t features = feature_bytes(model.traits, sequence, images);
   if (features > budgets.feature_bytes)
     refuse("The features of " + std::to_string(images.size()) + " new images need", features, budgets.feature_bytes,
            "use a smaller max_pixels, fewer images at once, or raise the feature budget");

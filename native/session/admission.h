@@ -22,8 +22,8 @@ constexpr int64_t kMostAnswers = 16;
 // Throws INVALID_ARGUMENT where an image of this key has too few feature rows for a place where it occurs.
 void check_features(const Sequence& sequence, const ImageKey& key, const ImageFeatures& features);
 
-// Bytes of the features of an image in this sequence.
-size_t feature_bytes(const ModelTraits& traits, const Sequence& sequence, const ImageSpan& span);
+// Bytes of the features of these images of the sequence.
+size_t feature_bytes(const ModelTraits& traits, const Sequence& sequence, const std::vector<const ImageSpan*>& images);
 
 // Image spans with a token at or after `from`, once per key: what must be seen to compute the rest.
 std::vector<const ImageSpan*> images_after(const Sequence& sequence, int32_t from);

@@ -10,7 +10,6 @@
 
 namespace afterimage {
 
-using SessionId = uint64_t;
 using RequestId = uint64_t;
 
 struct RequestOptions {

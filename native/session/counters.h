@@ -25,7 +25,6 @@ struct Counters {
   uint64_t bytes_reserved = 0;    // KV promised to admitted requests and not yet allocated
   uint64_t requests_waiting = 0;  // planned, waiting for memory
   uint64_t requests_active = 0;
-  uint64_t sessions = 0;
 
   uint64_t decoder_runs = 0, prefill_rows = 0, decode_rows = 0;
   uint64_t images_encoded = 0;

@@ -4,7 +4,6 @@
 #include <deque>
 #include <map>
 #include <mutex>
-#include <set>
 #include <thread>
 
 #include "session/failure.h"
@@ -43,7 +42,6 @@ struct Engine::Impl {
   std::condition_variable wake;
   std::deque<std::function<void()>> commands;
   std::map<RequestId, RequestPtr> requests;
-  std::set<SessionId> sessions;
   uint64_t next_id = 1;
   bool closing = false, stopped = false;
   Counters counters;
@@ -135,33 +133,7 @@ Engine::Engine(EngineOptions options, ModelSource source, std::unique_ptr<Backen
 
 Engine::~Engine() { close(); }
 
-SessionId Engine::open_session() {
-  std::lock_guard lock(impl_->mutex);
-  impl_->require_open();
-  return *impl_->sessions.insert(impl_->next_id++).first;
-}
-
-SessionId Engine::fork(SessionId session) {
-  std::lock_guard lock(impl_->mutex);
-  impl_->require_open();
-  if (!impl_->sessions.contains(session)) throw Error("INVALID_ARGUMENT", "Expected an open session to fork.");
-  // Whatever the session has computed is in the prefix tree, where its fork finds it.
-  return *impl_->sessions.insert(impl_->next_id++).first;
-}
-
-void Engine::close_session(SessionId session) {
-  std::vector<RequestId> ended;
-  {
-    std::lock_guard lock(impl_->mutex);
-    impl_->sessions.erase(session);
-    for (const auto& [id, request] : impl_->requests)
-      if (request->session == session) ended.push_back(id);
-  }
-  for (RequestId request : ended) cancel(request);
-}
-
-RequestId Engine::begin(SessionId session, Prompt prompt, const RequestOptions& options, OnPlan on_plan,
-                        OnError on_error) {
+RequestId Engine::begin(Prompt prompt, const RequestOptions& options, OnPlan on_plan, OnError on_error) {
   const ModelTraits& traits = impl_->model.traits;
   if (options.max_tokens < 0)
     throw Error("INVALID_ARGUMENT",
@@ -169,8 +141,7 @@ RequestId Engine::begin(SessionId session, Prompt prompt, const RequestOptions& 
   auto sequence = std::make_shared<Sequence>(std::move(prompt), traits.position_axes, traits.visibility);
   std::lock_guard lock(impl_->mutex);
   impl_->require_open();
-  if (!impl_->sessions.contains(session)) throw Error("INVALID_ARGUMENT", "Expected an open session.");
-  const auto request = std::make_shared<Request>(impl_->next_id++, session, options);
+  const auto request = std::make_shared<Request>(impl_->next_id++, options);
   request->on_plan = std::move(on_plan);
   request->on_error = std::move(on_error);
   impl_->requests[request->id] = request;
@@ -221,7 +192,6 @@ void Engine::cancel(RequestId request) {
 Counters Engine::stats() const {
   std::lock_guard lock(impl_->mutex);
   Counters now = impl_->counters;
-  now.sessions = impl_->sessions.size();
   const DiskCounters disk = impl_->scheduler.disk().counters();
   now.disk = {disk.hits, disk.misses, disk.evictions, disk.bytes};
   now.disk_writes = disk.writes;

@@ -1,6 +1,7 @@
-// The loaded model: sessions, the image-prefix cache, and one engine thread that runs the programs. The only header
-// that native/addon needs.
+// The loaded model: the image-prefix cache and one engine thread that runs the programs. The only header that
+// native/addon needs.
 //
+// Every request brings the full prompt and finds for itself what can be reused, so there are no sessions down here.
 // An answer is one request: begin → (plan reported) → encode the images it lists → generate → done. From the moment
 // the plan is reported everything it counts on is pinned or reserved, so nothing can be evicted under it.
 // Callbacks run on the engine thread, one at a time, without locks held: they must not block and must not throw; they
@@ -30,14 +31,10 @@ class Engine {
   ~Engine();  // closes
 
   // All functions may be called from any thread. After close() they throw CLOSED.
-  SessionId open_session();
-  SessionId fork(SessionId session);      // a second timeline; all blocks are shared. INVALID_ARGUMENT: unknown
-  void close_session(SessionId session);  // idempotent; cancels its requests
-
-  // Starts a request over the full prompt. Throws INVALID_ARGUMENT (malformed prompt, unknown session).
+  // Starts a request over the full prompt. Throws INVALID_ARGUMENT (malformed prompt).
   // Then one of: on_plan, once its memory is reserved (waits for other requests where it fits only after them);
   // on_error with OUT_OF_MEMORY (can never fit; says what to change), CONTEXT_FULL, CANCELLED or CLOSED.
-  RequestId begin(SessionId session, Prompt prompt, const RequestOptions& options, OnPlan on_plan, OnError on_error);
+  RequestId begin(Prompt prompt, const RequestOptions& options, OnPlan on_plan, OnError on_error);
   // Runs the vision program for an image that the plan listed. One encode or generate of a request at a time.
   // Where another request has encoded the same key meanwhile, the inputs are dropped and its features are used.
   void encode(RequestId request, const ImageKey& key, std::vector<NamedInput> inputs, OnEncoded on_encoded,

@@ -23,7 +23,7 @@ class Interrupt {
       if (running == &subject) flag_ = true;
   }
 
-  // The engine thread, around a run. `begin` returns false where a subject is cancelled already.
+  // The engine thread, around a run (see InterruptibleRun). False where a subject is cancelled already.
   bool begin(std::span<Subject* const> subjects) {
     std::lock_guard lock(mutex_);
     flag_ = false;
@@ -42,6 +42,21 @@ class Interrupt {
   std::mutex mutex_;
   std::vector<const Subject*> running_;
   std::atomic<bool> flag_{false};
+};
+
+// Serves `subjects` until it goes out of scope.
+class InterruptibleRun {
+ public:
+  InterruptibleRun(Interrupt& interrupt, std::span<Interrupt::Subject* const> subjects)
+      : interrupt_(interrupt), begun_(interrupt.begin(subjects)) {}
+  ~InterruptibleRun() { interrupt_.end(); }
+  InterruptibleRun(const InterruptibleRun&) = delete;
+  // False: a subject was cancelled before, and nothing may be run.
+  bool begun() const noexcept { return begun_; }
+
+ private:
+  Interrupt& interrupt_;
+  const bool begun_;
 };
 
 }  // namespace afterimage

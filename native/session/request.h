@@ -31,11 +31,9 @@ struct Request : Interrupt::Subject {
   // begun → looking_up (disk) → waiting (memory) → planned ⇄ encoding → prefilling → decoding → ended
   enum class State : uint8_t { looking_up, waiting, planned, encoding, prefilling, decoding, ended };
 
-  Request(RequestId request, SessionId owner, const RequestOptions& request_options)
-      : id(request), session(owner), options(request_options) {}
+  Request(RequestId request, const RequestOptions& request_options) : id(request), options(request_options) {}
 
   const RequestId id;
-  const SessionId session;
   const RequestOptions options;
   std::atomic<bool> finishing{false};
 
@@ -46,7 +44,7 @@ struct Request : Interrupt::Subject {
   HeldFeatures features;
   size_t feature_bytes = 0;  // promised for its images
   int32_t restored_end = 0;  // end of what came from disk
-  int32_t noted = 0;         // items of which it is known whether they were reused
+  int32_t counted_end = 0;   // end of the items that are counted as reused or computed
   PlanReport plan;
 
   EncodeJob encode_job;
@@ -56,7 +54,13 @@ struct Request : Interrupt::Subject {
   GenerateResult result;
   Clock::time_point decode_start;
 
-  int32_t keep() const noexcept { return options.max_tokens > 0 ? 1 : 0; }
+  bool generating() const noexcept { return state == State::prefilling || state == State::decoding; }
+  // Items at the end of the prompt that are evaluated whatever is cached: an answer needs logits of the last one.
+  int32_t evaluated_at_least() const noexcept { return options.max_tokens > 0 ? 1 : 0; }
+  // Takes over what others have computed meanwhile.
+  void catch_up();
+  // Counts everything up to computed() that this request did not run itself.
+  void count_reuse();
 };
 
 using RequestPtr = std::shared_ptr<Request>;

@@ -30,8 +30,8 @@ std::unique_ptr<Memory> Timeline::take_reserved_state() {
   return state;
 }
 
-bool Timeline::open(int32_t positions, int32_t keep) {
-  keep_ = keep;
+bool Timeline::open(int32_t positions, int32_t evaluated_at_least) {
+  evaluated_at_least_ = evaluated_at_least;
   total_blocks_ = (positions + kBlockPositions - 1) / kBlockPositions;
   const Match match = kv_.tree().match(sequence_, kv_.recurrent());
   seen_version_ = kv_.tree().version();
@@ -54,14 +54,14 @@ bool Timeline::open(int32_t positions, int32_t keep) {
   return true;
 }
 
-int32_t Timeline::reusable(int32_t keep) {
-  keep_ = keep;
+int32_t Timeline::reusable(int32_t evaluated_at_least) {
+  evaluated_at_least_ = evaluated_at_least;
   const Match match = kv_.tree().match(sequence_, kv_.recurrent());
   return usable(match, match.length).end;
 }
 
 Timeline::Reuse Timeline::usable(const Match& match, int32_t limit) {
-  Reuse reuse{sequence_.reusable(std::min(match.length, limit), keep_), nullptr};
+  Reuse reuse{sequence_.reusable(std::min(match.length, limit), evaluated_at_least_), nullptr};
   if (!kv_.recurrent()) return reuse;
   const Snapshot* snapshot = kv_.tree().snapshot(match, reuse.end);
   if (!snapshot) return {};

@@ -22,10 +22,10 @@ class Timeline {
   int32_t computed() const noexcept { return computed_; }
 
   // Reserves room for `positions` positions, state buffers included, and takes over what the tree has. False where
-  // the budget does not allow it beside what is in use now. At least `keep` items stay to be evaluated.
-  bool open(int32_t positions, int32_t keep);
+  // the budget does not allow it beside what is in use now. At least `evaluated_at_least` items stay to be evaluated.
+  bool open(int32_t positions, int32_t evaluated_at_least);
   // What open() would take over now.
-  int32_t reusable(int32_t keep);
+  int32_t reusable(int32_t evaluated_at_least);
   // Takes over what others have computed of this sequence since; true if that is more than before.
   bool catch_up();
 
@@ -67,7 +67,7 @@ class Timeline {
 
   KvCache& kv_;
   Sequence sequence_;
-  int32_t keep_ = 1;
+  int32_t evaluated_at_least_ = 1;
   int64_t total_blocks_ = 0;  // of the whole request
   int32_t computed_ = 0;
   int32_t published_ = 0;  // full blocks that are in the tree

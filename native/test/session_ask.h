@@ -26,11 +26,11 @@ struct Planned {
 // A request whose plan arrives later.
 class Pending {
  public:
-  Pending(Engine& engine, SessionId session, Prompt prompt, const RequestOptions& options) {
+  Pending(Engine& engine, Prompt prompt, const RequestOptions& options) {
     auto done = std::make_shared<std::promise<Outcome<PlanReport>>>();
     future_ = done->get_future();
     id = engine.begin(
-        session, std::move(prompt), options, [done](const PlanReport& plan) { done->set_value({plan, "", ""}); },
+        std::move(prompt), options, [done](const PlanReport& plan) { done->set_value({plan, "", ""}); },
         [done](const Error& error) { done->set_value({std::nullopt, error.code(), error.what()}); });
   }
   Planned wait() { return {id, future_.get()}; }
@@ -79,10 +79,10 @@ struct Asked {
 };
 
 // The whole way; fails the test where it fails.
-inline Asked ask(Engine& engine, SessionId session, const std::vector<Piece>& pieces, Kind kind, int32_t max_tokens,
+inline Asked ask(Engine& engine, const std::vector<Piece>& pieces, Kind kind, int32_t max_tokens,
                  GenerateOptions options = {}, bool low_priority = false) {
   options.capture_logits = true;
-  Pending pending(engine, session, render(pieces, kind), {max_tokens, low_priority});
+  Pending pending(engine, render(pieces, kind), {max_tokens, low_priority});
   const Planned planned = pending.wait();
   if (!planned.plan.value) std::fprintf(stderr, "%s\n", planned.plan.message.c_str());
   CHECK(planned.plan.value);

@@ -31,10 +31,9 @@ void second_question_costs_the_question(Kind kind) {
   const std::vector<Piece> first{{text(10, 1), {}}, {{}, image}, {text(6, 2), {}}};
   std::vector<Piece> second = first;
   second.back().text = text(9, 3);
-  const SessionId session = engine->open_session();
-  const Asked cold = ask(*engine, session, first, kind, 4);
+  const Asked cold = ask(*engine, first, kind, 4);
   CHECK(cold.plan.needed.size() == 1 && cold.plan.cache.image_tokens == 100 && cold.plan.cache.prompt_tokens == 118);
-  const Asked warm = ask(*engine, session, second, kind, 4);
+  const Asked warm = ask(*engine, second, kind, 4);
   if (kind == Kind::prefix) {
     CHECK(warm.plan.cache.prompt_tokens_reused == 0 && warm.plan.cache.source == CacheSource::features);
   } else {
@@ -42,8 +41,8 @@ void second_question_costs_the_question(Kind kind) {
     CHECK(warm.plan.cache.prompt_tokens_reused == 112 && warm.plan.cache.source == CacheSource::memory);
   }
   const auto fresh = model.engine(options());
-  CHECK(same_bits(ask(*fresh, fresh->open_session(), second, kind, 4).result.logits, warm.result.logits));
-  const Asked again = ask(*engine, engine->fork(session), second, kind, 4);
+  CHECK(same_bits(ask(*fresh, second, kind, 4).result.logits, warm.result.logits));
+  const Asked again = ask(*engine, second, kind, 4);
   CHECK(same_bits(again.result.logits, warm.result.logits));
   CHECK(engine->stats().images_encoded == 1);
   engine->close();
@@ -57,14 +56,13 @@ using Pieces = std::vector<Piece>;
 void an_answer_is_part_of_the_next_prompt(Kind kind) {
   const TinyModel model(kind);
   const auto engine = model.engine(options()), fresh = model.engine(options());
-  const SessionId session = engine->open_session();
   Pieces pieces{{text(10, 1), {}}, {{}, {5, 100}}, {text(6, 2), {}}};
-  const Asked first = ask(*engine, session, pieces, kind, 5);
+  const Asked first = ask(*engine, pieces, kind, 5);
   pieces.push_back({{first.result.tokens.begin(), first.result.tokens.begin() + 4}, {}});
-  const Asked cold = ask(*fresh, fresh->open_session(), pieces, kind, 1);
+  const Asked cold = ask(*fresh, pieces, kind, 1);
   CHECK(same_bits(cold.result.logits, {first.result.logits[4]}));
   pieces.push_back({text(5, 3), {}});
-  CHECK(ask(*engine, session, pieces, kind, 1).plan.cache.prompt_tokens_reused == 118 + 4);
+  CHECK(ask(*engine, pieces, kind, 1).plan.cache.prompt_tokens_reused == 118 + 4);
 }
 
 Pieces conversation(std::initializer_list<Image> images, int question) {
@@ -78,21 +76,20 @@ Pieces conversation(std::initializer_list<Image> images, int question) {
 void only_what_is_new_is_computed() {
   const TinyModel model(Kind::mrope);
   const auto engine = model.engine(options());
-  const SessionId session = engine->open_session();
   const Image a{1, 50}, b{2, 50}, c{3, 50};
-  ask(*engine, session, conversation({a}, 1), model.kind, 1);
+  ask(*engine, conversation({a}, 1), model.kind, 1);
   Counters before = engine->stats();
   CHECK(before.prefill_rows == 10 + 52 + 7 && before.images_encoded == 1);
-  ask(*engine, session, conversation({a, b}, 1), model.kind, 1);
+  ask(*engine, conversation({a, b}, 1), model.kind, 1);
   Counters after = engine->stats();
   CHECK(after.prefill_rows - before.prefill_rows == 52 + 7 && after.images_encoded == 2);
   // Another order parts after the system text; both images are remembered, neither is encoded again.
-  const Asked swapped = ask(*engine, session, conversation({b, a}, 1), model.kind, 1);
+  const Asked swapped = ask(*engine, conversation({b, a}, 1), model.kind, 1);
   CHECK(swapped.plan.cache.prompt_tokens_reused == 10 && swapped.plan.cache.source == CacheSource::features);
   CHECK(engine->stats().images_encoded == 2);
   // A → B → A in one place; an image of the same size is another image.
-  ask(*engine, session, conversation({c}, 1), model.kind, 1);
-  const Asked back = ask(*engine, session, conversation({a}, 2), model.kind, 1);
+  ask(*engine, conversation({c}, 1), model.kind, 1);
+  const Asked back = ask(*engine, conversation({a}, 2), model.kind, 1);
   CHECK(back.plan.cache.image_tokens_reused == 50 && engine->stats().images_encoded == 3);
 }
 
@@ -101,8 +98,7 @@ void forks_share_and_batch() {
   const TinyModel model(Kind::causal);
   const auto together = model.engine(options()), alone = model.engine(options());
   const Image image{9, 120};
-  const SessionId session = together->open_session();
-  ask(*together, session, conversation({image}, 0), model.kind, 0);
+  ask(*together, conversation({image}, 0), model.kind, 0);
   const Counters before = together->stats();
   struct One {
     Pieces pieces;
@@ -113,7 +109,7 @@ void forks_share_and_batch() {
   capture.capture_logits = true;
   for (int i = 0; i < 8; ++i) {
     One one{conversation({image}, 10 + i), {}};
-    Pending pending(*together, together->fork(session), render(one.pieces, model.kind), {20, false});
+    Pending pending(*together, render(one.pieces, model.kind), {20, false});
     const Planned planned = pending.wait();
     CHECK(planned.plan.value && planned.plan.value->needed.empty());
     one.result = generate(*together, planned.id, capture);
@@ -123,7 +119,7 @@ void forks_share_and_batch() {
     const auto result = one.result.get();
     CHECK(result.value && result.value->tokens.size() == 20);
     CHECK(
-        same_bits(ask(*alone, alone->open_session(), one.pieces, model.kind, 20).result.logits, result.value->logits));
+        same_bits(ask(*alone, one.pieces, model.kind, 20).result.logits, result.value->logits));
   }
   const Counters after = together->stats();
   CHECK(after.prefill_rows - before.prefill_rows <= 8 * 7 && after.decode_rows == 8 * 19);
@@ -140,13 +136,13 @@ void many_answers_take_turns() {
   capture.capture_logits = true;
   for (int i = 0; i < kAnswers; ++i) {
     const Planned planned =
-        Pending(*together, together->open_session(), render({{text(9, i), {}}}, model.kind), {kTokens, false}).wait();
+        Pending(*together, render({{text(9, i), {}}}, model.kind), {kTokens, false}).wait();
     results.push_back(generate(*together, planned.id, capture));
   }
   for (int i = 0; i < kAnswers; ++i) {
     const auto result = results[i].get();
     CHECK(result.value && result.value->tokens.size() == kTokens);
-    const Asked one = ask(*alone, alone->open_session(), {{text(9, i), {}}}, model.kind, kTokens);
+    const Asked one = ask(*alone, {{text(9, i), {}}}, model.kind, kTokens);
     CHECK(same_bits(one.result.logits, result.value->logits));
   }
 }
@@ -210,11 +206,10 @@ void a_machine_may_have_less_than_the_budget(Kind kind) {
   const auto scarce = std::make_unique<Engine>(
       o, model.source, std::make_unique<ScarceBackend>(make_cpu_backend(cpu), size_t{1} << 20), nullptr);
   const auto ample = model.engine(options());
-  const SessionId session = scarce->open_session();
   for (int i = 0; i < 40; ++i) {
     const Pieces pieces{{text(300, i), {}}};
-    CHECK(same_bits(ask(*scarce, session, pieces, kind, 3).result.logits,
-                    ask(*ample, ample->open_session(), pieces, kind, 3).result.logits));
+    CHECK(same_bits(ask(*scarce, pieces, kind, 3).result.logits,
+                    ask(*ample, pieces, kind, 3).result.logits));
   }
   CHECK(scarce->stats().kv.evictions > 0);
 }
@@ -223,7 +218,7 @@ void what_cannot_fit_is_refused_with_advice() {
   const TinyModel model(Kind::causal);
   const auto refusal = [&](EngineOptions o, int patches) {
     const auto engine = model.engine(o);
-    Pending pending(*engine, engine->open_session(), render(conversation({{1, patches}}, 1), model.kind), {16, false});
+    Pending pending(*engine, render(conversation({{1, patches}}, 1), model.kind), {16, false});
     const Planned planned = pending.wait();
     CHECK(!planned.plan.value && planned.plan.code == "OUT_OF_MEMORY");
     const Counters after = engine->stats();
@@ -242,10 +237,10 @@ void what_cannot_fit_is_refused_with_advice() {
   CHECK(refusal(scratch, 3000).find("image of 3002 tokens") != std::string::npos);
   const auto engine = model.engine(options());
   const Pieces full{{text(4096, 1), {}}};
-  Pending pending(*engine, engine->open_session(), render(full, model.kind), {1, false});
+  Pending pending(*engine, render(full, model.kind), {1, false});
   CHECK(pending.wait().plan.code == "CONTEXT_FULL");
   const Pieces almost{{text(4090, 1), {}}};
-  CHECK(ask(*engine, engine->open_session(), almost, model.kind, 100).result.tokens.size() == 6);
+  CHECK(ask(*engine, almost, model.kind, 100).result.tokens.size() == 6);
 }
 
 // Two requests that fit only one after the other: the second plan waits, and is not refused.
@@ -254,10 +249,10 @@ void a_plan_waits_for_memory() {
   EngineOptions o = options();
   o.budgets.kv_bytes = 6 * 8192;
   const auto engine = model.engine(o);
-  Pending first(*engine, engine->open_session(), render({{text(200, 1), {}}}, model.kind), {10, false});
+  Pending first(*engine, render({{text(200, 1), {}}}, model.kind), {10, false});
   const Planned planned = first.wait();
-  Pending second(*engine, engine->open_session(), render({{text(200, 2), {}}}, model.kind), {10, false});
-  Pending third(*engine, engine->open_session(), render({{text(200, 3), {}}}, model.kind), {10, false});
+  Pending second(*engine, render({{text(200, 2), {}}}, model.kind), {10, false});
+  Pending third(*engine, render({{text(200, 3), {}}}, model.kind), {10, false});
   while (engine->stats().requests_waiting < 2) std::this_thread::yield();
   engine->cancel(second.id);
   CHECK(second.wait().plan.code == "CANCELLED");
@@ -272,8 +267,7 @@ void cancel_keeps_complete_chunks() {
   Gate gate;
   const auto engine = gated_engine(model, options(), gate);
   const Pieces pieces = conversation({{4, 150}}, 1);
-  const SessionId session = engine->open_session();
-  Pending pending(*engine, session, render(pieces, model.kind), {4, false});
+  Pending pending(*engine, render(pieces, model.kind), {4, false});
   const Planned planned = pending.wait();
   CHECK(encode_needed(*engine, planned, images_of(pieces)));
   auto result = generate(*engine, planned.id, {}, nullptr, [&](Stage, int64_t done, int64_t) {
@@ -285,10 +279,10 @@ void cancel_keeps_complete_chunks() {
   CHECK(outcome.value && outcome.value->stop == StopReason::cancelled && outcome.value->tokens.empty());
   gate.open();
   CHECK(engine->stats().runs_cancelled == 1 && engine->stats().requests_active == 0);
-  const Asked again = ask(*engine, session, pieces, model.kind, 4);
+  const Asked again = ask(*engine, pieces, model.kind, 4);
   CHECK(again.plan.cache.prompt_tokens_reused >= 100);
   const auto fresh = model.engine(options());
-  CHECK(same_bits(again.result.logits, ask(*fresh, fresh->open_session(), pieces, model.kind, 4).result.logits));
+  CHECK(same_bits(again.result.logits, ask(*fresh, pieces, model.kind, 4).result.logits));
 }
 
 // One request of a shared run is cancelled: the other goes on as if it had been alone.
@@ -297,8 +291,8 @@ void cancel_leaves_neighbours_alone() {
   Gate gate;
   const auto engine = gated_engine(model, options(), gate);
   const Pieces stays{{text(30, 1), {}}}, goes{{text(200, 2), {}}};
-  Pending one(*engine, engine->open_session(), render(stays, model.kind), {12, false});
-  Pending two(*engine, engine->open_session(), render(goes, model.kind), {4, false});
+  Pending one(*engine, render(stays, model.kind), {12, false});
+  Pending two(*engine, render(goes, model.kind), {4, false});
   const Planned first = one.wait(), second = two.wait();
   GenerateOptions capture;
   capture.capture_logits = true;
@@ -315,7 +309,7 @@ void cancel_leaves_neighbours_alone() {
   gate.open();
   const auto outcome = kept.get();
   const auto fresh = model.engine(options());
-  CHECK(same_bits(outcome.value->logits, ask(*fresh, fresh->open_session(), stays, model.kind, 12).result.logits));
+  CHECK(same_bits(outcome.value->logits, ask(*fresh, stays, model.kind, 12).result.logits));
 }
 
 // Warming runs only while nothing else wants to, and goes on afterwards from where it was.
@@ -324,9 +318,9 @@ void warming_gives_way() {
   Gate gate;
   const auto engine = gated_engine(model, options(), gate);
   std::atomic<int64_t> warmed{0}, warmed_at_answer{-1};
-  Pending low(*engine, engine->open_session(), render({{text(400, 1), {}}}, model.kind), {0, true});
+  Pending low(*engine, render({{text(400, 1), {}}}, model.kind), {0, true});
   const Planned warming = low.wait();
-  Pending real(*engine, engine->open_session(), render({{text(100, 2), {}}}, model.kind), {8, false});
+  Pending real(*engine, render({{text(100, 2), {}}}, model.kind), {8, false});
   const Planned asking = real.wait();
   gate.shut();
   auto warm = generate(*engine, warming.id, {}, nullptr, [&](Stage, int64_t done, int64_t) { warmed = done; });
@@ -335,7 +329,7 @@ void warming_gives_way() {
   gate.open();
   CHECK(answer.get().value->tokens.size() == 8 && warmed_at_answer == 32);
   CHECK(warm.get().value->stop == StopReason::length && warmed == 400);
-  CHECK(ask(*engine, engine->open_session(), {{text(400, 1), {}}}, model.kind, 1).plan.cache.prompt_tokens_reused ==
+  CHECK(ask(*engine, {{text(400, 1), {}}}, model.kind, 1).plan.cache.prompt_tokens_reused ==
         399);
 }
 
@@ -348,7 +342,7 @@ void work_is_shared_fairly() {
   std::vector<Planned> planned;
   for (int i = 0; i < 3; ++i)
     planned.push_back(
-        Pending(*engine, engine->open_session(), render({{text(i == 0 ? 20 : 128, i), {}}}, model.kind), {4, false})
+        Pending(*engine, render({{text(i == 0 ? 20 : 128, i), {}}}, model.kind), {4, false})
             .wait());
   gate.shut();
   std::vector<std::future<Outcome<GenerateResult>>> results;
@@ -371,7 +365,7 @@ void equal_requests_share_work() {
   const Pieces pieces = conversation({{6, 200}}, 1);
   std::vector<Planned> planned;
   for (int i = 0; i < 3; ++i)
-    planned.push_back(Pending(*engine, engine->open_session(), render(pieces, model.kind), {2, false}).wait());
+    planned.push_back(Pending(*engine, render(pieces, model.kind), {2, false}).wait());
   for (const Planned& one : planned) CHECK(encode_needed(*engine, one, images_of(pieces)));
   CHECK(engine->stats().images_encoded == 1);
   std::vector<std::future<Outcome<GenerateResult>>> results;
@@ -386,14 +380,13 @@ void answers_end_as_asked() {
   const TinyModel model(Kind::causal);
   const auto engine = model.engine(options());
   const Pieces pieces{{text(20, 1), {}}};
-  const SessionId session = engine->open_session();
-  const std::vector<int32_t> tokens = ask(*engine, session, pieces, model.kind, 12).result.tokens;
+  const std::vector<int32_t> tokens = ask(*engine, pieces, model.kind, 12).result.tokens;
   GenerateOptions stop;
   stop.stop_ids = {tokens[3]};
-  const GenerateResult stopped = ask(*engine, session, pieces, model.kind, 12, stop).result;
+  const GenerateResult stopped = ask(*engine, pieces, model.kind, 12, stop).result;
   const auto first = static_cast<size_t>(std::find(tokens.begin(), tokens.end(), tokens[3]) - tokens.begin());
   CHECK(stopped.stop == StopReason::end && stopped.tokens.size() == first);
-  Pending pending(*engine, session, render(pieces, model.kind), {12, false});
+  Pending pending(*engine, render(pieces, model.kind), {12, false});
   const Planned planned = pending.wait();
   int count = 0;
   auto finished = generate(*engine, planned.id, {}, [&](int32_t) {
@@ -408,7 +401,6 @@ void misuse_is_one_clear_error() {
   const auto engine = model.engine(options());
   const Image image{4, 20};
   const Pieces pieces = conversation({image}, 1);
-  const SessionId session = engine->open_session();
   const auto code = [](auto call) {
     try {
       call();
@@ -417,11 +409,9 @@ void misuse_is_one_clear_error() {
     }
     return std::string();
   };
-  CHECK(code([&] { engine->begin(99, render(pieces, model.kind), {1, false}, nullptr, nullptr); }) ==
-        "INVALID_ARGUMENT");
-  CHECK(code([&] { engine->begin(session, Prompt{}, {1, false}, nullptr, nullptr); }) == "INVALID_ARGUMENT");
-  CHECK(code([&] { engine->fork(99); }) == "INVALID_ARGUMENT");
-  Pending pending(*engine, session, render(pieces, model.kind), {1, false});
+  CHECK(code([&] { engine->begin(render(pieces, model.kind), {-1, false}, nullptr, nullptr); }) == "INVALID_ARGUMENT");
+  CHECK(code([&] { engine->begin(Prompt{}, {1, false}, nullptr, nullptr); }) == "INVALID_ARGUMENT");
+  Pending pending(*engine, render(pieces, model.kind), {1, false});
   const Planned planned = pending.wait();
   CHECK(encode(*engine, planned.id, {5, 20}).code == "INVALID_ARGUMENT");
   GenerateOptions bad;
@@ -430,7 +420,7 @@ void misuse_is_one_clear_error() {
   CHECK(generate(*engine, planned.id, {}).get().code == "INVALID_ARGUMENT");  // not encoded
   CHECK(generate(*engine, planned.id, {}).get().code == "CANCELLED");         // and so it has ended
   CHECK(encode(*engine, planned.id, image).code == "CANCELLED");
-  Pending other(*engine, session, render(pieces, model.kind), {1, false});
+  Pending other(*engine, render(pieces, model.kind), {1, false});
   const Planned again = other.wait();
   std::promise<std::string> failed;
   engine->encode(
@@ -444,13 +434,12 @@ void close_ends_everything() {
   const TinyModel model(Kind::causal);
   Gate gate;
   const auto engine = gated_engine(model, options(), gate);
-  const SessionId session = engine->open_session(), other = engine->open_session();
-  const Planned planned = Pending(*engine, session, render({{text(300, 1), {}}}, model.kind), {50, false}).wait();
-  const Planned idle = Pending(*engine, other, render({{text(30, 2), {}}}, model.kind), {5, false}).wait();
+  const Planned planned = Pending(*engine, render({{text(300, 1), {}}}, model.kind), {50, false}).wait();
+  const Planned idle = Pending(*engine, render({{text(30, 2), {}}}, model.kind), {5, false}).wait();
   gate.shut();
   auto result = generate(*engine, planned.id, {});
   gate.await_run();
-  engine->close_session(session);
+  engine->cancel(planned.id);
   CHECK(result.get().value->stop == StopReason::cancelled);
   auto second = generate(*engine, idle.id, {});
   gate.await_run();
@@ -459,13 +448,12 @@ void close_ends_everything() {
   engine->close();
   bool closed = false;
   try {
-    engine->open_session();
+    engine->clear_memory();
   } catch (const Error& error) {
     closed = error.code() == "CLOSED";
   }
   CHECK(closed && engine->stats().blocks_leaked == 0 && engine->stats().requests_active == 0);
   engine->cancel(planned.id);
-  engine->close_session(session);
 }
 
 }  // namespace

@@ -48,7 +48,7 @@ struct Asker {
       : engine(owner), log(events), letter(name), pieces(std::move(asked)), low_priority(low) {}
 
   void begin() {
-    pending = std::make_unique<Pending>(engine, engine.open_session(), render(pieces, Kind::causal),
+    pending = std::make_unique<Pending>(engine, render(pieces, Kind::causal),
                                         RequestOptions{low_priority ? 0 : 4, low_priority});
   }
   Planned plan() { return planned = pending->wait(); }
@@ -84,7 +84,7 @@ struct Scene {
   Asker asker(char name, Pieces pieces, bool low = false) { return {*engine, log, name, std::move(pieces), low}; }
   void check_bits(const Asker& asker, const GenerateResult& result) const {
     const auto fresh = model.engine(options());
-    CHECK(same_bits(ask(*fresh, fresh->open_session(), asker.pieces, Kind::causal, 4).result.logits, result.logits));
+    CHECK(same_bits(ask(*fresh, asker.pieces, Kind::causal, 4).result.logits, result.logits));
   }
 };
 

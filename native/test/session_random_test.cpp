@@ -18,7 +18,6 @@ struct Setup {
 };
 
 struct Conversation {
-  SessionId session;
   std::vector<Piece> pieces;
 };
 
@@ -62,7 +61,6 @@ class Walk {
     options.disk.folder = folder_.path() + "/cache";
     options.disk.max_bytes = size_t{2} << 20;
     engine_ = model_.engine(options, 1 + pick(2));
-    for (Conversation& conversation : conversations_) conversation.session = engine_->open_session();
   }
 
   void close() {
@@ -87,7 +85,7 @@ class Walk {
   Conversation& conversation() {
     if (conversations_.empty() || (conversations_.size() < 4 && pick(6) == 0)) {
       std::vector<int32_t> system(static_cast<size_t>(pick(2) == 0 ? 20 : 64), 5);
-      conversations_.push_back({engine_->open_session(), {{system, {}}}});
+      conversations_.push_back({{{system, {}}}});
     }
     return conversations_[static_cast<size_t>(pick(static_cast<int>(conversations_.size())))];
   }
@@ -101,13 +99,7 @@ class Walk {
 
   void one_step() {
     Conversation& at = conversation();
-    if (length(at) > 600) {
-      at.pieces.resize(1 + static_cast<size_t>(pick(2)));
-      if (pick(2) == 0) {
-        engine_->close_session(at.session);
-        at.session = engine_->open_session();
-      }
-    }
+    if (length(at) > 600) at.pieces.resize(1 + static_cast<size_t>(pick(2)));
     switch (pick(14)) {
       case 0:
         append_image(at);
@@ -150,9 +142,7 @@ class Walk {
 
   void fork(Conversation& at) {
     if (conversations_.size() >= 5) return;
-    Conversation copy = at;
-    copy.session = engine_->fork(at.session);
-    conversations_.push_back(std::move(copy));
+    conversations_.push_back(Conversation(at));
   }
 
   GenerateOptions generate_options() {
@@ -171,7 +161,7 @@ class Walk {
   void compare(const Conversation& at, const GenerateOptions& options, int32_t max_tokens,
                const GenerateResult& result) {
     cold_->clear_memory();
-    const Asked expected = ask(*cold_, cold_->open_session(), at.pieces, setup_.kind, max_tokens, options);
+    const Asked expected = ask(*cold_, at.pieces, setup_.kind, max_tokens, options);
     CHECK(expected.plan.cache.prompt_tokens_reused == 0);
     if (!same_bits(expected.result.logits, result.logits) || expected.result.tokens != result.tokens) {
       std::fprintf(stderr, "step %d: the logits of a turn differ from a cold engine's (%d tokens, %d reused)\n", step_,
@@ -191,13 +181,13 @@ class Walk {
     if (pick(4) > 0) at.pieces.push_back({words(12), {}});  // else the same question again
     const int32_t max_tokens = 1 + pick(8);
     const GenerateOptions options = generate_options();
-    const Asked asked = ask(*engine_, at.session, at.pieces, setup_.kind, max_tokens, options, pick(8) == 0);
+    const Asked asked = ask(*engine_, at.pieces, setup_.kind, max_tokens, options, pick(8) == 0);
     compare(at, options, max_tokens, asked.result);
     accept(at, asked.result);
   }
 
   void warm(Conversation& at) {
-    const Asked asked = ask(*engine_, at.session, at.pieces, setup_.kind, 0, {}, true);
+    const Asked asked = ask(*engine_, at.pieces, setup_.kind, 0, {}, true);
     CHECK(asked.result.tokens.empty() && asked.result.stop == StopReason::length);
   }
 
@@ -219,7 +209,7 @@ class Walk {
       running.push_back({at, generate_options(), 1 + pick(8), nullptr, {}});
     }
     for (Running& one : running)
-      one.pending = std::make_unique<Pending>(*engine_, one.at.session, render(one.at.pieces, setup_.kind),
+      one.pending = std::make_unique<Pending>(*engine_, render(one.at.pieces, setup_.kind),
                                               RequestOptions{one.max_tokens, pick(5) == 0});
     // A plan may wait for the memory of an earlier one, so each is driven on by a thread of its own.
     std::vector<std::thread> drivers;
@@ -243,7 +233,7 @@ class Walk {
   void cancelled_turn(Conversation& at) {
     at.pieces.push_back({words(60), {}});
     if (pick(2) == 0) append_image(at);
-    Pending pending(*engine_, at.session, render(at.pieces, setup_.kind), {6, false});
+    Pending pending(*engine_, render(at.pieces, setup_.kind), {6, false});
     if (pick(5) == 0) engine_->cancel(pending.id);
     const Planned planned = pending.wait();
     if (planned.plan.value && encode_needed(*engine_, planned, images_of(at.pieces))) {

@@ -40,18 +40,15 @@ void soak(Kind kind, int conversations) {
   size_t settled = 0;
   for (int i = 0; i < conversations; ++i) {
     if (i == conversations / 2) settled = resident_bytes();
-    const SessionId session = engine->open_session();
     std::vector<Piece> pieces{{std::vector<int32_t>(30, 5), {}}, {{}, {static_cast<uint32_t>(random() % 40), 60}}};
     for (int turn = 0; turn < 2; ++turn) {
       std::vector<int32_t> question(3 + random() % 20);
       for (int32_t& id : question) id = static_cast<int32_t>(4 + random() % 50);
       pieces.push_back({question, {}});
-      const Asked asked = ask(*engine, session, pieces, kind, 4);
+      const Asked asked = ask(*engine, pieces, kind, 4);
       if (turn == 1 && kind != Kind::prefix) CHECK(asked.plan.cache.image_tokens_reused == 60);
       pieces.push_back({asked.result.tokens, {}});
     }
-    if (i % 7 == 0) engine->close_session(engine->fork(session));
-    engine->close_session(session);
     const Counters now = engine->stats();
     CHECK(now.kv.bytes + now.snapshots.bytes <= options.budgets.kv_bytes &&
           now.features.bytes <= options.budgets.feature_bytes);

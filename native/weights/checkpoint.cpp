@@ -25,14 +25,17 @@ void hash_sampled(Sha256& hash, const MappedFile& file) {
 
 struct Checkpoint::Impl {
   std::vector<std::unique_ptr<MappedFile>> files;
+  std::vector<uint8_t> image;
   std::map<std::string, StoredTensor, std::less<>> tensors;
   std::map<const WeightRecipe*, OwnedBytes> owned;
 
-  const MappedFile& file_of(const StoredTensor& tensor) const {
+  // Null where the tensor lies in the caller's image.
+  const MappedFile* file_of(const StoredTensor& tensor) const {
     const auto holds = [&](const auto& file) {
       return tensor.data >= file->data() && tensor.data <= file->data() + file->size();
     };
-    return **std::find_if(files.begin(), files.end(), holds);
+    const auto found = std::find_if(files.begin(), files.end(), holds);
+    return found == files.end() ? nullptr : found->get();
   }
 };
 
@@ -46,6 +49,16 @@ Checkpoint::Checkpoint(const std::vector<std::string>& files) : impl_(std::make_
                                               "\"; remove the file that does not belong.");
       }
     }
+  }
+}
+
+Checkpoint::Checkpoint(std::vector<uint8_t> image, std::string_view name) : impl_(std::make_unique<Impl>()) {
+  impl_->image = std::move(image);
+  const auto* bytes = reinterpret_cast<const std::byte*>(impl_->image.data());
+  for (StoredTensor& tensor : parse_safetensors(bytes, impl_->image.size(), name)) {
+    std::string key = tensor.name;
+    if (!impl_->tensors.emplace(key, std::move(tensor)).second)
+      throw Error("INVALID_CHECKPOINT", "Tensor \"" + key + "\" is twice in " + std::string(name) + "; store it once.");
   }
 }
 
@@ -71,7 +84,8 @@ void Checkpoint::release(const WeightRecipe& recipe) {
   for (const auto* names : {&recipe.tensors, &recipe.scales, &recipe.biases}) {
     for (const std::string& name : *names) {
       const StoredTensor& stored = tensor(name);
-      if (stored.bytes > 0) impl_->file_of(stored).drop(stored.data, stored.bytes);
+      const MappedFile* file = stored.bytes > 0 ? impl_->file_of(stored) : nullptr;
+      if (file) file->drop(stored.data, stored.bytes);
     }
   }
 }
@@ -84,7 +98,8 @@ std::string Checkpoint::digest() const {
         .update(stored_type_name(tensor.dtype))
         .update_integer(tensor.shape.size());
     for (int64_t axis : tensor.shape) hash.update_integer(static_cast<uint64_t>(axis));
-    if (tensor.bytes > 0 && impl_->file_of(tensor).size() <= kWholeBytes) hash.update(tensor.data, tensor.bytes);
+    const MappedFile* file = tensor.bytes > 0 ? impl_->file_of(tensor) : nullptr;
+    if (tensor.bytes > 0 && (!file || file->size() <= kWholeBytes)) hash.update(tensor.data, tensor.bytes);
   }
   for (const auto& file : impl_->files) {
     if (file->size() > kWholeBytes) hash_sampled(hash, *file);

@@ -46,6 +46,8 @@ std::vector<StoredTensor> parse_safetensors(const std::byte* bytes, size_t size,
 class Checkpoint {
  public:
   explicit Checkpoint(const std::vector<std::string>& files);  // throws IO_FAILED, INVALID_CHECKPOINT
+  // A safetensors image made by the caller; `name` stands for it in errors.
+  Checkpoint(std::vector<uint8_t> image, std::string_view name);
   ~Checkpoint();
   const std::map<std::string, StoredTensor, std::less<>>& tensors() const noexcept;
   const StoredTensor& tensor(std::string_view name) const;  // throws INVALID_CHECKPOINT "tensor X is missing"

@@ -8,6 +8,7 @@ import {
   type Engine,
   type ModelInfo,
   type Progress,
+  type SamplingOptions,
   type Session,
   type StopReason,
 } from '../engine/engine.js';
@@ -29,6 +30,10 @@ export interface Room {
 
 export interface Call extends Room, TimeLimits {
   onProgress(progress: Progress): void;
+  /** New text of the answer as it comes, for doors that show it. */
+  onText?(text: string): void;
+  /** How tokens are chosen, where whoever started the program said so. */
+  sampling?: SamplingOptions;
 }
 
 export interface Question {
@@ -39,7 +44,7 @@ export interface Question {
 }
 
 /** How an answer that is returned ended; one that the client cancelled is not. */
-type Ending = Exclude<StopReason, 'cancelled'> | 'deadline';
+export type Ending = Exclude<StopReason, 'cancelled'> | 'deadline';
 type Said = Omit<Answer, 'stopReason'> & { stopReason: Ending };
 
 /** What the model said in this call. */
@@ -109,12 +114,19 @@ async function generate(
   maxTokens: number,
 ): Promise<Said | null> {
   if (call.deadline <= performance.now()) return null;
-  const { onProgress } = call;
+  const { onProgress, onText, sampling } = call;
   const messages = [systemMessage(), ...turns.flatMap(toMessages)];
   return inTime(
     call,
     async (stop) => {
-      const answer = await session.ask(messages, { maxTokens, onProgress, signal: stop, continues: before });
+      const answer = await session.ask(messages, {
+        ...sampling,
+        maxTokens,
+        onProgress,
+        onText,
+        signal: stop,
+        continues: before,
+      });
       const { stopReason } = answer;
       if (stopReason !== 'cancelled') return { ...answer, stopReason };
       // Stopped by neither the deadline nor the client: the engine was closed.

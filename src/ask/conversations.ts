@@ -5,6 +5,7 @@ import type { AnswerSoFar, Engine, ModelInfo, Session } from '../engine/engine.j
 import type { ImageInput } from '../image/rgb-image.js';
 import type { Region, Size } from '../image/region.js';
 import type { TextLine } from '../prompt/parse.js';
+import { inTime, type TimeLimits } from './deadline.js';
 
 /** One image of a turn as the model gets it, and what a result says about it. */
 export interface Picture {
@@ -109,6 +110,8 @@ export class Conversations {
   /** In order of last use: a Map keeps insertion order, and use re-inserts. */
   readonly #open = new Map<string, Conversation>();
   readonly #expired = new Set<string>();
+  /** The last call of each session that has calls waiting or running; settles when its turn is over. */
+  readonly #queues = new Map<string, Promise<void>>();
   readonly #sweeper: NodeJS.Timeout;
 
   constructor(engine: Engine, limits: Partial<ConversationLimits> = {}, now: () => number = Date.now) {
@@ -154,16 +157,26 @@ export class Conversations {
   }
 
   /**
+   * Runs `work` when the calls that named this session before have ended: parallel calls are answered in their order.
+   * @throws AfterimageError SESSION_BUSY when the deadline comes first, CANCELLED.
+   */
+  async inOrder<T>(id: string, limits: TimeLimits, work: () => Promise<T>): Promise<T> {
+    const earlier = this.#queues.get(id);
+    const turn = (earlier ? waited(earlier, limits) : Promise.resolve()).then(work);
+    // Whoever gives up waiting must not let those behind it overtake the call it waited for.
+    const over = Promise.allSettled([earlier, turn]).then(() => {
+      if (this.#queues.get(id) === over) this.#queues.delete(id);
+    });
+    this.#queues.set(id, over);
+    return turn;
+  }
+
+  /**
    * Runs `work` as the only user of the conversation.
    * @throws AfterimageError SESSION_BUSY when another call is using it.
    */
   async use<T>(conversation: Conversation, work: (session: Session) => Promise<T>): Promise<T> {
-    if (conversation.busy) {
-      throw new AfterimageError(
-        'SESSION_BUSY',
-        'Another call is using this session_id. Wait for its answer, or pass fork: true to chat_with_images to branch off.',
-      );
-    }
+    if (conversation.busy) throw busy();
     conversation.busy = true;
     try {
       const result = await work(conversation.session(this.#engine));
@@ -217,4 +230,16 @@ export class Conversations {
     for (const conversation of live.slice(0, Math.max(0, live.length - this.limits.live)))
       conversation.release();
   }
+}
+
+function busy(): AfterimageError {
+  return new AfterimageError(
+    'SESSION_BUSY',
+    'Another call is using this session_id. Wait for its answer, or pass fork: true to chat_with_images to branch off.',
+  );
+}
+
+/** Resolves when `earlier` has ended. @throws AfterimageError SESSION_BUSY at the deadline, CANCELLED. */
+async function waited(earlier: Promise<void>, limits: TimeLimits): Promise<void> {
+  if ((await inTime(limits, () => earlier.then(() => true))) === null) throw busy();
 }

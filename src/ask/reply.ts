@@ -1,10 +1,7 @@
 // A reply of the model → the result fields that all tools share.
-import type { z } from 'zod';
 import { isCut, type Reply } from './call.js';
 import type { Picture } from './conversations.js';
-import { QUOTED, type replyFields } from './fields.js';
-
-export type ReplyFields = z.infer<z.ZodObject<typeof replyFields>>;
+import type { ReplyFields, SeenImage } from './fields.js';
 
 export function toFields(reply: Reply): ReplyFields {
   const { conversation, stopReason } = reply;
@@ -21,7 +18,6 @@ export function toFields(reply: Reply): ReplyFields {
     truncated,
     ...(truncated && { next: nextStep(reply) }),
     model: reply.model ?? 'loading',
-    note: QUOTED,
   };
 }
 
@@ -31,7 +27,7 @@ function readable({ text, lines }: Reply): string {
 }
 
 /** `viewed` follows prompt order, crops that are not listed included. */
-export function seenImages(pictures: Picture[], viewed: Reply['viewed']): ReplyFields['images'] {
+export function seenImages(pictures: Picture[], viewed: Reply['viewed']): SeenImage[] {
   return pictures.flatMap(({ imageId, original, region, listed }, index) => {
     if (!listed) return [];
     const seen = viewed[index];

@@ -1,6 +1,7 @@
 // What every tool file exports: what a client reads about it, and its handler.
 import type { z } from 'zod';
 import type { Call } from './call.js';
+import { verbose, type ReplyFields } from './fields.js';
 
 export interface ToolAnnotations {
   readOnlyHint: boolean;
@@ -23,26 +24,29 @@ export interface Reference {
   mimeType: string;
 }
 
-export interface ToolResult<Output> {
-  structured: Output;
+export interface ToolResult {
+  /** The common fields, and those of the tool's own beside them. */
+  structured: ReplyFields;
   references?: Reference[];
   /** Inline images, small and only on request. */
   inline?: { mimeType: string; data: Uint8Array }[];
 }
 
-export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.ZodObject = z.ZodObject> {
+export interface Tool<Input extends z.ZodObject = z.ZodObject> {
   name: string;
   title: string;
   description: string;
   annotations: ToolAnnotations;
   input: Input;
-  output: Output;
-  run(args: z.infer<Input>, call: Call): Promise<ToolResult<z.infer<Output>>>;
+  /** As published: what results carry is more, and typed in `fields.ts` and in the tool. */
+  output: z.ZodObject;
+  run(args: z.infer<Input>, call: Call): Promise<ToolResult>;
 }
 
-/** Keeps the argument types of one tool and forgets them for the list of all. */
-export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject>(
-  tool: Tool<Input, Output>,
-): Tool {
-  return tool as unknown as Tool;
+/**
+ * Keeps the argument types of one tool and forgets them for the list of all. `verbose` is every tool's: what it adds to
+ * a result is decided where results leave (`run-tool.ts`).
+ */
+export function defineTool<Input extends z.ZodObject>(tool: Tool<Input>): Tool {
+  return { ...tool, input: tool.input.extend({ verbose }) } as unknown as Tool;
 }

@@ -14,20 +14,19 @@ interface Command {
 
 const ENGINE = [...OPTIONS_OF_THE_ENGINE, 'remote', 'socket'] as const;
 const FILES = ['max-bytes', 'max-megapixels'] as const;
-const LOOK = [...ENGINE, ...FILES, 'json', 'max-tokens'] as const;
-const SAMPLED = [...LOOK, 'temperature', 'seed'] as const;
+const LOOK = [...ENGINE, ...FILES, 'json', 'max-tokens', 'temperature', 'seed'] as const;
 const SERVER = [...ENGINE, ...FILES, 'allow', 'allow-urls', 'preload', 'deadline-ms', 'verbose'] as const;
 
 const COMMANDS: Record<string, Command> = {
   describe: {
     load: async () => (await import('./look.js')).describe,
     most: Infinity,
-    options: [...SAMPLED, 'detail'],
+    options: [...LOOK, 'detail'],
   },
-  ask: { load: async () => (await import('./look.js')).ask, most: Infinity, options: SAMPLED },
-  ocr: { load: async () => (await import('./look.js')).ocr, most: Infinity, options: [...SAMPLED, 'lines'] },
-  compare: { load: async () => (await import('./compare.js')).compare, most: Infinity, options: LOOK },
-  chat: { load: async () => (await import('./look.js')).chat, most: Infinity, options: SAMPLED },
+  ask: { load: async () => (await import('./look.js')).ask, most: Infinity, options: LOOK },
+  ocr: { load: async () => (await import('./look.js')).ocr, most: Infinity, options: [...LOOK, 'lines'] },
+  compare: { load: async () => (await import('./look.js')).compare, most: Infinity, options: LOOK },
+  chat: { load: async () => (await import('./chat.js')).chat, most: Infinity, options: LOOK },
   mcp: {
     load: async () => (await import('./serve.js')).mcp,
     most: 0,

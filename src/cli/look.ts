@@ -1,234 +1,77 @@
-// The commands that look at images: describe, ask, ocr, compare, chat. Answers go to stdout as they come; progress and
-// the closing line go to stderr.
-import { createInterface } from 'node:readline';
-import type { Answer, Engine } from '../engine/engine.js';
-import type { Message } from '../prompt/message.js';
+// The commands that answer once: describe, ask, ocr, compare. Each is the tool of its name, with a person's arguments.
+import { chatWithImages } from '../../tools/chat-with-images.js';
+import { compareImages, type Comparison } from '../../tools/compare-images.js';
+import { describeImage, DETAILS } from '../../tools/describe-image.js';
+import { ocr as ocrTool } from '../../tools/ocr.js';
 import { AfterimageError } from '../errors.js';
-import { createImageContext, loadImage, type ImageContext, type LoadedImage } from '../image/load.js';
-import { describeQuestion, ocrQuestion, systemMessage, userMessage } from '../prompt/layout.js';
-import { parseLines } from '../prompt/parse.js';
-import { imageLimits, openEngine } from './open-engine.js';
 import type { Options } from './options.js';
-import { ProgressBar } from './progress-bar.js';
-import { ratesLine } from './rates.js';
-
-const MAX_IMAGES = 5;
+import { Terminal, type Result } from './terminal.js';
 
 export async function describe(options: Options, signal: AbortSignal): Promise<void> {
-  const [file] = imageArguments(options, 1, 1, 'afterimage describe FILE');
-  const detail = options.choice('detail', ['brief', 'normal', 'full'] as const) ?? 'normal';
-  await answerOnce(options, signal, [file!], describeQuestion(detail));
+  const [image] = files(options, 1, 'afterimage describe FILE');
+  const detail = options.choice('detail', DETAILS);
+  await Terminal.use(options, signal, async (terminal) => {
+    await terminal.show(describeImage, { image, detail });
+  });
 }
 
 export async function ask(options: Options, signal: AbortSignal): Promise<void> {
-  const question = options.positionals.at(-1);
-  const files = options.positionals.slice(0, -1);
-  if (!question || files.length === 0) throw usage('afterimage ask FILE... "QUESTION"');
-  if (files.length > MAX_IMAGES) throw tooMany(files.length);
-  await answerOnce(options, signal, files, question);
+  const images = options.positionals.slice(0, -1);
+  const message = options.positionals.at(-1);
+  if (!message || images.length === 0) throw usage('afterimage ask FILE... "QUESTION"');
+  await Terminal.use(options, signal, async (terminal) => {
+    await terminal.show(chatWithImages, { images, message });
+  });
 }
 
 export async function ocr(options: Options, signal: AbortSignal): Promise<void> {
-  const [file] = imageArguments(options, 1, 1, 'afterimage ocr FILE');
-  if (!options.flag('lines')) return answerOnce(options, signal, [file!], ocrQuestion('text'));
-  await withEngine(options, async (engine, look) => {
-    const { boxes, name } = await engine.ready(look.progress);
-    if (!boxes) {
-      throw new AfterimageError(
-        'INVALID_ARGUMENT',
-        `The model "${name}" does not give boxes; leave out --lines or choose another --model.`,
-      );
-    }
-    const [image] = await look.load([file!]);
-    const answer = await look.ask(engine, [image!], ocrQuestion('lines'), signal, () => {});
-    const viewed = answer.viewed[0]!;
-    look.clear();
-    const { lines, unparsed } = parseLines(answer.text, { boxes, viewed, original: image! });
-    if (options.flag('json')) return print(answer, [image!], { lines });
-    for (const { text, x, y, width, height } of lines)
-      process.stdout.write(`${x},${y} ${width}x${height}\t${text}\n`);
-    if (unparsed > 0) process.stderr.write(`${unparsed} lines of the answer could not be read as boxes.\n`);
-    look.rates(answer);
+  const [image] = files(options, 1, 'afterimage ocr FILE');
+  const withBoxes = options.flag('lines');
+  await Terminal.use(options, signal, async (terminal) => {
+    if (withBoxes) await terminal.show(ocrTool, { image, format: 'lines' }, boxedLines);
+    else await terminal.show(ocrTool, { image });
   });
 }
 
-/** Reads questions from stdin, one a line, until it ends. */
-export async function chat(options: Options, signal: AbortSignal): Promise<void> {
-  const files = imageArguments(options, 1, MAX_IMAGES, 'afterimage chat FILE...');
-  await withEngine(options, async (engine, look) => {
-    const pictures = await look.load(files);
-    const session = engine.open();
-    await engine.warm(pictures, signal);
-    if (signal.aborted) throw interrupted();
-    let messages: Message[] = [systemMessage()];
-    const input = createInterface({
-      input: process.stdin,
-      output: process.stdin.isTTY ? process.stderr : undefined,
-      prompt: '> ',
-    });
-    signal.addEventListener('abort', () => input.close(), { once: true });
-    // On a terminal readline takes Ctrl-C for itself.
-    input.on('SIGINT', () => process.emit('SIGINT'));
-    input.prompt();
-    let refused: AfterimageError | undefined;
-    for await (const line of input) {
-      if (line.trim() !== '') refused = (await answerLine(line.trim())) ?? refused;
-      input.prompt();
-    }
-    if (signal.aborted) throw interrupted();
-    if (refused) throw new AfterimageError(refused.code, 'Not every question was answered; see above.');
-
-    /** What cannot be answered leaves the conversation as it was, and the next line has its turn. */
-    async function answerLine(text: string): Promise<AfterimageError | undefined> {
-      const asked = [...messages, userMessage(messages.length === 1 ? pictures : [], text)];
-      try {
-        const answer = await session.ask(asked, {
-          ...look.options,
-          signal,
-          onProgress: look.progress,
-          onText: look.text,
-        });
-        if (options.flag('json')) print(answer, pictures, {});
-        else look.close(answer);
-        if (answer.stopReason === 'cancelled') throw interrupted();
-        messages = [...asked, { role: 'assistant', content: [{ type: 'text', text: answer.text }] }];
-        return undefined;
-      } catch (error) {
-        if (signal.aborted || !(error instanceof AfterimageError)) throw error;
-        look.clear();
-        process.stderr.write(`${error.message} [${error.code}]\n`);
-        return error;
-      }
-    }
+export async function compare(options: Options, signal: AbortSignal): Promise<void> {
+  const [image_a, image_b] = files(options, 2, 'afterimage compare BEFORE AFTER');
+  await Terminal.use(options, signal, async (terminal) => {
+    await terminal.show(compareImages, { image_a, image_b }, changes);
   });
 }
 
-async function answerOnce(
-  options: Options,
-  signal: AbortSignal,
-  files: string[],
-  question: string,
-): Promise<void> {
-  await withEngine(options, async (engine, look) => {
-    const pictures = await look.load(files);
-    const answer = await look.ask(engine, pictures, question, signal, look.text);
-    if (options.flag('json')) print(answer, pictures, {});
-    else look.close(answer);
-  });
+interface Box {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
 }
 
-/** Terminal side of one command. */
-export class Look {
-  private readonly bar = new ProgressBar();
-  readonly context: ImageContext;
-  readonly options: { maxTokens: number; temperature: number; seed: number };
-
-  constructor(private readonly command: Options) {
-    this.context = createImageContext({
-      folders: 'everywhere',
-      cwd: process.cwd(),
-      limits: imageLimits(command),
-    });
-    this.options = {
-      maxTokens: command.number('max-tokens', 1) ?? 512,
-      temperature: command.number('temperature', 0, false) ?? 0,
-      seed: command.number('seed', 0) ?? 0,
-    };
-  }
-
-  readonly progress = this.bar.update.bind(this.bar);
-  readonly text = (text: string): void => {
-    if (this.command.flag('json')) return;
-    this.bar.clear();
-    process.stdout.write(text);
-  };
-
-  load(files: string[]): Promise<LoadedImage[]> {
-    return Promise.all(files.map((file) => loadImage(file, this.context)));
-  }
-
-  async ask(
-    engine: Engine,
-    pictures: LoadedImage[],
-    question: string,
-    signal: AbortSignal,
-    onText: (text: string) => void,
-  ): Promise<Answer> {
-    const messages = [systemMessage(), userMessage(pictures, question)];
-    const answer = await engine
-      .open()
-      .ask(messages, { ...this.options, signal, onProgress: this.progress, onText });
-    if (answer.stopReason === 'cancelled') throw interrupted();
-    return answer;
-  }
-
-  clear(): void {
-    this.bar.clear();
-  }
-
-  /** After the answer's text. */
-  close(answer: Answer): void {
-    this.clear();
-    process.stdout.write('\n');
-    this.rates(answer);
-  }
-
-  rates(answer: Answer): void {
-    process.stderr.write(`${ratesLine(answer)}\n`);
-  }
+/** A row for each line, its box first; what the model wrote instead where it wrote no lines. */
+function boxedLines({ answer, lines }: Result): string {
+  const read = (lines ?? []) as (Box & { text: string })[];
+  return read.length === 0 ? answer : read.map((line) => `${place(line)}\t${line.text}`).join('\n');
 }
 
-export async function withEngine(
-  options: Options,
-  body: (engine: Engine, look: Look) => Promise<void>,
-): Promise<void> {
-  const look = new Look(options);
-  const engine = openEngine(options);
-  try {
-    await body(engine, look);
-  } finally {
-    look.progress({ stage: 'decode', done: 0 });
-    await engine.close();
-  }
+function changes(result: Result): string {
+  const { answer, changed_pixels, changed_share, regions } = result as Result & Comparison;
+  if (changed_pixels === 0) return answer;
+  return [
+    answer,
+    `${(100 * changed_share).toFixed(2)} % of the pixels changed:`,
+    ...regions.map(({ before, after }) => `  ${place(before)} → ${place(after)}`),
+  ].join('\n');
 }
 
-function print(answer: Answer, pictures: LoadedImage[], extra: Record<string, unknown>): void {
-  const { text, stopReason, cache, decodeMs, viewed, tokenIds } = answer;
-  const shown = {
-    answer: text,
-    ...extra,
-    stop_reason: stopReason,
-    images: pictures.map(({ imageId, width, height }, i) => ({
-      image_id: imageId,
-      width,
-      height,
-      viewed: viewed[i],
-    })),
-    tokens: tokenIds.length,
-    cache,
-    decode_ms: decodeMs,
-  };
-  process.stdout.write(`${JSON.stringify(shown)}\n`);
+function place(region: Box | undefined): string {
+  return region ? `${region.x},${region.y} ${region.width}x${region.height}` : 'nothing';
 }
 
-export function imageArguments(options: Options, least: number, most: number, form: string): string[] {
-  const files = options.positionals;
-  if (files.length < least || (files.length > most && most < MAX_IMAGES)) throw usage(form);
-  if (files.length > most) throw tooMany(files.length);
-  return files;
+function files({ positionals }: Options, count: number, form: string): string[] {
+  if (positionals.length === count) return positionals;
+  throw usage(form);
 }
 
-function usage(form: string): AfterimageError {
+export function usage(form: string): AfterimageError {
   return new AfterimageError('INVALID_ARGUMENT', `Expected: ${form}; see afterimage --help.`);
-}
-
-function tooMany(count: number): AfterimageError {
-  return new AfterimageError(
-    'TOO_MANY_IMAGES',
-    `At most ${MAX_IMAGES} images fit one question but ${count} were given; ask about them in parts.`,
-  );
-}
-
-export function interrupted(): AfterimageError {
-  return new AfterimageError('CANCELLED', 'Interrupted.');
 }

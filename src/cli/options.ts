@@ -16,7 +16,7 @@ export const OPTIONS = {
     help: 'checkpoint folder, or org/name of a pulled one (default: the bundled starter model)',
   },
   json: { type: 'boolean', help: 'print one JSON object instead of text' },
-  'max-tokens': { type: 'string', value: 'N', help: 'longest answer (default 512)' },
+  'max-tokens': { type: 'string', value: 'N', help: 'longest answer (default: that of the tool)' },
   detail: { type: 'string', value: 'LEVEL', help: 'describe: brief, normal or full (default normal)' },
   lines: {
     type: 'boolean',

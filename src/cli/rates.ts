@@ -1,22 +1,34 @@
 // The closing line of an answer: what was looked at and how fast.
-import type { Answer } from '../engine/engine.js';
+import type { Progress } from '../engine/engine.js';
+import type { ReplyFields } from '../ask/fields.js';
 
-/** "620 image tokens (620 from cache) · encode 1.2 s · prefill 640 tok in 0.4 s (1,600 tok/s) · 48 tok, 61 tok/s" */
-export function ratesLine(answer: Answer): string {
-  const { cache } = answer;
-  const evaluated = cache.prompt_tokens - cache.prompt_tokens_reused;
-  const parts = [
-    `${count(cache.image_tokens)} image tokens${reused(cache.image_tokens_reused, cache.source)}`,
-  ];
-  if (cache.encode_ms > 0) parts.push(`encode ${seconds(cache.encode_ms)}`);
-  parts.push(
-    `prefill ${count(evaluated)} tok in ${seconds(cache.prefill_ms)} (${rate(evaluated, cache.prefill_ms)})`,
-  );
-  parts.push(
-    `answer ${count(answer.tokenIds.length)} tok (${rate(answer.tokenIds.length, answer.decodeMs)})`,
-  );
-  if (answer.stopReason !== 'end') parts.push(`stopped: ${answer.stopReason}`);
-  return parts.join(' · ');
+export class Rates {
+  /** Of the first and the latest token: how many there were and when. */
+  #first: { tokens: number; at: number } | undefined;
+  #latest = { tokens: 0, at: 0 };
+
+  see({ stage, done }: Progress): void {
+    if (stage !== 'decode') return;
+    this.#latest = { tokens: done, at: performance.now() };
+    this.#first ??= this.#latest;
+  }
+
+  /** "620 image tokens (620 from cache) · encode 1.2 s · prefill 640 tok in 0.4 s (1,600 tok/s) · 48 tok, 61 tok/s" */
+  line({ cache, stop_reason }: Pick<ReplyFields, 'cache' | 'stop_reason'>): string {
+    const evaluated = cache.prompt_tokens - cache.prompt_tokens_reused;
+    const parts = [
+      `${count(cache.image_tokens)} image tokens${reused(cache.image_tokens_reused, cache.source)}`,
+    ];
+    if (cache.encode_ms > 0) parts.push(`encode ${seconds(cache.encode_ms)}`);
+    parts.push(
+      `prefill ${count(evaluated)} tok in ${seconds(cache.prefill_ms)} (${rate(evaluated, cache.prefill_ms)})`,
+    );
+    const { tokens, at } = this.#latest;
+    const first = this.#first ?? this.#latest;
+    parts.push(`answer ${count(tokens)} tok (${rate(tokens - first.tokens, at - first.at)})`);
+    if (stop_reason !== 'end') parts.push(`stopped: ${stop_reason}`);
+    return parts.join(' · ');
+  }
 }
 
 function reused(tokens: number, source: string): string {

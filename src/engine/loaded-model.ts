@@ -2,7 +2,7 @@
 // of token rows and images into vision inputs.
 import { AfterimageError } from '../errors.js';
 import type { Checkpoint } from '../models/checkpoint/checkpoint.js';
-import { limitPixels } from '../models/processors/pixel-limit.js';
+import { decoderWidths } from '../graph/program.js';
 import type { ImagePlan, Model } from '../models/family.js';
 import { linearPositions, mropePositions } from '../models/positions.js';
 import { familyOf } from '../models/registry.js';
@@ -76,9 +76,8 @@ export class LoadedModel {
     const folder = options.model ?? starterFolder();
     // The family first: a checkpoint that is not supported is refused by name, whatever else it lacks.
     familyOf({ config: readConfig(folder) });
-    const stored = openCheckpoint(folder);
-    const checkpoint = options.maxPixels === undefined ? stored : limitPixels(stored, options.maxPixels);
-    const model = familyOf(checkpoint).build(checkpoint);
+    const checkpoint = openCheckpoint(folder);
+    const model = limited(familyOf(checkpoint).build(checkpoint), options.maxPixels);
     const prompts = PromptBuilder.load(checkpoint.folder, model);
     const precision = options.precision ?? (isQuantized(checkpoint) ? 'fast' : 'exact');
     const native = new (loadAddon().Engine)(nativeOptions(options, checkpoint, model, precision));
@@ -156,26 +155,20 @@ export class LoadedModel {
     const end = whole.native.spans.at(-1)?.end ?? 0;
     const shared = this.model.visibility !== 'prefix';
     const prompt = shared ? { ...whole, native: truncated(whole.native, end) } : whole;
-    const session = this.native.openSession();
+    const { request, plan } = this.native.begin(prompt.native, { maxTokens: 0, lowPriority: true });
+    const cancel = (): void => this.native.cancel(request);
+    if (signal?.aborted) cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
     try {
-      const { request, plan } = this.native.begin(session, prompt.native, {
-        maxTokens: 0,
-        lowPriority: true,
-      });
-      const cancel = (): void => this.native.cancel(request);
-      if (signal?.aborted) cancel();
-      signal?.addEventListener('abort', cancel, { once: true });
-      try {
-        await this.encodeMissing(request, prompt, (await plan).needed);
-        const nobody = (): void => {};
-        if (shared) await this.native.generate(request, this.sampling({}), nobody, nobody);
-      } catch (error) {
-        if (!signal?.aborted) throw error;
-      } finally {
-        signal?.removeEventListener('abort', cancel);
-      }
+      await this.encodeMissing(request, prompt, (await plan).needed);
+      const nobody = (): void => {};
+      if (shared) await this.native.generate(request, this.sampling({}), nobody, nobody);
+    } catch (error) {
+      if (!signal?.aborted) throw error;
     } finally {
-      this.native.closeSession(session);
+      signal?.removeEventListener('abort', cancel);
+      // The features may be all that was wanted; a request that has ended is unknown.
+      this.native.cancel(request);
     }
   }
 
@@ -261,9 +254,7 @@ function nativeOptions(
     traits: {
       positionAxes: model.positionAxes,
       visibility: model.visibility,
-      deepstack: model.deepstack,
-      hidden: model.hiddenSize,
-      vocab: model.vocabSize,
+      ...decoderWidths(model.decoder),
       context: model.contextLength,
     },
   };
@@ -279,6 +270,10 @@ function truncated(prompt: NativePrompt, end: number): NativePrompt {
     featureIndex: prompt.featureIndex.slice(0, end),
     marks: prompt.marks.filter((mark) => mark <= end),
   };
+}
+
+function limited(model: Model, maxPixels?: number): Model {
+  return maxPixels === undefined ? model : { ...model, processor: model.processor.limitedTo(maxPixels) };
 }
 
 function isQuantized({ config }: Checkpoint): boolean {

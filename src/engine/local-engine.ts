@@ -1,9 +1,9 @@
 // The engine on this machine: loads the model once, in the background, and hands out sessions.
 import { AfterimageError } from '../errors.js';
-import type { AskOptions, Engine, EngineStatus, ModelInfo, Progress, Session } from './engine.js';
+import type { AskOptions, Engine, EngineStatus, ModelInfo, Progress } from './engine.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import { LoadedModel, type LocalEngineOptions } from './loaded-model.js';
-import { LocalSession, type SessionHost } from './local-session.js';
+import { LocalSession } from './local-session.js';
 import { fromNative } from './native.js';
 
 export class LocalEngine implements Engine {
@@ -22,8 +22,15 @@ export class LocalEngine implements Engine {
     return (await this.loaded(onProgress)).info;
   }
 
-  open(): Session {
-    return this.openFrom(undefined);
+  open(): LocalSession {
+    if (this.state === 'closed') throw closedError();
+    const session = new LocalSession({
+      ready: ({ onProgress, signal }) => abortable(this.loaded(onProgress), signal),
+      forget: (closed) => this.sessions.delete(closed),
+      fork: () => this.open(),
+    });
+    this.sessions.add(session);
+    return session;
   }
 
   async warm(images: ImageInput[], signal?: AbortSignal): Promise<void> {
@@ -50,18 +57,6 @@ export class LocalEngine implements Engine {
     this.closing.abort();
     const model = await this.loading?.catch(() => undefined);
     await model?.close();
-  }
-
-  private openFrom(parent: LocalSession | undefined): LocalSession {
-    if (this.state === 'closed') throw closedError();
-    const host: SessionHost = {
-      ready: ({ onProgress, signal }) => abortable(this.loaded(onProgress), signal),
-      forget: (closed) => this.sessions.delete(closed),
-      fork: (session) => this.openFrom(session),
-    };
-    const session = new LocalSession(host, parent);
-    this.sessions.add(session);
-    return session;
   }
 
   /** One load for all who wait. A failed load is tried again by the next question. */

@@ -13,23 +13,17 @@ export const DEFAULT_MAX_TOKENS = 512;
 export interface SessionHost {
   ready(options: Pick<AskOptions, 'onProgress' | 'signal'>): Promise<LoadedModel>;
   forget(session: LocalSession): void;
-  fork(parent: LocalSession): LocalSession;
+  fork(): LocalSession;
 }
 
 export class LocalSession implements Session {
   readonly id = randomBytes(16).toString('hex');
-  /** Native timeline, opened with the first question. */
-  private native: number | undefined;
-  private model: LoadedModel | undefined;
   private closed = false;
   private readonly closing = new AbortController();
   /** Questions of one session are answered one after another. */
   private last: Promise<unknown> = Promise.resolve();
 
-  constructor(
-    private readonly host: SessionHost,
-    private readonly parent?: LocalSession,
-  ) {}
+  constructor(private readonly host: SessionHost) {}
 
   ask(messages: Message[], options: AskOptions = {}): Promise<Answer> {
     if (this.closed) return Promise.reject(closedError());
@@ -40,14 +34,14 @@ export class LocalSession implements Session {
 
   fork(): LocalSession {
     if (this.closed) throw closedError();
-    return this.host.fork(this);
+    // What this session has computed lies in the prefix cache, where the new one finds it.
+    return this.host.fork();
   }
 
   close(): void {
     if (this.closed) return;
     this.closed = true;
     this.closing.abort();
-    if (this.native !== undefined) this.model?.native.closeSession(this.native);
     this.host.forget(this);
   }
 
@@ -72,10 +66,10 @@ export class LocalSession implements Session {
     stop: AbortSignal,
   ): Promise<Answer> {
     const { native } = model;
-    this.timeline(model);
+    if (this.closed) throw closedError();
     options.onProgress?.({ stage: 'queue', done: 0 });
     const reader = new AnswerReader(model.tokenizer, prompt.question, options, () => native.finish(request));
-    const { request, plan } = native.begin(this.native!, prompt.native, {
+    const { request, plan } = native.begin(prompt.native, {
       maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
       lowPriority: false,
     });
@@ -97,20 +91,12 @@ export class LocalSession implements Session {
         viewed: prompt.viewed,
       };
     } catch (error) {
-      if (!this.closed) native.cancel(request);
+      native.cancel(request);
       if (!stop.aborted || !isCancellation(error)) throw error;
       return unanswered(reader.end('cancelled'));
     } finally {
       stop.removeEventListener('abort', cancel);
     }
-  }
-
-  private timeline(model: LoadedModel): void {
-    if (this.closed) throw closedError();
-    if (this.native !== undefined) return;
-    const parent = this.parent?.closed ? undefined : this.parent?.native;
-    this.native = parent === undefined ? model.native.openSession() : model.native.fork(parent);
-    this.model = model;
   }
 }
 

@@ -77,11 +77,7 @@ export interface NativeEngine {
   load(
     onProgress: (doneBytes: number, totalBytes: number) => void,
   ): Promise<{ digest: string; backend: string; weightBytes: number }>;
-  openSession(): number;
-  fork(session: number): number;
-  closeSession(session: number): void;
   begin(
-    session: number,
     prompt: NativePrompt,
     options: { maxTokens: number; lowPriority: boolean },
   ): { request: number; plan: Promise<NativePlan> };

@@ -2,7 +2,8 @@
 // formula. Shapes are inferred and checked here, so that a wrong family fails while it is built.
 import type { WeightRecipe } from './program.js';
 import { dividedRows, fail, multipliedRows, type Attributes, type Value } from './program-writer.js';
-import { only, RowBuilder, type ActivationName } from './row-builder.js';
+import { ImageBuilder } from './image-builder.js';
+import { only, type ActivationName } from './row-builder.js';
 import {
   attentionShapes,
   grouped,
@@ -14,6 +15,7 @@ import {
 } from './shape-checks.js';
 
 export { rowsOf } from './program-writer.js';
+export type { Images } from './image-builder.js';
 export type { Value } from './program-writer.js';
 export type { ActivationName, WeightModule } from './row-builder.js';
 
@@ -27,7 +29,7 @@ export interface RouteOptions {
   bias?: WeightRecipe | null;
 }
 
-export class GraphBuilder extends RowBuilder {
+export class GraphBuilder extends ImageBuilder {
   /** Attention over the KV cache. Without k and v the cache of `layer` is only read. */
   attention(
     q: Value,

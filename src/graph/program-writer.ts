@@ -66,7 +66,7 @@ export class ProgramWriter {
   private readonly kvLayers: { kvHeads: number; kDim: number; vDim: number }[] = [];
   private readonly stateElements: number[] = [];
 
-  constructor(readonly name: 'vision' | 'decoder') {}
+  constructor(readonly name: Program['name']) {}
 
   input(name: string, shape: ValueShape): Value {
     const value = this.value(name, shape);

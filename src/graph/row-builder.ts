@@ -3,7 +3,16 @@ import type { WeightRecipe } from './program.js';
 import { fail, ProgramWriter, type Attributes, type Value, type ValueShape } from './program-writer.js';
 import { grouped, integers, matrixShape, sameRowCount, sameShape, vectorShape } from './shape-checks.js';
 
-export type ActivationName = 'gelu' | 'gelu_tanh' | 'quick_gelu' | 'silu' | 'sigmoid' | 'relu' | 'tanh';
+export type ActivationName =
+  | 'gelu'
+  | 'gelu_tanh'
+  | 'quick_gelu'
+  | 'silu'
+  | 'sigmoid'
+  | 'relu'
+  | 'tanh'
+  | 'hard_swish'
+  | 'hard_sigmoid';
 
 export type StatisticName = 'mean' | 'deviation' | 'rms' | 'inverse_rms';
 
@@ -175,6 +184,11 @@ export class RowBuilder extends ProgramWriter {
       [],
       only({ groups }, { groups: 1 }),
     );
+  }
+
+  /** Index of the greatest column and its softmax probability: [R,w] → [R,2]. */
+  bestClass(x: Value): Value {
+    return this.one('bestClass', [x], { rows: x.rows, width: 2 });
   }
 
   repeat(x: Value, times: number): Value {

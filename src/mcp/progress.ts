@@ -2,13 +2,19 @@
 import type { ProgressToken, ServerContext } from '@modelcontextprotocol/server';
 import type { Progress, Stage } from '../engine/engine.js';
 
-/** Part of 0…100 that each stage covers: proportions of a cold first call, only meant to be seen moving. */
-const SPAN: Record<Stage, { from: number; to: number }> = {
-  queue: { from: 0, to: 5 },
-  load: { from: 5, to: 35 },
-  encode: { from: 35, to: 55 },
-  prefill: { from: 55, to: 75 },
-  decode: { from: 75, to: 100 },
+interface Part {
+  /** Of 0…100: proportions of a cold first call, only meant to be seen moving. */
+  from: number;
+  to: number;
+  words: string;
+}
+
+const PARTS: Record<Stage, Part> = {
+  queue: { from: 0, to: 5, words: 'waiting for other calls' },
+  load: { from: 5, to: 35, words: 'loading the model' },
+  encode: { from: 35, to: 55, words: 'reading the image' },
+  prefill: { from: 55, to: 75, words: 'reading the question' },
+  decode: { from: 75, to: 100, words: 'answering' },
 };
 const TOTAL = 100;
 /** Least time between two notifications of one stage. */
@@ -38,8 +44,12 @@ export class ProgressReporter {
     this.#last = reached;
     this.#stage = stage;
     this.#sentAt = now;
-    const message = total === undefined ? `${stage} ${done}` : `${stage} ${done}/${total}`;
-    this.#send({ progressToken: this.#token, progress: reached, total: TOTAL, message });
+    this.#send({
+      progressToken: this.#token,
+      progress: reached,
+      total: TOTAL,
+      message: inWords(stage, done, total),
+    });
   }
 
   /** Nothing is sent after this resolves: a notification must not follow the result. */
@@ -50,7 +60,7 @@ export class ProgressReporter {
 
   /** A stage without a total nears the end of its span without reaching it. */
   #position(stage: Stage, done: number, total: number | undefined): number {
-    const { from, to } = SPAN[stage];
+    const { from, to } = PARTS[stage];
     const share = total ? Math.min(1, done / total) : 1 - 1 / (1 + Math.log2(1 + done));
     const position = from + (to - from) * share;
     // A stage may be entered at the very end of the one before (0 tokens of prefill): still a step forward.
@@ -63,4 +73,10 @@ export class ProgressReporter {
       // The client may have gone; its call ends by its signal.
       .catch(() => {});
   }
+}
+
+/** "reading the image, 40 %"; without a total there is nothing to take a share of. */
+export function inWords(stage: Stage, done: number, total?: number): string {
+  const { words } = PARTS[stage];
+  return total ? `${words}, ${Math.min(100, Math.round((100 * done) / total))} %` : words;
 }

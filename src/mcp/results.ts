@@ -1,9 +1,8 @@
 // Tool outcomes in protocol form: the one place where errors become results.
 import { randomUUID } from 'node:crypto';
 import type { CallToolResult } from '@modelcontextprotocol/server';
-import type { z } from 'zod';
 import { AfterimageError, type ErrorCode } from '../errors.js';
-import type { ToolResult } from '../ask/tool.js';
+import type { Ran } from '../ask/run-tool.js';
 import type { Log } from './log.js';
 
 /** Key under which an error result carries its code for programs; people and models read it in the text. */
@@ -19,7 +18,7 @@ export function toCallResult({
   structured,
   references = [],
   inline = [],
-}: ToolResult<Record<string, unknown>>): CallToolResult {
+}: Omit<Ran, 'cache'>): CallToolResult {
   const { answer, ...rest } = structured;
   return {
     structuredContent: structured,
@@ -60,16 +59,4 @@ function unexpected(error: unknown, log: Log): { code: ErrorCode; message: strin
     code: 'BACKEND_FAILED',
     message: `Something failed that should not have. Try again; if it stays, report the log entry ${reference} on stderr.`,
   };
-}
-
-export function invalidArguments(tool: string, error: z.ZodError): AfterimageError {
-  const problems = error.issues
-    .slice(0, 5)
-    .map(({ path, message }) => `${path.join('.') || 'arguments'}: ${message}`);
-  const crowded = error.issues.some(({ code, path }) => code === 'too_big' && path.join() === 'images');
-  return new AfterimageError(
-    crowded ? 'TOO_MANY_IMAGES' : 'INVALID_ARGUMENT',
-    `${tool} cannot be called like this. ${problems.join('; ')}.`,
-    { cause: error },
-  );
 }

@@ -7,13 +7,14 @@ import type {
   StandardSchemaWithJSON,
 } from '@modelcontextprotocol/server';
 import type { z } from 'zod';
-import { AfterimageError } from '../errors.js';
+import { AfterimageError, type ErrorCode } from '../errors.js';
 import { FilePolicy } from '../image/policy.js';
 import { tools } from '../../tools/index.js';
+import { runTool } from '../ask/run-tool.js';
 import type { Tool } from '../ask/tool.js';
 import type { App } from './app.js';
 import { ProgressReporter } from './progress.js';
-import { invalidArguments, toCallResult, toErrorResult } from './results.js';
+import { toCallResult, toErrorResult } from './results.js';
 import { answeredRoots, askForRoots, declaresRoots, requestRoots } from './roots.js';
 
 export type Era = 'legacy' | 'modern';
@@ -43,13 +44,16 @@ function unchecked(schema: StandardSchemaWithJSON): StandardSchemaWithJSON {
   return { '~standard': { ...schema['~standard'], validate: (value: unknown) => ({ value }) } };
 }
 
-/** zod bounds every integer by what a double can hold, which is noise in what models read. */
+/** Without what says nothing: zod bounds every integer by what a double can hold, and allows what is allowed anyway. */
 function plain(schema: z.ZodObject): StandardSchemaWithJSON {
   const { jsonSchema, ...rest } = schema['~standard'] as StandardSchemaWithJSON['~standard'];
   const tidy = (json: Record<string, unknown>) =>
     JSON.parse(
-      JSON.stringify(json, (_key, value: unknown) =>
-        Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER ? undefined : value,
+      JSON.stringify(json, (key, value: unknown) =>
+        Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER ||
+        (key === 'additionalProperties' && value !== false)
+          ? undefined
+          : value,
       ),
     ) as Record<string, unknown>;
   return {
@@ -81,10 +85,8 @@ async function callTool(
   const progress = new ProgressReporter(context);
   let cache: unknown;
   try {
-    const parsed = tool.input.safeParse(args ?? {});
-    if (!parsed.success) throw invalidArguments(tool.name, parsed.error);
     const run = (folders: string[]) =>
-      tool.run(parsed.data, {
+      runTool(tool, args, {
         engine: app.engine,
         conversations: app.conversations,
         differences: app.differences,
@@ -95,7 +97,7 @@ async function callTool(
       });
     const result = await runWithRoots(run, exchange);
     if ('resultType' in result) return result as InputRequiredResult;
-    cache = result.structured['cache'];
+    cache = result.cache;
     return toCallResult(result);
   } catch (error) {
     return toErrorResult(error, app.log);
@@ -106,6 +108,9 @@ async function callTool(
   }
 }
 
+/** A path outside the folders, or a relative one that none of them has. */
+const FOLDERS_WOULD_HELP: ErrorCode[] = ['PATH_NOT_ALLOWED', 'IMAGE_NOT_FOUND'];
+
 /** Where a path was refused and the client has roots, they are asked for and the tool runs once more. */
 async function runWithRoots<T>(
   run: (folders: string[]) => Promise<T>,
@@ -115,7 +120,7 @@ async function runWithRoots<T>(
   try {
     return await run(answered ?? []);
   } catch (error) {
-    const refused = error instanceof AfterimageError && error.code === 'PATH_NOT_ALLOWED';
+    const refused = error instanceof AfterimageError && FOLDERS_WOULD_HELP.includes(error.code);
     if (!refused || answered !== undefined || !declaresRoots(server, context)) throw error;
     if (era === 'modern') return askForRoots();
     return await run(await requestRoots(context, app.log));

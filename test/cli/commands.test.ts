@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { starterFolder } from '../../src/engine/model-folder.js';
+import { describeImage } from '../../tools/describe-image.js';
 import { families } from '../../src/models/registry.js';
 import { afterimage } from './command.js';
 
@@ -50,11 +51,36 @@ describe('looking', () => {
   });
 
   test('chat goes on after a question that cannot be answered', async () => {
-    const input = `${'x'.repeat(40_000)}\nIs there an error?\n`;
+    const input = `${'漢'.repeat(20_000)}\nIs there an error?\n`;
     const { code, stdout, stderr } = await afterimage(['chat', LOGIN, '--json', ...FEW], { input });
     assert.equal(code, 2);
     assert.match(stderr, /\[CONTEXT_FULL\]/);
     assert.equal(JSON.parse(stdout).images.length, 1, 'the second question is answered');
+  });
+
+  test('--json is the tool’s own result', async () => {
+    const { stdout } = await afterimage(['describe', LOGIN, '--json', ...FEW]);
+    assert.deepEqual(Object.keys(JSON.parse(stdout)).sort(), Object.keys(describeImage.output.shape).sort());
+  });
+
+  test('chat continues an answer that was cut, to the answer that was not', async () => {
+    const lines = (input: string, tokens: string) =>
+      afterimage(['chat', LOGIN, '--json', '--max-tokens', tokens, '--cache-dir', cache], { input });
+    const whole = JSON.parse((await lines('What does the button say?\n', '16')).stdout);
+    const { stdout, stderr } = await lines('What does the button say?\n\n\n\n', '4');
+    const parts = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.ok(parts.length > 1, 'it went on');
+    assert.match(stderr, /an empty line continues it/);
+    assert.equal(parts.map(({ answer }) => answer).join(''), whole.answer);
+  });
+
+  test('a length that no tool gives is refused in the words of the option', async () => {
+    const { code, stderr } = await afterimage(['describe', LOGIN, '--max-tokens', '5000']);
+    assert.equal(code, 2);
+    assert.match(stderr, /^Expected a whole number between 1 and 4096 for --max-tokens/);
   });
 
   test('ocr --lines prints lines and boxes, or none', async () => {

@@ -13,11 +13,12 @@ import {
   type Part,
   type SyntheticImage,
 } from '../../bench/synthetic-prompt.js';
+import { decoderWidths } from '../../src/graph/program.js';
 import type { NativeEngine, NativePrompt, NativeResult } from '../../src/engine/native-engine.js';
 import { loadAddon, type KvType, type Precision } from '../../src/engine/native.js';
 import type { Model } from '../../src/models/family.js';
 import { openModel } from '../../src/models/registry.js';
-import { goldenFolders } from './goldens.js';
+import { checkpointFolders } from '../goldens/checkpoints.js';
 
 const STEPS = Number(process.env['AFTERIMAGE_BITWISE_STEPS'] ?? 40);
 const ANSWER = 3;
@@ -71,9 +72,7 @@ class Subject {
       traits: {
         positionAxes: model.positionAxes,
         visibility: model.visibility,
-        deepstack: model.deepstack,
-        hidden: model.hiddenSize,
-        vocab: model.vocabSize,
+        ...decoderWidths(model.decoder),
         context: model.contextLength,
       },
     });
@@ -83,12 +82,11 @@ class Subject {
 
   /** `cancelAfterMs`: the request is cancelled then, wherever it is; returns what it still says, or undefined. */
   async ask(
-    session: number,
     prompt: NativePrompt,
     images: SyntheticImage[],
     cancelAfterMs?: number,
   ): Promise<NativeResult | undefined> {
-    const { request, plan } = this.native.begin(session, prompt, { maxTokens: ANSWER, lowPriority: false });
+    const { request, plan } = this.native.begin(prompt, { maxTokens: ANSWER, lowPriority: false });
     const timer =
       cancelAfterMs === undefined ? undefined : setTimeout(() => this.native.cancel(request), cancelAfterMs);
     try {
@@ -128,7 +126,7 @@ function digest(result: NativeResult): string {
 
 class Walk {
   private warm!: Subject;
-  private sessions: { id: number; parts: Part[] }[] = [];
+  private sessions: { parts: Part[] }[] = [];
   private readonly expected = new Map<string, string>();
   private readonly next: () => number;
   private readonly pictures: SyntheticImage[];
@@ -158,18 +156,14 @@ class Walk {
   }
 
   private async step(step: number): Promise<void> {
-    if (this.sessions.length === 0)
-      this.sessions.push({ id: this.warm.native.openSession(), parts: this.fresh() });
+    if (this.sessions.length === 0) this.sessions.push({ parts: this.fresh() });
     const at = this.pick(this.sessions.length);
     const session = this.sessions[at]!;
     const choice = this.next();
-    if (choice < 0.1) this.sessions.push({ id: this.warm.native.openSession(), parts: this.fresh() });
-    else if (choice < 0.2)
-      this.sessions.push({ id: this.warm.native.fork(session.id), parts: [...session.parts] });
-    else if (choice < 0.25 && this.sessions.length > 1)
-      this.warm.native.closeSession(this.sessions.splice(at, 1)[0]!.id);
-    else if (choice < 0.32)
-      await this.warm.ask(session.id, this.prompt(session.parts), this.pictures, this.next() * 4);
+    if (choice < 0.1) this.sessions.push({ parts: this.fresh() });
+    else if (choice < 0.2) this.sessions.push({ parts: [...session.parts] });
+    else if (choice < 0.25 && this.sessions.length > 1) this.sessions.splice(at, 1);
+    else if (choice < 0.32) await this.warm.ask(this.prompt(session.parts), this.pictures, this.next() * 4);
     else if (choice < 0.36) this.warm.native.clearMemory();
     else if (choice < 0.39) await this.restart();
     else if (choice < 0.5) await this.together(step);
@@ -188,12 +182,11 @@ class Walk {
     await this.warm.native.flushDisk();
     await this.warm.native.close();
     this.warm = await Subject.open(this.folder, this.setting);
-    this.sessions = this.sessions.map(({ parts }) => ({ id: this.warm.native.openSession(), parts }));
   }
 
-  private async compare({ id, parts }: { id: number; parts: Part[] }, step: number): Promise<void> {
+  private async compare({ parts }: { parts: Part[] }, step: number): Promise<void> {
     const prompt = this.prompt(parts);
-    const result = await this.warm.ask(id, prompt, this.pictures);
+    const result = await this.warm.ask(prompt, this.pictures);
     assert.ok(result);
     assert.equal(
       digest(result),
@@ -211,9 +204,7 @@ class Walk {
     const known = this.expected.get(key);
     if (known) return known;
     this.cold.native.clearMemory();
-    const session = this.cold.native.openSession();
-    const result = await this.cold.ask(session, this.prompt(parts), this.pictures);
-    this.cold.native.closeSession(session);
+    const result = await this.cold.ask(this.prompt(parts), this.pictures);
     assert.equal(result!.cache.prompt_tokens_reused, 0);
     this.expected.set(key, digest(result!));
     return digest(result!);
@@ -254,7 +245,7 @@ class Walk {
   }
 }
 
-for (const folder of goldenFolders()) {
+for (const folder of checkpointFolders()) {
   describe(basename(folder), () => {
     for (const precision of ['exact', 'fast'] as const) {
       for (const kvType of ['f16', 'q8'] as const) {

@@ -52,6 +52,7 @@ export interface Outcome {
 export interface TestClient {
   protocol: string | undefined;
   tools(): Promise<Record<string, Json>[]>;
+  /** With all details, unless the arguments say otherwise. */
   call(name: string, args: Record<string, unknown>, options?: CallOptions): Promise<Outcome>;
   raw: ModernClient | LegacyClient;
   close(): Promise<void>;
@@ -158,7 +159,8 @@ function face(raw: ModernClient | LegacyClient, protocol: string | undefined, ca
     raw,
     protocol,
     tools: async () => (await raw.listTools()).tools,
-    call: async (name, args, options = {}) => outcome(await call({ name, arguments: args }, options)),
+    call: async (name, args, options = {}) =>
+      outcome(await call({ name, arguments: { verbose: true, ...args } }, options)),
     close: () => raw.close(),
   };
 }

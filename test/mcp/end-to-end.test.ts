@@ -283,23 +283,48 @@ for (const kind of KINDS) {
       for (const [index, step] of steps.entries())
         assert.ok(index === 0 || step.progress > steps[index - 1]!.progress);
       assert.deepEqual(
-        [...new Set(steps.map(({ message }) => message?.split(' ')[0]))].filter((stage) => stage !== 'load'),
-        ['queue', 'encode', 'prefill', 'decode'],
+        [...new Set(steps.map(({ message }) => message?.split(',')[0]))].filter(
+          (stage) => stage !== 'loading the model',
+        ),
+        ['waiting for other calls', 'reading the image', 'reading the question', 'answering'],
       );
     });
 
-    test('two calls at once: other sessions go on, the same session is busy', async () => {
-      const slow = 'count to 10, words take 50 ms';
+    test('calls at once: other sessions go on, those of one session are answered in their order', async () => {
+      const slow = 'count to 6, words take 40 ms';
       const { session_id } = (await client.call('chat_with_images', { message: 'Hi', images: [file('red')] }))
         .structured;
-      const [one, two, third] = await Promise.all([
-        client.call('chat_with_images', { message: slow, session_id }),
-        client.call('chat_with_images', { message: 'Quick', images: [file('blue')] }),
-        sleep(100).then(() => client.call('chat_with_images', { message: 'Me too', session_id })),
+      const ended: string[] = [];
+      const ask = async (message: string, more: object) => {
+        const reply = await client.call('chat_with_images', { message, ...more });
+        ended.push(message);
+        return reply;
+      };
+      const [, quick, second, third] = await Promise.all([
+        ask(slow, { session_id }),
+        ask('Quick', { images: [file('blue')] }),
+        ask('Me too', { session_id }),
+        ask('And me', { session_id: ` ${session_id}\n` }),
       ]);
-      assert.equal(one.isError, false);
-      assert.equal(two.isError, false);
-      assert.equal(third.code, 'SESSION_BUSY');
+      assert.equal(quick.isError, false);
+      assert.match(second.structured['answer'], /Me too \(after 2 answers\)/);
+      assert.match(third.structured['answer'], /And me \(after 3 answers\)/);
+      assert.deepEqual(
+        ended.filter((message) => message !== 'Quick'),
+        [slow, 'Me too', 'And me'],
+      );
+    });
+
+    test('a call whose turn does not come before its deadline says so, and the next one has its turn', async () => {
+      const { session_id } = (await client.call('chat_with_images', { message: 'Hi', images: [file('red')] }))
+        .structured;
+      const [, late] = await Promise.all([
+        client.call('chat_with_images', { message: 'deaf for 1900 ms', session_id }),
+        sleep(50).then(() => client.call('chat_with_images', { message: 'Me too', session_id })),
+      ]);
+      assert.equal(late.code, 'SESSION_BUSY');
+      const next = await client.call('chat_with_images', { message: 'Now?', session_id });
+      assert.equal(next.isError, false, next.text);
     });
 
     test('prompts, resources and completions', async () => {

@@ -44,7 +44,7 @@ test('a stage that reports less than before, or the same again, is not passed on
   await progress.close();
   assert.deepEqual(
     sent.map(({ message }) => message),
-    ['decode 5/10', 'decode 6/10'],
+    ['answering, 50 %', 'answering, 60 %'],
   );
 });
 

@@ -6,10 +6,18 @@ MARKED = {"checkbox": ("checked", "checked"), "radio": ("checked", "checked"), "
 SELECTABLE = {"tab": "tab", "row": "row", "item": "item", "menu item": "menu item"}
 
 
-def ask(rng, screen, spell):
-    """One (kind, question, pieces) at random among those that the screen allows."""
-    made = [f(rng, screen, spell) for f in rng.sample(FORMS, len(FORMS))]
-    return next(m for m in made if m)
+def ask(rng, screen, spell, forms=None):
+    """One (kind, question, pieces) at random among those that the screen allows; None where all would quote unread text."""
+    forms = forms or FORMS
+    made = [allowed(f, rng, screen, spell) for f in rng.sample(forms, len(forms))]
+    return next((m for m in made if m), None)
+
+
+def allowed(form, rng, screen, spell):
+    try:
+        return form(rng, screen, spell)
+    except wordings.Unread:
+        return None
 
 
 def quoted(spell, text, box):
@@ -107,4 +115,14 @@ def first_line(rng, screen, spell):
     return "first", f"What does the first {nodes[0].role} say?", quoted(spell, nodes[0].text, nodes[0].box)
 
 
+UNKNOWN = """Who made this?;What was here before?;What happens when I press the button?;Which browser is this?;How long did it take?;
+What is behind this window?;Who is looking at this?;What will the next page show?;Why is this so?;When was this opened?""".replace("\n", "").split(";")
+
+
+def unknown(rng, screen, spell):
+    """What a picture cannot answer."""
+    return "unknown", rng.choice(UNKNOWN), ["I cannot tell."]
+
+
 FORMS = [title, how_many, state, enabled, value, error, selected, where, colour, theme, there, absent, first_line]
+TRAINED = [*FORMS, *FORMS, selected, where, colour, value, theme, unknown]

@@ -3,15 +3,17 @@ import random
 
 import numpy as np
 
-from starter import reading, targets
+from starter import marks, reading, targets
 from starter.prompt import Spelled, answer_tokens, instructions
 
 from . import edits, questions, wordings
 from .drawing import PLAIN, draw, draw_other
+from .quoting import Quoter
+from .wordings import Unread
 
 
 def speller(screen, offset=0):
-    """`spell(text, box)`: the text with its characters' cells if the painter drew it within the box."""
+    """`spell(text, box)` without a reader: the text with its characters' cells if the painter drew it within the box."""
     by_line = reading.cells_by_line(screen.painter)
 
     def spell(text, box):
@@ -23,13 +25,25 @@ def speller(screen, offset=0):
 
 
 def example(seed, height, width, sizes=(12, 16)):
-    """An example of one image and one to three turns, or of a pair."""
+    """A drawn screen with one to four turns, or a drawn pair."""
     rng = random.Random(f"task {seed}")
     r = rng.random()
-    if r < 0.1:
-        return compare(seed, height, width, sizes)
-    screen = draw_other(seed, height, width) if r < 0.14 else draw(seed, height, width, sizes)
-    return bundle([screen], affordable([turn(rng, screen) for _ in range(rng.randint(1, 3))]))
+    if r < 0.12:
+        before, after, edit = edits.pair(seed, height, width, sizes)
+        return compare(rng, before, after, edit)
+    return about(rng, draw_other(seed, height, width) if r < 0.17 else draw(seed, height, width, sizes))
+
+
+def about(rng, screen, budget=360):
+    """One image with what a reader read in it and one to four turns; now and then without the reader."""
+    if rng.random() < 0.06:
+        spell, quoter = speller(screen), None
+    else:
+        spell = quoter = Quoter(rng, screen)
+    made = [t for t in (turn(rng, screen, spell, quoter) for _ in range(rng.randint(1, 4))) if t]
+    turns = [t for i, t in enumerate(made) if t[0] not in [m[0] for m in made[:i]]]
+    turns = affordable(turns or [(instructions()["describe"]["brief"], wordings.brief(screen, spell))], budget)
+    return bundle([screen], turns, [quoter])
 
 
 def affordable(turns, most=360):
@@ -39,22 +53,27 @@ def affordable(turns, most=360):
     return [t for t, n in zip(turns, lengths) if n <= most] or turns[:1]
 
 
-def turn(rng, screen):
-    asked, spell = instructions(), speller(screen)
-    # Reading weighs most: every other answer quotes what was read.
-    form = rng.choices(["text", "lines", "brief", "normal", "full", "question"], [55, 8, 6, 4, 11, 16])[0]
-    if form == "lines" and len(screen.painter.lines) > 7:       # forty tokens each
-        form = "text"
+def turn(rng, screen, spell, quoter):
+    """A question and its answer's pieces; None where the reader missed what the answer would quote."""
+    asked = instructions()
+    form = rng.choices(["text", "brief", "normal", "full", "question"], [6, 9, 9, 32, 44])[0]
     if form == "text":
-        return asked["ocr"]["text"], read_text(screen)
-    if form == "lines":
-        return asked["ocr"]["lines"], read_lines(screen)
+        return asked["ocr"]["text"], copied(quoter) if quoter else read_text(screen)
     if form == "question" and screen.kind == PLAIN:
         return rng.choice(["What is the title?", "Is there an error?", "What does this screen show?"]), [wordings.NOT_A_SCREEN]
     if form == "question":
-        _, question, pieces = questions.ask(rng, screen, spell)
-        return question, pieces
+        asked_about = questions.ask(rng, screen, spell, questions.TRAINED)
+        return asked_about and asked_about[1:]
     return asked["describe"][form], getattr(wordings, form)(screen, spell)
+
+
+def copied(quoter):
+    """The read lines once more, one per row."""
+    out = []
+    for i, line in enumerate(quoter.lines):
+        out += ["\n"] if i else []
+        out += [Spelled(line.text, line.cells, [(quoter.image, i, j) for j in range(len(line.text))])]
+    return out or [wordings.NO_TEXT]
 
 
 def read_text(screen):
@@ -62,36 +81,25 @@ def read_text(screen):
     return [Spelled(text, places)] if text else [wordings.NO_TEXT]
 
 
-def read_lines(screen, most=40):
-    """JSON in Qwen's grounding form: boxes in thousandths of the image."""
-    painter, by_line, out = screen.painter, reading.cells_by_line(screen.painter), []
-    for i in [i for row in reading.rows(painter) for i in row][:most]:
-        text, x0, y0, x1, y1 = painter.lines[i]
-        box = thousandths((x0, y0, x1, y1), painter.width, painter.height)
-        out += [f'{", " if out else "["}{{"bbox_2d": {box}, "text": "', Spelled(*escaped(text, by_line[i])), '"}']
-    return out + ["]"] if out else ["[]"]
-
-
 def thousandths(box, width, height):
     return [max(0, min(1000, round(v * 1000 / side))) for v, side in zip(box, (width, height, width, height))]
 
 
-def escaped(text, places):
-    """JSON's escapes; an escaped character's two share its place."""
-    pairs = [("\\" + c if c in '"\\' else c, p) for c, p in zip(text, places)]
-    return "".join(c for c, _ in pairs), [p for c, p in pairs for _ in c]
+def compare(rng, before, after, edit):
+    first = Quoter(rng, before)
+    second = Quoter(rng, after, 1, before.painter.height * before.painter.width // 1024)
+    try:
+        pieces = edits.sentence(edit, first, second)
+    except Unread:
+        return about(rng, before)
+    return bundle([before, after], [(instructions()["compare"]["whole"], pieces)], [first, second])
 
 
-def compare(seed, height, width, sizes):
-    before, after, edit = edits.pair(seed, height, width, sizes)
-    cells = height * width // 1024
-    pieces = edits.sentence(edit, speller(before), speller(after, cells))
-    return bundle([before, after], [(instructions()["compare"]["whole"], pieces)])
-
-
-def bundle(screens, turns):
+def bundle(screens, turns, quoters):
     """What collate and assemble need of an example."""
     def chars(s):
         return np.array(s.painter.chars, np.float32).reshape(-1, 4)
     return dict(images=[s.pixels for s in screens], spots=[targets.spots(s.painter.cover) for s in screens], turns=turns,
-                slots=[targets.slots(chars(s), s.painter.width, s.painter.height) for s in screens])
+                slots=[targets.slots(chars(s), s.painter.width, s.painter.height) for s in screens],
+                reads=[q.lines for q in quoters] if all(quoters) else None,
+                marks=[marks.of_lines(s) for s in screens], painters=[s.painter for s in screens])

@@ -1,5 +1,10 @@
 """How answers speak of screens: sentences about a tree, and the same sentences read back."""
 
+
+class Unread(Exception):
+    """The element's text was missed by the reader: an answer that would quote it is not given."""
+
+
 KIND_WORDS = {"dialog": "dialog", "form": "form", "settings": "settings page", "table": "table", "list": "list", "menu": "menu",
               "editor": "code editor", "terminal": "terminal", "log": "log", "trace": "error trace", "chat": "chat",
               "page": "web page", "chart": "chart", "toolbar": "window with a toolbar", "mobile": "mobile screen"}
@@ -38,7 +43,7 @@ def brief(screen, spell):
         return [NOT_A_SCREEN]
     out = [f"A {'dark' if screen.dark else 'light'} {KIND_WORDS[screen.kind]}"]
     if screen.root.text:
-        out += [' titled "', spell(screen.root.text, screen.root.box), '"']
+        out += readable(lambda: [' titled "', spell(screen.root.text, screen.root.box), '"'])
     found = [plural(role, n) for role, n in counts(screen.root)]
     return out + [" with " + " and ".join(found) if found else "", "."]
 
@@ -54,8 +59,16 @@ def full(screen, spell, roles=SAID, most=24):
     """The brief sentence, then a line for each element."""
     out = brief(screen, spell)
     for node in [n for n in screen.root.walk() if n.role in roles and (n.text or n.state.get("value"))][:most]:
-        out += ["\n", *statement(node, spell)]
+        out += readable(lambda: ["\n", *statement(node, spell)])
     return out
+
+
+def readable(say):
+    """The pieces, or none where a text in them was not read: what cannot be quoted is left out."""
+    try:
+        return say()
+    except Unread:
+        return []
 
 
 def normal(screen, spell):

@@ -4,8 +4,10 @@ from torch.nn import functional as F
 
 from .charset import CLASSES
 from .config import TOKEN
+from .marks import COLOURS, IGNORED, ROLES, STATES
 
 BLANK_WEIGHT = 0.15
+SAYING_WEIGHT = 3.0
 
 
 def dense_loss(logits, classes):
@@ -21,31 +23,73 @@ def dense_accuracy(logits, classes):
     return (logits.argmax(-1)[there] == classes[there]).float().mean().item()
 
 
-def token_loss(logits, labels):
-    """Next-token cross-entropy over the answers; logits and labels of the same positions."""
-    return F.cross_entropy(logits.float(), labels)
+def token_loss(logits, labels, copied=None):
+    """Next-token cross-entropy over the answers; logits and labels of the same positions. Copied characters are most of an
+    answer and soon easy: what is said about them weighs more."""
+    losses = F.cross_entropy(logits.float(), labels, reduction="none")
+    if copied is None:
+        return losses.mean()
+    weights = torch.where(copied, 1.0, SAYING_WEIGHT)
+    return (losses * weights).sum() / weights.sum()
 
 
-def pointing_loss(q, k, head, ids, cells, ahead):
-    """How little one attention head looks at the image cell of a character.
+def pointing_loss(q, k, head, at, key):
+    """How little one attention head looks where it should: the rows `at` at the rows `key`, one tensor of each per example.
 
-    q, k [B, heads, L, 64]; cells [B, L]: the cell of a position's own character, −1 if none. With `ahead` the
-    position that predicts a character must look at that character's cell, else at the one just read.
+    q, k [B, heads, L, 64].
     """
+    losses, count = q.new_zeros((), dtype=torch.float32), 0
+    for b, (rows, wanted) in enumerate(zip(at, key)):
+        if not len(rows):
+            continue
+        scores = (q[b, head, rows] @ k[b, head].T).float() / q.shape[-1] ** 0.5
+        later = torch.arange(k.shape[2], device=q.device)[None] > rows[:, None]
+        losses = losses + F.cross_entropy(scores.masked_fill(later, -1e9), wanted, reduction="sum")
+        count += len(rows)
+    return losses / max(1, count)
+
+
+def image_targets(ids, cells, ahead, most, generator):
+    """Per example: rows and the visual rows that they should look at. With `ahead` the position that predicts a character
+    looks at that character's cell, else at the one just read. cells [B, L]: −1 where a position has none."""
     image = ids == TOKEN["<|image_pad|>"]
-    b, row = (~image & (cells >= 0)).nonzero(as_tuple=True)
-    if not len(b):                                                      # answers that quote nothing
-        return q.new_zeros(())
-    at = row - 1 if ahead else row
-    start = image.int().argmax(1)                                       # first visual row; images of one length
-    key = column_of(image, start, cells[b, row], b)
-    scores = torch.einsum("nd,nld->nl", q[b, head, at], k[b, head]) / q.shape[-1] ** 0.5
-    later = torch.arange(scores.shape[1], device=q.device)[None] > at[:, None]
-    return F.cross_entropy(scores.masked_fill(later, -1e9).float(), key)
+    at, key = [], []
+    for b in range(len(ids)):
+        row = (~image[b] & (cells[b] >= 0)).nonzero()[:, 0]
+        row = thinned(row, most, generator)
+        at.append(row - 1 if ahead else row)
+        key.append(image[b].nonzero()[:, 0][cells[b, row]])
+    return at, key
 
 
-def column_of(image, start, cell, b):
-    """The row of the sequence that holds visual row `cell` of example `b`."""
-    rank = image.int().cumsum(1) - 1
-    found = (rank[b] == cell[:, None]) & image[b]
-    return found.int().argmax(1)
+def copy_targets(sources, ahead, most, generator):
+    """The same for characters of an answer that stand among the read lines. sources [B, L]: row of the prompt, or −1."""
+    at, key = [], []
+    for of_example in sources:
+        row = thinned((of_example >= 0).nonzero()[:, 0], most, generator)
+        at.append(row - 1 if ahead else row)
+        key.append(of_example[row])
+    return at, key
+
+
+def thinned(rows, most, generator):
+    """At most so many of the rows: the cost of pointing grows with rows times length."""
+    if len(rows) <= most:
+        return rows
+    return rows[torch.randperm(len(rows), generator=generator)[:most].sort().values.to(rows.device)]
+
+
+def marks_loss(logits, marks):
+    """Role, states and colour (see starter.marks) at n places; logits [n, MARKS], marks [n, FIELDS]. Also the share of right roles
+    and of lines whose every state is right."""
+    if not len(marks):
+        return logits.sum() * 0, 0.0, 0.0
+    role, state, colour = logits.float().split((len(ROLES), len(STATES), len(COLOURS)), 1)
+    loss = F.cross_entropy(role, marks[:, 0])
+    loss = loss + 3 * F.binary_cross_entropy_with_logits(state, marks[:, 1:-1].float())
+    if (marks[:, -1] >= 0).any():
+        loss = loss + 0.3 * F.cross_entropy(colour, marks[:, -1], ignore_index=IGNORED)
+    with torch.no_grad():
+        roles = (role.argmax(1) == marks[:, 0]).float().mean().item()
+        states = ((state > 0) == (marks[:, 1:-1] > 0)).all(1).float().mean().item()
+    return loss, roles, states

@@ -33,40 +33,46 @@ def encode(text):
 
 
 class Spelled:
-    """Text of the image; places: for each character the index of its cell over all images, or −1."""
+    """Text of the image. For each character: places, the index of its cell over all images, or −1;
+    sources, where it stands among the read lines, (image, line, character), or None."""
 
-    def __init__(self, text, places=None):
-        self.text, self.places = text, places
+    def __init__(self, text, places=None, sources=None):
+        self.text = text
+        self.places = places if places is not None else [-1] * len(text)
+        self.sources = sources if sources is not None else [None] * len(text)
 
     def tokens(self):
-        places = self.places if self.places is not None else [-1] * len(self.text)
-        return [(t, p) for c, p in zip(self.text, places) for t in encode(c)]
+        return [(t, p, (s, i) if s else None) for c, p, s in zip(self.text, self.places, self.sources)
+                for i, t in enumerate(encode(c))]
 
 
 def answer_tokens(pieces):
-    """[(token, cell or −1)] of an answer made of strings and Spelled pieces."""
+    """[(token, cell or −1, source or None)] of an answer made of strings and Spelled pieces."""
     out = []
     for piece in pieces:
-        out += piece.tokens() if isinstance(piece, Spelled) else [(t, -1) for t in encode(piece)]
+        out += piece.tokens() if isinstance(piece, Spelled) else [(t, -1, None) for t in encode(piece)]
     return out
 
 
 class Sequence:
     def __init__(self):
-        self.ids, self.labels, self.cells, self.positions = [], [], [], []
+        self.ids, self.labels, self.cells, self.sources, self.positions = [], [], [], [], []
         self.next = 0                     # next text position
         self.visual = 0                   # visual rows so far
+        self.written = {}                 # (image, line, character) → its first row
+        self.ends = []                    # (row of a read line's end, image, line)
 
     def text(self, tokens, trained=False):
-        for token, cell in tokens:
+        for token, cell, source in tokens:
             self.ids.append(token)
             self.labels.append(token if trained else IGNORED)
             self.cells.append(cell)
+            self.sources.append(self.written[source[0]] + source[1] if source else -1)
             self.positions.append((self.next,) * 3)
             self.next += 1
 
     def plain(self, text):
-        self.text([(t, -1) for t in encode(text)])
+        self.text([(t, -1, None) for t in encode(text)])
 
     def image(self, rows, columns):
         self.plain("<|vision_start|>")
@@ -75,10 +81,22 @@ class Sequence:
                 self.ids.append(TOKEN["<|image_pad|>"])
                 self.labels.append(IGNORED)
                 self.cells.append(self.visual)
+                self.sources.append(-1)
                 self.positions.append((self.next, self.next + r, self.next + c))
                 self.visual += 1
         self.next += max(rows, columns)
         self.plain("<|vision_end|>")
+
+    def read(self, image, lines, offset):
+        """The lines that a reader found in an image, as the product writes them; offset: visual rows before the image."""
+        self.plain(instructions()["reading"] + "\n")
+        for i, line in enumerate(lines):
+            self.plain(f"{line.column} {line.row} ")
+            for j, (char, cell) in enumerate(zip(line.text, line.cells)):
+                self.written[image, i, j] = len(self.ids)
+                self.text([(t, cell + offset if cell >= 0 else -1, None) for t in encode(char)])
+            self.ends.append((len(self.ids), image, i))
+            self.plain("\n")
 
 
 def sequence(example, height, width):
@@ -87,28 +105,31 @@ def sequence(example, height, width):
     s = Sequence()
     if example.get("bare"):
         s.image(height // 32, width // 32)
-        s.text(answer_tokens(example["turns"][0][1]) + [(TOKEN["<|im_end|>"], -1)], trained=True)
+        s.text(answer_tokens(example["turns"][0][1]) + [(TOKEN["<|im_end|>"], -1, None)], trained=True)
         return s
     s.plain(f"<|im_start|>system\n{instructions()['system']}<|im_end|>\n<|im_start|>user\n")
-    for _ in example["images"]:
+    for i, _ in enumerate(example["images"]):
         s.image(height // 32, width // 32)
+        if example.get("reads"):
+            s.read(i, example["reads"][i], s.visual - height * width // 1024)
     for i, (question, pieces) in enumerate(example["turns"]):
         s.plain(("" if i == 0 else "\n<|im_start|>user\n") + question + "<|im_end|>\n<|im_start|>assistant\n")
-        s.text(answer_tokens(pieces) + [(TOKEN["<|im_end|>"], -1)], trained=True)
+        s.text(answer_tokens(pieces) + [(TOKEN["<|im_end|>"], -1, None)], trained=True)
     return s
 
 
-def collate(examples, height, width, multiple=32):
-    """Arrays of a batch, padded to a multiple so that few shapes occur:
-    ids, labels, cells int64 [B, L] (labels are of the same position, not shifted), positions [3, B, L]."""
+def collate(examples, height, width, multiple=64):
+    """Arrays of a batch, padded to a multiple so that few shapes occur: ids, labels, cells, sources int64 [B, L] (labels
+    are of the same position, not shifted), positions [3, B, L], ends int64 [n, 4]: of each read line example, row, image, line."""
     made = [sequence(e, height, width) for e in examples]
-    length = -(-max(len(s.ids) for s in made) // multiple) * multiple
+    length = -(-max(len(s.ids) for s in made) // multiple) * multiple if multiple > 1 else max(len(s.ids) for s in made)
     ids = np.full((len(made), length), TOKEN["<|endoftext|>"], np.int64)
     labels = np.full_like(ids, IGNORED)
-    cells = np.full_like(ids, -1)
+    cells, sources = np.full_like(ids, -1), np.full_like(ids, -1)
     positions = np.zeros((3, len(made), length), np.int64)
     for i, s in enumerate(made):
         n = len(s.ids)
-        ids[i, :n], labels[i, :n], cells[i, :n] = s.ids, s.labels, s.cells
+        ids[i, :n], labels[i, :n], cells[i, :n], sources[i, :n] = s.ids, s.labels, s.cells, s.sources
         positions[:, i, :n] = np.array(s.positions).T
-    return dict(ids=ids, labels=labels, cells=cells, positions=positions)
+    ends = np.array([(i, *end) for i, s in enumerate(made) for end in s.ends], np.int64).reshape(-1, 4)
+    return dict(ids=ids, labels=labels, cells=cells, sources=sources, positions=positions, ends=ends)

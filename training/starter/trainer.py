@@ -8,17 +8,24 @@ import torch
 from safetensors.torch import load_file
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from rendered.cache import Pages
+
 from . import checkpoint, dense, folder, mixture, muon, network
 from .config import TOKEN
-from .loss import dense_accuracy, dense_loss, pointing_loss, token_loss
+from .loss import copy_targets, dense_accuracy, dense_loss, image_targets, marks_loss, pointing_loss, token_loss
 
-WARMUP = 100          # steps after a start without the optimiser's moments
+WARMUP = 30           # steps after a start without the optimiser's moments
 EMA = 0.99
 SAVE_EVERY = 240      # seconds
-LOG_EVERY = 50        # steps
+LOG_EVERY = 10        # steps
 HEADS = Path(__file__).resolve().parent.parent / "heads.safetensors"        # the dense heads of the shipped model
 POINTERS = [(1, 0, False), (2, 0, True), (3, 2, True)]      # layer, head, next character's cell (or the last one's)
+COPIERS = [(3, 0, False), (4, 0, True), (4, 2, True)]       # layer, head, next character among the read lines (or the last one)
 POINTING_WEIGHT = 0.2
+POINTED = 256         # characters of an example that pointing looks at
+CHARACTERS_WEIGHT = 0.3       # of the dense losses on characters, which were learnt before
+MARKS_WEIGHT = 0.5
+MARKED = 2            # layer after which the rows at the ends of read lines must know what the line is
 
 
 class Steps(IterableDataset):
@@ -37,13 +44,14 @@ class Steps(IterableDataset):
 
 
 class Batches:
-    def __init__(self, phase, cells, begun):
-        self.phase, self.cells, self.begun = phase, cells, begun
+    def __init__(self, phase, cells, pages):
+        self.phase, self.cells = phase, cells
+        self.pages = Pages(pages) if pages else None
 
     def __call__(self, step):
         if self.phase == "dense":
             return "dense", dense.batch(step, self.cells)
-        return mixture.batch(step, self.cells, self.begun)
+        return mixture.batch(step, self.cells, self.pages)
 
 
 class Trainer:
@@ -53,18 +61,17 @@ class Trainer:
         torch.set_num_threads(args.threads)
         torch.manual_seed(0)
         self.model, self.heads = network.Model(), network.DenseHeads()
-        self.step, self.seconds, self.chars, self.mixed_from = 0, 0.0, 0, None
+        self.step, self.seconds, self.chars = 0, 0.0, 0
         self.warmup = WARMUP
         found = checkpoint.load(args.run)
         self.begin(found)
+        freeze(self.model.model.visual, args.freeze)
         self.model.to(self.device)
         self.heads.to(self.device)
         self.ema = {n: p.detach().clone() for n, p in self.model.named_parameters()}
         self.optimizer = muon.build([self.model, self.heads], args.lr, 0.4 * args.lr)
         if found:
             self.resume(*found)
-        if args.phase == "mixed" and self.mixed_from is None:
-            self.mixed_from = self.step
         self.recent, self.first = [], self.step
 
     def begin(self, found):
@@ -75,7 +82,7 @@ class Trainer:
         elif self.args.init:
             self.model.load_state_dict(folder.read_weights(self.args.init))
             if HEADS.exists():
-                self.heads.load_state_dict({n: t.float() for n, t in load_file(HEADS).items()})
+                self.heads.load_state_dict({n: t.float() for n, t in load_file(HEADS).items()}, strict=False)
         else:
             network.whiten_patches(self.model)
 
@@ -84,18 +91,17 @@ class Trainer:
         lost = checkpoint.restore_moments(self.optimizer, tensors, state["adam_steps"])
         self.warmup = WARMUP if lost > len(self.optimizer.names) // 2 else 0
         self.step, self.seconds, self.chars = state["step"], state["seconds"], state["chars"]
-        self.mixed_from = state.get("mixed_from")
 
     def save(self):
         tensors = {f"net.m.{n}": p for n, p in self.model.named_parameters()}
         tensors |= {f"net.h.{n}": p for n, p in self.heads.named_parameters()}
         tensors |= {f"ema.{n}": p for n, p in self.ema.items()}
         moments, steps = checkpoint.moments(self.optimizer)
-        state = dict(step=self.step, seconds=self.seconds, chars=self.chars, mixed_from=self.mixed_from, adam_steps=steps, arguments=vars(self.args))
+        state = dict(step=self.step, seconds=self.seconds, chars=self.chars, adam_steps=steps, arguments=vars(self.args))
         checkpoint.save(self.args.run, tensors | moments, state)
 
     def batches(self):
-        data = Steps(self.step, Batches(self.args.phase, self.args.cells, self.mixed_from))
+        data = Steps(self.step, Batches(self.args.phase, self.args.cells, self.args.pages))
         workers = self.args.workers
         return DataLoader(data, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
 
@@ -165,20 +171,42 @@ class Trainer:
     def answer_step(self, x):
         """Images through the encoder, sequences through the decoder; every loss at once."""
         tokens, deep, patches = self.model.model.visual(x["pixels"])
-        loss, measures = self.dense_losses(tokens, patches, x["spots"].long(), x["slots"].long())
+        dense, measures = self.dense_losses(tokens, patches, x["spots"].long(), x["slots"].long())
         decoder = self.model.model.language_model
         visual = (x["ids"].flatten() == TOKEN["<|image_pad|>"]).nonzero()[:, 0]
         rows = decoder.embed_tokens(x["ids"])
         rows = rows.flatten(0, 1).index_copy(0, visual, tokens.flatten(0, 1).to(rows.dtype)).view_as(rows)
-        hidden, seen = decoder(rows, x["positions"], visual, [d.flatten(0, 1) for d in deep], watch=[p[0] for p in POINTERS])
+        watched = {layer for layer, *_ in POINTERS + COPIERS}
+        hidden, seen = decoder(rows, x["positions"], visual, [d.flatten(0, 1) for d in deep], watch=watched, tap=MARKED)
         labels = x["labels"][:, 1:]
         wanted = labels >= 0
         logits = self.model.logits(hidden[:, :-1][wanted])
-        token = token_loss(logits, labels[wanted])
-        point = sum(pointing_loss(*seen[layer], head, x["ids"], x["cells"], ahead) for layer, head, ahead in POINTERS)
-        right = (logits.argmax(-1) == labels[wanted]).float().mean().item()
-        measures |= dict(token=token.item(), token_right=right, point=point.item() / len(POINTERS))
-        return loss + token + POINTING_WEIGHT * point, measures
+        copied = x["sources"][:, 1:][wanted] >= 0
+        token = token_loss(logits, labels[wanted], copied)
+        right = (logits.argmax(-1) == labels[wanted]).float()
+        measures |= dict(token=token.item(), copied_right=right[copied].mean().item() if copied.any() else 1.0,
+                         said_right=right[~copied].mean().item())
+        pointing, marking = self.pointing(x, seen, measures), self.marking(x, tokens, seen["tap"], measures)
+        return token + CHARACTERS_WEIGHT * dense + POINTING_WEIGHT * pointing + MARKS_WEIGHT * marking, measures
+
+    def pointing(self, x, seen, measures):
+        """Sum over the heads that are told where to look: at image cells and at read lines."""
+        generator = torch.Generator().manual_seed(self.step)
+        point = sum(pointing_loss(*seen[layer], head, *image_targets(x["ids"], x["cells"], ahead, POINTED, generator))
+                    for layer, head, ahead in POINTERS)
+        copy = sum(pointing_loss(*seen[layer], head, *copy_targets(x["sources"], ahead, POINTED, generator))
+                   for layer, head, ahead in COPIERS)
+        measures |= dict(point=point.item() / len(POINTERS), copy=copy.item() / len(COPIERS))
+        return point + copy
+
+    def marking(self, x, tokens, rows, measures):
+        """What each line is, from its cells and at its end in the prompt."""
+        cells, lines = x["cell_marks"], x["line_marks"]
+        at_cells, roles, states = marks_loss(self.heads.marks_of_cells(tokens, *cells[:, :3].T), cells[:, 3:])
+        at_lines, line_roles, line_states = marks_loss(self.heads.marks_of_lines(rows, *lines[:, :2].T), lines[:, 2:])
+        measures |= dict(cell=at_cells.item(), cell_role=roles, cell_state=states,
+                         line=at_lines.item(), line_role=line_roles, line_state=line_states)
+        return at_cells + at_lines
 
     @torch.no_grad()
     def average(self):
@@ -192,6 +220,12 @@ class Trainer:
         text = " ".join(f"{k}={v:.3f}" for k, v in means.items())
         print(f"step {self.step} {self.seconds / 60:.1f} min {self.chars / 1e6:.2f}M chars rate {rate:.2f} {text}", file=sys.stderr, flush=True)
         self.recent = []
+
+
+def freeze(encoder, blocks):
+    """Leaves the patch embedding and the first blocks as they are: their backward pass is a good part of a step."""
+    for module in [encoder.patch_embed, encoder.pos_embed, *encoder.blocks[:blocks]] if blocks else []:
+        module.requires_grad_(False)
 
 
 def bf16_is_faster(device):

@@ -1,4 +1,5 @@
 """The generator: determinism, targets, trees. No torch needed but for the patch order."""
+import inspect
 import random
 import unittest
 
@@ -6,7 +7,8 @@ import numpy as np
 
 from screens import drawing, edits, questions, tasks, wordings
 from screens.kinds import KINDS
-from starter import canvas, charset, measure, reading, targets
+from screens.quoting import Quoter
+from starter import canvas, charset, lines, marks, measure, parts, reading, targets
 from starter.prompt import Spelled
 
 
@@ -94,8 +96,69 @@ class ScreensTest(unittest.TestCase):
     def test_boxes_are_thousandths(self):
         self.assertEqual(tasks.thousandths((0, 64, 160, 128), 320, 128), [0, 500, 500, 1000])
 
-    def test_quotes_are_escaped_and_keep_their_places(self):
-        self.assertEqual(tasks.escaped('a"b', [1, 2, 3]), ('a\\"b', [1, 2, 2, 3]))
+
+class ReaderTest(unittest.TestCase):
+    def screen(self, kind="settings"):
+        return drawing.draw(4, 256, 448, kind=kind)
+
+    def test_a_careful_reader_hands_on_every_line_in_reading_order(self):
+        painter = self.screen().painter
+        seed = next(s for s in range(99) if lines.Reader(random.Random(s)).letter == lines.Reader(random.Random(s)).join == 0)
+        read, said = lines.read(random.Random(seed), painter)
+        self.assertEqual(sorted(r.text for r in read), sorted(line[0] for line in painter.lines))
+        self.assertEqual([r.row for r in read], sorted(r.row for r in read))
+        for true, line in zip(said, painter.lines):
+            self.assertEqual("".join(c for c, _, _ in true), line[0])
+
+    def test_readers_lose_spaces_and_lines_change_letters_and_join(self):
+        painter = self.screen("page").painter
+        true = {line[0] for line in painter.lines}
+        reads = [lines.read(random.Random(s), painter)[0] for s in range(120)]
+        self.assertTrue(any(len(r) < len(true) and all(len(x.true) == 1 for x in r) for r in reads))
+        self.assertTrue(any(len(x.true) > 1 for r in reads for x in r))
+        bare = {t.replace(" ", "") for t in true}
+        self.assertTrue(any(x.text not in true and x.text.replace(" ", "") in bare for r in reads for x in r))
+        self.assertTrue(any(len(x.true) == 1 and x.text.replace(" ", "") not in bare for r in reads for x in r))
+
+    def test_an_answer_quotes_what_was_read_and_leaves_out_what_was_not(self):
+        for seed in range(60):
+            screen = drawing.draw(seed, 256, 448)
+            quoter = Quoter(random.Random(seed), screen)
+            read = [r.text for r in quoter.lines]
+            for piece in wordings.full(screen, quoter):
+                if isinstance(piece, Spelled):
+                    self.assertTrue(all(p in " ".join(read) for p in piece.text.split(" | ")) or " " in piece.text, (piece.text, read))
+                    for char, source in zip(piece.text, piece.sources):
+                        self.assertTrue(source is None or quoter.lines[source[1]].text[source[2]] == char)
+
+    def test_lines_know_their_element_and_a_field_its_content(self):
+        screen = drawing.draw(9, 256, 448, kind="form")
+        known = parts.parts(screen)
+        for line, part in zip(screen.painter.lines, known):
+            if part:
+                self.assertIn(line[0], part.node.text.split(" | ") if part.kind == "text" else [part.node.state["value"]])
+        said = marks.of_lines(screen)
+        fields = [p for p in known if p and p.node.role == "field"]
+        self.assertTrue(fields)
+        self.assertEqual({marks.ROLES[row[0]] for row, p in zip(said, known) if p in fields}, {"value" if p.kind == "value" else "field" for p in fields})
+
+
+class RenderedTest(unittest.TestCase):
+    def test_the_pages_say_nothing_of_the_evaluation_set(self):
+        from chromium import kits as held_out_kits, pages as held_out
+        from rendered import kits, pages, parts as made
+        said = "\n".join(inspect.getsource(m) for m in (pages, made, kits))
+        for text in held_out.PEOPLE + held_out.PRODUCTS + held_out.FILES + held_out.SENTENCES + held_out.TASKS:
+            self.assertNotIn(text, said)
+        for kit in held_out_kits.KITS.values():
+            self.assertNotIn(kit[4], said)
+
+    def test_every_kind_of_page_is_made_from_its_seed_alone(self):
+        from rendered import kits, pages, parts as made
+        for make in {**pages.PAGES, **pages.TALL}:
+            first, second = (pages.document(made.Maker(r, kits.Kit(r, 14)), make) for r in (random.Random(7), random.Random(7)))
+            self.assertEqual(first, second)
+            self.assertIn("data-role=", first)
 
 
 class MeasureTest(unittest.TestCase):

@@ -12,6 +12,9 @@ from safetensors.torch import load_file
 import export
 from starter import checkpoint, folder, loss, network, packing, pixels, prompt, reading, vision
 from starter.config import CONFIG, TOKEN
+from starter.marks import ROLES, STATES
+from starter.lines import ReadLine
+from starter.prompt import Spelled
 from starter.trainer import Trainer
 
 torch.set_num_threads(1)
@@ -56,6 +59,18 @@ class PromptTest(unittest.TestCase):
         ids = [t for t, _ in prompt.Spelled(text).tokens()]
         self.assertEqual(prompt.tokenizer().decode(ids), text)
 
+    def test_read_lines_stand_behind_their_image_one_token_a_byte(self):
+        line = ReadLine(3, 20, "A cat", [0, -1, 1, 1, 1])
+        quoted = Spelled("cat", [1, 1, 1], [(0, 0, 2), (0, 0, 3), (0, 0, 4)])
+        s = prompt.sequence(dict(images=[0], reads=[[line]], turns=[("What?", ['"', quoted, '"'])]), 32, 64)
+        text = prompt.tokenizer().decode(s.ids, skip_special_tokens=False)
+        self.assertIn("<|vision_end|>Text:\n3 20 A cat\nWhat?<|im_end|>", text)
+        first = s.written[0, 0, 2]
+        self.assertEqual(prompt.tokenizer().decode(s.ids[first:first + 3]), "cat")
+        self.assertEqual([x for x in s.sources if x >= 0], [first, first + 1, first + 2])
+        self.assertEqual([s.ids[x] for x in s.sources if x >= 0], [s.ids[i] for i, x in enumerate(s.sources) if x >= 0])
+        self.assertEqual((prompt.tokenizer().decode([s.ids[s.ends[0][0]]]), s.ends[0][1:]), ("\n", (0, 0)))
+
     def test_positions_follow_mrope(self):
         s = prompt.Sequence()
         s.image(2, 3)
@@ -70,8 +85,30 @@ class PointingTest(unittest.TestCase):
         cells = torch.tensor([[0, 1, 2, 3, -1, 2]])
         q, k = torch.zeros(1, 1, 6, 8), torch.zeros(1, 1, 6, 8)
         q[0, 0, 4, 0], k[0, 0, 2, 0] = 100, 100
-        self.assertLess(loss.pointing_loss(q, k, 0, ids, cells, ahead=True).item(), 1e-3)
-        self.assertGreater(loss.pointing_loss(q, k, 0, ids, cells, ahead=False).item(), 1)
+        ahead, last = (loss.image_targets(ids, cells, a, 9, None) for a in (True, False))
+        self.assertEqual((ahead[0][0].tolist(), ahead[1][0].tolist()), ([4], [2]))
+        self.assertLess(loss.pointing_loss(q, k, 0, *ahead).item(), 1e-3)
+        self.assertGreater(loss.pointing_loss(q, k, 0, *last).item(), 1)
+
+    def test_a_copied_character_points_at_the_read_line_it_comes_from(self):
+        sources = torch.tensor([[-1, -1, -1, -1, 1, 2]])
+        self.assertEqual([t[0].tolist() for t in loss.copy_targets(sources, False, 9, None)], [[4, 5], [1, 2]])
+        self.assertEqual([t[0].tolist() for t in loss.copy_targets(sources, True, 9, None)], [[3, 4], [1, 2]])
+        self.assertEqual(len(loss.copy_targets(sources, True, 1, torch.Generator())[0][0]), 1)
+
+
+class MarksTest(unittest.TestCase):
+    def test_roles_states_and_colours_that_are_right_cost_nothing(self):
+        said = torch.tensor([[ROLES.index("checkbox"), 1, 0, 0, 0, 0, 0, 0, 0, -100], [ROLES.index("button"), 0, 0, 0, 0, 0, 0, 1, 0, 2]])
+        logits = torch.full((2, network.MARKS), -30.0)
+        logits[0, said[0, 0]] = logits[0, len(ROLES)] = logits[1, said[1, 0]] = logits[1, len(ROLES) + 6] = logits[1, len(ROLES) + len(STATES) + 2] = 30
+        cost, roles, states = loss.marks_loss(logits, said)
+        self.assertLess(cost.item(), 1e-3)
+        self.assertEqual((roles, states), (1, 1))
+        logits[0, len(ROLES)] = -30
+        cost, roles, states = loss.marks_loss(logits, said)
+        self.assertGreater(cost.item(), 1)
+        self.assertEqual((roles, states), (1, 0.5))
 
 
 class PixelsTest(unittest.TestCase):
@@ -85,10 +122,19 @@ class PixelsTest(unittest.TestCase):
 
 def arguments(run):
     return SimpleNamespace(run=run, threads=1, device="cpu", lr=5e-3, phase="mixed", cells=32, minutes=9, cooldown=False,
-                           init=None, pause=None, workers=0, bf16="no")
+                           init=None, pause=None, workers=0, bf16="no", pages=None, freeze=0)
 
 
 class TrainerTest(unittest.TestCase):
+    def test_frozen_blocks_stay_as_they_are_and_the_rest_learns(self):
+        with tempfile.TemporaryDirectory() as run:
+            trainer = Trainer(SimpleNamespace(**vars(arguments(run + "/run")) | dict(freeze=6)))
+            before = {n: p.clone() for n, p in trainer.model.named_parameters()}
+            self.steps(trainer, 1)
+            changed = {n for n, p in trainer.model.named_parameters() if not torch.equal(p, before[n])}
+            self.assertFalse([n for n in changed if ".blocks." in n or "patch_embed" in n])
+            self.assertTrue(any("merger" in n for n in changed) and any(".layers.5." in n for n in changed))
+
     def steps(self, trainer, count):
         for step, batch in trainer.batches():
             if count == 0:

@@ -1,0 +1,180 @@
+#include "session/rows_step.h"
+
+#include <algorithm>
+
+#include "session/admission.h"
+#include "session/failure.h"
+
+namespace afterimage {
+
+void RowsStep::accept(const RequestPtr& request, GenerateOptions options, GenerateCallbacks callbacks) {
+  if (request->state == Request::State::ended) return callbacks.on_error(Error("CANCELLED", "The request has ended."));
+  if (request->state != Request::State::planned)
+    return callbacks.on_error(Error("INVALID_ARGUMENT", "Expected a planned and idle request."));
+  request->generate_options = std::move(options);
+  request->callbacks = std::move(callbacks);
+  try {
+    if (!features_complete(*request))
+      throw Error("INVALID_ARGUMENT", "Expected features of every image that the plan lists; call encode first.");
+    const auto& ids = request->timeline->sequence().prompt().ids;
+    request->sampler = std::make_unique<Sampler>(request->generate_options.sampling, ids, state_.model.traits.vocab);
+  } catch (const Error& error) {
+    request->state = Request::State::prefilling;
+    return state_.requests.fail(request, error);
+  }
+  request->state = Request::State::prefilling;
+  state_.turns.join(request);
+}
+
+bool RowsStep::features_complete(Request& request) const {
+  request.catch_up();
+  for (const ImageSpan* span : images_after(request.timeline->sequence(), request.timeline->computed()))
+    if (!request.features.contains(span->key)) return false;
+  return true;
+}
+
+void RowsStep::run(std::vector<RequestPtr> requests, const RequestPtr& prefilling) {
+  if (prefilling) {
+    prefilling->catch_up();
+    const Timeline& timeline = *prefilling->timeline;
+    if (timeline.computed() == timeline.sequence().prompt_size()) {
+      state_.requests.end(prefilling, StopReason::length);  // warming, and all of it is in the cache
+    } else {
+      requests.push_back(prefilling);
+    }
+  }
+  const Outcome outcome = run_batch(requests);
+  if (outcome == Outcome::failed)
+    for (const RequestPtr& request : requests) run_batch({request});  // only the one at fault fails
+  if (!prefilling || prefilling->state != Request::State::prefilling) return;
+  outcome == Outcome::cancelled ? state_.turns.go_first(prefilling) : state_.turns.join(prefilling);
+}
+
+int32_t RowsStep::next_end(const Request& request) const {
+  const Timeline& timeline = *request.timeline;
+  const int32_t from = timeline.computed();
+  if (request.state == Request::State::decoding) return from + 1;
+  const int32_t end = timeline.sequence().chunk_end(from, state_.options.chunk_rows);
+  if (!state_.kv.recurrent()) return end;
+  const auto& marks = timeline.sequence().marks();
+  const auto mark = std::upper_bound(marks.begin(), marks.end(), from);
+  return mark == marks.end() ? end : std::min(end, *mark);  // a state can be kept only between runs
+}
+
+RowsStep::Batch RowsStep::prepare(const std::vector<RequestPtr>& wanted) {
+  Batch batch;
+  for (const RequestPtr& request : wanted) {
+    if (request->state == Request::State::ended) continue;
+    const int32_t end = next_end(*request);
+    const bool logits = end >= request->timeline->sequence().prompt_size() && request->options.max_tokens > 0;
+    try {
+      // A lone answer that is cancelled needs its state no more; any other may have to go back to it.
+      request->timeline->prepare(end, wanted.size() > 1 || request->state == Request::State::prefilling);
+    } catch (...) {
+      state_.requests.fail(request, error_of(std::current_exception()));
+      continue;
+    }
+    batch.requests.push_back(request);
+    batch.subjects.push_back(request.get());
+    batch.parts.push_back({request->timeline.get(), &request->features, end, logits});
+  }
+  return batch;
+}
+
+RowsStep::Outcome RowsStep::run_batch(const std::vector<RequestPtr>& wanted) {
+  const Batch batch = prepare(wanted);
+  if (batch.requests.empty()) return Outcome::done;
+  const auto start = Clock::now();
+  HostTensor logits;
+  try {
+    const InterruptibleRun run(state_.interrupt, batch.subjects);
+    if (!run.begun()) return Outcome::cancelled;
+    logits = state_.model.decoder->run(batch.parts, state_.interrupt.flag());
+  } catch (...) {
+    return give_up(batch, error_of(std::current_exception()));
+  }
+  count(batch, milliseconds_since(start));
+  take_results(batch, logits);
+  return Outcome::done;
+}
+
+RowsStep::Outcome RowsStep::give_up(const Batch& batch, const Error& error) {
+  for (const RequestPtr& request : batch.requests) request->timeline->roll_back();
+  if (error.code() == "CANCELLED") {
+    ++state_.counters.runs_cancelled;
+    return Outcome::cancelled;
+  }
+  if (batch.requests.size() > 1) return Outcome::failed;
+  state_.requests.fail(batch.requests.front(), error);
+  return Outcome::done;
+}
+
+void RowsStep::count(const Batch& batch, double spent_ms) {
+  Counters& counters = state_.counters;
+  ++counters.decoder_runs;
+  bool prefill = false;
+  for (size_t i = 0; i < batch.requests.size(); ++i) {
+    const bool chunk = batch.requests[i]->state == Request::State::prefilling;
+    (chunk ? counters.prefill_rows : counters.decode_rows) += static_cast<uint64_t>(batch.parts[i].count());
+    if (chunk) batch.requests[i]->plan.cache.prefill_ms += spent_ms;
+    prefill = prefill || chunk;
+  }
+  (prefill ? counters.prefill_ms : counters.decode_ms) += spent_ms;
+}
+
+void RowsStep::take_results(const Batch& batch, const HostTensor& logits) {
+  int64_t row = 0;
+  for (size_t i = 0; i < batch.requests.size(); ++i) {
+    const RequestPtr& request = batch.requests[i];
+    const DecoderRows& part = batch.parts[i];
+    std::span<const float> own;
+    if (part.logits) own = {logits.data.data() + logits.width * row++, static_cast<size_t>(logits.width)};
+    if (request->state == Request::State::prefilling) {
+      take_chunk(request, part.end, own);
+    } else {
+      request->timeline->commit(part.end);
+      sample(request, own);
+    }
+  }
+}
+
+void RowsStep::take_chunk(const RequestPtr& request, int32_t end, std::span<const float> logits) {
+  Timeline& timeline = *request->timeline;
+  const Sequence& sequence = timeline.sequence();
+  const int32_t from = timeline.computed();
+  timeline.commit(end);
+  request->counted_end = end;
+  if (std::binary_search(sequence.marks().begin(), sequence.marks().end(), end)) timeline.snapshot();
+  state_.store.stage(sequence, timeline.blocks(), timeline.state(), from, end);
+  if (request->callbacks.on_progress) request->callbacks.on_progress(Stage::prefill, end, sequence.prompt_size());
+  if (end < sequence.prompt_size()) return;
+  state_.requests.give_back_features(*request);
+  if (request->options.max_tokens == 0) return state_.requests.end(request, StopReason::length);
+  request->state = Request::State::decoding;
+  request->decode_start = Clock::now();
+  sample(request, logits);
+}
+
+void RowsStep::sample(const RequestPtr& request, std::span<const float> logits) {
+  const GenerateOptions& options = request->generate_options;
+  GenerateResult& result = request->result;
+  Requests& requests = state_.requests;
+  int32_t token;
+  try {
+    token = request->sampler->sample(logits);
+  } catch (...) {
+    return requests.fail(request, error_of(std::current_exception()));
+  }
+  if (options.capture_logits) result.logits.emplace_back(logits.begin(), logits.end());
+  if (std::count(options.stop_ids.begin(), options.stop_ids.end(), token) > 0)
+    return requests.end(request, StopReason::end);
+  result.tokens.push_back(token);
+  request->timeline->sequence().append(token);
+  if (request->callbacks.on_token) request->callbacks.on_token(token);
+  const auto count = static_cast<int32_t>(result.tokens.size());
+  if (request->callbacks.on_progress) request->callbacks.on_progress(Stage::decode, count, request->plan.max_tokens);
+  if (count >= request->plan.max_tokens) return requests.end(request, StopReason::length);
+  if (request->finishing) return requests.end(request, StopReason::finished);
+}
+
+}  // namespace afterimage

@@ -1,0 +1,100 @@
+// The terminal as a client of the tools: answers go to stdout as they come, progress and the closing line to stderr.
+import type { Call } from '../ask/call.js';
+import { Conversations } from '../ask/conversations.js';
+import { Differences } from '../ask/differences.js';
+import { MOST_TOKENS, type ReplyFields } from '../ask/fields.js';
+import { runTool } from '../ask/run-tool.js';
+import type { Tool } from '../ask/tool.js';
+import type { Engine } from '../engine/engine.js';
+import { createImageContext } from '../image/load.js';
+import { imageLimits, openEngine } from './open-engine.js';
+import type { Options } from './options.js';
+import { ProgressBar } from './progress-bar.js';
+import { Rates } from './rates.js';
+
+/** What a tool returns: the fields of every reply, and the tool's own. */
+export type Result = ReplyFields & Record<string, unknown>;
+
+export class Terminal {
+  readonly call: Call;
+  readonly #bar = new ProgressBar();
+  readonly #json: boolean;
+  readonly #maxTokens: number | undefined;
+
+  private constructor(options: Options, engine: Engine, conversations: Conversations, signal: AbortSignal) {
+    this.#json = options.flag('json');
+    this.#maxTokens = options.number('max-tokens', 1, true, MOST_TOKENS);
+    this.call = {
+      engine,
+      conversations,
+      differences: new Differences(),
+      images: createImageContext({
+        folders: 'everywhere',
+        cwd: process.cwd(),
+        limits: imageLimits(options),
+      }),
+      sampling: {
+        temperature: options.number('temperature', 0, false),
+        seed: options.number('seed', 0),
+      },
+      signal,
+      // Who waits here can see what is being done, and stop it.
+      deadline: Infinity,
+      onProgress: (progress) => this.#bar.update(progress),
+    };
+  }
+
+  /** Opens the engine that the options describe, for as long as `body` runs. */
+  static async use(
+    options: Options,
+    signal: AbortSignal,
+    body: (terminal: Terminal) => Promise<void>,
+  ): Promise<void> {
+    const engine = openEngine(options);
+    const conversations = new Conversations(engine);
+    try {
+      const terminal = new Terminal(options, engine, conversations, signal);
+      await body(terminal).finally(() => terminal.clear());
+    } finally {
+      conversations.close();
+      await engine.close();
+    }
+  }
+
+  /**
+   * Runs a tool and shows what it says: its answer while it comes or, where `text` is given, that text of the result;
+   * with --json the tool's own result, on one line.
+   * @throws AfterimageError what the tool throws
+   */
+  async show(tool: Tool, args: Record<string, unknown>, text?: (result: Result) => string): Promise<Result> {
+    const rates = new Rates();
+    let streamed = false;
+    const call: Call = {
+      ...this.call,
+      onProgress: (progress) => {
+        rates.see(progress);
+        this.call.onProgress(progress);
+      },
+      onText: (more) => {
+        if (this.#json || text) return;
+        this.clear();
+        streamed = true;
+        process.stdout.write(more);
+      },
+    };
+    const limit = this.#maxTokens !== undefined && { max_tokens: this.#maxTokens };
+    const { structured } = await runTool(tool, { ...args, ...limit, verbose: true }, call);
+    const result = structured as Result;
+    this.clear();
+    if (this.#json) process.stdout.write(`${JSON.stringify(result)}\n`);
+    else {
+      process.stdout.write(`${streamed ? '' : (text?.(result) ?? result.answer)}\n`);
+      if (result.cache.prompt_tokens > 0) process.stderr.write(`${rates.line(result)}\n`);
+    }
+    return result;
+  }
+
+  clear(): void {
+    this.#bar.clear();
+  }
+}

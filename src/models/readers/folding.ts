@@ -1,0 +1,43 @@
+// Arithmetic on a layer's weights: whatever is linear behind a convolution becomes part of it.
+import type { ConvolutionLayer } from './networks.js';
+
+/** Behind the layer: y · scale[c] + shift[c], by output channel or one for all. Before its activation. */
+export function affine(
+  layer: ConvolutionLayer,
+  scale: ArrayLike<number>,
+  shift: ArrayLike<number>,
+): ConvolutionLayer {
+  const out = layer.shape[0]!;
+  const size = layer.weight.length / out;
+  const at = (values: ArrayLike<number>, o: number): number => values[values.length === 1 ? 0 : o]!;
+  const weight = layer.weight.map((w, i) => w * at(scale, Math.floor(i / size)));
+  const bias = layer.bias.map((b, o) => b * at(scale, o) + at(shift, o));
+  return { ...layer, weight, bias };
+}
+
+/** Batch normalization with its running statistics. Ioffe & Szegedy 2015. */
+export function batchNorm(
+  layer: ConvolutionLayer,
+  norm: { weight: Float32Array; bias: Float32Array; mean: Float32Array; variance: Float32Array; eps: number },
+): ConvolutionLayer {
+  const scale = Array.from(norm.weight, (w, c) => w / Math.sqrt(norm.variance[c]! + norm.eps));
+  const shift = Array.from(norm.bias, (b, c) => b - norm.mean[c]! * scale[c]!);
+  return affine(layer, scale, shift);
+}
+
+/** [out, in] from [in, out]. */
+export function transposed(data: Float32Array, rows: number, columns: number): Float32Array {
+  const out = new Float32Array(data.length);
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c]!;
+  return out;
+}
+
+/** A transposed kernel [in, out, 2, 2] as a linear [(i·2 + j)·out + o, in]. */
+export function doublingMatrix(data: Float32Array, inputs: number, outs: number): Float32Array {
+  const matrix = new Float32Array(data.length);
+  for (let c = 0; c < inputs; c++)
+    for (let o = 0; o < outs; o++)
+      for (let p = 0; p < 4; p++) matrix[(p * outs + o) * inputs + c] = data[(c * outs + o) * 4 + p]!;
+  return matrix;
+}

@@ -1,0 +1,155 @@
+// What both programs of a reader are written with: images at a step, layers of a network, tables of image sizes.
+import { GraphBuilder, rowsOf, type Images, type Value } from '../../graph/builder.js';
+import type { Finish, Window } from '../../graph/image-builder.js';
+import { fail } from '../../graph/program-writer.js';
+import type { Program, WeightRecipe } from '../../graph/program.js';
+import type { ConvolutionLayer, Gate, LcNet, LcNetBlock, LinearLayer } from './networks.js';
+import { PackedWeights } from './packed-weights.js';
+
+/** Images whose pixels are `step` pixels of the input apart, [y, x]. */
+export interface Picture extends Images {
+  step: readonly [number, number];
+}
+
+/** A program that reads images, its weights, and the tables of sizes it wants beside the pixels. */
+export interface ImageProgram {
+  program: Program;
+  weights: Uint8Array;
+  /** Name of the i32 [images, 2] input of heights and widths at each step. */
+  tables: { name: string; step: readonly [number, number] }[];
+}
+
+export class ImageGraph {
+  readonly g: GraphBuilder;
+  readonly packed = new PackedWeights();
+  private readonly tables = new Map<string, { step: readonly [number, number]; value: Value }>();
+
+  constructor(name: Program['name']) {
+    this.g = new GraphBuilder(name);
+  }
+
+  /** The input: RGB, normalized, a pixel per row. */
+  pixels(): Picture {
+    return this.at(this.g.input('pixel_values', { rows: rowsOf('pixels'), width: 3 }), [1, 1]);
+  }
+
+  at(x: Value, step: readonly [number, number]): Picture {
+    const name = `sizes_${step.join('x')}`;
+    const known = this.tables.get(name);
+    if (known) return { x, sizes: known.value, step };
+    const value = this.g.input(name, { rows: rowsOf('images'), width: 2, dtype: 'i32' });
+    this.tables.set(name, { step, value });
+    return { x, sizes: value, step };
+  }
+
+  finish(): ImageProgram {
+    const tables = [...this.tables].map(([name, { step }]) => ({ name, step }));
+    return { program: this.g.finish(), weights: this.packed.bytes(), tables };
+  }
+
+  convolution(image: Picture, layer: ConvolutionLayer, name: string): Picture {
+    const weight = this.kernel(layer, name);
+    const x = this.g.convolution(image, weight, windowOf(layer), this.settled(layer, name));
+    return this.strided(image, x, layer);
+  }
+
+  depthwise(image: Picture, layer: ConvolutionLayer, name: string): Picture {
+    const taps = this.taps(layer, name);
+    const x = this.g.depthwiseConvolution(image, taps, windowOf(layer), this.settled(layer, name));
+    return this.strided(image, x, layer);
+  }
+
+  /** Mean over non-overlapping windows. */
+  averaged(image: Picture, window: [number, number], name: string): Picture {
+    const [taps, width] = [window[0] * window[1], image.x.width];
+    const weight = this.packed.add(name, [taps, width], new Float32Array(taps * width).fill(1 / taps));
+    const x = this.g.depthwiseConvolution(image, weight, { kernel: window, stride: window, pad: [0, 0] });
+    return this.at(x, [image.step[0] * window[0], image.step[1] * window[1]]);
+  }
+
+  /** One gain for each image and channel. */
+  gain(image: Picture, [squeeze, excite]: Gate, name: string): Value {
+    const small = this.pointwise(this.g.imageMean(image), squeeze, `${name}.squeeze`);
+    return this.pointwise(small, excite, `${name}.excite`);
+  }
+
+  linear(x: Value, layer: LinearLayer, name: string): Value {
+    const weight = this.packed.add(`${name}.weight`, layer.shape, layer.weight);
+    return this.g.matmul(x, weight, this.packed.vector(`${name}.bias`, layer.bias));
+  }
+
+  backbone(image: Picture, net: LcNet): Picture[] {
+    let at = this.convolution(image, net.stem, 'stem');
+    return net.stages.map((blocks, s) => {
+      for (const [b, block] of blocks.entries()) at = this.block(at, block, `stages.${s}.${b}`);
+      this.g.named(`stages.${s}.output`, at.x);
+      return at;
+    });
+  }
+
+  private block(image: Picture, { depthwise, gate, pointwise }: LcNetBlock, name: string): Picture {
+    if (gate) {
+      const middle = this.depthwise(image, depthwise, `${name}.depthwise`);
+      const x = this.g.scaleImages(middle, this.gain(middle, gate, `${name}.gate`));
+      return this.convolution({ ...middle, x }, pointwise, `${name}.pointwise`);
+    }
+    const x = this.g.separableConvolution(
+      image,
+      {
+        weight: this.taps(depthwise, `${name}.depthwise`),
+        window: windowOf(depthwise),
+        finish: this.settled(depthwise, `${name}.depthwise`),
+      },
+      this.kernel(pointwise, `${name}.pointwise`),
+      this.settled(pointwise, `${name}.pointwise`),
+    );
+    return this.strided(image, x, depthwise);
+  }
+
+  /** A convolution of 1 × 1 on single rows. */
+  private pointwise(x: Value, layer: ConvolutionLayer, name: string): Value {
+    const [out, columns] = layer.shape as [number, number];
+    const y = this.linear(x, { ...layer, shape: [out, columns] }, name);
+    return layer.activation ? this.g.activation(y, layer.activation) : y;
+  }
+
+  private strided({ step }: Picture, x: Value, { stride }: ConvolutionLayer): Picture {
+    return this.at(x, [step[0] * stride[0], step[1] * stride[1]]);
+  }
+
+  /** [out, in, ky, kx] as [out, (ky, kx, in)]. */
+  private kernel({ shape, weight }: ConvolutionLayer, name: string): WeightRecipe {
+    const [out, channels, ky, kx] = shape as [number, number, number, number];
+    const taps = ky * kx;
+    const data = new Float32Array(weight.length);
+    for (let o = 0; o < out; o++)
+      for (let c = 0; c < channels; c++)
+        for (let t = 0; t < taps; t++)
+          data[(o * taps + t) * channels + c] = weight[(o * channels + c) * taps + t]!;
+    return this.packed.add(`${name}.weight`, [out, taps * channels], data);
+  }
+
+  /** [C, 1, ky, kx] as [(ky, kx), C]. */
+  private taps({ shape, weight }: ConvolutionLayer, name: string): WeightRecipe {
+    const [channels, inside, ky, kx] = shape as [number, number, number, number];
+    if (inside !== 1) fail(`"${name}" of shape [${shape.join(', ')}] is not a depthwise kernel`);
+    const taps = ky * kx;
+    const data = new Float32Array(weight.length);
+    for (let c = 0; c < channels; c++)
+      for (let t = 0; t < taps; t++) data[t * channels + c] = weight[c * taps + t]!;
+    return this.packed.add(`${name}.weight`, [taps, channels], data);
+  }
+
+  private settled({ bias, activation, scale, shift }: ConvolutionLayer, name: string): Finish {
+    return {
+      bias: this.packed.vector(`${name}.bias`, bias),
+      ...(activation ? { activation } : {}),
+      ...(scale === undefined ? {} : { scale }),
+      ...(shift === undefined ? {} : { shift }),
+    };
+  }
+}
+
+function windowOf({ shape, stride }: ConvolutionLayer): Window {
+  return { kernel: [shape[2]!, shape[3]!], stride };
+}

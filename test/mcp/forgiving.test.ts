@@ -1,0 +1,79 @@
+// What agents get wrong and what they pay for: the same forgiveness and the same lean lists and results for both client
+// libraries over both transports.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { connect, KINDS, startHttp, type HttpServer, type Json, type TestClient } from './clients.js';
+import { draw, pictureFolder } from './pictures.js';
+import type { ServeSettings } from './serve.js';
+
+const folder = pictureFolder();
+const settings: ServeSettings = {
+  script: { boxes: { scale: 'relative-1000' } },
+  options: { allow: [folder] },
+};
+const picture = `${folder}/a.png`;
+const { calls } = JSON.parse(
+  readFileSync(new URL('./cases/calls.json', import.meta.url), 'utf8')
+    .replaceAll('"L', `"${picture}`)
+    .replaceAll('L\\"', `${picture}\\"`)
+    .replaceAll('\\"L', `\\"${picture}`),
+) as { calls: { tool: string; arguments: Record<string, unknown> }[] };
+
+/** Characters of a list of tools in a token: 4.2, counted once with the o200k_base vocabulary. */
+const LIST_CHARACTERS = 2500 * 4.2;
+
+let http: HttpServer;
+before(async () => {
+  await draw(picture, '#ffffff', [{ x: 40, y: 60, width: 60, height: 24, color: '#cc0000' }]);
+  http = await startHttp(settings);
+});
+after(() => http?.stop());
+
+for (const kind of KINDS) {
+  describe(kind, () => {
+    let client: TestClient;
+    before(async () => {
+      client = await connect(kind, settings, http);
+    });
+    after(() => client?.close());
+
+    for (const { tool, arguments: given } of calls) {
+      test(`${tool} with ${JSON.stringify({ ...given, image: undefined })}`, async () => {
+        const { isError, text, structured } = await client.call(tool, { ...given, verbose: false });
+        assert.equal(isError, false, text);
+        const foreign = Object.keys(given).filter((key) => key === 'toolCallId');
+        for (const key of foreign) assert.match(structured['note'], new RegExp(key));
+        if (foreign.length === 0) assert.equal(structured['note'], undefined);
+        const zero = JSON.stringify(given['region'] ?? '').includes('"width":0');
+        if (given['region'] && !zero)
+          assert.deepEqual(structured['images'][0].region, { x: 0, y: 0, width: 50, height: 50 });
+        else assert.equal(structured['images'][0].region, undefined);
+      });
+    }
+
+    test('the schemas that are published stay strict, and the list of tools is short', async () => {
+      const tools = await client.tools();
+      assert.ok(JSON.stringify(tools).length < LIST_CHARACTERS, `${JSON.stringify(tools).length} characters`);
+      for (const { inputSchema } of tools as Json[]) assert.equal(inputSchema.additionalProperties, false);
+      const { region } = tools[0]!['inputSchema'].properties;
+      assert.deepEqual([region.type, region.properties.x.type], ['object', 'integer']);
+    });
+
+    test('a result holds what an agent needs, and the rest on request', async () => {
+      const { structured } = await client.call('describe_image', { image: picture, verbose: false });
+      assert.deepEqual(Object.keys(structured).sort(), ['answer', 'images', 'session_id']);
+      assert.deepEqual(Object.keys(structured['images'][0]).sort(), ['height', 'image_id', 'width']);
+      const { structured: all } = await client.call('describe_image', { image: picture, verbose: true });
+      for (const field of ['cache', 'stop_reason', 'model', 'truncated']) assert.ok(field in all, field);
+      const cut = await client.call('describe_image', {
+        image: picture,
+        question: 'count to 9',
+        max_tokens: 2,
+        verbose: false,
+      });
+      assert.equal(cut.structured['truncated'], true);
+      assert.match(cut.structured['next'], /chat_with_images/);
+    });
+  });
+}
