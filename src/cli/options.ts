@@ -86,6 +86,12 @@ export const OPTIONS = {
     value: 'MS',
     help: 'mcp: answer at the latest after MS milliseconds (default 50000)',
   },
+  write: {
+    type: 'boolean',
+    help: 'config: merge it into the client’s file; what was there is kept beside it',
+  },
+  file: { type: 'string', value: 'FILE', help: 'config: another file of the client, such as .mcp.json' },
+  pasted: { type: 'boolean', help: 'config: also allow the folder of pictures pasted into the client' },
   metal: { type: 'boolean', help: 'doctor: the Metal device and every kernel’s self-test' },
   verbose: { type: 'boolean', help: 'log debug messages to stderr' },
   help: { type: 'boolean', help: 'this text' },
