@@ -2,9 +2,11 @@
 import { AfterimageError } from '../errors.js';
 import type { AskOptions, Engine, EngineStatus, ModelInfo, Progress } from './engine.js';
 import type { ImageInput } from '../image/rgb-image.js';
-import { LoadedModel, type LocalEngineOptions } from './loaded-model.js';
+import { loadModel, type LocalEngineOptions } from './load-model.js';
+import type { LoadedModel } from './loaded-model.js';
 import { LocalSession } from './local-session.js';
 import { fromNative } from './native.js';
+import { warm } from './warm.js';
 
 export class LocalEngine implements Engine {
   private state: EngineStatus['state'] = 'idle';
@@ -36,7 +38,7 @@ export class LocalEngine implements Engine {
   async warm(images: ImageInput[], signal?: AbortSignal): Promise<void> {
     const model = await this.loaded();
     try {
-      await model.warm(images, signal);
+      await warm(model, images, signal);
     } catch (error) {
       throw fromNative(error);
     }
@@ -76,7 +78,7 @@ export class LocalEngine implements Engine {
     this.state = 'loading';
     try {
       const tell = (progress: Progress): void => this.listeners.forEach((listener) => listener(progress));
-      const model = await LoadedModel.open(this.options, tell, this.closing.signal);
+      const model = await loadModel(this.options, tell, this.closing.signal);
       if ((this.state as EngineStatus['state']) === 'closed') {
         await model.close();
         throw closedError();

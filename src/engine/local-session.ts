@@ -4,8 +4,9 @@ import { AfterimageError } from '../errors.js';
 import { AnswerReader } from './answer-reader.js';
 import { NOTHING_DONE, type Answer, type AnswerSoFar, type AskOptions, type Session } from './engine.js';
 import type { Message } from '../prompt/message.js';
-import type { LoadedModel, PreparedPrompt } from './loaded-model.js';
+import type { LoadedModel } from './loaded-model.js';
 import { fromNative } from './native.js';
+import type { PreparedPrompt } from './prompt-rows.js';
 
 export const DEFAULT_MAX_TOKENS = 512;
 
@@ -51,7 +52,7 @@ export class LocalSession implements Session {
       : this.closing.signal;
     try {
       const model = await this.host.ready({ onProgress: options.onProgress, signal: stop });
-      const prompt = model.prepare(messages, options.continues?.tokenIds);
+      const prompt = model.prompts.prepare(messages, options.continues?.tokenIds);
       return await this.run(model, prompt, options, stop);
     } catch (error) {
       if (stop.aborted && isCancellation(error)) return unanswered(options.continues);
@@ -68,7 +69,9 @@ export class LocalSession implements Session {
     const { native } = model;
     if (this.closed) throw closedError();
     options.onProgress?.({ stage: 'queue', done: 0 });
-    const reader = new AnswerReader(model.tokenizer, prompt.question, options, () => native.finish(request));
+    const reader = new AnswerReader(model.prompts.tokenizer, prompt.question, options, () =>
+      native.finish(request),
+    );
     const { request, plan } = native.begin(prompt.native, {
       maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
       lowPriority: false,
