@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "graph/op_kinds.h"
+
 namespace afterimage {
 
 enum class Op : uint8_t {
@@ -137,10 +139,6 @@ enum class Op : uint8_t {
   // in: x   out: [R,2]
   BestClass,
 };
-
-// hard_sigmoid(x) = min(max(x + 3, 0), 6) / 6; hard_swish(x) = x · hard_sigmoid(x): Howard et al. 2019.
-enum class Activation : uint8_t { none, gelu, gelu_tanh, quick_gelu, silu, sigmoid, relu, tanh, hard_swish, hard_sigmoid };
-enum class Statistic : uint8_t { mean, deviation, rms, inverse_rms };
 
 // Attributes as one plain struct; each operator reads the fields its formula names.
 struct OpAttrs {

@@ -1,17 +1,7 @@
+#include "metal/experts_params.h"
 #include "metal/operators.h"
 
 namespace afterimage::metal {
-namespace {
-
-struct RouteParams {
-  uint32_t experts, k, groups, topk_groups, sigmoid_score, normalize, has_bias;
-  float scale;
-};
-struct ExpertParams {
-  uint32_t k, per_expert, columns, outs, experts, pairs;
-};
-
-}  // namespace
 
 void encode_route(Encoder& encoder, const Dispatch& d) {
   const OpAttrs& a = *d.attrs;

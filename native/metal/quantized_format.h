@@ -1,22 +1,9 @@
 // How stored weight codes are read: MLX affine 2–8 bit, E2M1 (mxfp4, nvfp4), E4M3 (mxfp8, fp8_block), all as runs of 8
 // codes, little-endian; and the dot product of a few such rows with activations that matrix kernels share.
+#include "quantized_matrix_params.h"
 
 constant constexpr int kFormatE2M1 = 14;
 constant constexpr int kFormatE4M3 = 18;
-
-enum ScaleKind : uint { kScaleF32, kScaleF16, kScaleBF16, kScaleE8M0, kScaleE4M3 };
-
-struct QuantizedMatrix {
-  uint rows;             // out features, of one expert
-  uint columns;          // a multiple of 8
-  uint row_bytes;        // of codes
-  uint scale_row_bytes;  // of scales and of biases
-  uint group;            // columns of one scale, a multiple of 8
-  uint block_rows;       // rows of one scale
-  uint scale_kind;
-  uint has_biases;
-  float bias_per_scale;  // without biases: bias = scale · this (int4_symmetric: −8)
-};
 
 // Formats with 8 bits per code take 8 bytes per run, E2M1 takes 4.
 inline constexpr uint code_bits(int format) {

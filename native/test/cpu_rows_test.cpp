@@ -18,6 +18,8 @@ double activated(Activation a, double x) {
     case Activation::sigmoid: return 1 / (1 + std::exp(-x));
     case Activation::relu: return x > 0 ? x : 0;
     case Activation::tanh: return std::tanh(x);
+    case Activation::hard_swish: return x * std::min(std::max(x + 3, 0.0), 6.0) / 6;
+    case Activation::hard_sigmoid: return std::min(std::max(x + 3, 0.0), 6.0) / 6;
   }
   return x;
 }
@@ -130,7 +132,7 @@ void test_activations(Backend& backend) {
   std::vector<float> x;
   for (int i = -4000; i <= 4000; ++i) x.push_back(static_cast<float>(i) * 0.025f);
   for (float extreme : {1e-30f, -1e-30f, 1e-6f, 0.0f, 88.5f, -103.0f, 1e30f, -1e30f}) x.push_back(extreme);
-  for (int kind = 0; kind <= static_cast<int>(Activation::tanh); ++kind) {
+  for (int kind = 0; kind <= static_cast<int>(Activation::hard_sigmoid); ++kind) {
     OpAttrs a;
     a.activation = static_cast<Activation>(kind);
     const auto y = run_rows(backend, Op::Activation, a, x, 1, static_cast<int64_t>(x.size()), static_cast<int64_t>(x.size()));

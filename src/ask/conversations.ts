@@ -162,7 +162,7 @@ export class Conversations {
    */
   async inOrder<T>(id: string, limits: TimeLimits, work: () => Promise<T>): Promise<T> {
     const earlier = this.#queues.get(id);
-    const turn = this.#waited(earlier, limits).then(work);
+    const turn = (earlier ? waited(earlier, limits) : Promise.resolve()).then(work);
     // Whoever gives up waiting must not let those behind it overtake the call it waited for.
     const over = Promise.allSettled([earlier, turn]).then(() => {
       if (this.#queues.get(id) === over) this.#queues.delete(id);
@@ -188,11 +188,6 @@ export class Conversations {
       else this.#drop(conversation);
       this.#releaseIdle();
     }
-  }
-
-  async #waited(earlier: Promise<void> | undefined, limits: TimeLimits): Promise<void> {
-    const over = earlier && (await inTime(limits, () => earlier));
-    if (over === null) throw busy();
   }
 
   sweep(): void {
@@ -242,4 +237,9 @@ function busy(): AfterimageError {
     'SESSION_BUSY',
     'Another call is using this session_id. Wait for its answer, or pass fork: true to chat_with_images to branch off.',
   );
+}
+
+/** Resolves when `earlier` has ended. @throws AfterimageError SESSION_BUSY at the deadline, CANCELLED. */
+async function waited(earlier: Promise<void>, limits: TimeLimits): Promise<void> {
+  if ((await inTime(limits, () => earlier.then(() => true))) === null) throw busy();
 }

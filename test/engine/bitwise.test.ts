@@ -18,7 +18,7 @@ import type { NativeEngine, NativePrompt, NativeResult } from '../../src/engine/
 import { loadAddon, type KvType, type Precision } from '../../src/engine/native.js';
 import type { Model } from '../../src/models/family.js';
 import { openModel } from '../../src/models/registry.js';
-import { goldenFolders } from './goldens.js';
+import { checkpointFolders } from '../goldens/checkpoints.js';
 
 const STEPS = Number(process.env['AFTERIMAGE_BITWISE_STEPS'] ?? 40);
 const ANSWER = 3;
@@ -245,7 +245,7 @@ class Walk {
   }
 }
 
-for (const folder of goldenFolders()) {
+for (const folder of checkpointFolders()) {
   describe(basename(folder), () => {
     for (const precision of ['exact', 'fast'] as const) {
       for (const kvType of ['f16', 'q8'] as const) {

@@ -133,7 +133,7 @@ const IMAGES: [what: string, image: () => unknown, expected: Expected][] = [
   ['a terabyte', () => `${files.allowed}/enormous.png`, 'IMAGE_TOO_LARGE'],
   ['data: without base64', () => 'data:image/png,abc', 'INVALID_ARGUMENT'],
   ['data: with wrong base64', () => 'data:image/png;base64,!!!!', 'INVALID_ARGUMENT'],
-  ['data: with base64 cut short', () => 'data:image/png;base64,iVBORw0KGgo', 'INVALID_ARGUMENT'],
+  ['data: with base64 cut short', () => 'data:image/png;base64,iVBORw0KG', 'INVALID_ARGUMENT'],
   ['data: with nothing', () => 'data:image/png;base64,', 'INVALID_ARGUMENT'],
   ['data: without comma', () => `data:image/png;base64${'A'.repeat(500)}`, 'INVALID_ARGUMENT'],
   ['data: of a web page', () => 'data:text/html;base64,PGI+', 'INVALID_ARGUMENT'],
