@@ -95,7 +95,13 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   }
   return {
     load: () => runner.load(),
-    run: (request) => runner.run(request).catch((error: unknown) => Promise.reject(fromNative(error))),
+    run: async (request) => {
+      try {
+        return await runner.run(request);
+      } catch (error) {
+        throw fromNative(error);
+      }
+    },
     reset: (slot) => runner.reset(slot),
     predictBytes: (counts) => runner.predictBytes(counts),
     close: () => runner.close(),

@@ -4,15 +4,7 @@ import { fail, ProgramWriter, type Attributes, type Value, type ValueShape } fro
 import { grouped, integers, matrixShape, sameRowCount, sameShape, vectorShape } from './shape-checks.js';
 
 export type ActivationName =
-  | 'gelu'
-  | 'gelu_tanh'
-  | 'quick_gelu'
-  | 'silu'
-  | 'sigmoid'
-  | 'relu'
-  | 'tanh'
-  | 'hard_swish'
-  | 'hard_sigmoid';
+  'gelu' | 'gelu_tanh' | 'quick_gelu' | 'silu' | 'sigmoid' | 'relu' | 'tanh' | 'hard_swish' | 'hard_sigmoid';
 
 export type StatisticName = 'mean' | 'deviation' | 'rms' | 'inverse_rms';
 
@@ -119,12 +111,12 @@ export class RowBuilder extends ProgramWriter {
 
   /** b: the shape of a, one column broadcast over a's columns, or a vector of the checkpoint. */
   add(a: Value, b: Value | WeightRecipe): Value {
-    return this.binary('add', a, b);
+    return this.#binary('add', a, b);
   }
 
   /** b: as in `add`. */
   mul(a: Value, b: Value | WeightRecipe): Value {
-    return this.binary('mul', a, b);
+    return this.#binary('mul', a, b);
   }
 
   scale(x: Value, factor: number): Value {
@@ -201,7 +193,7 @@ export class RowBuilder extends ProgramWriter {
     return this.one('transposeInner', [x], x, [], { m });
   }
 
-  private binary(op: string, a: Value, b: Value | WeightRecipe): Value {
+  #binary(op: string, a: Value, b: Value | WeightRecipe): Value {
     if ('tensors' in b) {
       vectorShape(op, b, a.width);
       return this.one(op, [a, null], a, [b]);
