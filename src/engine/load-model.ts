@@ -1,7 +1,9 @@
 // A checkpoint folder → a model that can answer: family, processor, prompt rules and weights, in this order.
+import { dirname, join } from 'node:path';
 import { decoderWidths } from '../graph/program.js';
 import type { Checkpoint } from '../models/checkpoint/checkpoint.js';
 import { openCheckpoint, readConfig } from '../models/checkpoint/checkpoint-folder.js';
+import { WeightFiles } from '../models/checkpoint/weights-content.js';
 import type { Model } from '../models/family.js';
 import { familyOf } from '../models/registry.js';
 import { PromptBuilder } from '../prompt/prompt.js';
@@ -12,6 +14,7 @@ import { modelName, starterFolder } from './model-folder.js';
 import type { NativeEngineOptions } from './native-engine.js';
 import { loadAddon, type BackendName, type KvType, type Precision } from './native.js';
 import { PromptRows } from './prompt-rows.js';
+import { scriptsIdentity } from './scripts-identity.js';
 
 export interface LocalEngineOptions {
   /** Checkpoint folder; absent: the bundled starter model. */
@@ -49,15 +52,21 @@ export async function loadModel(
   familyOf({ config: readConfig(folder) });
   const checkpoint = openCheckpoint(folder);
   const model = limited(familyOf(checkpoint).build(checkpoint), options.maxPixels);
-  const prompts = PromptBuilder.load(checkpoint.folder, model);
+  const prompts = await PromptBuilder.open(checkpoint.folder, model);
   const precision = options.precision ?? (isQuantized(checkpoint) ? 'fast' : 'exact');
+  const weights = new WeightFiles(checkpoint.files);
   const native = new (loadAddon().Engine)(nativeOptions(options, checkpoint, model, precision));
   const stop = (): void => void native.close();
   signal?.addEventListener('abort', stop, { once: true });
   try {
-    const loaded = await native.load((done, total) => onProgress({ stage: 'load', done, total }));
+    const [loaded, content] = await Promise.all([
+      native.load((done, total) => onProgress({ stage: 'load', done, total })),
+      contentDigest(weights, options.cacheFolder),
+    ]);
+    weights.check();
     const info = infoOf(checkpoint, model, precision, loaded.backend);
-    return new LoadedModel(info, native, new PromptRows(prompts, model, loaded.digest), model);
+    const digest = [loaded.digest, content, scriptsIdentity()].join(' ');
+    return new LoadedModel(info, native, new PromptRows(prompts, model, weights, digest), model);
   } catch (error) {
     await native.close();
     throw error;
@@ -104,6 +113,11 @@ function nativeOptions(
 
 function limited(model: Model, maxPixels?: number): Model {
   return maxPixels === undefined ? model : { ...model, processor: model.processor.limitedTo(maxPixels) };
+}
+
+/** Of the weights' whole content where something of them outlives this process; in it they cannot change unnoticed. */
+async function contentDigest(weights: WeightFiles, cacheFolder?: string): Promise<string> {
+  return cacheFolder === undefined ? '' : weights.digest(join(dirname(cacheFolder), 'weights'));
 }
 
 function isQuantized({ config }: Checkpoint): boolean {

@@ -1,8 +1,8 @@
 // A model that can answer: its prompt rules and its native engine, ready together.
 import type { Model } from '../models/family.js';
 import type { AskOptions, ModelInfo } from './engine.js';
-import type { NativeEngine, NativeGenerateOptions } from './native-engine.js';
-import type { PreparedPrompt, PromptRows } from './prompt-rows.js';
+import type { NativeEngine, NativeGenerateOptions, NativePlan } from './native-engine.js';
+import type { PreparedImage, PreparedPrompt, PromptRows } from './prompt-rows.js';
 
 export class LoadedModel {
   readonly info: ModelInfo;
@@ -22,6 +22,37 @@ export class LoadedModel {
     return this.#model.visibility !== 'prefix';
   }
 
+  /**
+   * A request that has been given the memory it needs. Where another process still owes pixels, it gives the memory back
+   * until they are here: nobody waits behind a program that is silent.
+   * @returns with the keys of the images to be encoded.
+   */
+  async admit(
+    prompt: PreparedPrompt,
+    options: { maxTokens: number; lowPriority: boolean },
+    stop?: AbortSignal,
+  ): Promise<{ request: number; needed: Uint8Array[] }> {
+    for (;;) {
+      const { request, plan } = this.native.begin(prompt.native, options);
+      const needed = await this.#planned(request, plan, stop);
+      const owed = needed.map((key) => imageOf(prompt, key)).filter(isOwed);
+      if (owed.length === 0) return { request, needed };
+      this.native.cancel(request);
+      for (const image of owed) image.pixels = await image.input.pixels();
+    }
+  }
+
+  async #planned(request: number, plan: Promise<NativePlan>, stop?: AbortSignal): Promise<Uint8Array[]> {
+    const cancel = (): void => this.native.cancel(request);
+    if (stop?.aborted) cancel();
+    stop?.addEventListener('abort', cancel, { once: true });
+    try {
+      return (await plan).needed;
+    } finally {
+      stop?.removeEventListener('abort', cancel);
+    }
+  }
+
   /** Runs the vision encoder for the images the plan lists; an image that occurs twice runs once. */
   async encodeMissing(
     request: number,
@@ -31,8 +62,9 @@ export class LoadedModel {
   ): Promise<void> {
     for (const [i, key] of needed.entries()) {
       onProgress?.({ stage: 'encode', done: i, total: needed.length });
-      const image = prompt.images.find((candidate) => Buffer.compare(candidate.key, key) === 0)!;
-      const pixels = await image.input.pixels();
+      const image = imageOf(prompt, key);
+      const pixels = image.pixels ?? (await image.input.pixels());
+      image.pixels = undefined;
       await this.native.encode(request, key, this.#model.processor.inputs(pixels, image.plan));
     }
   }
@@ -53,4 +85,12 @@ export class LoadedModel {
   close(): Promise<void> {
     return this.native.close();
   }
+}
+
+function imageOf({ images }: PreparedPrompt, key: Uint8Array): PreparedImage {
+  return images.find((candidate) => Buffer.compare(candidate.key, key) === 0)!;
+}
+
+function isOwed({ input, pixels }: PreparedImage): boolean {
+  return input.owed === true && pixels === undefined;
 }

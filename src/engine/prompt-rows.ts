@@ -1,6 +1,8 @@
 // A conversation → the token rows of one request: ids, positions, image spans under their keys.
 import { AfterimageError } from '../errors.js';
-import type { ImageInput } from '../image/rgb-image.js';
+import { decoderWidths } from '../graph/program.js';
+import type { ImageInput, RgbImage } from '../image/rgb-image.js';
+import type { WeightFiles } from '../models/checkpoint/weights-content.js';
 import type { ImagePlan, Model } from '../models/family.js';
 import { linearPositions, mropePositions } from '../models/positions.js';
 import type { Message } from '../prompt/message.js';
@@ -10,24 +12,34 @@ import type { Answer } from './engine.js';
 import { imageKey } from './image-key.js';
 import type { NativePrompt } from './native-engine.js';
 
+export interface PreparedImage {
+  input: ImageInput;
+  plan: ImagePlan;
+  key: Uint8Array;
+  /** Once they have been fetched. */
+  pixels?: RgbImage;
+}
+
 export interface PreparedPrompt {
   native: NativePrompt;
   /** Tokens before the answer; `native.ids` may go on with the beginning of one. */
   question: Int32Array;
   /** In prompt order; an image that occurs twice occurs twice. */
-  images: { input: ImageInput; plan: ImagePlan; key: Uint8Array }[];
+  images: PreparedImage[];
   viewed: Answer['viewed'];
 }
 
 export class PromptRows {
   readonly #prompts: PromptBuilder;
   readonly #model: Model;
+  readonly #weights: WeightFiles;
   readonly #digest: string;
 
-  /** @param digest Of the weights: part of every image's key. */
-  constructor(prompts: PromptBuilder, model: Model, digest: string) {
+  /** @param digest Of all that is the same for every image: part of its key. */
+  constructor(prompts: PromptBuilder, model: Model, weights: WeightFiles, digest: string) {
     this.#prompts = prompts;
     this.#model = model;
+    this.#weights = weights;
     this.#digest = digest;
   }
 
@@ -37,10 +49,13 @@ export class PromptRows {
 
   /**
    * @param answer Tokens with which the answer begins.
-   * @throws AfterimageError IMAGE_UNSUPPORTED (size), CONTEXT_FULL
+   * @throws AfterimageError IMAGE_UNSUPPORTED (size), CONTEXT_FULL, INVALID_ARGUMENT (no token of the model),
+   *   MODEL_CHANGED
    */
-  prepare(messages: Message[], answer: readonly number[] = []): PreparedPrompt {
-    const asked = this.#prompts.build(messages);
+  async prepare(messages: Message[], answer: readonly number[] = []): Promise<PreparedPrompt> {
+    this.#weights.check();
+    this.#checkTokens(answer);
+    const asked = await this.#prompts.buildApart(messages);
     const prompt = answered(asked, answer);
     const { ids, images: inputs, plans } = prompt;
     if (ids.length >= this.#model.contextLength) throw this.#contextFull(ids.length, inputs.length);
@@ -88,6 +103,18 @@ export class PromptRows {
       ropeDelta: positions.ropeDelta,
       prefixLength,
     };
+  }
+
+  /** They come from whoever asks, and native code looks rows up by them. */
+  #checkTokens(ids: readonly number[]): void {
+    if (ids.length === 0) return;
+    const { vocab } = decoderWidths(this.#model.decoder);
+    const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocab);
+    if (wrong === undefined) return;
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      `${wrong} is no token of this model, so its answer cannot be continued; ask the question anew.`,
+    );
   }
 
   #contextFull(tokens: number, images: number): AfterimageError {
