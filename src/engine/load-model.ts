@@ -10,7 +10,7 @@ import { PromptBuilder } from '../prompt/prompt.js';
 import { defaultBudgets } from './budgets.js';
 import type { ModelInfo, Progress } from './engine.js';
 import { LoadedModel } from './loaded-model.js';
-import { modelName, starterFolder } from './model-folder.js';
+import { isBundled, modelName, starterFolder } from './model-folder.js';
 import type { NativeEngineOptions } from './native-engine.js';
 import { loadAddon, type BackendName, type KvType, type Precision } from './native.js';
 import { PromptRows } from './prompt-rows.js';
@@ -78,7 +78,17 @@ export async function loadModel(
 function infoOf({ folder }: Checkpoint, model: Model, precision: Precision, backend: string): ModelInfo {
   const { modelType, contextLength, boxes } = model;
   const parameters = parameterCount(model);
-  return { name: modelName(folder), modelType, parameters, precision, backend, contextLength, boxes };
+  const bundled = isBundled(folder);
+  return {
+    name: modelName(folder),
+    bundled,
+    modelType,
+    parameters,
+    precision,
+    backend,
+    contextLength,
+    boxes,
+  };
 }
 
 function nativeOptions(

@@ -78,7 +78,7 @@ export class LoadedModel {
       repetitionPenalty: options.repetitionPenalty ?? 1,
       seed: options.seed ?? 0,
       stopIds: Int32Array.from(this.#model.eosTokenIds),
-      captureLogits: false,
+      captureLogits: options.certainty === true,
     };
   }
 
