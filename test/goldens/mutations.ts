@@ -66,7 +66,7 @@ const UNJUDGED = new Set([
   'checkpoints',
   'modelTypes',
   'recurrent',
-  'greyLevel',
+  'pixelStep',
   'limitedTo',
   'viewedWidth',
   'viewedHeight',
