@@ -49,15 +49,6 @@ export interface Runner {
   close(): Promise<void>;
 }
 
-export interface Peaks {
-  /** DRAM read bandwidth, GB/s. */
-  read: number;
-  /** The fastest float dot, GFLOP/s; 0 where it is not measured. */
-  floats: number;
-  /** The int8 dot, Gop/s; 0 where there is none or it is not measured. */
-  integers: number;
-}
-
 interface Addon {
   Runner: new (options: RunnerOptions & { threads: number; backend: BackendName }) => Omit<Runner, 'load'> & {
     /** `engine`: digest of the core's text and compiler. */
@@ -66,8 +57,6 @@ interface Addon {
   Engine: NativeEngineConstructor;
   /** "cpu avx512-vnni-bf16, 2 threads" */
   backendIdentity(backend: BackendName, threads: number): string;
-  /** What the machine can do; takes seconds and 768 MiB. */
-  measurePeaks(threads: number): Promise<Peaks>;
   /** Device, limits, every kernel's verdict and bandwidth, as JSON. */
   metalReport(): string;
   /** Image prefixes on disk, newest first; `usedAt` in seconds since the epoch. */

@@ -10,6 +10,7 @@ import { packageVersion } from '../../version.js';
 import type { Answer, Engine, EngineStatus, Progress, Session } from '../engine.js';
 import type { WireImage, WireMessage } from './messages.js';
 import { owedPixels } from './owed-pixels.js';
+import { Slots } from './slots.js';
 import {
   ASK,
   CLOSE_SESSION,
@@ -31,9 +32,17 @@ export interface GuestLimits {
   /** Calls at once, and sessions, of one client: far more than its own clients can use. */
   calls: number;
   sessions: number;
+  /** Calls whose pixels are here or on their way: the others of this client wait, and their pixels with them. */
+  landing: number;
 }
 
-export const GUEST_LIMITS: GuestLimits = { greetingMs: 5000, pixelsMs: 60_000, calls: 256, sessions: 1024 };
+export const GUEST_LIMITS: GuestLimits = {
+  greetingMs: 5000,
+  pixelsMs: 60_000,
+  calls: 256,
+  sessions: 1024,
+  landing: 4,
+};
 
 /** For what was said last to reach a client that still reads. */
 const LAST_WORDS_MS = 500;
@@ -42,6 +51,7 @@ export class Guest {
   private readonly connection: MessageConnection;
   private readonly sessions = new Map<string, Session>();
   private readonly running = new Set<AbortController>();
+  private readonly landing: Slots;
   private readonly silence: NodeJS.Timeout;
   private greeted = false;
   private gone = false;
@@ -52,6 +62,7 @@ export class Guest {
     private readonly limits: GuestLimits,
     onError: (error: Error) => void,
   ) {
+    this.landing = new Slots(limits.landing);
     this.silence = setTimeout(() => this.end(), limits.greetingMs);
     this.connection = connectionOver(socket, () => this.greeted);
     this.connection.onError(([error]) => onError(error));
@@ -120,6 +131,8 @@ export class Guest {
       throw toWire(error);
     } finally {
       this.running.delete(running);
+      // What the call held is let go, however it ended.
+      running.abort();
     }
   }
 
@@ -154,11 +167,24 @@ export class Guest {
     this.sessions.delete(named.data.session);
   }
 
+  /** Their pixels are asked for when they are needed; the place they land in is kept until the call has ended. */
   private inputs({ call, images }: { call: number; images: WireImage[] }, signal: AbortSignal): ImageInput[] {
+    let place: Promise<() => void> | undefined;
+    const landed = async (): Promise<void> => {
+      place ??= this.landing.take().then((leave) => {
+        if (signal.aborted) leave();
+        signal.addEventListener('abort', leave, { once: true });
+        return leave;
+      });
+      await place;
+    };
     return images.map((image, index) => ({
       ...image,
       owed: true,
-      pixels: () => owedPixels(this.connection, { ...image, call, index }, this.limits.pixelsMs, signal),
+      pixels: async () => {
+        await landed();
+        return owedPixels(this.connection, { ...image, call, index }, this.limits.pixelsMs, signal);
+      },
     }));
   }
 
