@@ -6,8 +6,7 @@ import type { Checkpoint } from '../models/checkpoint/checkpoint.js';
 import { decoderWidths } from '../graph/program.js';
 import type { ImagePlan, Model } from '../models/family.js';
 import { linearPositions, mropePositions } from '../models/positions.js';
-import { familyOf } from '../models/registry.js';
-import { openCheckpoint, readConfig } from '../models/checkpoint/checkpoint-folder.js';
+import { openModel } from '../models/registry.js';
 import { systemMessage, userMessage } from '../prompt/layout.js';
 import { PromptBuilder, type Prompt } from '../prompt/prompt.js';
 import type { Tokenizer } from '../prompt/tokenizer.js';
@@ -88,10 +87,8 @@ export class LoadedModel {
   ): Promise<LoadedModel> {
     onProgress({ stage: 'load', done: 0 });
     const folder = options.model ?? starterFolder();
-    // The family first: a checkpoint that is not supported is refused by name, whatever else it lacks.
-    familyOf({ config: readConfig(folder) });
-    const checkpoint = openCheckpoint(folder);
-    const model = limited(familyOf(checkpoint).build(checkpoint), options.maxPixels);
+    const { checkpoint, model: whole } = openModel(folder);
+    const model = limited(whole, options.maxPixels);
     const prompts = await PromptBuilder.open(checkpoint.folder, model);
     const precision = options.precision ?? (isQuantized(checkpoint) ? 'fast' : 'exact');
     const weights = new WeightFiles(checkpoint.files);

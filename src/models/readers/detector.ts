@@ -39,7 +39,11 @@ function gated(graph: ImageGraph, image: Picture, layer: GatedConvolution, name:
  * Two transposed convolutions of 2 × 2. No pixel of theirs sees two of the input, so both run on rows as they lie; the
  * sixteen results of a row are put in their places at the end.
  */
-function quadrupled(graph: ImageGraph, image: Picture, { doublings: [first, second] }: DetectorNetwork): Value {
+function quadrupled(
+  graph: ImageGraph,
+  image: Picture,
+  { doublings: [first, second] }: DetectorNetwork,
+): Value {
   const { g } = graph;
   const four = g.activation(graph.linear(image.x, first, 'doublings.0'), first.activation);
   const sixteen = g.activation(graph.linear(g.ungroup(four, 4), second, 'doublings.1'), second.activation);

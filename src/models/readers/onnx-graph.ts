@@ -91,7 +91,13 @@ function readAttribute(pbf: PbfReader): Attribute {
 
 /** `data` only where the elements are f32. */
 function readTensor(pbf: PbfReader): { name: string; shape: number[]; data?: Float32Array } {
-  const tensor = { name: '', shape: [] as number[], type: 0, floats: [] as number[], raw: new Uint8Array() as Uint8Array };
+  const tensor = {
+    name: '',
+    shape: [] as number[],
+    type: 0,
+    floats: [] as number[],
+    raw: new Uint8Array() as Uint8Array,
+  };
   pbf.readMessage((field) => {
     if (field === 1) pbf.readPackedVarint(tensor.shape, true);
     if (field === 2) tensor.type = pbf.readVarint();

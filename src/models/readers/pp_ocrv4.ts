@@ -178,11 +178,14 @@ class Follower {
   private activation(layer: ConvolutionLayer): ConvolutionLayer {
     const readers = this.readers();
     const [reader] = readers;
-    if (readers.length === 1 && reader!.op === 'Relu') return this.pass(reader!, { ...layer, activation: 'relu' });
+    if (readers.length === 1 && reader!.op === 'Relu')
+      return this.pass(reader!, { ...layer, activation: 'relu' });
     if (readers.length === 1 && reader!.op === 'HardSigmoid') return this.hardSigmoid(layer, reader!);
     if (readers.length !== 2) return layer;
     // x · σ(1·x), and x · clip(x + 3, 0, 6) / 6.
-    const gated = readers.find((node) => node.op === 'Mul' && !node.inputs.some((n) => this.graph.constants.has(n)));
+    const gated = readers.find(
+      (node) => node.op === 'Mul' && !node.inputs.some((n) => this.graph.constants.has(n)),
+    );
     if (!gated) return layer;
     const divided = this.graph.readers.get(gated.outputs[0]!)?.find((node) => node.op === 'Div');
     if (divided) return this.pass(divided, { ...layer, activation: 'hard_swish' });
