@@ -7,7 +7,18 @@
 namespace afterimage {
 
 // hard_sigmoid(x) = min(max(x + 3, 0), 6) / 6; hard_swish(x) = x · hard_sigmoid(x): Howard et al. 2019.
-enum class Activation : uint8_t { none, gelu, gelu_tanh, quick_gelu, silu, sigmoid, relu, tanh, hard_swish, hard_sigmoid };
+enum class Activation : uint8_t {
+  none,
+  gelu,
+  gelu_tanh,
+  quick_gelu,
+  silu,
+  sigmoid,
+  relu,
+  tanh,
+  hard_swish,
+  hard_sigmoid
+};
 enum class Statistic : uint8_t { mean, deviation, rms, inverse_rms };
 
 }  // namespace afterimage

@@ -121,7 +121,8 @@ enum class Op : uint8_t {
   // in: x[R,C], sizes   weights: W[out, kernelY·kernelX·C], b[out]?   out: [R/(strideY·strideX), out]
   // attrs: kernelY, kernelX, strideY, strideX, padY, padX, activation, scale, shift
   Convolution,
-  // y[c] = f(Σ_t W[t,c] · x_t[c] + b[c]) · scale + shift.   weights: W[kernelY·kernelX, C], b[C]?   attrs: as Convolution
+  // y[c] = f(Σ_t W[t,c] · x_t[c] + b[c]) · scale + shift.   weights: W[kernelY·kernelX, C], b[C]?   attrs: as
+  // Convolution
   DepthwiseConvolution,
   // A DepthwiseConvolution with its own bias, activation, scale and shift, then a Convolution of 1 × 1 on its result,
   // which is not kept: Howard et al. 2017.   weights: W[out,C], b[out]?, D[kernelY·kernelX, C], d[C]?

@@ -30,26 +30,32 @@ inline float error_function(float x) {
 }
 
 // tanh saturates before exp overflows.
-inline float safe_tanh(float x) {
-  return tanh(clamp(x, -15.0f, 15.0f));
-}
+inline float safe_tanh(float x) { return tanh(clamp(x, -15.0f, 15.0f)); }
 
-inline float sigmoid(float x) {
-  return 1.0f / (1.0f + exp(-x));
-}
+inline float sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
 
 inline float activate(uint kind, float x) {
   switch (Activation(kind)) {
-    case Activation::none: return x;
-    case Activation::gelu: return 0.5f * x * (1.0f + error_function(x * 0.70710678f));
-    case Activation::gelu_tanh: return 0.5f * x * (1.0f + safe_tanh(0.79788456f * (x + 0.044715f * x * x * x)));
-    case Activation::quick_gelu: return x * sigmoid(1.702f * x);
-    case Activation::silu: return x * sigmoid(x);
-    case Activation::sigmoid: return sigmoid(x);
-    case Activation::relu: return max(x, 0.0f);
-    case Activation::tanh: return safe_tanh(x);
-    case Activation::hard_swish: return x * (clamp(x + 3.0f, 0.0f, 6.0f) / 6.0f);
-    case Activation::hard_sigmoid: return clamp(x + 3.0f, 0.0f, 6.0f) / 6.0f;
+    case Activation::none:
+      return x;
+    case Activation::gelu:
+      return 0.5f * x * (1.0f + error_function(x * 0.70710678f));
+    case Activation::gelu_tanh:
+      return 0.5f * x * (1.0f + safe_tanh(0.79788456f * (x + 0.044715f * x * x * x)));
+    case Activation::quick_gelu:
+      return x * sigmoid(1.702f * x);
+    case Activation::silu:
+      return x * sigmoid(x);
+    case Activation::sigmoid:
+      return sigmoid(x);
+    case Activation::relu:
+      return max(x, 0.0f);
+    case Activation::tanh:
+      return safe_tanh(x);
+    case Activation::hard_swish:
+      return x * (clamp(x + 3.0f, 0.0f, 6.0f) / 6.0f);
+    case Activation::hard_sigmoid:
+      return clamp(x + 3.0f, 0.0f, 6.0f) / 6.0f;
   }
   return x;
 }

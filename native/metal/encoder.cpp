@@ -134,7 +134,7 @@ void Encoder::wait_oldest() {
   in_flight_.pop_front();
   if (outcome.error.empty()) return;
   lost_ = lost_ || outcome.lost;
-  throw Error(outcome.out_of_memory ? "OUT_OF_MEMORY" : "BACKEND_FAILED", failure_text(outcome));
+  throw Error(outcome.out_of_memory ? ErrorCode("OUT_OF_MEMORY") : ErrorCode("BACKEND_FAILED"), failure_text(outcome));
 }
 
 void Encoder::drain() {

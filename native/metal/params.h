@@ -15,6 +15,6 @@ using namespace afterimage::metal;
 #define DEVICE_POINTER(type) uint64_t
 #endif
 
-#define PARAMS_LAYOUT(Struct, last_member, offset, size)                                    \
+#define PARAMS_LAYOUT(Struct, last_member, offset, size)                                     \
   static_assert(__builtin_offsetof(Struct, last_member) == offset && sizeof(Struct) == size, \
                 "The host and the kernel must lay out " #Struct " alike.")

@@ -5,8 +5,8 @@
 namespace afterimage {
 namespace metal {
 
-// One sequence of the run and its state, f32: [C][K − 1], oldest first, of a convolution; [value heads][k_dim][v_dim] of
-// a gated delta rule.
+// One sequence of the run and its state, f32: [C][K − 1], oldest first, of a convolution; [value heads][k_dim][v_dim]
+// of a gated delta rule.
 struct SequenceState {
   DEVICE_POINTER(float) state;
   uint32_t first_row;

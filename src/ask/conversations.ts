@@ -16,6 +16,8 @@ export interface Picture {
   region?: Region;
   /** Crops we add ourselves (compare_images) are not listed in results. */
   listed: boolean;
+  /** The lines read in it, as the model is given them. */
+  reading?: string;
 }
 
 export interface Turn {

@@ -19,6 +19,11 @@ export const image = z
   .min(1)
   .describe('Absolute path, file://, data: or (if allowed) http(s) URL, image_id, or "latest".');
 
+export const reading = z
+  .boolean()
+  .default(false)
+  .describe('Also give the model the text that the text reader finds.');
+
 /** A rectangle in pixels; the order of its fields is that of [x, y, width, height]. */
 export const area = z.object({ x: z.int(), y: z.int(), width: z.int(), height: z.int() });
 

@@ -2,9 +2,17 @@
 import { randomBytes } from 'node:crypto';
 import { AfterimageError } from '../errors.js';
 import { AnswerReader } from './answer-reader.js';
-import { NOTHING_DONE, type Answer, type AnswerSoFar, type AskOptions, type Session } from './engine.js';
+import {
+  NOTHING_DONE,
+  type Answer,
+  type AnswerSoFar,
+  type AskOptions,
+  type CacheReport,
+  type Session,
+} from './engine.js';
 import type { Message } from '../prompt/message.js';
 import type { LoadedModel, PreparedPrompt } from './loaded-model.js';
+import type { NativeCacheReport } from './native-engine.js';
 import { fromNative } from './native.js';
 
 export const DEFAULT_MAX_TOKENS = 512;
@@ -84,7 +92,7 @@ export class LocalSession implements Session {
       );
       return {
         ...reader.end(result.stop),
-        cache: result.cache,
+        cache: cacheReport(result.cache),
         decodeMs: result.decodeMs,
         viewed: prompt.viewed,
       };
@@ -96,6 +104,18 @@ export class LocalSession implements Session {
       stop.removeEventListener('abort', cancel);
     }
   }
+}
+
+function cacheReport(native: NativeCacheReport): CacheReport {
+  return {
+    image_tokens: native.imageTokens,
+    image_tokens_reused: native.imageTokensReused,
+    prompt_tokens: native.promptTokens,
+    prompt_tokens_reused: native.promptTokensReused,
+    encode_ms: native.encodeMs,
+    prefill_ms: native.prefillMs,
+    source: native.source,
+  };
 }
 
 function isCancellation(error: unknown): boolean {

@@ -88,6 +88,7 @@ async function callTool(
     const run = (folders: string[]) =>
       runTool(tool, args, {
         engine: app.engine,
+        reader: app.reader,
         conversations: app.conversations,
         differences: app.differences,
         images: { ...app.images, files: widened(app.images.files, folders) },

@@ -25,6 +25,8 @@ type Gap = readonly [start: number, end: number];
 const UNUSED_GAP = 1.5;
 const TOUCHING = 0.12;
 const SPACE_WITHOUT_GAP = 2;
+/** Ink so far beside the characters, in heights of the line, belongs to none of them. */
+const BESIDE = 0.15;
 /** A space that the recogniser wrote is about so wide. */
 const SPACE = 0.15;
 
@@ -45,8 +47,7 @@ export function placeGlyphs(characters: readonly ReadCharacter[], ink: Ink): Gly
   if (solid.length === 0) return [];
   const [top, bottom] = textRows(ink);
   const columns = columnInk(ink, top, bottom);
-  const first = columns.findIndex((value) => value >= INK);
-  const last = columns.findLastIndex((value) => value >= INK) + 1;
+  const [first, last] = extent(columns, solid[0]!.middle, solid.at(-1)!.middle, ink.height);
   const gaps = gapsOf(columns, first, last);
   const between = solid.slice(1).map(({ middle, spaced }, at) => ({
     from: solid[at]!.middle,
@@ -54,13 +55,39 @@ export function placeGlyphs(characters: readonly ReadCharacter[], ink: Ink): Gly
     spaced,
   }));
   const parts = layOver(between, gaps, ink.height);
-  return solid.map(({ text, probability, spaced }, at) => {
-    const left = parts[at - 1]?.[1] ?? Math.max(0, first);
+  const glyphs = solid.map(({ text, probability, spaced }, at) => {
+    const left = parts[at - 1]?.[1] ?? first;
     const right = Math.max(left + 1, parts[at]?.[0] ?? last);
     const before = parts[at - 1];
     const rows = inkRows(ink, left, right, top, bottom);
     return { text, probability, left, right, ...rows, spaced, parted: !before || before[1] > before[0] };
   });
+  return glyphs.flatMap((glyph) => eachDot(glyph, columns));
+}
+
+/** The recogniser writes fewer dots than stand side by side; their ink tells how many there are. */
+function eachDot(glyph: Glyph, columns: Uint8Array): Glyph[] {
+  if (glyph.text !== '.') return [glyph];
+  const gaps = gapsOf(columns, glyph.left, glyph.right);
+  const starts = [glyph.left, ...gaps.map(([, end]) => end)];
+  const ends = [...gaps.map(([start]) => start), glyph.right];
+  return starts.map((left, at) => ({
+    ...glyph,
+    left,
+    right: ends[at]!,
+    spaced: at === 0 && glyph.spaced,
+    parted: true,
+  }));
+}
+
+/** Columns from the first character's ink to the last one's: not what stands beside them and was not read, such as boxes. */
+function extent(columns: Uint8Array, from: number, to: number, height: number): [number, number] {
+  const first = columns.findIndex((value) => value >= INK);
+  const last = columns.findLastIndex((value) => value >= INK) + 1;
+  const wide = gapsOf(columns, first, last).filter((gap) => width(gap) >= BESIDE * height);
+  const before = wide.filter(([, end]) => end <= from).at(-1);
+  const after = wide.find(([start]) => start >= to);
+  return [before?.[1] ?? Math.max(0, first), after?.[0] ?? last];
 }
 
 function gapsOf(columns: Uint8Array, first: number, last: number): Gap[] {

@@ -55,7 +55,24 @@ export function inkOf(line: RgbImage): Ink {
 /** A stretch of ink in one row that is longer than this many heights of the line underlines it, or frames it. */
 const RULE = 1.25;
 
-function withoutRules({ width, height, contrast }: Ink): Ink {
+/** A column of ink through so much of the height is the side of a frame: brackets and bars are lower than the cut. */
+const SIDE = 0.94;
+
+function withoutRules(ink: Ink): Ink {
+  return withoutSides(withoutUnderlines(ink));
+}
+
+function withoutSides({ width, height, contrast }: Ink): Ink {
+  for (let x = 0; x < width; x++) {
+    let rows = 0;
+    for (let y = 0; y < height; y++) if (contrast[y * width + x]! >= FAINT) rows++;
+    if (rows < SIDE * height) continue;
+    for (let y = 0; y < height; y++) contrast[y * width + x] = 0;
+  }
+  return { width, height, contrast };
+}
+
+function withoutUnderlines({ width, height, contrast }: Ink): Ink {
   const longest = RULE * height;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {

@@ -4,6 +4,7 @@ import { decodeSteps } from './characters.js';
 import { placeGlyphs, type Glyph } from './glyphs.js';
 import type { Ink } from './ink.js';
 import { measureLine, type LineMetrics } from './line-metrics.js';
+import { withLostSigns } from './lost-signs.js';
 import { tellApart } from './lookalikes.js';
 import { countDots, withoutMark } from './marks.js';
 import { toPieces } from './pieces.js';
@@ -39,7 +40,7 @@ export function readLineText(ink: Ink, steps: RecognisedSteps, characters: reado
   if (dots) return [dotted(dots, ink)];
   const placed = placeGlyphs(decodeSteps(steps, characters), ink);
   const metrics = measureLine(placed, ink.height);
-  const glyphs = withoutMark(placed, metrics);
+  const glyphs = withLostSigns(withoutMark(placed, metrics), ink, metrics);
   return toPieces(glyphs, metrics).flatMap((piece) => {
     const sized = piece.glyphs.length > 2 ? measureLine(piece.glyphs, ink.height) : metrics;
     const text = toText(tellApart(withoutMark(piece.glyphs, sized), sized), sized);

@@ -1,11 +1,10 @@
 // Characters that the recogniser confuses and that their ink, or the word around them, tells apart.
 import type { Glyph } from './glyphs.js';
-import type { LineMetrics } from './line-metrics.js';
+import { SAME_SHAPE, type LineMetrics } from './line-metrics.js';
 
-/** Letters whose capitals look the same, only higher. */
-const SAME_SHAPE = /^[cosuvwxz]$/i;
-/** Between the height of x and that of capitals, in ems. */
-const BETWEEN = 0.63;
+/** How far from the middle between small and capital letters a height must be, in shares of the difference. */
+const SURELY_CAPITAL = 0.12;
+const SURELY_SMALL = -0.3;
 
 /** Full-width punctuation of East Asian type, where the letters around it are not. */
 const NARROW: Readonly<Record<string, string>> = {
@@ -64,17 +63,21 @@ function zero(glyphs: readonly Glyph[], at: number): string | undefined {
 }
 
 /** Capital or small, by the height of its ink: a first letter, and one among capitals or small ones that is not. */
-function cased(glyphs: readonly Glyph[], at: number, { em, baseline }: LineMetrics): string | undefined {
+function cased(
+  glyphs: readonly Glyph[],
+  at: number,
+  { baseline, capital, low }: LineMetrics,
+): string | undefined {
   const { text, top, spaced, parted } = glyphs[at]!;
   const next = glyphs[at + 1];
   const free = parted && (next?.parted ?? true);
   if (!SAME_SHAPE.test(text) || glyphs.length < 3 || !free) return undefined;
-  const height = (baseline - top) / em;
+  const height = (baseline - top - low) / (capital - low) - 0.5;
   const before = at === 0 || spaced ? '' : glyphs[at - 1]!.text;
   const after = next && !next.spaced ? next.text : '';
   const begins = !/[\p{L}\p{N}]/u.test(before);
   const amongCapitals = /\p{Lu}/u.test(before + after) && !/\p{Ll}/u.test(before + after);
-  if (height > BETWEEN + 0.03 && (begins || amongCapitals)) return text.toUpperCase();
+  if (height > SURELY_CAPITAL && (begins || amongCapitals)) return text.toUpperCase();
   const afterSmall = /\p{Ll}/u.test(before);
-  return height < BETWEEN - 0.03 && (begins || afterSmall) ? text.toLowerCase() : undefined;
+  return height < SURELY_SMALL && (begins || afterSmall) ? text.toLowerCase() : undefined;
 }

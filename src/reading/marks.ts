@@ -4,7 +4,9 @@ import type { Glyph } from './glyphs.js';
 import { columnInk, INK, textRows, type Ink } from './ink.js';
 import type { LineMetrics } from './line-metrics.js';
 
-const BULLET = /^[•·●○■▪◦□☐∙*oO0@©口回日区]$/;
+const BULLET = /^[•·●○■▪◦∙]$/;
+/** Signs that stand above the line by themselves. */
+const FLOATING = /^[-–—=+*~"'‘’“”^°<>«»:]$/;
 /** Least distance from the text, in ems. */
 const MARK_GAP = 0.2;
 /** Sides of an option's box or ring in ems, and how much they may differ. */
@@ -16,7 +18,10 @@ const SLENDER = /^[Il1|!i[\](){}/\\.,:;'\-]$/;
 const SQUARE_SIGN = /[\u3000-\u30ff\u3400-\u9fff]/;
 
 /** Without a mark at the beginning. */
-export function withoutMark(glyphs: readonly Glyph[], { em, baseline }: LineMetrics): Glyph[] {
+export function withoutMark(
+  glyphs: readonly Glyph[],
+  { em, baseline }: Pick<LineMetrics, 'em' | 'baseline'>,
+): Glyph[] {
   const [first, second] = glyphs;
   if (!first || !second) return [...glyphs];
   const gap = (second.left - first.right) / em;
@@ -37,9 +42,10 @@ function isMark(
   // A ring that is higher than a capital, or hangs below the line, is no letter.
   const outsize = high > 0.8 || bottom > baseline + 0.08 * em;
   if (square && large) return outsize || SLENDER.test(text) || SQUARE_SIGN.test(text);
-  // Small, round, above the line and well apart: a bullet.
+  // Small, as wide as high, above the line and well apart: a bullet, whatever it was read as.
   const floats = baseline - bottom > 0.08 * em;
-  return /^[•·●○■▪◦∙]$/.test(text) || (BULLET.test(text) && square && floats && high < 0.5 && gap > 0.3);
+  const small = high >= 0.15 && high < 0.6;
+  return BULLET.test(text) || (square && floats && small && gap > 0.3 && !FLOATING.test(text));
 }
 
 /** Where a line is nothing but three or more equal round dots: how many, and where the first and the last end. */

@@ -1,4 +1,5 @@
 // What reading a picture yields: lines of text with places, in reading order.
+import type { ImageInput } from '../image/rgb-image.js';
 import type { Region } from '../image/region.js';
 import { boundsOf, quadOf, type Bounds, type Point, type Quad } from './quad.js';
 
@@ -30,9 +31,26 @@ export interface Reading {
   rows: number[][];
 }
 
+export interface ReadOptions {
+  signal?: AbortSignal;
+  /** Lines read so far, of how many; before they are found, 0 of nothing. */
+  onProgress?: (done: number, total?: number) => void;
+}
+
+/** Reads pictures; what it has read it knows. */
+export interface Reader {
+  /** @throws AfterimageError CANCELLED, CLOSED, and what decoding and the networks throw. */
+  read(image: ImageInput, options?: ReadOptions): Promise<Reading>;
+  close(): Promise<void>;
+}
+
 /** The text as people write it: a row of the page on a line. */
 export function textOf({ lines, rows }: Reading): string {
   return rows.map((row) => row.map((at) => lines[at]!.text).join(' ')).join('\n');
+}
+
+export function middleOf({ x, y, width, height }: Region): Point {
+  return { x: x + width / 2, y: y + height / 2 };
 }
 
 export function boundsOfRegion({ x, y, width, height }: Region): Bounds {

@@ -11,7 +11,7 @@ import { placeLine } from './placed-lines.js';
 import type { CutLine } from './pixel-work.js';
 import { boundsOf } from './quad.js';
 import { ReadingCache } from './reading-cache.js';
-import { boundsOfRegion, type Reading, type ReadLine } from './reading.js';
+import { boundsOfRegion, type Reader, type Reading, type ReadLine, type ReadOptions } from './reading.js';
 import { readingOrder } from './reading-order.js';
 import { readingIdentity } from './reading-identity.js';
 import { mergeTiles, planTiles } from './tiles.js';
@@ -34,18 +34,12 @@ const cutLines = workers.job<typeof import('./pixel-work.js').cutLines>(
   'cutLines',
 );
 
-export interface ReadOptions {
-  signal?: AbortSignal;
-  /** Lines read so far, of how many; before they are found, 0 of nothing. */
-  onProgress?: (done: number, total?: number) => void;
-}
-
 /** Lines whose boxes are lower than this, in pixels, are looked for again in the picture at twice its size. */
 const SMALL_BOX = 13;
 /** Lines cut and recognised at a time: enough for the engine to work in large strides, few enough to cancel soon. */
 const GROUP = 8;
 
-export class TextReader {
+export class TextReader implements Reader {
   readonly #open: () => Promise<TextNetworks>;
   readonly #folder: string | undefined;
   #opened: Promise<Opened> | undefined;
@@ -59,7 +53,6 @@ export class TextReader {
     this.#folder = folder;
   }
 
-  /** @throws AfterimageError CANCELLED, CLOSED, and what decoding and the engine throw. */
   async read(image: ImageInput, options: ReadOptions = {}): Promise<Reading> {
     const before = this.#turn;
     const reading = (async () => {

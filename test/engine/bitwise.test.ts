@@ -149,7 +149,7 @@ class Walk {
       for (let step = 0; step < steps; step++) await this.step(step);
       const stats = this.warm.native.stats();
       await this.warm.native.close();
-      assert.equal(stats.blocks_leaked, 0);
+      assert.equal(stats.blocksLeaked, 0);
     } finally {
       await this.warm.native.close();
     }
@@ -191,10 +191,10 @@ class Walk {
     assert.equal(
       digest(result),
       await this.coldDigest(parts),
-      `step ${step}: ${result.cache.prompt_tokens_reused} of ${prompt.ids.length} tokens were reused`,
+      `step ${step}: ${result.cache.promptTokensReused} of ${prompt.ids.length} tokens were reused`,
     );
     this.compared++;
-    this.reused += result.cache.prompt_tokens_reused;
+    this.reused += result.cache.promptTokensReused;
   }
 
   private async coldDigest(parts: Part[]): Promise<string> {
@@ -205,7 +205,7 @@ class Walk {
     if (known) return known;
     this.cold.native.clearMemory();
     const result = await this.cold.ask(this.prompt(parts), this.pictures);
-    assert.equal(result!.cache.prompt_tokens_reused, 0);
+    assert.equal(result!.cache.promptTokensReused, 0);
     this.expected.set(key, digest(result!));
     return digest(result!);
   }

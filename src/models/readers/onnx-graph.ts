@@ -107,7 +107,7 @@ function readTensor(pbf: PbfReader): { name: string; shape: number[]; data?: Flo
   }, null);
   const { name, shape, type, floats, raw } = tensor;
   if (type !== FLOAT) return { name, shape };
-  const data = raw.length > 0 ? new Float32Array(raw.slice().buffer) : Float32Array.from(floats);
+  const data = raw.length > 0 ? new Float32Array(new Uint8Array(raw).buffer) : Float32Array.from(floats);
   if (data.length !== shape.reduce((product, axis) => product * axis, 1))
     throw new RangeError(`Tensor "${name}" has ${data.length} elements`);
   return { name, shape, data };

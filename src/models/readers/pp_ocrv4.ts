@@ -181,7 +181,7 @@ class Follower {
     if (readers.length === 1 && reader!.op === 'Relu')
       return this.pass(reader!, { ...layer, activation: 'relu' });
     if (readers.length === 1 && reader!.op === 'HardSigmoid') return this.hardSigmoid(layer, reader!);
-    if (readers.length !== 2) return layer;
+    if (readers.length !== 2 || readers.some((node) => node.op === 'GlobalAveragePool')) return layer;
     // x · σ(1·x), and x · clip(x + 3, 0, 6) / 6.
     const gated = readers.find(
       (node) => node.op === 'Mul' && !node.inputs.some((n) => this.graph.constants.has(n)),
