@@ -17,7 +17,7 @@ import type { Message } from '../prompt/message.js';
 import { WeightFiles } from '../models/checkpoint/weights-content.js';
 import { scriptsIdentity } from './scripts-identity.js';
 import { imageKey } from './image-key.js';
-import { modelName, starterFolder } from './model-folder.js';
+import { isBundled, modelName, starterFolder } from './model-folder.js';
 import type {
   NativeEngine,
   NativeEngineOptions,
@@ -108,6 +108,7 @@ export class LoadedModel {
         precision,
         backend: loaded.backend,
         contextLength: model.contextLength,
+        bundled: isBundled(checkpoint.folder),
         boxes: model.boxes,
       };
       const digest = [loaded.digest, content, scriptsIdentity()].join(' ');
@@ -247,7 +248,7 @@ export class LoadedModel {
       repetitionPenalty: options.repetitionPenalty ?? 1,
       seed: options.seed ?? 0,
       stopIds: Int32Array.from(this.model.eosTokenIds),
-      captureLogits: false,
+      captureLogits: options.certainty === true,
     };
   }
 
