@@ -46,7 +46,7 @@ async function answers(
   const out: Row[][] = [];
   for (const image of images) {
     for (const question of QUESTIONS) {
-      const prompt = loaded.prepare([systemMessage(), userMessage([image], question)]);
+      const prompt = await loaded.prepare([systemMessage(), userMessage([image], question)]);
       const options = { maxTokens: Number(values.tokens), lowPriority: false };
       const { request, plan } = loaded.native.begin(prompt.native, options);
       await loaded.encodeMissing(request, prompt, (await plan).needed);

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { decoderWidths } from '../src/graph/program.js';
 import { createRunner } from '../src/engine/native.js';
 import type { Model } from '../src/models/family.js';
 import { familyOf } from '../src/models/registry.js';
@@ -92,7 +93,7 @@ async function runRows(model: Model, files: string[], rows: number, end: number)
       feature_index: { data: new Int32Array(rows).fill(-1), rows },
       logit_rows: { data: Int32Array.of(rows - 1), rows: 1 },
     };
-    for (let i = 0; i <= model.deepstack; i++)
+    for (let i = 0; i <= decoderWidths(model.decoder).deepstack; i++)
       inputs[i === 0 ? 'features' : `features.${i}`] = { data: new Float32Array(0), rows: 0 };
     await runner.run({ inputs, sequences: [{ slot: 0, rows, firstPosition: end - rows }] });
   } finally {

@@ -1,4 +1,5 @@
 // A native engine over a random checkpoint, as the benchmarks drive it.
+import { decoderWidths } from '../src/graph/program.js';
 import type { NativeEngine, NativePrompt, NativeResult } from '../src/engine/native-engine.js';
 import { loadAddon, type KvType, type Precision } from '../src/engine/native.js';
 import type { Checkpoint } from '../src/models/checkpoint/checkpoint.js';
@@ -39,9 +40,7 @@ export class BenchModel {
       traits: {
         positionAxes: this.model.positionAxes,
         visibility: this.model.visibility,
-        deepstack: this.model.deepstack,
-        hidden: this.model.hiddenSize,
-        vocab: this.model.vocabSize,
+        ...decoderWidths(this.model.decoder),
         context: this.model.contextLength,
       },
     });

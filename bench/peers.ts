@@ -7,9 +7,9 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Peaks } from '../src/engine/native.js';
 import { measured } from './child.js';
 import { PEER_DIMENSIONS, writeGguf, type DecoderDimensions } from './peers/gguf.js';
+import type { Peaks } from './peaks.js';
 import { writeSection } from './results.js';
 
 const PROMPT = 512;

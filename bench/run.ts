@@ -1,9 +1,9 @@
 // npm run bench -- --dims qwen2-vl-2b|qwen2.5-vl-3b|smolvlm-256m|starter --bits 4|8|16 --prompt 512 --generate 64
 //   --image 1280x800 --threads N [--precision exact|fast|faster] [--json]
 // Load, encode, prefill and decode on random weights of real dimensions, with what the machine can do before and after.
-import type { Peaks } from '../src/engine/native.js';
 import { benchArguments, benchCheckpoint } from './arguments.js';
 import { measured } from './child.js';
+import type { Peaks } from './peaks.js';
 import { BenchModel } from './native-model.js';
 import { syntheticImage, syntheticPrompt } from './synthetic-prompt.js';
 
@@ -34,7 +34,7 @@ try {
   const stats = bench.engine.stats();
   await bench.engine.close();
   const after = measured<Peaks>('peaks.ts', { threads: options.threads });
-  const weightBytes = Number(stats.weight_bytes);
+  const weightBytes = Number(stats.weightBytes);
   const decodeRate = ((text.tokens.length - 1) * 1000) / text.decodeMs;
   const figures = {
     dims: options.dims,
@@ -44,10 +44,10 @@ try {
     load_ms: Math.round(bench.loadMs),
     weight_mb: Math.round(weightBytes / 1e6),
     image_tokens: image.plan.tokens,
-    encode_ms: Math.round(seen.cache.encode_ms),
-    image_prefill_ms: Math.round(seen.cache.prefill_ms),
+    encode_ms: Math.round(seen.cache.encodeMs),
+    image_prefill_ms: Math.round(seen.cache.prefillMs),
     first_token_of_image_ms: Math.round(seen.firstTokenMs),
-    prefill_tokens_per_s: Math.round((options.prompt * 1000) / text.cache.prefill_ms),
+    prefill_tokens_per_s: Math.round((options.prompt * 1000) / text.cache.prefillMs),
     decode_tokens_per_s: Number(decodeRate.toFixed(1)),
     read_gb_per_s: [before, after].map(({ read }) => Number(read.toFixed(1))),
     float_gflop_per_s: Math.round(Math.max(before.floats, after.floats)),

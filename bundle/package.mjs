@@ -29,8 +29,6 @@ const NATIVE_FILES = [
   'CMakeLists.txt',
   'build.mjs',
   'addon',
-  'bench/peaks.cpp',
-  'bench/peaks.h',
   'cache',
   'cpu',
   'graph',

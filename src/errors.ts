@@ -1,12 +1,24 @@
 // The one error class of the TypeScript side. Misuse throws TypeError/RangeError; everything else is this.
 
-/** Stable codes: programs may depend on them. */
-export const ERROR_CODES = [
-  'MODEL_NOT_FOUND',
-  'MODEL_UNSUPPORTED',
+/** Codes of the native core: the same list as in native/graph/error.h. */
+export const NATIVE_ERROR_CODES = [
   'INVALID_CHECKPOINT',
   'INVALID_PROGRAM',
   'INVALID_ARGUMENT',
+  'CONTEXT_FULL',
+  'OUT_OF_MEMORY',
+  'CANCELLED',
+  'CLOSED',
+  'BACKEND_FAILED',
+  'IO_FAILED',
+] as const;
+
+/** Stable codes: programs may depend on them. */
+export const ERROR_CODES = [
+  ...NATIVE_ERROR_CODES,
+  'MODEL_NOT_FOUND',
+  'MODEL_UNSUPPORTED',
+  'MODEL_CHANGED',
   'IMAGE_NOT_FOUND',
   'IMAGE_UNREADABLE',
   'IMAGE_UNSUPPORTED',
@@ -20,15 +32,10 @@ export const ERROR_CODES = [
   'SESSION_NOT_FOUND',
   'SESSION_EXPIRED',
   'SESSION_BUSY',
-  'CONTEXT_FULL',
-  'OUT_OF_MEMORY',
-  'CANCELLED',
-  'CLOSED',
-  'BACKEND_FAILED',
+  'INTERNAL',
   'ENGINE_UNREACHABLE',
   'ENGINE_INCOMPATIBLE',
   'NATIVE_MISSING',
-  'IO_FAILED',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -1,18 +1,23 @@
 #!/usr/bin/env node
 // The command line: chooses the command, turns errors into one sentence and an exit code.
 import { AfterimageError } from './errors.js';
+import { endSoon } from './exit.js';
 import { checkForm, findCommand } from './cli/commands.js';
 import { HELP } from './cli/help.js';
 import { Options } from './cli/options.js';
 import { packageVersion } from './version.js';
 
 /** Internal errors end with 1; everything a person can mend ends with 2. */
-const INTERNAL = new Set(['INVALID_PROGRAM', 'BACKEND_FAILED', 'CLOSED']);
+const INTERNAL = new Set(['INVALID_PROGRAM', 'BACKEND_FAILED', 'INTERNAL', 'CLOSED']);
 
 async function main(args: string[]): Promise<number> {
   const interrupt = new AbortController();
-  process.on('SIGINT', () => interrupt.abort());
-  process.on('SIGTERM', () => interrupt.abort());
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      interrupt.abort();
+      endSoon(130);
+    });
+  }
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     // A server ends by itself when its client has gone, and has things to put away first.
     if (args.length === 0 || args[0] === 'mcp') return;

@@ -5,6 +5,7 @@ import { ask, type Call } from '../src/ask/call.js';
 import type { Conversation } from '../src/ask/conversations.js';
 import * as fields from '../src/ask/fields.js';
 import { lookAt, MOST_IMAGES } from '../src/ask/look.js';
+import { withReadings } from '../src/ask/read.js';
 import { toFields } from '../src/ask/reply.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
@@ -12,6 +13,7 @@ const input = z.strictObject({
   message: fields.question('What to say; empty: go on with an answer that was truncated.'),
   images: z.array(fields.image).max(MOST_IMAGES).optional().describe('Images to add; see describe_image.'),
   session_id: fields.sessionId.optional(),
+  reading: fields.reading,
   fork: z.boolean().default(false).describe('Answer in a copy of the session.'),
   max_tokens: fields.maxTokens().default(512),
 });
@@ -29,11 +31,12 @@ For one question about one image describe_image is simpler, for reading text ocr
   annotations: { ...LOOKS_ONLY, idempotentHint: false },
   input,
   output,
-  async run({ message, images = [], session_id, fork, max_tokens }, call) {
-    const pictures = await lookAt(
+  async run({ message, images = [], session_id, fork, max_tokens, reading }, call) {
+    const seen = await lookAt(
       call,
       images.map((image) => ({ image })),
     );
+    const pictures = reading ? await withReadings(call, seen) : seen;
     const continues = message === '' && pictures.length === 0;
     if (message === '' && !continues) throw questionMissing();
     const conversation = converse(call, session_id, fork, pictures.length > 0);

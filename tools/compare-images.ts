@@ -9,7 +9,10 @@ import { measuredChanges, withFacts } from '../src/ask/changes.js';
 import type { Picture } from '../src/ask/conversations.js';
 import { DIFF_URI } from '../src/ask/differences.js';
 import * as fields from '../src/ask/fields.js';
+import { middleOf } from '../src/reading/reading.js';
+import { textChanges, type TextChange } from '../src/reading/text-changes.js';
 import { lookAt, part } from '../src/ask/look.js';
+import { readText } from '../src/ask/read.js';
 import { seenImages, toFields } from '../src/ask/reply.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
@@ -50,16 +53,21 @@ const output = z.looseObject({
   changed_pixels: z.int(),
   changed_share: z.number(),
   regions: z.array(z.looseObject({ changed_pixels: z.int() })),
+  text_changes: z
+    .array(z.looseObject({ old: z.string(), new: z.string() }))
+    .optional()
+    .describe('Text that changed, was added (old empty) or removed (new empty); moved text is not listed.'),
   difference: z.string().optional().describe('Resource: image_b in grey, changes in red.'),
 });
 
 /** All that a comparison returns; places are in pixels of image_a (before) and of image_b (after). */
-export type Comparison = fields.ReplyFields & ReturnType<typeof measured> & { difference?: string };
+export type Comparison = fields.ReplyFields &
+  ReturnType<typeof measured> & { text_changes?: TextChange[]; difference?: string };
 
 export const compareImages = defineTool({
   name: 'compare_images',
   title: 'Compare two images',
-  description: `Find what changed between two images, such as screenshots before and after a change. Size, changed share and changed regions are measured exactly; then the model says what is different.
+  description: `Find what changed between two images, such as screenshots before and after a change. Size, changed share, changed regions and changed text are exact; then the model says what is different.
 For what one image shows use describe_image, for images that are not two states of one thing chat_with_images.`,
   annotations: LOOKS_ONLY,
   input,
@@ -75,7 +83,10 @@ For what one image shows use describe_image, for images that are not two states 
       signal: call.signal,
     });
     if (diff.changedPixels === 0)
-      return { structured: { ...same(diff, [before, after], ignore_regions), ...measured(diff) } };
+      return {
+        structured: { ...same(diff, [before, after], ignore_regions), ...measured(diff), text_changes: [] },
+      };
+    const text_changes = await textChanged(call, before, after, diff, ignore_regions);
     const uri = DIFF_URI + call.differences.put(await diff.picture());
     const crops = diff.regions.filter(worthCropping(diff)).slice(0, MOST_CROPS);
     const asked = compareQuestion(crops.length > 0 ? 'crops' : 'whole');
@@ -90,7 +101,11 @@ For what one image shows use describe_image, for images that are not two states 
     });
     const answer = withFacts(measuredChanges(diff), reply.text);
     return {
+<<<<<<< HEAD
       structured: { ...toFields(reply), answer, ...measured(diff), difference: uri },
+=======
+      structured: { ...toFields(reply), ...measured(diff), ...text_changes, difference: uri },
+>>>>>>> main
       references: [
         { uri, name: 'difference.png', description: 'Changed pixels in red', mimeType: 'image/png' },
       ],
@@ -98,6 +113,27 @@ For what one image shows use describe_image, for images that are not two states 
     };
   },
 });
+
+/** Without the model; nothing where the time was over before both were read. */
+async function textChanged(
+  call: Call,
+  before: Picture,
+  after: Picture,
+  { alignment }: ImageDiff,
+  ignored: Region[] = [],
+): Promise<{ text_changes?: TextChange[] }> {
+  const old = await readText(call, before);
+  const now = old && (await readText(call, after));
+  if (!now) return {};
+  const scale = alignment === 'scaled' ? after.original.width / before.original.width : 1;
+  const counts = (change: TextChange) => {
+    const { x, y } = middleOf((change.after ?? change.before)!);
+    return !ignored.some(
+      (area) => x >= area.x && y >= area.y && x < area.x + area.width && y < area.y + area.height,
+    );
+  };
+  return { text_changes: textChanges(old, now, scale).filter(counts) };
+}
 
 function worthCropping({ before, after }: ImageDiff): (region: DiffRegion) => boolean {
   const small = (region: Region | undefined, image: Size) =>

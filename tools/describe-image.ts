@@ -5,6 +5,7 @@ import { ask } from '../src/ask/call.js';
 import type { Conversation, Picture } from '../src/ask/conversations.js';
 import * as fields from '../src/ask/fields.js';
 import { lookAt } from '../src/ask/look.js';
+import { withReadings } from '../src/ask/read.js';
 import { toFields } from '../src/ask/reply.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
@@ -20,6 +21,7 @@ const input = z.strictObject({
   region: fields.region.optional(),
   max_tokens: fields.maxTokens().optional(),
   session_id: fields.sessionId.optional(),
+  reading: fields.reading,
 });
 
 export const describeImage = defineTool({
@@ -30,11 +32,12 @@ For its text use ocr, for what changed between two images compare_images, for se
   annotations: LOOKS_ONLY,
   input,
   output: z.looseObject(fields.replyFields),
-  async run({ image, question, detail, region, max_tokens, session_id }, call) {
+  async run({ image, question, detail, region, max_tokens, session_id, reading }, call) {
     const [picture] = await lookAt(call, [{ image, region }]);
     const conversation =
       session_id === undefined ? call.conversations.start() : call.conversations.get(session_id);
-    const pictures = picture && !isLastSeen(conversation, picture) ? [picture] : [];
+    const fresh = picture && !isLastSeen(conversation, picture) ? [picture] : [];
+    const pictures = reading ? await withReadings(call, fresh) : fresh;
     const continues = question === undefined && pictures.length === 0 && conversation.cut !== undefined;
     const reply = await ask(call, conversation, {
       turn: continues ? undefined : { pictures, question: question || describeQuestion(detail) },

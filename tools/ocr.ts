@@ -1,54 +1,127 @@
-// ocr: the text of an image in reading order, with boxes where the model can say where text is.
+// ocr: the text of an image in reading order, with places. The text reader reads it, exactly and without the model;
+// the model reads what is no plain text.
 import { z } from 'zod';
 import { AfterimageError } from '../src/errors.js';
-import type { ModelInfo } from '../src/engine/engine.js';
+import { NOTHING_DONE, type ModelInfo } from '../src/engine/engine.js';
 import { ocrQuestion } from '../src/prompt/layout.js';
 import { parseLines } from '../src/prompt/parse.js';
-import { ask, loaded } from '../src/ask/call.js';
+import { findText } from '../src/reading/find.js';
+import { middleOf, textOf, wordsOf, type Reading, type ReadLine } from '../src/reading/reading.js';
+import { regionOf } from '../src/reading/quad.js';
+import { ask, loaded, type Call } from '../src/ask/call.js';
 import type { LineReader, Picture } from '../src/ask/conversations.js';
 import * as fields from '../src/ask/fields.js';
 import { lookAt } from '../src/ask/look.js';
-import { toFields } from '../src/ask/reply.js';
+import { inOriginal, readText } from '../src/ask/read.js';
+import { seenImages, toFields } from '../src/ask/reply.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
 const input = z.strictObject({
   image: fields.image,
   region: fields.region.optional(),
+  find: fields
+    .question('Text to look for; returns where it stands and the points to click, best match first.')
+    .optional(),
   format: z
-    .enum(['text', 'lines'])
+    .enum(['text', 'lines', 'words'])
     .default('text')
-    .describe('lines: also a box for each line, with models that can locate text.'),
-  languages: z.array(z.string().min(1).max(40)).max(8).optional().describe('Of the text, if known.'),
+    .describe('lines, words: also each with its box and confidence.'),
+  method: z
+    .enum(['reader', 'model'])
+    .default('reader')
+    .describe('model: for handwriting, formulas, tables as Markdown; slower.'),
+  languages: z.array(z.string().min(1).max(40)).max(8).optional().describe('For the model, if known.'),
   max_tokens: fields.maxTokens().default(1024),
 });
 
 const output = z.looseObject({
   ...fields.replyFields,
   lines: z.array(fields.textLine).optional().describe('Each with x, y, width, height.'),
+  matches: z.array(fields.textLine).optional().describe('Each with x, y, width, height, center, score.'),
 });
+
+type Arguments = z.infer<typeof input>;
 
 export const ocr = defineTool({
   name: 'ocr',
   title: 'Read text',
-  description: `Read the text of an image in reading order: screenshots, documents, error messages, tables. [?] stands for what cannot be read.
-For small text pass a region. For what an image shows use describe_image. A long text ends truncated and is continued with chat_with_images.`,
+  description: `Read the text of an image in reading order, exactly and at once: screenshots, documents, error messages, tables. With find, say where a text stands and where to click. [?] stands for what cannot be read.
+For what an image shows use describe_image. With method model a long text ends truncated and is continued with chat_with_images.`,
   annotations: LOOKS_ONLY,
   input,
   output,
-  async run({ image, region, format, languages = [], max_tokens }, call) {
-    const pictures = await lookAt(call, [{ image, region }]);
-    const reader = format === 'lines' ? lineReader(pictures[0]!) : undefined;
-    if (reader) requireBoxes(await loaded(call));
-    const spoken = languages.length > 0 ? ` The text is in ${languages.join(', ')}.` : '';
-    const reply = await ask(call, call.conversations.start(), {
-      turn: { pictures, question: ocrQuestion(format) + spoken },
-      maxTokens: max_tokens,
-      reader,
-    });
-    const { lines } = reply;
-    return { structured: { ...toFields(reply), ...(lines && { lines }) } };
+  async run(args, call) {
+    const [picture] = await lookAt(call, [{ image: args.image, region: args.region }]);
+    return args.method === 'model'
+      ? byModel(args, picture!, call)
+      : { structured: await byReader(args, picture!, call) };
   },
 });
+
+async function byReader(args: Arguments, picture: Picture, call: Call) {
+  const part = await readText(call, picture);
+  const reply: fields.ReplyFields = {
+    answer: '',
+    images: seenImages([picture], []),
+    cache: NOTHING_DONE,
+    stop_reason: part ? 'end' : 'deadline',
+    truncated: part === null,
+    model: 'none',
+  };
+  if (!part)
+    return { ...reply, next: 'The time limit was reached. Call ocr again: lines already read are kept.' };
+  const reading = inOriginal(part, picture);
+  if (args.find !== undefined) return { ...reply, ...found(reading, args.find) };
+  return {
+    ...reply,
+    answer: textOf(reading) || 'There is no text in the image.',
+    ...(args.format !== 'text' && { lines: reading.lines.map((line) => listed(line, args.format, reading)) }),
+  };
+}
+
+function listed(line: ReadLine, format: Arguments['format'], picture: Reading) {
+  const { text, confidence, box, quad } = line;
+  const words = wordsOf(line).map((word) => ({ text: word.text, ...regionOf(word.bounds, picture) }));
+  return {
+    text,
+    ...box,
+    confidence,
+    ...(quad && { corners: quad.map(({ x, y }) => [x, y]) }),
+    ...(format === 'words' && { words }),
+  };
+}
+
+function found(reading: Reading, wanted: string) {
+  if (wanted.trim() === '')
+    throw new AfterimageError('INVALID_ARGUMENT', 'find is empty; say which text to look for.');
+  const matches = findText(reading, wanted).map(({ text, score, bounds }) => {
+    const box = regionOf(bounds, reading);
+    const { x, y } = middleOf(box);
+    return { text, score, ...box, center: { x: Math.floor(x), y: Math.floor(y) } };
+  });
+  const answer = matches.map(({ text, center }) => `"${text}" at ${center.x},${center.y}`).join('\n');
+  return { answer: answer || `"${wanted}" does not stand in the image.`, matches };
+}
+
+async function byModel(args: Arguments, picture: Picture, call: Call) {
+  const { format, languages = [], max_tokens } = args;
+  if (args.find !== undefined || format === 'words') {
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      'The model does not know where words stand; leave out method, so that the text reader answers.',
+    );
+  }
+  const reader = format === 'lines' ? lineReader(picture) : undefined;
+  if (reader) requireBoxes(await loaded(call));
+  const spoken = languages.length > 0 ? ` The text is in ${languages.join(', ')}.` : '';
+  const reply = await ask(call, call.conversations.start(), {
+    turn: { pictures: [picture], question: ocrQuestion(format) + spoken },
+    maxTokens: max_tokens,
+    reader,
+  });
+  const { lines } = reply;
+  return { structured: { ...toFields(reply), ...(lines && { lines }) } };
+}
 
 function lineReader({ original, region }: Picture): LineReader {
   return (answer, viewed, boxes) => parseLines(answer, { boxes, viewed, original, shown: region }).lines;
@@ -59,6 +132,6 @@ function requireBoxes(model: ModelInfo | null): void {
   if (model === null || model.boxes !== null) return;
   throw new AfterimageError(
     'INVALID_ARGUMENT',
-    `The model ${model.name} cannot say where text is. Ask for its plain text (format "text", without --lines), or use a model that locates text, such as Qwen2.5-VL or Qwen3-VL (--model DIR).`,
+    `The model ${model.name} cannot say where text is. Leave out method, so that the text reader answers, or use a model that locates text, such as Qwen2.5-VL or Qwen3-VL (--model DIR).`,
   );
 }

@@ -6,10 +6,7 @@
 #include "addon/engine_object.h"
 #include "addon/errors.h"
 #include "addon/runner.h"
-#include "bench/peaks.h"
 #include "cache/disk_folder.h"
-
-#include <thread>
 
 namespace afterimage::addon {
 
@@ -25,25 +22,6 @@ static Napi::Value backend_identity(const Napi::CallbackInfo& info) {
 // () → JSON text
 static Napi::Value metal_report(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] { return Napi::String::New(info.Env(), metal_report_json()); });
-}
-
-// (threads) → Promise<{read, floats, integers}>
-static Napi::Value peaks(const Napi::CallbackInfo& info) {
-  const int threads = static_cast<int>(integer_of(info[0], "threads"));
-  const auto queue = JsQueue::create(info.Env(), "afterimage peaks");
-  const Deferred deferred(info.Env(), queue);
-  std::thread([threads, queue, deferred] {
-    const Peaks peaks = measure_peaks(threads);
-    deferred.resolve([peaks](Napi::Env env) -> Napi::Value {
-      Napi::Object object = Napi::Object::New(env);
-      object.Set("read", peaks.read);
-      object.Set("floats", peaks.floats);
-      object.Set("integers", peaks.integers);
-      return object;
-    });
-    queue->release();
-  }).detach();
-  return deferred.promise();
 }
 
 // (folder) → [{file, bytes, usedAt, tokens, identity}]
@@ -76,7 +54,6 @@ static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   Runner::define(env, exports);
   EngineObject::define(env, exports);
   exports.Set("backendIdentity", Napi::Function::New(env, backend_identity));
-  exports.Set("measurePeaks", Napi::Function::New(env, peaks));
   exports.Set("listDiskCache", Napi::Function::New(env, list_disk));
   exports.Set("clearDiskCache", Napi::Function::New(env, clear_disk));
   exports.Set("metalReport", Napi::Function::New(env, metal_report));

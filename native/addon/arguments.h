@@ -9,7 +9,8 @@
 
 namespace afterimage::addon {
 
-[[noreturn]] void expected(Napi::Env env, const std::string& what, const std::string& name, const Napi::Value& received);
+[[noreturn]] void expected(Napi::Env env, const std::string& what, const std::string& name,
+                           const Napi::Value& received);
 
 std::string string_of(const Napi::Value& value, const std::string& name);
 double number_of(const Napi::Value& value, const std::string& name);
@@ -20,7 +21,7 @@ Napi::Array array_of(const Napi::Value& value, const std::string& name);
 Napi::Function function_of(const Napi::Value& value, const std::string& name);
 std::vector<std::string> strings_of(const Napi::Value& value, const std::string& name);
 std::vector<int32_t> int32s_of(const Napi::Value& value, const std::string& name);  // Int32Array
-std::vector<float> floats_of(const Napi::Value& value, const std::string& name);   // array of numbers
+std::vector<float> floats_of(const Napi::Value& value, const std::string& name);    // array of numbers
 std::vector<uint8_t> bytes_of(const Napi::Value& value, const std::string& name);   // Uint8Array
 
 // 4-byte elements of a Float32Array or Int32Array, copied, so that JavaScript may reuse its buffer.

@@ -64,7 +64,8 @@ KvType kv_type_of(const std::string& name) {
   if (name == "f16") return KvType::f16;
   if (name == "bf16") return KvType::bf16;
   if (name == "q8") return KvType::q8;
-  throw Error("INVALID_ARGUMENT", "Expected f32, f16, bf16 or q8 for the KV element type but received \"" + name + "\".");
+  throw Error("INVALID_ARGUMENT",
+              "Expected f32, f16, bf16 or q8 for the KV element type but received \"" + name + "\".");
 }
 
 }  // namespace afterimage::addon

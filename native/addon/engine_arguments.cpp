@@ -58,32 +58,40 @@ Visibility visibility_of(const std::string& name) {
 
 const char* source_name(CacheSource source) noexcept {
   switch (source) {
-    case CacheSource::none: return "none";
-    case CacheSource::features: return "features";
-    case CacheSource::memory: return "memory";
-    case CacheSource::disk: return "disk";
+    case CacheSource::none:
+      return "none";
+    case CacheSource::features:
+      return "features";
+    case CacheSource::memory:
+      return "memory";
+    case CacheSource::disk:
+      return "disk";
   }
   return "none";
 }
 
 const char* stop_name(StopReason stop) noexcept {
   switch (stop) {
-    case StopReason::end: return "end";
-    case StopReason::length: return "length";
-    case StopReason::finished: return "finished";
-    case StopReason::cancelled: return "cancelled";
+    case StopReason::end:
+      return "end";
+    case StopReason::length:
+      return "length";
+    case StopReason::finished:
+      return "finished";
+    case StopReason::cancelled:
+      return "cancelled";
   }
   return "end";
 }
 
 Napi::Object cache_to_js(Napi::Env env, const CacheReport& cache) {
   Napi::Object result = Napi::Object::New(env);
-  result.Set("image_tokens", cache.image_tokens);
-  result.Set("image_tokens_reused", cache.image_tokens_reused);
-  result.Set("prompt_tokens", cache.prompt_tokens);
-  result.Set("prompt_tokens_reused", cache.prompt_tokens_reused);
-  result.Set("encode_ms", cache.encode_ms);
-  result.Set("prefill_ms", cache.prefill_ms);
+  result.Set("imageTokens", cache.image_tokens);
+  result.Set("imageTokensReused", cache.image_tokens_reused);
+  result.Set("promptTokens", cache.prompt_tokens);
+  result.Set("promptTokensReused", cache.prompt_tokens_reused);
+  result.Set("encodeMs", cache.encode_ms);
+  result.Set("prefillMs", cache.prefill_ms);
   result.Set("source", source_name(cache.source));
   return result;
 }
@@ -137,8 +145,8 @@ Prompt prompt_of(const Napi::Value& value) {
   const Napi::Array array = array_of(spans, spans_name);
   for (uint32_t i = 0; i < array.Length(); i++) {
     const Reader span(array.Get(i), spans_name + "[" + std::to_string(i) + "]");
-    prompt.spans.push_back({span.small("start"), span.small("end"), image_key_of(span.at("key").value, span.at("key").name),
-                            counts_of(span.child("symbols"))});
+    prompt.spans.push_back({span.small("start"), span.small("end"),
+                            image_key_of(span.at("key").value, span.at("key").name), counts_of(span.child("symbols"))});
   }
   return prompt;
 }
@@ -215,38 +223,42 @@ Napi::Value to_js(Napi::Env env, const Counters& c) {
   Napi::Object result = Napi::Object::New(env);
   const auto set = [&](const std::string& name, double value) { result.Set(name, value); };
   const auto tier = [&](const std::string& name, const TierCounters& t) {
-    set(name + "_hits", static_cast<double>(t.hits));
-    set(name + "_misses", static_cast<double>(t.misses));
-    set(name + "_evictions", static_cast<double>(t.evictions));
-    set(name + "_bytes", static_cast<double>(t.bytes));
+    set(name + "Hits", static_cast<double>(t.hits));
+    set(name + "Misses", static_cast<double>(t.misses));
+    set(name + "Evictions", static_cast<double>(t.evictions));
+    set(name + "Bytes", static_cast<double>(t.bytes));
   };
   tier("kv", c.kv);
   tier("features", c.features);
   tier("snapshots", c.snapshots);
   tier("disk", c.disk);
   const std::pair<const char*, uint64_t> counts[] = {
-      {"disk_writes", c.disk_writes},         {"disk_skipped", c.disk_skipped},
-      {"disk_rejected", c.disk_rejected},     {"blocks_in_use", c.blocks_in_use},
-      {"blocks_leaked", c.blocks_leaked},     {"bytes_reserved", c.bytes_reserved},
-      {"requests_waiting", c.requests_waiting}, {"requests_active", c.requests_active},
-      {"decoder_runs", c.decoder_runs},
-      {"prefill_rows", c.prefill_rows},       {"decode_rows", c.decode_rows},
-      {"images_encoded", c.images_encoded},   {"runs_cancelled", c.runs_cancelled},
-      {"weight_bytes", c.weight_bytes},       {"scratch_bytes", c.scratch_bytes}};
+      {"diskWrites", c.disk_writes},           {"diskSkipped", c.disk_skipped},
+      {"diskRejected", c.disk_rejected},       {"blocksInUse", c.blocks_in_use},
+      {"blocksLeaked", c.blocks_leaked},       {"bytesReserved", c.bytes_reserved},
+      {"requestsWaiting", c.requests_waiting}, {"requestsActive", c.requests_active},
+      {"decoderRuns", c.decoder_runs},         {"prefillRows", c.prefill_rows},
+      {"decodeRows", c.decode_rows},           {"imagesEncoded", c.images_encoded},
+      {"runsCancelled", c.runs_cancelled},     {"weightBytes", c.weight_bytes},
+      {"scratchBytes", c.scratch_bytes}};
   for (const auto& [name, value] : counts) set(name, static_cast<double>(value));
-  set("encode_ms", c.encode_ms);
-  set("prefill_ms", c.prefill_ms);
-  set("decode_ms", c.decode_ms);
-  result.Set("disk_problem", c.disk_problem);
+  set("encodeMs", c.encode_ms);
+  set("prefillMs", c.prefill_ms);
+  set("decodeMs", c.decode_ms);
+  result.Set("diskProblem", c.disk_problem);
   return result;
 }
 
 const char* stage_name(Stage stage) noexcept {
   switch (stage) {
-    case Stage::queue: return "queue";
-    case Stage::encode: return "encode";
-    case Stage::prefill: return "prefill";
-    case Stage::decode: return "decode";
+    case Stage::queue:
+      return "queue";
+    case Stage::encode:
+      return "encode";
+    case Stage::prefill:
+      return "prefill";
+    case Stage::decode:
+      return "decode";
   }
   return "queue";
 }

@@ -64,13 +64,15 @@ Napi::Value number(Napi::Env env, double value) { return Napi::Number::New(env, 
 
 void EngineObject::define(Napi::Env env, Napi::Object exports) {
   using E = EngineObject;
-  exports.Set("Engine", DefineClass(env, "Engine",
-                                    {InstanceMethod("load", &E::load), InstanceMethod("begin", &E::begin),
-                                     InstanceMethod("encode", &E::encode),
-                                     InstanceMethod("generate", &E::generate), InstanceMethod("finish", &E::finish),
-                                     InstanceMethod("cancel", &E::cancel), InstanceMethod("stats", &E::stats),
-                                     InstanceMethod("clearMemory", &E::clear_memory),
-                                     InstanceMethod("flushDisk", &E::flush_disk), InstanceMethod("close", &E::close)}));
+  exports.Set(
+      "Engine",
+      DefineClass(
+          env, "Engine",
+          {InstanceMethod("load", &E::entry<&E::load>), InstanceMethod("begin", &E::entry<&E::begin>),
+           InstanceMethod("encode", &E::entry<&E::encode>), InstanceMethod("generate", &E::entry<&E::generate>),
+           InstanceMethod("finish", &E::entry<&E::finish>), InstanceMethod("cancel", &E::entry<&E::cancel>),
+           InstanceMethod("stats", &E::entry<&E::stats>), InstanceMethod("clearMemory", &E::entry<&E::clear_memory>),
+           InstanceMethod("flushDisk", &E::entry<&E::flush_disk>), InstanceMethod("close", &E::entry<&E::close>)}));
 }
 
 EngineObject::EngineObject(const Napi::CallbackInfo& info) : ObjectWrap(info), core_(std::make_shared<Core>()) {
@@ -96,14 +98,13 @@ Napi::Value EngineObject::load(const Napi::CallbackInfo& info) {
     try {
       if (core->closing) throw Error("CLOSED", "The engine was closed before it was loaded.");
       const EngineArguments& a = core->arguments;
-      core->engine = std::make_shared<Engine>(a.options, a.source, make_backend(a.backend, a.threads, a.precision),
-                                              [&](size_t done, size_t total) {
-                                                if (core->closing) throw Error("CANCELLED", "The engine was closed.");
-                                                progress.call([done, total](Napi::Env env) {
-                                                  return std::vector<napi_value>{number(env, double(done)),
-                                                                                 number(env, double(total))};
-                                                });
-                                              });
+      core->engine = std::make_shared<Engine>(
+          a.options, a.source, make_backend(a.backend, a.threads, a.precision), [&](size_t done, size_t total) {
+            if (core->closing) throw Error("CANCELLED", "The engine was closed.");
+            progress.call([done, total](Napi::Env env) {
+              return std::vector<napi_value>{number(env, double(done)), number(env, double(total))};
+            });
+          });
       core->ready = true;
       const std::string digest = core->engine->weights_digest(), backend = core->engine->backend_identity();
       const double bytes = static_cast<double>(core->engine->stats().weight_bytes);
@@ -124,129 +125,113 @@ Napi::Value EngineObject::load(const Napi::CallbackInfo& info) {
 
 Napi::Value EngineObject::begin(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  return guarded(env, [&]() -> Napi::Value {
-    Prompt prompt = prompt_of(info[0]);
-    const RequestOptions options = request_options_of(info[1]);
-    Engine& engine = core_->loaded();
-    const Deferred plan(env, queue_);
-    RequestId request = 0;
-    try {
-      request = engine.begin(
-          std::move(prompt), options,
-          [plan](const PlanReport& report) { plan.resolve([report](Napi::Env e) { return to_js(e, report); }); },
-          [plan](const Error& error) { plan.reject(pointer_to(error)); });
-    } catch (const Error& error) {
-      plan.reject(pointer_to(error));
-    }
-    Napi::Object result = Napi::Object::New(env);
-    result.Set("request", double(request));
-    result.Set("plan", plan.promise());
-    return result;
-  });
+  Prompt prompt = prompt_of(info[0]);
+  const RequestOptions options = request_options_of(info[1]);
+  Engine& engine = core_->loaded();
+  const Deferred plan(env, queue_);
+  RequestId request = 0;
+  try {
+    request = engine.begin(
+        std::move(prompt), options,
+        [plan](const PlanReport& report) { plan.resolve([report](Napi::Env e) { return to_js(e, report); }); },
+        [plan](const Error& error) { plan.reject(pointer_to(error)); });
+  } catch (...) {
+    plan.reject(std::current_exception());
+  }
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("request", double(request));
+  result.Set("plan", plan.promise());
+  return result;
 }
 
 Napi::Value EngineObject::encode(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  return guarded(env, [&]() -> Napi::Value {
-    const auto request = static_cast<RequestId>(integer_of(info[0], "request"));
-    const ImageKey key = image_key_of(info[1], "key");
-    std::vector<NamedInput> inputs = named_inputs_of(info[2]);
-    Engine& engine = core_->loaded();
-    const Deferred deferred(env, queue_);
-    try {
-      engine.encode(request, key, std::move(inputs),
-                    [deferred] { deferred.resolve([](Napi::Env e) { return e.Undefined(); }); },
-                    [deferred](const Error& error) { deferred.reject(pointer_to(error)); });
-    } catch (const Error& error) {
-      deferred.reject(pointer_to(error));
-    }
-    return deferred.promise();
-  });
+  const auto request = static_cast<RequestId>(integer_of(info[0], "request"));
+  const ImageKey key = image_key_of(info[1], "key");
+  std::vector<NamedInput> inputs = named_inputs_of(info[2]);
+  Engine& engine = core_->loaded();
+  const Deferred deferred(env, queue_);
+  try {
+    engine.encode(
+        request, key, std::move(inputs), [deferred] { deferred.resolve([](Napi::Env e) { return e.Undefined(); }); },
+        [deferred](const Error& error) { deferred.reject(pointer_to(error)); });
+  } catch (...) {
+    deferred.reject(std::current_exception());
+  }
+  return deferred.promise();
 }
 
 Napi::Value EngineObject::generate(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  return guarded(env, [&]() -> Napi::Value {
-    const auto request = static_cast<RequestId>(integer_of(info[0], "request"));
-    GenerateOptions options = generate_options_of(info[1]);
-    const Listener token(queue_, function_of(info[2], "onToken"));
-    const Listener progress(queue_, function_of(info[3], "onProgress"));
-    Engine& engine = core_->loaded();
-    const Deferred deferred(env, queue_);
-    const auto release = [token, progress] {
-      token.release();
-      progress.release();
-    };
-    GenerateCallbacks callbacks;
-    callbacks.on_token = [token](int32_t id) {
-      token.call([id](Napi::Env e) { return std::vector<napi_value>{number(e, id)}; });
-    };
-    callbacks.on_progress = [progress](Stage stage, int64_t done, int64_t total) {
-      progress.call([stage, done, total](Napi::Env e) {
-        return std::vector<napi_value>{Napi::String::New(e, stage_name(stage)), number(e, double(done)),
-                                       number(e, double(total))};
-      });
-    };
-    callbacks.on_done = [deferred, release](GenerateResult&& result) {
-      auto kept = std::make_shared<GenerateResult>(std::move(result));
-      deferred.resolve([kept](Napi::Env e) { return to_js(e, *kept); });
-      release();
-    };
-    callbacks.on_error = [deferred, release](const Error& error) {
-      deferred.reject(pointer_to(error));
-      release();
-    };
-    try {
-      engine.generate(request, std::move(options), std::move(callbacks));
-    } catch (const Error& error) {
-      deferred.reject(pointer_to(error));
-      release();
-    }
-    return deferred.promise();
-  });
+  const auto request = static_cast<RequestId>(integer_of(info[0], "request"));
+  GenerateOptions options = generate_options_of(info[1]);
+  const Listener token(queue_, function_of(info[2], "onToken"));
+  const Listener progress(queue_, function_of(info[3], "onProgress"));
+  Engine& engine = core_->loaded();
+  const Deferred deferred(env, queue_);
+  const auto release = [token, progress] {
+    token.release();
+    progress.release();
+  };
+  GenerateCallbacks callbacks;
+  callbacks.on_token = [token](int32_t id) {
+    token.call([id](Napi::Env e) { return std::vector<napi_value>{number(e, id)}; });
+  };
+  callbacks.on_progress = [progress](Stage stage, int64_t done, int64_t total) {
+    progress.call([stage, done, total](Napi::Env e) {
+      return std::vector<napi_value>{Napi::String::New(e, stage_name(stage)), number(e, double(done)),
+                                     number(e, double(total))};
+    });
+  };
+  callbacks.on_done = [deferred, release](GenerateResult&& result) {
+    auto kept = std::make_shared<GenerateResult>(std::move(result));
+    deferred.resolve([kept](Napi::Env e) { return to_js(e, *kept); });
+    release();
+  };
+  callbacks.on_error = [deferred, release](const Error& error) {
+    deferred.reject(pointer_to(error));
+    release();
+  };
+  try {
+    engine.generate(request, std::move(options), std::move(callbacks));
+  } catch (...) {
+    deferred.reject(std::current_exception());
+    release();
+  }
+  return deferred.promise();
 }
 
 Napi::Value EngineObject::finish(const Napi::CallbackInfo& info) {
   const auto request = static_cast<RequestId>(integer_of(info[0], "request"));
-  return guarded(info.Env(), [&] {
-    if (!core_->closing) core_->loaded().finish(request);
-    return info.Env().Undefined();
-  });
+  if (!core_->closing) core_->loaded().finish(request);
+  return info.Env().Undefined();
 }
 
 Napi::Value EngineObject::cancel(const Napi::CallbackInfo& info) {
   const auto request = static_cast<RequestId>(integer_of(info[0], "request"));
-  return guarded(info.Env(), [&] {
-    if (!core_->closing) core_->loaded().cancel(request);
-    return info.Env().Undefined();
-  });
+  if (!core_->closing) core_->loaded().cancel(request);
+  return info.Env().Undefined();
 }
 
-Napi::Value EngineObject::stats(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] { return to_js(info.Env(), core_->loaded().stats()); });
-}
+Napi::Value EngineObject::stats(const Napi::CallbackInfo& info) { return to_js(info.Env(), core_->loaded().stats()); }
 
 Napi::Value EngineObject::clear_memory(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    core_->loaded().clear_memory();
-    return info.Env().Undefined();
-  });
+  core_->loaded().clear_memory();
+  return info.Env().Undefined();
 }
 
 Napi::Value EngineObject::flush_disk(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    core_->loaded();
-    const Deferred deferred(info.Env(), queue_);
-    core_->worker.post([engine = core_->engine, deferred] {
-      try {
-        engine->flush_disk();
-        deferred.resolve([](Napi::Env env) { return env.Undefined(); });
-      } catch (...) {
-        deferred.reject(std::current_exception());
-      }
-    });
-    return deferred.promise();
+  core_->loaded();
+  const Deferred deferred(info.Env(), queue_);
+  core_->worker.post([engine = core_->engine, deferred] {
+    try {
+      engine->flush_disk();
+      deferred.resolve([](Napi::Env env) { return env.Undefined(); });
+    } catch (...) {
+      deferred.reject(std::current_exception());
+    }
   });
+  return deferred.promise();
 }
 
 Napi::Value EngineObject::close(const Napi::CallbackInfo& info) {

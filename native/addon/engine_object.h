@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "addon/errors.h"
 #include "addon/js_queue.h"
 
 namespace afterimage::addon {
@@ -18,16 +19,20 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
  private:
   struct Core;
 
-  Napi::Value load(const Napi::CallbackInfo& info);           // (onProgress) → Promise<{digest, backend, weightBytes}>
-  Napi::Value begin(const Napi::CallbackInfo& info);          // (prompt, options) → {request, plan: Promise}
-  Napi::Value encode(const Napi::CallbackInfo& info);         // (request, key, inputs) → Promise
-  Napi::Value generate(const Napi::CallbackInfo& info);       // (request, options, onToken, onProgress) → Promise
-  Napi::Value finish(const Napi::CallbackInfo& info);         // (request)
-  Napi::Value cancel(const Napi::CallbackInfo& info);         // (request)
-  Napi::Value stats(const Napi::CallbackInfo& info);          // () → counters
-  Napi::Value clear_memory(const Napi::CallbackInfo& info);   // ()
-  Napi::Value flush_disk(const Napi::CallbackInfo& info);     // () → Promise
-  Napi::Value close(const Napi::CallbackInfo& info);          // () → Promise; idempotent
+  template <Napi::Value (EngineObject::*method)(const Napi::CallbackInfo&)>
+  Napi::Value entry(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] { return (this->*method)(info); });
+  }
+  Napi::Value load(const Napi::CallbackInfo& info);          // (onProgress) → Promise<{digest, backend, weightBytes}>
+  Napi::Value begin(const Napi::CallbackInfo& info);         // (prompt, options) → {request, plan: Promise}
+  Napi::Value encode(const Napi::CallbackInfo& info);        // (request, key, inputs) → Promise
+  Napi::Value generate(const Napi::CallbackInfo& info);      // (request, options, onToken, onProgress) → Promise
+  Napi::Value finish(const Napi::CallbackInfo& info);        // (request)
+  Napi::Value cancel(const Napi::CallbackInfo& info);        // (request)
+  Napi::Value stats(const Napi::CallbackInfo& info);         // () → counters
+  Napi::Value clear_memory(const Napi::CallbackInfo& info);  // ()
+  Napi::Value flush_disk(const Napi::CallbackInfo& info);    // () → Promise
+  Napi::Value close(const Napi::CallbackInfo& info);         // () → Promise; idempotent
 
   std::shared_ptr<JsQueue> queue_;
   std::shared_ptr<Core> core_;

@@ -1,26 +1,19 @@
 #include "addon/errors.h"
 
+#include "session/failure.h"
+
 namespace afterimage::addon {
 
-namespace {
-Napi::Value coded(Napi::Env env, const std::string& code, const std::string& message) {
-  Napi::Error error = Napi::Error::New(env, message);
-  error.Set("code", Napi::String::New(env, code));
-  return error.Value();
-}
-}  // namespace
-
-Napi::Value to_js_error(Napi::Env env, std::exception_ptr error) {
+Napi::Value to_js_error(Napi::Env env, std::exception_ptr thrown) {
   try {
-    std::rethrow_exception(error);
-  } catch (const Napi::Error& thrown) {
-    return thrown.Value();
-  } catch (const Error& native) {
-    return coded(env, native.code(), native.what());
-  } catch (const std::bad_alloc&) {
-    return coded(env, "OUT_OF_MEMORY", "The system refused memory; close other programs or use a smaller model.");
-  } catch (const std::exception& other) {
-    return coded(env, "BACKEND_FAILED", other.what());
+    std::rethrow_exception(thrown);
+  } catch (const Napi::Error& own) {
+    return own.Value();
+  } catch (...) {
+    const Error native = error_of(std::current_exception());
+    Napi::Error error = Napi::Error::New(env, native.what());
+    error.Set("code", Napi::String::New(env, native.code()));
+    return error.Value();
   }
 }
 

@@ -8,14 +8,17 @@
 
 namespace afterimage::addon {
 
+// Whatever was thrown; what JavaScript threw itself stays as it is.
 Napi::Value to_js_error(Napi::Env env, std::exception_ptr error);
 
-// Runs a synchronous entry point; native errors leave it as JavaScript exceptions.
+// Runs what Node calls: nothing but a JavaScript exception leaves it.
 template <class F>
 auto guarded(Napi::Env env, F&& body) {
   try {
     return body();
-  } catch (const Error&) {
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (...) {
     throw Napi::Error(env, to_js_error(env, std::current_exception()));
   }
 }

@@ -8,15 +8,14 @@ std::shared_ptr<JsQueue> JsQueue::create(Napi::Env env, const char* name) {
   auto queue = std::make_shared<JsQueue>();
   auto noop = Napi::Function::New(env, [](const Napi::CallbackInfo&) {});
   // The context keeps the queue alive until the environment has dropped the function.
-  auto* keep = new std::shared_ptr<JsQueue>(queue);
-  queue->function_ = Napi::ThreadSafeFunction::New(env, noop, name, 0, 1,
-                                                   [keep](Napi::Env) {
-                                                     {
-                                                       std::lock_guard lock((*keep)->mutex_);
-                                                       (*keep)->closed_ = true;
-                                                     }
-                                                     delete keep;
-                                                   });
+  auto* owner = new std::shared_ptr<JsQueue>(queue);
+  queue->function_ = Napi::ThreadSafeFunction::New(env, noop, name, 0, 1, [owner](Napi::Env) {
+    {
+      std::lock_guard lock((*owner)->mutex_);
+      (*owner)->closed_ = true;
+    }
+    delete owner;
+  });
   queue->function_.Unref(env);
   return queue;
 }
@@ -29,7 +28,7 @@ void JsQueue::post(Closure closure) {
     std::unique_ptr<Closure> owned(run);
     if (static_cast<napi_env>(env) == nullptr) return;
     Napi::HandleScope scope(env);
-    (*owned)(env);
+    guarded(env, [&] { (*owned)(env); });
   });
   if (status != napi_ok) delete call;
 }

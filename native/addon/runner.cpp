@@ -129,11 +129,11 @@ std::vector<HostTensor> Runner::Core::run(Job& job) {
 
 void Runner::define(Napi::Env env, Napi::Object exports) {
   exports.Set("Runner", DefineClass(env, "Runner",
-                                    {InstanceMethod("load", &Runner::load), InstanceMethod("run", &Runner::run),
-                                     InstanceMethod("reset", &Runner::reset),
-                                     InstanceMethod("cancel", &Runner::cancel),
-                                     InstanceMethod("predictBytes", &Runner::predict_bytes),
-                                     InstanceMethod("close", &Runner::close)}));
+                                    {InstanceMethod("load", &Runner::entry<&Runner::load>), InstanceMethod("run", &Runner::entry<&Runner::run>),
+                                     InstanceMethod("reset", &Runner::entry<&Runner::reset>),
+                                     InstanceMethod("cancel", &Runner::entry<&Runner::cancel>),
+                                     InstanceMethod("predictBytes", &Runner::entry<&Runner::predict_bytes>),
+                                     InstanceMethod("close", &Runner::entry<&Runner::close>)}));
 }
 
 Runner::Runner(const Napi::CallbackInfo& info) : ObjectWrap(info), core_(std::make_shared<Core>()) {
@@ -172,6 +172,7 @@ Napi::Value Runner::load(const Napi::CallbackInfo& info) {
         Napi::Object result = Napi::Object::New(env);
         result.Set("weightBytes", bytes);
         result.Set("backend", identity);
+        result.Set("engine", AFTERIMAGE_ENGINE);
         return result;
       });
     } catch (...) {
@@ -197,7 +198,7 @@ static Napi::Value to_js(Napi::Env env, const std::vector<HostTensor>& tensors) 
 
 Napi::Value Runner::run(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (core_->closed) return guarded(env, [&]() -> Napi::Value { throw Error("CLOSED", "The runner is closed."); });
+  if (core_->closed) throw Error("CLOSED", "The runner is closed.");
   const Napi::Object request = object_of(info[0], "request");
   auto job = std::make_shared<Job>();
   const Field inputs = field(request, "inputs", "request");

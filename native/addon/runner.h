@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 
+#include "addon/errors.h"
 #include "addon/js_queue.h"
 #include "addon/worker.h"
 #include "graph/executor.h"
@@ -26,6 +27,10 @@ class Runner : public Napi::ObjectWrap<Runner> {
   struct Core;
   struct Job;
 
+  template <Napi::Value (Runner::*method)(const Napi::CallbackInfo&)>
+  Napi::Value entry(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] { return (this->*method)(info); });
+  }
   Napi::Value load(const Napi::CallbackInfo& info);
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value cancel(const Napi::CallbackInfo& info);

@@ -76,7 +76,8 @@ struct RandomWeight {
     source.row_bytes = static_cast<size_t>(columns * bits / 8);
     data.resize(source.row_bytes * static_cast<size_t>(rows));
     // As bf16: high bytes 0x3c–0x3f, so that no number is subnormal and slows an instruction down.
-    for (size_t i = 0; i < data.size(); ++i) data[i] = std::byte(i % 2 && bits == 16 ? 0x3cu | (generator() & 3u) : generator() & 0xffu);
+    for (size_t i = 0; i < data.size(); ++i)
+      data[i] = std::byte(i % 2 && bits == 16 ? 0x3cu | (generator() & 3u) : generator() & 0xffu);
     if (group > 0) {
       const auto groups = static_cast<size_t>(rows * columns / group);
       source.scale_type = ScaleType::bf16;
@@ -94,7 +95,9 @@ void linear(Bench& b, const char* name, const RandomWeight& stored, int64_t rows
   const auto weight = b.backend.prepare(stored.source, kUseMatrix, Precision::fast);
   const Tensor x = b.random_tensor(rows, stored.source.columns), y = b.random_tensor(rows, stored.source.rows);
   const OpAttrs attrs;
-  const double s = seconds_of(b.threads, [&] { b.run({Op::Linear, &attrs, {x}, {y}, {weight.get()}, nullptr, Precision::fast}); });
+  const double s = seconds_of(b.threads, [&] {
+    b.run({Op::Linear, &attrs, {x}, {y}, {weight.get()}, nullptr, Precision::fast});
+  });
   const double operations = 2e-9 * static_cast<double>(rows * stored.source.rows * stored.source.columns) / s;
   const double bandwidth = 1e-9 * static_cast<double>(weight->bytes()) / s;
   const bool stream = std::strcmp(unit, "GB/s") == 0;
@@ -104,7 +107,8 @@ void linear(Bench& b, const char* name, const RandomWeight& stored, int64_t rows
 }
 
 // GEMV over several matrices larger than the last-level cache together, as a decoder reads them.
-void decode(Bench& b, const char* name, WeightFormat format, int bits, int group, int64_t out, int64_t in, size_t copies) {
+void decode(Bench& b, const char* name, WeightFormat format, int bits, int group, int64_t out, int64_t in,
+            size_t copies) {
   const RandomWeight stored(format, bits, group, out, in, b.generator);
   std::vector<std::unique_ptr<Weight>> weights;
   std::vector<Dispatch> dispatches;
@@ -119,8 +123,10 @@ void decode(Bench& b, const char* name, WeightFormat format, int bits, int group
   const std::atomic<bool> cancel{false};
   const double s = seconds_of(b.threads, [&] { b.backend.run(dispatches, cancel); });
   const double bandwidth = 1e-9 * static_cast<double>(bytes) / s;
-  std::printf("%-34s %9.3f ms %9.1f Gop/s %7.1f GB/s %5.0f %% of bandwidth\n", name, s * 1e3 / static_cast<double>(copies),
-              2e-9 * static_cast<double>(copies) * static_cast<double>(out * in) / s, bandwidth, 100 * bandwidth / b.peaks.read);
+  std::printf("%-34s %9.3f ms %9.1f Gop/s %7.1f GB/s %5.0f %% of bandwidth\n", name,
+              s * 1e3 / static_cast<double>(copies),
+              2e-9 * static_cast<double>(copies) * static_cast<double>(out * in) / s, bandwidth,
+              100 * bandwidth / b.peaks.read);
   std::fflush(stdout);
 }
 
@@ -129,7 +135,8 @@ void vision_attention(Bench& b, const char* name, int64_t rows, int32_t heads, i
   a.heads = a.kv_heads = heads;
   a.k_dim = a.v_dim = dim;
   a.scale = 0.1f;
-  const Tensor q = b.random_tensor(rows, heads * dim), k = b.random_tensor(rows, heads * dim), v = b.random_tensor(rows, heads * dim);
+  const Tensor q = b.random_tensor(rows, heads * dim), k = b.random_tensor(rows, heads * dim),
+               v = b.random_tensor(rows, heads * dim);
   const Tensor y = b.random_tensor(rows, heads * dim);
   Tensor bounds = b.random_tensor((rows + segment - 1) / segment + 1, 1);
   bounds.dtype = DType::i32;
@@ -138,9 +145,12 @@ void vision_attention(Bench& b, const char* name, int64_t rows, int32_t heads, i
     bounds.at<int32_t>()[s] = static_cast<int32_t>(std::min(rows, s * segment));
     if (s > 0) pairs += std::pow(bounds.at<int32_t>()[s] - bounds.at<int32_t>()[s - 1], 2);
   }
-  const double s = seconds_of(b.threads, [&] { b.run({Op::SegmentAttention, &a, {q, k, v, bounds}, {y}, {}, nullptr, Precision::fast}); });
+  const double s = seconds_of(b.threads, [&] {
+    b.run({Op::SegmentAttention, &a, {q, k, v, bounds}, {y}, {}, nullptr, Precision::fast});
+  });
   const double operations = 4e-9 * pairs * heads * dim / s;
-  std::printf("%-34s %9.3f ms %9.1f Gop/s %20.0f %% of peak\n", name, s * 1e3, operations, 100 * operations / b.peaks.floats);
+  std::printf("%-34s %9.3f ms %9.1f Gop/s %20.0f %% of peak\n", name, s * 1e3, operations,
+              100 * operations / b.peaks.floats);
   std::fflush(stdout);
 }
 
@@ -162,9 +172,13 @@ void cache_attention(Bench& b, const char* name, int64_t positions, int64_t rows
   batch.kv = &layout;
   batch.sequences.push_back({0, static_cast<int32_t>(rows), positions - rows, blocks, nullptr});
   for (int64_t r = 0; r < rows; ++r) batch.visible_end.push_back(static_cast<int32_t>(positions - rows + r + 1));
-  const Tensor q = b.random_tensor(rows, 12 * 128), k = b.random_tensor(rows, 256), v = b.random_tensor(rows, 256), y = b.random_tensor(rows, 12 * 128);
-  const double s = seconds_of(b.threads, [&] { b.run({Op::Attention, &a, {q, k, v}, {y}, {}, &batch, Precision::fast}); });
-  const double operations = 4e-9 * static_cast<double>(rows) * (static_cast<double>(positions) - static_cast<double>(rows) / 2) * 12 * 128 / s;
+  const Tensor q = b.random_tensor(rows, 12 * 128), k = b.random_tensor(rows, 256), v = b.random_tensor(rows, 256),
+               y = b.random_tensor(rows, 12 * 128);
+  const double s = seconds_of(b.threads, [&] {
+    b.run({Op::Attention, &a, {q, k, v}, {y}, {}, &batch, Precision::fast});
+  });
+  const double operations = 4e-9 * static_cast<double>(rows) *
+                            (static_cast<double>(positions) - static_cast<double>(rows) / 2) * 12 * 128 / s;
   std::printf("%-34s %9.3f ms %9.1f Gop/s %7.1f GB/s\n", name, s * 1e3, operations,
               1e-9 * static_cast<double>(blocks.size() * layout.block_bytes()) / s);
   std::fflush(stdout);
@@ -190,16 +204,20 @@ int main(int argc, char** argv) {
   CpuOptions options;
   bool matrices = true;
   for (int i = 1; i < argc; ++i) {
-    if (!std::strcmp(argv[i], "--threads") && i + 1 < argc) options.threads = std::atoi(argv[++i]);
-    else if (!std::strcmp(argv[i], "--isa") && i + 1 < argc) options.isa = std::atoi(argv[++i]);
-    else if (!std::strcmp(argv[i], "--a8")) options.a8 = true;
-    else if (!std::strcmp(argv[i], "--attention")) matrices = false;
+    if (!std::strcmp(argv[i], "--threads") && i + 1 < argc)
+      options.threads = std::atoi(argv[++i]);
+    else if (!std::strcmp(argv[i], "--isa") && i + 1 < argc)
+      options.isa = std::atoi(argv[++i]);
+    else if (!std::strcmp(argv[i], "--a8"))
+      options.a8 = true;
+    else if (!std::strcmp(argv[i], "--attention"))
+      matrices = false;
   }
   if (options.threads <= 0) options.threads = physical_cores();
   const auto backend = make_cpu_backend(options);
   Bench b{*backend, options.threads, measure_peaks(options.threads), std::mt19937{1}, {}};
-  std::printf("%s · read %.1f GB/s, float dot %.0f GFLOP/s, int8 dot %.0f Gop/s\n", backend->identity().c_str(), b.peaks.read,
-              b.peaks.floats, b.peaks.integers);
+  std::printf("%s · read %.1f GB/s, float dot %.0f GFLOP/s, int8 dot %.0f Gop/s\n", backend->identity().c_str(),
+              b.peaks.read, b.peaks.floats, b.peaks.integers);
   if (matrices) run_matrices(b, options.a8 ? b.peaks.integers : b.peaks.integers / 2);
   vision_attention(b, "attention d 80, 5336 patches", 5336, 4, 80, 5336);
   vision_attention(b, "attention d 80, windows of 64", 5336, 16, 80, 64);
@@ -208,6 +226,7 @@ int main(int argc, char** argv) {
   cache_attention(b, "decode at 2048, 12/2 heads, f16", 2048, 1, KvType::f16);
   cache_attention(b, "decode at 2048, 12/2 heads, q8", 2048, 1, KvType::q8);
   const Peaks after = measure_peaks(options.threads);
-  std::printf("after: read %.1f GB/s, float dot %.0f GFLOP/s, int8 dot %.0f Gop/s\n", after.read, after.floats, after.integers);
+  std::printf("after: read %.1f GB/s, float dot %.0f GFLOP/s, int8 dot %.0f Gop/s\n", after.read, after.floats,
+              after.integers);
   return 0;
 }

@@ -16,7 +16,9 @@ namespace afterimage {
 namespace {
 
 double processor_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
-double wall_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double wall_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 // Seconds until every thread has run body(thread).
 template <class Body>
@@ -39,7 +41,8 @@ double read_bandwidth(int threads) {
   double best = 0;
   for (int repeat = 0; repeat < 8; ++repeat) {
     const double s = timed(threads, [&](int t) {
-      const size_t first = words / static_cast<size_t>(threads) * static_cast<size_t>(t), count = words / static_cast<size_t>(threads);
+      const size_t first = words / static_cast<size_t>(threads) * static_cast<size_t>(t),
+                   count = words / static_cast<size_t>(threads);
       long long sums[8] = {};
       for (size_t i = first; i + 8 <= first + count; i += 8)
         for (size_t k = 0; k < 8; ++k) sums[k] += data[i + k];
@@ -54,19 +57,20 @@ double read_bandwidth(int threads) {
 constexpr int kLoops = 1'000'000, kChains = 16;
 
 // Operations per second of `kChains` independent chains of one instruction with `ops` operations.
-#define AFTERIMAGE_CHAINS(name, features, type, zero, step)                \
-  __attribute__((target(features))) void name() {                         \
-    type acc[kChains], x = zero;                                           \
-    for (auto& a : acc) a = zero;                                          \
-    for (int i = 0; i < kLoops; ++i) {                                     \
-      _Pragma("GCC unroll 16") for (auto& a : acc) a = step;               \
-      asm volatile("" : "+v"(x));                                          \
-    }                                                                      \
-    type total = acc[0];                                                   \
-    for (auto& a : acc) asm volatile("" : "+v"(a));                        \
-    asm volatile("" : "+v"(total));                                        \
+#define AFTERIMAGE_CHAINS(name, features, type, zero, step)  \
+  __attribute__((target(features))) void name() {            \
+    type acc[kChains], x = zero;                             \
+    for (auto& a : acc) a = zero;                            \
+    for (int i = 0; i < kLoops; ++i) {                       \
+      _Pragma("GCC unroll 16") for (auto& a : acc) a = step; \
+      asm volatile("" : "+v"(x));                            \
+    }                                                        \
+    type total = acc[0];                                     \
+    for (auto& a : acc) asm volatile("" : "+v"(a));          \
+    asm volatile("" : "+v"(total));                          \
   }
-AFTERIMAGE_CHAINS(bf16_dots, "avx512f,avx512bf16", __m512, _mm512_setzero_ps(), _mm512_dpbf16_ps(a, (__m512bh)x, (__m512bh)x))
+AFTERIMAGE_CHAINS(bf16_dots, "avx512f,avx512bf16", __m512, _mm512_setzero_ps(),
+                  _mm512_dpbf16_ps(a, (__m512bh)x, (__m512bh)x))
 AFTERIMAGE_CHAINS(byte_dots, "avx512f,avx512vnni", __m512i, _mm512_setzero_si512(), _mm512_dpbusd_epi32(a, x, x))
 AFTERIMAGE_CHAINS(wide_fmas, "avx512f", __m512, _mm512_setzero_ps(), _mm512_fmadd_ps(a, x, x))
 AFTERIMAGE_CHAINS(fmas, "avx2,fma", __m256, _mm256_setzero_ps(), _mm256_fmadd_ps(a, x, x))

@@ -24,7 +24,7 @@ DiskTier::DiskTier(DiskOptions options, PrefixFormat format)
   reader_ = std::thread([this] { read_loop(); });
 }
 
-void DiskTier::report(uint64_t DiskCounters::* counter, const std::string& problem) {
+void DiskTier::report(uint64_t DiskCounters::*counter, const std::string& problem) {
   std::lock_guard lock(mutex_);
   ++(counters_.*counter);
   counters_.problem = problem;

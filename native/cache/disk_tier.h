@@ -70,7 +70,7 @@ class DiskTier {
   void write(const StagedPrefix& prefix);
   Found look_up(const std::vector<PrefixItems>& path);
   void trim();
-  void report(uint64_t DiskCounters::* counter, const std::string& problem);
+  void report(uint64_t DiskCounters::*counter, const std::string& problem);
 
   const DiskOptions options_;
   const PrefixFormat format_;

@@ -139,8 +139,10 @@ PrefixFile::PrefixFile(const std::string& path, const PrefixFormat& format, cons
   Header header;
   std::memcpy(&header, bytes, sizeof header);
   if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) throw UnsoundFile("A cache file is not of this program.");
-  if (header.version != kVersion) throw UnsoundFile("A cache file has format version " + std::to_string(header.version) + ".");
-  if (std::memcmp(&header, &expected, sizeof header) != 0) throw UnsoundFile("A cache file has another layout than this model.");
+  if (header.version != kVersion)
+    throw UnsoundFile("A cache file has format version " + std::to_string(header.version) + ".");
+  if (std::memcmp(&header, &expected, sizeof header) != 0)
+    throw UnsoundFile("A cache file has another layout than this model.");
   if (file_.size() != expected.file_bytes) throw UnsoundFile("A cache file is truncated.");
   const std::byte* identity = bytes + sizeof header;
   if (std::memcmp(identity, format.identity.data(), format.identity.size()) != 0)
@@ -149,7 +151,8 @@ PrefixFile::PrefixFile(const std::string& path, const PrefixFormat& format, cons
     throw UnsoundFile("A cache file holds another prompt than its name says.");
   const size_t body = expected.file_bytes - kDigestBytes;
   const auto digest = Sha256().update(bytes, body).digest();
-  if (std::memcmp(digest.data(), bytes + body, kDigestBytes) != 0) throw UnsoundFile("A cache file fails its checksum.");
+  if (std::memcmp(digest.data(), bytes + body, kDigestBytes) != 0)
+    throw UnsoundFile("A cache file fails its checksum.");
   blocks_ = bytes + data_offset(format.identity.size(), prefix.items.size());
   state_ = blocks_ + expected.block_count * expected.block_bytes;
 }

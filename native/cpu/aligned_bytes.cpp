@@ -55,8 +55,10 @@ AlignedBytes::AlignedBytes(size_t size) : size_(size) {
 
 AlignedBytes::~AlignedBytes() {
   if (!data_) return;
-  if (size_ >= kMappedBytes) munmap(data_, size_);
-  else std::free(data_);
+  if (size_ >= kMappedBytes)
+    munmap(data_, size_);
+  else
+    std::free(data_);
 }
 
 AlignedBytes::AlignedBytes(AlignedBytes&& other) noexcept

@@ -1,4 +1,5 @@
-// Zeroed memory for weights, activations and scratch: aligned to 64 bytes, backed by huge pages where the system has them.
+// Zeroed memory for weights, activations and scratch: aligned to 64 bytes, backed by huge pages where the system has
+// them.
 #pragma once
 #include <cstddef>
 #include <cstdint>

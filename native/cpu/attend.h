@@ -1,5 +1,5 @@
-// Softmax attention over one tile of 64 keys. Per row: scores, the tile's own maximum and sum, weighted values; then the
-// tile's partial is merged into the running state:
+// Softmax attention over one tile of 64 keys. Per row: scores, the tile's own maximum and sum, weighted values; then
+// the tile's partial is merged into the running state:
 //   M = max(m, m_t);  l = l·e^{m−M} + l_t·e^{m_t−M};  o = o·e^{m−M} + o_t·e^{m_t−M}
 // A tile in which a row sees nothing leaves its state bitwise unchanged.
 // Milakov & Gimelshein 2018 (online softmax); Dao et al. 2022.
@@ -16,7 +16,8 @@
 namespace afterimage::CPU_ISA {
 
 constexpr int kKeys = 64;
-// Rows of one pass over keys, then values: either stays in the first-level cache while all of them use it. Whole vectors.
+// Rows of one pass over keys, then values: either stays in the first-level cache while all of them use it. Whole
+// vectors.
 constexpr int kPassRows = 16 * kTileRows;
 
 // Scores of one row to weights e^{s−m} in place. Returns the tile's maximum and sum.
@@ -55,8 +56,7 @@ static TileSum tile_weights(float* scores, float scale, float softcap, int first
 
 #if defined(CPU_BF16_DOT)
 static void to_pairs(const float* x, uint32_t* out) {
-  for (int j = 0; j < kKeys; j += kLanes)
-    store_half(reinterpret_cast<uint16_t*>(out) + j, bf16_bits(load(x + j)));
+  for (int j = 0; j < kKeys; j += kLanes) store_half(reinterpret_cast<uint16_t*>(out) + j, bf16_bits(load(x + j)));
 }
 #endif
 
@@ -91,7 +91,8 @@ static void score_tile(const AttendJob& job, int r, int rows, float* const* scor
 #if defined(CPU_BF16_DOT)
   if (job.bf16)
     return run_tiles<TileBf16<false>>(rows, reinterpret_cast<const uint32_t* const*>(job.queries + r),
-                                      static_cast<const uint32_t*>(job.tile.keys), kKeys, (job.k_dim + 1) / 2, kKeys, scores);
+                                      static_cast<const uint32_t*>(job.tile.keys), kKeys, (job.k_dim + 1) / 2, kKeys,
+                                      scores);
 #endif
   run_tiles<TileF32<false>>(rows, reinterpret_cast<const float* const*>(job.queries + r),
                             static_cast<const float*>(job.tile.keys), kKeys, job.k_dim, kKeys, scores);
@@ -107,8 +108,8 @@ static void value_tile(const AttendJob& job, int rows, float* const* weights, fl
       to_pairs(weights[i], pairs[i]);
       pair_rows[i] = pairs[i];
     }
-    return run_tiles<TileBf16<false>>(rows, pair_rows, static_cast<const uint32_t*>(job.tile.values), job.v_stride, kKeys / 2,
-                                      job.v_stride, partial);
+    return run_tiles<TileBf16<false>>(rows, pair_rows, static_cast<const uint32_t*>(job.tile.values), job.v_stride,
+                                      kKeys / 2, job.v_stride, partial);
   }
 #endif
   run_tiles<TileF32<false>>(rows, const_cast<const float* const*>(weights), static_cast<const float*>(job.tile.values),
@@ -192,9 +193,12 @@ static void transpose_rows(const uint32_t* const* rows, int width, uint32_t* out
       const int n = width - d < kLanes ? width - d : kLanes;
       VI x[kLanes];
       for (int i = 0; i < kLanes; ++i) {
-        if (!rows[j + i]) x[i] = VI{};
-        else if (n == kLanes) x[i] = load_bits(rows[j + i] + d);
-        else x[i] = (VI)load_n(reinterpret_cast<const float*>(rows[j + i]) + d, n);
+        if (!rows[j + i])
+          x[i] = VI{};
+        else if (n == kLanes)
+          x[i] = load_bits(rows[j + i] + d);
+        else
+          x[i] = (VI)load_n(reinterpret_cast<const float*>(rows[j + i]) + d, n);
       }
       transpose(x);
       for (int i = 0; i < n; ++i) store_bits(out + (d + i) * kKeys + j, x[i]);
@@ -223,7 +227,8 @@ static void pack_values(const float* const* rows, int v_dim, int v_stride, bool 
       if (bf16)
         store_bits(static_cast<uint32_t*>(out) + j / 2 * v_stride + d,
                    (VI)(bf16_bits(part(j, d)) | (bf16_bits(part(j + 1, d)) << 16)));
-      else store(static_cast<float*>(out) + j * v_stride + d, part(j, d));
+      else
+        store(static_cast<float*>(out) + j * v_stride + d, part(j, d));
     }
 }
 

@@ -83,7 +83,8 @@ class CacheAttention {
       begin = std::min(begin, first);
       end = std::max(end, last);
       for (int32_t g = 0; g < group_; ++g)
-        rows.add(c_.kernels, d_.in[0].at<float>(t.sequence->first_row + r) + (t.kv_head * group_ + g) * a_.k_dim, bf16_);
+        rows.add(c_.kernels, d_.in[0].at<float>(t.sequence->first_row + r) + (t.kv_head * group_ + g) * a_.k_dim,
+                 bf16_);
     }
     for (int64_t start = begin / kBlockPositions * kBlockPositions; start < end; start += kBlockPositions) {
       pack_tile(t, start, keys, values, widened);
@@ -104,9 +105,11 @@ class CacheAttention {
     const int count = static_cast<int>(std::min<int64_t>(known, kBlockPositions));
     const uint8_t* block = block_of(*t.sequence, start);
     const float* rows[kBlockPositions];
-    load_kv(c_.kernels, block + layout_.key_offset(a_.layer, t.kv_head), layout_.type(), count, a_.k_dim, widened, rows);
+    load_kv(c_.kernels, block + layout_.key_offset(a_.layer, t.kv_head), layout_.type(), count, a_.k_dim, widened,
+            rows);
     c_.kernels.pack_keys(rows, a_.k_dim, bf16_, keys);
-    load_kv(c_.kernels, block + layout_.value_offset(a_.layer, t.kv_head), layout_.type(), count, a_.v_dim, widened, rows);
+    load_kv(c_.kernels, block + layout_.value_offset(a_.layer, t.kv_head), layout_.type(), count, a_.v_dim, widened,
+            rows);
     c_.kernels.pack_values(rows, a_.v_dim, padded_width(a_.v_dim), bf16_, values);
   }
 

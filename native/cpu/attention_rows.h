@@ -49,7 +49,7 @@ class AttentionRows {
   }
 
   AttendJob job(KvTile tile, const OpAttrs& a, bool bf16) const {
-    return {count_, pointers_, tile,  bf16,    k_dim_,  v_dim_, padded_width(v_dim_),
+    return {count_,  pointers_, tile,   bf16,  k_dim_,  v_dim_,  padded_width(v_dim_),
             a.scale, a.softcap, first_, last_, maxima_, totals_, values_};
   }
 

@@ -1,6 +1,7 @@
-// Convolution and SeparableConvolution: a task is a piece of an image's output rows. Their inputs are named by pointers,
-// one for each tap, or put side by side in the thread's scratch where a pixel is narrow or a depthwise stage makes them;
-// register tiles then run over all outputs.
+// Convolution and SeparableConvolution: a task is a rectangle of an image's output pixels. Their inputs are named by
+// pointers, one for each tap, or put side by side in the thread's scratch where a pixel is narrow or a depthwise stage
+// makes them; register tiles then run over all outputs. In pairs of 16-bit integers (PackedKernel) an input row has a
+// scale of its own, or, where windows overlap, the scale of its image: no image sees another.
 #include <algorithm>
 #include <cstring>
 
@@ -17,6 +18,27 @@ constexpr int64_t kNarrow = 8;  // channels below which a window is copied: a po
 // How the inputs of a tile are found.
 enum class Inputs { rows, taps, copied, depthwise };
 
+size_t padded(int64_t count) { return static_cast<size_t>((count + 15) / 16 * 16); }
+
+// Takes aligned arrays from a thread's scratch, or only counts their bytes where there is none yet.
+struct Carver {
+  uint8_t* base;
+  size_t used = 0;
+  template <class T>
+  T* take(size_t count) {
+    T* at = reinterpret_cast<T*>(base + used);
+    used += (count * sizeof(T) + 63) / 64 * 64;
+    return at;
+  }
+};
+
+struct Space {
+  const void** x;
+  float** out;
+  float *zeros, *spare, *made, *scales;
+  int16_t* pairs;
+};
+
 struct Convolver {
   CpuContext& c;
   const Dispatch& d;
@@ -25,43 +47,43 @@ struct Convolver {
   const PackedKernel& kernel = cpu_weight(d.weights[0])->kernel;
   const float* bias = vector_of(d.weights[1]);
   const int window = a.kernel_y * a.kernel_x;
-  const Inputs inputs = d.op == Op::SeparableConvolution                       ? Inputs::depthwise
-                        : window == 1 && a.stride_y == 1 && a.stride_x == 1 ? Inputs::rows
-                        : x.width < kNarrow                                    ? Inputs::copied
-                                                                               : Inputs::taps;
+  const Inputs inputs = find_way();
   const int taps = inputs == Inputs::taps ? window : 1;
   const int64_t channels = kernel.columns / taps;
+  const bool row_pairs = kernel.pairs() && inputs != Inputs::taps;
+  const int16_t* image_pairs = nullptr;  // of x, where windows overlap
+  std::vector<float> image_scales = {};
 
-  // Rows of one task: what they read stays in the second-level cache.
+  Inputs find_way() const {
+    if (d.op == Op::SeparableConvolution) return Inputs::depthwise;
+    if (window == 1 && a.stride_y == 1 && a.stride_x == 1) return Inputs::rows;
+    return x.width < kNarrow || (kernel.pairs() && x.width % 2 != 0) ? Inputs::copied : Inputs::taps;
+  }
+
+  // What one task reads stays in the second-level cache.
   int task_rows() const {
     constexpr int64_t kCacheBytes = 192 << 10;
     return static_cast<int>(std::clamp<int64_t>(kCacheBytes / (channels * 4) / 24 * 24, 24, kMaxRows));
   }
 
-  struct Space {
-    const float** x;
-    float** out;
-    float *zeros, *spare, *made;
-  };
-  size_t space_bytes() const {
+  Space carve(Carver& carver) const {
     const size_t rows = kMaxRows + kSpareRows;
-    const size_t made = inputs == Inputs::copied || inputs == Inputs::depthwise ? rows * padded(channels) : 0;
-    return rows * (static_cast<size_t>(taps) + 1) * 8 + 64 +
-           (padded(x.width) + padded(kernel.outs) + made) * sizeof(float);
-  }
-  static size_t padded(int64_t floats) { return static_cast<size_t>((floats + 15) / 16 * 16); }
-  Space space(int thread) const {
-    uint8_t* base = c.thread_scratch[static_cast<size_t>(thread)].reserve(space_bytes());
-    const size_t rows = kMaxRows + kSpareRows;
-    Space s;
-    s.zeros = reinterpret_cast<float*>(base);
-    s.spare = s.zeros + padded(x.width);
-    s.made = s.spare + padded(kernel.outs);
     const bool makes = inputs == Inputs::copied || inputs == Inputs::depthwise;
-    s.x = reinterpret_cast<const float**>(s.made + (makes ? rows * padded(channels) : 0));
-    s.out = reinterpret_cast<float**>(reinterpret_cast<uint8_t*>(s.x) + rows * static_cast<size_t>(taps) * sizeof(float*));
-    std::memset(s.zeros, 0, static_cast<size_t>(x.width) * 4);
+    Space s;
+    s.zeros = carver.take<float>(static_cast<size_t>(x.width));
+    s.spare = carver.take<float>(static_cast<size_t>(kernel.outs));
+    s.made = carver.take<float>(makes ? rows * padded(channels) : 0);
+    s.pairs = carver.take<int16_t>(row_pairs ? rows * padded(channels) : 0);
+    s.scales = carver.take<float>(rows);
+    s.x = carver.take<const void*>(rows * static_cast<size_t>(taps));
+    s.out = carver.take<float*>(rows);
     return s;
+  }
+
+  size_t space_bytes() const {
+    Carver carver{nullptr};
+    carve(carver);
+    return carver.used;
   }
 
   // The pixel (iy, ix) of x; null outside the image.
@@ -71,13 +93,16 @@ struct Convolver {
   }
 
   void name_taps(const GridTask& task, const Space& s) const {
+    const GridImage& image = *task.image;
     for_each_run(task, [&](int64_t oy, int64_t ox, int count, int done) {
       for (int i = 0; i < count; ++i) {
-        const float** to = s.x + int64_t{done + i} * taps;
+        const void** to = s.x + int64_t{done + i} * taps;
         for (int ky = 0; ky < a.kernel_y; ++ky)
-          for (int kx = 0; kx < a.kernel_x; ++kx) {
-            const float* from = pixel(*task.image, oy * a.stride_y - a.pad_y + ky, (ox + i) * a.stride_x - a.pad_x + kx);
-            *to++ = from ? from : s.zeros;
+          for (int kx = 0; kx < a.kernel_x; ++kx, ++to) {
+            const float* from = pixel(image, oy * a.stride_y - a.pad_y + ky, (ox + i) * a.stride_x - a.pad_x + kx);
+            if (!from) *to = s.zeros;
+            else if (image_pairs) *to = image_pairs + (from - x.at<float>());
+            else *to = from;
           }
       }
     });
@@ -88,7 +113,7 @@ struct Convolver {
     const int64_t line = a.kernel_x * x.width;
     for_each_run(task, [&](int64_t oy, int64_t ox, int count, int done) {
       for (int i = 0; i < count; ++i) {
-        float* to = s.made + (done + i) * static_cast<int64_t>(padded(channels));
+        float* to = s.made + static_cast<size_t>(done + i) * padded(channels);
         const int64_t left = (ox + i) * a.stride_x - a.pad_x;
         const bool inside = left >= 0 && left + a.kernel_x <= task.image->width;
         for (int ky = 0; ky < a.kernel_y; ++ky, to += line) {
@@ -106,75 +131,97 @@ struct Convolver {
     });
   }
 
+  // Row i of the task in f32, where it is one row.
+  const float* row(const GridTask& task, const Space& s, int i) const {
+    if (inputs == Inputs::rows) return x.at<float>(task.image->first + task.x + i);
+    return s.made + static_cast<size_t>(i) * padded(channels);
+  }
+
   void find_inputs(const GridTask& task, const Space& s) const {
-    if (inputs == Inputs::taps) return name_taps(task, s);
-    const bool made = inputs != Inputs::rows;
+    if (inputs == Inputs::taps) {
+      if (image_pairs) std::fill_n(s.scales, task.rows(), image_scales[static_cast<size_t>(task.image->index)]);
+      return name_taps(task, s);
+    }
     if (inputs == Inputs::copied) copy_windows(task, s);
     if (inputs == Inputs::depthwise)
       run_depthwise(c, d, x, task, {vector_of(d.weights[2]), vector_of(d.weights[3]), a.inner_activation, a.inner_scale,
                                     a.inner_shift}, s.made, static_cast<int64_t>(padded(channels)));
-    for (int i = 0; i < task.count; ++i)
-      s.x[i] = made ? s.made + i * static_cast<int64_t>(padded(channels))
-                    : x.at<float>(task.image->first + task.first + i);
+    for (int i = 0; i < task.rows(); ++i) {
+      const float* from = row(task, s, i);
+      s.x[i] = from;
+      if (!row_pairs) continue;
+      int16_t* pairs = s.pairs + static_cast<size_t>(i) * padded(channels);
+      s.scales[i] = to_pairs(from, channels, c.kernels.largest(from, channels), pairs);
+      s.x[i] = pairs;
+    }
+  }
+
+  // Returns the scale: x ≈ scale · q.
+  float to_pairs(const float* from, int64_t count, float largest, int16_t* to) const {
+    const float most = static_cast<float>(kMostPairInput);
+    c.kernels.to_pairs(from, count, largest > 0 ? most / largest : 0.0f, to);
+    return largest / most;
+  }
+
+  // Every image of x in pairs, with one scale.
+  void pair_images(const std::vector<GridImage>& images) {
+    constexpr int64_t kPiece = 1024;  // pixels
+    auto* pairs = reinterpret_cast<int16_t*>(c.rows.reserve(static_cast<size_t>(x.rows * x.width) * sizeof(int16_t)));
+    struct Piece {
+      size_t image;
+      int64_t first, elements;
+    };
+    std::vector<Piece> pieces;
+    for (const GridImage& image : images)
+      for (int64_t first = 0, rows = image.height * image.width; first < rows; first += kPiece)
+        pieces.push_back({image.index, (image.first + first) * x.width, std::min(kPiece, rows - first) * x.width});
+    std::vector<float> most(pieces.size());
+    const auto for_pieces = [&](auto&& body) {
+      c.pool.for_each(static_cast<int64_t>(pieces.size()), [&](int64_t i, int) { body(static_cast<size_t>(i)); });
+    };
+    for_pieces([&](size_t i) { most[i] = c.kernels.largest(x.at<float>() + pieces[i].first, pieces[i].elements); });
+    std::vector<float> largest(images.size(), 0.0f);
+    for (size_t i = 0; i < pieces.size(); ++i)
+      largest[pieces[i].image] = std::max(largest[pieces[i].image], most[i]);
+    image_scales.resize(images.size());
+    for_pieces([&](size_t i) {
+      const Piece& piece = pieces[i];
+      const float scale = to_pairs(x.at<float>() + piece.first, piece.elements, largest[piece.image], pairs + piece.first);
+      if (piece.first == images[piece.image].first * x.width) image_scales[piece.image] = scale;
+    });
+    image_pairs = pairs;
   }
 
   void run(const GridTask& task, int thread) const {
-    const Space s = space(thread);
+    Carver carver{c.thread_scratch[static_cast<size_t>(thread)].reserve(space_bytes())};
+    const Space s = carve(carver);
+    std::memset(s.zeros, 0, static_cast<size_t>(x.width) * sizeof(float));
     find_inputs(task, s);
-    float* first = y.at<float>(task.image->out_first + task.first);
-    for (int i = 0; i < task.count; ++i) s.out[i] = first + i * y.width;
-    for (int i = 0; i < kSpareRows; ++i) {
-      std::copy_n(s.x + int64_t{task.count - 1} * taps, taps, s.x + int64_t{task.count + i} * taps);
-      s.out[task.count + i] = s.spare;
+    const int rows = task.rows();
+    for (int i = 0; i < rows; ++i) s.out[i] = y.at<float>(task.out_row(i));
+    for (int i = rows; i < rows + kSpareRows; ++i) {
+      std::copy_n(s.x + int64_t{rows - 1} * taps, taps, s.x + int64_t{i} * taps);
+      s.scales[i] = 0;
+      s.out[i] = s.spare;
     }
-    c.kernels.convolve({kernel.values(), kernel.outs, channels, taps, task.count, s.x, s.out});
+    c.kernels.convolve({kernel.bytes.data(), kernel.pairs() ? kernel.scales.data() : nullptr, kernel.outs, channels, taps,
+                        rows, s.x, s.scales, s.out});
     if (!bias && a.activation == Activation::none && a.scale == 1 && a.shift == 0) return;
-    for (int i = 0; i < task.count; ++i)
-      c.kernels.settle(s.out[i], bias, y.width, a.activation, a.scale, a.shift);
+    for (int i = 0; i < rows; ++i) c.kernels.settle(s.out[i], bias, y.width, a.activation, a.scale, a.shift);
   }
 };
 
 }  // namespace
 
 void run_convolution(CpuContext& c, const Dispatch& d) {
-  const Convolver convolver{c, d};
-  const auto images = grid_images(d.in[1], d.in[0].rows, d.attrs->stride_y, d.attrs->stride_x);
-  const auto tasks = grid_tasks(images, convolver.task_rows());
+  Convolver convolver{c, d};
+  auto images = grid_images(d.in[1], d.in[0].rows, d.attrs->stride_y, d.attrs->stride_x);
+  if (convolver.kernel.pairs() && convolver.inputs == Inputs::taps) convolver.pair_images(images);
+  const auto tasks = convolver.inputs == Inputs::rows ? row_tasks(images, convolver.task_rows())
+                                                      : grid_tasks(images, convolver.task_rows());
   for (Scratch& scratch : c.thread_scratch) scratch.reserve(convolver.space_bytes());
   c.pool.for_each(static_cast<int64_t>(tasks.size()),
                   [&](int64_t task, int thread) { convolver.run(tasks[static_cast<size_t>(task)], thread); });
-}
-
-void run_depthwise(const CpuContext& c, const Dispatch& d, const Tensor& x, const GridTask& task,
-                   const DepthwiseStage& stage, float* out, int64_t stride) {
-  constexpr int kMaxKernel = 64;  // what shape rules allow
-  const OpAttrs& a = *d.attrs;
-  const GridImage& image = *task.image;
-  for_each_run(task, [&](int64_t oy, int64_t ox, int count, int done) {
-    const float* rows[kMaxKernel];
-    for (int ky = 0; ky < a.kernel_y; ++ky) {
-      const int64_t iy = oy * a.stride_y - a.pad_y + ky;
-      rows[ky] = iy >= 0 && iy < image.height ? x.at<float>(image.first + iy * image.width) : nullptr;
-    }
-    float* to = out + done * stride;
-    c.kernels.depthwise_pixels({rows, stage.weights, x.width, image.width, ox, count, a.kernel_y, a.kernel_x, a.stride_x,
-                                a.pad_x, to, stride});
-    if (!stage.bias && stage.activation == Activation::none && stage.scale == 1 && stage.shift == 0) return;
-    for (int i = 0; i < count; ++i)
-      c.kernels.settle(to + i * stride, stage.bias, x.width, stage.activation, stage.scale, stage.shift);
-  });
-}
-
-void run_depthwise_convolution(CpuContext& c, const Dispatch& d) {
-  const OpAttrs& a = *d.attrs;
-  const Tensor x = d.in[0], y = d.out[0];
-  const auto images = grid_images(d.in[1], x.rows, a.stride_y, a.stride_x);
-  const auto tasks = grid_tasks(images, static_cast<int>(std::clamp<int64_t>(16384 / x.width, 8, 1024)));
-  const DepthwiseStage stage{vector_of(d.weights[0]), vector_of(d.weights[1]), a.activation, a.scale, a.shift};
-  c.pool.for_each(static_cast<int64_t>(tasks.size()), [&](int64_t index, int) {
-    const GridTask& task = tasks[static_cast<size_t>(index)];
-    run_depthwise(c, d, x, task, stage, y.at<float>(task.image->out_first + task.first), y.width);
-  });
 }
 
 }  // namespace afterimage

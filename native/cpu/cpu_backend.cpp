@@ -43,8 +43,13 @@ class CpuBackend final : public Backend {
         dequantize_row(source, 0, row, weight->vector.data() + row * source.columns);
     }
     if (uses & (kUseMatrix | kUseExperts)) weight->matrix = pack_matrix(source, precision == Precision::fast, pool_);
-    if (uses & kUseKernel)
-      weight->kernel = pack_kernel(source, context_.kernels.lanes, context_.kernels.kernel_vectors);
+    if (uses & kUseKernel) {
+      const KernelTable& k = context_.kernels;
+      // Every product of pairs sees 13 bits of its inputs, which narrow rows are not worth.
+      const bool pairs = precision == Precision::fast && k.pair_vectors > 0 && source.columns % 2 == 0;
+      weight->kernel = pairs ? pack_kernel_pairs(source, k.lanes, k.pair_vectors)
+                             : pack_kernel(source, k.lanes, k.kernel_vectors);
+    }
     return weight;
   }
 

@@ -7,8 +7,8 @@
 namespace afterimage {
 
 struct CpuOptions {
-  int threads = 0;          // 0: one per physical core
-  int isa = -1;             // a CpuIsa of cpu_features.h; −1: the best that runs here
+  int threads = 0;  // 0: one per physical core
+  int isa = -1;     // a CpuIsa of cpu_features.h; −1: the best that runs here
   bool a8 = false;  // fast precision: activations of quantized Linears in 8 instead of 15 bits, in every run
 };
 

@@ -16,19 +16,19 @@ namespace afterimage {
 struct CpuWeight final : Weight {
   WeightSource source;
   Precision precision = Precision::exact;
-  PackedMatrix matrix;         // kUseMatrix, kUseExperts
-  PackedKernel kernel;         // kUseKernel
-  std::vector<float> vector;   // kUseVector: rows × columns
+  PackedMatrix matrix;        // kUseMatrix, kUseExperts
+  PackedKernel kernel;        // kUseKernel
+  std::vector<float> vector;  // kUseVector: rows × columns
   size_t bytes() const noexcept override { return matrix.bytes.size() + kernel.bytes.size() + vector.size() * 4; }
-  bool reads_source() const noexcept override { return bytes() == 0; }
+  bool reads_checkpoint() const noexcept override { return bytes() == 0; }
 };
 
 struct CpuContext {
   const KernelTable& kernels;
   ThreadPool& pool;
   bool a8 = false;
-  Scratch rows;               // rows in the form Linear reads
-  Scratch tiles;              // packed keys and values
+  Scratch rows;                         // rows in the form Linear reads
+  Scratch tiles;                        // packed keys and values
   std::vector<Scratch> thread_scratch;  // by thread
 
   // body(first, last) over [0, rows) in pieces of at least `work` elements, so that small operators stay on one thread.
@@ -52,7 +52,7 @@ void run_embedding(CpuContext& c, const Dispatch& d);
 void run_weighted_rows(CpuContext& c, const Dispatch& d);
 void run_attention(CpuContext& c, const Dispatch& d);
 void run_segment_attention(CpuContext& c, const Dispatch& d);
-void run_norm(CpuContext& c, const Dispatch& d);           // RmsNorm, LayerNorm
+void run_norm(CpuContext& c, const Dispatch& d);  // RmsNorm, LayerNorm
 void run_rope_table(CpuContext& c, const Dispatch& d);
 void run_rope(CpuContext& c, const Dispatch& d);
 void run_row_statistic(CpuContext& c, const Dispatch& d);
@@ -61,7 +61,7 @@ void run_row_selection(CpuContext& c, const Dispatch& d);  // ReplaceRows, AddRo
 void run_choose_rows(CpuContext& c, const Dispatch& d);
 void run_gather_rows(CpuContext& c, const Dispatch& d);
 void run_depthwise_rows(CpuContext& c, const Dispatch& d);
-void run_layout(CpuContext& c, const Dispatch& d);         // Regroup, Slice, Concat, Repeat, TransposeInner
+void run_layout(CpuContext& c, const Dispatch& d);  // Regroup, Slice, Concat, Repeat, TransposeInner
 void run_short_conv(CpuContext& c, const Dispatch& d);
 void run_gated_delta(CpuContext& c, const Dispatch& d);
 void run_route(CpuContext& c, const Dispatch& d);

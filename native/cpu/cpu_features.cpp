@@ -61,14 +61,20 @@ CpuIsa best_cpu_isa() {
 const KernelTable& cpu_kernels(CpuIsa isa) {
   switch (isa) {
 #if defined(__x86_64__)
-    case CpuIsa::avx2: return *avx2_kernels();
-    case CpuIsa::avx2_vnni: return *avx2_vnni_kernels();
-    case CpuIsa::avx512: return *avx512_kernels();
-    case CpuIsa::avx512_bf16: return *avx512_bf16_kernels();
+    case CpuIsa::avx2:
+      return *avx2_kernels();
+    case CpuIsa::avx2_vnni:
+      return *avx2_vnni_kernels();
+    case CpuIsa::avx512:
+      return *avx512_kernels();
+    case CpuIsa::avx512_bf16:
+      return *avx512_bf16_kernels();
 #elif defined(__aarch64__)
-    case CpuIsa::neon: return *neon_kernels();
+    case CpuIsa::neon:
+      return *neon_kernels();
 #endif
-    default: return *portable_kernels();
+    default:
+      return *portable_kernels();
   }
 }
 

@@ -1,5 +1,5 @@
-// exp, tanh, erf (as 1 + erf) and the activations built on them, on vectors. Polynomials were fitted (weighted least squares
-// toward minimax) on the stated intervals; errors stay within 2 ulp of the true f32 result.
+// exp, tanh, erf (as 1 + erf) and the activations built on them, on vectors. Polynomials were fitted (weighted least
+// squares toward minimax) on the stated intervals; errors stay within 2 ulp of the true f32 result.
 #pragma once
 #include "cpu/vec.h"
 #include "graph/ops.h"
@@ -94,16 +94,26 @@ CPU_INLINE VF activate(VF x) {
 template <class Visit>
 CPU_INLINE void with_activation(Activation activation, Visit visit) {
   switch (activation) {
-    case Activation::none: return visit.template operator()<Activation::none>();
-    case Activation::gelu: return visit.template operator()<Activation::gelu>();
-    case Activation::gelu_tanh: return visit.template operator()<Activation::gelu_tanh>();
-    case Activation::quick_gelu: return visit.template operator()<Activation::quick_gelu>();
-    case Activation::silu: return visit.template operator()<Activation::silu>();
-    case Activation::sigmoid: return visit.template operator()<Activation::sigmoid>();
-    case Activation::relu: return visit.template operator()<Activation::relu>();
-    case Activation::tanh: return visit.template operator()<Activation::tanh>();
-    case Activation::hard_swish: return visit.template operator()<Activation::hard_swish>();
-    case Activation::hard_sigmoid: return visit.template operator()<Activation::hard_sigmoid>();
+    case Activation::none:
+      return visit.template operator()<Activation::none>();
+    case Activation::gelu:
+      return visit.template operator()<Activation::gelu>();
+    case Activation::gelu_tanh:
+      return visit.template operator()<Activation::gelu_tanh>();
+    case Activation::quick_gelu:
+      return visit.template operator()<Activation::quick_gelu>();
+    case Activation::silu:
+      return visit.template operator()<Activation::silu>();
+    case Activation::sigmoid:
+      return visit.template operator()<Activation::sigmoid>();
+    case Activation::relu:
+      return visit.template operator()<Activation::relu>();
+    case Activation::tanh:
+      return visit.template operator()<Activation::tanh>();
+    case Activation::hard_swish:
+      return visit.template operator()<Activation::hard_swish>();
+    case Activation::hard_sigmoid:
+      return visit.template operator()<Activation::hard_sigmoid>();
   }
 }
 

@@ -25,10 +25,11 @@ void top_k(const std::vector<float>& values, size_t k, std::vector<int32_t>& ord
   order.resize(values.size());
   std::iota(order.begin(), order.end(), 0);
   k = std::min(k, order.size());
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(k), order.end(), [&](int32_t a, int32_t b) {
-    const float va = values[static_cast<size_t>(a)], vb = values[static_cast<size_t>(b)];
-    return va != vb ? va > vb : a < b;
-  });
+  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(k), order.end(),
+                    [&](int32_t a, int32_t b) {
+                      const float va = values[static_cast<size_t>(a)], vb = values[static_cast<size_t>(b)];
+                      return va != vb ? va > vb : a < b;
+                    });
   order.resize(k);
 }
 

@@ -1,5 +1,6 @@
 // Kernels on images: register tiles of a convolution, a depthwise convolution along a row of pixels, the class of a row.
 #pragma once
+#include <algorithm>
 #include <cmath>
 
 #include "cpu/elementary.h"
@@ -46,30 +47,118 @@ static void convolve_tile(const float* const* x, int taps, int64_t channels, con
     }
 }
 
+#if defined(__x86_64__)
+// a · b summed over pairs of 16-bit integers, added to c.
+CPU_INLINE VI dot_pairs(VI c, VI a, VI b) {
+#if defined(__AVX512VNNI__)
+  return (VI)_mm512_dpwssd_epi32((__m512i)c, (__m512i)a, (__m512i)b);
+#elif defined(__AVX512F__)
+  return c + (VI)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif defined(__AVXVNNI__)
+  return (VI)_mm256_dpwssd_avx_epi32((__m256i)c, (__m256i)a, (__m256i)b);
+#elif defined(__AVX2__)
+  return c + (VI)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#else
+  return c + (VI)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#endif
+}
+
+// Two vectors of outputs leave room for products where they are not summed in one instruction.
+#if defined(__AVX512F__)
+constexpr int kPairVecs = 4;
+#else
+constexpr int kPairVecs = 2;
+#endif
+constexpr int pair_rows(int vectors) { return vectors > 2 ? 6 : vectors == 2 ? 6 : 8; }
+
+// As convolve_tile; out = sum · scale of the row · scale of the output.
 template <int V>
-static void convolve_strip(const ConvolveJob& job, const float* w, int64_t column, float** out) {
-  constexpr int R = tile_rows(V);
-  for (int r = 0; r < job.rows; r += R) {
-    for (int i = 0; i < R; ++i) out[i] = job.out[r + i] + column;
-    convolve_tile<V>(job.x + int64_t{r} * job.taps, job.taps, job.channels, w, out, job.outs - column);
+static void pair_tile(const void* const* x, int taps, int64_t pairs, const uint8_t* weights, const float* row_scales,
+                      const float* scales, float* const* out, int64_t count) {
+  constexpr int R = pair_rows(V);
+  VI sum[R][V] = {};
+  for (int t = 0; t < taps; ++t) {
+    const int32_t* from[R];
+    for (int r = 0; r < R; ++r) from[r] = static_cast<const int32_t*>(x[r * taps + t]);
+    for (int64_t k = 0; k < pairs; ++k, weights += V * kLanes * 4) {
+      VI weight[V];
+      for (int v = 0; v < V; ++v) weight[v] = load_bits(weights + v * kLanes * 4);
+      for (int r = 0; r < R; ++r) {
+        const VI value = splat_bits(from[r][k]);
+        for (int v = 0; v < V; ++v) sum[r][v] = dot_pairs(sum[r][v], value, weight[v]);
+      }
+    }
+  }
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < V; ++v) {
+      const int64_t left = count - v * kLanes;
+      if (left <= 0) continue;
+      const VF y = to_float(sum[r][v]) * (splat(row_scales[r]) * load(scales + v * kLanes));
+      if (left >= kLanes) store(out[r] + v * kLanes, y);
+      else store_n(out[r] + v * kLanes, y, static_cast<int>(left));
+    }
+}
+#else
+constexpr int kPairVecs = 0;
+constexpr int pair_rows(int) { return 1; }
+template <int V>
+static void pair_tile(const void* const*, int, int64_t, const uint8_t*, const float*, const float*, float* const*,
+                      int64_t) {}
+#endif
+
+template <int V>
+static void convolve_strip(const ConvolveJob& job, const uint8_t* w, int64_t column) {
+  float* out[8];
+  const int rows = job.scales ? pair_rows(V) : tile_rows(V);
+  for (int r = 0; r < job.rows; r += rows) {
+    for (int i = 0; i < rows; ++i) out[i] = job.out[r + i] + column;
+    const void* const* x = job.x + int64_t{r} * job.taps;
+    if (job.scales)
+      pair_tile<V>(x, job.taps, (job.channels + 1) / 2, w, job.row_scales + r, job.scales + column, out,
+                   job.outs - column);
+    else
+      convolve_tile<V>(reinterpret_cast<const float* const*>(x), job.taps, job.channels,
+                       reinterpret_cast<const float*>(w), out, job.outs - column);
   }
 }
 
 static void convolve(const ConvolveJob& job) {
-  float* out[8];
-  const float* w = job.weights;
+  const uint8_t* w = job.weights;
+  const int64_t words = job.taps * (job.scales ? (job.channels + 1) / 2 : job.channels);
+  const int widest = job.scales ? kPairVecs : kKernelVecs;
   int vectors = static_cast<int>((job.outs + kLanes - 1) / kLanes);
   int64_t column = 0;
-  for (int strips = (vectors + kKernelVecs - 1) / kKernelVecs; strips > 0; --strips) {
+  for (int strips = (vectors + widest - 1) / widest; strips > 0; --strips) {
     const int width = (vectors + strips - 1) / strips;
-    if (width == 4) convolve_strip<(kKernelVecs > 3 ? 4 : 1)>(job, w, column, out);
-    else if (width == 3) convolve_strip<3>(job, w, column, out);
-    else if (width == 2) convolve_strip<2>(job, w, column, out);
-    else convolve_strip<1>(job, w, column, out);
+    if (width == 4) convolve_strip<(kKernelVecs > 3 ? 4 : 1)>(job, w, column);
+    else if (width == 3) convolve_strip<3>(job, w, column);
+    else if (width == 2) convolve_strip<2>(job, w, column);
+    else convolve_strip<1>(job, w, column);
     vectors -= width;
     column += width * kLanes;
-    w += int64_t{width} * kLanes * job.taps * job.channels;
+    w += int64_t{width} * kLanes * words * 4;
   }
+}
+
+static float largest(const float* x, int64_t count) {
+  VF most = {};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) most = max(magnitude(load(x + i)), most);
+  if (i < count) most = max(magnitude(load_n(x + i, lanes_left(count, i))), most);
+  return max_lanes(most);
+}
+
+static void to_pairs(const float* x, int64_t count, float factor, int16_t* q) {
+  const VF f = splat(factor), most = splat(static_cast<float>(kMostPairInput));
+  const auto rounded = [&](VF v) { return (VU)round_to_int(max(min(v * f, most), -most)); };
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) store_half(q + i, rounded(load(x + i)));
+  if (i < count) {
+    int16_t rest[kLanes];
+    store_half(rest, rounded(load_n(x + i, lanes_left(count, i))));
+    std::memcpy(q + i, rest, static_cast<size_t>(count - i) * sizeof(int16_t));
+  }
+  if (count % 2) q[count] = 0;
 }
 
 // y = f(y + bias) · scale + shift, in place; bias may be null.
@@ -81,78 +170,74 @@ static void settle(float* y, const float* bias, int64_t count, Activation activa
   });
 }
 
-// B output pixels side by side whose windows lie inside the row of pixels; K columns of the kernel, stride S.
+// Whole vectors of channels of B output pixels side by side, whose windows lie inside the row of pixels; K columns of the
+// kernel, stride S.
 template <int K, int S, int B>
 static void depthwise_inside(const DepthwiseJob& job, int64_t first, float* y) {
   constexpr int kSeen = (B - 1) * S + K;
   const int64_t c = job.channels;
-  for (int64_t i = 0; i < c; i += kLanes) {
-    const int n = lanes_left(c, i);
+  for (int64_t i = 0; i + kLanes <= c; i += kLanes) {
     VF sum[B] = {};
     for (int ky = 0; ky < job.kernel_y; ++ky) {
       if (!job.rows[ky]) continue;
       const float* x = job.rows[ky] + (first * S - job.pad_x) * c + i;
       const float* w = job.weights + int64_t{ky} * K * c + i;
       VF weight[K];
-      for (int k = 0; k < K; ++k) weight[k] = n == kLanes ? load(w + k * c) : load_n(w + k * c, n);
+      for (int k = 0; k < K; ++k) weight[k] = load(w + k * c);
+#pragma GCC unroll 16
       for (int j = 0; j < kSeen; ++j) {
-        const VF value = n == kLanes ? load(x + j * c) : load_n(x + j * c, n);
+        const VF value = load(x + j * c);
+#pragma GCC unroll 16
         for (int b = 0; b < B; ++b) {
           const int k = j - b * S;
           if (k >= 0 && k < K) sum[b] = mul_add(weight[k], value, sum[b]);
         }
       }
     }
-    for (int b = 0; b < B; ++b) {
-      if (n == kLanes) store(y + b * job.out_stride + i, sum[b]);
-      else store_n(y + b * job.out_stride + i, sum[b], n);
-    }
+    for (int b = 0; b < B; ++b) store(y + b * job.out_stride + i, sum[b]);
   }
 }
 
-// One output pixel, wherever it lies.
-static void depthwise_pixel(const DepthwiseJob& job, int64_t ox, float* y) {
+// One output pixel, wherever it lies, from channel `from` on.
+static void depthwise_pixel(const DepthwiseJob& job, int64_t ox, int64_t from, float* y) {
   const int64_t c = job.channels, left = ox * job.stride_x - job.pad_x;
-  for (int64_t i = 0; i < c; i += kLanes) {
-    const int n = lanes_left(c, i);
+  const auto first = static_cast<int>(left < 0 ? -left : 0);
+  const auto last = static_cast<int>(std::min<int64_t>(job.kernel_x, job.width - left));
+  const auto sums = [&](int64_t i, auto fetch) {
     VF sum = {};
     for (int ky = 0; ky < job.kernel_y; ++ky) {
       if (!job.rows[ky]) continue;
-      for (int k = 0; k < job.kernel_x; ++k) {
-        if (left + k < 0 || left + k >= job.width) continue;
-        const float* x = job.rows[ky] + (left + k) * c + i;
-        const float* w = job.weights + (int64_t{ky} * job.kernel_x + k) * c + i;
-        sum = n == kLanes ? mul_add(load(w), load(x), sum) : mul_add(load_n(w, n), load_n(x, n), sum);
-      }
+      for (int k = first; k < last; ++k)
+        sum = mul_add(fetch(job.weights + (int64_t{ky} * job.kernel_x + k) * c + i),
+                      fetch(job.rows[ky] + (left + k) * c + i), sum);
     }
-    if (n == kLanes) store(y + i, sum);
-    else store_n(y + i, sum, n);
-  }
+    return sum;
+  };
+  int64_t i = from;
+  for (; i + kLanes <= c; i += kLanes) store(y + i, sums(i, [](const float* p) { return load(p); }));
+  const int n = lanes_left(c, i);
+  if (i < c) store_n(y + i, sums(i, [n](const float* p) { return load_n(p, n); }), n);
 }
 
 template <int K, int S, int B>
 static void depthwise_run(const DepthwiseJob& job) {
+  const int64_t whole = job.channels / kLanes * kLanes, last = job.first + job.count;
   float* y = job.out;
-  int64_t ox = job.first;
-  const int64_t last = job.first + job.count;
-  while (ox < last) {
+  for (int64_t ox = job.first; ox < last;) {
     const int64_t left = ox * S - job.pad_x;
-    if (last - ox >= B && left >= 0 && left + (B - 1) * S + K <= job.width) {
-      depthwise_inside<K, S, B>(job, ox, y);
-      ox += B, y += B * job.out_stride;
-    } else {
-      depthwise_pixel(job, ox, y);
-      ++ox, y += job.out_stride;
-    }
+    const bool inside = last - ox >= B && left >= 0 && left + (B - 1) * S + K <= job.width;
+    if (inside) depthwise_inside<K, S, B>(job, ox, y);
+    for (const int64_t end = ox + (inside ? B : 1); ox < end; ++ox, y += job.out_stride)
+      if (!inside || whole < job.channels) depthwise_pixel(job, ox, inside ? whole : 0, y);
   }
 }
 
 static void depthwise_pixels(const DepthwiseJob& job) {
-  if (job.kernel_x == 3 && job.stride_x == 1) return depthwise_run<3, 1, 8>(job);
+  if (job.kernel_x == 3 && job.stride_x == 1) return depthwise_run<3, 1, 6>(job);
   if (job.kernel_x == 5 && job.stride_x == 1) return depthwise_run<5, 1, 6>(job);
   if (job.kernel_x == 3 && job.stride_x == 2) return depthwise_run<3, 2, 6>(job);
   if (job.kernel_x == 5 && job.stride_x == 2) return depthwise_run<5, 2, 4>(job);
-  for (int64_t i = 0; i < job.count; ++i) depthwise_pixel(job, job.first + i, job.out + i * job.out_stride);
+  for (int64_t i = 0; i < job.count; ++i) depthwise_pixel(job, job.first + i, 0, job.out + i * job.out_stride);
 }
 
 // As BestClass: y[0] the index, y[1] 1 / Σ exp(x − max).

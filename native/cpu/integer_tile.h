@@ -104,8 +104,8 @@ CPU_INLINE void dot_quads(const uint8_t* strip, const QuantBlock* const* x, int 
 
 // Both halves in one pass.
 template <int R, int V, bool Nibble>
-CPU_INLINE void dot_quads_twice(const uint8_t* strip, const QuantBlock* const* x, int first, int count, VI (&high)[R][V],
-                                VI (&low)[R][V]) {
+CPU_INLINE void dot_quads_twice(const uint8_t* strip, const QuantBlock* const* x, int first, int count,
+                                VI (&high)[R][V], VI (&low)[R][V]) {
 #pragma GCC unroll 2
   for (int quad = first; quad < first + count; ++quad) {
     VI codes[V];

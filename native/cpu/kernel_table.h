@@ -36,6 +36,9 @@ static constexpr KernelTable make_table(const char* name) {
   t.depthwise = depthwise;
   t.lanes = kLanes;
   t.kernel_vectors = kKernelVecs;
+  t.pair_vectors = kPairVecs;
+  t.to_pairs = to_pairs;
+  t.largest = largest;
   t.convolve = convolve;
   t.depthwise_pixels = depthwise_pixels;
   t.settle = settle;

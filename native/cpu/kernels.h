@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 
+#include "cpu/packed_kernel.h"
 #include "cpu/packed_matrix.h"
 #include "graph/ops.h"
 
@@ -84,10 +85,12 @@ struct AttendJob {
 // out[r][0, outs) = the convolution's sums of row r: x[r·taps + t] points to `channels` inputs of tap t. x and out have
 // kSpareRows further rows that may be read and written.
 struct ConvolveJob {
-  const float* weights;  // PackedKernel
+  const uint8_t* weights;  // PackedKernel
+  const float* scales;     // of pairs; null: f32
   int64_t outs, channels;
   int taps, rows;
-  const float* const* x;
+  const void* const* x;    // f32, or pairs of 16-bit integers
+  const float* row_scales;  // of pairs, by row
   float* const* out;
 };
 constexpr int kSpareRows = 8;
@@ -106,7 +109,8 @@ struct DepthwiseJob {
 struct KernelTable {
   const char* name;
   bool native_bf16;
-  int lanes, kernel_vectors;  // of PackedKernel
+  int lanes, kernel_vectors;  // of PackedKernel in f32
+  int pair_vectors;           // the same in pairs; 0 where their products are no faster than f32
 
   void (*row_to_bf16)(const float* x, int64_t count, int64_t padded, uint16_t* out);
   void (*quantize_row)(const float* x, int64_t columns, int sets, bool a8, QuantBlock* out);
@@ -141,6 +145,9 @@ struct KernelTable {
   // y[c] = Σ_t weight[t,c] · rows[t][c], t ascending; a null row adds nothing.
   void (*depthwise)(const float* const* rows, const float* weight, int taps, int64_t width, float* y);
   void (*convolve)(const ConvolveJob& job);
+  // q = round(x · factor), |q| ≤ kMostPairInput, padded with a zero to whole pairs.
+  void (*to_pairs)(const float* x, int64_t count, float factor, int16_t* q);
+  float (*largest)(const float* x, int64_t count);  // max |x|
   void (*depthwise_pixels)(const DepthwiseJob& job);
   // y = f(y + bias) · scale + shift, in place; bias may be null.
   void (*settle)(float* y, const float* bias, int64_t count, Activation activation, float scale, float shift);

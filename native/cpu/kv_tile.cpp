@@ -5,19 +5,21 @@
 #include <cstring>
 #include <string>
 
-#include "weights/number_formats.h"
 #include "graph/error.h"
+#include "weights/number_formats.h"
 
 namespace afterimage {
 
 void check_head_width(const OpAttrs& attrs) {
   if (attrs.k_dim <= kMaxKeyDim && attrs.v_dim <= kMaxValueDim) return;
-  throw Error("INVALID_PROGRAM", "Attention heads of " + std::to_string(attrs.k_dim) + " and " + std::to_string(attrs.v_dim) +
-                                     " columns are wider than the cpu backend's limit of " + std::to_string(kMaxKeyDim) + ".");
+  throw Error("INVALID_PROGRAM",
+              "Attention heads of " + std::to_string(attrs.k_dim) + " and " + std::to_string(attrs.v_dim) +
+                  " columns are wider than the cpu backend's limit of " + std::to_string(kMaxKeyDim) + ".");
 }
 
 TileSize tile_size(int k_dim, int v_dim, bool bf16) {
-  const auto keys = static_cast<size_t>(bf16 ? (k_dim + 1) / 2 : k_dim), values = static_cast<size_t>(padded_width(v_dim));
+  const auto keys = static_cast<size_t>(bf16 ? (k_dim + 1) / 2 : k_dim),
+             values = static_cast<size_t>(padded_width(v_dim));
   return {keys * kBlockPositions * 4, values * kBlockPositions * (bf16 ? 2 : 4)};
 }
 

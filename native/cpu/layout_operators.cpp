@@ -50,10 +50,14 @@ void run_layout(CpuContext& c, const Dispatch& d) {
   }
   c.for_rows(y.rows, y.width, [&](int64_t first, int64_t last) {
     for (int64_t r = first; r < last; ++r) {
-      if (d.op == Op::Slice) slice_row(d, r);
-      else if (d.op == Op::Concat) concat_row(d, r);
-      else if (d.op == Op::Repeat) repeat_row(d, r);
-      else transpose_row(d, r);
+      if (d.op == Op::Slice)
+        slice_row(d, r);
+      else if (d.op == Op::Concat)
+        concat_row(d, r);
+      else if (d.op == Op::Repeat)
+        repeat_row(d, r);
+      else
+        transpose_row(d, r);
     }
   });
 }

@@ -1,12 +1,12 @@
-// Narrow floats in the low bits of each lane, widened to f32 (see number_formats.h for the scalar forms). Infinities and
-// NaN are not treated: weights have none, and the cache saturates.
+// Narrow floats in the low bits of each lane, widened to f32 (see number_formats.h for the scalar forms). Infinities
+// and NaN are not treated: weights have none, and the cache saturates.
 #pragma once
 #include "cpu/vec.h"
 
 namespace afterimage::CPU_ISA {
 
-// Magnitude bits of a float with `Mantissa` mantissa bits and exponent bias `Bias`, without its sign. A zero exponent is
-// read with one more implicit unit, which a subtraction takes away: f32 subnormals would stall the processor.
+// Magnitude bits of a float with `Mantissa` mantissa bits and exponent bias `Bias`, without its sign. A zero exponent
+// is read with one more implicit unit, which a subtraction takes away: f32 subnormals would stall the processor.
 template <int Mantissa, int Bias>
 CPU_INLINE VF widen_magnitude(VI bits) {
   const VI moved = bits << (23 - Mantissa);

@@ -1,8 +1,8 @@
 #include <cstring>
 
-#include "weights/number_formats.h"
 #include "cpu/packed_matrix.h"
 #include "cpu/thread_pool.h"
+#include "weights/number_formats.h"
 
 namespace afterimage {
 namespace {
@@ -14,21 +14,26 @@ uint16_t read_u16(const std::byte* p) {
 }
 
 // Whether groups of columns fit blocks of 64: several whole groups in a block, or whole blocks in a group.
-bool group_fits(int64_t group) {
-  return group == 16 || group == 32 || (group > 0 && group % kBlockColumns == 0);
-}
+bool group_fits(int64_t group) { return group == 16 || group == 32 || (group > 0 && group % kBlockColumns == 0); }
 
 CodeValue code_value_of(const WeightSource& s, bool as_bf16) {
   switch (s.format) {
-    case WeightFormat::f32: return as_bf16 ? CodeValue::bf16 : CodeValue::f32;
-    case WeightFormat::f16: return as_bf16 ? CodeValue::bf16 : CodeValue::f16;
-    case WeightFormat::bf16: return CodeValue::bf16;
+    case WeightFormat::f32:
+      return as_bf16 ? CodeValue::bf16 : CodeValue::f32;
+    case WeightFormat::f16:
+      return as_bf16 ? CodeValue::bf16 : CodeValue::f16;
+    case WeightFormat::bf16:
+      return CodeValue::bf16;
     case WeightFormat::affine:
-    case WeightFormat::int4_symmetric: return group_fits(s.group) ? CodeValue::affine : CodeValue::f32;
+    case WeightFormat::int4_symmetric:
+      return group_fits(s.group) ? CodeValue::affine : CodeValue::f32;
     case WeightFormat::mxfp4:
-    case WeightFormat::nvfp4: return group_fits(s.group) ? CodeValue::e2m1 : CodeValue::f32;
-    case WeightFormat::mxfp8: return group_fits(s.group) ? CodeValue::e4m3 : CodeValue::f32;
-    case WeightFormat::fp8_block: return group_fits(s.block[1]) ? CodeValue::e4m3 : CodeValue::f32;
+    case WeightFormat::nvfp4:
+      return group_fits(s.group) ? CodeValue::e2m1 : CodeValue::f32;
+    case WeightFormat::mxfp8:
+      return group_fits(s.group) ? CodeValue::e4m3 : CodeValue::f32;
+    case WeightFormat::fp8_block:
+      return group_fits(s.block[1]) ? CodeValue::e4m3 : CodeValue::f32;
   }
   return CodeValue::f32;
 }
@@ -46,11 +51,17 @@ PackedMatrix plan(const WeightSource& s, bool as_bf16) {
   m.columns = s.columns;
   m.panels = (s.rows + kPanelRows - 1) / kPanelRows;
   m.blocks = (s.columns + kBlockColumns - 1) / kBlockColumns;
-  if (m.value == CodeValue::f32) m.kind = CodeKind::full;
-  else if (m.value == CodeValue::f16 || m.value == CodeValue::bf16) m.kind = CodeKind::half;
-  else m.kind = bits_of(s) <= 4 ? CodeKind::nibble : CodeKind::byte;
+  if (m.value == CodeValue::f32)
+    m.kind = CodeKind::full;
+  else if (m.value == CodeValue::f16 || m.value == CodeValue::bf16)
+    m.kind = CodeKind::half;
+  else
+    m.kind = bits_of(s) <= 4 ? CodeKind::nibble : CodeKind::byte;
   const size_t cells = size_t{kPanelRows} * kBlockColumns;
-  m.code_bytes = m.kind == CodeKind::nibble ? cells / 2 : m.kind == CodeKind::byte ? cells : m.kind == CodeKind::half ? cells * 2 : cells * 4;
+  m.code_bytes = m.kind == CodeKind::nibble ? cells / 2
+                 : m.kind == CodeKind::byte ? cells
+                 : m.kind == CodeKind::half ? cells * 2
+                                            : cells * 4;
   m.block_bytes = m.code_bytes;
   if (m.kind == CodeKind::nibble || m.kind == CodeKind::byte) {
     const int64_t group = s.format == WeightFormat::fp8_block ? s.block[1] : s.group;
@@ -124,8 +135,7 @@ void copy_scale(const WeightSource& s, const std::byte* row, int64_t index, uint
     std::memcpy(out, row + index * 2, 2);
   } else {
     const auto code = static_cast<uint8_t>(row[index]);
-    const uint16_t bits =
-        float_to_bf16(s.format == WeightFormat::nvfp4 ? e4m3_to_float(code) : e8m0_to_float(code));
+    const uint16_t bits = float_to_bf16(s.format == WeightFormat::nvfp4 ? e4m3_to_float(code) : e8m0_to_float(code));
     std::memcpy(out, &bits, 2);
   }
 }
@@ -156,8 +166,10 @@ void pack_scales(const WeightSource& s, PackedMatrix& m, uint8_t* block, int64_t
     uint8_t* to = block + m.code_bytes + static_cast<size_t>(set * kPanelRows + output) * size;
     copy_scale(s, scales, column / group, to);
     if (!m.biased) continue;
-    if (s.format == WeightFormat::int4_symmetric) symmetric_bias(m.scale_type, to, to + half);
-    else copy_scale(s, scale_row(s, s.biases, expert, row), column / group, to + half);
+    if (s.format == WeightFormat::int4_symmetric)
+      symmetric_bias(m.scale_type, to, to + half);
+    else
+      copy_scale(s, scale_row(s, s.biases, expert, row), column / group, to + half);
   }
 }
 
@@ -190,7 +202,8 @@ uint16_t half_at(const WeightSource& s, const PackedMatrix& m, const std::byte* 
 void pack_halves(const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t row, int64_t index, int count) {
   const std::byte* data = s.data + static_cast<size_t>(expert * s.rows + row) * s.row_bytes;
   uint8_t* to = m.block(expert, row / kPanelRows, index) + row % kPanelRows * 4;
-  const bool as_stored = (s.format == WeightFormat::bf16) == (m.value == CodeValue::bf16) && s.format != WeightFormat::f32;
+  const bool as_stored =
+      (s.format == WeightFormat::bf16) == (m.value == CodeValue::bf16) && s.format != WeightFormat::f32;
   if (as_stored && count == kBlockColumns) {
     uint32_t pairs[kBlockColumns / 2];
     std::memcpy(pairs, data + index * kBlockColumns * 2, sizeof pairs);
@@ -217,8 +230,10 @@ void pack_panel(const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t 
     const int64_t left = m.columns - b * kBlockColumns;
     const int count = left < kBlockColumns ? static_cast<int>(left) : kBlockColumns;
     for (int64_t row = first; row < last; ++row) {
-      if (m.kind == CodeKind::half) pack_halves(s, m, expert, row, b, count);
-      else pack_codes(s, m, expert, row, b, count);
+      if (m.kind == CodeKind::half)
+        pack_halves(s, m, expert, row, b, count);
+      else
+        pack_codes(s, m, expert, row, b, count);
     }
   }
 }
@@ -269,8 +284,10 @@ void unpack_coded(const PackedMatrix& m, const uint8_t* block, int output, int c
     }
     const uint8_t* at = block + m.code_bytes + static_cast<size_t>(set * kPanelRows + output) * size;
     const float scale = scale_at(m, at);
-    if (m.value == CodeValue::affine) out[k] = scale * static_cast<float>(code) + scale_at(m, at + half);
-    else out[k] = scale * (m.value == CodeValue::e2m1 ? e2m1_to_float(code) : e4m3_to_float(code));
+    if (m.value == CodeValue::affine)
+      out[k] = scale * static_cast<float>(code) + scale_at(m, at + half);
+    else
+      out[k] = scale * (m.value == CodeValue::e2m1 ? e2m1_to_float(code) : e4m3_to_float(code));
   }
 }
 

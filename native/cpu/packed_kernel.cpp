@@ -1,5 +1,8 @@
 #include "cpu/packed_kernel.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace afterimage {
 
 std::vector<int> strip_widths(int64_t outs, int lanes, int widest) {
@@ -12,24 +15,64 @@ std::vector<int> strip_widths(int64_t outs, int lanes, int widest) {
   return widths;
 }
 
+namespace {
+
+// place(strip, columns of the strip, lane, output) for every output.
+template <class Place>
+void for_each_output(int64_t outs, int lanes, int widest, Place place) {
+  int64_t out = 0, first = 0;
+  for (int width : strip_widths(outs, lanes, widest)) {
+    const int64_t columns = int64_t{width} * lanes;
+    for (int64_t lane = 0; lane < columns && out < outs; ++lane, ++out) place(first, columns, lane, out);
+    first += columns;
+  }
+}
+
+int64_t padded_outs(int64_t outs, int lanes) { return (outs + lanes - 1) / lanes * lanes; }
+
+// The largest factor by which the row becomes integers of 16 bits whose sums with any inputs fit 32.
+double pair_factor(const std::vector<float>& row) {
+  double sum = 0, most = 0;
+  for (float w : row) sum += std::abs(w), most = std::max<double>(most, std::abs(w));
+  if (most == 0) return 1;
+  const double roundings = 0.5 * static_cast<double>(row.size());
+  return std::min(32767 / most, (2147483647.0 / kMostPairInput - roundings) / sum);
+}
+
+}  // namespace
+
 PackedKernel pack_kernel(const WeightSource& source, int lanes, int widest) {
   PackedKernel kernel;
   kernel.outs = source.rows;
   kernel.columns = source.columns;
-  const std::vector<int> widths = strip_widths(source.rows, lanes, widest);
-  const int64_t padded = (source.rows + lanes - 1) / lanes * lanes;
-  kernel.bytes = AlignedBytes(static_cast<size_t>(padded * source.columns) * sizeof(float));
+  kernel.bytes = AlignedBytes(static_cast<size_t>(padded_outs(source.rows, lanes) * source.columns) * sizeof(float));
+  auto* values = reinterpret_cast<float*>(kernel.bytes.data());
   std::vector<float> row(static_cast<size_t>(source.columns));
-  auto* strip = reinterpret_cast<float*>(kernel.bytes.data());
-  int64_t out = 0;
-  for (int width : widths) {
-    const int64_t columns = int64_t{width} * lanes;
-    for (int64_t lane = 0; lane < columns && out < source.rows; ++lane, ++out) {
-      dequantize_row(source, 0, out, row.data());
-      for (int64_t k = 0; k < source.columns; ++k) strip[k * columns + lane] = row[static_cast<size_t>(k)];
-    }
-    strip += columns * source.columns;
-  }
+  for_each_output(source.rows, lanes, widest, [&](int64_t first, int64_t columns, int64_t lane, int64_t out) {
+    dequantize_row(source, 0, out, row.data());
+    float* strip = values + first * source.columns + lane;
+    for (int64_t k = 0; k < source.columns; ++k) strip[k * columns] = row[static_cast<size_t>(k)];
+  });
+  return kernel;
+}
+
+PackedKernel pack_kernel_pairs(const WeightSource& source, int lanes, int widest) {
+  PackedKernel kernel;
+  kernel.outs = source.rows;
+  kernel.columns = source.columns;
+  const int64_t pairs = (source.columns + 1) / 2;
+  kernel.bytes = AlignedBytes(static_cast<size_t>(padded_outs(source.rows, lanes) * pairs) * 2 * sizeof(int16_t));
+  kernel.scales.resize(static_cast<size_t>(padded_outs(source.rows, lanes)));
+  auto* values = reinterpret_cast<int16_t*>(kernel.bytes.data());
+  std::vector<float> row(static_cast<size_t>(source.columns));
+  for_each_output(source.rows, lanes, widest, [&](int64_t first, int64_t columns, int64_t lane, int64_t out) {
+    dequantize_row(source, 0, out, row.data());
+    const double factor = pair_factor(row);
+    kernel.scales[static_cast<size_t>(out)] = static_cast<float>(1 / factor);
+    int16_t* strip = values + (first * pairs + lane) * 2;
+    for (int64_t k = 0; k < source.columns; ++k)
+      strip[k / 2 * columns * 2 + k % 2] = static_cast<int16_t>(std::lrint(row[static_cast<size_t>(k)] * factor));
+  });
   return kernel;
 }
 

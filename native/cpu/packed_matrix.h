@@ -16,7 +16,7 @@
 
 namespace afterimage {
 
-constexpr int kPanelRows = 64;   // outputs
+constexpr int kPanelRows = 64;     // outputs
 constexpr int kBlockColumns = 64;  // inputs
 
 enum class CodeKind : uint8_t { nibble, byte, half, full };

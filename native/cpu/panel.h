@@ -1,5 +1,5 @@
-// One panel (64 outputs) of a packed matrix times a chunk of rows: blocks ascending, one partial sum per block, added to
-// the row's running sums in block order.
+// One panel (64 outputs) of a packed matrix times a chunk of rows: blocks ascending, one partial sum per block, added
+// to the row's running sums in block order.
 #pragma once
 #include "cpu/integer_tile.h"
 #include "cpu/kernels.h"
@@ -72,13 +72,18 @@ static void widen_pairs(const uint8_t* block, float* out) {
 // The block as f32 [64 k][64 outputs]: in place where it is stored so.
 static const float* dense_block(const PackedMatrix& m, const uint8_t* block, PanelScratch& s) {
   if (m.value == CodeValue::f32) return reinterpret_cast<const float*>(block);
-  if (m.value == CodeValue::bf16) widen_pairs<false>(block, s.dense);
-  else if (m.value == CodeValue::f16) widen_pairs<true>(block, s.dense);
+  if (m.value == CodeValue::bf16)
+    widen_pairs<false>(block, s.dense);
+  else if (m.value == CodeValue::f16)
+    widen_pairs<true>(block, s.dense);
   else {
     load_scales(m, block, s);
-    if (m.value == CodeValue::affine) widen_codes<CodeValue::affine>(m, block, s, s.dense);
-    else if (m.value == CodeValue::e2m1) widen_codes<CodeValue::e2m1>(m, block, s, s.dense);
-    else widen_codes<CodeValue::e4m3>(m, block, s, s.dense);
+    if (m.value == CodeValue::affine)
+      widen_codes<CodeValue::affine>(m, block, s, s.dense);
+    else if (m.value == CodeValue::e2m1)
+      widen_codes<CodeValue::e2m1>(m, block, s, s.dense);
+    else
+      widen_codes<CodeValue::e4m3>(m, block, s, s.dense);
   }
   return s.dense;
 }
@@ -103,18 +108,23 @@ CPU_INLINE void prefetch_block(const uint8_t* block, size_t bytes) {
 }
 
 template <bool Nibble>
-CPU_INLINE void integer_rows(const PackedMatrix& m, const uint8_t* codes, const PanelScratch& s, bool low_bytes, int rows,
-                             const QuantBlock* const* x, float* const* sums) {
+CPU_INLINE void integer_rows(const PackedMatrix& m, const uint8_t* codes, const PanelScratch& s, bool low_bytes,
+                             int rows, const QuantBlock* const* x, float* const* sums) {
   int r = 0;
   for (; r + kTileRows <= rows; r += kTileRows)
     integer_strips<kTileRows, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x + r, sums + r);
   x += r, sums += r;
   switch (rows - r) {
-    case 5: return integer_strips<5, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
-    case 4: return integer_strips<4, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
-    case 3: return integer_strips<3, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
-    case 2: return integer_strips<2, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
-    case 1: return integer_strips<1, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
+    case 5:
+      return integer_strips<5, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
+    case 4:
+      return integer_strips<4, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
+    case 3:
+      return integer_strips<3, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
+    case 2:
+      return integer_strips<2, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
+    case 1:
+      return integer_strips<1, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
   }
 }
 
@@ -135,8 +145,7 @@ static void integer_block(const PanelJob& job, const uint8_t* block, const Quant
   const bool low_bytes = job.form == RowForm::a15;
   load_scales(m, block, s);
   if (m.kind == CodeKind::byte) return integer_rows<false>(m, block, s, low_bytes, job.rows, x, job.sums);
-  if (job.rows <= kTileRows || kSignedCodes)
-    return integer_rows<true>(m, block, s, low_bytes, job.rows, x, job.sums);
+  if (job.rows <= kTileRows || kSignedCodes) return integer_rows<true>(m, block, s, low_bytes, job.rows, x, job.sums);
   spread_nibbles(block, s.codes);
   integer_rows<false>(m, s.codes, s, low_bytes, job.rows, x, job.sums);
 }
@@ -154,14 +163,15 @@ static void panel(const PanelJob& job) {
     switch (job.form) {
       case RowForm::f32:
         for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const float*>(job.x[r]) + start;
-        run_tiles<TileF32<true>>(job.rows, reinterpret_cast<const float* const*>(x), dense_block(m, block, *job.scratch),
-                                 kPanelRows, count, kPanelRows, job.sums);
+        run_tiles<TileF32<true>>(job.rows, reinterpret_cast<const float* const*>(x),
+                                 dense_block(m, block, *job.scratch), kPanelRows, count, kPanelRows, job.sums);
         break;
       case RowForm::bf16:
 #if defined(CPU_BF16_DOT)
         for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const uint16_t*>(job.x[r]) + start;
         run_tiles<TileBf16<true>>(job.rows, reinterpret_cast<const uint32_t* const*>(x),
-                                  pair_block(m, block, *job.scratch), kPanelRows, (count + 1) / 2, kPanelRows, job.sums);
+                                  pair_block(m, block, *job.scratch), kPanelRows, (count + 1) / 2, kPanelRows,
+                                  job.sums);
 #endif
         break;
       case RowForm::a15:

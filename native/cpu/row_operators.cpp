@@ -16,8 +16,10 @@ void run_norm(CpuContext& c, const Dispatch& d) {
       for (int32_t g = 0; g < a.groups; ++g) {
         const float* from = x.at<float>(r) + g * width;
         float* to = y.at<float>(r) + g * width;
-        if (d.op == Op::RmsNorm) c.kernels.rms_norm(from, weight, a.weight_offset, a.eps, width, to);
-        else c.kernels.layer_norm(from, weight, bias, a.eps, width, to);
+        if (d.op == Op::RmsNorm)
+          c.kernels.rms_norm(from, weight, a.weight_offset, a.eps, width, to);
+        else
+          c.kernels.layer_norm(from, weight, bias, a.eps, width, to);
       }
   });
 }
@@ -81,9 +83,12 @@ void elementwise_row(const CpuContext& c, const Dispatch& d, const RightOperand&
     case Op::Mul:
       if (b.scalar(width)) return c.kernels.scale(x, *b.row(r), width, y);
       return c.kernels.multiply(x, b.row(r), width, y);
-    case Op::Activation: return c.kernels.activation(x, width, d.attrs->activation, d.attrs->scale, y);
-    case Op::GatedActivation: return c.kernels.gated(x, b.row(r), width, d.attrs->activation, y);
-    default: return c.kernels.softcap(x, width, d.attrs->softcap, y);
+    case Op::Activation:
+      return c.kernels.activation(x, width, d.attrs->activation, d.attrs->scale, y);
+    case Op::GatedActivation:
+      return c.kernels.gated(x, b.row(r), width, d.attrs->activation, y);
+    default:
+      return c.kernels.softcap(x, width, d.attrs->softcap, y);
   }
 }
 

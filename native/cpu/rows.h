@@ -1,5 +1,6 @@
-// Row-wise kernels: norms, activations, elementwise arithmetic, rotation, and the step of the gated delta rule. The last
-// columns go through the same vectors as the others, padded with zeros, so a column's bits do not depend on its place.
+// Row-wise kernels: norms, activations, elementwise arithmetic, rotation, and the step of the gated delta rule. The
+// last columns go through the same vectors as the others, padded with zeros, so a column's bits do not depend on its
+// place.
 #pragma once
 #include <cmath>
 
@@ -88,11 +89,13 @@ static float statistic(const float* x, int64_t width, Statistic kind, float eps)
 }
 
 static void activation(const float* x, int64_t count, Activation kind, float scale, float* y) {
-  with_activation(kind, [&]<Activation A>() { map1(x, count, y, [=](VF v) { return activate<A>(v) * splat(scale); }); });
+  with_activation(kind,
+                  [&]<Activation A>() { map1(x, count, y, [=](VF v) { return activate<A>(v) * splat(scale); }); });
 }
 
 static void gated(const float* gate, const float* up, int64_t count, Activation kind, float* y) {
-  with_activation(kind, [&]<Activation A>() { map2(gate, up, count, y, [](VF g, VF u) { return activate<A>(g) * u; }); });
+  with_activation(kind,
+                  [&]<Activation A>() { map2(gate, up, count, y, [](VF g, VF u) { return activate<A>(g) * u; }); });
 }
 
 static void softcap(const float* x, int64_t count, float cap, float* y) {

@@ -38,7 +38,8 @@ class SegmentAttention {
     // Packed heads stay within this size together; one head is always possible.
     constexpr size_t kPackedBytes = size_t{32} << 20;
     const size_t head_bytes = tiles_.size() * size_.bytes();
-    const auto heads = static_cast<int32_t>(std::clamp<size_t>(kPackedBytes / head_bytes, 1, static_cast<size_t>(a_.kv_heads)));
+    const auto heads =
+        static_cast<int32_t>(std::clamp<size_t>(kPackedBytes / head_bytes, 1, static_cast<size_t>(a_.kv_heads)));
     packed_ = c_.tiles.reserve(static_cast<size_t>(heads) * head_bytes);
     for (Scratch& scratch : c_.thread_scratch) scratch.reserve(scratch_bytes_);
     for (int32_t first = 0; first < a_.kv_heads; first += heads) run_heads(first, std::min(heads, a_.kv_heads - first));

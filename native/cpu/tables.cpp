@@ -11,9 +11,12 @@ namespace {
 void read_row(const CpuWeight& weight, int64_t row, float* out) {
   if (row < 0 || row >= weight.source.rows) row = 0;
   if (!weight.vector.empty())
-    std::memcpy(out, weight.vector.data() + row * weight.source.columns, static_cast<size_t>(weight.source.columns) * 4);
-  else if (weight.matrix.bytes.size() > 0) unpack_row(weight.matrix, row, out);
-  else dequantize_row(weight.source, 0, row, out);
+    std::memcpy(out, weight.vector.data() + row * weight.source.columns,
+                static_cast<size_t>(weight.source.columns) * 4);
+  else if (weight.matrix.bytes.size() > 0)
+    unpack_row(weight.matrix, row, out);
+  else
+    dequantize_row(weight.source, 0, row, out);
 }
 
 // Null where the index names no row.
@@ -49,8 +52,10 @@ void run_weighted_rows(CpuContext& c, const Dispatch& d) {
       for (int64_t t = 0; t < index.width; ++t) {
         const int64_t from = index.at<int32_t>(r)[t];
         const float* source = row;
-        if (table) read_row(*table, from, row);
-        else source = x.at<float>(from >= 0 && from < x.rows ? from : 0);
+        if (table)
+          read_row(*table, from, row);
+        else
+          source = x.at<float>(from >= 0 && from < x.rows ? from : 0);
         c.kernels.accumulate(source, weight.at<float>(r)[t], y.width, to);
       }
     }
@@ -65,9 +70,12 @@ void run_row_selection(CpuContext& c, const Dispatch& d) {
       const int64_t from = *index.at<int32_t>(r);
       const bool taken = from >= 0 && from < rows.rows;
       float* to = y.at<float>(r);
-      if (!taken) std::memmove(to, x.at<float>(r), bytes);
-      else if (d.op == Op::AddRows) c.kernels.add(x.at<float>(r), rows.at<float>(from), y.width, to);
-      else std::memmove(to, rows.at<float>(from), bytes);
+      if (!taken)
+        std::memmove(to, x.at<float>(r), bytes);
+      else if (d.op == Op::AddRows)
+        c.kernels.add(x.at<float>(r), rows.at<float>(from), y.width, to);
+      else
+        std::memmove(to, rows.at<float>(from), bytes);
     }
   });
 }

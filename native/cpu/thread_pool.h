@@ -26,7 +26,8 @@ class ThreadPool {
   template <class Body>
   void for_each(int64_t count, Body&& body) {
     using Plain = std::remove_reference_t<Body>;
-    run(count, [](void* context, int64_t task, int thread) { (*static_cast<Plain*>(context))(task, thread); },
+    run(
+        count, [](void* context, int64_t task, int thread) { (*static_cast<Plain*>(context))(task, thread); },
         const_cast<void*>(static_cast<const void*>(&body)));
   }
 

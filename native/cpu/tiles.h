@@ -1,5 +1,5 @@
-// Register tiles: R rows × V vectors of columns, k ascending, one accumulator per (row, column). R and V choose how many
-// results are computed together, never the order inside one.
+// Register tiles: R rows × V vectors of columns, k ascending, one accumulator per (row, column). R and V choose how
+// many results are computed together, never the order inside one.
 #pragma once
 #include "cpu/vec.h"
 
@@ -7,7 +7,8 @@ namespace afterimage::CPU_ISA {
 
 // sums[r][c] = Σ_k x[r][k] · b[k·stride + c] (+ sums[r][c] where Add).
 template <int R, int V, bool Add>
-CPU_INLINE void tile_f32_body(const float* const* x, const float* b, int64_t stride, int64_t count, float* const* sums) {
+CPU_INLINE void tile_f32_body(const float* const* x, const float* b, int64_t stride, int64_t count,
+                              float* const* sums) {
   VF part[R][V] = {};
   for (int64_t k = 0; k < count; ++k) {
     VF w[V];
@@ -75,10 +76,14 @@ static void run_strips(const T* const* x, const T* b, int64_t stride, int64_t co
   int vectors = columns / kLanes;
   for (int strips = (vectors + kTileVecs - 1) / kTileVecs; strips > 0; --strips) {
     const int width = (vectors + strips - 1) / strips;
-    if (width == 4) Tile::template run<R, kTileVecs>(x, b, stride, count, to);
-    else if (width == 3) Tile::template run<R, (kTileVecs > 2 ? 3 : 1)>(x, b, stride, count, to);
-    else if (width == 2) Tile::template run<R, 2>(x, b, stride, count, to);
-    else Tile::template run<R, 1>(x, b, stride, count, to);
+    if (width == 4)
+      Tile::template run<R, kTileVecs>(x, b, stride, count, to);
+    else if (width == 3)
+      Tile::template run<R, (kTileVecs > 2 ? 3 : 1)>(x, b, stride, count, to);
+    else if (width == 2)
+      Tile::template run<R, 2>(x, b, stride, count, to);
+    else
+      Tile::template run<R, 1>(x, b, stride, count, to);
     vectors -= width;
     b += width * kLanes;
     for (int r = 0; r < R; ++r) to[r] += width * kLanes;
@@ -90,15 +95,19 @@ template <class Tile, class T>
 CPU_INLINE void run_tiles(int rows, const T* const* x, const T* b, int64_t stride, int64_t count, int columns,
                           float* const* sums) {
   int r = 0;
-  for (; r + kTileRows <= rows; r += kTileRows)
-    run_strips<Tile, kTileRows>(x + r, b, stride, count, columns, sums + r);
+  for (; r + kTileRows <= rows; r += kTileRows) run_strips<Tile, kTileRows>(x + r, b, stride, count, columns, sums + r);
   x += r, sums += r;
   switch (rows - r) {
-    case 5: return run_strips<Tile, 5>(x, b, stride, count, columns, sums);
-    case 4: return run_strips<Tile, 4>(x, b, stride, count, columns, sums);
-    case 3: return run_strips<Tile, 3>(x, b, stride, count, columns, sums);
-    case 2: return run_strips<Tile, 2>(x, b, stride, count, columns, sums);
-    case 1: return run_strips<Tile, 1>(x, b, stride, count, columns, sums);
+    case 5:
+      return run_strips<Tile, 5>(x, b, stride, count, columns, sums);
+    case 4:
+      return run_strips<Tile, 4>(x, b, stride, count, columns, sums);
+    case 3:
+      return run_strips<Tile, 3>(x, b, stride, count, columns, sums);
+    case 2:
+      return run_strips<Tile, 2>(x, b, stride, count, columns, sums);
+    case 1:
+      return run_strips<Tile, 1>(x, b, stride, count, columns, sums);
   }
 }
 

@@ -120,7 +120,8 @@ template <class Join>
 CPU_INLINE float fold_lanes(VF v, Join join) {
 #if defined(__AVX512F__)
   const __m512d wide = (__m512d)v;
-  const __m256 eight = join((__m256)_mm512_maskz_extractf64x4_pd(0xf, wide, 0), (__m256)_mm512_maskz_extractf64x4_pd(0xf, wide, 1));
+  const __m256 eight =
+      join((__m256)_mm512_maskz_extractf64x4_pd(0xf, wide, 0), (__m256)_mm512_maskz_extractf64x4_pd(0xf, wide, 1));
 #else
   const __m256 eight = (__m256)v;
 #endif

@@ -31,22 +31,22 @@ class Weight {
   virtual ~Weight() = default;
   virtual size_t bytes() const noexcept = 0;
   // Whether runs read the checkpoint's bytes; where not, they are given back once the weight is prepared.
-  virtual bool reads_source() const noexcept { return true; }
+  virtual bool reads_checkpoint() const noexcept { return true; }
 };
 
 // Rows of one sequence in a run: consecutive rows at consecutive cache positions.
 struct SequenceRows {
   int32_t first_row = 0;
   int32_t rows = 0;
-  int64_t first_position = 0;           // cache index of first_row
-  std::span<Memory* const> blocks;      // KV blocks covering [0, first_position + rows)
-  Memory* state = nullptr;              // recurrent state, laid out by StateLayout; null where unused
+  int64_t first_position = 0;       // cache index of first_row
+  std::span<Memory* const> blocks;  // KV blocks covering [0, first_position + rows)
+  Memory* state = nullptr;          // recurrent state, laid out by StateLayout; null where unused
 };
 
 // What sequence operators (Attention, ShortConv, GatedDelta) know of a run.
 struct RowBatch {
   std::vector<SequenceRows> sequences;
-  std::vector<int32_t> visible_end;     // per row: first cache index it must not see (position+1 if causal)
+  std::vector<int32_t> visible_end;  // per row: first cache index it must not see (position+1 if causal)
   const KvLayout* kv = nullptr;
   const StateLayout* states = nullptr;
 };

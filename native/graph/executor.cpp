@@ -110,7 +110,7 @@ void Executor::Impl::prepare_weights(Checkpoint& checkpoint, Precision precision
     const WeightRecipe& recipe = program.weights[i];
     weights.push_back(recipe.uses ? backend.prepare(checkpoint.source(recipe), recipe.uses, precision) : nullptr);
     if (weights.back()) weight_bytes += weights.back()->bytes();
-    if (weights.back() && !weights.back()->reads_source()) checkpoint.release(recipe);
+    if (weights.back() && !weights.back()->reads_checkpoint()) checkpoint.release(recipe);
     done += bytes[i];
     if (progress) progress(done, total);
   }

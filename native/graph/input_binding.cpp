@@ -138,7 +138,8 @@ std::vector<IndexOperand> index_operands(const Program& program) {
   std::vector<IndexOperand> operands;
   for (size_t i = 0; i < program.ops.size(); ++i) {
     const Op op = program.ops[i].op;
-    if (op == Op::Embedding || op == Op::RopeTable || op == Op::Regroup || op == Op::ChooseRows) continue;  // any number
+    if (op == Op::Embedding || op == Op::RopeTable || op == Op::Regroup || op == Op::ChooseRows)
+      continue;  // any number
     const OpSignature& spec = signature(op);
     for (size_t j = 0; j < spec.in.size(); ++j) {
       if (spec.in[j].dtype == DType::i32) operands.push_back({i, j});

@@ -12,7 +12,7 @@ constexpr int32_t kMaxCount = 1 << 24;  // heads, groups, columns: far above any
 
 struct IntAttr {
   std::string_view name;
-  int32_t OpAttrs::* field;
+  int32_t OpAttrs::*field;
   int32_t low;
 };
 constexpr IntAttr kInts[] = {
@@ -41,7 +41,7 @@ constexpr IntAttr kInts[] = {
 
 struct FloatAttr {
   std::string_view name;
-  float OpAttrs::* field;
+  float OpAttrs::*field;
   float low;
 };
 constexpr FloatAttr kFloats[] = {
@@ -56,7 +56,7 @@ constexpr FloatAttr kFloats[] = {
 
 struct BoolAttr {
   std::string_view name;
-  bool OpAttrs::* field;
+  bool OpAttrs::*field;
 };
 constexpr BoolAttr kBools[] = {
     {"interleaved", &OpAttrs::interleaved},

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "graph/op_kinds.h"
+
 namespace afterimage {
 
 enum class Op : uint8_t {
@@ -119,7 +121,8 @@ enum class Op : uint8_t {
   // in: x[R,C], sizes   weights: W[out, kernelY·kernelX·C], b[out]?   out: [R/(strideY·strideX), out]
   // attrs: kernelY, kernelX, strideY, strideX, padY, padX, activation, scale, shift
   Convolution,
-  // y[c] = f(Σ_t W[t,c] · x_t[c] + b[c]) · scale + shift.   weights: W[kernelY·kernelX, C], b[C]?   attrs: as Convolution
+  // y[c] = f(Σ_t W[t,c] · x_t[c] + b[c]) · scale + shift.   weights: W[kernelY·kernelX, C], b[C]?   attrs: as
+  // Convolution
   DepthwiseConvolution,
   // A DepthwiseConvolution with its own bias, activation, scale and shift, then a Convolution of 1 × 1 on its result,
   // which is not kept: Howard et al. 2017.   weights: W[out,C], b[out]?, D[kernelY·kernelX, C], d[C]?
@@ -137,10 +140,6 @@ enum class Op : uint8_t {
   // in: x   out: [R,2]
   BestClass,
 };
-
-// hard_sigmoid(x) = min(max(x + 3, 0), 6) / 6; hard_swish(x) = x · hard_sigmoid(x): Howard et al. 2019.
-enum class Activation : uint8_t { none, gelu, gelu_tanh, quick_gelu, silu, sigmoid, relu, tanh, hard_swish, hard_sigmoid };
-enum class Statistic : uint8_t { mean, deviation, rms, inverse_rms };
 
 // Attributes as one plain struct; each operator reads the fields its formula names.
 struct OpAttrs {

@@ -23,8 +23,8 @@ struct RowCount {
   bool operator==(const RowCount&) const = default;
   int64_t resolve(const std::map<std::string, int64_t>& counts) const;  // throws INVALID_ARGUMENT
   RowCount multiplied(int64_t factor) const;
-  RowCount divided(int64_t factor) const;                               // a constant that does not divide has div > 1
-  std::string text() const;                                             // "patches·2/3"
+  RowCount divided(int64_t factor) const;  // a constant that does not divide has div > 1
+  std::string text() const;                // "patches·2/3"
 };
 
 struct Value {

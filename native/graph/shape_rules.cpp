@@ -140,9 +140,9 @@ class ShapeRules {
   }
 
   void regroup() const {
-    require(width(0) * attrs_.factor % attrs_.split == 0,
-            "width " + std::to_string(width(0)) + " · " + std::to_string(attrs_.factor) + " is not " +
-                std::to_string(attrs_.split) + " equal parts");
+    require(width(0) * attrs_.factor % attrs_.split == 0, "width " + std::to_string(width(0)) + " · " +
+                                                              std::to_string(attrs_.factor) + " is not " +
+                                                              std::to_string(attrs_.split) + " equal parts");
     expect_width(out(), width(0) * attrs_.factor / attrs_.split);
   }
 
@@ -202,8 +202,8 @@ class ShapeRules {
 
   void window(int32_t kernel, int32_t stride, int32_t pad) const {
     constexpr int32_t kMaxKernel = 64;
-    require(kernel <= kMaxKernel, "a window of " + std::to_string(kernel) + " is wider than " +
-                                      std::to_string(kMaxKernel));
+    require(kernel <= kMaxKernel,
+            "a window of " + std::to_string(kernel) + " is wider than " + std::to_string(kMaxKernel));
     const int64_t inside = int64_t{kernel} - 2 * int64_t{pad};
     require(inside > 0 && inside <= stride, "a window of " + std::to_string(kernel) + " with stride " +
                                                 std::to_string(stride) + " and padding " + std::to_string(pad) +

@@ -1,19 +1,10 @@
 #include <algorithm>
 
+#include "metal/attention_params.h"
 #include "metal/operators.h"
 
 namespace afterimage::metal {
 namespace {
-
-struct AttentionParams {
-  uint32_t heads, kv_heads, k_dim, v_dim, window;
-  float scale, softcap;
-  uint32_t has_keys;
-  uint64_t key_offset, value_offset, key_stride, value_stride;
-};
-struct QueryTile {
-  uint32_t first_row, first_block, first, count;
-};
 
 constexpr int32_t kMaxDim = 256;
 

@@ -7,38 +7,8 @@
 // softmax (Milakov and Gimelshein 2018); the four states are merged in order. Which block goes where depends on
 // positions alone.
 #include "common.h"
+#include "attention_params.h"
 #include "kv_element.h"
-
-struct AttentionParams {
-  uint heads;
-  uint kv_heads;
-  uint k_dim;
-  uint v_dim;
-  uint window;
-  float scale;
-  float softcap;
-  uint has_keys;
-  ulong key_offset;    // bytes into a block, of kv head 0
-  ulong value_offset;
-  ulong key_stride;    // bytes from one kv head to the next
-  ulong value_stride;
-};
-
-// Where a row of the run lies in the cache.
-struct RowPlace {
-  uint block;     // index into the run's block table
-  uint slot;      // position within the block
-  int position;   // in the sequence
-  int visible_end;
-};
-
-// Queries [first, first + count) of one sequence: number u is row first_row + u / group, head u % group of the kv head.
-struct QueryTile {
-  uint first_row;
-  uint first_block;
-  uint first;
-  uint count;
-};
 
 constant constexpr uint kPositions = 64;
 constant constexpr uint kMaxDim = 256;

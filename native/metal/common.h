@@ -3,12 +3,13 @@
 #include <metal_stdlib>
 using namespace metal;
 #pragma clang fp contract(off)
+#include "graph/op_kinds.h"
+#include "params.h"
+using afterimage::Activation;
+using afterimage::Statistic;
 
 // Instantiates a kernel template under the name by which the host finds it.
 #define KERNEL(host, ...) template [[host_name(#host)]] [[kernel]] decltype(__VA_ARGS__) __VA_ARGS__;
-
-// Activation in native/graph/ops.h, in its order.
-enum ActivationKind : uint { kNone, kGelu, kGeluTanh, kQuickGelu, kSilu, kSigmoid, kRelu, kTanh };
 
 // erf with |error| < 1.2e-7: Chebyshev fit of Press et al., Numerical Recipes, 6.2.
 inline float error_function(float x) {
@@ -29,23 +30,32 @@ inline float error_function(float x) {
 }
 
 // tanh saturates before exp overflows.
-inline float safe_tanh(float x) {
-  return tanh(clamp(x, -15.0f, 15.0f));
-}
+inline float safe_tanh(float x) { return tanh(clamp(x, -15.0f, 15.0f)); }
 
-inline float sigmoid(float x) {
-  return 1.0f / (1.0f + exp(-x));
-}
+inline float sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
 
 inline float activate(uint kind, float x) {
-  switch (kind) {
-    case kGelu: return 0.5f * x * (1.0f + error_function(x * 0.70710678f));
-    case kGeluTanh: return 0.5f * x * (1.0f + safe_tanh(0.79788456f * (x + 0.044715f * x * x * x)));
-    case kQuickGelu: return x * sigmoid(1.702f * x);
-    case kSilu: return x * sigmoid(x);
-    case kSigmoid: return sigmoid(x);
-    case kRelu: return max(x, 0.0f);
-    case kTanh: return safe_tanh(x);
-    default: return x;
+  switch (Activation(kind)) {
+    case Activation::none:
+      return x;
+    case Activation::gelu:
+      return 0.5f * x * (1.0f + error_function(x * 0.70710678f));
+    case Activation::gelu_tanh:
+      return 0.5f * x * (1.0f + safe_tanh(0.79788456f * (x + 0.044715f * x * x * x)));
+    case Activation::quick_gelu:
+      return x * sigmoid(1.702f * x);
+    case Activation::silu:
+      return x * sigmoid(x);
+    case Activation::sigmoid:
+      return sigmoid(x);
+    case Activation::relu:
+      return max(x, 0.0f);
+    case Activation::tanh:
+      return safe_tanh(x);
+    case Activation::hard_swish:
+      return x * (clamp(x + 3.0f, 0.0f, 6.0f) / 6.0f);
+    case Activation::hard_sigmoid:
+      return clamp(x + 3.0f, 0.0f, 6.0f) / 6.0f;
   }
+  return x;
 }

@@ -1,14 +1,8 @@
+#include "metal/conv_params.h"
 #include "metal/operators.h"
 #include "metal/sequence_state.h"
 
 namespace afterimage::metal {
-namespace {
-
-struct ConvParams {
-  uint32_t channels, taps, activation, has_bias;
-};
-
-}  // namespace
 
 void encode_short_conv(Encoder& encoder, const Dispatch& d) {
   const MetalWeight& w = *weight_of(d, 0);

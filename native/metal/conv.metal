@@ -1,22 +1,8 @@
 // ShortConv: causal depthwise convolution whose first inputs come from the sequence's state, then the state's update.
 // Two dispatches, because every row of the run reads the old state.
 #include "common.h"
-
-struct ConvParams {
-  uint channels;
-  uint taps;  // K
-  uint activation;
-  uint has_bias;
-};
-
-// One sequence of the run. Its state [C][K−1] f32, oldest first.
-struct SequenceState {
-  device float* state;
-  uint first_row;
-  uint rows;
-  uint fresh;  // the sequence starts here: the state counts as zero
-  uint unused;
-};
+#include "conv_params.h"
+#include "sequence_state_params.h"
 
 // Input number `index` of the sequence, counted from the oldest of the state.
 inline float sequence_input(device const float* x, device const SequenceState* s, constant ConvParams& p,

@@ -1,14 +1,8 @@
+#include "metal/delta_params.h"
 #include "metal/operators.h"
 #include "metal/sequence_state.h"
 
 namespace afterimage::metal {
-namespace {
-
-struct DeltaParams {
-  uint32_t key_heads, value_heads, k_dim, v_dim;
-};
-
-}  // namespace
 
 void encode_gated_delta(Encoder& encoder, const Dispatch& d) {
   const OpAttrs& a = *d.attrs;

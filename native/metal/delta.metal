@@ -1,22 +1,8 @@
 // GatedDelta (Yang et al. 2024): one simdgroup per sequence, value head and column of the state; its lanes hold the
 // column's rows in registers over all rows of the run.
 #include "common.h"
-
-struct DeltaParams {
-  uint key_heads;
-  uint value_heads;
-  uint k_dim;
-  uint v_dim;
-};
-
-// One sequence of the run. Its state [value heads][k_dim][v_dim] f32.
-struct SequenceState {
-  device float* state;
-  uint first_row;
-  uint rows;
-  uint fresh;  // the sequence starts here: the state counts as zero
-  uint unused;
-};
+#include "delta_params.h"
+#include "sequence_state_params.h"
 
 constant constexpr uint kMaxShare = 8;  // rows of the state per lane: k_dim ≤ 256
 

@@ -1,12 +1,8 @@
+#include "metal/elementwise_params.h"
 #include "metal/operators.h"
 
 namespace afterimage::metal {
 namespace {
-
-struct ElementwiseParams {
-  uint32_t count, width, broadcast, activation;
-  float scale, cap;
-};
 
 const char* kernel_of(Op op) {
   switch (op) {

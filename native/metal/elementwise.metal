@@ -1,15 +1,6 @@
 // Add, Mul, Activation, GatedActivation, Softcap: one thread per element.
 #include "common.h"
-
-// broadcast 0: b[R,w]; 1: b[R,1]; 2: b[w]
-struct ElementwiseParams {
-  uint count;  // R·w
-  uint width;
-  uint broadcast;
-  uint activation;
-  float scale;
-  float cap;
-};
+#include "elementwise_params.h"
 
 inline uint operand(constant ElementwiseParams& p, uint i) {
   return p.broadcast == 0 ? i : (p.broadcast == 1 ? i / p.width : i % p.width);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "graph/error.h"
+#include "metal/attention_params.h"
 
 namespace afterimage::metal {
 namespace {
@@ -91,7 +92,7 @@ Placement Encoder::upload(const void* data, size_t bytes) {
 const BatchTables& Encoder::tables(const RowBatch& batch) {
   if (tables_of_ == &batch) return *tables_;
   auto tables = std::make_unique<BatchTables>();
-  std::vector<uint64_t> blocks;
+  std::vector<KvBlock> blocks;
   std::vector<RowPlace> places(batch.visible_end.size());
   std::vector<uint32_t> row_sequences(batch.visible_end.size());
   for (size_t s = 0; s < batch.sequences.size(); ++s) {
@@ -105,9 +106,9 @@ const BatchTables& Encoder::tables(const RowBatch& batch) {
                      batch.visible_end[row]};
       row_sequences[row] = static_cast<uint32_t>(s);
     }
-    for (Memory* block : sequence.blocks) blocks.push_back(buffer_of(block).gpu_address());
+    for (Memory* block : sequence.blocks) blocks.push_back({buffer_of(block).gpu_address()});
   }
-  if (blocks.empty()) blocks.push_back(0);
+  if (blocks.empty()) blocks.push_back({0});
   tables->places = upload(places);
   tables->row_sequences = upload(row_sequences);
   tables->blocks = upload(blocks);
@@ -133,7 +134,7 @@ void Encoder::wait_oldest() {
   in_flight_.pop_front();
   if (outcome.error.empty()) return;
   lost_ = lost_ || outcome.lost;
-  throw Error(outcome.out_of_memory ? "OUT_OF_MEMORY" : "BACKEND_FAILED", failure_text(outcome));
+  throw Error(outcome.out_of_memory ? ErrorCode("OUT_OF_MEMORY") : ErrorCode("BACKEND_FAILED"), failure_text(outcome));
 }
 
 void Encoder::drain() {

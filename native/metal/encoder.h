@@ -76,11 +76,8 @@ class Encoder {
   bool lost_ = false;
 };
 
-// What attention and state operators upload of a batch. Layouts as in attention.metal.
-struct RowPlace {
-  uint32_t block, slot;
-  int32_t position, visible_end;
-};
+// What attention and state operators upload of a batch: RowPlace of each row, KvBlock of each block, the sequence's
+// number of each row.
 struct BatchTables {
   Placement places, blocks, row_sequences;
   std::vector<uint32_t> first_block;  // of each sequence, in the block table

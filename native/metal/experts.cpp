@@ -1,17 +1,7 @@
+#include "metal/experts_params.h"
 #include "metal/operators.h"
 
 namespace afterimage::metal {
-namespace {
-
-struct RouteParams {
-  uint32_t experts, k, groups, topk_groups, sigmoid_score, normalize, has_bias;
-  float scale;
-};
-struct ExpertParams {
-  uint32_t k, per_expert, columns, outs, experts, pairs;
-};
-
-}  // namespace
 
 void encode_route(Encoder& encoder, const Dispatch& d) {
   const OpAttrs& a = *d.attrs;
@@ -30,8 +20,8 @@ void encode_expert_linear(Encoder& encoder, const Dispatch& d) {
   const MetalWeight& w = *weight_of(d, 0);
   const auto k = static_cast<uint32_t>(d.attrs->k), experts = static_cast<uint32_t>(w.experts());
   const uint32_t pairs = static_cast<uint32_t>(d.out[0].rows) * k;
-  const ExpertParams params{k, d.attrs->per_expert, static_cast<uint32_t>(w.columns()),
-                            static_cast<uint32_t>(w.rows()), experts, pairs};
+  const ExpertParams params{
+      k, d.attrs->per_expert, static_cast<uint32_t>(w.columns()), static_cast<uint32_t>(w.rows()), experts, pairs};
   // With as many pairs as experts most experts have one, whose weights are read once either way.
   const bool grouped = pairs > experts;
   encoder.kernel("experts", "expert_" + w.format() + (grouped ? "_grouped" : ""), 128);

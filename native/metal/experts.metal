@@ -1,17 +1,7 @@
 // Route, ExpertLinear, ExpertSum: mixture-of-experts layers.
 #include "common.h"
+#include "experts_params.h"
 #include "quantized_format.h"
-
-struct RouteParams {
-  uint experts;
-  uint k;
-  uint groups;
-  uint topk_groups;
-  uint sigmoid_score;
-  uint normalize;
-  uint has_bias;
-  float scale;
-};
 
 constant constexpr uint kMaxExperts = 1024;
 constant constexpr uint kMaxGroups = 64;
@@ -95,16 +85,6 @@ kernel void route(device const float* logits [[buffer(0)]], device const float* 
   if (lane == 0)
     for (uint i = 0; i < p.k; ++i) weights[row * p.k + i] *= factor;
 }
-
-// A pair is a row and one of the k experts it is routed to: pair = row · k + choice.
-struct ExpertParams {
-  uint k;
-  uint per_expert;
-  uint columns;
-  uint outs;
-  uint experts;
-  uint pairs;
-};
 
 constant constexpr int kOuts = 4;
 

@@ -1,9 +1,5 @@
 // Elements of KV tiles, see native/graph/kv_layout.h. A q8 tile's 64 scales follow its 64·dim codes.
 
-struct KvBlock {
-  device uchar* bytes;
-};
-
 struct KvF32 {
   static float load(device const uchar* tile, uint dim, uint position, uint column) {
     return ((device const float*)tile)[position * dim + column];

@@ -1,11 +1,8 @@
+#include "metal/layout_params.h"
 #include "metal/operators.h"
 
 namespace afterimage::metal {
 namespace {
-
-struct LayoutParams {
-  uint32_t count, a, b, start;
-};
 
 struct Movement {
   const char* kernel;

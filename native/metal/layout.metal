@@ -1,12 +1,6 @@
 // Slice, Concat, Repeat, TransposeInner, Regroup: data movement, one thread per output element.
 #include "common.h"
-
-struct LayoutParams {
-  uint count;   // elements of the output
-  uint a;       // see each kernel
-  uint b;
-  uint start;
-};
+#include "layout_params.h"
 
 // x[.., a] → columns [start, start + b) of each group of a
 kernel void slice(device const float* x [[buffer(0)]], device float* y [[buffer(2)]],

@@ -1,13 +1,7 @@
+#include "metal/linear_params.h"
 #include "metal/operators.h"
 
 namespace afterimage::metal {
-namespace {
-
-struct LinearParams {
-  uint32_t rows, columns, outs, activation, has_bias, has_residual;
-};
-
-}  // namespace
 
 void encode_linear_float(Encoder& encoder, const Dispatch& d) {
   const MetalWeight& w = *weight_of(d, 0);

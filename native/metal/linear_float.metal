@@ -2,15 +2,7 @@
 // interleaved chunks of 16 and add their sums in order at the end: enough parallelism for one row, and the same order
 // of additions for 8- and 32-row tiles.
 #include "common.h"
-
-struct LinearParams {
-  uint rows;
-  uint columns;
-  uint outs;
-  uint activation;
-  uint has_bias;
-  uint has_residual;
-};
+#include "linear_params.h"
 
 constant constexpr uint kTileOuts = 32;
 constant constexpr uint kChunk = 16;

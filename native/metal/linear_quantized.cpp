@@ -1,13 +1,7 @@
+#include "metal/linear_params.h"
 #include "metal/operators.h"
 
 namespace afterimage::metal {
-namespace {
-
-struct LinearParams {
-  uint32_t rows, activation, has_bias, has_residual;
-};
-
-}  // namespace
 
 void encode_linear_quantized(Encoder& encoder, const Dispatch& d) {
   const MetalWeight& w = *weight_of(d, 0);
@@ -18,8 +12,9 @@ void encode_linear_quantized(Encoder& encoder, const Dispatch& d) {
   d.weights[1] ? encoder.bind(4, weight_of(d, 1)->vector()) : encoder.bind_unused(4);
   d.in[1] ? encoder.bind(5, d.in[1]) : encoder.bind_unused(5);
   encoder.constants(7, w.matrix());
-  encoder.constants(8, LinearParams{static_cast<uint32_t>(rows), static_cast<uint32_t>(d.attrs->activation),
-                                    d.weights[1] != nullptr, static_cast<bool>(d.in[1])});
+  encoder.constants(
+      8, LinearParams{static_cast<uint32_t>(rows), static_cast<uint32_t>(w.columns()), static_cast<uint32_t>(w.rows()),
+                      static_cast<uint32_t>(d.attrs->activation), d.weights[1] != nullptr, static_cast<bool>(d.in[1])});
   encoder.dispatch(tiles_of(w.rows(), 16), tiles_of(rows, tile));
 }
 

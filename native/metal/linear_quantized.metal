@@ -2,14 +2,8 @@
 // lanes share the columns and add up at the end, so a row's bits are the same whichever variant computed it. Weights
 // are read once per 8 rows and never written back dequantized.
 #include "common.h"
+#include "linear_params.h"
 #include "quantized_format.h"
-
-struct LinearParams {
-  uint rows;
-  uint activation;
-  uint has_bias;
-  uint has_residual;
-};
 
 constant constexpr int kOuts = 4;
 

@@ -1,18 +1,8 @@
+#include "metal/norm_params.h"
 #include "metal/operators.h"
 
 namespace afterimage::metal {
 namespace {
-
-struct NormParams {
-  uint32_t d, groups;
-  float eps, weight_offset;
-  uint32_t has_weight, has_bias;
-};
-
-struct StatisticParams {
-  uint32_t d, kind;
-  float eps, scale;
-};
 
 // Depends on the width alone, so that the order of every sum does too.
 uint32_t threads_for(uint32_t width) { return width <= 512 ? 32 : 256; }

@@ -1,15 +1,7 @@
-// RmsNorm, LayerNorm and RowStatistic: one threadgroup per row and group of d columns. The number of threads depends on d alone, so
-// the order of every sum does too.
+// RmsNorm, LayerNorm and RowStatistic: one threadgroup per row and group of d columns. The number of threads depends on
+// d alone, so the order of every sum does too.
 #include "common.h"
-
-struct NormParams {
-  uint d;
-  uint groups;
-  float eps;
-  float weight_offset;
-  uint has_weight;
-  uint has_bias;
-};
+#include "norm_params.h"
 
 constant constexpr uint kMaxSimdgroups = 8;
 
@@ -65,13 +57,6 @@ kernel void layer_norm(device const float* x [[buffer(0)]], device const float* 
   }
 }
 
-struct StatisticParams {
-  uint d;
-  uint kind;  // Statistic in native/graph/ops.h
-  float eps;
-  float scale;
-};
-
 kernel void row_statistic(device const float* x [[buffer(0)]], device float* y [[buffer(3)]],
                           constant StatisticParams& p [[buffer(4)]], uint group [[threadgroup_position_in_grid]],
                           uint index [[thread_index_in_threadgroup]], uint threads [[threads_per_threadgroup]],
@@ -81,7 +66,8 @@ kernel void row_statistic(device const float* x [[buffer(0)]], device float* y [
   threadgroup float partial[kMaxSimdgroups];
   device const float* row = x + ulong(group) * p.d;
   float center = 0.0f;
-  if (p.kind <= 1) {
+  Statistic statistic = Statistic(p.statistic);
+  if (statistic == Statistic::mean || statistic == Statistic::deviation) {
     float sum = 0.0f;
     for (uint i = index; i < p.d; i += threads) sum += row[i];
     center = group_sum(sum, partial, lane, simdgroup, simdgroups) / float(p.d);
@@ -91,8 +77,8 @@ kernel void row_statistic(device const float* x [[buffer(0)]], device float* y [
   squares = group_sum(squares, partial, lane, simdgroup, simdgroups) / float(p.d);
   if (index != 0) return;
   float value = center;
-  if (p.kind == 1) value = sqrt(squares);
-  if (p.kind >= 2) value = sqrt(max(squares, p.eps));
-  if (p.kind == 3) value = 1.0f / value;
+  if (statistic == Statistic::deviation) value = sqrt(squares);
+  if (statistic == Statistic::rms) value = sqrt(max(squares, p.eps));
+  if (statistic == Statistic::inverse_rms) value = 1.0f / sqrt(max(squares, p.eps));
   y[group] = value * p.scale;
 }

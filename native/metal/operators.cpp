@@ -52,6 +52,14 @@ void encode(Encoder& encoder, const Dispatch& dispatch) {
       return encode_expert_linear(encoder, dispatch);
     case Op::ExpertSum:
       return encode_expert_sum(encoder, dispatch);
+    case Op::Convolution:
+    case Op::DepthwiseConvolution:
+    case Op::SeparableConvolution:
+    case Op::ImageMean:
+    case Op::ScaleImages:
+    case Op::Spread:
+    case Op::BestClass:
+      throw KernelUnavailable("images", "operators on images run on the CPU");
   }
 }
 

@@ -1,22 +1,9 @@
 // How stored weight codes are read: MLX affine 2–8 bit, E2M1 (mxfp4, nvfp4), E4M3 (mxfp8, fp8_block), all as runs of 8
 // codes, little-endian; and the dot product of a few such rows with activations that matrix kernels share.
+#include "quantized_matrix_params.h"
 
 constant constexpr int kFormatE2M1 = 14;
 constant constexpr int kFormatE4M3 = 18;
-
-enum ScaleKind : uint { kScaleF32, kScaleF16, kScaleBF16, kScaleE8M0, kScaleE4M3 };
-
-struct QuantizedMatrix {
-  uint rows;             // out features, of one expert
-  uint columns;          // a multiple of 8
-  uint row_bytes;        // of codes
-  uint scale_row_bytes;  // of scales and of biases
-  uint group;            // columns of one scale, a multiple of 8
-  uint block_rows;       // rows of one scale
-  uint scale_kind;
-  uint has_biases;
-  float bias_per_scale;  // without biases: bias = scale · this (int4_symmetric: −8)
-};
 
 // Formats with 8 bits per code take 8 bytes per run, E2M1 takes 4.
 inline constexpr uint code_bits(int format) {
@@ -26,8 +13,8 @@ inline constexpr uint code_bits(int format) {
 inline float e4m3(uint code) {
   uint exponent = (code >> 3) & 15;
   uint mantissa = code & 7;
-  float magnitude = exponent == 0 ? float(mantissa) * 0.001953125f
-                                  : as_type<float>(((exponent + 120) << 23) | (mantissa << 20));
+  float magnitude =
+      exponent == 0 ? float(mantissa) * 0.001953125f : as_type<float>(((exponent + 120) << 23) | (mantissa << 20));
   if ((code & 127) == 127) magnitude = as_type<float>(0x7fc00000u);
   return (code & 128) != 0 ? -magnitude : magnitude;
 }
@@ -36,7 +23,8 @@ inline float e4m3(uint code) {
 inline float e2m1(uint code) {
   uint exponent = (code >> 1) & 3;
   uint mantissa = code & 1;
-  float magnitude = exponent == 0 ? 0.5f * float(mantissa) : as_type<float>(((exponent + 126) << 23) | (mantissa << 22));
+  float magnitude =
+      exponent == 0 ? 0.5f * float(mantissa) : as_type<float>(((exponent + 126) << 23) | (mantissa << 22));
   return (code & 8) != 0 ? -magnitude : magnitude;
 }
 
@@ -46,11 +34,16 @@ inline float e8m0(uint code) {
 
 inline float load_scale(device const uchar* row, uint index, uint kind) {
   switch (kind) {
-    case kScaleF16: return float(((device const half*)row)[index]);
-    case kScaleBF16: return as_type<float>(uint(((device const ushort*)row)[index]) << 16);
-    case kScaleE8M0: return e8m0(row[index]);
-    case kScaleE4M3: return e4m3(row[index]);
-    default: return ((device const float*)row)[index];
+    case kScaleF16:
+      return float(((device const half*)row)[index]);
+    case kScaleBF16:
+      return as_type<float>(uint(((device const ushort*)row)[index]) << 16);
+    case kScaleE8M0:
+      return e8m0(row[index]);
+    case kScaleE4M3:
+      return e4m3(row[index]);
+    default:
+      return ((device const float*)row)[index];
   }
 }
 
@@ -111,12 +104,12 @@ inline float dequantize(constant QuantizedMatrix& m, device const uchar* codes, 
   return fma(s.scale, code_value<FORMAT>((code >> shift) & ((1u << bits) - 1)), s.bias);
 }
 
-// sums[r][o] = this lane's share of W[first_out + o] · x[x_rows[r]]: lane l takes columns 256·i + 8·l … + 7, i ascending.
+// sums[r][o] = this lane's share of W[first_out + o] · x[x_rows[r]]: lane l takes columns 256·i + 8·l … + 7, i
+// ascending.
 template <int FORMAT, int ROWS, int OUTS>
 inline void quantized_dot(constant QuantizedMatrix& m, device const uchar* codes, device const uchar* scales,
-                          device const uchar* biases, ulong first_row_of_matrix, uint first_out,
-                          device const float* x, thread const uint (&x_rows)[ROWS], uint lane,
-                          thread float (&sums)[ROWS][OUTS]) {
+                          device const uchar* biases, ulong first_row_of_matrix, uint first_out, device const float* x,
+                          thread const uint (&x_rows)[ROWS], uint lane, thread float (&sums)[ROWS][OUTS]) {
   constexpr uint bits = code_bits(FORMAT);
   for (int r = 0; r < ROWS; ++r)
     for (int o = 0; o < OUTS; ++o) sums[r][o] = 0.0f;

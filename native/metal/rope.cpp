@@ -1,17 +1,7 @@
 #include "metal/operators.h"
+#include "metal/rope_params.h"
 
 namespace afterimage::metal {
-namespace {
-
-struct RopeTableParams {
-  uint32_t rows, n, axes;
-  float scale;
-};
-struct RopeParams {
-  uint32_t count, d, groups, start, n, interleaved;
-};
-
-}  // namespace
 
 void encode_rope_table(Encoder& encoder, const Dispatch& d) {
   const auto n = static_cast<uint32_t>(d.attrs->inv_freq.size());

@@ -1,12 +1,6 @@
 // RopeTable and Rope (Su et al. 2021; three position axes for M-RoPE): one thread per element.
 #include "common.h"
-
-struct RopeTableParams {
-  uint rows;
-  uint n;     // frequencies
-  uint axes;  // columns of positions
-  float scale;
-};
+#include "rope_params.h"
 
 // table[R,2n] = [cos | sin]
 kernel void rope_table(device const int* positions [[buffer(0)]], device const float* inv_freq [[buffer(1)]],
@@ -20,15 +14,6 @@ kernel void rope_table(device const int* positions [[buffer(0)]], device const f
   out[frequency] = precise::cos(angle) * p.scale;
   out[p.n + frequency] = precise::sin(angle) * p.scale;
 }
-
-struct RopeParams {
-  uint count;  // R·groups·d
-  uint d;
-  uint groups;
-  uint start;
-  uint n;
-  uint interleaved;
-};
 
 kernel void rope(device const float* x [[buffer(0)]], device const float* table [[buffer(1)]],
                  device float* y [[buffer(2)]], constant RopeParams& p [[buffer(3)]],

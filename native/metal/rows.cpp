@@ -1,18 +1,16 @@
 #include "metal/operators.h"
+#include "metal/rows_params.h"
 
 namespace afterimage::metal {
 namespace {
 
-struct RowsParams {
-  uint32_t rows, width, source_rows, terms;
-  int32_t start, count;
-  float scale;
-};
-
 RowsParams params_of(const Dispatch& d, int64_t source_rows, int64_t terms) {
-  return {static_cast<uint32_t>(d.out[0].rows), static_cast<uint32_t>(d.out[0].width),
-          static_cast<uint32_t>(source_rows), static_cast<uint32_t>(terms),
-          d.attrs->start,                           d.attrs->count,
+  return {static_cast<uint32_t>(d.out[0].rows),
+          static_cast<uint32_t>(d.out[0].width),
+          static_cast<uint32_t>(source_rows),
+          static_cast<uint32_t>(terms),
+          d.attrs->start,
+          d.attrs->count,
           d.attrs->scale};
 }
 

@@ -2,16 +2,7 @@
 // thread per output element.
 #include "common.h"
 #include "quantized_format.h"
-
-struct RowsParams {
-  uint rows;
-  uint width;
-  uint source_rows;
-  uint terms;   // indices per row
-  int start;
-  int count;
-  float scale;
-};
+#include "rows_params.h"
 
 // An id outside the table reads row 0.
 inline ulong table_row(constant RowsParams& p, int id) {

@@ -92,7 +92,7 @@ void elementwise_cases(std::vector<KernelCase>& cases, int rows, int width) {
                               x.in[1] = r.floats(rows, mode == 1 ? 1 : width, 3);
                           }));
     }
-  for (int kind = 0; kind < 8; ++kind) {
+  for (int kind = 0; kind < 10; ++kind) {
     cases.push_back(one("activation", shape + " kind " + std::to_string(kind), 2e-6, Op::Activation,
                         [=](CaseRun& r, Dispatch& x, OpAttrs& a) {
                           a.activation = static_cast<Activation>(kind);

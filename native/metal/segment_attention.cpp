@@ -1,14 +1,10 @@
 #include <algorithm>
 
 #include "metal/operators.h"
+#include "metal/segment_attention_params.h"
 
 namespace afterimage::metal {
 namespace {
-
-struct SegmentAttentionParams {
-  uint32_t segments, heads, kv_heads, k_dim, v_dim;
-  float scale;
-};
 
 constexpr int32_t kDims[] = {32, 64, 72, 80, 128, 256};
 

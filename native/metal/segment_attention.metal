@@ -3,15 +3,7 @@
 // so a row's bits do not depend on what other segments share the run. Dao 2023, on simdgroup matrices: the running
 // output is rescaled by a product with a diagonal matrix, because a matrix's elements cannot be addressed.
 #include "common.h"
-
-struct SegmentAttentionParams {
-  uint segments;
-  uint heads;
-  uint kv_heads;
-  uint k_dim;
-  uint v_dim;
-  float scale;
-};
+#include "segment_attention_params.h"
 
 constant constexpr uint kQueries = 32;
 

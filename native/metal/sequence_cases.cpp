@@ -170,15 +170,15 @@ std::vector<KernelCase> sequence_cases(std::span<const int> sizes) {
   for (const int n : sizes) {
     attention_cases(cases, n);
     for (const int dim : {16, 64, 72, 80, 96, 160})
-      cases.push_back({"segment_attention_" + std::to_string(dim <= 32    ? 32
-                                                             : dim <= 64  ? 64
-                                                             : dim <= 80  ? dim
-                                                             : dim <= 128 ? 128
-                                                                          : 256),
-                       std::to_string(n) + " rows of " + std::to_string(dim), 1e-5, [=](Backend& b) {
-                         return run_segments(b, 2, dim == 16 ? 1 : 2, dim, dim == 96 ? 64 : dim,
-                                             {0, n, n, n + 5, 2 * n + 5});
-                       }});
+      cases.push_back(
+          {"segment_attention_" + std::to_string(dim <= 32    ? 32
+                                                 : dim <= 64  ? 64
+                                                 : dim <= 80  ? dim
+                                                 : dim <= 128 ? 128
+                                                              : 256),
+           std::to_string(n) + " rows of " + std::to_string(dim), 1e-5, [=](Backend& b) {
+             return run_segments(b, 2, dim == 16 ? 1 : 2, dim, dim == 96 ? 64 : dim, {0, n, n, n + 5, 2 * n + 5});
+           }});
     cases.push_back(
         {"short_conv", std::to_string(n) + " channels", 2e-6, [=](Backend& b) { return run_conv(b, 6, n, 4); }});
     cases.push_back(

@@ -1,13 +1,9 @@
 // Recurrent state of a batch's sequences as conv.metal and delta.metal read it.
 #pragma once
 #include "metal/encoder.h"
+#include "metal/sequence_state_params.h"
 
 namespace afterimage::metal {
-
-struct SequenceState {
-  uint64_t state;
-  uint32_t first_row, rows, fresh, unused;
-};
 
 inline std::vector<SequenceState> sequence_states(const Dispatch& d) {
   std::vector<SequenceState> states;

@@ -39,19 +39,18 @@ std::string format_suffix(const WeightSource& source) {
   return "";
 }
 
-// ScaleKind of quantized_format.h.
-uint32_t scale_kind(const WeightSource& source) {
+ScaleKind scale_kind(const WeightSource& source) {
   switch (source.scale_type) {
     case ScaleType::f32:
-      return 0;
+      return kScaleF32;
     case ScaleType::f16:
-      return 1;
+      return kScaleF16;
     case ScaleType::bf16:
-      return 2;
+      return kScaleBF16;
     case ScaleType::u8:
-      return source.format == WeightFormat::nvfp4 ? 4 : 3;
+      return source.format == WeightFormat::nvfp4 ? kScaleE4M3 : kScaleE8M0;
   }
-  return 0;
+  return kScaleF32;
 }
 
 uint32_t code_bits(const WeightSource& source) {

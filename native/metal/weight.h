@@ -8,15 +8,9 @@
 
 #include "graph/backend.h"
 #include "metal/memory.h"
+#include "metal/quantized_matrix_params.h"
 
 namespace afterimage::metal {
-
-// QuantizedMatrix of quantized_format.h.
-struct QuantizedMatrix {
-  uint32_t rows = 0, columns = 0, row_bytes = 0, scale_row_bytes = 0, group = 1, block_rows = 1, scale_kind = 0,
-           has_biases = 0;
-  float bias_per_scale = 0;
-};
 
 class MetalWeight final : public Weight {
  public:
@@ -56,7 +50,7 @@ class MetalWeight final : public Weight {
   Device& device_;
   std::string format_;
   bool quantized_ = false;
-  QuantizedMatrix matrix_;
+  QuantizedMatrix matrix_{};
   Placement data_, scales_, biases_;
   mutable Placement vector_;
   mutable std::vector<std::unique_ptr<Buffer>> buffers_;

@@ -1,5 +1,5 @@
-// Part of the addon in platform packages for Linux (AFTERIMAGE_PORTABLE): what newer C libraries version anew is bound to
-// the names that glibc 2.28 has, for our code and for the libstdc++ inside. native/CMakeLists.txt wraps the calls;
+// Part of the addon in platform packages for Linux (AFTERIMAGE_PORTABLE): what newer C libraries version anew is bound
+// to the names that glibc 2.28 has, for our code and for the libstdc++ inside. native/CMakeLists.txt wraps the calls;
 // `npm run package` reads the versions of the result and refuses newer ones.
 #include <pthread.h>
 #include <sys/random.h>
@@ -19,14 +19,14 @@ constexpr int kStatVersion = 0;
 #endif
 
 /** Declares `name` of the oldest C library as old_<name>, and defines what calls of `name` become. */
-#define BIND(result, name, parameters, arguments)               \
-  __asm__(".symver old_" #name "," #name "@" OLDEST);           \
-  result old_##name parameters;                                 \
+#define BIND(result, name, parameters, arguments)     \
+  __asm__(".symver old_" #name "," #name "@" OLDEST); \
+  result old_##name parameters;                       \
   result __wrap_##name parameters { return old_##name arguments; }
 
-#define BIND_STAT(name, old, type, what)                          \
-  __asm__(".symver old_" #name "," #old "@" OLDEST);              \
-  int old_##name(int version, type what, void* status);           \
+#define BIND_STAT(name, old, type, what)                \
+  __asm__(".symver old_" #name "," #old "@" OLDEST);    \
+  int old_##name(int version, type what, void* status); \
   int __wrap_##name(type what, void* status) { return old_##name(kStatVersion, what, status); }
 
 extern "C" {

@@ -35,7 +35,7 @@ void EncodeStep::run(const RequestPtr& request) {
     return state_.turns.go_first(request);
   } catch (...) {
     const Error error = error_of(std::current_exception());
-    if (error.code() == "CANCELLED") ++state_.counters.runs_cancelled;
+    if (error.is("CANCELLED")) ++state_.counters.runs_cancelled;
     request->encode_job.on_error = std::move(job.on_error);
     return state_.requests.fail(request, error);
   }

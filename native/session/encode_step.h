@@ -32,7 +32,7 @@ class EncodeStep {
 
   EngineState& state_;
   const size_t decoder_scratch_;  // of a full chunk
-  double paused_ms_ = 0;  // of the image in the encoder: time given to others
+  double paused_ms_ = 0;          // of the image in the encoder: time given to others
 };
 
 }  // namespace afterimage

@@ -16,6 +16,8 @@ inline Error error_of(std::exception_ptr thrown) {
     return Error("OUT_OF_MEMORY", "The system has no memory left; close other programs or lower the budgets.");
   } catch (const std::exception& error) {
     return Error("BACKEND_FAILED", std::string("The engine failed: ") + error.what());
+  } catch (...) {
+    return Error("BACKEND_FAILED", "The engine failed for a reason it does not know; load the model again.");
   }
 }
 

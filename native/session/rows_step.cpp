@@ -100,7 +100,7 @@ RowsStep::Outcome RowsStep::run_batch(const std::vector<RequestPtr>& wanted) {
 
 RowsStep::Outcome RowsStep::give_up(const Batch& batch, const Error& error) {
   for (const RequestPtr& request : batch.requests) request->timeline->roll_back();
-  if (error.code() == "CANCELLED") {
+  if (error.is("CANCELLED")) {
     ++state_.counters.runs_cancelled;
     return Outcome::cancelled;
   }

@@ -32,7 +32,7 @@ class Turns {
   bool anyone_answers(bool low) const;
 
   const Requests& requests_;
-  Lane lanes_[2];  // normal, low
+  Lane lanes_[2];            // normal, low
   size_t first_answer_ = 0;  // where more than kMostAnswers are answered: whose turn it was
 };
 

@@ -1,5 +1,5 @@
-// Attention over KV blocks and inside segments: against double loops; the bits of a row against other chunkings, batches
-// and thread counts.
+// Attention over KV blocks and inside segments: against double loops; the bits of a row against other chunkings,
+// batches and thread counts.
 #include <limits>
 
 #include "cpu_fixture.h"
@@ -29,7 +29,8 @@ std::vector<double> softmax_row(const float* q, const float* k, const float* v, 
   }
   for (double& w : s) total += w = std::exp(w - top);
   for (int64_t j = first; j < last; ++j)
-    for (int32_t d = 0; d < a.v_dim; ++d) y[static_cast<size_t>(d)] += s[static_cast<size_t>(j - first)] / total * v[j * v_stride + d];
+    for (int32_t d = 0; d < a.v_dim; ++d)
+      y[static_cast<size_t>(d)] += s[static_cast<size_t>(j - first)] / total * v[j * v_stride + d];
   return y;
 }
 
@@ -65,9 +66,11 @@ struct Inputs {
 };
 
 Inputs random_inputs(const Shape& s, int64_t rows, bool bidirectional) {
-  Inputs in{rows, random_floats(static_cast<size_t>(rows * s.heads * s.k_dim)),
+  Inputs in{rows,
+            random_floats(static_cast<size_t>(rows * s.heads * s.k_dim)),
             random_floats(static_cast<size_t>(rows * s.kv_heads * s.k_dim)),
-            random_floats(static_cast<size_t>(rows * s.kv_heads * s.v_dim)), {}};
+            random_floats(static_cast<size_t>(rows * s.kv_heads * s.v_dim)),
+            {}};
   // A stretch whose rows see each other, as an image in Gemma 3.
   for (int64_t r = 0; r < rows; ++r)
     in.visible_end.push_back(static_cast<int32_t>(bidirectional && r >= 10 && r < 30 ? 30 : r + 1));
@@ -116,7 +119,8 @@ void test_cache(const Shape& s, KvType type, int64_t rows, bool bidirectional) {
       const int32_t kv = h * s.kv_heads / s.heads;
       const auto y = softmax_row(in.q.data() + (r * s.heads + h) * s.k_dim, in.k.data() + kv * s.k_dim,
                                  in.v.data() + kv * s.v_dim, s.kv_heads * s.k_dim, s.kv_heads * s.v_dim,
-                                 s.window > 0 ? std::max<int64_t>(0, r - s.window + 1) : 0, in.visible_end[static_cast<size_t>(r)], a);
+                                 s.window > 0 ? std::max<int64_t>(0, r - s.window + 1) : 0,
+                                 in.visible_end[static_cast<size_t>(r)], a);
       expected.insert(expected.end(), y.begin(), y.end());
     }
   for (CpuIsa isa : isas_here())
@@ -124,7 +128,9 @@ void test_cache(const Shape& s, KvType type, int64_t rows, bool bidirectional) {
       const auto backend = cpu(isa);
       const auto whole = run_chunks(*backend, layout, a, in, {rows}, precision);
       const double error = relative_rms(whole, expected);
-      check(error < allowed(type, precision), "attention " + std::to_string(s.k_dim) + " " + backend->identity() + " error " + std::to_string(error), __FILE__, __LINE__);
+      check(error < allowed(type, precision),
+            "attention " + std::to_string(s.k_dim) + " " + backend->identity() + " error " + std::to_string(error),
+            __FILE__, __LINE__);
       // A chunk must hold every position its rows see, so a bidirectional stretch is not cut.
       std::vector<int64_t> chunks = bidirectional ? std::vector<int64_t>{1, 5, 24} : std::vector<int64_t>{1, 5, 24, 1};
       int64_t left = rows;
@@ -132,7 +138,8 @@ void test_cache(const Shape& s, KvType type, int64_t rows, bool bidirectional) {
       for (int64_t c = 33; left > 0; left -= c) chunks.push_back(c = std::min(left, c));
       const auto other = cpu(isa, 3);
       const auto chunked = run_chunks(*other, layout, a, in, chunks, precision);
-      check(same_bits(whole.data(), chunked.data(), whole.size()), "attention bits depend on chunks: " + backend->identity(), __FILE__, __LINE__);
+      check(same_bits(whole.data(), chunked.data(), whole.size()),
+            "attention bits depend on chunks: " + backend->identity(), __FILE__, __LINE__);
     }
 }
 
@@ -149,13 +156,19 @@ void test_batch() {
       RowBatch batch;
       batch.kv = &layout;
       batch.sequences = {{0, 70, 0, sa.blocks, nullptr}, {70, 131, 0, sb.blocks, nullptr}};
-      const auto join = [](auto first, const auto& second) { first.insert(first.end(), second.begin(), second.end()); return first; };
+      const auto join = [](auto first, const auto& second) {
+        first.insert(first.end(), second.begin(), second.end());
+        return first;
+      };
       batch.visible_end = join(one.visible_end, two.visible_end);
-      const Owned q = tensor(*backend, 201, a.heads * a.k_dim, join(one.q, two.q)), k = tensor(*backend, 201, a.kv_heads * a.k_dim, join(one.k, two.k));
-      const Owned v = tensor(*backend, 201, a.kv_heads * a.v_dim, join(one.v, two.v)), out = tensor(*backend, 201, a.heads * a.v_dim);
+      const Owned q = tensor(*backend, 201, a.heads * a.k_dim, join(one.q, two.q)),
+                  k = tensor(*backend, 201, a.kv_heads * a.k_dim, join(one.k, two.k));
+      const Owned v = tensor(*backend, 201, a.kv_heads * a.v_dim, join(one.v, two.v)),
+                  out = tensor(*backend, 201, a.heads * a.v_dim);
       run_one(*backend, {Op::Attention, &a, {q.tensor, k.tensor, v.tensor}, {out.tensor}, {}, &batch, precision});
       const auto together = out.read<float>();
-      const auto alone = join(run_chunks(*backend, layout, a, one, {70}, precision), run_chunks(*backend, layout, a, two, {131}, precision));
+      const auto alone = join(run_chunks(*backend, layout, a, one, {70}, precision),
+                              run_chunks(*backend, layout, a, two, {131}, precision));
       CHECK(same_bits(together.data(), alone.data(), alone.size()));
     }
 }
@@ -169,8 +182,9 @@ void test_segments(const Shape& s, const std::vector<int32_t>& bounds) {
     for (int64_t r = bounds[g]; r < bounds[g + 1]; ++r)
       for (int32_t h = 0; h < s.heads; ++h) {
         const int32_t kv = h * s.kv_heads / s.heads;
-        const auto y = softmax_row(in.q.data() + (r * s.heads + h) * s.k_dim, in.k.data() + kv * s.k_dim, in.v.data() + kv * s.v_dim,
-                                   s.kv_heads * s.k_dim, s.kv_heads * s.v_dim, bounds[g], bounds[g + 1], a);
+        const auto y = softmax_row(in.q.data() + (r * s.heads + h) * s.k_dim, in.k.data() + kv * s.k_dim,
+                                   in.v.data() + kv * s.v_dim, s.kv_heads * s.k_dim, s.kv_heads * s.v_dim, bounds[g],
+                                   bounds[g + 1], a);
         expected.insert(expected.end(), y.begin(), y.end());
       }
   for (CpuIsa isa : isas_here())
@@ -183,13 +197,21 @@ void test_segments(const Shape& s, const std::vector<int32_t>& bounds) {
         const Owned q = tensor(*backend, n, s.heads * s.k_dim, slice(in.q, cut.front(), n, s.heads * s.k_dim));
         const Owned k = tensor(*backend, n, s.kv_heads * s.k_dim, slice(in.k, cut.front(), n, s.kv_heads * s.k_dim));
         const Owned v = tensor(*backend, n, s.kv_heads * s.v_dim, slice(in.v, cut.front(), n, s.kv_heads * s.v_dim));
-        const Owned out = tensor(*backend, n, s.heads * s.v_dim), segments = tensor<int32_t>(*backend, static_cast<int64_t>(cut.size()), 1, local);
-        run_one(*backend, {Op::SegmentAttention, &a, {q.tensor, k.tensor, v.tensor, segments.tensor}, {out.tensor}, {}, nullptr, precision});
+        const Owned out = tensor(*backend, n, s.heads * s.v_dim),
+                    segments = tensor<int32_t>(*backend, static_cast<int64_t>(cut.size()), 1, local);
+        run_one(*backend, {Op::SegmentAttention,
+                           &a,
+                           {q.tensor, k.tensor, v.tensor, segments.tensor},
+                           {out.tensor},
+                           {},
+                           nullptr,
+                           precision});
         return out.read<float>();
       };
       const auto whole = run(2, bounds);
       const double error = relative_rms(whole, expected);
-      check(error < allowed(KvType::f32, precision), "segments " + std::to_string(s.k_dim) + " error " + std::to_string(error), __FILE__, __LINE__);
+      check(error < allowed(KvType::f32, precision),
+            "segments " + std::to_string(s.k_dim) + " error " + std::to_string(error), __FILE__, __LINE__);
       // The last segment alone, on one thread.
       const std::vector<int32_t> last(bounds.end() - 2, bounds.end());
       const auto alone = run(1, last);

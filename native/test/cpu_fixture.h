@@ -9,8 +9,8 @@
 
 #include "cpu/cpu_backend.h"
 #include "cpu/cpu_features.h"
-#include "weights/number_formats.h"
 #include "graph_check.h"
+#include "weights/number_formats.h"
 
 namespace afterimage::test {
 
@@ -28,7 +28,8 @@ inline std::vector<float> random_floats(size_t count, float spread = 1.0f) {
 
 inline std::vector<CpuIsa> isas_here() {
   std::vector<CpuIsa> isas;
-  for (CpuIsa isa : {CpuIsa::portable, CpuIsa::avx2, CpuIsa::avx2_vnni, CpuIsa::avx512, CpuIsa::avx512_bf16, CpuIsa::neon})
+  for (CpuIsa isa :
+       {CpuIsa::portable, CpuIsa::avx2, CpuIsa::avx2_vnni, CpuIsa::avx512, CpuIsa::avx512_bf16, CpuIsa::neon})
     if (cpu_supports(isa)) isas.push_back(isa);
   return isas;
 }
@@ -110,7 +111,8 @@ struct StoredWeight {
 inline void put_float(std::vector<std::byte>& bytes, ScaleType type, float value) {
   uint8_t raw[4];
   size_t size = 4;
-  if (type == ScaleType::f32) std::memcpy(raw, &value, 4);
+  if (type == ScaleType::f32)
+    std::memcpy(raw, &value, 4);
   else {
     const uint16_t half = type == ScaleType::f16 ? float_to_f16(value) : float_to_bf16(value);
     std::memcpy(raw, &half, size = 2);
@@ -118,7 +120,8 @@ inline void put_float(std::vector<std::byte>& bytes, ScaleType type, float value
   for (size_t i = 0; i < size; ++i) bytes.push_back(std::byte{raw[i]});
 }
 
-inline std::unique_ptr<StoredWeight> random_weight(const Format& f, int64_t rows, int64_t columns, int64_t experts = 1) {
+inline std::unique_ptr<StoredWeight> random_weight(const Format& f, int64_t rows, int64_t columns,
+                                                   int64_t experts = 1) {
   auto w = std::make_unique<StoredWeight>();
   WeightSource& s = w->source;
   s.name = f.name;
@@ -133,7 +136,11 @@ inline std::unique_ptr<StoredWeight> random_weight(const Format& f, int64_t rows
   const float spread = 1.0f / std::sqrt(static_cast<float>(columns));
   if (f.group == 0) {
     for (float v : random_floats(all_rows * width, spread))
-      put_float(w->data, f.bits == 32 ? ScaleType::f32 : f.format == WeightFormat::f16 ? ScaleType::f16 : ScaleType::bf16, v);
+      put_float(w->data,
+                f.bits == 32                    ? ScaleType::f32
+                : f.format == WeightFormat::f16 ? ScaleType::f16
+                                                : ScaleType::bf16,
+                v);
     s.row_bytes = width * static_cast<size_t>(f.bits) / 8;
   } else {
     s.row_bytes = width * static_cast<size_t>(f.bits) / 8;
@@ -153,9 +160,12 @@ inline std::unique_ptr<StoredWeight> random_weight(const Format& f, int64_t rows
     for (size_t i = 0; i < scale_rows * groups; ++i) {
       const float scale = uniform(generator()) * spread / static_cast<float>(1 << (f.bits < 8 ? f.bits - 2 : 6));
       if (f.scale == ScaleType::u8)
-        w->scales.push_back(std::byte(f.format == WeightFormat::nvfp4 ? generator()() % 0x30u : 115u + generator()() % 8u));
-      else put_float(w->scales, f.scale, scale);
-      put_float(w->biases, f.scale == ScaleType::u8 ? ScaleType::f32 : f.scale, -scale * static_cast<float>((1 << f.bits) / 2));
+        w->scales.push_back(
+            std::byte(f.format == WeightFormat::nvfp4 ? generator()() % 0x30u : 115u + generator()() % 8u));
+      else
+        put_float(w->scales, f.scale, scale);
+      put_float(w->biases, f.scale == ScaleType::u8 ? ScaleType::f32 : f.scale,
+                -scale * static_cast<float>((1 << f.bits) / 2));
     }
     const size_t size = f.scale == ScaleType::u8 ? 1 : f.scale == ScaleType::f32 ? 4 : 2;
     s.scale_row_bytes = groups * size;

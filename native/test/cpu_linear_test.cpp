@@ -21,12 +21,14 @@ std::vector<float> linear(Backend& backend, const Weight& weight, const std::vec
   return yt.read<float>();
 }
 
-std::vector<double> product(const std::vector<float>& w, const std::vector<float>& x, int64_t rows, int64_t in, int64_t out) {
+std::vector<double> product(const std::vector<float>& w, const std::vector<float>& x, int64_t rows, int64_t in,
+                            int64_t out) {
   std::vector<double> y(static_cast<size_t>(rows * out));
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t o = 0; o < out; ++o) {
       double sum = 0;
-      for (int64_t k = 0; k < in; ++k) sum += double{w[static_cast<size_t>(o * in + k)]} * x[static_cast<size_t>(r * in + k)];
+      for (int64_t k = 0; k < in; ++k)
+        sum += double{w[static_cast<size_t>(o * in + k)]} * x[static_cast<size_t>(r * in + k)];
       y[static_cast<size_t>(r * out + o)] = sum;
     }
   return y;
@@ -39,7 +41,8 @@ double tolerance(const Format& f, Precision precision) {
 
 // Rows alone, in pairs and in odd groups, on other thread counts, against all rows at once.
 void check_rows(CpuIsa isa, const std::string& what, const StoredWeight& stored, Precision precision,
-                const std::vector<float>& x, const std::vector<float>& y, int64_t rows, int64_t in, int64_t out, bool a8) {
+                const std::vector<float>& x, const std::vector<float>& y, int64_t rows, int64_t in, int64_t out,
+                bool a8) {
   for (int threads : {1, 3}) {
     const auto backend = cpu(isa, threads, a8);
     const auto weight = backend->prepare(stored.source, kUseMatrix, precision);
@@ -63,16 +66,19 @@ void test_format(const Format& f) {
     std::vector<float> first_bits;
     for (CpuIsa isa : isas_here()) {
       const auto backend = cpu(isa);
-      const std::string what = std::string(f.name) + (precision == Precision::exact ? " exact " : " fast ") + backend->identity();
+      const std::string what =
+          std::string(f.name) + (precision == Precision::exact ? " exact " : " fast ") + backend->identity();
       const auto weight = backend->prepare(stored->source, kUseMatrix, precision);
       const auto y = linear(*backend, *weight, x, rows, in, out);
       const double error = relative_rms(y, expected);
-      check(error < tolerance(f, precision), what + ": error " + std::to_string(error * 1e6) + "e-6", __FILE__, __LINE__);
+      check(error < tolerance(f, precision), what + ": error " + std::to_string(error * 1e6) + "e-6", __FILE__,
+            __LINE__);
       check_rows(isa, what, *stored, precision, x, y, rows, in, out, false);
       const bool integers = f.format == WeightFormat::affine || f.format == WeightFormat::int4_symmetric;
       if (precision == Precision::exact || !integers) continue;
       if (first_bits.empty()) first_bits = y;
-      check(same_bits(first_bits.data(), y.data(), y.size()), what + ": bits differ between instruction sets", __FILE__, __LINE__);
+      check(same_bits(first_bits.data(), y.data(), y.size()), what + ": bits differ between instruction sets", __FILE__,
+            __LINE__);
     }
   }
 }
@@ -172,8 +178,11 @@ void test_experts(bool per_expert) {
         const auto weight = backend->prepare(stored->source, kUseExperts, precision);
         const auto run = [&](int64_t first, int64_t count) {
           const int64_t per_row = per_expert ? k * in : in;
-          const Owned xt = tensor(*backend, count, per_row, std::vector<float>(x.begin() + first * per_row, x.begin() + (first + count) * per_row));
-          const Owned it = tensor<int32_t>(*backend, count, k, std::vector<int32_t>(ids.begin() + first * k, ids.begin() + (first + count) * k));
+          const Owned xt =
+              tensor(*backend, count, per_row,
+                     std::vector<float>(x.begin() + first * per_row, x.begin() + (first + count) * per_row));
+          const Owned it = tensor<int32_t>(
+              *backend, count, k, std::vector<int32_t>(ids.begin() + first * k, ids.begin() + (first + count) * k));
           const Owned yt = tensor(*backend, count, k * out);
           run_one(*backend, {Op::ExpertLinear, &attrs, {xt.tensor, it.tensor}, {yt.tensor}, {weight.get()}, nullptr});
           return yt.read<float>();
@@ -202,7 +211,8 @@ void test_tied_table() {
       const auto y = yt.read<float>();
       for (size_t i = 0; i < ids.size(); ++i) {
         const int64_t row = ids[i] < 0 || ids[i] >= rows ? 0 : ids[i];
-        check(same_bits(y.data() + i * static_cast<size_t>(columns), dense.data() + row * columns, static_cast<size_t>(columns)),
+        check(same_bits(y.data() + i * static_cast<size_t>(columns), dense.data() + row * columns,
+                        static_cast<size_t>(columns)),
               std::string(f.name) + ": a looked-up row differs", __FILE__, __LINE__);
       }
     }

@@ -20,8 +20,9 @@ std::vector<float> slice(const std::vector<float>& x, int64_t first, int64_t cou
 }
 
 // Runs a sequence operator over `rows` in chunks; state starts as garbage.
-std::vector<float> run_sequence(Backend& backend, Op op, const OpAttrs& a, const std::vector<std::pair<std::vector<float>, int64_t>>& inputs,
-                                int64_t rows, int64_t out_width, size_t state_floats, const Weight* w0, const Weight* w1,
+std::vector<float> run_sequence(Backend& backend, Op op, const OpAttrs& a,
+                                const std::vector<std::pair<std::vector<float>, int64_t>>& inputs, int64_t rows,
+                                int64_t out_width, size_t state_floats, const Weight* w0, const Weight* w1,
                                 const std::vector<int64_t>& chunks) {
   const StateLayout layout(std::vector<int64_t>{16, static_cast<int64_t>(state_floats)});
   const auto state = backend.allocate(layout.bytes);
@@ -59,14 +60,17 @@ void test_short_conv(CpuIsa isa) {
     for (int64_t c = 0; c < channels; ++c) {
       double sum = b[static_cast<size_t>(c)];
       for (int64_t k = 0; k < taps; ++k)
-        if (t - taps + 1 + k >= 0) sum += double{w[static_cast<size_t>(c * taps + k)]} * x[static_cast<size_t>((t - taps + 1 + k) * channels + c)];
+        if (t - taps + 1 + k >= 0)
+          sum +=
+              double{w[static_cast<size_t>(c * taps + k)]} * x[static_cast<size_t>((t - taps + 1 + k) * channels + c)];
       expected.push_back(sum / (1 + std::exp(-sum)));
     }
   OpAttrs a;
   a.layer = 1;
   a.activation = Activation::silu;
   const auto run = [&](const std::vector<int64_t>& chunks) {
-    return run_sequence(*backend, Op::ShortConv, a, {{x, channels}}, rows, channels, channels * (taps - 1), weight.get(), bias.get(), chunks);
+    return run_sequence(*backend, Op::ShortConv, a, {{x, channels}}, rows, channels, channels * (taps - 1),
+                        weight.get(), bias.get(), chunks);
   };
   const auto whole = run({rows}), parts = run({1, 5, 2});
   CHECK(relative_rms(whole, expected) < 1e-6);
@@ -77,7 +81,8 @@ void test_gated_delta(CpuIsa isa) {
   const int64_t rows = 20;
   const int hk = 2, hv = 4, dk = 17, dv = 33;
   const auto q = random_floats(rows * hk * dk), k = random_floats(rows * hk * dk), v = random_floats(rows * hv * dv);
-  const auto ga = random_floats(rows * hv), gb = random_floats(rows * hv), log_a = random_floats(hv), dt = random_floats(hv);
+  const auto ga = random_floats(rows * hv), gb = random_floats(rows * hv), log_a = random_floats(hv),
+             dt = random_floats(hv);
   const auto backend = cpu(isa);
   const auto w0 = vector_weight(*backend, log_a), w1 = vector_weight(*backend, dt);
   std::vector<double> expected(static_cast<size_t>(rows * hv * dv));
@@ -88,18 +93,25 @@ void test_gated_delta(CpuIsa isa) {
       std::vector<double> qn, kn;
       double qq = 1e-6, kk = 1e-6;
       for (int i = 0; i < dk; ++i) {
-        qn.push_back(q[static_cast<size_t>((r * hk + kh) * dk + i)]), kn.push_back(k[static_cast<size_t>((r * hk + kh) * dk + i)]);
+        qn.push_back(q[static_cast<size_t>((r * hk + kh) * dk + i)]),
+            kn.push_back(k[static_cast<size_t>((r * hk + kh) * dk + i)]);
         qq += qn.back() * qn.back(), kk += kn.back() * kn.back();
       }
-      for (int i = 0; i < dk; ++i) qn[static_cast<size_t>(i)] /= std::sqrt(qq) * std::sqrt(double{dk}), kn[static_cast<size_t>(i)] /= std::sqrt(kk);
+      for (int i = 0; i < dk; ++i)
+        qn[static_cast<size_t>(i)] /= std::sqrt(qq) * std::sqrt(double{dk}),
+            kn[static_cast<size_t>(i)] /= std::sqrt(kk);
       const auto at = static_cast<size_t>(r * hv + h);
-      const double g = -std::exp(double{log_a[static_cast<size_t>(h)]}) * std::log1p(std::exp(double{ga[at]} + dt[static_cast<size_t>(h)]));
+      const double g = -std::exp(double{log_a[static_cast<size_t>(h)]}) *
+                       std::log1p(std::exp(double{ga[at]} + dt[static_cast<size_t>(h)]));
       const double beta = 1 / (1 + std::exp(-double{gb[at]}));
       for (int j = 0; j < dv; ++j) {
         double known = 0, out = 0;
-        for (int i = 0; i < dk; ++i) known += kn[static_cast<size_t>(i)] * (s[static_cast<size_t>(i * dv + j)] *= std::exp(g));
+        for (int i = 0; i < dk; ++i)
+          known += kn[static_cast<size_t>(i)] * (s[static_cast<size_t>(i * dv + j)] *= std::exp(g));
         const double delta = beta * (v[at * dv + static_cast<size_t>(j)] - known);
-        for (int i = 0; i < dk; ++i) out += qn[static_cast<size_t>(i)] * (s[static_cast<size_t>(i * dv + j)] += kn[static_cast<size_t>(i)] * delta);
+        for (int i = 0; i < dk; ++i)
+          out +=
+              qn[static_cast<size_t>(i)] * (s[static_cast<size_t>(i * dv + j)] += kn[static_cast<size_t>(i)] * delta);
         expected[at * dv + static_cast<size_t>(j)] = out;
       }
     }
@@ -111,8 +123,8 @@ void test_gated_delta(CpuIsa isa) {
   a.k_dim = dk;
   a.v_dim = dv;
   const auto run = [&](const std::vector<int64_t>& chunks) {
-    return run_sequence(*backend, Op::GatedDelta, a, {{q, hk * dk}, {k, hk * dk}, {v, hv * dv}, {ga, hv}, {gb, hv}}, rows, hv * dv,
-                        static_cast<size_t>(hv * dk * dv), w0.get(), w1.get(), chunks);
+    return run_sequence(*backend, Op::GatedDelta, a, {{q, hk * dk}, {k, hk * dk}, {v, hv * dv}, {ga, hv}, {gb, hv}},
+                        rows, hv * dv, static_cast<size_t>(hv * dk * dv), w0.get(), w1.get(), chunks);
   };
   const auto whole = run({rows}), parts = run({1, 7, 3});
   CHECK(relative_rms(whole, expected) < 2e-6);
@@ -124,9 +136,11 @@ struct Routed {
   std::vector<int32_t> ids;
 };
 
-Routed route(Backend& backend, const OpAttrs& a, const std::vector<float>& logits, int64_t experts, const Weight* bias) {
+Routed route(Backend& backend, const OpAttrs& a, const std::vector<float>& logits, int64_t experts,
+             const Weight* bias) {
   const int64_t rows = static_cast<int64_t>(logits.size()) / experts;
-  const Owned x = tensor(backend, rows, experts, logits), w = tensor(backend, rows, a.k), ids = tensor<int32_t>(backend, rows, a.k);
+  const Owned x = tensor(backend, rows, experts, logits), w = tensor(backend, rows, a.k),
+              ids = tensor<int32_t>(backend, rows, a.k);
   run_one(backend, {Op::Route, &a, {x.tensor}, {w.tensor, ids.tensor}, {bias}, nullptr});
   return {w.read<float>(), ids.read<int32_t>()};
 }

@@ -1,4 +1,5 @@
-// Row-local operators and tables against double loops at odd widths, each instruction set; a row alone has the same bits.
+// Row-local operators and tables against double loops at odd widths, each instruction set; a row alone has the same
+// bits.
 #include "cpu_fixture.h"
 
 using namespace afterimage;
@@ -10,14 +11,26 @@ const int64_t kWidths[] = {1, 31, 32, 33, 63, 64, 65, 127, 1040, 2500};
 
 double activated(Activation a, double x) {
   switch (a) {
-    case Activation::none: return x;
-    case Activation::gelu: return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
-    case Activation::gelu_tanh: return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case Activation::quick_gelu: return x / (1 + std::exp(-1.702 * x));
-    case Activation::silu: return x / (1 + std::exp(-x));
-    case Activation::sigmoid: return 1 / (1 + std::exp(-x));
-    case Activation::relu: return x > 0 ? x : 0;
-    case Activation::tanh: return std::tanh(x);
+    case Activation::none:
+      return x;
+    case Activation::gelu:
+      return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
+    case Activation::gelu_tanh:
+      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case Activation::quick_gelu:
+      return x / (1 + std::exp(-1.702 * x));
+    case Activation::silu:
+      return x / (1 + std::exp(-x));
+    case Activation::sigmoid:
+      return 1 / (1 + std::exp(-x));
+    case Activation::relu:
+      return x > 0 ? x : 0;
+    case Activation::tanh:
+      return std::tanh(x);
+    case Activation::hard_swish:
+      return x * std::min(std::max(x + 3, 0.0), 6.0) / 6;
+    case Activation::hard_sigmoid:
+      return std::min(std::max(x + 3, 0.0), 6.0) / 6;
   }
   return x;
 }
@@ -32,17 +45,19 @@ std::unique_ptr<Weight> vector_weight(Backend& backend, std::vector<float>& valu
 }
 
 // Runs a one-input operator on all rows and on each third row alone.
-std::vector<float> run_rows(Backend& backend, Op op, const OpAttrs& a, const std::vector<float>& x, int64_t rows, int64_t width,
-                            int64_t out_width, const Weight* w0 = nullptr, const Weight* w1 = nullptr) {
+std::vector<float> run_rows(Backend& backend, Op op, const OpAttrs& a, const std::vector<float>& x, int64_t rows,
+                            int64_t width, int64_t out_width, const Weight* w0 = nullptr, const Weight* w1 = nullptr) {
   const auto run = [&](int64_t first, int64_t count) {
-    const Owned in = tensor(backend, count, width, std::vector<float>(x.begin() + first * width, x.begin() + (first + count) * width));
+    const Owned in = tensor(backend, count, width,
+                            std::vector<float>(x.begin() + first * width, x.begin() + (first + count) * width));
     const Owned out = tensor(backend, count, out_width);
     run_one(backend, {op, &a, {in.tensor}, {out.tensor}, {w0, w1}, nullptr});
     return out.read<float>();
   };
   const auto y = run(0, rows);
   for (int64_t r = 0; r < rows; r += 3)
-    check(same_bits(run(r, 1).data(), y.data() + r * out_width, static_cast<size_t>(out_width)), "a row depends on the others", __FILE__, __LINE__);
+    check(same_bits(run(r, 1).data(), y.data() + r * out_width, static_cast<size_t>(out_width)),
+          "a row depends on the others", __FILE__, __LINE__);
   return y;
 }
 
@@ -58,17 +73,21 @@ void test_norms(Backend& backend, int64_t d) {
   std::vector<double> rms, layer;
   for (int64_t g = 0; g < rows * groups; ++g) {
     double mean = 0, squares = 0, variance = 0;
-    for (int64_t i = 0; i < d; ++i) mean += x[static_cast<size_t>(g * d + i)], squares += std::pow(x[static_cast<size_t>(g * d + i)], 2);
+    for (int64_t i = 0; i < d; ++i)
+      mean += x[static_cast<size_t>(g * d + i)], squares += std::pow(x[static_cast<size_t>(g * d + i)], 2);
     mean /= static_cast<double>(d);
     for (int64_t i = 0; i < d; ++i) variance += std::pow(x[static_cast<size_t>(g * d + i)] - mean, 2);
     for (int64_t i = 0; i < d; ++i) {
       const double v = x[static_cast<size_t>(g * d + i)];
       rms.push_back(v / std::sqrt(squares / static_cast<double>(d) + 1e-6) * (w[static_cast<size_t>(i)] + 1.0));
-      layer.push_back((v - mean) / std::sqrt(variance / static_cast<double>(d) + 1e-6) * w[static_cast<size_t>(i)] + b[static_cast<size_t>(i)]);
+      layer.push_back((v - mean) / std::sqrt(variance / static_cast<double>(d) + 1e-6) * w[static_cast<size_t>(i)] +
+                      b[static_cast<size_t>(i)]);
     }
   }
   CHECK(relative_rms(run_rows(backend, Op::RmsNorm, a, x, rows, groups * d, groups * d, weight.get()), rms) < 3e-7);
-  if (d > 1) CHECK(relative_rms(run_rows(backend, Op::LayerNorm, a, x, rows, groups * d, groups * d, weight.get(), bias.get()), layer) < 2e-6);
+  if (d > 1)
+    CHECK(relative_rms(run_rows(backend, Op::LayerNorm, a, x, rows, groups * d, groups * d, weight.get(), bias.get()),
+                       layer) < 2e-6);
 }
 
 void test_statistics(Backend& backend, int64_t d) {
@@ -84,8 +103,10 @@ void test_statistics(Backend& backend, int64_t d) {
       for (int64_t r = 0; r < rows; ++r) {
         double mean = 0, squares = 0, variance = 0;
         for (int64_t i = 0; i < d; ++i) mean += x[static_cast<size_t>(r * d + i)] / static_cast<double>(d);
-        for (int64_t i = 0; i < d; ++i) squares += std::pow(x[static_cast<size_t>(r * d + i)], 2) / static_cast<double>(d);
-        for (int64_t i = 0; i < d; ++i) variance += std::pow(x[static_cast<size_t>(r * d + i)] - mean, 2) / static_cast<double>(d);
+        for (int64_t i = 0; i < d; ++i)
+          squares += std::pow(x[static_cast<size_t>(r * d + i)], 2) / static_cast<double>(d);
+        for (int64_t i = 0; i < d; ++i)
+          variance += std::pow(x[static_cast<size_t>(r * d + i)] - mean, 2) / static_cast<double>(d);
         const double rms = std::sqrt(std::max<double>(squares, eps));
         const double values[] = {mean, std::sqrt(variance), rms, 1 / rms};
         expected.push_back(-1.5 * values[static_cast<size_t>(kind)]);
@@ -105,9 +126,11 @@ void test_taps(Backend& backend, int64_t width) {
   const Owned xt = tensor(backend, sources, width, x);
   OpAttrs a;
   const auto run = [&](Op op, int64_t first, int64_t count, int64_t out_width) {
-    const Owned at = tensor<int32_t>(backend, count, taps, {index.begin() + first * taps, index.begin() + (first + count) * taps});
+    const Owned at =
+        tensor<int32_t>(backend, count, taps, {index.begin() + first * taps, index.begin() + (first + count) * taps});
     const Owned y = tensor(backend, count, out_width);
-    run_one(backend, {op, &a, {xt.tensor, at.tensor}, {y.tensor}, {op == Op::DepthwiseRows ? weight.get() : nullptr}, nullptr});
+    run_one(backend,
+            {op, &a, {xt.tensor, at.tensor}, {y.tensor}, {op == Op::DepthwiseRows ? weight.get() : nullptr}, nullptr});
     return y.read<float>();
   };
   std::vector<double> sums(static_cast<size_t>(rows * width), 0);
@@ -130,16 +153,19 @@ void test_activations(Backend& backend) {
   std::vector<float> x;
   for (int i = -4000; i <= 4000; ++i) x.push_back(static_cast<float>(i) * 0.025f);
   for (float extreme : {1e-30f, -1e-30f, 1e-6f, 0.0f, 88.5f, -103.0f, 1e30f, -1e30f}) x.push_back(extreme);
-  for (int kind = 0; kind <= static_cast<int>(Activation::tanh); ++kind) {
+  for (int kind = 0; kind <= static_cast<int>(Activation::hard_sigmoid); ++kind) {
     OpAttrs a;
     a.activation = static_cast<Activation>(kind);
-    const auto y = run_rows(backend, Op::Activation, a, x, 1, static_cast<int64_t>(x.size()), static_cast<int64_t>(x.size()));
+    const auto y =
+        run_rows(backend, Op::Activation, a, x, 1, static_cast<int64_t>(x.size()), static_cast<int64_t>(x.size()));
     double worst = 0;
     for (size_t i = 0; i < x.size(); ++i) {
       const double e = activated(a.activation, x[i]);
       worst = std::max(worst, std::abs(y[i] - e) / (std::abs(e) + 0.05));
     }
-    check(worst < 1e-6, "activation " + std::to_string(kind) + " " + backend.identity() + " error " + std::to_string(worst), __FILE__, __LINE__);
+    check(worst < 1e-6,
+          "activation " + std::to_string(kind) + " " + backend.identity() + " error " + std::to_string(worst), __FILE__,
+          __LINE__);
   }
 }
 
@@ -149,7 +175,8 @@ void test_elementwise(Backend& backend, int64_t width) {
   const auto x = random_floats(n), z = random_floats(n), one = random_floats(rows);
   auto v = random_floats(static_cast<size_t>(width));
   const auto vector = vector_weight(backend, v);
-  const Owned xt = tensor(backend, rows, width, x), zt = tensor(backend, rows, width, z), ot = tensor(backend, rows, 1, one);
+  const Owned xt = tensor(backend, rows, width, x), zt = tensor(backend, rows, width, z),
+              ot = tensor(backend, rows, 1, one);
   const Owned y = tensor(backend, rows, width);
   OpAttrs a;
   a.activation = Activation::silu;
@@ -165,14 +192,22 @@ void test_elementwise(Backend& backend, int64_t width) {
     CHECK(worst < 1e-6);
   };
   const auto w = static_cast<size_t>(width);
-  compare({Op::Add, &a, {xt.tensor, zt.tensor}, {y.tensor}, {}, nullptr}, [&](size_t i) { return double{x[i]} + z[i]; });
-  compare({Op::Add, &a, {xt.tensor}, {y.tensor}, {vector.get()}, nullptr}, [&](size_t i) { return double{x[i]} + v[i % w]; });
-  compare({Op::Add, &a, {xt.tensor, ot.tensor}, {y.tensor}, {}, nullptr}, [&](size_t i) { return double{x[i]} + one[i / w]; });
-  compare({Op::Mul, &a, {xt.tensor, zt.tensor}, {y.tensor}, {}, nullptr}, [&](size_t i) { return double{x[i]} * z[i]; });
-  compare({Op::Mul, &a, {xt.tensor, ot.tensor}, {y.tensor}, {}, nullptr}, [&](size_t i) { return double{x[i]} * one[i / w]; });
-  compare({Op::Mul, &a, {xt.tensor}, {y.tensor}, {vector.get()}, nullptr}, [&](size_t i) { return double{x[i]} * v[i % w]; });
-  compare({Op::GatedActivation, &a, {xt.tensor, zt.tensor}, {y.tensor}, {}, nullptr}, [&](size_t i) { return activated(Activation::silu, x[i]) * z[i]; });
-  compare({Op::Softcap, &a, {xt.tensor}, {y.tensor}, {}, nullptr}, [&](size_t i) { return 2.5 * std::tanh(x[i] / 2.5); });
+  compare({Op::Add, &a, {xt.tensor, zt.tensor}, {y.tensor}, {}, nullptr},
+          [&](size_t i) { return double{x[i]} + z[i]; });
+  compare({Op::Add, &a, {xt.tensor}, {y.tensor}, {vector.get()}, nullptr},
+          [&](size_t i) { return double{x[i]} + v[i % w]; });
+  compare({Op::Add, &a, {xt.tensor, ot.tensor}, {y.tensor}, {}, nullptr},
+          [&](size_t i) { return double{x[i]} + one[i / w]; });
+  compare({Op::Mul, &a, {xt.tensor, zt.tensor}, {y.tensor}, {}, nullptr},
+          [&](size_t i) { return double{x[i]} * z[i]; });
+  compare({Op::Mul, &a, {xt.tensor, ot.tensor}, {y.tensor}, {}, nullptr},
+          [&](size_t i) { return double{x[i]} * one[i / w]; });
+  compare({Op::Mul, &a, {xt.tensor}, {y.tensor}, {vector.get()}, nullptr},
+          [&](size_t i) { return double{x[i]} * v[i % w]; });
+  compare({Op::GatedActivation, &a, {xt.tensor, zt.tensor}, {y.tensor}, {}, nullptr},
+          [&](size_t i) { return activated(Activation::silu, x[i]) * z[i]; });
+  compare({Op::Softcap, &a, {xt.tensor}, {y.tensor}, {}, nullptr},
+          [&](size_t i) { return 2.5 * std::tanh(x[i] / 2.5); });
 }
 
 void test_rope(Backend& backend, bool interleaved) {
@@ -196,9 +231,11 @@ void test_rope(Backend& backend, bool interleaved) {
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t g = 0; g < groups; ++g)
       for (int64_t i = 0; i < n; ++i) {
-        const float angle = static_cast<float>(positions[static_cast<size_t>(r * 3 + i % 3)]) * a.inv_freq[static_cast<size_t>(i)];
+        const float angle =
+            static_cast<float>(positions[static_cast<size_t>(r * 3 + i % 3)]) * a.inv_freq[static_cast<size_t>(i)];
         const auto base = static_cast<size_t>(r * groups * d + g * d + start);
-        const size_t p = base + static_cast<size_t>(interleaved ? 2 * i : i), q = base + static_cast<size_t>(interleaved ? 2 * i + 1 : i + n);
+        const size_t p = base + static_cast<size_t>(interleaved ? 2 * i : i),
+                     q = base + static_cast<size_t>(interleaved ? 2 * i + 1 : i + n);
         expected[p] = x[p] * std::cos(double{angle}) - x[q] * std::sin(double{angle});
         expected[q] = x[q] * std::cos(double{angle}) + x[p] * std::sin(double{angle});
       }
@@ -224,7 +261,8 @@ void test_layout(Backend& backend) {
   const Owned x = tensor(backend, 4, 3, counting(12)), y = tensor(backend, 2, 6);
   run_one(backend, {Op::Regroup, &a, {x.tensor}, {y.tensor}, {}, nullptr});
   CHECK(y.read<float>() == counting(12));
-  const Owned left = tensor(backend, 1, 4, counting(4)), right = tensor(backend, 1, 2, std::vector<float>{8, 9}), both = tensor(backend, 1, 6);
+  const Owned left = tensor(backend, 1, 4, counting(4)), right = tensor(backend, 1, 2, std::vector<float>{8, 9}),
+              both = tensor(backend, 1, 6);
   run_one(backend, {Op::Concat, &a, {left.tensor, right.tensor}, {both.tensor}, {}, nullptr});
   CHECK(both.read<float>() == (std::vector<float>{0, 1, 8, 2, 3, 9}));
 }
@@ -240,7 +278,8 @@ void test_selection(Backend& backend) {
   OpAttrs range;
   range.start = 5;
   range.count = 2;
-  const Owned other = tensor(backend, 3, 2, std::vector<float>{9, 8, 7, 6, 5, 4}), ids = tensor<int32_t>(backend, 3, 1, {4, 6, 7});
+  const Owned other = tensor(backend, 3, 2, std::vector<float>{9, 8, 7, 6, 5, 4}),
+              ids = tensor<int32_t>(backend, 3, 1, {4, 6, 7});
   run_one(backend, {Op::ChooseRows, &range, {x.tensor, other.tensor, ids.tensor}, {y.tensor}, {}, nullptr});
   CHECK(y.read<float>() == (std::vector<float>{0, 1, 7, 6, 4, 5}));
   auto entries = counting(6);
@@ -250,7 +289,8 @@ void test_selection(Backend& backend) {
   const Owned last = tensor<int32_t>(backend, 1, 1, {2}), one = tensor(backend, 1, 2);
   run_one(backend, {Op::GatherRows, &a, {x.tensor, last.tensor}, {one.tensor}, {}, nullptr});
   CHECK(one.read<float>() == (std::vector<float>{4, 5}));
-  const Owned pairs = tensor<int32_t>(backend, 1, 2, {0, 2}), weights = tensor(backend, 1, 2, std::vector<float>{0.5f, 0.25f});
+  const Owned pairs = tensor<int32_t>(backend, 1, 2, {0, 2}),
+              weights = tensor(backend, 1, 2, std::vector<float>{0.5f, 0.25f});
   run_one(backend, {Op::WeightedRows, &a, {x.tensor, pairs.tensor, weights.tensor}, {one.tensor}, {}, nullptr});
   CHECK(one.read<float>() == (std::vector<float>{1, 1.75f}));
   const auto stored = random_weight(formats()[2], 9, 130);

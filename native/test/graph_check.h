@@ -38,4 +38,5 @@ inline int finish() {
 
 #define CHECK(condition) afterimage::test::check((condition), #condition, __FILE__, __LINE__)
 #define CHECK_ERROR(code, fragment, action) \
-  afterimage::test::check_error(code, fragment, [&] { action; }, __FILE__, __LINE__)
+  afterimage::test::check_error(            \
+      code, fragment, [&] { action; }, __FILE__, __LINE__)

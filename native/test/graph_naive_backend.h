@@ -47,6 +47,10 @@ inline float naive_activation(Activation kind, float x) {
       return x > 0 ? x : 0;
     case Activation::tanh:
       return std::tanh(x);
+    case Activation::hard_swish:
+      return x * std::min(std::max(x + 3, 0.0f), 6.0f) / 6;
+    case Activation::hard_sigmoid:
+      return std::min(std::max(x + 3, 0.0f), 6.0f) / 6;
   }
   return x;
 }
@@ -176,7 +180,8 @@ class NaiveBackend : public Backend {
         });
       case Op::Add:
         return each(d, [&](int64_t r, int64_t c) {
-          return in(0, r, c) + (d.in[1] ? in(1, r, d.in[1].width == 1 ? 0 : c) : weight(d, 0)->data[static_cast<size_t>(c)]);
+          return in(0, r, c) +
+                 (d.in[1] ? in(1, r, d.in[1].width == 1 ? 0 : c) : weight(d, 0)->data[static_cast<size_t>(c)]);
         });
       case Op::Mul:
         return each(d, [&](int64_t r, int64_t c) { return in(0, r, c) * in(1, r, d.in[1].width == 1 ? 0 : c); });

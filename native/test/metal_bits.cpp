@@ -60,17 +60,21 @@ void expert_rows(Backend& backend, const StoredKind& kind, int columns, bool per
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i * i % 11 % kExperts);
   auto compute = [&](int first, int rows) {
     const std::vector<int32_t> own(ids.begin() + first * kChoices, ids.begin() + (first + rows) * kChoices);
-    Dispatch d{Op::ExpertLinear, &attrs, {part(run, x, first, rows), run.ints(own, kChoices)},
-               {run.empty(rows, kChoices * kOuts)}, {weight, nullptr}, nullptr};
+    Dispatch d{Op::ExpertLinear,
+               &attrs,
+               {part(run, x, first, rows), run.ints(own, kChoices)},
+               {run.empty(rows, kChoices * kOuts)},
+               {weight, nullptr},
+               nullptr};
     run.run(d);
     return d.out[0];
   };
   const Tensor all = compute(0, kRows);
   for (const auto& [first, rows] : {std::pair{0, 1}, {40, 1}, {3, 2}, {5, 8}, {1, 32}, {8, 33}})
-    expect(same_bits(compute(first, rows).at<float>(), all.at<float>(first),
-                     static_cast<size_t>(rows * kChoices * kOuts)),
-           std::string("experts ") + kind.name + ": rows " + std::to_string(first) + " + " + std::to_string(rows) +
-               " differ from the whole");
+    expect(
+        same_bits(compute(first, rows).at<float>(), all.at<float>(first), static_cast<size_t>(rows * kChoices * kOuts)),
+        std::string("experts ") + kind.name + ": rows " + std::to_string(first) + " + " + std::to_string(rows) +
+            " differ from the whole");
 }
 
 struct Chunk {

@@ -270,9 +270,9 @@ void report() {
 
 int main() {
   const int64_t before = fake::live_objects();
-  for (auto test :
-       {&ordinary, &no_device, &broken_family, &broken_kernel, &wrong_kernel, &allocation_fails, &any_allocation_fails, &working_set_exceeded,
-        &lowered_limits, &command_fails, &device_lost, &cancelled, &closed_during_run, &weights_in_place, &report}) {
+  for (auto test : {&ordinary, &no_device, &broken_family, &broken_kernel, &wrong_kernel, &allocation_fails,
+                    &any_allocation_fails, &working_set_exceeded, &lowered_limits, &command_fails, &device_lost,
+                    &cancelled, &closed_during_run, &weights_in_place, &report}) {
     test();
     for (const std::string& text : fake::violations()) expect(false, "violation: " + text);
     expect(fake::live_objects() == before, std::to_string(fake::live_objects() - before) + " Metal objects leaked");

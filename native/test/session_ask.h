@@ -30,8 +30,13 @@ class Pending {
     auto done = std::make_shared<std::promise<Outcome<PlanReport>>>();
     future_ = done->get_future();
     id = engine.begin(
-        std::move(prompt), options, [done](const PlanReport& plan) { done->set_value({plan, "", ""}); },
-        [done](const Error& error) { done->set_value({std::nullopt, error.code(), error.what()}); });
+        std::move(prompt), options,
+        [done](const PlanReport& plan) {
+          done->set_value({plan, "", ""});
+        },
+        [done](const Error& error) {
+          done->set_value({std::nullopt, error.code(), error.what()});
+        });
   }
   Planned wait() { return {id, future_.get()}; }
   RequestId id = 0;
@@ -44,8 +49,13 @@ inline Outcome<bool> encode(Engine& engine, RequestId request, const Image& imag
   auto done = std::make_shared<std::promise<Outcome<bool>>>();
   auto future = done->get_future();
   engine.encode(
-      request, image.key(), image.inputs(), [done] { done->set_value({true, "", ""}); },
-      [done](const Error& error) { done->set_value({std::nullopt, error.code(), error.what()}); });
+      request, image.key(), image.inputs(),
+      [done] {
+        done->set_value({true, "", ""});
+      },
+      [done](const Error& error) {
+        done->set_value({std::nullopt, error.code(), error.what()});
+      });
   return future.get();
 }
 

@@ -118,8 +118,7 @@ void forks_share_and_batch() {
   for (One& one : ones) {
     const auto result = one.result.get();
     CHECK(result.value && result.value->tokens.size() == 20);
-    CHECK(
-        same_bits(ask(*alone, one.pieces, model.kind, 20).result.logits, result.value->logits));
+    CHECK(same_bits(ask(*alone, one.pieces, model.kind, 20).result.logits, result.value->logits));
   }
   const Counters after = together->stats();
   CHECK(after.prefill_rows - before.prefill_rows <= 8 * 7 && after.decode_rows == 8 * 19);
@@ -135,8 +134,7 @@ void many_answers_take_turns() {
   GenerateOptions capture;
   capture.capture_logits = true;
   for (int i = 0; i < kAnswers; ++i) {
-    const Planned planned =
-        Pending(*together, render({{text(9, i), {}}}, model.kind), {kTokens, false}).wait();
+    const Planned planned = Pending(*together, render({{text(9, i), {}}}, model.kind), {kTokens, false}).wait();
     results.push_back(generate(*together, planned.id, capture));
   }
   for (int i = 0; i < kAnswers; ++i) {
@@ -208,8 +206,7 @@ void a_machine_may_have_less_than_the_budget(Kind kind) {
   const auto ample = model.engine(options());
   for (int i = 0; i < 40; ++i) {
     const Pieces pieces{{text(300, i), {}}};
-    CHECK(same_bits(ask(*scarce, pieces, kind, 3).result.logits,
-                    ask(*ample, pieces, kind, 3).result.logits));
+    CHECK(same_bits(ask(*scarce, pieces, kind, 3).result.logits, ask(*ample, pieces, kind, 3).result.logits));
   }
   CHECK(scarce->stats().kv.evictions > 0);
 }
@@ -329,8 +326,7 @@ void warming_gives_way() {
   gate.open();
   CHECK(answer.get().value->tokens.size() == 8 && warmed_at_answer == 32);
   CHECK(warm.get().value->stop == StopReason::length && warmed == 400);
-  CHECK(ask(*engine, {{text(400, 1), {}}}, model.kind, 1).plan.cache.prompt_tokens_reused ==
-        399);
+  CHECK(ask(*engine, {{text(400, 1), {}}}, model.kind, 1).plan.cache.prompt_tokens_reused == 399);
 }
 
 // Two prefills take turns, and one that is answering gets a token with every chunk of another.
@@ -341,9 +337,7 @@ void work_is_shared_fairly() {
   std::string order;
   std::vector<Planned> planned;
   for (int i = 0; i < 3; ++i)
-    planned.push_back(
-        Pending(*engine, render({{text(i == 0 ? 20 : 128, i), {}}}, model.kind), {4, false})
-            .wait());
+    planned.push_back(Pending(*engine, render({{text(i == 0 ? 20 : 128, i), {}}}, model.kind), {4, false}).wait());
   gate.shut();
   std::vector<std::future<Outcome<GenerateResult>>> results;
   for (int i = 0; i < 3; ++i) {
@@ -364,8 +358,7 @@ void equal_requests_share_work() {
   const auto engine = model.engine(options());
   const Pieces pieces = conversation({{6, 200}}, 1);
   std::vector<Planned> planned;
-  for (int i = 0; i < 3; ++i)
-    planned.push_back(Pending(*engine, render(pieces, model.kind), {2, false}).wait());
+  for (int i = 0; i < 3; ++i) planned.push_back(Pending(*engine, render(pieces, model.kind), {2, false}).wait());
   for (const Planned& one : planned) CHECK(encode_needed(*engine, one, images_of(pieces)));
   CHECK(engine->stats().images_encoded == 1);
   std::vector<std::future<Outcome<GenerateResult>>> results;

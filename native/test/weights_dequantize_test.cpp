@@ -1,9 +1,7 @@
 // dequantize_row against the golden tensors, exactly, and every format against hand-made rows.
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <optional>
 #include <sstream>
 
 #include "graph/json.h"
@@ -16,14 +14,8 @@ using namespace afterimage::test;
 
 namespace {
 
-std::optional<std::string> golden_folder() {
-  const char* set = std::getenv("AFTERIMAGE_GOLDENS");
-  for (const std::string& folder : {std::string(set ? set : ""), std::string("../shared/goldens")}) {
-    if (!folder.empty() && std::filesystem::exists(folder + "/quantization/index.json"))
-      return folder + "/quantization/";
-  }
-  return std::nullopt;
-}
+// Made by test/goldens/generator; tests run in the project's folder.
+const std::string golden_folder = "test/goldens/checkpoints/quantization/";
 
 void golden_entry(Checkpoint& checkpoint, const Json& entry) {
   const std::string name = *entry.find("name")->string();
@@ -48,16 +40,10 @@ void golden_entry(Checkpoint& checkpoint, const Json& entry) {
 }
 
 void goldens() {
-  const std::optional<std::string> folder = golden_folder();
-  if (!folder) {
-    std::printf(
-        "skipped the golden tensors: neither AFTERIMAGE_GOLDENS nor ../shared/goldens has quantization/index.json\n");
-    return;
-  }
   std::stringstream text;
-  text << std::ifstream(*folder + "index.json").rdbuf();
+  text << std::ifstream(golden_folder + "index.json").rdbuf();
   const Json index = parse_json(text.str());
-  Checkpoint checkpoint({*folder + "quantization.safetensors"});
+  Checkpoint checkpoint({golden_folder + "quantization.safetensors"});
   for (const Json& entry : *index.find("tensors")->array()) golden_entry(checkpoint, entry);
   std::printf("%zu golden tensors\n", index.find("tensors")->array()->size());
 }

@@ -19,18 +19,25 @@ import type { Conversation, Conversations, Cut, LineReader, Turn } from './conve
 import type { TextLine } from '../prompt/parse.js';
 import { sureLines } from './certainty.js';
 import { cancelled, inTime, type TimeLimits } from './deadline.js';
+import type { Reader } from '../reading/reading.js';
 import type { Differences } from './differences.js';
 
 /** Everything that outlives a call. */
 export interface Room {
   engine: Engine;
+  reader: Reader;
   images: ImageContext;
   conversations: Conversations;
   differences: Differences;
 }
 
+/** What a call is doing: the engine's stages, and reading text. */
+export interface CallProgress extends Omit<Progress, 'stage'> {
+  stage: Progress['stage'] | 'read';
+}
+
 export interface Call extends Room, TimeLimits {
-  onProgress(progress: Progress): void;
+  onProgress(progress: CallProgress): void;
   /** New text of the answer as it comes, for doors that show it. */
   onText?(text: string): void;
   /** How tokens are chosen, where whoever started the program said so. */
@@ -159,6 +166,7 @@ function toMessages({ pictures, question, answer }: Turn): Message[] {
   const asked = userMessage(
     pictures.map(({ input }) => input),
     question,
+    pictures.map(({ reading }) => reading),
   );
   return answer === undefined ? [asked] : [asked, assistantMessage(answer)];
 }

@@ -1,13 +1,11 @@
 // Conversations by handle: history kept on our side, the engine's session behind it, expiry. No protocol, no prompts.
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { AfterimageError } from '../errors.js';
 import type { AnswerSoFar, Engine, ModelInfo, Session } from '../engine/engine.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import type { Region, Size } from '../image/region.js';
 import type { TextLine } from '../prompt/parse.js';
-import { timerMs } from '../timer.js';
-import { cancelled } from './deadline.js';
+import { inTime, type TimeLimits } from './deadline.js';
 
 /** One image of a turn as the model gets it, and what a result says about it. */
 export interface Picture {
@@ -18,6 +16,8 @@ export interface Picture {
   region?: Region;
   /** Crops we add ourselves (compare_images) are not listed in results. */
   listed: boolean;
+  /** The lines read in it, as the model is given them. */
+  reading?: string;
 }
 
 export interface Turn {
@@ -102,13 +102,6 @@ export interface ConversationLimits {
 
 export const CONVERSATION_LIMITS: ConversationLimits = { ttlMs: 30 * 60_000, handles: 256, live: 16 };
 
-/** How long a call waits for its turn. */
-export interface Patience {
-  signal: AbortSignal;
-  /** performance.now() */
-  deadline: number;
-}
-
 /** How many expired handles are remembered, so that they are told apart from ones that never existed. */
 const REMEMBERED = 1024;
 
@@ -169,9 +162,9 @@ export class Conversations {
    * Runs `work` when the calls that named this session before have ended: parallel calls are answered in their order.
    * @throws AfterimageError SESSION_BUSY when the deadline comes first, CANCELLED.
    */
-  async inOrder<T>(id: string, patience: Patience, work: () => Promise<T>): Promise<T> {
+  async inOrder<T>(id: string, limits: TimeLimits, work: () => Promise<T>): Promise<T> {
     const earlier = this.#queues.get(id);
-    const turn = (earlier ? waited(earlier, patience) : Promise.resolve()).then(work);
+    const turn = (earlier ? waited(earlier, limits) : Promise.resolve()).then(work);
     // Whoever gives up waiting must not let those behind it overtake the call it waited for.
     const over = Promise.allSettled([earlier, turn]).then(() => {
       if (this.#queues.get(id) === over) this.#queues.delete(id);
@@ -249,13 +242,6 @@ function busy(): AfterimageError {
 }
 
 /** Resolves when `earlier` has ended. @throws AfterimageError SESSION_BUSY at the deadline, CANCELLED. */
-async function waited(earlier: Promise<void>, { signal, deadline }: Patience): Promise<void> {
-  const done = new AbortController();
-  const late = sleep(timerMs(deadline - performance.now()), 'late', {
-    signal: AbortSignal.any([signal, done.signal]),
-  }).catch(() => undefined);
-  const first = await Promise.race([earlier, late]);
-  done.abort();
-  if (signal.aborted) throw cancelled();
-  if (first === 'late') throw busy();
+async function waited(earlier: Promise<void>, limits: TimeLimits): Promise<void> {
+  if ((await inTime(limits, () => earlier.then(() => true))) === null) throw busy();
 }

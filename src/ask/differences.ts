@@ -1,6 +1,7 @@
 // Difference pictures of earlier comparisons, by id: large, so results only name them.
 import { randomBytes } from 'node:crypto';
 import { ByteLru } from '../image/byte-lru.js';
+import { unwrapped } from '../image/spelling.js';
 
 export const DIFF_URI = 'afterimage://diff/';
 
@@ -18,6 +19,13 @@ export class Differences {
 
   get(id: string): Uint8Array | undefined {
     return this.#pictures.get(id);
+  }
+
+  /** The PNG that a reference names by its address or id. */
+  named(reference: string): Uint8Array | undefined {
+    if (reference.length > 1024) return undefined;
+    const bare = unwrapped(reference);
+    return this.get(bare.startsWith(DIFF_URI) ? bare.slice(DIFF_URI.length) : bare);
   }
 
   /** Most recent first. */

@@ -1,7 +1,8 @@
 // Arguments and result fields that the tools share. Each has one type: some clients drop unions from schemas.
 import { z } from 'zod';
-import type { CacheReport, StopReason } from '../engine/engine.js';
+import type { CacheReport } from '../engine/engine.js';
 import type { Region } from '../image/region.js';
+import type { Ending } from './call.js';
 import { CONVERSATION_LIMITS } from './conversations.js';
 
 /** Sessions end after this many idle minutes; named in every description that hands one out. */
@@ -17,6 +18,11 @@ export const image = z
   .string()
   .min(1)
   .describe('Absolute path, file://, data: or (if allowed) http(s) URL, image_id, or "latest".');
+
+export const reading = z
+  .boolean()
+  .default(false)
+  .describe('Also give the model the text that the text reader finds.');
 
 /** A rectangle in pixels; the order of its fields is that of [x, y, width, height]. */
 export const area = z.object({ x: z.int(), y: z.int(), width: z.int(), height: z.int() });
@@ -55,7 +61,7 @@ export interface ReplyFields {
   /** Images of the session, in the order in which the model saw them. */
   images: SeenImage[];
   cache: CacheReport;
-  stop_reason: StopReason | 'deadline';
+  stop_reason: Ending;
   truncated: boolean;
   /** What to do to get the rest. */
   next?: string;

@@ -1,7 +1,7 @@
 // References from arguments → pictures for a turn: loaded, checked, cut to their region before anything is scaled.
 import { AfterimageError } from '../errors.js';
 import type { ImageInput } from '../image/rgb-image.js';
-import { cropImage, loadImage, type ImageContext } from '../image/load.js';
+import { cropImage, loadImage, register, type ImageContext, type LoadedImage } from '../image/load.js';
 import { crop, type Region } from '../image/region.js';
 import type { Call } from './call.js';
 import type { Picture } from './conversations.js';
@@ -22,12 +22,9 @@ export async function lookAt(call: Call, wanted: { image: string; region?: Regio
   return pictures;
 }
 
-async function look(
-  reference: string,
-  region: Region | undefined,
-  { images, signal }: Call,
-): Promise<Picture> {
-  const image = await loadImage(reference, images, signal);
+async function look(reference: string, region: Region | undefined, call: Call): Promise<Picture> {
+  const { images } = call;
+  const image = await load(reference, call);
   const { imageId, width, height } = image;
   const shown = region ? await cropImage(image, region) : image;
   return {
@@ -37,6 +34,14 @@ async function look(
     listed: true,
     input: remembered(shown, imageId, region, images),
   };
+}
+
+/** Difference pictures of comparisons may be looked at like any image. */
+async function load(reference: string, { images, differences, signal }: Call): Promise<LoadedImage> {
+  const difference = differences.named(reference);
+  return difference
+    ? register(difference, 'The difference picture', images)
+    : loadImage(reference, images, signal);
 }
 
 /** A part of a picture for the model alone: results do not list it. */

@@ -24,7 +24,11 @@ const COMMANDS: Record<string, Command> = {
     options: [...LOOK, 'detail'],
   },
   ask: { load: async () => (await import('./look.js')).ask, most: Infinity, options: LOOK },
-  ocr: { load: async () => (await import('./look.js')).ocr, most: Infinity, options: [...LOOK, 'lines'] },
+  ocr: {
+    load: async () => (await import('./ocr.js')).ocr,
+    most: Infinity,
+    options: [...LOOK, 'lines', 'find', 'annotate', 'method'],
+  },
   compare: { load: async () => (await import('./look.js')).compare, most: Infinity, options: LOOK },
   chat: { load: async () => (await import('./chat.js')).chat, most: Infinity, options: LOOK },
   mcp: {

@@ -5,7 +5,7 @@ export const HELP = `afterimage: local sight for AI agents. Looks at images with
 
   afterimage describe FILE                 what the image shows (--detail brief|normal|full)
   afterimage ask FILE... "QUESTION"        a question about one or several images
-  afterimage ocr FILE                      its text in reading order (--lines: with boxes)
+  afterimage ocr FILE...                   text in reading order (--lines: with boxes, --find TEXT: where it stands; - is stdin)
   afterimage compare BEFORE AFTER          what changed
   afterimage chat FILE...                  questions one after another, from the terminal or a pipe
   afterimage mcp                           the MCP server on stdio (--http PORT: on loopback)

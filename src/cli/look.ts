@@ -1,8 +1,7 @@
-// The commands that answer once: describe, ask, ocr, compare. Each is the tool of its name, with a person's arguments.
+// The commands that answer once: describe, ask, compare. Each is the tool of its name, with a person's arguments.
 import { chatWithImages } from '../../tools/chat-with-images.js';
 import { compareImages, type Comparison } from '../../tools/compare-images.js';
 import { describeImage, DETAILS } from '../../tools/describe-image.js';
-import { ocr as ocrTool } from '../../tools/ocr.js';
 import { AfterimageError } from '../errors.js';
 import type { Options } from './options.js';
 import { Terminal, type Result } from './terminal.js';
@@ -24,15 +23,6 @@ export async function ask(options: Options, signal: AbortSignal): Promise<void> 
   });
 }
 
-export async function ocr(options: Options, signal: AbortSignal): Promise<void> {
-  const [image] = files(options, 1, 'afterimage ocr FILE');
-  const withBoxes = options.flag('lines');
-  await Terminal.use(options, signal, async (terminal) => {
-    if (withBoxes) await terminal.show(ocrTool, { image, format: 'lines' }, boxedLines);
-    else await terminal.show(ocrTool, { image });
-  });
-}
-
 export async function compare(options: Options, signal: AbortSignal): Promise<void> {
   const [image_a, image_b] = files(options, 2, 'afterimage compare BEFORE AFTER');
   await Terminal.use(options, signal, async (terminal) => {
@@ -47,18 +37,18 @@ interface Box {
   height: number;
 }
 
-/** A row for each line, its box first; what the model wrote instead where it wrote no lines. */
-function boxedLines({ answer, lines }: Result): string {
-  const read = (lines ?? []) as (Box & { text: string })[];
-  return read.length === 0 ? answer : read.map((line) => `${place(line)}\t${line.text}`).join('\n');
-}
-
 function changes(result: Result): string {
   const { answer, changed_pixels, regions } = result as Result & Comparison;
   if (changed_pixels === 0) return answer;
+  const { text_changes = [] } = result as Result & Comparison;
   return [
     answer,
+<<<<<<< HEAD
     'Changed:',
+=======
+    ...text_changes.map(({ old, new: now }) => `"${old}" → "${now}"`),
+    `${(100 * changed_share).toFixed(2)} % of the pixels changed:`,
+>>>>>>> main
     ...regions.map(({ before, after }) => `  ${place(before)} → ${place(after)}`),
   ].join('\n');
 }

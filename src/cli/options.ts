@@ -18,9 +18,13 @@ export const OPTIONS = {
   json: { type: 'boolean', help: 'print one JSON object instead of text' },
   'max-tokens': { type: 'string', value: 'N', help: 'longest answer (default: that of the tool)' },
   detail: { type: 'string', value: 'LEVEL', help: 'describe: brief, normal or full (default normal)' },
-  lines: {
-    type: 'boolean',
-    help: 'ocr: one line of text per row with its box, where the model grounds boxes',
+  lines: { type: 'boolean', help: 'ocr: one line of text per row, its box first' },
+  find: { type: 'string', value: 'TEXT', help: 'ocr: only where TEXT stands, best match first' },
+  annotate: { type: 'string', value: 'OUT.png', help: 'ocr: also write the picture with the boxes drawn in' },
+  method: {
+    type: 'string',
+    value: 'M',
+    help: 'ocr: reader (default), or model for handwriting and formulas',
   },
   precision: {
     type: 'string',

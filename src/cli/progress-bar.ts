@@ -1,8 +1,11 @@
 // Progress on stderr while a person waits: one line, redrawn, gone when the answer begins. Silent where stderr is no
 // terminal.
-import type { Progress, Stage } from '../engine/engine.js';
+import type { CallProgress as Progress } from '../ask/call.js';
+
+type Stage = Progress['stage'];
 
 const LABELS: Record<Stage, string> = {
+  read: 'Reading the text',
   queue: 'Waiting',
   load: 'Loading the model',
   encode: 'Looking at the image',

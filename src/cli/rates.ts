@@ -1,5 +1,5 @@
 // The closing line of an answer: what was looked at and how fast.
-import type { Progress } from '../engine/engine.js';
+import type { CallProgress } from '../ask/call.js';
 import type { ReplyFields } from '../ask/fields.js';
 
 export class Rates {
@@ -7,7 +7,7 @@ export class Rates {
   #first: { tokens: number; at: number } | undefined;
   #latest = { tokens: 0, at: 0 };
 
-  see({ stage, done }: Progress): void {
+  see({ stage, done }: CallProgress): void {
     if (stage !== 'decode') return;
     this.#latest = { tokens: done, at: performance.now() };
     this.#first ??= this.#latest;

@@ -4,8 +4,10 @@ import { modelsFolder } from '../engine/model-folder.js';
 import { loadAddon } from '../engine/native.js';
 import { AfterimageError } from '../errors.js';
 import { pull } from '../pull/hub.js';
+import { clearReadings, listReadings } from '../reading/reading-cache.js';
 import { modelRows, modelsTable } from './models.js';
 import { cacheFolder } from './open-engine.js';
+import { readingsFolder } from './open-reader.js';
 import type { Options } from './options.js';
 
 export async function models(options: Options): Promise<void> {
@@ -39,8 +41,9 @@ export async function pullModel(options: Options, signal: AbortSignal): Promise<
 export async function cache(options: Options): Promise<void> {
   const [action = 'list'] = options.positionals;
   const folder = cacheFolder(options);
+  const readings = readingsFolder(options);
   if (action === 'clear') {
-    const removed = loadAddon().clearDiskCache(folder);
+    const removed = loadAddon().clearDiskCache(folder) + (await clearReadings(readings));
     process.stdout.write(
       options.flag('json')
         ? `${JSON.stringify({ removed, folder })}\n`
@@ -48,7 +51,8 @@ export async function cache(options: Options): Promise<void> {
     );
   } else if (action === 'list') {
     const entries = loadAddon().listDiskCache(folder);
-    if (options.flag('json')) return void process.stdout.write(`${JSON.stringify(entries)}\n`);
+    const read = await listReadings(readings);
+    if (options.flag('json')) return void process.stdout.write(`${JSON.stringify([...entries, ...read])}\n`);
     const now = Date.now() / 1000;
     for (const { file, bytes, usedAt, tokens } of entries) {
       process.stdout.write(
@@ -56,6 +60,8 @@ export async function cache(options: Options): Promise<void> {
       );
     }
     process.stdout.write(`${entries.length} prefixes in ${folder}\n`);
+    const bytes = read.reduce((sum, entry) => sum + entry.bytes, 0);
+    process.stdout.write(`${read.length} readings (${megabytes(bytes)} MB) in ${readings}\n`);
   } else {
     throw new AfterimageError(
       'INVALID_ARGUMENT',

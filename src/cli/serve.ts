@@ -9,6 +9,7 @@ import { LocalEngine } from '../engine/local-engine.js';
 import { serveEngine } from '../engine/remote/engine-server.js';
 import { createLog } from '../mcp/log.js';
 import { checkSharing, engineOptions, imageLimits, openEngine, socketOf } from './open-engine.js';
+import { openReader } from './open-reader.js';
 import type { OptionName, Options } from './options.js';
 
 const PATHS = new Set<OptionName>(['allow', 'socket', 'cache-dir']);
@@ -16,6 +17,7 @@ const PATHS = new Set<OptionName>(['allow', 'socket', 'cache-dir']);
 export async function mcp(options: Options): Promise<void> {
   const app = {
     engine: openEngine(options),
+    reader: openReader(options),
     allow: options.list('allow'),
     limits: imageLimits(options),
     allowUrls: options.flag('allow-urls'),

@@ -7,7 +7,9 @@ import { runTool } from '../ask/run-tool.js';
 import type { Tool } from '../ask/tool.js';
 import type { Engine } from '../engine/engine.js';
 import { createImageContext } from '../image/load.js';
+import type { Reader } from '../reading/reading.js';
 import { imageLimits, openEngine } from './open-engine.js';
+import { openReader } from './open-reader.js';
 import type { Options } from './options.js';
 import { ProgressBar } from './progress-bar.js';
 import { Rates } from './rates.js';
@@ -21,11 +23,18 @@ export class Terminal {
   readonly #json: boolean;
   readonly #maxTokens: number | undefined;
 
-  private constructor(options: Options, engine: Engine, conversations: Conversations, signal: AbortSignal) {
+  private constructor(
+    options: Options,
+    engine: Engine,
+    reader: Reader,
+    conversations: Conversations,
+    signal: AbortSignal,
+  ) {
     this.#json = options.flag('json');
     this.#maxTokens = options.number('max-tokens', 1, true, MOST_TOKENS);
     this.call = {
       engine,
+      reader,
       conversations,
       differences: new Differences(),
       images: createImageContext({
@@ -51,12 +60,14 @@ export class Terminal {
     body: (terminal: Terminal) => Promise<void>,
   ): Promise<void> {
     const engine = openEngine(options);
+    const reader = openReader(options);
     const conversations = new Conversations(engine);
     try {
-      const terminal = new Terminal(options, engine, conversations, signal);
+      const terminal = new Terminal(options, engine, reader, conversations, signal);
       await body(terminal).finally(() => terminal.clear());
     } finally {
       conversations.close();
+      await reader.close();
       await engine.close();
     }
   }

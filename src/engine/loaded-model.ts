@@ -1,8 +1,9 @@
 // A checkpoint made ready to answer: family, prompt rules and native engine together. Turns conversations into prompts
 // of token rows and images into vision inputs.
+import { dirname, join } from 'node:path';
 import { AfterimageError } from '../errors.js';
 import type { Checkpoint } from '../models/checkpoint/checkpoint.js';
-import { limitPixels } from '../models/processors/pixel-limit.js';
+import { decoderWidths } from '../graph/program.js';
 import type { ImagePlan, Model } from '../models/family.js';
 import { linearPositions, mropePositions } from '../models/positions.js';
 import { familyOf } from '../models/registry.js';
@@ -12,14 +13,17 @@ import { PromptBuilder, type Prompt } from '../prompt/prompt.js';
 import type { Tokenizer } from '../prompt/tokenizer.js';
 import { defaultBudgets } from './budgets.js';
 import type { Answer, AskOptions, ModelInfo, Progress } from './engine.js';
-import type { ImageInput } from '../image/rgb-image.js';
+import type { ImageInput, RgbImage } from '../image/rgb-image.js';
 import type { Message } from '../prompt/message.js';
+import { WeightFiles } from '../models/checkpoint/weights-content.js';
+import { scriptsIdentity } from './scripts-identity.js';
 import { imageKey } from './image-key.js';
 import { isBundled, modelName, starterFolder } from './model-folder.js';
 import type {
   NativeEngine,
   NativeEngineOptions,
   NativeGenerateOptions,
+  NativePlan,
   NativePrompt,
 } from './native-engine.js';
 import { loadAddon, type BackendName, type KvType, type Precision } from './native.js';
@@ -41,12 +45,20 @@ export interface LocalEngineOptions {
   cacheMaxAgeSeconds?: number;
 }
 
+interface PreparedImage {
+  input: ImageInput;
+  plan: ImagePlan;
+  key: Uint8Array;
+  /** Once they have been fetched. */
+  pixels?: RgbImage;
+}
+
 export interface PreparedPrompt {
   native: NativePrompt;
   /** Tokens before the answer; `native.ids` may go on with the beginning of one. */
   question: Int32Array;
   /** In prompt order; an image that occurs twice occurs twice. */
-  images: { input: ImageInput; plan: ImagePlan; key: Uint8Array }[];
+  images: PreparedImage[];
   viewed: Answer['viewed'];
 }
 
@@ -60,6 +72,8 @@ export class LoadedModel {
     readonly native: NativeEngine,
     private readonly prompts: PromptBuilder,
     private readonly model: Model,
+    private readonly weights: WeightFiles,
+    /** Of all that is the same for every image. */
     private readonly digest: string,
   ) {}
 
@@ -76,16 +90,20 @@ export class LoadedModel {
     const folder = options.model ?? starterFolder();
     // The family first: a checkpoint that is not supported is refused by name, whatever else it lacks.
     familyOf({ config: readConfig(folder) });
-    const stored = openCheckpoint(folder);
-    const checkpoint = options.maxPixels === undefined ? stored : limitPixels(stored, options.maxPixels);
-    const model = familyOf(checkpoint).build(checkpoint);
-    const prompts = PromptBuilder.load(checkpoint.folder, model);
+    const checkpoint = openCheckpoint(folder);
+    const model = limited(familyOf(checkpoint).build(checkpoint), options.maxPixels);
+    const prompts = await PromptBuilder.open(checkpoint.folder, model);
     const precision = options.precision ?? (isQuantized(checkpoint) ? 'fast' : 'exact');
+    const weights = new WeightFiles(checkpoint.files);
     const native = new (loadAddon().Engine)(nativeOptions(options, checkpoint, model, precision));
     const stop = (): void => void native.close();
     signal?.addEventListener('abort', stop, { once: true });
     try {
-      const loaded = await native.load((done, total) => onProgress({ stage: 'load', done, total }));
+      const [loaded, content] = await Promise.all([
+        native.load((done, total) => onProgress({ stage: 'load', done, total })),
+        contentDigest(weights, options.cacheFolder),
+      ]);
+      weights.check();
       const info: ModelInfo = {
         name: modelName(checkpoint.folder),
         modelType: model.modelType,
@@ -96,7 +114,8 @@ export class LoadedModel {
         bundled: isBundled(checkpoint.folder),
         boxes: model.boxes,
       };
-      return new LoadedModel(info, native, prompts, model, loaded.digest);
+      const digest = [loaded.digest, content, scriptsIdentity()].join(' ');
+      return new LoadedModel(info, native, prompts, model, weights, digest);
     } catch (error) {
       await native.close();
       throw error;
@@ -107,10 +126,13 @@ export class LoadedModel {
 
   /**
    * @param answer Tokens with which the answer begins.
-   * @throws AfterimageError IMAGE_UNSUPPORTED (size), CONTEXT_FULL
+   * @throws AfterimageError IMAGE_UNSUPPORTED (size), CONTEXT_FULL, INVALID_ARGUMENT (no token of the model),
+   *   MODEL_CHANGED
    */
-  prepare(messages: Message[], answer: readonly number[] = []): PreparedPrompt {
-    const asked = this.prompts.build(messages);
+  async prepare(messages: Message[], answer: readonly number[] = []): Promise<PreparedPrompt> {
+    this.weights.check();
+    this.checkTokens(answer);
+    const asked = await this.prompts.buildApart(messages);
     const prompt = answered(asked, answer);
     const { ids, images: inputs, plans } = prompt;
     if (ids.length >= this.model.contextLength) throw this.contextFull(ids.length, inputs.length);
@@ -133,6 +155,41 @@ export class LoadedModel {
     };
   }
 
+  /**
+   * A request that has been given the memory it needs. Where another process still owes pixels, it gives the memory back
+   * until they are here: nobody waits behind a program that is silent.
+   * @returns with the keys of the images to be encoded.
+   */
+  async admit(
+    prompt: PreparedPrompt,
+    options: { maxTokens: number; lowPriority: boolean },
+    stop?: AbortSignal,
+  ): Promise<{ request: number; needed: Uint8Array[] }> {
+    for (;;) {
+      const { request, plan } = this.native.begin(prompt.native, options);
+      const needed = await this.planned(request, plan, stop);
+      const owed = needed.map((key) => imageOf(prompt, key)).filter(isOwed);
+      if (owed.length === 0) return { request, needed };
+      this.native.cancel(request);
+      for (const image of owed) image.pixels = await image.input.pixels();
+    }
+  }
+
+  private async planned(
+    request: number,
+    plan: Promise<NativePlan>,
+    stop?: AbortSignal,
+  ): Promise<Uint8Array[]> {
+    const cancel = (): void => this.native.cancel(request);
+    if (stop?.aborted) cancel();
+    stop?.addEventListener('abort', cancel, { once: true });
+    try {
+      return (await plan).needed;
+    } finally {
+      stop?.removeEventListener('abort', cancel);
+    }
+  }
+
   /** Runs the vision encoder for the images the plan lists; an image that occurs twice runs once. */
   async encodeMissing(
     request: number,
@@ -142,8 +199,9 @@ export class LoadedModel {
   ): Promise<void> {
     for (const [i, key] of needed.entries()) {
       onProgress?.({ stage: 'encode', done: i, total: needed.length });
-      const image = prompt.images.find((candidate) => Buffer.compare(candidate.key, key) === 0)!;
-      const pixels = await image.input.pixels();
+      const image = imageOf(prompt, key);
+      const pixels = image.pixels ?? (await image.input.pixels());
+      image.pixels = undefined;
       await this.native.encode(request, key, this.model.processor.inputs(pixels, image.plan));
     }
   }
@@ -153,20 +211,26 @@ export class LoadedModel {
    * whose prompt sees itself whole only the features, because its rows depend on the question.
    */
   async warm(images: ImageInput[], signal?: AbortSignal): Promise<void> {
-    const whole = this.prepare([systemMessage(), userMessage(images, '')]);
+    const whole = await this.prepare([systemMessage(), userMessage(images, '')]);
     const end = whole.native.spans.at(-1)?.end ?? 0;
     const shared = this.model.visibility !== 'prefix';
     const prompt = shared ? { ...whole, native: truncated(whole.native, end) } : whole;
-    const { request, plan } = this.native.begin(prompt.native, { maxTokens: 0, lowPriority: true });
+    try {
+      await this.compute(prompt, shared, signal);
+    } catch (error) {
+      if (!signal?.aborted) throw error;
+    }
+  }
+
+  private async compute(prompt: PreparedPrompt, rows: boolean, signal?: AbortSignal): Promise<void> {
+    const { request, needed } = await this.admit(prompt, { maxTokens: 0, lowPriority: true }, signal);
     const cancel = (): void => this.native.cancel(request);
     if (signal?.aborted) cancel();
     signal?.addEventListener('abort', cancel, { once: true });
     try {
-      await this.encodeMissing(request, prompt, (await plan).needed);
+      await this.encodeMissing(request, prompt, needed);
       const nobody = (): void => {};
-      if (shared) await this.native.generate(request, this.sampling({}), nobody, nobody);
-    } catch (error) {
-      if (!signal?.aborted) throw error;
+      if (rows) await this.native.generate(request, this.sampling({}), nobody, nobody);
     } finally {
       signal?.removeEventListener('abort', cancel);
       // The features may be all that was wanted; a request that has ended is unknown.
@@ -222,6 +286,18 @@ export class LoadedModel {
     };
   }
 
+  /** They come from whoever asks, and native code looks rows up by them. */
+  private checkTokens(ids: readonly number[]): void {
+    if (ids.length === 0) return;
+    const { vocab } = decoderWidths(this.model.decoder);
+    const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocab);
+    if (wrong === undefined) return;
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      `${wrong} is no token of this model, so its answer cannot be continued; ask the question anew.`,
+    );
+  }
+
   private contextFull(tokens: number, images: number): AfterimageError {
     const remedy =
       images > 1 ? 'ask about fewer images at once' : 'ask a shorter question or use --max-pixels';
@@ -230,6 +306,14 @@ export class LoadedModel {
       `The prompt has ${tokens} tokens but the model reads at most ${this.model.contextLength}; ${remedy}.`,
     );
   }
+}
+
+function imageOf({ images }: PreparedPrompt, key: Uint8Array): PreparedImage {
+  return images.find((candidate) => Buffer.compare(candidate.key, key) === 0)!;
+}
+
+function isOwed({ input, pixels }: PreparedImage): boolean {
+  return input.owed === true && pixels === undefined;
 }
 
 function nativeOptions(
@@ -256,9 +340,7 @@ function nativeOptions(
     traits: {
       positionAxes: model.positionAxes,
       visibility: model.visibility,
-      deepstack: model.deepstack,
-      hidden: model.hiddenSize,
-      vocab: model.vocabSize,
+      ...decoderWidths(model.decoder),
       context: model.contextLength,
     },
   };
@@ -274,6 +356,15 @@ function truncated(prompt: NativePrompt, end: number): NativePrompt {
     featureIndex: prompt.featureIndex.slice(0, end),
     marks: prompt.marks.filter((mark) => mark <= end),
   };
+}
+
+function limited(model: Model, maxPixels?: number): Model {
+  return maxPixels === undefined ? model : { ...model, processor: model.processor.limitedTo(maxPixels) };
+}
+
+/** Of the weights' whole content where something of them outlives this process; in it they cannot change unnoticed. */
+async function contentDigest(weights: WeightFiles, cacheFolder?: string): Promise<string> {
+  return cacheFolder === undefined ? '' : weights.digest(join(dirname(cacheFolder), 'weights'));
 }
 
 function isQuantized({ config }: Checkpoint): boolean {

@@ -2,9 +2,17 @@
 import { randomBytes } from 'node:crypto';
 import { AfterimageError } from '../errors.js';
 import { AnswerReader } from './answer-reader.js';
-import { NOTHING_DONE, type Answer, type AnswerSoFar, type AskOptions, type Session } from './engine.js';
+import {
+  NOTHING_DONE,
+  type Answer,
+  type AnswerSoFar,
+  type AskOptions,
+  type CacheReport,
+  type Session,
+} from './engine.js';
 import type { Message } from '../prompt/message.js';
 import type { LoadedModel, PreparedPrompt } from './loaded-model.js';
+import type { NativeCacheReport } from './native-engine.js';
 import { fromNative } from './native.js';
 
 export const DEFAULT_MAX_TOKENS = 512;
@@ -51,7 +59,7 @@ export class LocalSession implements Session {
       : this.closing.signal;
     try {
       const model = await this.host.ready({ onProgress: options.onProgress, signal: stop });
-      const prompt = model.prepare(messages, options.continues?.tokenIds);
+      const prompt = await model.prepare(messages, options.continues?.tokenIds);
       return await this.run(model, prompt, options, stop);
     } catch (error) {
       if (stop.aborted && isCancellation(error)) return unanswered(options.continues);
@@ -68,16 +76,14 @@ export class LocalSession implements Session {
     const { native } = model;
     if (this.closed) throw closedError();
     options.onProgress?.({ stage: 'queue', done: 0 });
+    const wanted = { maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS, lowPriority: false };
+    const { request, needed } = await model.admit(prompt, wanted, stop);
     const reader = new AnswerReader(model.tokenizer, prompt.question, options, () => native.finish(request));
-    const { request, plan } = native.begin(prompt.native, {
-      maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS,
-      lowPriority: false,
-    });
     const cancel = (): void => native.cancel(request);
     if (stop.aborted) cancel();
     stop.addEventListener('abort', cancel, { once: true });
     try {
-      await model.encodeMissing(request, prompt, (await plan).needed, options.onProgress);
+      await model.encodeMissing(request, prompt, needed, options.onProgress);
       const result = await native.generate(
         request,
         model.sampling(options),
@@ -86,8 +92,12 @@ export class LocalSession implements Session {
       );
       return {
         ...reader.end(result.stop),
+<<<<<<< HEAD
         ...(options.certainty && { certainty: reader.certainty(result) }),
         cache: result.cache,
+=======
+        cache: cacheReport(result.cache),
+>>>>>>> main
         decodeMs: result.decodeMs,
         viewed: prompt.viewed,
       };
@@ -99,6 +109,18 @@ export class LocalSession implements Session {
       stop.removeEventListener('abort', cancel);
     }
   }
+}
+
+function cacheReport(native: NativeCacheReport): CacheReport {
+  return {
+    image_tokens: native.imageTokens,
+    image_tokens_reused: native.imageTokensReused,
+    prompt_tokens: native.promptTokens,
+    prompt_tokens_reused: native.promptTokensReused,
+    encode_ms: native.encodeMs,
+    prefill_ms: native.prefillMs,
+    source: native.source,
+  };
 }
 
 function isCancellation(error: unknown): boolean {

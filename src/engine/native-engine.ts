@@ -45,8 +45,19 @@ export interface NativePrompt {
   prefixLength: number;
 }
 
+/** CacheReport of engine.ts. */
+export interface NativeCacheReport {
+  imageTokens: number;
+  imageTokensReused: number;
+  promptTokens: number;
+  promptTokensReused: number;
+  encodeMs: number;
+  prefillMs: number;
+  source: CacheReport['source'];
+}
+
 export interface NativePlan {
-  cache: CacheReport;
+  cache: NativeCacheReport;
   /** Keys of images whose features must be encoded before generate(). */
   needed: Uint8Array[];
   maxTokens: number;
@@ -66,7 +77,7 @@ export interface NativeGenerateOptions {
 export interface NativeResult {
   tokens: Int32Array;
   stop: 'end' | 'length' | 'finished' | 'cancelled';
-  cache: CacheReport;
+  cache: NativeCacheReport;
   decodeMs: number;
   logits: Float32Array[];
 }

@@ -11,6 +11,8 @@ const require = createRequire(import.meta.url);
 
 export interface RunnerOptions {
   files: string[];
+  /** A safetensors image; read where `files` is empty. */
+  weights?: Uint8Array;
   /** Program as JSON. */
   program: string;
   precision: Precision;
@@ -20,8 +22,15 @@ export interface RunnerOptions {
   backend?: BackendName;
 }
 
+export type RunnerInput =
+  | { data: Float32Array | Int32Array; rows: number }
+  /** Bytes that become f32 off the main thread: byte · scale + offset, by column. */
+  | { data: Uint8Array; rows: number; scale: number[]; offset: number[] };
+
 export interface RunnerRequest {
-  inputs: Record<string, { data: Float32Array | Int32Array; rows: number }>;
+  inputs: Record<string, RunnerInput>;
+  /** By which the run can be cancelled; above 0. */
+  ticket?: number;
   /** Rows of the run by private timeline; decoder programs only. */
   sequences?: { slot: number; rows: number; firstPosition: number; visibleEnd?: Int32Array }[];
   taps?: string[];
@@ -29,31 +38,25 @@ export interface RunnerRequest {
 
 export type RunnerResult = Record<string, { rows: number; width: number; data: Float32Array }>;
 
-/** One program run directly, without cache or scheduler: golden tests and benchmarks. */
+/** One program run directly, without cache or scheduler: reading text, golden tests and benchmarks. */
 export interface Runner {
   load(): Promise<{ weightBytes: number; backend: string }>;
   run(request: RunnerRequest): Promise<RunnerResult>;
+  /** Its promise then rejects with CANCELLED; nothing happens where it is over. */
+  cancel(ticket: number): void;
   reset(slot: number): void;
   predictBytes(counts: Record<string, number>): Promise<number>;
   close(): Promise<void>;
 }
 
-export interface Peaks {
-  /** DRAM read bandwidth, GB/s. */
-  read: number;
-  /** The fastest float dot, GFLOP/s; 0 where it is not measured. */
-  floats: number;
-  /** The int8 dot, Gop/s; 0 where there is none or it is not measured. */
-  integers: number;
-}
-
 interface Addon {
-  Runner: new (options: Required<RunnerOptions>) => Runner;
+  Runner: new (options: RunnerOptions & { threads: number; backend: BackendName }) => Omit<Runner, 'load'> & {
+    /** `engine`: digest of the core's text and compiler. */
+    load(): Promise<{ weightBytes: number; backend: string; engine: string }>;
+  };
   Engine: NativeEngineConstructor;
   /** "cpu avx512-vnni-bf16, 2 threads" */
   backendIdentity(backend: BackendName, threads: number): string;
-  /** What the machine can do; takes seconds and 768 MiB. */
-  measurePeaks(threads: number): Promise<Peaks>;
   /** Device, limits, every kernel's verdict and bandwidth, as JSON. */
   metalReport(): string;
   /** Image prefixes on disk, newest first; `usedAt` in seconds since the epoch. */
@@ -84,18 +87,22 @@ export function loadAddon(): Addon {
   );
 }
 
-/** @throws AfterimageError; the runner still has to be loaded. */
-export async function createRunner(options: RunnerOptions): Promise<Runner> {
+/** @returns a runner that is loaded; `identity` is what its bits depend on: the core's text, its compiler, the backend. @throws AfterimageError */
+export async function createRunner(options: RunnerOptions): Promise<Runner & { identity: string }> {
   const runner = new (loadAddon().Runner)({ threads: 0, backend: 'cpu', ...options });
+  let identity: string;
   try {
-    await runner.load();
+    const { backend, engine } = await runner.load();
+    identity = `${engine} ${backend}`;
   } catch (error) {
     await runner.close();
     throw fromNative(error);
   }
   return {
+    identity,
     load: () => runner.load(),
     run: (request) => runner.run(request).catch((error: unknown) => Promise.reject(fromNative(error))),
+    cancel: (ticket) => runner.cancel(ticket),
     reset: (slot) => runner.reset(slot),
     predictBytes: (counts) => runner.predictBytes(counts),
     close: () => runner.close(),

@@ -42,7 +42,12 @@ export class ImageBuilder extends RowBuilder {
   }
 
   /** weight[kernelY·kernelX, C]. */
-  depthwiseConvolution({ x, sizes }: Images, weight: WeightRecipe, window: Window, finish: Finish = {}): Value {
+  depthwiseConvolution(
+    { x, sizes }: Images,
+    weight: WeightRecipe,
+    window: Window,
+    finish: Finish = {},
+  ): Value {
     depthwiseShape('depthwiseConvolution', x, weight, window, finish);
     const weights = [weight, finish.bias ?? null];
     return this.windowed('depthwiseConvolution', { x, sizes }, x.width, weights, window, finish);

@@ -60,6 +60,14 @@ export interface Program {
   states?: { elements: number[] };
 }
 
+/** What a decoder program says of itself. */
+export interface DecoderWidths {
+  hidden: number;
+  vocab: number;
+  /** DeepStack features beside `features`. */
+  deepstack: number;
+}
+
 /**
  * Inputs that the session layer binds for a decoder program, where the program declares them:
  * `input_ids` i32 [rows,1] · `position_ids` i32 [rows,1|3] · `feature_index` i32 [rows,1] (row of `features`, -1 for
@@ -67,10 +75,11 @@ export interface Program {
  * Its only output is `logits` f32 [logits,vocab]. A vision program's inputs come from the family's processor by name;
  * its outputs are `features` and, for DeepStack, `features.1`…, each f32 [image tokens, hidden].
  */
-export const DECODER_INPUTS = [
-  'input_ids',
-  'position_ids',
-  'feature_index',
-  'features',
-  'logit_rows',
-] as const;
+export function decoderWidths({ values, inputs, outputs }: Program): DecoderWidths {
+  const features = inputs.map((i) => values[i]!).filter(({ name }) => /^features(\.\d+)?$/.test(name));
+  return {
+    hidden: features[0]!.width,
+    vocab: values[outputs[0]!]!.width,
+    deepstack: features.length - 1,
+  };
+}

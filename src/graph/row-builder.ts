@@ -4,15 +4,7 @@ import { fail, ProgramWriter, type Attributes, type Value, type ValueShape } fro
 import { grouped, integers, matrixShape, sameRowCount, sameShape, vectorShape } from './shape-checks.js';
 
 export type ActivationName =
-  | 'gelu'
-  | 'gelu_tanh'
-  | 'quick_gelu'
-  | 'silu'
-  | 'sigmoid'
-  | 'relu'
-  | 'tanh'
-  | 'hard_swish'
-  | 'hard_sigmoid';
+  'gelu' | 'gelu_tanh' | 'quick_gelu' | 'silu' | 'sigmoid' | 'relu' | 'tanh' | 'hard_swish' | 'hard_sigmoid';
 
 export type StatisticName = 'mean' | 'deviation' | 'rms' | 'inverse_rms';
 

@@ -92,3 +92,8 @@ export function formatOf(bytes: Uint8Array, name: string): ImageFormat {
         : `${ACCEPTED_FORMATS} are read, so convert it to PNG first.`),
   );
 }
+
+/** Whether the bytes begin like one of the accepted formats. */
+export function isKnownFormat(bytes: Uint8Array): boolean {
+  return ACCEPTED.some((signature) => signature.matches(bytes));
+}

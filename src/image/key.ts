@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { RgbImage } from './rgb-image.js';
 import { ByteLru } from './byte-lru.js';
+import { unwrapped } from './spelling.js';
 
 /** What can be said about encoded bytes once they have been decoded. */
 export interface PixelIdentity {
@@ -27,6 +28,17 @@ export function pixelIdentity(image: RgbImage): PixelIdentity {
 /** The handle that tools give out: 128 bits of the pixel hash. */
 export function imageIdOf(pixelHash: string): string {
   return `img_${pixelHash.slice(0, 32)}`;
+}
+
+/** How resources name images. */
+export const IMAGE_URI = 'afterimage://image/';
+
+/** The image_id that a reference names, with blanks or quotes around it or as a resource; else undefined. */
+export function imageIdIn(reference: string): string | undefined {
+  if (reference.length > 1024) return undefined;
+  const bare = unwrapped(reference);
+  const id = bare.startsWith(IMAGE_URI) ? bare.slice(IMAGE_URI.length) : bare;
+  return /^img_[0-9a-z]*$/.test(id) ? id : undefined;
 }
 
 export function isImageId(text: string): boolean {

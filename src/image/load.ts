@@ -5,7 +5,7 @@ import { ByteLru } from './byte-lru.js';
 import { decode, DEFAULT_LIMITS, type ImageLimits } from './decode.js';
 import { URLS_OFF, type UrlPolicy } from './download.js';
 import { DEFAULT_STORE_BYTES, ImageStore } from './image-store.js';
-import { isImageId, pixelIdentity, PixelMemo } from './key.js';
+import { imageIdIn, isImageId, pixelIdentity, PixelMemo } from './key.js';
 import { FilePolicy } from './policy.js';
 import { crop, checkRegion, type Region } from './region.js';
 import { readSource } from './source.js';
@@ -58,8 +58,9 @@ export async function loadImage(
   signal?: AbortSignal,
 ): Promise<LoadedImage> {
   // A mistyped handle is no path to an agent; a person may have a file of that name.
-  if (isImageId(reference) || (context.cwd === undefined && /^img_[0-9a-z]*$/.test(reference))) {
-    const { bytes, name, ...identity } = context.store.get(reference);
+  const id = imageIdIn(reference);
+  if (id !== undefined && (isImageId(id) || context.cwd === undefined)) {
+    const { bytes, name, ...identity } = context.store.get(id);
     return { ...identity, bytes, name, pixels: () => pixelsOf(identity.pixelHash, bytes, name, context) };
   }
   const { bytes, name } = await readSource(reference, { ...context, signal });

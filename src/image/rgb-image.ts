@@ -13,5 +13,7 @@ export interface ImageInput {
   pixelHash: string;
   width: number;
   height: number;
+  /** Another process has the pixels, and may never send them: nothing may be held while they are waited for. */
+  owed?: boolean;
   pixels(): Promise<RgbImage>;
 }

@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { parse, resolve } from 'node:path';
 import type { Engine } from '../engine/engine.js';
 import { URLS_ALLOWED, URLS_OFF } from '../image/download.js';
+import type { Reader } from '../reading/reading.js';
 import type { ImageLimits } from '../image/decode.js';
 import { createImageContext, type ImageContext } from '../image/load.js';
 import { Conversations, type ConversationLimits } from '../ask/conversations.js';
@@ -13,6 +14,7 @@ import { createLog, type Log, type LogOptions } from './log.js';
 
 export interface AppOptions {
   engine: Engine;
+  reader: Reader;
   /** Folders from --allow. Absent or empty: the working folder, and the client's roots if it declares any. */
   allow?: string[];
   allowUrls?: boolean;
@@ -43,7 +45,7 @@ export interface App extends Room {
 }
 
 export function createApp(options: AppOptions): App {
-  const { engine } = options;
+  const { engine, reader } = options;
   const log = createLog(options.log);
   const named = substituted(options.allow ?? []).map(absolute);
   const folders = named.length > 0 ? named : workingFolder(process.cwd());
@@ -53,6 +55,7 @@ export function createApp(options: AppOptions): App {
   log.info({ folders, urls: options.allowUrls ?? false }, 'starting');
   return {
     engine,
+    reader,
     images: createImageContext({
       folders,
       urls: options.allowUrls ? URLS_ALLOWED : URLS_OFF,
@@ -68,6 +71,7 @@ export function createApp(options: AppOptions): App {
     close: async () => {
       log.info({ cache: engine.status().cache }, 'cache');
       conversations.close();
+      await reader.close();
       await engine.close();
     },
   };

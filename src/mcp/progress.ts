@@ -1,6 +1,8 @@
 // Engine stages → MCP progress notifications: one rising number per call, with the real stage in words.
 import type { ProgressToken, ServerContext } from '@modelcontextprotocol/server';
-import type { Progress, Stage } from '../engine/engine.js';
+import type { CallProgress } from '../ask/call.js';
+
+type Stage = CallProgress['stage'];
 
 interface Part {
   /** Of 0…100: proportions of a cold first call, only meant to be seen moving. */
@@ -10,6 +12,7 @@ interface Part {
 }
 
 const PARTS: Record<Stage, Part> = {
+  read: { from: 0, to: 30, words: 'reading the text' },
   queue: { from: 0, to: 5, words: 'waiting for other calls' },
   load: { from: 5, to: 35, words: 'loading the model' },
   encode: { from: 35, to: 55, words: 'reading the image' },
@@ -35,7 +38,7 @@ export class ProgressReporter {
     this.#token = context.mcpReq._meta?.progressToken;
   }
 
-  report({ stage, done, total }: Progress): void {
+  report({ stage, done, total }: CallProgress): void {
     if (this.#token === undefined || this.#closed) return;
     const now = performance.now();
     const reached = this.#position(stage, done, total);

@@ -6,14 +6,13 @@ import {
   type ReadResourceResult,
 } from '@modelcontextprotocol/server';
 import { AfterimageError } from '../errors.js';
-import { isImageId } from '../image/key.js';
+import { IMAGE_URI, isImageId } from '../image/key.js';
 import { loadImage } from '../image/load.js';
 import { thumbnailPng } from '../image/picture.js';
 import { DIFF_URI } from '../ask/differences.js';
 import type { App } from './app.js';
 
 const STATUS_URI = 'afterimage://status';
-const IMAGE_URI = 'afterimage://image/';
 const PNG = 'image/png';
 const THUMBNAIL_SIDE = 512;
 

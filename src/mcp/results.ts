@@ -56,7 +56,7 @@ function unexpected(error: unknown, log: Log): { code: ErrorCode; message: strin
   const reference = randomUUID();
   log.error({ reference, err: error }, 'unexpected error');
   return {
-    code: 'BACKEND_FAILED',
+    code: 'INTERNAL',
     message: `Something failed that should not have. Try again; if it stays, report the log entry ${reference} on stderr.`,
   };
 }

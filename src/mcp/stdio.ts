@@ -1,6 +1,7 @@
 // MCP over stdin and stdout. From here on stdout carries protocol messages and nothing else.
 import { Writable } from 'node:stream';
 import { StdioServerTransport, serveStdio } from '@modelcontextprotocol/server/stdio';
+import { endSoon } from '../exit.js';
 import { createApp, LONGEST_MESSAGE, type App, type AppOptions } from './app.js';
 import { WholeLines } from './lines.js';
 import { createServer } from './server.js';
@@ -18,6 +19,7 @@ export async function runStdio(options: AppOptions): Promise<void> {
   });
   if (options.preload) app.preload();
   app.log.info({ reason: await stopped }, 'stopping');
+  endSoon(0);
   await served.close();
   await app.close();
   // A client that stopped reading may keep our stdin open, which would keep this process.

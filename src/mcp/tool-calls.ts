@@ -7,7 +7,7 @@ import type {
   StandardSchemaWithJSON,
 } from '@modelcontextprotocol/server';
 import type { z } from 'zod';
-import { AfterimageError } from '../errors.js';
+import { AfterimageError, type ErrorCode } from '../errors.js';
 import { FilePolicy } from '../image/policy.js';
 import { tools } from '../../tools/index.js';
 import { runTool } from '../ask/run-tool.js';
@@ -88,6 +88,7 @@ async function callTool(
     const run = (folders: string[]) =>
       runTool(tool, args, {
         engine: app.engine,
+        reader: app.reader,
         conversations: app.conversations,
         differences: app.differences,
         images: { ...app.images, files: widened(app.images.files, folders) },
@@ -108,6 +109,9 @@ async function callTool(
   }
 }
 
+/** A path outside the folders, or a relative one that none of them has. */
+const FOLDERS_WOULD_HELP: ErrorCode[] = ['PATH_NOT_ALLOWED', 'IMAGE_NOT_FOUND'];
+
 /** Where a path was refused and the client has roots, they are asked for and the tool runs once more. */
 async function runWithRoots<T>(
   run: (folders: string[]) => Promise<T>,
@@ -117,7 +121,7 @@ async function runWithRoots<T>(
   try {
     return await run(answered ?? []);
   } catch (error) {
-    const refused = error instanceof AfterimageError && error.code === 'PATH_NOT_ALLOWED';
+    const refused = error instanceof AfterimageError && FOLDERS_WOULD_HELP.includes(error.code);
     if (!refused || answered !== undefined || !declaresRoots(server, context)) throw error;
     if (era === 'modern') return askForRoots();
     return await run(await requestRoots(context, app.log));

@@ -36,6 +36,11 @@ export interface Processor {
   plan(width: number, height: number): ImagePlan;
   /** Pixels and index tables of the vision program, by input name. `pixel_values` is as the reference returns it. */
   inputs(image: RgbImage, plan: ImagePlan): Record<string, NamedTensor>;
+  /**
+   * The same for images viewed with at most `maxPixels` pixels, or with as few as the rule and the image's shape allow:
+   * fewer image tokens, less memory, less detail. No image is viewed larger than without the limit.
+   */
+  limitedTo(maxPixels: number): Processor;
 }
 
 /** How a span of image tokens may be cut, matched and seen. */
@@ -46,10 +51,6 @@ export interface Model {
   vision: Program;
   decoder: Program;
   processor: Processor;
-  hiddenSize: number;
-  vocabSize: number;
-  /** DeepStack taps beside `features`. */
-  deepstack: number;
   /** 1, or 3 for M-RoPE. */
   positionAxes: 1 | 3;
   /** String of the placeholder that the chat template emits for an image, and the id whose rows are replaced. */
@@ -58,8 +59,6 @@ export interface Model {
   imageTokenId: number;
   /** causal: any cut is exact. block: an image's tokens see each other. prefix: image and prompt see each other. */
   visibility: ImageVisibility;
-  /** Decoder has state that cannot be rewound except to a snapshot. */
-  recurrent: boolean;
   eosTokenIds: number[];
   /** Boxes in answers: how the model writes them, or null if it does not ground. */
   boxes: { scale: 'relative-1000' | 'viewed-pixels' } | null;

@@ -114,17 +114,12 @@ export function qwen2Decoder(checkpoint: Checkpoint): Program {
 /** What is the same in every Qwen VL model. */
 export function qwenModel(
   checkpoint: Checkpoint,
-  parts: Pick<Model, 'modelType' | 'vision' | 'decoder' | 'processor' | 'boxes'> &
-    Partial<Pick<Model, 'deepstack' | 'recurrent'>>,
+  parts: Pick<Model, 'modelType' | 'vision' | 'decoder' | 'processor' | 'boxes'>,
 ): Model {
   const config = new Config(checkpoint.config, 'config.json');
   const text = config.sectionOr('text_config', config);
   return {
-    deepstack: 0,
-    recurrent: false,
     ...parts,
-    hiddenSize: text.count('hidden_size'),
-    vocabSize: text.count('vocab_size'),
     positionAxes: 3,
     imagePlaceholder: QWEN_IMAGE_TOKEN,
     imageToken: QWEN_IMAGE_TOKEN,

@@ -40,7 +40,6 @@ export function qwen3Model(
     decoder: decoder(checkpoint, layer),
     processor: qwen3Processor(checkpoint, vision),
     boxes: { scale: 'relative-1000' },
-    deepstack: vision.numbers('deepstack_visual_indexes').length,
   });
 }
 

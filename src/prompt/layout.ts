@@ -1,8 +1,9 @@
 // Canonical prompts: [system][images][question], the same beginning for every tool, so that reading the text of an
-// image after describing it costs only the question. The wording lives in instructions.json, on which models train.
+// image after describing it costs only the question. Where the lines read in an image are handed on, they stand behind it. The wording lives in instructions.json, on which models train.
 import { createRequire } from 'node:module';
 import type { ContentPart, Message } from './message.js';
 import type { ImageInput } from '../image/rgb-image.js';
+import type { Size } from '../image/region.js';
 import type wording from './instructions.json';
 
 export const instructions: typeof wording = createRequire(import.meta.url)('./instructions.json');
@@ -28,12 +29,39 @@ export function systemMessage(): Message {
   return { role: 'system', content: [text(instructions.system)] };
 }
 
-/** Images always come before the question. */
-export function userMessage(images: readonly ImageInput[], question: string): Message {
-  return {
-    role: 'user',
-    content: [...images.map((image): ContentPart => ({ type: 'image', image })), text(question)],
-  };
+/** Lines of one image that are handed to the model at most. */
+const MOST_READ_LINES = 80;
+
+/** A line read in an image: its text, and where it begins, in pixels of the image. */
+export interface LineStart {
+  text: string;
+  x: number;
+  y: number;
+}
+
+/** What stands behind an image: a line for each read one, its column and row in hundredths of the image, then its text. */
+export function readingText(lines: readonly LineStart[], { width, height }: Size): string {
+  const hundredth = (at: number, side: number) => Math.max(0, Math.min(99, Math.floor((100 * at) / side)));
+  const written = lines
+    .slice(0, MOST_READ_LINES)
+    .map(({ text: said, x, y }) => `${hundredth(x, width)} ${hundredth(y, height)} ${said}\n`);
+  return `${instructions.reading}\n${written.join('')}`;
+}
+
+/**
+ * Images always come before the question.
+ * @param readings `readingText` of each image, where it is handed on.
+ */
+export function userMessage(
+  images: readonly ImageInput[],
+  question: string,
+  readings: readonly (string | undefined)[] = [],
+): Message {
+  const shown = images.flatMap((image, at): ContentPart[] => {
+    const read = readings[at];
+    return [{ type: 'image', image }, ...(read === undefined ? [] : [text(read)])];
+  });
+  return { role: 'user', content: [...shown, text(question)] };
 }
 
 export function assistantMessage(answer: string): Message {

@@ -6,6 +6,8 @@ import type { ImagePlan, Model, Processor } from '../models/family.js';
 import { controlStrings, Guard, type ControlStrings } from './guard.js';
 import { expandPlaceholders, locateImages, tokenAt, type ImageSpan } from './spans.js';
 import { ChatTemplate, findTemplate, specialTokenStrings, type TemplateMessage } from './template.js';
+import { TemplateThread } from './template-thread.js';
+import type { Rendering, TemplateSource } from './template-work.js';
 import { Tokenizer } from './tokenizer.js';
 
 export interface Prompt {
@@ -36,16 +38,26 @@ interface Controls {
   ids: Set<number>;
 }
 
+<<<<<<< HEAD
 type TextPart = Extract<ContentPart, { type: 'text' }>;
+=======
+/** A prompt before its template has rendered it. */
+interface Draft {
+  guard: Guard;
+  images: ImageInput[];
+  plans: ImagePlan[];
+  wanted: Rendering[];
+}
+>>>>>>> main
 
 export class PromptBuilder {
   readonly tokenizer: Tokenizer;
   readonly #model: PromptModel;
-  readonly #template: ChatTemplate | undefined;
+  readonly #template: ChatTemplate | TemplateThread | undefined;
   readonly #controls: Controls;
 
   /** @throws AfterimageError INVALID_CHECKPOINT when tokenizer and template do not serve this model. */
-  constructor(model: PromptModel, tokenizer: Tokenizer, template?: ChatTemplate) {
+  constructor(model: PromptModel, tokenizer: Tokenizer, template?: ChatTemplate | TemplateThread) {
     this.tokenizer = tokenizer;
     this.#model = model;
     this.#template = template;
@@ -58,12 +70,17 @@ export class PromptBuilder {
     this.#controls = this.#collectControls();
   }
 
+  /** For templates that are trusted: everything happens here and now. */
   static load(folder: string, model: PromptModel): PromptBuilder {
-    const source = model.renderPrompt ? undefined : findTemplate(folder);
-    const template =
-      source === undefined
-        ? undefined
-        : new ChatTemplate(source, model.imagePlaceholder, specialTokenStrings(folder));
+    const given = templateOf(folder, model);
+    const template = given && new ChatTemplate(given.source, given.placeholder, given.tokens);
+    return new PromptBuilder(model, Tokenizer.load(folder), template);
+  }
+
+  /** As `load`, with the template in a thread that can be ended. */
+  static async open(folder: string, model: PromptModel): Promise<PromptBuilder> {
+    const given = templateOf(folder, model);
+    const template = given && (await TemplateThread.open(given));
     return new PromptBuilder(model, Tokenizer.load(folder), template);
   }
 
@@ -71,12 +88,40 @@ export class PromptBuilder {
    * @throws AfterimageError IMAGE_UNSUPPORTED from the processor, INVALID_CHECKPOINT, INVALID_ARGUMENT.
    */
   build(messages: readonly Message[]): Prompt {
+    const draft = this.#draft(messages);
+    return this.#finished(draft, this.#renderHere(draft.wanted));
+  }
+
+  /** As `build`, wherever the template runs. */
+  async buildApart(messages: readonly Message[]): Promise<Prompt> {
+    const draft = this.#draft(messages);
+    const apart = this.#template instanceof TemplateThread;
+    const rendered = apart
+      ? await (this.#template as TemplateThread).render(draft.wanted)
+      : this.#renderHere(draft.wanted);
+    return this.#finished(draft, rendered);
+  }
+
+  #draft(messages: readonly Message[]): Draft {
     const guard = new Guard([...messages.flatMap(texts), this.#template?.source ?? '']);
     const images = messages.flatMap(imagesOf);
     const plans = images.map(({ width, height }) => this.#model.processor.plan(width, height));
     const guarded = messages.map((message) => this.#guarded(message, guard));
-    const whole = this.#render(guarded, true);
-    const plain = guard.remove(whole);
+    return { guard, images, plans, wanted: this.#renderings(guarded) };
+  }
+
+  /** The whole conversation, then what it was after each message. */
+  #renderings(messages: TemplateMessage[]): Rendering[] {
+    const whole = { messages, addGenerationPrompt: true };
+    if (!this.#template) return [whole];
+    const parts = messages.flatMap(({ role }, i) =>
+      role === 'system' ? [] : [{ messages: messages.slice(0, i + 1), addGenerationPrompt: false }],
+    );
+    return [whole, ...parts];
+  }
+
+  #finished({ guard, images, plans }: Draft, [whole, ...parts]: string[]): Prompt {
+    const plain = guard.remove(whole!);
     const expanded = expandPlaceholders(
       plain,
       this.#model.imagePlaceholder,
@@ -84,8 +129,9 @@ export class PromptBuilder {
     );
     const encoded = this.tokenizer.encodePrompt(expanded, this.#controls.ids);
     const rows = plans.map(({ tokens }) => tokens);
-    const ends = this.#messageEnds(guarded, whole).map((end) =>
-      expanded.moved(guard.lengthWithout(whole.slice(0, end))),
+    // A template may write the last message differently once another follows, so the shared beginning is what counts.
+    const ends = parts.map((part) =>
+      expanded.moved(guard.lengthWithout(whole!.slice(0, sharedLength(part, whole!)))),
     );
     return {
       ids: Int32Array.from(encoded.ids),
@@ -110,31 +156,31 @@ export class PromptBuilder {
     };
   }
 
+<<<<<<< HEAD
   #guardedText({ text, reading }: TextPart, guard: Guard, controls: ControlStrings): string {
     return reading && this.tokenizer.spellsReadings ? guard.spell(text) : guard.protect(text, controls);
   }
 
   #render(messages: readonly TemplateMessage[], addGenerationPrompt: boolean): string {
     if (this.#template) return this.#template.render(messages, addGenerationPrompt);
+=======
+  #renderHere(wanted: Rendering[]): string[] {
+    const template = this.#template;
+    if (template instanceof TemplateThread)
+      throw new TypeError('Expected a template of this thread but received one of another');
+    return wanted.map(({ messages, addGenerationPrompt }) =>
+      template ? template.render(messages, addGenerationPrompt) : this.#renderOwn(messages),
+    );
+  }
+
+  /** Of families that have no template. */
+  #renderOwn(messages: readonly TemplateMessage[]): string {
+>>>>>>> main
     const turns = messages.map(({ content }) => ({
       text: content.map((part) => (part.type === 'text' ? part.text : '')).join(''),
       images: content.filter(({ type }) => type === 'image').length,
     }));
     return this.#model.renderPrompt!(turns);
-  }
-
-  /**
-   * Offsets in `whole` up to which the conversation so far is written the same in every continuation of it. A template
-   * may write the last message differently once another follows, so the shared beginning is what counts.
-   */
-  #messageEnds(messages: readonly TemplateMessage[], whole: string): number[] {
-    if (!this.#template) return [];
-    const ends: number[] = [];
-    for (let count = 1; count <= messages.length; count++) {
-      if (messages[count - 1]!.role === 'system') continue;
-      ends.push(sharedLength(this.#template.render(messages.slice(0, count), false), whole));
-    }
-    return ends;
   }
 
   #collectControls(): Controls {
@@ -155,6 +201,12 @@ export class PromptBuilder {
       ids: new Set([...always, ...written].map(({ id }) => id)),
     };
   }
+}
+
+function templateOf(folder: string, model: PromptModel): TemplateSource | undefined {
+  const source = model.renderPrompt ? undefined : findTemplate(folder);
+  if (source === undefined) return undefined;
+  return { source, placeholder: model.imagePlaceholder, tokens: specialTokenStrings(folder) };
 }
 
 function texts({ content }: Message): string[] {

@@ -1,16 +1,21 @@
-// Where a line of text has ink: how far each of its columns and rows differs from the background.
+// Where a line of text has ink: how far its pixels differ from the background.
 import type { RgbImage } from '../image/rgb-image.js';
 
 export interface Ink {
-  /** Share of the line's strongest contrast in each column, 0…1. */
-  columns: Float32Array;
-  /** The same for each row. */
-  rows: Float32Array;
+  width: number;
+  height: number;
+  /** Contrast to the background in parts of 255 of the line's strongest, row-major. */
+  contrast: Uint8Array;
 }
+
+/** Parts of 255 from which a pixel is ink: fainter ones are the soft edges of letters. */
+export const INK = 80;
+/** Rules are thin and soft: what is fainter parts them. */
+const FAINT = 40;
 
 /** Levels of a channel that count as one colour when the background is looked for. */
 const LEVELS = 16;
-/** Contrast below this (of 255) is background, whatever else there is. */
+/** A line whose contrast (of 255) stays below has no ink of its own strength. */
 const LEAST_CONTRAST = 24;
 
 /** The colour that most pixels have, to within LEVELS, as the mean of those pixels. */
@@ -35,17 +40,79 @@ export function backgroundOf({ width, height, data }: RgbImage): [number, number
 export function inkOf(line: RgbImage): Ink {
   const { width, height, data } = line;
   const background = backgroundOf(line);
-  const columns = new Float32Array(width);
-  const rows = new Float32Array(height);
+  const contrast = new Uint8Array(width * height);
+  const difference = (at: number) =>
+    Math.max(...background.map((level, channel) => Math.abs(data[at * 3 + channel]! - level)));
   let strongest = LEAST_CONTRAST;
-  for (let y = 0, at = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, at += 3) {
-      let contrast = 0;
-      for (let c = 0; c < 3; c++) contrast = Math.max(contrast, Math.abs(data[at + c]! - background[c]!));
-      if (contrast > columns[x]!) columns[x] = contrast;
-      if (contrast > rows[y]!) rows[y] = contrast;
-      if (contrast > strongest) strongest = contrast;
+  for (let at = 0; at < contrast.length; at++) {
+    contrast[at] = difference(at);
+    strongest = Math.max(strongest, contrast[at]!);
+  }
+  for (let at = 0; at < contrast.length; at++) contrast[at] = Math.round((contrast[at]! * 255) / strongest);
+  return withoutRules({ width, height, contrast });
+}
+
+/** A stretch of ink in one row that is longer than this many heights of the line underlines it, or frames it. */
+const RULE = 1.25;
+
+/** A column of ink through so much of the height is the side of a frame: brackets and bars are lower than the cut. */
+const SIDE = 0.94;
+
+function withoutRules(ink: Ink): Ink {
+  return withoutSides(withoutUnderlines(ink));
+}
+
+function withoutSides({ width, height, contrast }: Ink): Ink {
+  for (let x = 0; x < width; x++) {
+    let rows = 0;
+    for (let y = 0; y < height; y++) if (contrast[y * width + x]! >= FAINT) rows++;
+    if (rows < SIDE * height) continue;
+    for (let y = 0; y < height; y++) contrast[y * width + x] = 0;
+  }
+  return { width, height, contrast };
+}
+
+function withoutUnderlines({ width, height, contrast }: Ink): Ink {
+  const longest = RULE * height;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const start = x;
+      while (x < width && contrast[y * width + x]! >= FAINT) x++;
+      if (x - start > longest) contrast.fill(0, y * width + start, y * width + x);
     }
   }
-  return { columns: columns.map((v) => v / strongest), rows: rows.map((v) => v / strongest) };
+  return { width, height, contrast };
+}
+
+/** The strongest contrast of each column between two rows. */
+export function columnInk({ width, contrast }: Ink, top: number, bottom: number): Uint8Array {
+  const columns = new Uint8Array(width);
+  for (let y = top; y < bottom; y++)
+    for (let x = 0; x < width; x++) columns[x] = Math.max(columns[x]!, contrast[y * width + x]!);
+  return columns;
+}
+
+/** How many pixels of each row are ink, between two columns. */
+export function rowInk({ width, height, contrast }: Ink, left = 0, right = width): Int32Array {
+  const rows = new Int32Array(height);
+  for (let y = 0; y < height; y++)
+    for (let x = left; x < right; x++) if (contrast[y * width + x]! >= INK) rows[y]!++;
+  return rows;
+}
+
+/**
+ * The rows that belong to the line: from its middle outwards to the first empty row on each side, so that the edges of
+ * neighbours and frames stay out.
+ * @returns [top, bottom)
+ */
+export function textRows(ink: Ink): [number, number] {
+  const rows = rowInk(ink);
+  const { height } = ink;
+  const core = [Math.floor(height * 0.35), Math.ceil(height * 0.65)] as const;
+  let [top, bottom]: [number, number] = [core[0], core[1]];
+  while (top < bottom - 1 && rows[top] === 0) top++;
+  while (bottom > top + 1 && rows[bottom - 1] === 0) bottom--;
+  while (top > 0 && rows[top - 1]! > 0) top--;
+  while (bottom < height && rows[bottom]! > 0) bottom++;
+  return [top, bottom];
 }

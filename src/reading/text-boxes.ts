@@ -12,12 +12,14 @@ const GROWTH = 1.6;
 const LEAST_SIDE = 2;
 /** A line that rises by less than this share of its height from one end to the other is level. */
 const LEVEL_RISE = 0.35;
+/** A single upright character is at most so many times as high as wide. */
+const SINGLE_ASPECT = 3.2;
 
 export interface TextBox {
   /** In pixels of the map. */
   quad: Quad;
-  /** Of level lines. */
-  bounds?: Bounds;
+  /** Its sides are those of the picture. */
+  level: boolean;
   score: number;
 }
 
@@ -35,11 +37,11 @@ function boxAround({ outline, score }: Component): TextBox | undefined {
   if (Math.min(across, down) < LEAST_SIDE) return undefined;
   const tilted = smallestRectangle(convexHull(outline));
   const rise = Math.abs(Math.sin(tilted.angle)) * tilted.width;
-  if (rise <= LEVEL_RISE * tilted.height || tilted.width < 1.5 * tilted.height) {
-    const grown = grow(bounds, across, down);
-    return { quad: quadOf(grown), bounds: grown, score };
-  }
-  return { quad: tiltedQuad(tilted), score };
+  const grown = grow(bounds, across, down);
+  const single = grown.bottom - grown.top < SINGLE_ASPECT * (grown.right - grown.left);
+  if (rise <= LEVEL_RISE * tilted.height || ((tilted.width < 1.5 * tilted.height || down > across) && single))
+    return { quad: quadOf(grown), level: true, score };
+  return { quad: tiltedQuad(tilted), level: false, score };
 }
 
 function margin(width: number, height: number): number {

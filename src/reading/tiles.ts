@@ -1,6 +1,8 @@
 // How the detector sees pictures of any size: at full resolution, large ones in overlapping tiles.
 import type { RgbImage } from '../image/rgb-image.js';
 import type { Region, Size } from '../image/region.js';
+import { boundsOf, quadOf, type Bounds } from './quad.js';
+import type { TextBox } from './text-boxes.js';
 
 /** Sides that the detector takes are multiples of this. */
 const MULTIPLE = 32;
@@ -8,21 +10,25 @@ const MULTIPLE = 32;
 const WHOLE = 1600;
 /** Sides of tiles of what is larger, and how far neighbours share pixels: more than a line of text is high. */
 const TILE = 1280;
-export const SHARED = 160;
+const SHARED = 160;
 
-/** Row by row, left to right; together they cover the picture. */
-export function planTiles({ width, height }: Size): Region[] {
-  return pieces(height).flatMap(([y, high]) =>
-    pieces(width).map(([x, wide]) => ({ x, y, width: wide, height: high })),
+/**
+ * Row by row, left to right; together they cover the picture.
+ * @param scale How much larger than the picture the detector will see them.
+ */
+export function planTiles({ width, height }: Size, scale: number): Region[] {
+  return pieces(height, scale).flatMap(([y, high]) =>
+    pieces(width, scale).map(([x, wide]) => ({ x, y, width: wide, height: high })),
   );
 }
 
-function pieces(length: number): [start: number, length: number][] {
-  if (length <= WHOLE) return [[0, length]];
-  const count = Math.ceil((length - SHARED) / (TILE - SHARED));
+function pieces(length: number, scale: number): [start: number, length: number][] {
+  if (length * scale <= WHOLE) return [[0, length]];
+  const [tile, shared] = [TILE / scale, SHARED / scale];
+  const count = Math.ceil((length - shared) / (tile - shared));
   return Array.from({ length: count }, (_, at) => {
-    const start = Math.min(at * (TILE - SHARED), length - TILE);
-    return [start, TILE];
+    const start = Math.min(at * (tile - shared), length - tile);
+    return [start, tile];
   });
 }
 
@@ -39,4 +45,47 @@ export function toDetectorSides({ width, height, data }: RgbImage): RgbImage {
     for (let x = width; x < wide; x++) grown.copyWithin(to + x * 3, to + (width - 1) * 3, to + width * 3);
   }
   return { width: wide, height: high, data: grown };
+}
+
+/**
+ * Boxes of all tiles, in pixels of the picture, each line once. A line that a tile cuts off is whole in the neighbour,
+ * which shares more pixels than a line is high; one that is longer than the shared part is put together.
+ */
+export function mergeTiles(tiles: readonly { tile: Region; boxes: TextBox[] }[], picture: Size): TextBox[] {
+  const whole: TextBox[] = [];
+  for (const { tile, boxes } of tiles) {
+    for (const box of boxes) {
+      const bounds = boundsOf(box.quad);
+      if (cutAcross(bounds, tile, picture)) continue;
+      const other = whole.findIndex((known) => sameLine(boundsOf(known.quad), bounds));
+      if (other < 0) whole.push(box);
+      else whole[other] = together(whole[other]!, box);
+    }
+  }
+  return whole;
+}
+
+/** Pixels from an edge within which a box counts as cut by it: boxes are grown beyond what the map shows. */
+const EDGE = 3;
+
+/** Cut by the upper or lower edge of its tile, where the picture goes on. */
+function cutAcross({ top, bottom }: Bounds, tile: Region, picture: Size): boolean {
+  const above = tile.y > 0 && top < tile.y + EDGE;
+  const below = tile.y + tile.height < picture.height && bottom > tile.y + tile.height - EDGE;
+  return above || below;
+}
+
+/** Two boxes of one line: level with each other, and overlapping. */
+function sameLine(a: Bounds, b: Bounds): boolean {
+  const shared = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+  const least = Math.min(a.bottom - a.top, b.bottom - b.top);
+  return shared > 0.5 * least && Math.min(a.right, b.right) > Math.max(a.left, b.left);
+}
+
+function together(a: TextBox, b: TextBox): TextBox {
+  const score = Math.max(a.score, b.score);
+  const [first, second] = [boundsOf(a.quad), boundsOf(b.quad)];
+  // Tilted lines are not put together: the one that shows more of the line stands.
+  if (!a.level || !b.level) return first.right - first.left >= second.right - second.left ? a : b;
+  return { quad: quadOf(boundsOf([...a.quad, ...b.quad])), level: true, score };
 }

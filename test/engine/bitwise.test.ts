@@ -13,11 +13,12 @@ import {
   type Part,
   type SyntheticImage,
 } from '../../bench/synthetic-prompt.js';
+import { decoderWidths } from '../../src/graph/program.js';
 import type { NativeEngine, NativePrompt, NativeResult } from '../../src/engine/native-engine.js';
 import { loadAddon, type KvType, type Precision } from '../../src/engine/native.js';
 import type { Model } from '../../src/models/family.js';
 import { openModel } from '../../src/models/registry.js';
-import { goldenFolders } from './goldens.js';
+import { checkpointFolders } from '../goldens/checkpoints.js';
 
 const STEPS = Number(process.env['AFTERIMAGE_BITWISE_STEPS'] ?? 40);
 const ANSWER = 3;
@@ -71,9 +72,7 @@ class Subject {
       traits: {
         positionAxes: model.positionAxes,
         visibility: model.visibility,
-        deepstack: model.deepstack,
-        hidden: model.hiddenSize,
-        vocab: model.vocabSize,
+        ...decoderWidths(model.decoder),
         context: model.contextLength,
       },
     });
@@ -150,7 +149,7 @@ class Walk {
       for (let step = 0; step < steps; step++) await this.step(step);
       const stats = this.warm.native.stats();
       await this.warm.native.close();
-      assert.equal(stats.blocks_leaked, 0);
+      assert.equal(stats.blocksLeaked, 0);
     } finally {
       await this.warm.native.close();
     }
@@ -192,10 +191,10 @@ class Walk {
     assert.equal(
       digest(result),
       await this.coldDigest(parts),
-      `step ${step}: ${result.cache.prompt_tokens_reused} of ${prompt.ids.length} tokens were reused`,
+      `step ${step}: ${result.cache.promptTokensReused} of ${prompt.ids.length} tokens were reused`,
     );
     this.compared++;
-    this.reused += result.cache.prompt_tokens_reused;
+    this.reused += result.cache.promptTokensReused;
   }
 
   private async coldDigest(parts: Part[]): Promise<string> {
@@ -206,7 +205,7 @@ class Walk {
     if (known) return known;
     this.cold.native.clearMemory();
     const result = await this.cold.ask(this.prompt(parts), this.pictures);
-    assert.equal(result!.cache.prompt_tokens_reused, 0);
+    assert.equal(result!.cache.promptTokensReused, 0);
     this.expected.set(key, digest(result!));
     return digest(result!);
   }
@@ -246,7 +245,7 @@ class Walk {
   }
 }
 
-for (const folder of goldenFolders()) {
+for (const folder of checkpointFolders()) {
   describe(basename(folder), () => {
     for (const precision of ['exact', 'fast'] as const) {
       for (const kvType of ['f16', 'q8'] as const) {

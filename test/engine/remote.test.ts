@@ -19,6 +19,7 @@ import { ASK, HELLO, TEXT, connectionOver } from '../../src/engine/remote/wire.j
 import { AfterimageError } from '../../src/errors.js';
 import { pixelIdentity } from '../../src/image/key.js';
 import { systemMessage, userMessage } from '../../src/prompt/layout.js';
+import { packageVersion } from '../../src/version.js';
 import { ScriptedEngine } from '../mcp/scripted-engine.js';
 import { cancelledAnswer } from './cancelled.js';
 
@@ -235,10 +236,11 @@ describe('coming and going', () => {
     const server = await serveEngine(new Talkative(), path);
     const socket = createConnection(path);
     const connection = connectionOver(socket);
-    connection.onNotification(TEXT, () => void socket.destroy());
+    connection.onNotification(TEXT.type, () => void socket.destroy());
     connection.listen();
+    await connection.sendRequest(HELLO.type, { version: packageVersion() });
     const asked = { call: 1, session: 'a', images: [], messages: [], options: {} };
-    void connection.sendRequest(ASK, asked).catch(() => {});
+    void connection.sendRequest(ASK.type, asked).catch(() => {});
     await once(socket, 'close');
     await until(() => told === 40);
     await server.close();
@@ -261,7 +263,7 @@ describe('coming and going', () => {
     const path = freshSocket();
     const old = createServer((socket) => {
       const connection = connectionOver(socket);
-      connection.onRequest(HELLO, () => ({ version: '0.0.1' }));
+      connection.onRequest(HELLO.type, () => ({ version: '0.0.1' }));
       connection.listen();
     });
     old.listen(path);

@@ -37,6 +37,9 @@ export class ReferenceRunner implements Runner {
     return Promise.resolve();
   }
 
+  /** A run is over when its promise is made. */
+  cancel(): void {}
+
   reset(slot: number): void {
     this.timelines.delete(slot);
   }
@@ -64,6 +67,7 @@ export class ReferenceRunner implements Runner {
       const given = request.inputs[name];
       if (!given || given.data.length !== given.rows * width)
         throw new Error(`Input "${name}" must have ${width} columns`);
+      if ('scale' in given) throw new Error(`Input "${name}" must be given as numbers, not as bytes`);
       values[index] = { rows: given.rows, width, data: given.data };
       if ('symbol' in rows) {
         const count = (given.rows * (rows.div ?? 1)) / (rows.mul ?? 1);

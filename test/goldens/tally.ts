@@ -53,6 +53,14 @@ export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): n
   return largest;
 }
 
+/** Infinity where the lengths differ. */
+export function meanDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length !== b.length) return Infinity;
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += Math.abs(a[i]! - b[i]!);
+  return sum / a.length;
+}
+
 function shorten(text: string | undefined): string {
   return text === undefined || text.length <= 120 ? String(text) : `${text.slice(0, 117)}…`;
 }

@@ -1,4 +1,5 @@
 // Drives the two programs of a model through any runner: images to features, prompt to logits, greedy answers.
+import { decoderWidths } from '../../src/graph/program.js';
 import type { Runner, RunnerRequest, RunnerResult } from '../../src/engine/native.js';
 import type { ImagePlan, Model, NamedTensor } from '../../src/models/family.js';
 import { linearPositions, mropePositions, type Positions } from '../../src/models/positions.js';
@@ -18,7 +19,8 @@ export interface Prompt {
 }
 
 export function featureNames(model: Model): string[] {
-  return ['features', ...Array.from({ length: model.deepstack }, (_, i) => `features.${i + 1}`)];
+  const { deepstack } = decoderWidths(model.decoder);
+  return ['features', ...Array.from({ length: deepstack }, (_, i) => `features.${i + 1}`)];
 }
 
 export async function encodeImage(
@@ -78,7 +80,7 @@ export function prefill(
     logit_rows: { data: Int32Array.from({ length: logits }, (_, i) => rows - logits + i), rows: logits },
   };
   for (const [name, data] of Object.entries(prompt.features))
-    inputs[name] = { data, rows: data.length / model.hiddenSize };
+    inputs[name] = { data, rows: data.length / decoderWidths(model.decoder).hidden };
   const sequences = [{ slot, rows, firstPosition: from, visibleEnd: prompt.visibleEnd.slice(from, to) }];
   return runner.run({ inputs, sequences, taps });
 }

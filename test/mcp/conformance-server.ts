@@ -5,8 +5,9 @@ import { listen } from '../../src/mcp/http.js';
 import { createServer } from '../../src/mcp/server.js';
 import { registerFixtures, stateCodec } from './conformance-fixtures.js';
 import { ScriptedEngine } from './scripted-engine.js';
+import { ScriptedReader } from './scripted-reader.js';
 
-const app = createApp({ engine: new ScriptedEngine() });
+const app = createApp({ engine: new ScriptedEngine(), reader: new ScriptedReader() });
 const listening = await listen(
   ({ era }) => {
     const server = createServer(app, { era, requestState: { verify: stateCodec.verify } });

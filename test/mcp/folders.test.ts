@@ -5,6 +5,7 @@ import { createApp, substituted } from '../../src/mcp/app.js';
 import { connect, KINDS, ROOT, startHttp, type HttpServer } from './clients.js';
 import { draw, pictureFolder } from './pictures.js';
 import { ScriptedEngine } from './scripted-engine.js';
+import { ScriptedReader } from './scripted-reader.js';
 
 const folder = pictureFolder();
 const other = pictureFolder();
@@ -48,7 +49,8 @@ test('roots neither widen nor replace the folders that the user named', async ()
 
 test('the default is the working folder, and never the whole disk', async () => {
   const folders = () =>
-    createApp({ engine: new ScriptedEngine(), log: { level: 'silent' } }).images.files.folders;
+    createApp({ engine: new ScriptedEngine(), reader: new ScriptedReader(), log: { level: 'silent' } }).images
+      .files.folders;
   const here = process.cwd();
   assert.deepEqual(folders(), [here]);
   process.chdir('/');

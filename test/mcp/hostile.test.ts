@@ -13,6 +13,7 @@ import { outcome, type Outcome } from './clients.js';
 import { makeHostileFiles, type HostileFiles } from './hostile-files.js';
 import { startHostileWeb, WEB_DEADLINE_MS, type HostileWeb } from './hostile-web.js';
 import { ScriptedEngine } from './scripted-engine.js';
+import { ScriptedReader } from './scripted-reader.js';
 
 /** Generous, for a busy machine: what is checked is that nothing hangs, decodes a bomb or reads an endless file. */
 const LIMIT_MS = 10_000;
@@ -25,7 +26,12 @@ let client: Client;
 before(async () => {
   files = await makeHostileFiles(mkdtempSync(join(tmpdir(), 'afterimage-hostile-')));
   web = await startHostileWeb(readFileSync(`${files.allowed}/ok.png`));
-  const app = createApp({ engine: new ScriptedEngine(), allow: [files.allowed], log: { level: 'silent' } });
+  const app = createApp({
+    engine: new ScriptedEngine(),
+    reader: new ScriptedReader(),
+    allow: [files.allowed],
+    log: { level: 'silent' },
+  });
   app.images.urls = web.policy;
   listening = await listen(({ era }) => createServer(app, { era }), { port: 0, log: app.log });
   client = new Client({ name: 'hostile', version: '1' }, { versionNegotiation: { mode: 'auto' } });
@@ -133,7 +139,7 @@ const IMAGES: [what: string, image: () => unknown, expected: Expected][] = [
   ['a terabyte', () => `${files.allowed}/enormous.png`, 'IMAGE_TOO_LARGE'],
   ['data: without base64', () => 'data:image/png,abc', 'INVALID_ARGUMENT'],
   ['data: with wrong base64', () => 'data:image/png;base64,!!!!', 'INVALID_ARGUMENT'],
-  ['data: with base64 cut short', () => 'data:image/png;base64,iVBORw0KGgo', 'INVALID_ARGUMENT'],
+  ['data: with base64 cut short', () => 'data:image/png;base64,iVBORw0KG', 'INVALID_ARGUMENT'],
   ['data: with nothing', () => 'data:image/png;base64,', 'INVALID_ARGUMENT'],
   ['data: without comma', () => `data:image/png;base64${'A'.repeat(500)}`, 'INVALID_ARGUMENT'],
   ['data: of a web page', () => 'data:text/html;base64,PGI+', 'INVALID_ARGUMENT'],

@@ -18,12 +18,17 @@ import { listen, type Listening } from '../../src/mcp/http.js';
 import { createServer } from '../../src/mcp/server.js';
 import { isAuthorized, readToken } from '../../src/mcp/token.js';
 import { ScriptedEngine } from './scripted-engine.js';
+import { ScriptedReader } from './scripted-reader.js';
 
 const TOKEN = 'a'.repeat(64);
 let listening: Listening;
 
 before(async () => {
-  const app = createApp({ engine: new ScriptedEngine(), log: { level: 'silent' } });
+  const app = createApp({
+    engine: new ScriptedEngine(),
+    reader: new ScriptedReader(),
+    log: { level: 'silent' },
+  });
   listening = await listen(({ era }) => createServer(app, { era }), { port: 0, token: TOKEN, log: app.log });
 });
 after(() => listening?.close());
@@ -104,7 +109,11 @@ test('broken bodies are answered and survived', async () => {
 
 test('a port in use is one clear error', async () => {
   const port = Number(new URL(listening.url).port);
-  const app = createApp({ engine: new ScriptedEngine(), log: { level: 'silent' } });
+  const app = createApp({
+    engine: new ScriptedEngine(),
+    reader: new ScriptedReader(),
+    log: { level: 'silent' },
+  });
   await assert.rejects(
     listen(({ era }) => createServer(app, { era }), { port, log: app.log }),
     { code: 'IO_FAILED', message: /--http/ },

@@ -94,7 +94,7 @@ test('errors keep their code; mistakes of ours do not show their insides', () =>
   assert.equal(known.structuredContent, undefined);
   const unknown = toErrorResult(new TypeError('secret of /home/me'), log) as Json;
   assert.doesNotMatch(unknown.content[0].text, /secret/);
-  assert.match(unknown.content[0].text, /^BACKEND_FAILED: .*[0-9a-f-]{36}/);
+  assert.match(unknown.content[0].text, /^INTERNAL: .*[0-9a-f-]{36}/);
   const long = toErrorResult(
     new AfterimageError('IMAGE_NOT_FOUND', `${'a'.repeat(9000)}; check the path.`),
     log,

@@ -105,7 +105,9 @@ export class ScriptedEngine implements Engine {
     await sleep(Number(/deaf for (\d+) ms/.exec(lastQuestion(messages))?.[1] ?? 0));
     for (const [index, image] of fresh.entries()) {
       options.onProgress?.({ stage: 'encode', done: index, total: fresh.length });
-      await image.pixels();
+      await image.pixels().catch((error: unknown) => {
+        if (!options.signal?.aborted) throw error;
+      });
       await run.pass(encodeMs);
       if (!run.stopped) this.#seen.add(image.pixelHash);
     }

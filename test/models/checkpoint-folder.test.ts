@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
+import { decoderWidths } from '../../src/graph/program.js';
 import type { ErrorCode } from '../../src/errors.js';
 import { openCheckpoint } from '../../src/models/checkpoint/checkpoint-folder.js';
 import { Config } from '../../src/models/checkpoint/config.js';
@@ -30,7 +31,7 @@ function fails(action: () => unknown, code: ErrorCode, ...words: string[]): void
 test('a complete folder becomes a model', () => {
   const { model } = openModel(writeCheckpoint());
   assert.equal(model.modelType, 'smolvlm');
-  assert.equal(model.hiddenSize, 64);
+  assert.deepEqual(decoderWidths(model.decoder), { hidden: 64, vocab: 40, deepstack: 0 });
   assert.equal(model.imageTokenId, 39);
   assert.equal(model.processor.plan(64, 32).tokens, 12);
 });

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Checkpoint, StoredTensorInfo } from '../../src/models/checkpoint/checkpoint.js';
 import { storedMatrix } from '../../src/models/checkpoint/quantization.js';
 import { weightScope } from '../../src/models/checkpoint/weights.js';
+import { CHECKPOINTS } from '../goldens/checkpoints.js';
 import { readSafetensors, readWeight, toFloats } from '../goldens/reference-weights.js';
 import { largestDifference } from '../goldens/tally.js';
-
-const goldens = process.env['AFTERIMAGE_GOLDENS'] ?? resolve('..', 'shared', 'goldens');
 
 function checkpoint(
   tensors: Record<string, [string, number[]]>,
@@ -176,24 +175,20 @@ test('patch kernels: MLX order is turned into channel-major, Hugging Face order 
   assert.throws(() => w('mlx.proj').patchKernel(8, 3, [2, 4, 5]), invalid(/\[8, 2, 4, 4, 3\]/));
 });
 
-test(
-  'the reference reading of every quantized format',
-  { skip: existsSync(goldens) ? false : `no goldens in ${goldens}` },
-  () => {
-    const folder = join(goldens, 'quantization');
-    const arrays = readSafetensors([join(folder, 'quantization.safetensors')]);
-    const { tensors } = JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')) as {
-      tensors: { name: string }[];
-    };
-    for (const { name } of tensors) {
-      const infos = [...arrays]
-        .filter(([key]) => key.startsWith(`${name}.`))
-        .map(([key, { dtype, shape }]): [string, [string, number[]]] => [key, [dtype, shape]]);
-      const expected = toFloats(arrays.get(`${name}.dequant`)!);
-      const shape = arrays.get(`${name}.dequant`)!.shape;
-      const { tensor, quantization } = storedMatrix(checkpoint(Object.fromEntries(infos)), name, shape);
-      const values = readWeight(arrays, { name, shape, tensors: [tensor], quantization });
-      assert.equal(largestDifference(values, expected), 0, name);
-    }
-  },
-);
+test('the reference reading of every quantized format', () => {
+  const folder = join(CHECKPOINTS, 'quantization');
+  const arrays = readSafetensors([join(folder, 'quantization.safetensors')]);
+  const { tensors } = JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')) as {
+    tensors: { name: string }[];
+  };
+  for (const { name } of tensors) {
+    const infos = [...arrays]
+      .filter(([key]) => key.startsWith(`${name}.`))
+      .map(([key, { dtype, shape }]): [string, [string, number[]]] => [key, [dtype, shape]]);
+    const expected = toFloats(arrays.get(`${name}.dequant`)!);
+    const shape = arrays.get(`${name}.dequant`)!.shape;
+    const { tensor, quantization } = storedMatrix(checkpoint(Object.fromEntries(infos)), name, shape);
+    const values = readWeight(arrays, { name, shape, tensors: [tensor], quantization });
+    assert.equal(largestDifference(values, expected), 0, name);
+  }
+});

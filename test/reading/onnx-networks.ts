@@ -53,6 +53,8 @@ export class OnnxNetworks implements TextNetworks {
       runtime().InferenceSession.create(join(ASSETS, name), {
         intraOpNumThreads: threads,
         executionMode: 'sequential',
+        // Threads that wait by spinning take the cores from everyone else on a shared machine.
+        extra: { session: { intra_op: { allow_spinning: '0' } } },
       });
     return new OnnxNetworks(
       await open('ch_PP-OCRv4_det_infer.onnx'),

@@ -1,8 +1,7 @@
 #!/bin/sh
 # Everything about the Metal backend that runs without a Mac: lint, strict address spaces, the emulator's own faults,
 # kernels under three schedules, row invariance, host tests, AddressSanitizer with UBSan, ThreadSanitizer; then the addon
-# on the emulated device: the starter model's tokens and golden checkpoints (our own, and those in $AFTERIMAGE_GOLDENS or
-# ../shared/goldens where there are any).
+# on the emulated device: the starter model's tokens and golden checkpoints (our own, and those in $AFTERIMAGE_GOLDENS).
 #   native/metal/rig/run-tests.sh [build folder]      needs clang 17+, gobjc, libgnustep-base-dev, cmake, node
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,7 +16,8 @@ cd "$root"
 step() { echo "== $*"; }
 
 step lint
-node --import tsx "$here/lint.ts" native/metal/*.metal native/metal/common.h native/metal/kv_element.h native/metal/quantized_format.h
+node --import tsx "$here/lint.ts" native/metal/*.metal native/metal/*_params.h native/metal/common.h native/metal/kv_element.h native/metal/quantized_format.h \
+  native/graph/op_kinds.h
 node --import tsx "$here/lint.ts" --expect "$here/faults/style.metal"
 
 step build
@@ -69,14 +69,12 @@ on_metal() {
   tail -1 "$log"
 }
 step "the starter model's tokens, golden checkpoints"
-goldens=${AFTERIMAGE_GOLDENS:-$root/../shared/goldens}
 odd="" even=""
-for folder in "$goldens"/*/cases; do
-  [ -d "$folder" ] || { echo "only our own golden checkpoint: there are none in $goldens"; break; }
+for folder in test/goldens/checkpoints/*/cases ${AFTERIMAGE_GOLDENS:+"$AFTERIMAGE_GOLDENS"/*/cases}; do
   swap=$even even="$odd ${folder%/cases}" odd=$swap
 done
 on_metal starter test/goldens/starter-tokens.ts
-on_metal goldens-1 test/goldens/run.ts $odd --backend metal test/engine/fixtures &
-if [ -n "$even" ]; then on_metal goldens-2 test/goldens/run.ts $even --backend metal; fi
+on_metal goldens-1 test/goldens/run.ts $odd --backend metal &
+on_metal goldens-2 test/goldens/run.ts $even --backend metal
 wait $!
 echo "metal: all passed"

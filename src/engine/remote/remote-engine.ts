@@ -1,7 +1,7 @@
 // The engine of another process of the same user, kept resident by `afterimage serve`. A connection is made when it is
 // needed and made again after the engine was restarted: every question carries the full conversation.
 import { randomBytes } from 'node:crypto';
-import { createConnection } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CancellationTokenSource,
@@ -11,6 +11,7 @@ import {
   type CancellationToken,
   type MessageConnection,
 } from 'vscode-jsonrpc/node';
+import type { z } from 'zod';
 import { AfterimageError } from '../../errors.js';
 import type { Answer, AskOptions, Engine, EngineStatus, ModelInfo, Progress, Session } from '../engine.js';
 import type { ImageInput } from '../../image/rgb-image.js';
@@ -30,11 +31,10 @@ import {
   WARM,
   connectionOver,
   fromWire,
+  heard,
   toWire,
-  type PixelPiece,
-  type Reply,
-  type WireMessage,
 } from './wire.js';
+import type { PixelPiece, WireImage, WireMessage } from './messages.js';
 
 /** What the engine may ask and say about a call while it runs. */
 interface Running {
@@ -45,16 +45,26 @@ interface Running {
   onProgress?: (progress: Progress) => void;
 }
 
-type Send<T> = (connection: MessageConnection, call: number, token: CancellationToken) => Promise<Reply<T>>;
+interface Reply<T> {
+  result: T;
+  status: EngineStatus;
+}
+
+/** One call: what is sent, and the form of what must come back. */
+interface Sent<T> {
+  send(connection: MessageConnection, call: number, token: CancellationToken): Promise<unknown>;
+  answered: z.ZodType<Reply<T>>;
+}
 
 const GREETING_MS = 5000;
 /** For what is being answered when the engine is closed; its sessions end with the connection anyway. */
-const LAST_ANSWERS_MS = 2000;
+const LAST_ANSWERS_MS = 1000;
 
 const IDLE: EngineStatus = { model: null, state: 'idle', sessions: 0, cache: {} };
 
 export class RemoteEngine implements Engine {
   private connecting: Promise<MessageConnection> | undefined;
+  private socket: Socket | undefined;
   private known: EngineStatus = IDLE;
   private closed = false;
   private calls = 0;
@@ -66,9 +76,10 @@ export class RemoteEngine implements Engine {
   constructor(private readonly path: string) {}
 
   async ready(onProgress?: (progress: Progress) => void): Promise<ModelInfo> {
-    return this.call({ images: [], onProgress }, [], (connection, call) =>
-      connection.sendRequest(READY, { call }),
-    );
+    return this.call({ images: [], onProgress }, [], {
+      send: (connection, call) => connection.sendRequest(READY.type, { call }),
+      answered: READY.answered,
+    });
   }
 
   open(parent?: RemoteSession): Session {
@@ -79,9 +90,11 @@ export class RemoteEngine implements Engine {
   }
 
   async warm(images: ImageInput[], signal?: AbortSignal): Promise<void> {
-    await this.call({ images }, signal ? [signal] : [], (connection, call, token) =>
-      connection.sendRequest(WARM, { call, images: images.map(identity) }, token),
-    );
+    await this.call({ images }, signal ? [signal] : [], {
+      send: (connection, call, token) =>
+        connection.sendRequest(WARM.type, { call, images: images.map(identity) }, token),
+      answered: WARM.answered,
+    });
   }
 
   /** As of the last answer. */
@@ -94,18 +107,21 @@ export class RemoteEngine implements Engine {
     if (this.closed) return;
     this.closed = true;
     for (const session of [...this.sessions]) session.close();
-    await Promise.race([Promise.all(this.finishing), sleep(LAST_ANSWERS_MS, undefined, { ref: false })]);
-    const connection = await this.connecting?.catch(() => undefined);
-    connection?.end();
-    connection?.dispose();
+    const greeted = this.connecting?.catch(() => undefined);
+    await Promise.race([
+      Promise.all([...this.finishing, greeted]),
+      sleep(LAST_ANSWERS_MS, undefined, { ref: false }),
+    ]);
+    this.socket?.destroy();
+    (await greeted)?.dispose();
   }
 
   /**
    * One call from its request to its answer.
    * @throws AfterimageError what the engine threw; ENGINE_UNREACHABLE, ENGINE_INCOMPATIBLE, CLOSED
    */
-  call<T>(running: Running, signals: AbortSignal[], send: Send<T>): Promise<T> {
-    const finished = this.finish(running, signals, send);
+  call<T>(running: Running, signals: AbortSignal[], sent: Sent<T>): Promise<T> {
+    const finished = this.finish(running, signals, sent);
     const settled = finished.catch(() => {});
     this.finishing.add(settled);
     void settled.finally(() => this.finishing.delete(settled));
@@ -115,11 +131,11 @@ export class RemoteEngine implements Engine {
   /** Says so to the engine if it is there; it forgets the sessions of a lost connection by itself. */
   forget(session: string): void {
     void this.connecting
-      ?.then((connection) => connection.sendNotification(CLOSE_SESSION, { session }))
+      ?.then((connection) => connection.sendNotification(CLOSE_SESSION.type, { session }))
       .catch(() => {});
   }
 
-  private async finish<T>(running: Running, signals: AbortSignal[], send: Send<T>): Promise<T> {
+  private async finish<T>(running: Running, signals: AbortSignal[], sent: Sent<T>): Promise<T> {
     if (this.closed) throw closedError();
     const call = this.calls++;
     const cancel = new CancellationTokenSource();
@@ -130,7 +146,8 @@ export class RemoteEngine implements Engine {
     }
     this.running.set(call, running);
     try {
-      const { result, status } = await send(await this.connection(), call, cancel.token);
+      const said = await sent.send(await this.connection(), call, cancel.token);
+      const { result, status } = heard(sent.answered, said);
       this.known = status;
       return result;
     } catch (error) {
@@ -158,48 +175,67 @@ export class RemoteEngine implements Engine {
       socket.once('connect', connected);
       socket.once('error', (cause) => refused(unreachable(this.path, cause)));
     });
-    const connection = connectionOver(socket);
+    this.socket = socket;
+    let greeted = false;
+    const connection = connectionOver(socket, () => greeted);
     const lost = (): void => {
       this.connecting = undefined;
       this.known = IDLE;
+      socket.destroy();
       // Rejects what waits for an answer.
       connection.dispose();
     };
     connection.onClose(lost);
-    socket.on('error', lost);
-    connection.onNotification(TEXT, ({ call, text }) => this.running.get(call)?.onText?.(text));
-    connection.onNotification(PROGRESS, ({ call, progress }) =>
-      this.running.get(call)?.onProgress?.(progress),
-    );
-    connection.onRequest(PIXELS, (piece) =>
-      this.pixels(piece).catch((error: unknown) => Promise.reject(toWire(error))),
+    connection.onError(lost);
+    connection.onNotification(TEXT.type, (said) => this.hear(said));
+    connection.onNotification(PROGRESS.type, (said) => this.watch(said));
+    connection.onRequest(PIXELS.type, (said) =>
+      this.pixels(said).catch((error: unknown) => Promise.reject(toWire(error))),
     );
     connection.listen();
-    await this.greet(connection);
+    try {
+      await this.greet(connection, () => (greeted = true));
+    } catch (error) {
+      lost();
+      throw error;
+    }
     return connection;
   }
 
-  private async greet(connection: MessageConnection): Promise<void> {
+  private async greet(connection: MessageConnection, accept: () => void): Promise<void> {
     const ours = packageVersion();
     const silence = setTimeout(() => connection.dispose(), GREETING_MS);
-    const { version } = await connection
-      .sendRequest(HELLO, { version: ours })
+    const answer = await connection
+      .sendRequest(HELLO.type, { version: ours })
       .finally(() => clearTimeout(silence));
-    if (version === ours) return;
-    connection.end();
-    connection.dispose();
+    const { version } = heard(HELLO.answered, answer);
+    if (version === ours) return accept();
     throw new AfterimageError(
       'ENGINE_INCOMPATIBLE',
       `The engine on ${this.path} is of version ${version} but this program of ${ours}; restart \`afterimage serve\`.`,
     );
   }
 
-  private async pixels({ call, image, from }: PixelPiece): Promise<string> {
+  /** What is said in another form, or about a call that has ended, is not heard. */
+  private hear(said: unknown): void {
+    const { success, data } = TEXT.said.safeParse(said);
+    if (success) this.running.get(data.call)?.onText?.(data.text);
+  }
+
+  private watch(said: unknown): void {
+    const { success, data } = PROGRESS.said.safeParse(said);
+    if (success) this.running.get(data.call)?.onProgress?.(data.progress);
+  }
+
+  private async pixels(said: unknown): Promise<string> {
+    const { call, image, from }: PixelPiece = heard(PIXELS.said, said);
     const running = this.running.get(call);
     if (!running) throw new AfterimageError('CANCELLED', 'The question that needed these pixels has ended.');
+    const wanted = running.images[image];
+    if (!wanted) throw new AfterimageError('INVALID_ARGUMENT', `The question has no image ${image}.`);
     running.pixels ??= new Map();
     let decoded = running.pixels.get(image);
-    if (!decoded) running.pixels.set(image, (decoded = running.images[image]!.pixels()));
+    if (!decoded) running.pixels.set(image, (decoded = wanted.pixels()));
     const { data } = await decoded;
     if (from + PIECE_BYTES >= data.length) running.pixels.delete(image);
     const { buffer, byteOffset, length } = data.subarray(from, from + PIECE_BYTES);
@@ -224,20 +260,17 @@ class RemoteSession implements Session {
     const images: ImageInput[] = [];
     const said = messages.map((message) => withoutPixels(message, images));
     const stop = signal ? [signal, this.closing.signal] : [this.closing.signal];
-    return this.engine.call({ images, onText, onProgress }, stop, (connection, call, token) =>
-      connection.sendRequest(
-        ASK,
-        {
-          call,
-          session: this.id,
-          parent: this.parent?.id,
-          images: images.map(identity),
-          messages: said,
-          options: rest,
-        },
-        token,
-      ),
-    );
+    const asked = {
+      session: this.id,
+      parent: this.parent?.id,
+      images: images.map(identity),
+      messages: said,
+      options: rest,
+    };
+    return this.engine.call({ images, onText, onProgress }, stop, {
+      send: (connection, call, token) => connection.sendRequest(ASK.type, { call, ...asked }, token),
+      answered: ASK.answered,
+    });
   }
 
   fork(): Session {
@@ -264,7 +297,7 @@ function withoutPixels({ role, content }: Message, images: ImageInput[]): WireMe
   };
 }
 
-function identity({ pixelHash, width, height }: ImageInput): Omit<ImageInput, 'pixels'> {
+function identity({ pixelHash, width, height }: ImageInput): WireImage {
   return { pixelHash, width, height };
 }
 

@@ -5,7 +5,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { Config } from '../checkpoint/config.js';
 import type { NamedTensor, Processor } from '../family.js';
 import type { RgbImage } from '../../image/rgb-image.js';
-import { panAndScanCrops, panAndScanSettings } from './pan-and-scan.js';
+import { panAndScanCrops, panAndScanSettings, type Crop, type PanAndScan } from './pan-and-scan.js';
 import {
   channelTables,
   crop,
@@ -33,11 +33,8 @@ export function fixedSquareProcessor(checkpoint: Checkpoint, options: FixedSquar
   const side = settings.section('size').count('height');
   const filter = resampleFilter(settings, 'bicubic');
   const tables = channelTables(settings);
-  const scan = panAndScanSettings(settings);
-  const cropsOf = (size: Size): ReturnType<typeof panAndScanCrops> =>
-    scan ? panAndScanCrops(size, scan) : [];
   const { patch, tokensPerFrame } = options;
-  return {
+  const scanning = (scan: PanAndScan | null): Processor => ({
     identity: JSON.stringify({
       rule: 'fixed_square',
       side,
@@ -48,7 +45,7 @@ export function fixedSquareProcessor(checkpoint: Checkpoint, options: FixedSquar
     }),
     greyLevel: greyLevel(tables),
     plan(width, height) {
-      const frames = 1 + cropsOf({ width, height }).length;
+      const frames = 1 + cropsOf({ width, height }, scan).length;
       const tokens = frames * tokensPerFrame;
       return {
         tokens,
@@ -62,11 +59,23 @@ export function fixedSquareProcessor(checkpoint: Checkpoint, options: FixedSquar
     inputs(image) {
       const views = [
         image,
-        ...cropsOf(image).map(({ x, y, width, height }) => crop(image, x, y, width, height)),
+        ...cropsOf(image, scan).map(({ x, y, width, height }) => crop(image, x, y, width, height)),
       ];
       const frames = views.map((view) => resize(view, side, side, filter));
       const rows = options.rows?.(frames, tables) ?? frameInputs(frames, tables, patch);
       return { ...rows, ...options.tables?.(frames.length) };
     },
-  };
+    // Every frame has the same size; only their number can be limited.
+    limitedTo: (maxPixels) => scanning(withCrops(scan, Math.floor(maxPixels / side ** 2) - 1)),
+  });
+  return scanning(panAndScanSettings(settings));
+}
+
+function cropsOf(size: Size, scan: PanAndScan | null): Crop[] {
+  return scan ? panAndScanCrops(size, scan) : [];
+}
+
+/** One crop would show the whole image once more. */
+function withCrops(scan: PanAndScan | null, most: number): PanAndScan | null {
+  return scan && most >= 2 ? { ...scan, maxCrops: Math.min(scan.maxCrops, most) } : null;
 }

@@ -5,7 +5,7 @@ import type { NamedTensor, Processor } from '../family.js';
 import type { RgbImage } from '../../image/rgb-image.js';
 import type { Config } from '../checkpoint/config.js';
 import { channelTables, greyLevel, normalization, patchRows, rasterCorners } from './pixels.js';
-import type { Size } from './smart-resize.js';
+import { withinPixels, type Size } from './smart-resize.js';
 import { tensorResize } from './tensor-resize.js';
 
 export interface KimiImageOptions {
@@ -31,10 +31,11 @@ export function kimiImageProcessor(settings: Config, options: KimiImageOptions):
       (pad ? Math.ceil(length / unit) : Math.max(1, Math.floor(length / unit))) * unit;
     return { width: side(width), height: side(height) };
   };
-  return {
+  const within = (maxPixels = Infinity): Processor => ({
     identity: JSON.stringify({
       rule: 'kimi',
       limits: settings.raw(),
+      maxPixels,
       resampler,
       pad,
       patch,
@@ -43,7 +44,7 @@ export function kimiImageProcessor(settings: Config, options: KimiImageOptions):
     }),
     greyLevel: greyLevel(tables),
     plan(width, height) {
-      const viewed = options.resized({ width, height });
+      const viewed = withinPixels(options.resized({ width, height }), maxPixels, unit);
       const size = framed(viewed);
       const [rows, columns] = [size.height / patch, size.width / patch];
       const tokens = (rows * columns) / merge ** 2;
@@ -68,7 +69,9 @@ export function kimiImageProcessor(settings: Config, options: KimiImageOptions):
         ...options.tables(extent.rows, extent.columns),
       };
     },
-  };
+    limitedTo: (most) => within(Math.min(most, maxPixels)),
+  });
+  return within();
 }
 
 /** Padded with black at the right and bottom where larger, cut around the centre where smaller. */

@@ -13,7 +13,7 @@ import {
   type ChannelTables,
 } from './pixels.js';
 import { tensorFilter, tensorResize } from './tensor-resize.js';
-import { roundHalfEven, smartResize, type Size } from './smart-resize.js';
+import { roundHalfEven, smartResize, withinPixels, type PixelLimits, type Size } from './smart-resize.js';
 
 export interface Lfm2ImageOptions {
   /** Text of an image of rows × columns tiles (1 × 1: no tiles), `tokens` per frame. */
@@ -34,21 +34,26 @@ interface Limits {
   factor: number;
   tile: number;
   tiles: [least: number, most: number];
-  pixels: { minPixels: number; maxPixels: number };
+  pixels: PixelLimits;
   tolerance: number;
+  /** A limit beside the settings. */
+  maxPixels: number;
   split: boolean;
   thumbnail: boolean;
   maxPatches: number;
 }
 
 export function lfm2ImageProcessor(settings: Config, options: Lfm2ImageOptions): Processor {
-  const limits = readLimits(settings);
+  return limitedProcessor(settings, readLimits(settings), options);
+}
+
+function limitedProcessor(settings: Config, limits: Limits, options: Lfm2ImageOptions): Processor {
   const filter = tensorFilter(settings, 'bilinear');
   const tables = channelTables(settings);
   const { patch, factor, tile } = limits;
   const frameOf = ({ width, height }: Size): Frame => ({ rows: height / patch, columns: width / patch });
   const layoutOf = (size: Size): { grid: Size | null; single: Size; frames: Frame[] } => {
-    const single = smartResize(size, factor, limits.pixels, factor);
+    const single = withinPixels(smartResize(size, factor, limits.pixels, factor), limits.maxPixels, factor);
     const grid = tileGrid(size, limits);
     const tileFrames = grid
       ? Array<Frame>(grid.width * grid.height).fill(frameOf({ width: tile, height: tile }))
@@ -89,6 +94,20 @@ export function lfm2ImageProcessor(settings: Config, options: Lfm2ImageOptions):
       if (!grid || limits.thumbnail) views.push(tensorResize(image, single.width, single.height, filter));
       return { pixel_values: channelLastPatches(views, frames, tables, patch), ...options.tables(frames) };
     },
+    limitedTo: (maxPixels) => limitedProcessor(settings, limitedTo(limits, maxPixels), options),
+  };
+}
+
+/** Which images are split does not change, unless no grid of tiles is small enough. */
+function limitedTo(limits: Limits, maxPixels: number): Limits {
+  const { tile } = limits;
+  const [least, most] = limits.tiles;
+  const fitting = Math.min(most, Math.floor(maxPixels / tile ** 2));
+  return {
+    ...limits,
+    split: limits.split && fitting >= least,
+    tiles: [least, fitting],
+    maxPixels: Math.min(limits.maxPixels, maxPixels),
   };
 }
 
@@ -105,6 +124,7 @@ function readLimits(settings: Config): Limits {
       maxPixels: settings.count('max_image_tokens', 256) * factor ** 2,
     },
     tolerance: settings.number('max_pixels_tolerance', 2),
+    maxPixels: Infinity,
     split: settings.boolean('do_image_splitting', true),
     thumbnail: settings.boolean('use_thumbnail', true),
     maxPatches: settings.count('max_num_patches', 1024),

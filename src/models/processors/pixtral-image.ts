@@ -15,7 +15,7 @@ import {
   resampleFilter,
 } from './pixels.js';
 import { mergeOrder } from './qwen-image.js';
-import type { Size } from './smart-resize.js';
+import { withinPixels, type Size } from './smart-resize.js';
 
 export interface PixtralOptions {
   patch: number;
@@ -30,10 +30,11 @@ export function pixtralImageProcessor(checkpoint: Checkpoint, { patch, merge }: 
   const tables = channelTables(settings);
   const markers = pixtralMarkers(checkpoint);
   const unit = patch * merge;
-  return {
+  const within = (maxPixels = Infinity): Processor => ({
     identity: JSON.stringify({
       rule: 'pixtral',
       longest,
+      maxPixels,
       patch,
       merge,
       filter,
@@ -41,7 +42,8 @@ export function pixtralImageProcessor(checkpoint: Checkpoint, { patch, merge }: 
     }),
     greyLevel: greyLevel(tables),
     plan(width, height) {
-      const viewed = withinSquare({ width, height }, longest, unit);
+      const whole = withinSquare({ width, height }, longest, unit);
+      const viewed = withinPixels(whole, maxPixels, unit);
       const [rows, columns] = [viewed.height / unit, viewed.width / unit];
       return {
         tokens: rows * columns,
@@ -65,7 +67,9 @@ export function pixtralImageProcessor(checkpoint: Checkpoint, { patch, merge }: 
         ...(merge > 1 && { block_order: indexTensor(blocks) }),
       };
     },
-  };
+    limitedTo: (most) => within(Math.min(most, maxPixels)),
+  });
+  return within();
 }
 
 export interface PixtralMarkers {

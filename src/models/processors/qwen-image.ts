@@ -6,7 +6,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { Config } from '../checkpoint/config.js';
 import type { NamedTensor, Processor } from '../family.js';
 import { channelTables, greyLevel, normalization, patchRows, resampleFilter } from './pixels.js';
-import { smartResize, type PixelLimits } from './smart-resize.js';
+import { smartResize, withinPixels, type PixelLimits } from './smart-resize.js';
 
 /** Patches of one image. */
 export interface PatchExtent {
@@ -32,16 +32,17 @@ export function qwenImageProcessor(checkpoint: Checkpoint, options: QwenImageOpt
   const patch = settings.count('patch_size');
   const merge = settings.count('merge_size');
   const copies = settings.count('temporal_patch_size');
-  const limits = pixelLimits(settings);
   const filter = resampleFilter(settings, 'bicubic');
+  const limits = pixelLimits(settings);
   const tables = channelTables(settings);
-  return {
+  const within = (maxPixels = Infinity): Processor => ({
     identity: JSON.stringify({
       rule: 'qwen2_vl',
       patch,
       merge,
       copies,
       limits,
+      maxPixels,
       filter,
       settings: normalization(settings),
     }),
@@ -53,7 +54,8 @@ export function qwenImageProcessor(checkpoint: Checkpoint, options: QwenImageOpt
           `An image of ${width}×${height} pixels is too narrow: one side may be at most ${MAX_ASPECT_RATIO} times the other; crop it.`,
         );
       }
-      const viewed = smartResize({ width, height }, patch * merge, limits);
+      const unit = patch * merge;
+      const viewed = withinPixels(smartResize({ width, height }, unit, limits), maxPixels, unit);
       const extent = { rows: viewed.height / patch, columns: viewed.width / patch, merge };
       const tokens = (extent.rows * extent.columns) / merge ** 2;
       return {
@@ -75,7 +77,9 @@ export function qwenImageProcessor(checkpoint: Checkpoint, options: QwenImageOpt
       ]);
       return { pixel_values: patchRows(viewed, tables, corners, patch, copies), ...options.tables(extent) };
     },
-  };
+    limitedTo: (most) => within(Math.min(most, maxPixels)),
+  });
+  return within();
 }
 
 /** (row, column) of each patch: merge blocks row by row, inside a block row by row. */

@@ -31,6 +31,16 @@ export function smartResize(
   return rounded;
 }
 
+/**
+ * The size that a rule gave or, where that is more than `maxPixels`, nearly the same shape with at most so many, in whole
+ * multiples of `unit`. No side is longer than it was, nor less than one unit unless it was.
+ */
+export function withinPixels(size: Size, maxPixels: number, unit: number): Size {
+  const scale = Math.sqrt(maxPixels / (size.width * size.height));
+  if (scale >= 1) return size;
+  return eachSide(size, (side) => Math.min(side, Math.max(unit, Math.floor((side * scale) / unit) * unit)));
+}
+
 export function roundHalfEven(x: number): number {
   const floor = Math.floor(x);
   const rest = x - floor;

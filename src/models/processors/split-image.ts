@@ -30,47 +30,66 @@ export function splitImageProcessor(checkpoint: Checkpoint, options: SplitImageO
   const tables = channelTables(settings);
   const { patch, block, tokensPerFrame } = options;
 
-  const scaled = (size: Size): Size => (longest === null ? size : withLongestSide(size, longest));
-  const viewed = (size: Size): Size => (split ? toTiles(scaled(size), tile) : { width: tile, height: tile });
-  return {
-    identity: JSON.stringify({
-      rule: 'idefics3',
-      longest,
-      tile,
-      split,
-      filter,
-      patch,
-      block,
-      settings: normalization(settings),
-    }),
-    greyLevel: greyLevel(tables),
-    plan(width, height) {
-      const size = viewed({ width, height });
-      const tiled = size.width > tile || size.height > tile;
-      const [rows, columns] = tiled ? [size.height / tile, size.width / tile] : [0, 0];
-      const frames = rows * columns + 1;
-      return {
-        tokens: frames * tokensPerFrame,
-        viewedWidth: size.width,
-        viewedHeight: size.height,
-        symbols: { patches: frames * (tile / patch) ** 2, segments: frames + 1 },
-        placeholder: options.placeholder(rows, columns),
-        layout: { tile_rows: rows, tile_cols: columns },
-      };
-    },
-    inputs(image, plan) {
-      const first = scaled(image);
-      const whole = resize(
-        resize(image, first.width, first.height, filter),
-        plan.viewedWidth,
-        plan.viewedHeight,
+  const within = (maxPixels = Infinity): Processor => {
+    const scaled = (size: Size): Size => scaledWithin(size, longest, tile, split ? maxPixels : Infinity);
+    const viewed = (size: Size): Size =>
+      split ? toTiles(scaled(size), tile) : { width: tile, height: tile };
+    return {
+      identity: JSON.stringify({
+        rule: 'idefics3',
+        longest,
+        maxPixels,
+        tile,
+        split,
         filter,
-      );
-      const frames = [...tiles(whole, tile), resize(whole, tile, tile, filter)];
-      const order = blockOrder(frames.length, tile / patch, block);
-      return { ...frameInputs(frames, tables, patch), block_order: indexTensor(order) };
-    },
+        patch,
+        block,
+        settings: normalization(settings),
+      }),
+      greyLevel: greyLevel(tables),
+      plan(width, height) {
+        const size = viewed({ width, height });
+        const tiled = size.width > tile || size.height > tile;
+        const [rows, columns] = tiled ? [size.height / tile, size.width / tile] : [0, 0];
+        const frames = rows * columns + 1;
+        return {
+          tokens: frames * tokensPerFrame,
+          viewedWidth: size.width,
+          viewedHeight: size.height,
+          symbols: { patches: frames * (tile / patch) ** 2, segments: frames + 1 },
+          placeholder: options.placeholder(rows, columns),
+          layout: { tile_rows: rows, tile_cols: columns },
+        };
+      },
+      inputs(image, plan) {
+        const first = scaled(image);
+        const whole = resize(
+          resize(image, first.width, first.height, filter),
+          plan.viewedWidth,
+          plan.viewedHeight,
+          filter,
+        );
+        const frames = [...tiles(whole, tile), resize(whole, tile, tile, filter)];
+        const order = blockOrder(frames.length, tile / patch, block);
+        return { ...frameInputs(frames, tables, patch), block_order: indexTensor(order) };
+      },
+      limitedTo: (most) => within(Math.min(most, maxPixels)),
+    };
   };
+  return within();
+}
+
+/** Scaled as the reference does or, where its tiles would be more than `maxPixels`, to as many tiles as fit. */
+function scaledWithin(size: Size, longest: number | null, tile: number, maxPixels: number): Size {
+  let scaled = longest === null ? size : withLongestSide(size, longest);
+  let across = Math.ceil(Math.max(scaled.width, scaled.height) / tile);
+  while (across > 1 && area(toTiles(scaled, tile)) > maxPixels)
+    scaled = withLongestSide(size, --across * tile);
+  return scaled;
+}
+
+function area({ width, height }: Size): number {
+  return width * height;
 }
 
 /** Tiles row by row; none where the image is a single tile. */

@@ -28,21 +28,27 @@ export function detectorProgram(net: DetectorNetwork): ImageProgram {
   return graph.finish();
 }
 
-/** y = W * x, then y + y · gain. */
+/** y = W * x, then y · (1 + gain). */
 function gated(graph: ImageGraph, image: Picture, layer: GatedConvolution, name: string): Picture {
   const y = graph.convolution(image, layer.convolution, `${name}.convolution`);
   const gain = graph.gain(y, layer.gate, `${name}.gate`);
-  return { ...y, x: graph.g.add(y.x, graph.g.scaleImages(y, gain)) };
+  const ones = graph.packed.vector(`${name}.gate.ones`, new Float32Array(y.x.width).fill(1));
+  return { ...y, x: graph.g.scaleImages(y, graph.g.add(gain, ones)) };
 }
 
 /**
  * Two transposed convolutions of 2 × 2. No pixel of theirs sees two of the input, so both run on rows as they lie; the
  * sixteen results of a row are put in their places at the end.
  */
-function quadrupled(graph: ImageGraph, image: Picture, { doublings: [first, second] }: DetectorNetwork): Value {
+function quadrupled(
+  graph: ImageGraph,
+  image: Picture,
+  { doublings: [first, second] }: DetectorNetwork,
+): Value {
   const { g } = graph;
-  const four = g.activation(graph.linear(image.x, first, 'doublings.0'), first.activation);
-  const sixteen = g.activation(graph.linear(g.ungroup(four, 4), second, 'doublings.1'), second.activation);
-  const twice = g.spread({ ...image, x: g.regroup(sixteen, 4) }, 2);
-  return g.spread(graph.at(twice, [image.step[0] / 2, image.step[1] / 2]), 2);
+  const four = graph.convolution(image, first, 'doublings.0');
+  const finer = graph.at(g.ungroup(four.x, 4), [image.step[0] / 2, image.step[1] / 2]);
+  const sixteen = graph.convolution(finer, second, 'doublings.1');
+  const twice = g.spread({ ...image, x: g.regroup(sixteen.x, 4) }, 2);
+  return g.spread({ ...finer, x: twice }, 2);
 }

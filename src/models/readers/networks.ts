@@ -47,8 +47,8 @@ export interface GatedConvolution {
   gate: Gate;
 }
 
-/** A transposed convolution of 2 × 2 with stride 2: columns (i·2 + j)·out + o of the linear are pixel (i, j). */
-export type Doubling = LinearLayer & { activation: ActivationName };
+/** A transposed convolution of 2 × 2 with stride 2, as one of 1 × 1: output (i·2 + j)·out + o is that of pixel (i, j). */
+export type Doubling = ConvolutionLayer;
 
 export interface DetectorNetwork {
   backbone: LcNet;

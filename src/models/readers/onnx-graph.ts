@@ -91,7 +91,13 @@ function readAttribute(pbf: PbfReader): Attribute {
 
 /** `data` only where the elements are f32. */
 function readTensor(pbf: PbfReader): { name: string; shape: number[]; data?: Float32Array } {
-  const tensor = { name: '', shape: [] as number[], type: 0, floats: [] as number[], raw: new Uint8Array() as Uint8Array };
+  const tensor = {
+    name: '',
+    shape: [] as number[],
+    type: 0,
+    floats: [] as number[],
+    raw: new Uint8Array() as Uint8Array,
+  };
   pbf.readMessage((field) => {
     if (field === 1) pbf.readPackedVarint(tensor.shape, true);
     if (field === 2) tensor.type = pbf.readVarint();
@@ -101,7 +107,7 @@ function readTensor(pbf: PbfReader): { name: string; shape: number[]; data?: Flo
   }, null);
   const { name, shape, type, floats, raw } = tensor;
   if (type !== FLOAT) return { name, shape };
-  const data = raw.length > 0 ? new Float32Array(raw.slice().buffer) : Float32Array.from(floats);
+  const data = raw.length > 0 ? new Float32Array(new Uint8Array(raw).buffer) : Float32Array.from(floats);
   if (data.length !== shape.reduce((product, axis) => product * axis, 1))
     throw new RangeError(`Tensor "${name}" has ${data.length} elements`);
   return { name, shape, data };

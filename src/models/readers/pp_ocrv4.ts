@@ -1,6 +1,7 @@
 // PP-OCRv4 mobile as published in ONNX (PaddleOCR, Apache-2.0): its layers in the file's order, each with what follows
 // it folded in. https://github.com/PaddlePaddle/PaddleOCR
 import { AfterimageError } from '../../errors.js';
+import type { ActivationName } from '../../graph/builder.js';
 import { affine, batchNorm, doublingMatrix, transposed } from './folding.js';
 import type {
   ConvolutionLayer,
@@ -178,11 +179,14 @@ class Follower {
   private activation(layer: ConvolutionLayer): ConvolutionLayer {
     const readers = this.readers();
     const [reader] = readers;
-    if (readers.length === 1 && reader!.op === 'Relu') return this.pass(reader!, { ...layer, activation: 'relu' });
+    if (readers.length === 1 && reader!.op === 'Relu')
+      return this.pass(reader!, { ...layer, activation: 'relu' });
     if (readers.length === 1 && reader!.op === 'HardSigmoid') return this.hardSigmoid(layer, reader!);
-    if (readers.length !== 2) return layer;
+    if (readers.length !== 2 || readers.some((node) => node.op === 'GlobalAveragePool')) return layer;
     // x · σ(1·x), and x · clip(x + 3, 0, 6) / 6.
-    const gated = readers.find((node) => node.op === 'Mul' && !node.inputs.some((n) => this.graph.constants.has(n)));
+    const gated = readers.find(
+      (node) => node.op === 'Mul' && !node.inputs.some((n) => this.graph.constants.has(n)),
+    );
     if (!gated) return layer;
     const divided = this.graph.readers.get(gated.outputs[0]!)?.find((node) => node.op === 'Div');
     if (divided) return this.pass(divided, { ...layer, activation: 'hard_swish' });
@@ -207,7 +211,7 @@ function added(graph: OnnxGraph, node: OnnxNode): { bias: Float32Array; output: 
   return { bias: constant(graph, add.inputs[1]).data, output: add.outputs[0]! };
 }
 
-function doubling(graph: OnnxGraph, node: OnnxNode, activation: Doubling['activation']): Doubling {
+function doubling(graph: OnnxGraph, node: OnnxNode, activation: ActivationName): Doubling {
   const { shape, data } = constant(graph, node.inputs[1]);
   const [inputs, outs] = shape as [number, number];
   const { bias, output } = added(graph, node);
@@ -233,7 +237,7 @@ function doubling(graph: OnnxGraph, node: OnnxNode, activation: Doubling['activa
       eps: reader.floats.get('epsilon') ?? 1e-5,
     });
   }
-  return { shape: [4 * outs, inputs], weight: layer.weight, bias: layer.bias, activation };
+  return { ...layer, activation };
 }
 
 function linear(graph: OnnxGraph, node: OnnxNode): LinearLayer {

@@ -15,7 +15,8 @@ export function recogniserProgram(net: RecogniserNetwork): ImageProgram {
   const segments = g.input('segments', { rows: rowsOf('bounds'), width: 1, dtype: 'i32' });
   const reduced = graph.convolution(features, net.neck[0]!, 'neck.0');
   let { x } = graph.convolution(reduced, net.neck[1]!, 'neck.1');
-  for (const [i, block] of net.blocks.entries()) x = mixed(graph, x, segments, block, net.heads, `blocks.${i}`);
+  for (const [i, block] of net.blocks.entries())
+    x = mixed(graph, x, segments, block, net.heads, `blocks.${i}`);
   x = norm(graph, x, net.norm, 'norm');
   const restored = graph.convolution({ ...features, x }, net.neck[2]!, 'neck.2');
   const both = { ...features, x: g.concat(features.x, restored.x) };
@@ -40,7 +41,12 @@ function mixed(
   const qkv = graph.linear(norm(graph, x, block.norms[0], `${name}.norms.0`), block.qkv, `${name}.qkv`);
   const [q, k, v] = [0, 1, 2].map((part) => g.slice(qkv, part * width, width));
   const kDim = width / heads;
-  const attended = g.segmentAttention(q!, k!, v!, segments, { heads, kvHeads: heads, kDim, scale: kDim ** -0.5 });
+  const attended = g.segmentAttention(q!, k!, v!, segments, {
+    heads,
+    kvHeads: heads,
+    kDim,
+    scale: kDim ** -0.5,
+  });
   const h = g.add(x, graph.linear(attended, block.projection, `${name}.projection`));
   const [widen, narrow] = block.mlp;
   const inner = graph.linear(norm(graph, h, block.norms[1], `${name}.norms.1`), widen, `${name}.mlp.0`);

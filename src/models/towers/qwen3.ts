@@ -82,14 +82,10 @@ export function qwen3VisionEncoder(config: Config, hidden: number, w: WeightScop
     x = block(g, x, (name) => w(`blocks.${i}.${name}`), { heads, inner, activation, rope, segments });
     g.named(`blocks.${i}.output`, x);
     const tap = tapped.indexOf(i);
-    if (tap >= 0)
-      deepstack[tap] = deepstackMerger(
-        g,
-        x,
-        (name) => w(`deepstack_merger_list.${tap}.${name}`),
-        merge,
-        hidden,
-      );
+    if (tap >= 0) {
+      const merged: WeightScope = (name) => w(`deepstack_merger_list.${tap}.${name}`);
+      deepstack.push(deepstackMerger(g, x, merged, merge, hidden)); // in the order of the blocks
+    }
   }
   const normed = g.layerNorm(x, w('merger.norm'), LAYER_NORM_EPS); // before grouping
   g.output(

@@ -59,7 +59,8 @@ std::vector<rig::traffic::Region> regions_of(const EncodedDispatch& dispatch) {
     if (bound.bytes)
       regions.push_back({bound.bytes->data(), bound.bytes->size(), constants});
     else if (bound.buffer)
-      regions.push_back({bound.buffer->memory, bound.buffer->bytes, bound.buffer->noCopy ? mapped : rig::traffic::bound});
+      regions.push_back(
+          {bound.buffer->memory, bound.buffer->bytes, bound.buffer->noCopy ? mapped : rig::traffic::bound});
   }
   for (FakeBuffer* buffer : dispatch.used) regions.push_back({buffer->memory, buffer->bytes, linked});
   return regions;

@@ -4,7 +4,8 @@
 
 namespace metal {
 
-#define RIG_FLOAT_FUNCTION(name) inline float name(float x) { return ::std::name(x); }
+#define RIG_FLOAT_FUNCTION(name) \
+  inline float name(float x) { return ::std::name(x); }
 RIG_FLOAT_FUNCTION(exp)
 RIG_FLOAT_FUNCTION(exp2)
 RIG_FLOAT_FUNCTION(log)
@@ -23,16 +24,15 @@ inline float pow(float x, float y) { return ::std::pow(x, y); }
 inline bool isnan(float x) { return x != x; }
 
 template <class T>
-  requires rig::Scalar<T>
-T min(T a, T b) { return b < a ? b : a; }
+requires rig::Scalar<T> T min(T a, T b) { return b < a ? b : a; }
 template <class T>
-  requires rig::Scalar<T>
-T max(T a, T b) { return a < b ? b : a; }
+requires rig::Scalar<T> T max(T a, T b) { return a < b ? b : a; }
 template <class T>
-  requires rig::Scalar<T>
-T clamp(T x, T low, T high) { return min(max(x, low), high); }
+requires rig::Scalar<T> T clamp(T x, T low, T high) { return min(max(x, low), high); }
 template <class T>
-T select(T a, T b, bool c) { return c ? b : a; }
+T select(T a, T b, bool c) {
+  return c ? b : a;
+}
 inline int abs(int x) { return x < 0 ? -x : x; }
 inline uint popcount(uint x) { return uint(__builtin_popcount(x)); }
 inline uint ctz(uint x) { return x == 0 ? 32 : uint(__builtin_ctz(x)); }
@@ -41,13 +41,13 @@ inline uint ctz(uint x) { return x == 0 ? 32 : uint(__builtin_ctz(x)); }
 inline float dot(float4_t a, float4_t b) { return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, a.x * b.x))); }
 
 namespace precise {
+using metal::cos;
 using metal::exp;
 using metal::log;
-using metal::tanh;
-using metal::sin;
-using metal::cos;
-using metal::sqrt;
 using metal::rsqrt;
+using metal::sin;
+using metal::sqrt;
+using metal::tanh;
 }  // namespace precise
 
 }  // namespace metal

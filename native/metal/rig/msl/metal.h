@@ -29,10 +29,10 @@ enum class mem_flags : uint32_t { mem_none = 0, mem_device = 1, mem_threadgroup 
 constexpr mem_flags operator|(mem_flags a, mem_flags b) { return mem_flags(uint32_t(a) | uint32_t(b)); }
 }  // namespace metal
 
+#include "atomics.h"
 #include "math.h"
 #include "simdgroup.h"
 #include "simdgroup_matrix.h"
-#include "atomics.h"
 
 #define kernel
 #ifdef RIG_STRICT
@@ -44,7 +44,8 @@ constexpr mem_flags operator|(mem_flags a, mem_flags b) { return mem_flags(uint3
 #define device
 #define constant
 #define threadgroup
-#define RIG_SHARED(id, name, dims, ...) auto& name = *static_cast<__VA_ARGS__(*) dims>(::rig::group_memory(id, sizeof(__VA_ARGS__ dims)));
+#define RIG_SHARED(id, name, dims, ...) \
+  auto& name = *static_cast<__VA_ARGS__(*) dims>(::rig::group_memory(id, sizeof(__VA_ARGS__ dims)));
 #endif
 #define thread
 

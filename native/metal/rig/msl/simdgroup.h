@@ -4,8 +4,12 @@
 
 namespace metal {
 
-inline void threadgroup_barrier(mem_flags flags, int line = __builtin_LINE()) { rig::group_barrier(uint32_t(flags), line); }
-inline void simdgroup_barrier(mem_flags flags, int line = __builtin_LINE()) { rig::simd_barrier(uint32_t(flags), line); }
+inline void threadgroup_barrier(mem_flags flags, int line = __builtin_LINE()) {
+  rig::group_barrier(uint32_t(flags), line);
+}
+inline void simdgroup_barrier(mem_flags flags, int line = __builtin_LINE()) {
+  rig::simd_barrier(uint32_t(flags), line);
+}
 
 }  // namespace metal
 
@@ -21,9 +25,24 @@ RIG_UNSEEN void reduce_slots(const std::byte* slots, std::byte* result) {
   *reinterpret_cast<T*>(result) = values[0];
 }
 
-struct Sum { template <class T> RIG_UNSEEN static T apply(T a, T b) { return a + b; } };
-struct Max { template <class T> RIG_UNSEEN static T apply(T a, T b) { return a < b ? b : a; } };
-struct Min { template <class T> RIG_UNSEEN static T apply(T a, T b) { return b < a ? b : a; } };
+struct Sum {
+  template <class T>
+  RIG_UNSEEN static T apply(T a, T b) {
+    return a + b;
+  }
+};
+struct Max {
+  template <class T>
+  RIG_UNSEEN static T apply(T a, T b) {
+    return a < b ? b : a;
+  }
+};
+struct Min {
+  template <class T>
+  RIG_UNSEEN static T apply(T a, T b) {
+    return b < a ? b : a;
+  }
+};
 
 template <class Operation, class T>
 T reduce(T value, int line) {
@@ -36,9 +55,18 @@ T reduce(T value, int line) {
 
 namespace metal {
 
-template <class T> T simd_sum(T value, int line = __builtin_LINE()) { return rig::reduce<rig::Sum>(value, line); }
-template <class T> T simd_max(T value, int line = __builtin_LINE()) { return rig::reduce<rig::Max>(value, line); }
-template <class T> T simd_min(T value, int line = __builtin_LINE()) { return rig::reduce<rig::Min>(value, line); }
+template <class T>
+T simd_sum(T value, int line = __builtin_LINE()) {
+  return rig::reduce<rig::Sum>(value, line);
+}
+template <class T>
+T simd_max(T value, int line = __builtin_LINE()) {
+  return rig::reduce<rig::Max>(value, line);
+}
+template <class T>
+T simd_min(T value, int line = __builtin_LINE()) {
+  return rig::reduce<rig::Min>(value, line);
+}
 
 template <class T>
 T simd_shuffle(T value, ushort lane, int line = __builtin_LINE()) {
@@ -47,7 +75,9 @@ T simd_shuffle(T value, ushort lane, int line = __builtin_LINE()) {
   return out;
 }
 template <class T>
-T simd_broadcast(T value, ushort lane, int line = __builtin_LINE()) { return simd_shuffle(value, lane, line); }
+T simd_broadcast(T value, ushort lane, int line = __builtin_LINE()) {
+  return simd_shuffle(value, lane, line);
+}
 template <class T>
 T simd_shuffle_xor(T value, ushort mask, int line = __builtin_LINE()) {
   return simd_shuffle(value, static_cast<ushort>(rig::place().lane ^ mask), line);

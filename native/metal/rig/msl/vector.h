@@ -3,10 +3,13 @@
 // reading of a functional cast between vectors is a reinterpretation of bits.
 #pragma once
 
-#define RIG_VECTORS(type)                                         \
-  typedef type type##2 __attribute__((ext_vector_type(2)));   typedef type##2 type##2_t;     \
-  typedef type type##3 __attribute__((ext_vector_type(3)));   typedef type##3 type##3_t;     \
-  typedef type type##4 __attribute__((ext_vector_type(4)));   typedef type##4 type##4_t;
+#define RIG_VECTORS(type)                                   \
+  typedef type type##2 __attribute__((ext_vector_type(2))); \
+  typedef type##2 type##2_t;                                \
+  typedef type type##3 __attribute__((ext_vector_type(3))); \
+  typedef type##3 type##3_t;                                \
+  typedef type type##4 __attribute__((ext_vector_type(4))); \
+  typedef type##4 type##4_t;
 RIG_VECTORS(float)
 RIG_VECTORS(half)
 RIG_VECTORS(bfloat)
@@ -31,12 +34,13 @@ concept Scalar = std::is_arithmetic_v<A> || std::is_same_v<A, half> || std::is_s
 
 template <class V, class A>
 V make_vector(A value) {
-  if constexpr (Scalar<A>) return V(static_cast<Element<V>>(value));
-  else return __builtin_convertvector(value, V);
+  if constexpr (Scalar<A>)
+    return V(static_cast<Element<V>>(value));
+  else
+    return __builtin_convertvector(value, V);
 }
 template <class V, Scalar... A>
-  requires(sizeof...(A) > 1)
-V make_vector(A... values) {
+requires(sizeof...(A) > 1) V make_vector(A... values) {
   static_assert(sizeof...(A) == kLanes<V>, "as many values as the vector has components");
   return V{static_cast<Element<V>>(values)...};
 }

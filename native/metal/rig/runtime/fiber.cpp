@@ -123,7 +123,8 @@ void Fiber::started(Fiber* self) {
 }
 
 void Fiber::create(void (*entry)(void*), void* argument) {
-  void* memory = mmap(nullptr, kStackBytes + 2 * kGuardBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory =
+      mmap(nullptr, kStackBytes + 2 * kGuardBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   mprotect(memory, kGuardBytes, PROT_NONE);
   stack_ = static_cast<std::byte*>(memory) + kGuardBytes;

@@ -25,7 +25,7 @@ struct Count {
 
 struct State {
   std::vector<Watched> regions;  // by address
-  Watched* recent[4] = {};  // where the latest accesses went: kernels alternate between a few buffers
+  Watched* recent[4] = {};       // where the latest accesses went: kernels alternate between a few buffers
   uint32_t oldest = 0;
   uint32_t group = 0;
   Count loads[kClasses], stores[kClasses];

@@ -1,0 +1,40 @@
+#include "cpu/depthwise.h"
+
+namespace afterimage {
+
+void run_depthwise(const CpuContext& c, const Dispatch& d, const Tensor& x, const GridTask& task,
+                   const DepthwiseStage& stage, float* out, int64_t stride) {
+  constexpr int kMaxKernel = 64;  // what shape rules allow
+  const OpAttrs& a = *d.attrs;
+  const GridImage& image = *task.image;
+  for_each_run(task, [&](int64_t oy, int64_t ox, int count, int done) {
+    const float* rows[kMaxKernel];
+    for (int ky = 0; ky < a.kernel_y; ++ky) {
+      const int64_t iy = oy * a.stride_y - a.pad_y + ky;
+      rows[ky] = iy >= 0 && iy < image.height ? x.at<float>(image.first + iy * image.width) : nullptr;
+    }
+    float* to = out + done * stride;
+    c.kernels.depthwise_pixels({rows, stage.weights, x.width, image.width, ox, count, a.kernel_y, a.kernel_x, a.stride_x,
+                                a.pad_x, to, stride});
+    if (!stage.bias && stage.activation == Activation::none && stage.scale == 1 && stage.shift == 0) return;
+    for (int i = 0; i < count; ++i)
+      c.kernels.settle(to + i * stride, stage.bias, x.width, stage.activation, stage.scale, stage.shift);
+  });
+}
+
+void run_depthwise_convolution(CpuContext& c, const Dispatch& d) {
+  const OpAttrs& a = *d.attrs;
+  const Tensor x = d.in[0], y = d.out[0];
+  const auto images = grid_images(d.in[1], x.rows, a.stride_y, a.stride_x);
+  const auto tasks = grid_tasks(images, 96);
+  const DepthwiseStage stage{vector_of(d.weights[0]), vector_of(d.weights[1]), a.activation, a.scale, a.shift};
+  c.pool.for_each(static_cast<int64_t>(tasks.size()), [&](int64_t index, int) {
+    GridTask task = tasks[static_cast<size_t>(index)];
+    const int rows = task.height;
+    task.height = 1;
+    for (int row = 0; row < rows; ++row, ++task.y)
+      run_depthwise(c, d, x, task, stage, y.at<float>(task.out_row(0)), y.width);
+  });
+}
+
+}  // namespace afterimage

@@ -1,0 +1,55 @@
+// How tools have text read: in the time that the call has, in pixels of the original, and as the model is given it.
+import type { Region } from '../image/region.js';
+import { readingText } from '../prompt/layout.js';
+import type { Quad } from '../reading/quad.js';
+import type { Reading } from '../reading/reading.js';
+import type { Call } from './call.js';
+import type { Picture } from './conversations.js';
+import { inTime } from './deadline.js';
+
+/** @returns null when the call's time was over first; what was read until then is kept for the next call */
+export function readText(call: Call, { input }: Picture): Promise<Reading | null> {
+  return inTime(call, async (stop) => {
+    try {
+      return await call.reader.read(input, {
+        signal: stop,
+        onProgress: (done, total) => call.onProgress({ stage: 'read', done, total }),
+      });
+    } catch (error) {
+      if (stop.aborted && !call.signal.aborted) return null;
+      throw error;
+    }
+  });
+}
+
+/** Pictures with the lines that the model is to be given; without them where the time was over. */
+export async function withReadings(call: Call, pictures: Picture[]): Promise<Picture[]> {
+  const read: Picture[] = [];
+  for (const picture of pictures) {
+    const reading = await readText(call, picture);
+    const lines = reading?.lines.map(({ text, box: { x, y } }) => ({ text, x, y }));
+    read.push(lines ? { ...picture, reading: readingText(lines, picture.input) } : picture);
+  }
+  return read;
+}
+
+/** Of a picture that was a part of its original: the reading as one of the original. */
+export function inOriginal(reading: Reading, { region, original }: Picture): Reading {
+  if (!region) return reading;
+  const { x, y } = region;
+  return {
+    ...reading,
+    ...original,
+    lines: reading.lines.map((line) => ({
+      ...line,
+      box: moved(line.box, x, y),
+      ...(line.quad && {
+        quad: line.quad.map((corner) => ({ x: corner.x + x, y: corner.y + y })) as unknown as Quad,
+      }),
+    })),
+  };
+}
+
+function moved(box: Region, x: number, y: number): Region {
+  return { ...box, x: box.x + x, y: box.y + y };
+}

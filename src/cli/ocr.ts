@@ -1,0 +1,105 @@
+// afterimage ocr: the tool of that name over several files, with what people want at a terminal: boxes beside the text,
+// the places of a text, a picture with the boxes drawn in.
+import { writeFile } from 'node:fs/promises';
+import { buffer } from 'node:stream/consumers';
+import { ocr as ocrTool } from '../../tools/ocr.js';
+import { AfterimageError } from '../errors.js';
+import { loadImage } from '../image/load.js';
+import { withOutlines, type Corners } from '../image/outline.js';
+import { encodePng } from '../image/picture.js';
+import { usage } from './look.js';
+import type { Options } from './options.js';
+import { Terminal, type Result } from './terminal.js';
+
+interface Box {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+interface Line extends Box {
+  text: string;
+  corners?: [number, number][];
+}
+
+interface Match extends Line {
+  score: number;
+  center: { x: number; y: number };
+}
+
+export async function ocr(options: Options, signal: AbortSignal): Promise<void> {
+  const files = options.positionals;
+  if (files.length === 0) throw usage('afterimage ocr FILE...');
+  const drawing = options.text('annotate');
+  if (drawing !== undefined && files.length > 1)
+    throw new AfterimageError('INVALID_ARGUMENT', '--annotate draws into one picture; give one FILE.');
+  const find = options.text('find');
+  const method = options.choice('method', ['reader', 'model'] as const);
+  const boxed = options.flag('lines') || drawing !== undefined;
+  const args = {
+    ...(method && { method }),
+    ...(find !== undefined ? { find } : boxed && { format: 'lines' }),
+  };
+  await Terminal.use(options, signal, async (terminal) => {
+    for (const file of files) {
+      if (files.length > 1 && !options.flag('json')) process.stdout.write(`==> ${file} <==\n`);
+      const image = file === '-' ? await standardInput() : file;
+      const result = await terminal.show(ocrTool, { image, ...args }, textOf(options));
+      if (drawing !== undefined) await draw(terminal, result, drawing);
+    }
+  });
+}
+
+/** What is shown besides the answer; undefined: the answer as it comes. */
+function textOf(options: Options): ((result: Result) => string) | undefined {
+  if (options.given('find')) return matches;
+  return options.flag('lines') ? boxedLines : undefined;
+}
+
+/** A row for each line, its box first; what the model wrote instead where it wrote no lines. */
+function boxedLines({ answer, lines }: Result): string {
+  const read = (lines ?? []) as Line[];
+  return read.length === 0 ? answer : read.map((line) => `${place(line)}\t${line.text}`).join('\n');
+}
+
+/** A row for each match: the point to click, the box, the text. */
+function matches({ answer, matches: found }: Result): string {
+  const hits = (found ?? []) as Match[];
+  if (hits.length === 0) return answer;
+  return hits.map((hit) => `${hit.center.x},${hit.center.y}\t${place(hit)}\t${hit.text}`).join('\n');
+}
+
+function place({ x, y, width, height }: Box): string {
+  return `${x},${y} ${width}x${height}`;
+}
+
+async function standardInput(): Promise<string> {
+  const bytes = await buffer(process.stdin);
+  if (bytes.length === 0)
+    throw new AfterimageError('INVALID_ARGUMENT', 'Nothing came on standard input; pipe an image into it.');
+  return `data:application/octet-stream;base64,${bytes.toString('base64')}`;
+}
+
+async function draw(terminal: Terminal, result: Result, file: string): Promise<void> {
+  const image = await loadImage(result.images[0]!.image_id, terminal.call.images);
+  const lines = (result['matches'] ?? result['lines'] ?? []) as Line[];
+  const png = await encodePng(withOutlines(await image.pixels(), lines.map(cornersOf)));
+  try {
+    await writeFile(file, png);
+  } catch (cause) {
+    throw new AfterimageError('IO_FAILED', `The picture "${file}" cannot be written; choose another place.`, {
+      cause,
+    });
+  }
+}
+
+function cornersOf({ x, y, width, height, corners }: Line): Corners {
+  if (corners) return corners.map(([cx, cy]) => ({ x: cx, y: cy }));
+  return [
+    { x, y },
+    { x: x + width, y },
+    { x: x + width, y: y + height },
+    { x, y: y + height },
+  ];
+}

@@ -1,0 +1,134 @@
+// The form of everything that is said over the wire. Neither side trusts the other, so both check what they hear.
+import { z } from 'zod';
+import { ERROR_CODES } from '../../errors.js';
+import type { Answer, AskOptions, EngineStatus, ModelInfo, Progress } from '../engine.js';
+
+/** Width × height of the largest image an engine takes over a wire. */
+const MOST_PIXELS = 2 ** 28;
+/** In one conversation. */
+const MOST_IMAGES = 256;
+const LONGEST_NAME = 256;
+
+const count = z.int().nonnegative();
+const name = z.string().max(LONGEST_NAME);
+const side = z.int().positive().max(MOST_PIXELS);
+
+/** An image is its identity; its pixels are asked for. */
+const wireImage = z
+  .object({ pixelHash: z.string().regex(/^[0-9a-f]{64}$/), width: side, height: side })
+  .refine(({ width, height }) => width * height <= MOST_PIXELS, `an image has at most ${MOST_PIXELS} pixels`);
+
+const wireImages = z.array(wireImage).max(MOST_IMAGES);
+
+const part = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('text'), text: z.string() }),
+  /** The image's place in the call's list. */
+  z.object({ type: z.literal('image'), image: count }),
+]);
+
+const wireMessage = z.object({
+  role: z.enum(['system', 'user', 'assistant']),
+  content: z.array(part),
+});
+
+/** Chosen by the client; names the call in what is said about it while it runs. */
+const call = z.object({ call: count });
+
+const tokenIds = z.array(count);
+
+/** Their ranges are the engine's to check. */
+const askOptions = z.strictObject({
+  temperature: z.number().optional(),
+  topK: z.number().optional(),
+  topP: z.number().optional(),
+  minP: z.number().optional(),
+  repetitionPenalty: z.number().optional(),
+  seed: z.number().optional(),
+  maxTokens: z.number().optional(),
+  stop: z.array(z.string().max(1024)).max(64).optional(),
+  continues: z.object({ text: z.string(), tokenIds }).optional(),
+}) satisfies z.ZodType<WireOptions>;
+
+type WireOptions = Omit<AskOptions, 'signal' | 'onText' | 'onProgress'>;
+
+export const hello = z.object({ version: name });
+export const readyCall = call;
+export const warmCall = call.extend({ images: wireImages });
+export const askCall = call
+  .extend({
+    session: name,
+    /** A session that is not known yet begins as a fork of this one, where that is known. */
+    parent: name.optional(),
+    images: wireImages,
+    messages: z.array(wireMessage),
+    options: askOptions,
+  })
+  .refine(
+    ({ images, messages }) =>
+      messages.every(({ content }) => content.every((p) => p.type === 'text' || p.image < images.length)),
+    'a message names an image that the call does not list',
+  );
+export const sessionName = z.object({ session: name });
+
+/** `from`: first byte of the RGB data. */
+export const pixelPiece = call.extend({ image: count, from: count });
+/** Base64, padded. */
+export const pixelBytes = z.string();
+
+const stage = z.enum(['queue', 'load', 'encode', 'prefill', 'decode']);
+const progress = z.object({
+  stage,
+  done: z.number(),
+  total: z.number().optional(),
+}) satisfies z.ZodType<Progress>;
+
+export const saidText = call.extend({ text: z.string() });
+export const saidProgress = call.extend({ progress });
+
+const modelInfo = z.looseObject({
+  name: z.string(),
+  modelType: z.string(),
+  parameters: z.number(),
+  precision: z.enum(['exact', 'fast', 'faster']),
+  backend: z.string(),
+  contextLength: count,
+  boxes: z.object({ scale: z.enum(['relative-1000', 'viewed-pixels']) }).nullable(),
+}) satisfies z.ZodType<ModelInfo>;
+
+const engineStatus = z.object({
+  model: modelInfo.nullable(),
+  state: z.enum(['idle', 'loading', 'ready', 'failed', 'closed']),
+  sessions: count,
+  cache: z.record(z.string(), z.number()),
+}) satisfies z.ZodType<EngineStatus>;
+
+const answer = z.looseObject({
+  text: z.string(),
+  tokenIds,
+  stopReason: z.enum(['end', 'stop', 'length', 'loop', 'cancelled']),
+  cache: z.looseObject({
+    image_tokens: count,
+    image_tokens_reused: count,
+    prompt_tokens: count,
+    prompt_tokens_reused: count,
+    encode_ms: z.number(),
+    prefill_ms: z.number(),
+    source: z.enum(['none', 'features', 'memory', 'disk']),
+  }),
+  decodeMs: z.number(),
+  viewed: z.array(z.object({ width: count, height: count, tokens: count })),
+}) satisfies z.ZodType<Answer>;
+
+const reply = <T extends z.ZodType>(result: T) => z.object({ result, status: engineStatus });
+
+/** Every answer brings the engine's status along, so that a client has a recent one at hand. */
+export const answerReply = reply(answer);
+export const readyReply = reply(modelInfo);
+export const warmReply = reply(z.null());
+
+/** What was thrown at the other side. */
+export const thrown = z.object({ code: z.enum(ERROR_CODES).optional(), name });
+
+export type WireImage = z.infer<typeof wireImage>;
+export type WireMessage = z.infer<typeof wireMessage>;
+export type PixelPiece = z.infer<typeof pixelPiece>;

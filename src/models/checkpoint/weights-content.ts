@@ -1,0 +1,98 @@
+// The identity of weights is all of their bytes. Reading gigabytes takes seconds, so what was hashed is remembered by
+// what the file system says of the file, and files that a running model was made of are watched the same way.
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AfterimageError } from '../../errors.js';
+import { WorkerPool } from '../../work/pool.js';
+import type * as work from './hash-work.js';
+
+/** A thread of its own: pictures do not wait until a checkpoint has been read. */
+const hashFile = new WorkerPool({ maxThreads: 1 }).job<typeof work.hashFile>(
+  import.meta.url,
+  './hash-work',
+  'hashFile',
+);
+
+/** A file written this short ago may be written again within one tick of its clock. */
+const SETTLED_MS = 2000;
+
+/** What changes when a file is replaced or written to. */
+type Stamp = string;
+
+export class WeightFiles {
+  readonly #stamps: Stamp[];
+
+  /** @throws AfterimageError MODEL_CHANGED when a file has gone. */
+  constructor(private readonly files: readonly string[]) {
+    this.#stamps = files.map(stampOf);
+  }
+
+  /** @throws AfterimageError MODEL_CHANGED when a file is not the one it was. */
+  check(): void {
+    for (const [i, file] of this.files.entries()) if (stampOf(file) !== this.#stamps[i]) throw changed(file);
+  }
+
+  /**
+   * Hex SHA-256 over the content of all files.
+   * @param memory Folder in which hashes are remembered; made where absent.
+   * @throws AfterimageError MODEL_CHANGED when a file is written to meanwhile.
+   */
+  async digest(memory: string): Promise<string> {
+    const all = createHash('sha256');
+    for (const [i, file] of this.files.entries()) {
+      const note = join(memory, `${createHash('sha256').update(file).digest('hex')}.json`);
+      all.update(
+        recalled(note, this.#stamps[i]!) ?? (await this.#hashed(file, this.#stamps[i]!, memory, note)),
+      );
+    }
+    return all.digest('hex');
+  }
+
+  async #hashed(file: string, stamp: Stamp, memory: string, note: string): Promise<string> {
+    const begun = Date.now();
+    const hash = await hashFile(file);
+    if (stampOf(file) !== stamp) throw changed(file);
+    const { mtimeMs, ctimeMs } = statSync(file);
+    if (begun - Math.max(mtimeMs, ctimeMs) > SETTLED_MS) remember(memory, note, { stamp, hash });
+    return hash;
+  }
+}
+
+function stampOf(file: string): Stamp {
+  const found = statSync(file, { bigint: true, throwIfNoEntry: false });
+  if (!found) throw changed(file);
+  const { dev, ino, size, mtimeNs, ctimeNs } = found;
+  return [dev, ino, size, mtimeNs, ctimeNs].join(':');
+}
+
+function recalled(note: string, stamp: Stamp): string | undefined {
+  try {
+    const found = JSON.parse(readFileSync(note, 'utf8')) as { stamp?: unknown; hash?: unknown };
+    return found.stamp === stamp && /^[0-9a-f]{64}$/.test(String(found.hash))
+      ? String(found.hash)
+      : undefined;
+  } catch {
+    // Absent or damaged: the file is read again.
+    return undefined;
+  }
+}
+
+/** A hash that cannot be remembered is computed again next time. */
+function remember(memory: string, note: string, content: { stamp: Stamp; hash: string }): void {
+  try {
+    mkdirSync(memory, { recursive: true, mode: 0o700 });
+    const draft = `${note}.${randomBytes(6).toString('hex')}`;
+    writeFileSync(draft, JSON.stringify(content), { mode: 0o600 });
+    renameSync(draft, note);
+  } catch {
+    return;
+  }
+}
+
+function changed(file: string): AfterimageError {
+  return new AfterimageError(
+    'MODEL_CHANGED',
+    `"${file}" is not what it was when this model was loaded; restart, so that it is loaded anew.`,
+  );
+}

@@ -1,0 +1,29 @@
+// Renders a checkpoint's template where it can do no harm: in a thread of its own, which is ended when it takes too long
+// or too much. Runs in worker threads; callers use `template-thread.ts`.
+import { ChatTemplate, type TemplateMessage } from './template.js';
+
+export interface TemplateSource {
+  source: string;
+  placeholder: string;
+  tokens: Record<string, string>;
+}
+
+export interface Rendering {
+  messages: readonly TemplateMessage[];
+  addGenerationPrompt: boolean;
+}
+
+/** Parsed and probed; one model is resident, so one template is enough. */
+let known: { key: string; template: ChatTemplate } | undefined;
+
+/** Tells that the thread is there: its start is nothing that a template is to blame for. */
+export function ready(): void {}
+
+/** @throws AfterimageError INVALID_CHECKPOINT */
+export function renderAll({ given, wanted }: { given: TemplateSource; wanted: Rendering[] }): string[] {
+  const key = JSON.stringify(given);
+  if (known?.key !== key)
+    known = { key, template: new ChatTemplate(given.source, given.placeholder, given.tokens) };
+  const { template } = known;
+  return wanted.map(({ messages, addGenerationPrompt }) => template.render(messages, addGenerationPrompt));
+}

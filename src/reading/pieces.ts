@@ -1,0 +1,86 @@
+// The characters of one detected line → pieces of text with spaces where the ink has gaps, parted where a gap is wider
+// than any space: entries of a navigation bar and cells of a table are lines of their own.
+import type { Glyph } from './glyphs.js';
+import { median, type LineMetrics } from './line-metrics.js';
+
+export interface Piece {
+  glyphs: Glyph[];
+}
+
+/** Gaps of ink in ems. A space that the recogniser wrote needs less of one than a space it did not write. */
+const SPACE_WRITTEN = 0.1;
+const SPACE_FOUND = 0.23;
+const SPACE_PITCHED = 0.3;
+/** More than the gaps inside words. */
+const SPACE_MORE = 0.14;
+/** Beside characters that are narrower than the room they have. */
+const BESIDE_THIN = 0.06;
+const APART = 0.8;
+/** Shares of the pitch in type of one width: a space makes a step of two. */
+const PITCH_ERROR = 0.09;
+const LEAST_PITCHED = 6;
+
+/** Characters whose width tells one kind of type from the other. */
+const TELLING = /^[ijl1.,:;'|!mwMW@]$/;
+
+const THIN = /^[1ijlrtfI.,:;'"`|!()[\]{}/\\-]$/;
+
+export function toPieces(glyphs: readonly Glyph[], { em }: LineMetrics): Piece[] {
+  const pitch = pitchOf(glyphs, em);
+  const usual = usualGap(glyphs, em);
+  const pieces: Piece[] = [];
+  glyphs.forEach((glyph, at) => {
+    const before = glyphs[at - 1];
+    const distance =
+      before && (pitch ? pitched(before, glyph, em, pitch) : proportional(before, glyph, em, usual));
+    if (!before || distance === 'apart') pieces.push({ glyphs: [{ ...glyph, spaced: false }] });
+    else pieces.at(-1)!.glyphs.push({ ...glyph, spaced: distance === 'space' });
+  });
+  return pieces;
+}
+
+type Distance = 'none' | 'space' | 'apart';
+
+function proportional(before: Glyph, glyph: Glyph, em: number, usual: number): Distance {
+  const gap = (glyph.left - before.right) / em;
+  if (gap >= APART) return 'apart';
+  if (before.text === '.' && glyph.text === '.') return 'none';
+  if (glyph.spaced) return gap >= SPACE_WRITTEN ? 'space' : 'none';
+  const thin = THIN.test(before.text) || THIN.test(glyph.text);
+  const least = Math.max(SPACE_FOUND, usual + SPACE_MORE) + (thin ? BESIDE_THIN : 0);
+  return gap >= least ? 'space' : 'none';
+}
+
+/** Between the letters of a word, in ems. */
+function usualGap(glyphs: readonly Glyph[], em: number): number {
+  const gaps = glyphs.slice(1).flatMap(({ left, spaced }, at) => (spaced ? [] : [left - glyphs[at]!.right]));
+  return gaps.length === 0 ? 0 : median(gaps) / em;
+}
+
+function pitched(before: Glyph, glyph: Glyph, em: number, pitch: number): Distance {
+  const steps = (middle(glyph) - middle(before)) / pitch;
+  if (steps >= 2.55 && (glyph.left - before.right) / em >= APART) return 'apart';
+  // Other type may stand in the same line; a space that was written and is as wide as one counts there too.
+  const written = glyph.spaced && (steps >= 1.35 || (glyph.left - before.right) / em >= SPACE_PITCHED);
+  return written || steps >= 1.5 ? 'space' : 'none';
+}
+
+function middle({ left, right }: Glyph): number {
+  return (left + right) / 2;
+}
+
+/** The width that all characters of a typewriter's type share; undefined for other type. */
+export function pitchOf(glyphs: readonly Glyph[], em: number): number | undefined {
+  const steps = glyphs.slice(1).map((glyph, at) => middle(glyph) - middle(glyphs[at]!));
+  const single = steps.filter((step) => step > 0.45 * em && step < 0.8 * em);
+  const telling = glyphs.filter(({ text }) => TELLING.test(text)).length;
+  if (telling < 2 && glyphs.length < 14) return undefined;
+  if (single.length < LEAST_PITCHED || single.length < steps.length * 0.5) return undefined;
+  const first = median(single);
+  // All steps together say it to a fraction of a pixel.
+  const counted = steps.map((step) => Math.max(1, Math.round(step / first)));
+  const pitch = steps.reduce((sum, step) => sum + step, 0) / counted.reduce((sum, count) => sum + count, 0);
+  const error =
+    steps.reduce((sum, step, at) => sum + Math.abs(step / pitch - counted[at]!), 0) / steps.length;
+  return error <= PITCH_ERROR ? pitch : undefined;
+}

@@ -1,0 +1,57 @@
+// The part of reading that touches many pixels; runs in worker threads. Everything else of reading is cheap.
+import { createHash } from 'node:crypto';
+import type { RgbImage } from '../image/rgb-image.js';
+import { crop, type Region } from '../image/region.js';
+import { resize } from '../image/resize.js';
+import { inkOf, type Ink } from './ink.js';
+import { toCrop } from './line-crop.js';
+import { cutLevel, cutTilted, type Placement } from './line-cut.js';
+import { boundsOf, type Quad } from './quad.js';
+import { findTextBoxes, type TextBox } from './text-boxes.js';
+import { toDetectorSides } from './tiles.js';
+
+/** A part of a picture as the detector takes it: enlarged, and grown to sides that are multiples of 32. */
+export function prepareTile(input: { picture: RgbImage; tile: Region; scale: number }): RgbImage {
+  const { picture, tile, scale } = input;
+  const part = crop(picture, tile);
+  const side = (length: number) => Math.round(length * scale);
+  const seen = scale === 1 ? part : resize(part, side(part.width), side(part.height), 'bicubic');
+  return toDetectorSides(seen);
+}
+
+export function boxesOf(input: { map: Float32Array; width: number; height: number }): TextBox[] {
+  return findTextBoxes(input.map, input.width, input.height);
+}
+
+/** One way to look at a detected box. */
+export interface CutLine {
+  crop: RgbImage;
+  ink: Ink;
+  placement: Placement;
+  /** Of the crop; lines that look the same read the same. */
+  hash: string;
+}
+
+/** For each box the ways to look at it: one, or for boxes that stand upright all that the text may run. */
+export function cutLines(input: { picture: RgbImage; boxes: TextBox[] }): CutLine[][] {
+  return input.boxes.map((box) => waysToCut(input.picture, box));
+}
+
+/** A box so many times higher than wide may hold one upright character or a line that runs up or down. */
+const UPRIGHT = 1.5;
+
+function waysToCut(picture: RgbImage, { quad, level }: TextBox): CutLine[] {
+  const bounds = boundsOf(quad);
+  const standing = bounds.bottom - bounds.top > UPRIGHT * (bounds.right - bounds.left);
+  if (level) return [toCut(cutLevel(picture, bounds))];
+  const tilted = toCut(cutTilted(picture, quad));
+  if (!standing) return [tilted];
+  const opposite: Quad = [quad[2], quad[3], quad[0], quad[1]];
+  return [tilted, toCut(cutTilted(picture, opposite)), toCut(cutLevel(picture, bounds))];
+}
+
+function toCut({ line, placement }: { line: RgbImage; placement: Placement }): CutLine {
+  const image = toCrop(line);
+  const hash = createHash('sha256').update(`${line.width} ${line.height}\n`).update(line.data).digest('hex');
+  return { crop: image, ink: inkOf(line), placement, hash };
+}

@@ -1,0 +1,197 @@
+// A picture → its text with places. The networks see pixels; what they say becomes lines here, in order, and is kept.
+// What is read depends on the picture alone: not on what was read before, nor on what else is being read.
+import { AfterimageError } from '../errors.js';
+import type { RecognisedSteps, TextNetworks } from '../engine/text-networks.js';
+import type { ImageInput, RgbImage } from '../image/rgb-image.js';
+import type { Size } from '../image/region.js';
+import { workers } from '../work/pool.js';
+import { toShared } from '../work/shared-bytes.js';
+import { readLineText, type LineText } from './line-text.js';
+import { placeLine } from './placed-lines.js';
+import type { CutLine } from './pixel-work.js';
+import { boundsOf } from './quad.js';
+import { ReadingCache } from './reading-cache.js';
+import { boundsOfRegion, type Reader, type Reading, type ReadLine, type ReadOptions } from './reading.js';
+import { readingOrder } from './reading-order.js';
+import { readingIdentity } from './reading-identity.js';
+import { mergeTiles, planTiles } from './tiles.js';
+import type { TextBox } from './text-boxes.js';
+import { median } from './line-metrics.js';
+
+const prepareTile = workers.job<typeof import('./pixel-work.js').prepareTile>(
+  import.meta.url,
+  './pixel-work',
+  'prepareTile',
+);
+const boxesOf = workers.job<typeof import('./pixel-work.js').boxesOf>(
+  import.meta.url,
+  './pixel-work',
+  'boxesOf',
+);
+const cutLines = workers.job<typeof import('./pixel-work.js').cutLines>(
+  import.meta.url,
+  './pixel-work',
+  'cutLines',
+);
+
+/** Lines whose boxes are lower than this, in pixels, are looked for again in the picture at twice its size. */
+const SMALL_BOX = 13;
+/** Lines cut and recognised at a time: enough for the engine to work in large strides, few enough to cancel soon. */
+const GROUP = 8;
+
+export class TextReader implements Reader {
+  readonly #open: () => Promise<TextNetworks>;
+  readonly #folder: string | undefined;
+  #opened: Promise<Opened> | undefined;
+  #closed = false;
+  /** Pictures are read one after the other: each alone has the whole machine. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /** @param folder Where readings are kept beyond this process. */
+  constructor(open: () => Promise<TextNetworks>, folder?: string) {
+    this.#open = open;
+    this.#folder = folder;
+  }
+
+  async read(image: ImageInput, options: ReadOptions = {}): Promise<Reading> {
+    const before = this.#turn;
+    const reading = (async () => {
+      await before.catch(() => {});
+      throwIfAborted(options.signal);
+      const opened = await this.#ready();
+      const kept = await opened.cache.picture(image.pixelHash);
+      if (kept) return kept;
+      const fresh = await readPicture(await image.pixels(), opened, options);
+      await opened.cache.keepPicture(image.pixelHash, fresh);
+      return fresh;
+    })();
+    this.#turn = reading;
+    return reading;
+  }
+
+  /** A failed opening is tried again by the next picture. */
+  #ready(): Promise<Opened> {
+    if (this.#closed) throw new AfterimageError('CLOSED', 'The text reader is closed.');
+    this.#opened ??= this.#open().then(
+      (networks) => ({
+        networks,
+        cache: new ReadingCache(`${readingIdentity()}\n${networks.identity}`, this.#folder),
+      }),
+      (error: unknown) => {
+        this.#opened = undefined;
+        throw error;
+      },
+    );
+    return this.#opened;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#turn.catch(() => {});
+    const opened = await this.#opened?.catch(() => undefined);
+    await opened?.networks.close();
+  }
+}
+
+interface Opened {
+  networks: TextNetworks;
+  cache: ReadingCache;
+}
+
+async function readPicture(pixels: RgbImage, opened: Opened, options: ReadOptions): Promise<Reading> {
+  const picture = { ...pixels, data: toShared(pixels.data) };
+  options.onProgress?.(0);
+  const boxes = await detect(picture, opened.networks, options.signal);
+  const lines: ReadLine[] = [];
+  for (let at = 0; at < boxes.length; at += GROUP) {
+    options.onProgress?.(at, boxes.length);
+    const cuts = await cutLines({ picture, boxes: boxes.slice(at, at + GROUP) }, { signal: options.signal });
+    lines.push(...(await recognise(cuts, opened, picture, options.signal)));
+  }
+  options.onProgress?.(boxes.length, boxes.length);
+  return inOrder(lines, picture);
+}
+
+async function detect(picture: RgbImage, networks: TextNetworks, signal?: AbortSignal): Promise<TextBox[]> {
+  const boxes = await detectAt(picture, 1, networks, signal);
+  const heights = boxes.map(({ quad }) => boundsOf(quad).bottom - boundsOf(quad).top);
+  if (heights.length === 0 || median(heights) >= SMALL_BOX) return boxes;
+  return detectAt(picture, 2, networks, signal);
+}
+
+async function detectAt(
+  picture: RgbImage,
+  scale: number,
+  networks: TextNetworks,
+  signal?: AbortSignal,
+): Promise<TextBox[]> {
+  const seen = [];
+  for (const tile of planTiles(picture, scale)) {
+    throwIfAborted(signal);
+    const image = await prepareTile({ picture, tile, scale }, { signal });
+    const map = await networks.detect(image, signal);
+    const { width, height } = image;
+    const found = await boxesOf({ map, width, height }, { signal });
+    const boxes = found.map((box) => ({
+      ...box,
+      quad: box.quad.map(({ x, y }) => ({
+        x: tile.x + x / scale,
+        y: tile.y + y / scale,
+      })) as never as TextBox['quad'],
+    }));
+    seen.push({ tile, boxes });
+  }
+  return mergeTiles(seen, picture);
+}
+
+/** The lines of some boxes; of several ways to look at one, the one that reads best. */
+async function recognise(
+  cuts: CutLine[][],
+  { networks, cache }: Opened,
+  picture: Size,
+  signal?: AbortSignal,
+): Promise<ReadLine[]> {
+  throwIfAborted(signal);
+  const fresh = [...new Map(cuts.flat().map((cut) => [cut.hash, cut])).values()].filter(
+    ({ hash }) => !cache.line(hash),
+  );
+  const steps: RecognisedSteps[] =
+    fresh.length > 0
+      ? await networks.recognise(
+          fresh.map(({ crop }) => crop),
+          signal,
+        )
+      : [];
+  const read = new Map(
+    fresh.map(({ hash, ink }, at) => [hash, readLineText(ink, steps[at]!, networks.characters)]),
+  );
+  for (const [hash, pieces] of read) cache.keepLine(hash, pieces);
+  return cuts.flatMap((ways) => {
+    const tried = ways.map((cut) => ({ cut, pieces: cache.line(cut.hash) ?? read.get(cut.hash)! }));
+    const best = tried.reduce((a, b) => (certainty(b.pieces) > certainty(a.pieces) ? b : a));
+    return best.pieces.map((piece) => placeLine(piece, best.cut.placement, picture));
+  });
+}
+
+function certainty(pieces: LineText[]): number {
+  const count = pieces.reduce((sum, { characters }) => sum + characters.length, 0);
+  const sum = pieces.reduce((total, { confidence, characters }) => total + confidence * characters.length, 0);
+  return count === 0 ? 0 : sum / count;
+}
+
+function inOrder(lines: ReadLine[], { width, height }: Size): Reading {
+  const rows = readingOrder(
+    lines.map(({ box, text }) => ({ bounds: boundsOfRegion(box), length: text.length })),
+  );
+  let next = 0;
+  return {
+    width,
+    height,
+    lines: rows.flat().map((at) => lines[at]!),
+    rows: rows.map((row) => row.map(() => next++)),
+  };
+}
+
+function throwIfAborted(signal?: AbortSignal): void {
+  if (signal?.aborted) throw new AfterimageError('CANCELLED', 'Reading the picture was cancelled.');
+}

@@ -1,0 +1,135 @@
+// What an image's key names: every script that makes pixels and tokens, and every byte of the weights.
+import assert from 'node:assert/strict';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+  appendFileSync,
+  statSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { LocalEngine } from '../../src/engine/local-engine.js';
+import { starterFolder } from '../../src/engine/model-folder.js';
+import { identityOf } from '../../src/engine/scripts-identity.js';
+import { pixelIdentity } from '../../src/image/key.js';
+import { WeightFiles } from '../../src/models/checkpoint/weights-content.js';
+import { systemMessage, userMessage } from '../../src/prompt/layout.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'afterimage-identity-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('the scripts', () => {
+  const source = fileURLToPath(new URL('../../src', import.meta.url));
+  const copy = join(folder, 'src');
+  cpSync(source, copy, { recursive: true });
+
+  test('are known by their content, wherever they lie', () => {
+    assert.equal(identityOf(copy), identityOf(source));
+  });
+
+  for (const script of ['image/resize.ts', 'models/processors/pixels.ts', 'prompt/tokenizer.ts']) {
+    test(`an edit of ${script} is another identity`, () => {
+      const before = identityOf(copy);
+      const file = join(copy, script);
+      const text = readFileSync(file, 'utf8');
+      writeFileSync(file, text.replace('1', '2'));
+      assert.notEqual(identityOf(copy), before);
+      writeFileSync(file, text);
+      assert.equal(identityOf(copy), before);
+    });
+  }
+
+  test('a new one or one that is gone is another identity', () => {
+    const before = identityOf(copy);
+    writeFileSync(join(copy, 'image', 'sharper.ts'), '');
+    assert.notEqual(identityOf(copy), before);
+    rmSync(join(copy, 'image', 'sharper.ts'));
+    rmSync(join(copy, 'image', 'gif.ts'));
+    assert.notEqual(identityOf(copy), before);
+  });
+});
+
+describe('weights', () => {
+  const memory = join(folder, 'memory');
+  const file = join(folder, 'weights.safetensors');
+  const old = new Date(Date.now() - 3600_000);
+
+  function write(byte: number): void {
+    const data = Buffer.alloc(3 * 2 ** 20);
+    data[2_000_001] = byte;
+    writeFileSync(file, data);
+    utimesSync(file, old, old);
+  }
+
+  test('are known by every byte, even where size and time are the same', async () => {
+    write(1);
+    const first = await new WeightFiles([file]).digest(memory);
+    write(2);
+    const second = await new WeightFiles([file]).digest(memory);
+    assert.notEqual(second, first);
+    write(1);
+    assert.equal(await new WeightFiles([file]).digest(memory), first);
+  });
+
+  test('are read once and remembered; a damaged note is no note', async () => {
+    const settled = join(folder, 'settled.safetensors');
+    writeFileSync(settled, 'weights');
+    await new Promise((resolve) => setTimeout(resolve, 2100));
+    const digest = await new WeightFiles([settled]).digest(memory);
+    const [note] = readdirSync(memory);
+    const path = join(memory, note!);
+    const kept = JSON.parse(readFileSync(path, 'utf8')) as { stamp: string };
+    writeFileSync(path, JSON.stringify({ ...kept, hash: 'f'.repeat(64) }));
+    assert.notEqual(await new WeightFiles([settled]).digest(memory), digest, 'the note is what is read');
+    writeFileSync(path, '{');
+    assert.equal(await new WeightFiles([settled]).digest(memory), digest);
+  });
+
+  test('that were written to, replaced or removed are noticed', () => {
+    for (const change of [
+      () => appendFileSync(file, 'x'),
+      () => utimesSync(file, new Date(), new Date()),
+      () => {
+        writeFileSync(`${file}.new`, readFileSync(file));
+        renameSync(`${file}.new`, file);
+      },
+      () => rmSync(file),
+    ]) {
+      write(1);
+      const files = new WeightFiles([file]);
+      files.check();
+      change();
+      assert.throws(() => files.check(), { code: 'MODEL_CHANGED', message: /restart/ });
+    }
+  });
+
+  test('replaced under a running model end its answers with the reason', async () => {
+    const model = join(folder, 'model');
+    mkdirSync(model);
+    cpSync(starterFolder(), model, { recursive: true });
+    const engine = new LocalEngine({ model, threads: 1 });
+    const image = { width: 64, height: 64, data: new Uint8Array(64 * 64 * 3) };
+    const seen = { ...pixelIdentity(image), pixels: async () => image };
+    const ask = () => engine.open().ask([systemMessage(), userMessage([seen], 'What?')], { maxTokens: 2 });
+    await ask();
+    const weights = join(
+      model,
+      readdirSync(model).find((name) => name.endsWith('.safetensors'))!,
+    );
+    const bytes = readFileSync(weights);
+    bytes[bytes.length - 1]! ^= 1;
+    writeFileSync(weights, bytes);
+    await assert.rejects(ask(), { code: 'MODEL_CHANGED' });
+    assert.ok(statSync(weights).size > 0);
+    await engine.close();
+  });
+});

@@ -1,0 +1,28 @@
+// A golden's messages as the engine takes them.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createImageContext, register, type ImageContext } from '../../src/image/load.js';
+import type { ContentPart, Message } from '../../src/prompt/message.js';
+import type { GoldenCase, GoldenTurn } from './case-files.js';
+
+export const images = (): ImageContext => createImageContext({ folders: 'everywhere' });
+
+export async function messagesOf(
+  golden: GoldenCase,
+  turn: GoldenTurn,
+  context: ImageContext,
+): Promise<Message[]> {
+  return Promise.all(
+    turn.messages.map(async ({ role, content }) => {
+      if (typeof content === 'string') return { role, content: [{ type: 'text' as const, text: content }] };
+      const parts = await Promise.all(
+        content.map(async (part): Promise<ContentPart> => {
+          if (part.type === 'text') return part;
+          const image = await register(readFileSync(join(golden.folder, part.image)), part.image, context);
+          return { type: 'image', image };
+        }),
+      );
+      return { role, content: parts };
+    }),
+  );
+}

@@ -1,0 +1,32 @@
+// A text reader without networks: finds the same two lines in every picture.
+import type { ImageInput } from '../../src/image/rgb-image.js';
+import type { Reader, Reading, ReadLine, ReadOptions } from '../../src/reading/reading.js';
+
+export class ScriptedReader implements Reader {
+  async read({ width, height }: ImageInput, { onProgress, signal }: ReadOptions = {}): Promise<Reading> {
+    signal?.throwIfAborted();
+    onProgress?.(0, 2);
+    const lines = [
+      line('First line', 0, 0, width / 2, height / 4),
+      line('Second [?] line', 0, height / 2, width, height / 4),
+    ];
+    onProgress?.(2, 2);
+    return { width, height, lines, rows: [[0], [1]] };
+  }
+
+  async close(): Promise<void> {}
+}
+
+export function line(text: string, x: number, y: number, width: number, height: number): ReadLine {
+  const solid = [...text.matchAll(/\[\?\]|\S/g)];
+  return {
+    text,
+    confidence: 0.9,
+    box: { x: Math.round(x), y: Math.round(y), width: Math.round(width), height: Math.round(height) },
+    characters: solid.map((match) => ({
+      text: match[0],
+      from: match.index / text.length,
+      to: (match.index + match[0].length) / text.length,
+    })),
+  };
+}

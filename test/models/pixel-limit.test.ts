@@ -1,0 +1,149 @@
+// --max-pixels, family by family: a limit makes images smaller, or leaves them alone, and never makes one larger.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Checkpoint } from '../../src/models/checkpoint/checkpoint.js';
+import { Config } from '../../src/models/checkpoint/config.js';
+import type { ImagePlan, Processor } from '../../src/models/family.js';
+import { fixedSquareProcessor } from '../../src/models/processors/fixed-square.js';
+import { k25Size, kimiImageProcessor, kimiVlSize } from '../../src/models/processors/kimi-image.js';
+import { lfm2ImageProcessor } from '../../src/models/processors/lfm2-image.js';
+import { pixtralImageProcessor } from '../../src/models/processors/pixtral-image.js';
+import { qwenImageProcessor } from '../../src/models/processors/qwen-image.js';
+import { splitImageProcessor } from '../../src/models/processors/split-image.js';
+
+function checkpoint(values: Record<string, unknown>): Checkpoint {
+  const imageProcessor = { image_mean: [0.5, 0.5, 0.5], image_std: [0.5, 0.5, 0.5], ...values };
+  return {
+    folder: '',
+    config: {},
+    generationConfig: {},
+    imageProcessor,
+    processor: {},
+    tensors: new Map(),
+    files: [],
+    tokenId: () => undefined,
+  };
+}
+const settings = (values: Record<string, unknown>) =>
+  new Config(checkpoint(values).imageProcessor, 'settings');
+
+const qwen = (limits: Record<string, unknown>) =>
+  qwenImageProcessor(checkpoint({ patch_size: 14, merge_size: 2, temporal_patch_size: 2, ...limits }), {
+    imageToken: '#',
+    tables: () => ({}),
+  });
+const split = (values: Record<string, unknown>) =>
+  splitImageProcessor(checkpoint({ max_image_size: { longest_edge: 364 }, ...values }), {
+    patch: 14,
+    block: 2,
+    tokensPerFrame: 169,
+    placeholder: String,
+  });
+const kimi = (resampler: 'tensor' | 'pillow', pad: boolean, resized = k25Size(14, 16384, 512)) =>
+  kimiImageProcessor(settings({}), {
+    imageToken: '#',
+    resized,
+    resampler,
+    pad,
+    patch: 14,
+    merge: 2,
+    tables: () => ({}),
+  });
+const lfm2 = (values: Record<string, unknown>) =>
+  lfm2ImageProcessor(settings(values), {
+    placeholder: String,
+    tables: () => ({}),
+    symbols: () => ({}),
+  });
+const square = (values: Record<string, unknown>) =>
+  fixedSquareProcessor(checkpoint({ size: { height: 896, width: 896 }, ...values }), {
+    patch: 14,
+    tokensPerFrame: 256,
+    placeholder: String,
+  });
+
+const PROCESSORS: Record<string, Processor> = {
+  'Qwen2-VL': qwen({ min_pixels: 3136, max_pixels: 12_845_056 }),
+  'Qwen3-VL, areas under size': qwen({ size: { shortest_edge: 65_536, longest_edge: 16_777_216 } }),
+  Idefics3: split({ size: { longest_edge: 1456 } }),
+  'SmolVLM, whose own side is not whole tiles': split({ size: { longest_edge: 2000 } }),
+  'Idefics3, images as they are': split({ do_resize: false }),
+  'Idefics3, never split': split({ size: { longest_edge: 1456 }, do_image_splitting: false }),
+  'Pixtral, LLaVA': pixtralImageProcessor(checkpoint({ size: { longest_edge: 1024 } }), {
+    patch: 16,
+    merge: 1,
+  }),
+  'Mistral 3': pixtralImageProcessor(checkpoint({ size: { longest_edge: 1540 } }), { patch: 14, merge: 2 }),
+  'Kimi K2.5': kimi('tensor', true),
+  'Kimi-VL': kimi('pillow', true, kimiVlSize(14, 4096)),
+  'Kimi-VL, cut': kimi('pillow', false, kimiVlSize(14, 4096)),
+  'LFM2-VL': lfm2({}),
+  'LFM2-VL, large single images': lfm2({ max_image_tokens: 2048, max_num_patches: 8192 }),
+  'LFM2-VL, never split': lfm2({ do_image_splitting: false }),
+  'Gemma 3, PaliGemma, Gemma 3n': square({}),
+  'Gemma 3, pan and scan': square({ do_pan_and_scan: true }),
+};
+
+const SIDES = [1, 14, 100, 333, 640, 1000, 1920, 4000];
+const SIZES = SIDES.flatMap((width) => SIDES.map((height) => ({ width, height })));
+const LIMITS = [1, 1024, 50_176, 262_144, 600_000, 1_000_000, 3_000_000, 1e9];
+
+/** The shape of an image that is one token high is not given up for the limit. */
+const WIDEST_UNIT = 32;
+
+const area = ({ viewedWidth, viewedHeight }: ImagePlan) => viewedWidth * viewedHeight;
+
+/** Undefined where the reference refuses the size. */
+function planOf(processor: Processor, { width, height }: { width: number; height: number }) {
+  try {
+    return processor.plan(width, height);
+  } catch {
+    return undefined;
+  }
+}
+
+for (const [name, processor] of Object.entries(PROCESSORS)) {
+  test(`${name}: within the limit, never larger, and no size is refused that was not`, () => {
+    const least = processor.limitedTo(1);
+    for (const limit of LIMITS) {
+      const limited = processor.limitedTo(limit);
+      let changed = false;
+      for (const size of SIZES) {
+        const own = planOf(processor, size);
+        if (!own) continue;
+        const label = `${size.width}×${size.height} with ${limit}`;
+        const plan = limited.plan(size.width, size.height);
+        assert.ok(area(plan) <= area(own), `${label}: viewed larger`);
+        assert.ok(plan.tokens <= own.tokens, `${label}: more tokens`);
+        assert.ok(plan.tokens > 0 && area(plan) > 0, `${label}: nothing is left`);
+        const atLeast = area(least.plan(size.width, size.height));
+        const thin = Math.min(plan.viewedWidth, plan.viewedHeight) <= WIDEST_UNIT;
+        if (!thin) assert.ok(area(plan) <= Math.max(limit, atLeast), `${label}: viewed with ${area(plan)}`);
+        if (area(own) <= limit) assert.deepEqual(area(plan), area(own), `${label}: was small enough`);
+        changed ||= plan.tokens !== own.tokens || area(plan) !== area(own);
+      }
+      if (changed) assert.notEqual(limited.identity, processor.identity, `${limit}: another key`);
+    }
+  });
+
+  test(`${name}: the rows of a limited image are those its plan promises`, () => {
+    const image = { width: 700, height: 500, data: new Uint8Array(700 * 500 * 3) };
+    const limited = processor.limitedTo(300_000).limitedTo(200_000).limitedTo(300_000);
+    const plan = limited.plan(image.width, image.height);
+    assert.deepEqual(
+      plan,
+      processor.limitedTo(200_000).plan(image.width, image.height),
+      'the least limit counts',
+    );
+    assert.equal(limited.inputs(image, plan)['pixel_values']!.rows, plan.symbols['patches']);
+  });
+}
+
+test('a limit that leaves detail does leave it', () => {
+  const wide = { width: 1920, height: 1080 };
+  for (const [name, processor] of Object.entries(PROCESSORS)) {
+    if (/Gemma|never split/.test(name)) continue;
+    const plan = processor.limitedTo(600_000).plan(wide.width, wide.height);
+    assert.ok(area(plan) > 300_000, `${name} uses ${area(plan)} of 600000 pixels`);
+  }
+});
