@@ -112,6 +112,7 @@ export class LoadedModel {
         backend: loaded.backend,
         contextLength: model.contextLength,
         bundled: isBundled(checkpoint.folder),
+        readsAlong: prompts.tokenizer.spellsReadings,
         boxes: model.boxes,
       };
       const digest = [loaded.digest, content, scriptsIdentity()].join(' ');

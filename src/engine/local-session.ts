@@ -92,12 +92,8 @@ export class LocalSession implements Session {
       );
       return {
         ...reader.end(result.stop),
-<<<<<<< HEAD
         ...(options.certainty && { certainty: reader.certainty(result) }),
-        cache: result.cache,
-=======
         cache: cacheReport(result.cache),
->>>>>>> main
         decodeMs: result.decodeMs,
         viewed: prompt.viewed,
       };

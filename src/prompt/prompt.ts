@@ -38,9 +38,8 @@ interface Controls {
   ids: Set<number>;
 }
 
-<<<<<<< HEAD
 type TextPart = Extract<ContentPart, { type: 'text' }>;
-=======
+
 /** A prompt before its template has rendered it. */
 interface Draft {
   guard: Guard;
@@ -48,7 +47,6 @@ interface Draft {
   plans: ImagePlan[];
   wanted: Rendering[];
 }
->>>>>>> main
 
 export class PromptBuilder {
   readonly tokenizer: Tokenizer;
@@ -156,14 +154,10 @@ export class PromptBuilder {
     };
   }
 
-<<<<<<< HEAD
   #guardedText({ text, reading }: TextPart, guard: Guard, controls: ControlStrings): string {
     return reading && this.tokenizer.spellsReadings ? guard.spell(text) : guard.protect(text, controls);
   }
 
-  #render(messages: readonly TemplateMessage[], addGenerationPrompt: boolean): string {
-    if (this.#template) return this.#template.render(messages, addGenerationPrompt);
-=======
   #renderHere(wanted: Rendering[]): string[] {
     const template = this.#template;
     if (template instanceof TemplateThread)
@@ -175,7 +169,6 @@ export class PromptBuilder {
 
   /** Of families that have no template. */
   #renderOwn(messages: readonly TemplateMessage[]): string {
->>>>>>> main
     const turns = messages.map(({ content }) => ({
       text: content.map((part) => (part.type === 'text' ? part.text : '')).join(''),
       images: content.filter(({ type }) => type === 'image').length,
