@@ -2,6 +2,7 @@
 import { isCut, type Reply } from './call.js';
 import type { Picture } from './conversations.js';
 import type { ReplyFields, SeenImage } from './fields.js';
+import { shrunkNote } from './shrunk.js';
 
 /** Said once in a conversation. */
 export const BUNDLED =
@@ -10,6 +11,9 @@ export const BUNDLED =
 export function toFields(reply: Reply): ReplyFields {
   const { conversation, stopReason } = reply;
   const truncated = isCut(stopReason);
+  const notes = [shrunkNote(...ofLastTurn(reply)), reply.introduces ? BUNDLED : undefined].filter(
+    (note) => note !== undefined,
+  );
   return {
     answer: readable(reply),
     session_id: conversation.id,
@@ -22,8 +26,15 @@ export function toFields(reply: Reply): ReplyFields {
     truncated,
     ...(truncated && { next: nextStep(reply) }),
     model: reply.model ?? 'loading',
-    ...(reply.introduces && { note: BUNDLED }),
+    ...(notes.length > 0 && { note: notes.join(' ') }),
   };
+}
+
+/** Pictures that are new with this answer, and how they were seen: of the others earlier answers have told. */
+function ofLastTurn({ conversation, viewed }: Reply): [Picture[], Reply['viewed']] {
+  const pictures = conversation.turns.at(-1)?.pictures ?? [];
+  const before = conversation.turns.slice(0, -1).reduce((sum, turn) => sum + turn.pictures.length, 0);
+  return [pictures, viewed.slice(before)];
 }
 
 /** Lines with boxes come as JSON; people and models are shown their text. What held no lines is shown as it is. */

@@ -45,9 +45,9 @@ const askOptions = z.strictObject({
   repetitionPenalty: z.number().optional(),
   seed: z.number().optional(),
   maxTokens: z.number().optional(),
+  certainty: z.boolean().optional(),
   stop: z.array(z.string().max(1024)).max(64).optional(),
   continues: z.object({ text: z.string(), tokenIds }).optional(),
-  certainty: z.boolean().optional(),
 }) satisfies z.ZodType<WireOptions>;
 
 type WireOptions = Omit<AskOptions, 'signal' | 'onText' | 'onProgress'>;
