@@ -61,7 +61,10 @@ export async function loadModel(
       contentDigest(weights, options.cacheFolder),
     ]);
     weights.check();
-    const info = infoOf(checkpoint, model, precision, loaded.backend);
+    const info = {
+      ...infoOf(checkpoint, model, precision, loaded.backend),
+      readsAlong: prompts.tokenizer.spellsReadings,
+    };
     const digest = [loaded.digest, content, scriptsIdentity()].join(' ');
     return new LoadedModel(info, native, new PromptRows(prompts, model, weights, digest), model);
   } catch (error) {
@@ -72,7 +75,12 @@ export async function loadModel(
   }
 }
 
-function infoOf({ folder }: Checkpoint, model: Model, precision: Precision, backend: string): ModelInfo {
+function infoOf(
+  { folder }: Checkpoint,
+  model: Model,
+  precision: Precision,
+  backend: string,
+): Omit<ModelInfo, 'readsAlong'> {
   const { modelType, contextLength, boxes } = model;
   const parameters = parameterCount(model);
   const bundled = isBundled(folder);
