@@ -6,7 +6,9 @@ import { COMMANDS, findCommand } from '../../src/cli/commands.js';
 import { helpOf, overview } from '../../src/cli/help.js';
 import { given, parted } from '../../src/cli/look.js';
 import { nearest } from '../../src/cli/nearest.js';
+import { engineOptions } from '../../src/cli/open-engine.js';
 import { Options } from '../../src/cli/options.js';
+import { progressLine, redrawn } from '../../src/cli/progress-bar.js';
 import { starterFolder } from '../../src/engine/model-folder.js';
 import { afterimage } from './command.js';
 
@@ -85,4 +87,33 @@ describe('arguments', () => {
     assert.deepEqual(await given(['a', 'b']), ['a', 'b']);
     await assert.rejects(given(['-', '-']), { code: 'INVALID_ARGUMENT', message: /once/ });
   });
+});
+
+describe('progress', () => {
+  for (const columns of [undefined, 10, 20, 30, 40, 80, 200]) {
+    test(`in ${columns ?? 'unknown'} columns`, () => {
+      for (const stage of ['queue', 'load', 'encode', 'prefill'] as const) {
+        for (const total of [undefined, 7]) {
+          const line = progressLine({ stage, done: 3, total }, columns);
+          const drawn = redrawn(line, columns).replace('\r\x1b[2K', '');
+          assert.ok(drawn.length < (columns ?? 80), `${drawn.length} columns`);
+          assert.doesNotMatch(drawn, /[\r\n\x1b]/);
+          if (total && (columns ?? 80) >= 30) assert.match(drawn, /43 %$/);
+        }
+      }
+    });
+  }
+
+  test('what is piped holds no control characters', async () => {
+    const { stderr } = await afterimage(['ocr', 'missing.png']);
+    assert.doesNotMatch(stderr, /[\r\x1b]/);
+  });
+});
+
+test('more threads than cores are refused', () => {
+  assert.throws(() => engineOptions(new Options(['--threads', '4096'])), {
+    code: 'INVALID_ARGUMENT',
+    message: /more than this machine has cores \(\d+\); leave it out/,
+  });
+  assert.equal(engineOptions(new Options(['--threads', '1', '--no-disk-cache'])).threads, 1);
 });
