@@ -43,6 +43,7 @@ For one question about one image describe_image is simpler, for reading text ocr
     const reply = await ask(call, conversation, {
       turn: continues ? undefined : { pictures, question: message },
       maxTokens: max_tokens,
+      states: true,
     });
     return { structured: { ...toFields(reply), ...(reply.lines && { lines: reply.lines }) } };
   },

@@ -5,6 +5,7 @@ import { withMargin, type Region, type Size } from '../src/image/region.js';
 import { compareQuestion } from '../src/prompt/layout.js';
 import { NOTHING_DONE } from '../src/engine/engine.js';
 import { ask, type Call } from '../src/ask/call.js';
+import { measuredChanges, withFacts } from '../src/ask/changes.js';
 import type { Picture } from '../src/ask/conversations.js';
 import { DIFF_URI } from '../src/ask/differences.js';
 import * as fields from '../src/ask/fields.js';
@@ -96,9 +97,11 @@ For what one image shows use describe_image, for images that are not two states 
         question: question ? `${asked}\n${question}` : asked,
       },
       maxTokens: max_tokens,
+      states: true,
     });
+    const answer = withFacts(measuredChanges(diff), reply.text);
     return {
-      structured: { ...toFields(reply), ...measured(diff), ...text_changes, difference: uri },
+      structured: { ...toFields(reply), answer, ...measured(diff), ...text_changes, difference: uri },
       references: [
         { uri, name: 'difference.png', description: 'Changed pixels in red', mimeType: 'image/png' },
       ],

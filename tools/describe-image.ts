@@ -42,6 +42,7 @@ For its text use ocr, for what changed between two images compare_images, for se
     const reply = await ask(call, conversation, {
       turn: continues ? undefined : { pictures, question: question || describeQuestion(detail) },
       maxTokens: max_tokens ?? DESCRIPTION_TOKENS[detail],
+      states: true,
     });
     return { structured: toFields(reply) };
   },

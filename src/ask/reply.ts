@@ -4,10 +4,16 @@ import type { Picture } from './conversations.js';
 import type { ReplyFields, SeenImage } from './fields.js';
 import { shrunkNote } from './shrunk.js';
 
+/** Said once in a conversation. */
+export const BUNDLED =
+  'The bundled model answered: small, for trying out, often wrong. For real work `afterimage pull mlx-community/Qwen2-VL-2B-Instruct-4bit`, then start with --model and that name.';
+
 export function toFields(reply: Reply): ReplyFields {
   const { conversation, stopReason } = reply;
   const truncated = isCut(stopReason);
-  const note = shrunkNote(...ofLastTurn(reply));
+  const notes = [shrunkNote(...ofLastTurn(reply)), reply.introduces ? BUNDLED : undefined].filter(
+    (note) => note !== undefined,
+  );
   return {
     answer: readable(reply),
     session_id: conversation.id,
@@ -20,7 +26,7 @@ export function toFields(reply: Reply): ReplyFields {
     truncated,
     ...(truncated && { next: nextStep(reply) }),
     model: reply.model ?? 'loading',
-    ...(note && { note }),
+    ...(notes.length > 0 && { note: notes.join(' ') }),
   };
 }
 

@@ -2,7 +2,8 @@
 import { LoopGuard } from '../prompt/loop-guard.js';
 import { Detokenizer, StopStrings } from '../prompt/stream.js';
 import type { Tokenizer } from '../prompt/tokenizer.js';
-import type { Answer, AskOptions } from './engine.js';
+import type { Answer, AskOptions, TokenCertainty } from './engine.js';
+import type { NativeResult } from './native-engine.js';
 
 type Ending = 'end' | 'length' | 'finished' | 'cancelled';
 
@@ -12,6 +13,8 @@ export class AnswerReader {
   private readonly loop = new LoopGuard();
   private text = '';
   private readonly tokenIds: number[] = [];
+  /** Length of the text with each token of this call. */
+  private readonly ends: number[] = [];
   private ended: 'stop' | 'loop' | undefined;
 
   /**
@@ -33,6 +36,7 @@ export class AnswerReader {
   push(id: number): void {
     if (this.ended) return;
     const text = this.read(id);
+    this.ends.push(this.text.length);
     if (text !== '') this.options.onText?.(text);
     if (this.ended) this.finish();
   }
@@ -50,6 +54,11 @@ export class AnswerReader {
     return { text: this.text, tokenIds: this.tokenIds, stopReason };
   }
 
+  /** How probable the tokens were, from the logits that they were sampled from (greedily). */
+  certainty({ tokens, logits }: Pick<NativeResult, 'tokens' | 'logits'>): TokenCertainty[] {
+    return this.ends.map((end, i) => ({ end, probability: probability(logits[i]!, tokens[i]!) }));
+  }
+
   /** @returns What the token adds to the answer. */
   private read(id: number): string {
     this.tokenIds.push(id);
@@ -60,6 +69,13 @@ export class AnswerReader {
     else if (this.loop.push(id, text)) this.ended = 'loop';
     return passed.text;
   }
+}
+
+/** softmax(logits)[id] */
+function probability(logits: Float32Array, id: number): number {
+  const best = logits.reduce((a, b) => Math.max(a, b));
+  const sum = logits.reduce((total, logit) => total + Math.exp(logit - best), 0);
+  return Math.exp(logits[id]! - best) / sum;
 }
 
 function isCut(ending: Ending): boolean {

@@ -18,7 +18,7 @@ import type { Message } from '../prompt/message.js';
 import { WeightFiles } from '../models/checkpoint/weights-content.js';
 import { scriptsIdentity } from './scripts-identity.js';
 import { imageKey } from './image-key.js';
-import { modelName, starterFolder } from './model-folder.js';
+import { isBundled, modelName, starterFolder } from './model-folder.js';
 import type {
   NativeEngine,
   NativeEngineOptions,
@@ -111,6 +111,7 @@ export class LoadedModel {
         precision,
         backend: loaded.backend,
         contextLength: model.contextLength,
+        bundled: isBundled(checkpoint.folder),
         boxes: model.boxes,
       };
       const digest = [loaded.digest, content, scriptsIdentity()].join(' ');
@@ -250,7 +251,7 @@ export class LoadedModel {
       repetitionPenalty: options.repetitionPenalty ?? 1,
       seed: options.seed ?? 0,
       stopIds: Int32Array.from(this.model.eosTokenIds),
-      captureLogits: false,
+      captureLogits: options.certainty === true,
     };
   }
 

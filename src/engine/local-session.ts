@@ -93,6 +93,7 @@ export class LocalSession implements Session {
       return {
         ...reader.end(result.stop),
         cache: cacheReport(result.cache),
+        ...(options.certainty && { certainty: reader.certainty(result) }),
         decodeMs: result.decodeMs,
         viewed: prompt.viewed,
       };

@@ -1,7 +1,7 @@
 // A conversation → what the engine runs: token ids, image spans and the places where turns end.
 import { AfterimageError } from '../errors.js';
 import type { ImageInput } from '../image/rgb-image.js';
-import type { Message } from './message.js';
+import type { ContentPart, Message } from './message.js';
 import type { ImagePlan, Model, Processor } from '../models/family.js';
 import { controlStrings, Guard, type ControlStrings } from './guard.js';
 import { expandPlaceholders, locateImages, tokenAt, type ImageSpan } from './spans.js';
@@ -45,6 +45,8 @@ interface Draft {
   plans: ImagePlan[];
   wanted: Rendering[];
 }
+
+type TextPart = Extract<ContentPart, { type: 'text' }>;
 
 export class PromptBuilder {
   readonly tokenizer: Tokenizer;
@@ -147,9 +149,13 @@ export class PromptBuilder {
       content: content.map((part) =>
         part.type === 'image'
           ? { type: 'image' }
-          : { type: 'text', text: guard.protect(part.text, controls) },
+          : { type: 'text', text: this.#guardedText(part, guard, controls) },
       ),
     };
+  }
+
+  #guardedText({ text, reading }: TextPart, guard: Guard, controls: ControlStrings): string {
+    return reading && this.tokenizer.spellsReadings ? guard.spell(text) : guard.protect(text, controls);
   }
 
   #renderHere(wanted: Rendering[]): string[] {

@@ -77,6 +77,7 @@ export class ScriptedEngine implements Engine {
       precision: 'exact',
       backend: 'none',
       contextLength: 4096,
+      bundled: false,
       boxes,
     };
   }
