@@ -105,9 +105,9 @@ export const COMMANDS: Record<string, Command> = {
     form: 'config CLIENT',
     about: 'the snippet for an MCP client',
     more: 'Prints the snippet for claude-desktop, claude-code, cursor, vscode, windsurf or goose, with the options that are given.',
-    load: async () => (await import('./serve.js')).config,
+    load: async () => (await import('./config.js')).config,
     most: 1,
-    options: SERVER,
+    options: [...SERVER, 'write', 'file', 'pasted'],
   },
   models: {
     group: 'manage',

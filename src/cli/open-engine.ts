@@ -2,7 +2,7 @@
 import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { defaultBudgets } from '../engine/budgets.js';
-import type { LocalEngineOptions } from '../engine/loaded-model.js';
+import type { LocalEngineOptions } from '../engine/load-model.js';
 import type { Engine } from '../engine/engine.js';
 import { LocalEngine } from '../engine/local-engine.js';
 import { makeFolder } from '../make-folder.js';
@@ -60,7 +60,7 @@ export function engineOptions(options: Options): LocalEngineOptions {
     model: findModel(options.text('model')),
     precision: options.choice('precision', ['exact', 'fast', 'faster'] as const),
     backend: options.choice('backend', ['cpu', 'metal'] as const),
-    threads: threads(options),
+    threads: threadsOf(options),
     kvType: bits === undefined ? undefined : KV_TYPES[bits],
     maxPixels: options.number('max-pixels', 1024),
     budgets: kvGb === undefined ? budgets : { ...budgets, kvBytes: Math.floor(kvGb * GIB) },
@@ -69,7 +69,7 @@ export function engineOptions(options: Options): LocalEngineOptions {
 }
 
 /** More threads than cores only get into each other's way: they wait for one another by spinning. */
-function threads(options: Options): number | undefined {
+export function threadsOf(options: Options): number | undefined {
   const wanted = options.number('threads', 1);
   const cores = availableParallelism();
   if (wanted === undefined || wanted <= cores) return wanted;

@@ -89,6 +89,12 @@ export const OPTIONS = {
     value: 'MS',
     help: 'answer at the latest after MS milliseconds (default 50000)',
   },
+  write: {
+    type: 'boolean',
+    help: 'merge it into the client’s file; what was there is kept beside it',
+  },
+  file: { type: 'string', value: 'FILE', help: 'another file of the client, such as .mcp.json' },
+  pasted: { type: 'boolean', help: 'also allow the folder of pictures pasted into the client' },
   metal: { type: 'boolean', help: 'the Metal device and every kernel’s self-test' },
   verbose: { type: 'boolean', help: 'more on stderr; doctor: every counter' },
   help: { type: 'boolean', short: 'h', help: 'this text' },
@@ -113,7 +119,7 @@ export const OPTIONS_OF_THE_ENGINE = [
 export type OptionName = keyof typeof OPTIONS;
 
 export class Options {
-  private readonly values: Record<string, string | boolean | (string | boolean)[] | undefined>;
+  readonly #values: Record<string, string | boolean | (string | boolean)[] | undefined>;
   readonly positionals: string[];
 
   /** @throws AfterimageError INVALID_ARGUMENT for an unknown option or a missing value. */
@@ -126,7 +132,7 @@ export class Options {
     ) as ParseArgsConfig['options'];
     try {
       const parsed = parseArgs({ args, options, allowPositionals: true, strict: true });
-      this.values = parsed.values;
+      this.#values = parsed.values;
       this.positionals = parsed.positionals;
     } catch (cause) {
       const sentence = (cause as Error).message.split(/\n|\. /)[0]!.replace(/\.$/, '');
@@ -138,26 +144,26 @@ export class Options {
 
   /** @throws AfterimageError INVALID_ARGUMENT for an empty value, such as that of a shell variable that is not set. */
   text(name: OptionName): string | undefined {
-    const value = this.values[name] as string | undefined;
+    const value = this.#values[name] as string | undefined;
     if (value !== '') return value;
     throw new AfterimageError('INVALID_ARGUMENT', `--${name} is empty; give it a value or leave it out.`);
   }
 
   /** Those that were given. */
   names(): OptionName[] {
-    return Object.keys(this.values) as OptionName[];
+    return Object.keys(this.#values) as OptionName[];
   }
 
   given(name: OptionName): boolean {
-    return this.values[name] !== undefined;
+    return this.#values[name] !== undefined;
   }
 
   flag(name: OptionName): boolean {
-    return this.values[name] === true;
+    return this.#values[name] === true;
   }
 
   list(name: OptionName): string[] {
-    return (this.values[name] as string[] | undefined) ?? [];
+    return (this.#values[name] as string[] | undefined) ?? [];
   }
 
   /** @throws AfterimageError INVALID_ARGUMENT unless the value is one of `choices`. */

@@ -6,7 +6,7 @@ import { tools } from '../../tools/index.js';
 
 const DEFAULTS: Record<string, object> = {
   describe_image: { detail: 'normal', verbose: false },
-  ocr: { format: 'text', max_tokens: 1024, verbose: false },
+  ocr: { format: 'text', method: 'reader', max_tokens: 1024, verbose: false },
   compare_images: { threshold: 0.1, inline_difference: false, max_tokens: 384, verbose: false },
   chat_with_images: { fork: false, max_tokens: 512, verbose: false },
 };
