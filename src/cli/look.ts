@@ -47,7 +47,7 @@ function isSource(name: string): boolean {
 export async function given(files: string[]): Promise<string[]> {
   if (files.filter((file) => file === '-').length > 1)
     throw new AfterimageError('INVALID_ARGUMENT', 'Standard input can be read once; give - once.');
-  return Promise.all(files.map((file) => (file === '-' ? standardInput() : file)));
+  return Promise.all(files.map(async (file) => (file === '-' ? standardInput() : file)));
 }
 
 async function standardInput(): Promise<string> {
