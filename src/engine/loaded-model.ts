@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { AfterimageError } from '../errors.js';
 import type { Checkpoint } from '../models/checkpoint/checkpoint.js';
 import { decoderWidths } from '../graph/program.js';
-import type { ImagePlan, Model } from '../models/family.js';
+import type { ImagePlan, Model, NamedTensor } from '../models/family.js';
 import { linearPositions, mropePositions } from '../models/positions.js';
 import { openModel } from '../models/registry.js';
 import { systemMessage, userMessage } from '../prompt/layout.js';
@@ -14,6 +14,8 @@ import { defaultBudgets } from './budgets.js';
 import type { Answer, AskOptions, ModelInfo, Progress } from './engine.js';
 import type { ImageInput, RgbImage } from '../image/rgb-image.js';
 import type { Message } from '../prompt/message.js';
+import { workers } from '../work/pool.js';
+import type * as work from './vision-work.js';
 import { WeightFiles } from '../models/checkpoint/weights-content.js';
 import { scriptsIdentity } from './scripts-identity.js';
 import { imageKey } from './image-key.js';
@@ -65,6 +67,8 @@ const GIB = 2 ** 30;
 const DAY = 86_400;
 const CHUNK_ROWS = 256;
 
+const visionInputs = workers.job<typeof work.visionInputs>(import.meta.url, './vision-work', 'visionInputs');
+
 export class LoadedModel {
   private constructor(
     readonly info: ModelInfo,
@@ -72,6 +76,8 @@ export class LoadedModel {
     private readonly prompts: PromptBuilder,
     private readonly model: Model,
     private readonly weights: WeightFiles,
+    /** What other threads make the processor of. */
+    private readonly source: { folder: string; maxPixels?: number },
     /** Of all that is the same for every image. */
     private readonly digest: string,
   ) {}
@@ -112,7 +118,8 @@ export class LoadedModel {
         boxes: model.boxes,
       };
       const digest = [loaded.digest, content, scriptsIdentity()].join(' ');
-      return new LoadedModel(info, native, prompts, model, weights, digest);
+      const source = { folder: checkpoint.folder, maxPixels: options.maxPixels };
+      return new LoadedModel(info, native, prompts, model, weights, source, digest);
     } catch (error) {
       await native.close();
       throw error;
@@ -199,8 +206,13 @@ export class LoadedModel {
       const image = imageOf(prompt, key);
       const pixels = image.pixels ?? (await image.input.pixels());
       image.pixels = undefined;
-      await this.native.encode(request, key, this.model.processor.inputs(pixels, image.plan));
+      await this.native.encode(request, key, await this.inputs(pixels, image.plan));
     }
+  }
+
+  private inputs(image: RgbImage, plan: ImagePlan): Promise<Record<string, NamedTensor>> {
+    const { identity } = this.model.processor;
+    return visionInputs({ ...this.source, identity, image, plan });
   }
 
   /**

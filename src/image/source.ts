@@ -2,6 +2,7 @@
 // screenshot.png is a new image.
 import type { FileHandle } from 'node:fs/promises';
 import { AfterimageError } from '../errors.js';
+import { sharedBytes } from '../work/shared-bytes.js';
 import { imageData } from './data-uri.js';
 import { checkBytes, type ImageLimits } from './decode.js';
 import { displayName } from './display-name.js';
@@ -55,14 +56,14 @@ async function readFile(file: FileHandle, path: string, options: SourceOptions):
   return readBounded(file, size, path, options);
 }
 
-/** Reads to the end, whatever size was announced, but never more than the limit. */
+/** Reads to the end, whatever size was announced, but never more than the limit; into memory that decoders share. */
 async function readBounded(
   file: FileHandle,
   size: number,
   path: string,
   options: SourceOptions,
 ): Promise<Uint8Array> {
-  let buffer = Buffer.allocUnsafe(size + 1);
+  let buffer = Buffer.from(sharedBytes(size + 1).buffer);
   let filled = 0;
   for (;;) {
     if (options.signal?.aborted) throw new AfterimageError('CANCELLED', 'The request was cancelled.');
@@ -77,7 +78,8 @@ async function readBounded(
     filled += bytesRead;
     checkBytes(filled, displayName(path), options.limits);
     if (filled === buffer.length) {
-      const larger = Buffer.allocUnsafe(Math.min(buffer.length * 2, options.limits.maxBytes + 1));
+      const longer = Math.min(buffer.length * 2, options.limits.maxBytes + 1);
+      const larger = Buffer.from(sharedBytes(longer).buffer);
       buffer.copy(larger);
       buffer = larger;
     }
