@@ -4,12 +4,13 @@ import { AfterimageError } from '../errors.js';
 import type { TextNetworks } from '../engine/text-networks.js';
 import type { Reader } from '../reading/reading.js';
 import { TextReader } from '../reading/text-reader.js';
-import { cacheFolder } from './open-engine.js';
+import { cacheFolder, usableCacheFolder } from './open-engine.js';
 import type { Options } from './options.js';
 
 /** Nothing is loaded before the first picture. @throws AfterimageError INVALID_ARGUMENT, IO_FAILED */
 export function openReader(options: Options): Reader {
-  return new TextReader(openNetworks, options.flag('no-disk-cache') ? undefined : readingsFolder(options));
+  const kept = usableCacheFolder(options) !== undefined;
+  return new TextReader(openNetworks, kept ? readingsFolder(options) : undefined);
 }
 
 /** Where readings are kept; only its owner may look into it. */
