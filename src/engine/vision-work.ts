@@ -4,9 +4,13 @@ import type { ImagePlan, NamedTensor, Processor } from '../models/family.js';
 import { openModel } from '../models/registry.js';
 import { AfterimageError } from '../errors.js';
 
-export interface VisionJob {
+/** What a processor is made of. */
+export interface ProcessorSource {
   folder: string;
   maxPixels?: number;
+}
+
+export interface VisionJob extends ProcessorSource {
   /** Of the processor that made the plan. */
   identity: string;
   image: RgbImage;
