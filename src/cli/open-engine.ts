@@ -1,5 +1,5 @@
 // The engine that the command line's options describe.
-import { availableParallelism, homedir } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { defaultBudgets } from '../engine/budgets.js';
 import type { LocalEngineOptions } from '../engine/load-model.js';
@@ -10,6 +10,7 @@ import { findModel } from '../engine/model-folder.js';
 import type { KvType } from '../engine/native.js';
 import { RemoteEngine } from '../engine/remote/remote-engine.js';
 import { defaultSocket, socketPath } from '../engine/remote/socket-file.js';
+import { baseFolder } from '../base-folder.js';
 import { AfterimageError } from '../errors.js';
 import type { ImageLimits } from '../image/decode.js';
 import { OPTIONS_OF_THE_ENGINE, type Options } from './options.js';
@@ -64,7 +65,7 @@ export function engineOptions(options: Options): LocalEngineOptions {
     kvType: bits === undefined ? undefined : KV_TYPES[bits],
     maxPixels: options.number('max-pixels', 1024),
     budgets: kvGb === undefined ? budgets : { ...budgets, kvBytes: Math.floor(kvGb * GIB) },
-    cacheFolder: options.flag('no-disk-cache') ? undefined : cacheFolder(options),
+    cacheFolder: usableCacheFolder(options),
   };
 }
 
@@ -89,11 +90,24 @@ export function imageLimits(options: Options): Partial<ImageLimits> {
   };
 }
 
+let warned = false;
+
+/** Undefined where nothing is to be kept on disk, or cannot be in a place that nobody chose; that is said once. */
+export function usableCacheFolder(options: Options): string | undefined {
+  if (options.flag('no-disk-cache')) return undefined;
+  try {
+    return cacheFolder(options);
+  } catch (error) {
+    if (options.given('cache-dir')) throw error;
+    if (!warned) process.stderr.write(`${(error as Error).message} Nothing is kept on disk until then.\n`);
+    warned = true;
+    return undefined;
+  }
+}
+
 /** Made where absent; only its owner may look into it. */
 export function cacheFolder(options: Options): string {
-  const base =
-    options.text('cache-dir') ??
-    join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'afterimage');
+  const base = options.text('cache-dir') ?? join(baseFolder('XDG_CACHE_HOME', '.cache'), 'afterimage');
   try {
     makeFolder(base);
   } catch (cause) {

@@ -1,6 +1,9 @@
 // afterimage mcp, afterimage serve
 import { runHttp } from '../mcp/http.js';
 import { runStdio } from '../mcp/stdio.js';
+import { AfterimageError } from '../errors.js';
+import type { Engine } from '../engine/engine.js';
+import { UnavailableEngine } from '../engine/unavailable-engine.js';
 import { LocalEngine } from '../engine/local-engine.js';
 import { serveEngine } from '../engine/remote/engine-server.js';
 import { createLog } from '../mcp/log.js';
@@ -10,7 +13,7 @@ import type { Options } from './options.js';
 
 export async function mcp(options: Options): Promise<void> {
   const app = {
-    engine: openEngine(options),
+    engine: availableEngine(options),
     reader: openReader(options),
     allow: options.list('allow'),
     limits: imageLimits(options),
@@ -24,6 +27,17 @@ export async function mcp(options: Options): Promise<void> {
   await (port === undefined
     ? runStdio(app)
     : runHttp({ ...app, port, tokenFile: options.text('token-file') }));
+}
+
+/** A client shows why a call failed, but not why a server did not start: a model that is not there is told by each call. */
+function availableEngine(options: Options): Engine {
+  try {
+    return openEngine(options);
+  } catch (error) {
+    if (!(error instanceof AfterimageError) || error.code !== 'MODEL_NOT_FOUND') throw error;
+    process.stderr.write(`${error.message} [${error.code}]\n`);
+    return new UnavailableEngine(error);
+  }
 }
 
 /** One engine for all programs of a user, until a signal stops it. */

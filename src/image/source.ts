@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { AfterimageError } from '../errors.js';
+import { sharedBytes } from '../work/shared-bytes.js';
 import { clipboardPicture } from './clipboard.js';
 import { imageData } from './data-uri.js';
 import { checkBytes, type ImageLimits } from './decode.js';
@@ -84,14 +85,14 @@ async function readFile(file: FileHandle, path: string, options: SourceOptions):
   return readBounded(file, size, path, options);
 }
 
-/** Reads to the end, whatever size was announced, but never more than the limit. */
+/** Reads to the end, whatever size was announced, but never more than the limit; into memory that decoders share. */
 async function readBounded(
   file: FileHandle,
   size: number,
   path: string,
   options: SourceOptions,
 ): Promise<Uint8Array> {
-  let buffer = Buffer.allocUnsafe(size + 1);
+  let buffer = Buffer.from(sharedBytes(size + 1).buffer);
   let filled = 0;
   for (;;) {
     if (options.signal?.aborted) throw new AfterimageError('CANCELLED', 'The request was cancelled.');
@@ -106,7 +107,8 @@ async function readBounded(
     filled += bytesRead;
     checkBytes(filled, displayName(path), options.limits);
     if (filled === buffer.length) {
-      const larger = Buffer.allocUnsafe(Math.min(buffer.length * 2, options.limits.maxBytes + 1));
+      const longer = Math.min(buffer.length * 2, options.limits.maxBytes + 1);
+      const larger = Buffer.from(sharedBytes(longer).buffer);
       buffer.copy(larger);
       buffer = larger;
     }
