@@ -2,7 +2,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { defaultBudgets } from '../engine/budgets.js';
-import type { LocalEngineOptions } from '../engine/loaded-model.js';
+import type { LocalEngineOptions } from '../engine/load-model.js';
 import type { Engine } from '../engine/engine.js';
 import { LocalEngine } from '../engine/local-engine.js';
 import { makeFolder } from '../make-folder.js';
