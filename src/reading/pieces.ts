@@ -9,6 +9,8 @@ export interface Piece {
 
 /** Gaps of ink in ems. A space that the recogniser wrote needs less of one than a space it did not write. */
 const SPACE_WRITTEN = 0.14;
+/** Middles so far apart have a space between them, where the recogniser is sure of one; in ems. */
+const SURELY_SPACED = 0.8;
 const WRITTEN_MORE = 0.05;
 const SPACE_FOUND = 0.23;
 const SPACE_PITCHED = 0.3;
@@ -23,6 +25,9 @@ const LEAST_PITCHED = 6;
 
 /** Characters whose width tells one kind of type from the other. */
 const TELLING = /^[ijl1.,:;'|!mwMW@]$/;
+
+/** Seldom has a space in front of it. */
+const CLOSING = /^[,;:.!?)\]}]$/;
 
 const THIN = /^[1ijlrtfI.,:;'"`|!()[\]{}/\\-]$/;
 
@@ -46,7 +51,10 @@ function proportional(before: Glyph, glyph: Glyph, em: number, usual: number): D
   const gap = (glyph.left - before.right) / em;
   if (gap >= APART) return 'apart';
   if (before.text === '.' && glyph.text === '.') return 'none';
-  if (glyph.spaced) return gap >= Math.max(SPACE_WRITTEN, usual + WRITTEN_MORE) ? 'space' : 'none';
+  if (glyph.spaced) {
+    const far = (glyph.sure ?? 0) >= SURELY_SPACED * em && !CLOSING.test(glyph.text);
+    return far || gap >= Math.max(SPACE_WRITTEN, usual + WRITTEN_MORE) ? 'space' : 'none';
+  }
   const thin = THIN.test(before.text) || THIN.test(glyph.text);
   const least = Math.max(SPACE_FOUND, usual + SPACE_MORE) + (thin ? BESIDE_THIN : 0);
   return gap >= least ? 'space' : 'none';
