@@ -67,7 +67,8 @@ async function score(pages: TruePage[], truth = rowsText): Promise<Score> {
   };
   for (const page of pages) {
     const reading = without(await read(page.picture), page.ignored);
-    total.text.add(truth(page.lines), textOf(reading));
+    const wrong = total.text.add(truth(page.lines), textOf(reading));
+    if (values.show && wrong > 0) console.error(`${page.name}: ${wrong} errors in reading order`);
     for (const line of page.lines) {
       const said = wordsIn(reading, line.bounds);
       const errors = total.lines.add(line.text, said);

@@ -42,23 +42,22 @@ function pageOf(folder: string, name: string): TruePage {
     bottom: bottom * stored.scale,
   });
   const lines = stored.lines.map(({ text, box }) => ({ text, bounds: toBounds(box) }));
+  const ignored = (stored.ignored ?? []).map(toBounds);
   // Pages whose text lies over other text have no readable truth there.
-  const covered = new Set(
-    lines.filter((line) => lines.some((other) => other !== line && layered(line, other))),
-  );
+  const isLayered = (line: TrueLine) =>
+    ignored.some((bounds) => layered(line.bounds, bounds)) ||
+    lines.some((other) => other !== line && layered(line.bounds, other.bounds));
+  const covered = new Set(stored.ignored ? lines.filter(isLayered) : []);
   return {
     name,
     picture: join(folder, `${name}.png`),
-    lines: stored.ignored ? lines.filter((line) => !covered.has(line)) : lines,
-    ignored: [
-      ...(stored.ignored ?? []).map(toBounds),
-      ...(stored.ignored ? [...covered].map(({ bounds }) => bounds) : []),
-    ],
+    lines: lines.filter((line) => !covered.has(line)),
+    ignored: [...ignored, ...[...covered].map(({ bounds }) => bounds)],
   };
 }
 
 /** Text over text: the boxes share more than the leading that neighbours do. */
-function layered({ bounds: a }: TrueLine, { bounds: b }: TrueLine): boolean {
+function layered(a: Bounds, b: Bounds): boolean {
   const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
   const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
   return across > 2 && down > 0.3 * Math.min(a.bottom - a.top, b.bottom - b.top);
