@@ -36,7 +36,7 @@ For one question about one image describe_image is simpler, for reading text ocr
       call,
       images.map((image) => ({ image })),
     );
-    const pictures = reading ? await withReadings(call, seen) : seen;
+    const pictures = await withReadings(call, seen, reading);
     const continues = message === '' && pictures.length === 0;
     if (message === '' && !continues) throw questionMissing();
     const conversation = converse(call, session_id, fork, pictures.length > 0);

@@ -1,5 +1,6 @@
 // What measuring two images establishes, in words, and a model's answer beside it: it may add to that, never deny it.
 import type { ImageDiff } from '../image/diff.js';
+import type { TextChange } from '../reading/text-changes.js';
 
 /** Whole sentences that deny every difference; one that denies a certain kind of difference may be right. */
 const DENIAL = new RegExp(
@@ -14,13 +15,26 @@ const DENIAL = new RegExp(
   'i',
 );
 
-/** What changed, as it was measured: sizes, share of the pixels, places. */
-export function measuredChanges({ before, after, changedShare, regions }: Measured): string {
+/** Changed texts that are named; a result lists all of them besides. */
+const MOST_TEXTS = 20;
+
+/** What changed, as it was measured: sizes, share of the pixels, places, texts as they were read. */
+export function measuredChanges(
+  { before, after, changedShare, regions }: Measured,
+  texts: readonly TextChange[] = [],
+): string {
   const size = ({ width, height }: Measured['before']) => `${width}×${height}`;
   const resized =
     size(before) === size(after) ? '' : `The size changed from ${size(before)} to ${size(after)}. `;
   const places = regions.length === 1 ? 'one place' : `${regions.length} places`;
-  return `${resized}${percent(changedShare)} of the pixels changed, in ${places}.`;
+  const pixels = `${resized}${percent(changedShare)} of the pixels changed, in ${places}.`;
+  const more = texts.length > MOST_TEXTS ? [`${texts.length - MOST_TEXTS} more texts changed.`] : [];
+  return [pixels, ...texts.slice(0, MOST_TEXTS).map(changedText), ...more].join('\n');
+}
+
+function changedText({ old, new: now }: TextChange): string {
+  if (old === '') return `The text "${now}" is new.`;
+  return now === '' ? `The text "${old}" is gone.` : `The text "${old}" became "${now}".`;
 }
 
 type Measured = Pick<ImageDiff, 'before' | 'after' | 'changedShare' | 'regions'>;

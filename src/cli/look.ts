@@ -40,10 +40,8 @@ interface Box {
 function changes(result: Result): string {
   const { answer, changed_pixels, regions } = result as Result & Comparison;
   if (changed_pixels === 0) return answer;
-  const { text_changes = [] } = result as Result & Comparison;
   return [
     answer,
-    ...text_changes.map(({ old, new: now }) => `"${old}" → "${now}"`),
     'Changed:',
     ...regions.map(({ before, after }) => `  ${place(before)} → ${place(after)}`),
   ].join('\n');

@@ -101,6 +101,8 @@ export interface ModelInfo {
   contextLength: number;
   /** It ships with the project: small, so what it says is held back where it is unsure. */
   bundled: boolean;
+  /** It was trained to answer from the read lines of an image: it is given them unless the caller says otherwise. */
+  readsAlong: boolean;
   boxes: { scale: 'relative-1000' | 'viewed-pixels' } | null;
 }
 

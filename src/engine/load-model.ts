@@ -2,10 +2,9 @@
 import { dirname, join } from 'node:path';
 import { decoderWidths } from '../graph/program.js';
 import type { Checkpoint } from '../models/checkpoint/checkpoint.js';
-import { openCheckpoint, readConfig } from '../models/checkpoint/checkpoint-folder.js';
 import { WeightFiles } from '../models/checkpoint/weights-content.js';
 import type { Model } from '../models/family.js';
-import { familyOf } from '../models/registry.js';
+import { openModel } from '../models/registry.js';
 import { PromptBuilder } from '../prompt/prompt.js';
 import { defaultBudgets } from './budgets.js';
 import type { ModelInfo, Progress } from './engine.js';
@@ -48,10 +47,8 @@ export async function loadModel(
 ): Promise<LoadedModel> {
   onProgress({ stage: 'load', done: 0 });
   const folder = options.model ?? starterFolder();
-  // The family first: a checkpoint that is not supported is refused by name, whatever else it lacks.
-  familyOf({ config: readConfig(folder) });
-  const checkpoint = openCheckpoint(folder);
-  const model = limited(familyOf(checkpoint).build(checkpoint), options.maxPixels);
+  const { checkpoint, model: whole } = openModel(folder);
+  const model = limited(whole, options.maxPixels);
   const prompts = await PromptBuilder.open(checkpoint.folder, model);
   const precision = options.precision ?? (isQuantized(checkpoint) ? 'fast' : 'exact');
   const weights = new WeightFiles(checkpoint.files);
@@ -64,7 +61,10 @@ export async function loadModel(
       contentDigest(weights, options.cacheFolder),
     ]);
     weights.check();
-    const info = infoOf(checkpoint, model, precision, loaded.backend);
+    const info = {
+      ...infoOf(checkpoint, model, precision, loaded.backend),
+      readsAlong: prompts.tokenizer.spellsReadings,
+    };
     const digest = [loaded.digest, content, scriptsIdentity()].join(' ');
     return new LoadedModel(info, native, new PromptRows(prompts, model, weights, digest), model);
   } catch (error) {
@@ -75,7 +75,12 @@ export async function loadModel(
   }
 }
 
-function infoOf({ folder }: Checkpoint, model: Model, precision: Precision, backend: string): ModelInfo {
+function infoOf(
+  { folder }: Checkpoint,
+  model: Model,
+  precision: Precision,
+  backend: string,
+): Omit<ModelInfo, 'readsAlong'> {
   const { modelType, contextLength, boxes } = model;
   const parameters = parameterCount(model);
   const bundled = isBundled(folder);

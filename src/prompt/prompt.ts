@@ -8,6 +8,7 @@ import { expandPlaceholders, locateImages, tokenAt, type ImageSpan } from './spa
 import { ChatTemplate, findTemplate, specialTokenStrings, type TemplateMessage } from './template.js';
 import { TemplateThread } from './template-thread.js';
 import type { Rendering, TemplateSource } from './template-work.js';
+import { reading } from '../models/checkpoint/plain-file.js';
 import { Tokenizer } from './tokenizer.js';
 
 export interface Prompt {
@@ -72,7 +73,7 @@ export class PromptBuilder {
   static load(folder: string, model: PromptModel): PromptBuilder {
     const given = templateOf(folder, model);
     const template = given && new ChatTemplate(given.source, given.placeholder, given.tokens);
-    return new PromptBuilder(model, Tokenizer.load(folder), template);
+    return reading(folder, () => new PromptBuilder(model, Tokenizer.load(folder), template));
   }
 
   /** As `load`, with the template in a thread that can be ended. */

@@ -20,6 +20,17 @@ test('sizes, share and places are said as they were measured', () => {
     'The size changed from 448×256 to 640×400. 97 % of the pixels changed, in 2 places.',
   );
   assert.match(measuredChanges({ ...measured, changedShare: 1e-6 }), /^Less than 0.01 %/);
+  const texts = [
+    { old: 'Save', new: 'Saved' },
+    { old: '', new: 'Done' },
+    { old: 'Wait', new: '' },
+  ];
+  assert.deepEqual(measuredChanges(measured, texts).split('\n').slice(1), [
+    'The text "Save" became "Saved".',
+    'The text "Done" is new.',
+    'The text "Wait" is gone.',
+  ]);
+  assert.match(measuredChanges(measured, Array(25).fill(texts[0])), /\n5 more texts changed\.$/);
 });
 
 for (const denial of [

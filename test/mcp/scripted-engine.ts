@@ -19,6 +19,7 @@ export interface Script {
   loadMs?: number;
   warmMs?: number;
   boxes?: ModelInfo['boxes'];
+  readsAlong?: boolean;
   failLoad?: string;
 }
 
@@ -78,6 +79,7 @@ export class ScriptedEngine implements Engine {
       backend: 'none',
       contextLength: 4096,
       bundled: false,
+      readsAlong: this.script.readsAlong ?? false,
       boxes,
     };
   }

@@ -81,10 +81,6 @@ def read_text(screen):
     return [Spelled(text, places)] if text else [wordings.NO_TEXT]
 
 
-def thousandths(box, width, height):
-    return [max(0, min(1000, round(v * 1000 / side))) for v, side in zip(box, (width, height, width, height))]
-
-
 def compare(rng, before, after, edit):
     first = Quoter(rng, before)
     second = Quoter(rng, after, 1, before.painter.height * before.painter.width // 1024)

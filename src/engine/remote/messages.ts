@@ -94,6 +94,7 @@ const modelInfo = z.looseObject({
   backend: z.string(),
   contextLength: count,
   bundled: z.boolean(),
+  readsAlong: z.boolean(),
   boxes: z.object({ scale: z.enum(['relative-1000', 'viewed-pixels']) }).nullable(),
 }) satisfies z.ZodType<ModelInfo>;
 
