@@ -29,6 +29,8 @@ const TOUCHING = 0.12;
 const SPACE_WITHOUT_GAP = 2;
 /** Ink so far beside the characters, in heights of the line, belongs to none of them. */
 const BESIDE = 0.15;
+/** A dot is at most so high, in heights of the line. */
+const DOT = 0.2;
 /** Probability of a space that the recogniser is sure of. */
 const SURE = 0.9;
 /** A space that the recogniser wrote is about so wide. */
@@ -76,12 +78,16 @@ export function placeGlyphs(characters: readonly ReadCharacter[], ink: Ink): Gly
       parted: !before || before[1] > before[0],
     };
   });
-  return glyphs.flatMap((glyph) => eachDot(glyph, columns));
+  return glyphs.flatMap((glyph) => (isLow(glyph, ink.height) ? eachDot(glyph, columns) : [glyph]));
+}
+
+/** Nothing but dots: no part of a letter is among the ink. */
+function isLow({ text, top, bottom }: Glyph, height: number): boolean {
+  return text === '.' && bottom - top <= DOT * height;
 }
 
 /** The recogniser writes fewer dots than stand side by side; their ink tells how many there are. */
 function eachDot(glyph: Glyph, columns: Uint8Array): Glyph[] {
-  if (glyph.text !== '.') return [glyph];
   const gaps = gapsOf(columns, glyph.left, glyph.right);
   const starts = [glyph.left, ...gaps.map(([, end]) => end)];
   const ends = [...gaps.map(([start]) => start), glyph.right];

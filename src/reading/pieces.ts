@@ -26,8 +26,13 @@ const LEAST_PITCHED = 6;
 /** Characters whose width tells one kind of type from the other. */
 const TELLING = /^[ijl1.,:;'|!mwMW@]$/;
 
-/** Seldom has a space in front of it. */
+/** Seldom have a space in front of them, and behind them. */
 const CLOSING = /^[,;:.!?)\]}]$/;
+const OPENING = /^[([]$/;
+
+function isBracketed(before: Glyph, glyph: Glyph): boolean {
+  return OPENING.test(before.text) || CLOSING.test(glyph.text);
+}
 
 const THIN = /^[1ijlrtfI.,:;'"`|!()[\]{}/\\-]$/;
 
@@ -52,7 +57,7 @@ function proportional(before: Glyph, glyph: Glyph, em: number, usual: number): D
   if (gap >= APART) return 'apart';
   if (before.text === '.' && glyph.text === '.') return 'none';
   if (glyph.spaced) {
-    const far = (glyph.sure ?? 0) >= SURELY_SPACED * em && !CLOSING.test(glyph.text);
+    const far = (glyph.sure ?? 0) >= SURELY_SPACED * em && !isBracketed(before, glyph);
     return far || gap >= Math.max(SPACE_WRITTEN, usual + WRITTEN_MORE) ? 'space' : 'none';
   }
   const thin = THIN.test(before.text) || THIN.test(glyph.text);
@@ -70,7 +75,8 @@ function pitched(before: Glyph, glyph: Glyph, em: number, pitch: number): Distan
   const steps = (middle(glyph) - middle(before)) / pitch;
   if (steps >= 2.55 && (glyph.left - before.right) / em >= APART) return 'apart';
   // Other type may stand in the same line; a space that was written and is as wide as one counts there too.
-  const written = glyph.spaced && (steps >= 1.35 || (glyph.left - before.right) / em >= SPACE_PITCHED);
+  const clear = (glyph.left - before.right) / em >= SPACE_PITCHED && !isBracketed(before, glyph);
+  const written = glyph.spaced && (steps >= 1.35 || clear);
   return written || steps >= 1.5 ? 'space' : 'none';
 }
 
