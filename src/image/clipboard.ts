@@ -23,7 +23,7 @@ const run: RunProgram = (program, args) =>
       maxBuffer: LONGEST,
       windowsHide: true,
     };
-    execFile(program, args, options, (error, stdout) => (error ? reject(error) : resolve(stdout)));
+    execFile(program, args, options, (error, stdout) => (error ? reject(error as Error) : resolve(stdout)));
   });
 
 const HERE: Desktop = { platform: process.platform, env: process.env, run };
