@@ -15,6 +15,7 @@ export async function mcp(options: Options): Promise<void> {
     allow: options.list('allow'),
     limits: imageLimits(options),
     allowUrls: options.flag('allow-urls'),
+    allowClipboard: options.flag('allow-clipboard'),
     deadlineMs: options.number('deadline-ms', 100),
     preload: options.flag('preload'),
     log: { level: options.flag('verbose') ? ('debug' as const) : ('warn' as const) },

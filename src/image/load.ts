@@ -20,6 +20,8 @@ export interface ImageContext {
   /** Pixels decoded lately, by pixel hash: decoding for the hash must not be followed by decoding for the model. */
   decoded: ByteLru<RgbImage>;
   cwd?: string;
+  /** Whether the reference "clipboard" is read. */
+  clipboard: boolean;
   /** Dropped only to see what a reference implementation sees. */
   alpha: AlphaHandling;
 }
@@ -41,6 +43,7 @@ export function createImageContext(options: {
   limits?: Partial<ImageLimits>;
   storeBytes?: number;
   cwd?: string;
+  clipboard?: boolean;
   alpha?: AlphaHandling;
 }): ImageContext {
   return {
@@ -51,6 +54,7 @@ export function createImageContext(options: {
     memo: new PixelMemo(),
     decoded: new ByteLru(DECODED_BYTES),
     cwd: options.cwd,
+    clipboard: options.clipboard ?? false,
     alpha: options.alpha ?? 'composed',
   };
 }

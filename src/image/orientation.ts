@@ -90,7 +90,7 @@ function source(orientation: Orientation, x: number, y: number, w: number, h: nu
       return [w - 1 - y, h - 1 - x];
     case 8:
       return [w - 1 - y, x];
-    default:
+    case 1:
       return [x, y];
   }
 }

@@ -1,11 +1,15 @@
 // One string that names an image → its encoded bytes. Files are read again on every call: an overwritten
 // screenshot.png is a new image.
+import { existsSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { AfterimageError } from '../errors.js';
+import { clipboardPicture } from './clipboard.js';
 import { imageData } from './data-uri.js';
 import { checkBytes, type ImageLimits } from './decode.js';
 import { displayName } from './display-name.js';
 import { download, type UrlPolicy } from './download.js';
+import { latestPicture, screenshotFolders } from './latest.js';
 import { openNamed } from './named-file.js';
 import type { FilePolicy } from './policy.js';
 import { unwrapped } from './spelling.js';
@@ -22,6 +26,8 @@ export interface SourceOptions {
   limits: ImageLimits;
   /** Folder for relative paths: the command line has one, a server does not. */
   cwd?: string;
+  /** Whether "clipboard" is read: what a person copies is theirs, not a program's that asks for it. */
+  clipboard: boolean;
   signal?: AbortSignal;
 }
 
@@ -41,13 +47,36 @@ export async function readSource(reference: string, options: SourceOptions): Pro
     const bytes = await download(bare, options.urls, options.limits.maxBytes, options.signal);
     return { bytes, name: new URL(bare).origin + new URL(bare).pathname };
   }
-  const { path, file } = await openNamed(reference, options.files, options.cwd);
+  const { files, cwd } = options;
+  // Where there is a working folder, a file in it may be called like that.
+  const isWord = cwd === undefined || !existsSync(resolve(cwd, bare));
+  if (isWord && bare === 'clipboard') return fromClipboard(options);
+  const named = isWord && bare === 'latest' ? await latestIn(options) : reference;
+  const { path, file } = await openNamed(named, files, cwd);
   try {
     return { bytes: await readFile(file, path, options), name: displayName(path) };
   } finally {
     await file.close();
   }
 }
+
+function latestIn({ files, cwd }: SourceOptions): Promise<string> {
+  return latestPicture(files.folders === 'everywhere' ? screenshotFolders(cwd ?? '.') : files.folders);
+}
+
+async function fromClipboard({ clipboard, limits }: SourceOptions): Promise<SourceBytes> {
+  if (!clipboard) {
+    throw new AfterimageError(
+      'CLIPBOARD_NOT_ALLOWED',
+      'The clipboard is not read; start the server with --allow-clipboard, or save the picture and give its path.',
+    );
+  }
+  const bytes = await clipboardPicture();
+  checkBytes(bytes.length, CLIPBOARD, limits);
+  return { bytes, name: CLIPBOARD };
+}
+
+const CLIPBOARD = 'The picture on the clipboard';
 
 async function readFile(file: FileHandle, path: string, options: SourceOptions): Promise<Uint8Array> {
   const { size } = await file.stat();
