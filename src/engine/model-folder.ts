@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join, resolve, sep } from 'node:path';
+import { baseFolder } from '../base-folder.js';
 import { AfterimageError } from '../errors.js';
 import { packageRoot } from '../package-root.js';
 
@@ -18,7 +19,7 @@ export function isBundled(folder: string): boolean {
 export function modelsFolder(): string {
   return (
     process.env['AFTERIMAGE_MODELS'] ||
-    join(process.env['XDG_DATA_HOME'] || join(homedir(), '.local', 'share'), 'afterimage', 'models')
+    join(baseFolder('XDG_DATA_HOME', '.local/share'), 'afterimage', 'models')
   );
 }
 

@@ -53,10 +53,53 @@ const PIN = '.revision';
 export async function pull(repository: string, folder: string, options: PullOptions = {}): Promise<Pulled> {
   const hub = new Hub(repository, options);
   const { commit, files } = await hub.resolve();
-  await mkdir(folder, { recursive: true });
-  await pin(folder, commit);
-  for (const file of files) await hub.download(commit, file, join(folder, file.name));
+  const release = await claim(folder);
+  try {
+    await pin(folder, commit);
+    for (const file of files) await hub.download(commit, file, join(folder, file.name));
+  } finally {
+    await release();
+  }
   return { folder, commit, files: files.map(({ name }) => name) };
+}
+
+/** One download into a folder at a time. What a killed one left is taken over. @throws AfterimageError IO_FAILED */
+async function claim(folder: string): Promise<() => Promise<void>> {
+  const lock = `${folder}.lock`;
+  await mkdir(dirname(lock), { recursive: true });
+  const held = await readFile(lock, 'utf8').catch(() => undefined);
+  if (held !== undefined && !isRunning(Number(held))) await rm(lock, { force: true });
+  try {
+    await writeFile(lock, String(process.pid), { flag: 'wx' });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw stored(folder, cause);
+    throw new AfterimageError(
+      'IO_FAILED',
+      `Another download into "${folder}" is under way; wait for it, or delete ${lock} if there is none.`,
+      { cause },
+    );
+  }
+  await mkdir(folder, { recursive: true });
+  return () => rm(lock, { force: true });
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return Number.isInteger(pid) && pid > 0 && process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** What the disk said. */
+function stored(what: string, cause: unknown): AfterimageError {
+  const { code } = cause as NodeJS.ErrnoException;
+  const why = code === 'ENOSPC' || code === 'EDQUOT' ? 'the disk is full; free some space' : `${code}`;
+  return new AfterimageError(
+    'IO_FAILED',
+    `"${what}" cannot be stored (${why}); then run the command again to continue.`,
+    { cause },
+  );
 }
 
 async function pin(folder: string, commit: string): Promise<void> {
@@ -221,6 +264,10 @@ class Hub {
         'The download was cancelled; run the command again to continue it.',
         { cause },
       );
+    if (
+      ['ENOSPC', 'EDQUOT', 'EACCES', 'EROFS', 'EIO'].includes(String((cause as NodeJS.ErrnoException).code))
+    )
+      return stored(what, cause);
     return new AfterimageError(
       'URL_FAILED',
       `The download of ${what} was interrupted; run the command again to continue it.`,
