@@ -16,7 +16,7 @@ const SPACE_FOUND = 0.23;
 const SPACE_PITCHED = 0.3;
 /** More than the gaps inside words. */
 const SPACE_MORE = 0.14;
-/** Beside characters that are narrower than the room they have. */
+/** For each neighbour that is narrower than the room it has. */
 const BESIDE_THIN = 0.06;
 const APART = 0.8;
 /** Shares of the pitch in type of one width: a space makes a step of two. */
@@ -60,8 +60,8 @@ function proportional(before: Glyph, glyph: Glyph, em: number, usual: number): D
     const far = (glyph.sure ?? 0) >= SURELY_SPACED * em && !isBracketed(before, glyph);
     return far || gap >= Math.max(SPACE_WRITTEN, usual + WRITTEN_MORE) ? 'space' : 'none';
   }
-  const thin = THIN.test(before.text) || THIN.test(glyph.text);
-  const least = Math.max(SPACE_FOUND, usual + SPACE_MORE) + (thin ? BESIDE_THIN : 0);
+  const thin = [before, glyph].filter(({ text }) => THIN.test(text)).length;
+  const least = Math.max(SPACE_FOUND, usual + SPACE_MORE) + thin * BESIDE_THIN;
   return gap >= least ? 'space' : 'none';
 }
 
