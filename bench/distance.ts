@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { ImageInput } from '../src/image/rgb-image.js';
-import { LoadedModel } from '../src/engine/loaded-model.js';
+import { loadModel } from '../src/engine/load-model.js';
 import { starterFolder } from '../src/engine/model-folder.js';
 import type { KvType, Precision } from '../src/engine/native.js';
 import { createImageContext, loadImage } from '../src/image/load.js';
@@ -42,11 +42,11 @@ async function answers(
   kvType: KvType,
   images: ImageInput[],
 ): Promise<Row[][]> {
-  const loaded = await LoadedModel.open({ model, precision, kvType }, () => {});
+  const loaded = await loadModel({ model, precision, kvType }, () => {});
   const out: Row[][] = [];
   for (const image of images) {
     for (const question of QUESTIONS) {
-      const prompt = await loaded.prepare([systemMessage(), userMessage([image], question)]);
+      const prompt = await loaded.prompts.prepare([systemMessage(), userMessage([image], question)]);
       const options = { maxTokens: Number(values.tokens), lowPriority: false };
       const { request, plan } = loaded.native.begin(prompt.native, options);
       await loaded.encodeMissing(request, prompt, (await plan).needed);

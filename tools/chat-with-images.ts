@@ -36,13 +36,14 @@ For one question about one image describe_image is simpler, for reading text ocr
       call,
       images.map((image) => ({ image })),
     );
-    const pictures = reading ? await withReadings(call, seen) : seen;
+    const pictures = await withReadings(call, seen, reading);
     const continues = message === '' && pictures.length === 0;
     if (message === '' && !continues) throw questionMissing();
     const conversation = converse(call, session_id, fork, pictures.length > 0);
     const reply = await ask(call, conversation, {
       turn: continues ? undefined : { pictures, question: message },
       maxTokens: max_tokens,
+      states: true,
     });
     return { structured: { ...toFields(reply), ...(reply.lines && { lines: reply.lines }) } };
   },

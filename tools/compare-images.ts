@@ -5,13 +5,14 @@ import { withMargin, type Region, type Size } from '../src/image/region.js';
 import { compareQuestion } from '../src/prompt/layout.js';
 import { NOTHING_DONE } from '../src/engine/engine.js';
 import { ask, type Call } from '../src/ask/call.js';
+import { measuredChanges, withFacts } from '../src/ask/changes.js';
 import type { Picture } from '../src/ask/conversations.js';
 import { DIFF_URI } from '../src/ask/differences.js';
 import * as fields from '../src/ask/fields.js';
 import { middleOf } from '../src/reading/reading.js';
 import { textChanges, type TextChange } from '../src/reading/text-changes.js';
 import { lookAt, part } from '../src/ask/look.js';
-import { readText } from '../src/ask/read.js';
+import { readText, withReadings } from '../src/ask/read.js';
 import { seenImages, toFields } from '../src/ask/reply.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
@@ -85,20 +86,25 @@ For what one image shows use describe_image, for images that are not two states 
       return {
         structured: { ...same(diff, [before, after], ignore_regions), ...measured(diff), text_changes: [] },
       };
-    const text_changes = await textChanged(call, before, after, diff, ignore_regions);
+    const texts = await textChanged(call, before, after, diff, ignore_regions);
     const uri = DIFF_URI + call.differences.put(await diff.picture());
-    const crops = diff.regions.filter(worthCropping(diff)).slice(0, MOST_CROPS);
+    const whole = await withReadings(call, [before, after], undefined);
+    // A model that answers from read lines knows pairs of whole pictures, and reads no better in a crop.
+    const readsAlong = whole.some(({ reading }) => reading !== undefined);
+    const crops = readsAlong ? [] : diff.regions.filter(worthCropping(diff)).slice(0, MOST_CROPS);
     const asked = compareQuestion(crops.length > 0 ? 'crops' : 'whole');
     const pairs = await Promise.all(crops.map((region) => cropPair(call, before, after, region)));
     const reply = await ask(call, call.conversations.start(), {
       turn: {
-        pictures: [before, after, ...pairs.flat()],
+        pictures: [...whole, ...pairs.flat()],
         question: question ? `${asked}\n${question}` : asked,
       },
       maxTokens: max_tokens,
+      states: true,
     });
+    const answer = withFacts(measuredChanges(diff, texts.text_changes), reply.text);
     return {
-      structured: { ...toFields(reply), ...measured(diff), ...text_changes, difference: uri },
+      structured: { ...toFields(reply), answer, ...measured(diff), ...texts, difference: uri },
       references: [
         { uri, name: 'difference.png', description: 'Changed pixels in red', mimeType: 'image/png' },
       ],

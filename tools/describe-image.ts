@@ -37,11 +37,12 @@ For its text use ocr, for what changed between two images compare_images, for se
     const conversation =
       session_id === undefined ? call.conversations.start() : call.conversations.get(session_id);
     const fresh = picture && !isLastSeen(conversation, picture) ? [picture] : [];
-    const pictures = reading ? await withReadings(call, fresh) : fresh;
+    const pictures = await withReadings(call, fresh, reading);
     const continues = question === undefined && pictures.length === 0 && conversation.cut !== undefined;
     const reply = await ask(call, conversation, {
       turn: continues ? undefined : { pictures, question: question || describeQuestion(detail) },
       maxTokens: max_tokens ?? DESCRIPTION_TOKENS[detail],
+      states: true,
     });
     return { structured: toFields(reply) };
   },

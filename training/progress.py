@@ -1,35 +1,38 @@
-"""Reads held-out drawn lines and crops with a run's averaged weights: a quick look while it trains.
+"""Describes a few pages of the evaluation set with a run's averaged weights and a perfect reader: a look while it trains.
 
-    python progress.py --run RUN_FOLDER [--show 3]
+    python progress.py --run RUN_FOLDER [--set chromium/set] [--count 16] [--show 3]
 """
 import argparse
-import random
+from pathlib import Path
 
 import torch
 
-from starter import checkpoint, generate, measure, network, reading
+from chromium import truth
+from starter import checkpoint, generate, lines, network, scores
+from starter.pixels import prepare_pixels
+from starter.prompt import instructions
 
-KINDS = {"line 12-16 px": (32, 256, (12, 16)), "line 17-24 px": (32, 256, (17, 24)),
-         "crop 128x256, 12-20 px": (128, 256, (12, 20)), "crop 256x448, 12-24 px": (256, 448, (12, 24))}
+HERE = Path(__file__).resolve().parent
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--run", required=True)
-    parser.add_argument("--show", type=int, default=2)
+    parser.add_argument("--set", type=Path, default=HERE / "chromium/set")
     parser.add_argument("--count", type=int, default=16)
+    parser.add_argument("--show", type=int, default=3)
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = network.Model()
     model.load_state_dict(checkpoint.average(args.run))
-    for name, (height, width, sizes) in KINDS.items():
-        count = args.count if height < 200 else args.count // 4
-        examples = [reading.example(10**12 + i, height, width, sizes) for i in range(count)]
-        said = generate.answers(model, examples, height, width, 600 if height > 200 else 250)
-        rate = measure.error_rate((e["text"], s) for e, s in zip(examples, said))
-        print(f"{name}: character error rate {rate:.3f} over {count}")
-        for e, s in list(zip(examples, said))[:args.show]:
-            print("   true:", e["text"].replace("\n", " / "), "\n   said:", s.replace("\n", " / ")[:400])
+    names = truth.names(args.set, "crop")
+    shown = [truth.load(args.set, n) for n in names[::max(1, len(names) // args.count)][:args.count]]
+    question = instructions()["describe"]["full"]
+    said = generate.answer_all(model, [([prepare_pixels(s.pixels)], question, [lines.perfect(s.painter)]) for s in shown])
+    for name, value, count in scores.judge_descriptions(shown, said):
+        print(f"{name}: {value:.3f} of {count}")
+    for screen, answer in list(zip(shown, said))[:args.show]:
+        print(f"--- {screen.kind}\n{answer}")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ def main():
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--bf16", choices=["auto", "yes", "no"], default="auto", help="bfloat16 matrix products")
     parser.add_argument("--pages", help="folder of pages rendered by rendered/render.py, beside the drawn screens")
+    parser.add_argument("--largest", type=int, help="pixels of the largest rendered pages to train on")
     parser.add_argument("--freeze", type=int, default=0, help="blocks of the encoder, from the first, that are not trained")
     parser.add_argument("--pause", help="while this file exists, training sleeps")
     Trainer(parser.parse_args()).run()

@@ -75,11 +75,11 @@ interface Tensor {
 }
 
 class Writer {
-  private readonly parts: Buffer[] = [];
+  readonly #parts: Buffer[] = [];
   length = 0;
 
   raw(bytes: Buffer): this {
-    this.parts.push(bytes);
+    this.#parts.push(bytes);
     this.length += bytes.length;
     return this;
   }
@@ -108,7 +108,7 @@ class Writer {
   }
 
   bytes(): Buffer {
-    return Buffer.concat(this.parts);
+    return Buffer.concat(this.#parts);
   }
 }
 

@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { openReader } from '../../src/engine/reader-engine.js';
 import type { TextNetworks } from '../../src/engine/text-networks.js';
 import { createImageContext, loadImage } from '../../src/image/load.js';
 import { packageRoot } from '../../src/package-root.js';
@@ -32,8 +33,7 @@ const images = createImageContext({ folders: 'everywhere' });
 const reader = new TextReader(openNetworks);
 
 async function openNetworks(): Promise<TextNetworks> {
-  if (values.networks !== 'onnx') throw new RangeError('Expected onnx for --networks.');
-  const networks = await OnnxNetworks.open(1);
+  const networks = values.networks === 'onnx' ? await OnnxNetworks.open(1) : await openReader();
   return values.keep ? new KeptNetworks(networks, values.keep) : networks;
 }
 

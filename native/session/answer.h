@@ -36,7 +36,7 @@ struct PlanReport {
 struct GenerateOptions {
   SamplingOptions sampling;
   std::vector<int32_t> stop_ids;  // end of turn; not part of the answer's tokens
-  bool capture_logits = false;    // tests: the row that each token was sampled from
+  bool capture_logits = false;    // also return the row that each token was sampled from
 };
 
 enum class StopReason : uint8_t { end, length, finished, cancelled };

@@ -17,6 +17,7 @@ import type { ImageContext } from '../image/load.js';
 import { assistantMessage, systemMessage, userMessage } from '../prompt/layout.js';
 import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
 import type { TextLine } from '../prompt/parse.js';
+import { sureLines } from './certainty.js';
 import { cancelled, inTime, type TimeLimits } from './deadline.js';
 import type { Reader } from '../reading/reading.js';
 import type { Differences } from './differences.js';
@@ -48,6 +49,8 @@ export interface Question {
   turn?: Turn;
   maxTokens: number;
   reader?: LineReader;
+  /** The answer says what an image shows, so the bundled model is silent where it is unsure. Not where text is read. */
+  states?: boolean;
 }
 
 /** How an answer that is returned ended; one that the client cancelled is not. */
@@ -63,6 +66,8 @@ export interface Reply {
   cache: CacheReport;
   /** Null while the model is still loading. */
   model: string | null;
+  /** The first answer of a conversation that the bundled model gives: what it is has to be said once. */
+  introduces: boolean;
   /** In prompt order; empty when the prompt was not reached. */
   viewed: Answer['viewed'];
   /** Lines that are new in this call, where the question had a reader. */
@@ -85,21 +90,30 @@ export async function ask(call: Call, conversation: Conversation, question: Ques
     const turns = question.turn ? [...conversation.turns, question.turn] : reopened(conversation.turns);
     await inTime(call, () => conversation.warming);
     const model = await loaded(call);
-    const answer = model ? await generate(call, session, turns, before, question.maxTokens) : null;
+    const weighs = model?.bundled === true && question.states === true;
+    const answer = model ? await generate(call, session, turns, before, question.maxTokens, weighs) : null;
     const { text: whole, tokenIds } = answer ?? before;
     const stopReason = answer?.stopReason ?? 'deadline';
     record(conversation, turns, { ...before, text: whole, tokenIds }, stopReason);
     if (stopReason === 'deadline' && whole === before.text) conversation.warm(call.engine);
     return {
       conversation,
-      text: whole.slice(before.text.length),
+      text: weighs ? sureText(call, answer) : whole.slice(before.text.length),
       stopReason,
       cache: answer?.cache ?? NOTHING_DONE,
       model: model?.name ?? null,
+      introduces: model?.bundled === true && turns.length === 1 && question.turn !== undefined,
       viewed: answer?.viewed ?? [],
       lines: answer && model ? newLines(before, answer, model.boxes) : undefined,
     };
   });
+}
+
+/** What the bundled model is sure of; shown only now, because how sure it was is known at the end. */
+function sureText(call: Call, answer: Said | null): string {
+  const text = sureLines(answer?.text ?? '', answer?.certainty ?? []);
+  if (text !== '') call.onText?.(text);
+  return text;
 }
 
 /** The last turn as it was while it was being answered. */
@@ -119,9 +133,12 @@ async function generate(
   turns: Turn[],
   before: Cut,
   maxTokens: number,
+  certainty: boolean,
 ): Promise<Said | null> {
   if (call.deadline <= performance.now()) return null;
-  const { onProgress, onText, sampling } = call;
+  const { onProgress, sampling } = call;
+  // What is left out must not have been shown.
+  const onText = certainty ? undefined : call.onText;
   const messages = [systemMessage(), ...turns.flatMap(toMessages)];
   return inTime(
     call,
@@ -131,6 +148,7 @@ async function generate(
         maxTokens,
         onProgress,
         onText,
+        certainty,
         signal: stop,
         continues: before,
       });

@@ -21,7 +21,7 @@ export const image = z
 
 export const reading = z
   .boolean()
-  .default(false)
+  .optional()
   .describe('Also give the model the text that the text reader finds.');
 
 /** A rectangle in pixels; the order of its fields is that of [x, y, width, height]. */

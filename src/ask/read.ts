@@ -3,7 +3,7 @@ import type { Region } from '../image/region.js';
 import { readingText } from '../prompt/layout.js';
 import type { Quad } from '../reading/quad.js';
 import type { Reading } from '../reading/reading.js';
-import type { Call } from './call.js';
+import { loaded, type Call } from './call.js';
 import type { Picture } from './conversations.js';
 import { inTime } from './deadline.js';
 
@@ -22,8 +22,16 @@ export function readText(call: Call, { input }: Picture): Promise<Reading | null
   });
 }
 
-/** Pictures with the lines that the model is to be given; without them where the time was over. */
-export async function withReadings(call: Call, pictures: Picture[]): Promise<Picture[]> {
+/**
+ * Pictures with the lines that the model is to be given; without them where the time was over.
+ * @param wanted Absent: where the model was trained to answer from them.
+ */
+export async function withReadings(
+  call: Call,
+  pictures: Picture[],
+  wanted: boolean | undefined,
+): Promise<Picture[]> {
+  if (pictures.length === 0 || !(wanted ?? (await loaded(call))?.readsAlong)) return pictures;
   const read: Picture[] = [];
   for (const picture of pictures) {
     const reading = await readText(call, picture);

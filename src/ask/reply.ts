@@ -2,10 +2,18 @@
 import { isCut, type Reply } from './call.js';
 import type { Picture } from './conversations.js';
 import type { ReplyFields, SeenImage } from './fields.js';
+import { shrunkNote } from './shrunk.js';
+
+/** Said once in a conversation. */
+export const BUNDLED =
+  'The bundled model answered: small, for trying out, often wrong. For real work `afterimage pull mlx-community/Qwen2-VL-2B-Instruct-4bit`, then start with --model and that name.';
 
 export function toFields(reply: Reply): ReplyFields {
   const { conversation, stopReason } = reply;
   const truncated = isCut(stopReason);
+  const notes = [shrunkNote(...ofLastTurn(reply)), reply.introduces ? BUNDLED : undefined].filter(
+    (note) => note !== undefined,
+  );
   return {
     answer: readable(reply),
     session_id: conversation.id,
@@ -18,7 +26,15 @@ export function toFields(reply: Reply): ReplyFields {
     truncated,
     ...(truncated && { next: nextStep(reply) }),
     model: reply.model ?? 'loading',
+    ...(notes.length > 0 && { note: notes.join(' ') }),
   };
+}
+
+/** Pictures that are new with this answer, and how they were seen: of the others earlier answers have told. */
+function ofLastTurn({ conversation, viewed }: Reply): [Picture[], Reply['viewed']] {
+  const pictures = conversation.turns.at(-1)?.pictures ?? [];
+  const before = conversation.turns.slice(0, -1).reduce((sum, turn) => sum + turn.pictures.length, 0);
+  return [pictures, viewed.slice(before)];
 }
 
 /** Lines with boxes come as JSON; people and models are shown their text. What held no lines is shown as it is. */

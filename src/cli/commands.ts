@@ -41,7 +41,11 @@ const COMMANDS: Record<string, Command> = {
     most: 0,
     options: [...OPTIONS_OF_THE_ENGINE, 'socket', 'verbose'],
   },
-  config: { load: async () => (await import('./serve.js')).config, most: 1, options: SERVER },
+  config: {
+    load: async () => (await import('./config.js')).config,
+    most: 1,
+    options: [...SERVER, 'write', 'file', 'pasted'],
+  },
   models: { load: async () => (await import('./report.js')).models, most: 0, options: ['json'] },
   doctor: {
     load: async () => (await import('./doctor.js')).doctor,

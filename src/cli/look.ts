@@ -38,13 +38,11 @@ interface Box {
 }
 
 function changes(result: Result): string {
-  const { answer, changed_pixels, changed_share, regions } = result as Result & Comparison;
+  const { answer, changed_pixels, regions } = result as Result & Comparison;
   if (changed_pixels === 0) return answer;
-  const { text_changes = [] } = result as Result & Comparison;
   return [
     answer,
-    ...text_changes.map(({ old, new: now }) => `"${old}" → "${now}"`),
-    `${(100 * changed_share).toFixed(2)} % of the pixels changed:`,
+    'Changed:',
     ...regions.map(({ before, after }) => `  ${place(before)} → ${place(after)}`),
   ].join('\n');
 }

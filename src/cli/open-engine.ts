@@ -2,7 +2,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { defaultBudgets } from '../engine/budgets.js';
-import type { LocalEngineOptions } from '../engine/loaded-model.js';
+import type { LocalEngineOptions } from '../engine/load-model.js';
 import type { Engine } from '../engine/engine.js';
 import { LocalEngine } from '../engine/local-engine.js';
 import { makeFolder } from '../make-folder.js';
@@ -16,7 +16,7 @@ import { OPTIONS_OF_THE_ENGINE, type Options } from './options.js';
 
 const GIB = 2 ** 30;
 const MOST_GIB = 2 ** 20;
-const MOST_THREADS = 1024;
+export const MOST_THREADS = 1024;
 const KV_TYPES: Record<string, KvType> = { '8': 'q8', '16': 'f16', '32': 'f32' };
 
 /** @throws AfterimageError INVALID_ARGUMENT, MODEL_NOT_FOUND */

@@ -1,22 +1,21 @@
 // The text reader that the command line's options describe.
 import { dirname, join } from 'node:path';
-import { AfterimageError } from '../errors.js';
-import type { TextNetworks } from '../engine/text-networks.js';
+import { openReader as openNetworks } from '../engine/reader-engine.js';
 import type { Reader } from '../reading/reading.js';
 import { TextReader } from '../reading/text-reader.js';
-import { cacheFolder } from './open-engine.js';
+import { cacheFolder, MOST_THREADS } from './open-engine.js';
 import type { Options } from './options.js';
 
 /** Nothing is loaded before the first picture. @throws AfterimageError INVALID_ARGUMENT, IO_FAILED */
 export function openReader(options: Options): Reader {
-  return new TextReader(openNetworks, options.flag('no-disk-cache') ? undefined : readingsFolder(options));
+  const folder = options.flag('no-disk-cache') ? undefined : readingsFolder(options);
+  // With --remote the options of the engine are not given, so the reader runs here as it does by default.
+  const threads = options.number('threads', 1, true, MOST_THREADS);
+  const backend = options.choice('backend', ['cpu', 'metal'] as const);
+  return new TextReader(() => openNetworks({ threads, backend }), folder);
 }
 
 /** Where readings are kept; only its owner may look into it. */
 export function readingsFolder(options: Options): string {
   return join(dirname(cacheFolder(options)), 'readings');
-}
-
-function openNetworks(): Promise<TextNetworks> {
-  throw new AfterimageError('BACKEND_FAILED', 'The text reader has no networks here; use method "model".');
 }

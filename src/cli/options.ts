@@ -86,6 +86,12 @@ export const OPTIONS = {
     value: 'MS',
     help: 'mcp: answer at the latest after MS milliseconds (default 50000)',
   },
+  write: {
+    type: 'boolean',
+    help: 'config: merge it into the client’s file; what was there is kept beside it',
+  },
+  file: { type: 'string', value: 'FILE', help: 'config: another file of the client, such as .mcp.json' },
+  pasted: { type: 'boolean', help: 'config: also allow the folder of pictures pasted into the client' },
   metal: { type: 'boolean', help: 'doctor: the Metal device and every kernel’s self-test' },
   verbose: { type: 'boolean', help: 'log debug messages to stderr' },
   help: { type: 'boolean', help: 'this text' },
@@ -111,7 +117,7 @@ export const OPTIONS_OF_THE_ENGINE = [
 export type OptionName = keyof typeof OPTIONS;
 
 export class Options {
-  private readonly values: Record<string, string | boolean | (string | boolean)[] | undefined>;
+  readonly #values: Record<string, string | boolean | (string | boolean)[] | undefined>;
   readonly positionals: string[];
 
   /** @throws AfterimageError INVALID_ARGUMENT for an unknown option or a missing value. */
@@ -124,7 +130,7 @@ export class Options {
     ) as ParseArgsConfig['options'];
     try {
       const parsed = parseArgs({ args, options, allowPositionals: true, strict: true });
-      this.values = parsed.values;
+      this.#values = parsed.values;
       this.positionals = parsed.positionals;
     } catch (cause) {
       const sentence = (cause as Error).message.split(/\n|\. /)[0]!.replace(/\.$/, '');
@@ -134,26 +140,26 @@ export class Options {
 
   /** @throws AfterimageError INVALID_ARGUMENT for an empty value, such as that of a shell variable that is not set. */
   text(name: OptionName): string | undefined {
-    const value = this.values[name] as string | undefined;
+    const value = this.#values[name] as string | undefined;
     if (value !== '') return value;
     throw new AfterimageError('INVALID_ARGUMENT', `--${name} is empty; give it a value or leave it out.`);
   }
 
   /** Those that were given. */
   names(): OptionName[] {
-    return Object.keys(this.values) as OptionName[];
+    return Object.keys(this.#values) as OptionName[];
   }
 
   given(name: OptionName): boolean {
-    return this.values[name] !== undefined;
+    return this.#values[name] !== undefined;
   }
 
   flag(name: OptionName): boolean {
-    return this.values[name] === true;
+    return this.#values[name] === true;
   }
 
   list(name: OptionName): string[] {
-    return (this.values[name] as string[] | undefined) ?? [];
+    return (this.#values[name] as string[] | undefined) ?? [];
   }
 
   /** @throws AfterimageError INVALID_ARGUMENT unless the value is one of `choices`. */

@@ -16,28 +16,32 @@ const WIDTH = 24;
 const REDRAW_MS = 50;
 
 export class ProgressBar {
-  private drawn = false;
-  private stage: Stage | undefined;
-  private last = 0;
+  readonly #stream: NodeJS.WriteStream;
 
-  constructor(private readonly stream: NodeJS.WriteStream = process.stderr) {}
+  #drawn = false;
+  #stage: Stage | undefined;
+  #last = 0;
+
+  constructor(stream: NodeJS.WriteStream = process.stderr) {
+    this.#stream = stream;
+  }
 
   update(progress: Progress): void {
-    if (!this.stream.isTTY) return;
+    if (!this.#stream.isTTY) return;
     if (progress.stage === 'decode') return this.clear();
     const now = Date.now();
-    if (progress.stage === this.stage && now - this.last < REDRAW_MS) return;
-    this.stage = progress.stage;
-    this.last = now;
-    this.stream.write(`\r\x1b[2K${LABELS[progress.stage]}${bar(progress)}`);
-    this.drawn = true;
+    if (progress.stage === this.#stage && now - this.#last < REDRAW_MS) return;
+    this.#stage = progress.stage;
+    this.#last = now;
+    this.#stream.write(`\r\x1b[2K${LABELS[progress.stage]}${bar(progress)}`);
+    this.#drawn = true;
   }
 
   clear(): void {
-    if (!this.drawn) return;
-    this.stream.write('\r\x1b[2K');
-    this.drawn = false;
-    this.stage = undefined;
+    if (!this.#drawn) return;
+    this.#stream.write('\r\x1b[2K');
+    this.#drawn = false;
+    this.#stage = undefined;
   }
 }
 

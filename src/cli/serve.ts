@@ -1,18 +1,12 @@
-// afterimage mcp, afterimage serve, afterimage config
-import { existsSync } from 'node:fs';
-import { CLIENTS, clientConfig, type ClientName } from '../mcp/client-config.js';
+// afterimage mcp, afterimage serve
 import { runHttp } from '../mcp/http.js';
-import { absolute } from '../mcp/app.js';
 import { runStdio } from '../mcp/stdio.js';
-import { AfterimageError } from '../errors.js';
 import { LocalEngine } from '../engine/local-engine.js';
 import { serveEngine } from '../engine/remote/engine-server.js';
 import { createLog } from '../mcp/log.js';
-import { checkSharing, engineOptions, imageLimits, openEngine, socketOf } from './open-engine.js';
+import { engineOptions, imageLimits, openEngine, socketOf } from './open-engine.js';
 import { openReader } from './open-reader.js';
-import type { OptionName, Options } from './options.js';
-
-const PATHS = new Set<OptionName>(['allow', 'socket', 'cache-dir']);
+import type { Options } from './options.js';
 
 export async function mcp(options: Options): Promise<void> {
   const app = {
@@ -55,28 +49,4 @@ export async function serve(options: Options, signal: AbortSignal): Promise<void
     log.info({ cache: engine.status().cache }, 'cache');
     await engine.close();
   }
-}
-
-export async function config(options: Options): Promise<void> {
-  const [client] = options.positionals;
-  if (!CLIENTS.includes(client as ClientName)) {
-    throw new AfterimageError(
-      'INVALID_ARGUMENT',
-      `Expected: afterimage config ${CLIENTS.join('|')}, but received "${client ?? ''}".`,
-    );
-  }
-  checkSharing(options);
-  const { file, snippet } = clientConfig(client as ClientName, { flags: serverFlags(options) });
-  process.stderr.write(`${file}\n`);
-  process.stdout.write(`${snippet.trimEnd()}\n`);
-}
-
-/** What was given, as the client will pass it on: it starts the server in a folder of its own, so paths are whole. */
-function serverFlags(options: Options): string[] {
-  return options.names().flatMap((name) => {
-    if (options.flag(name)) return [`--${name}`];
-    const values = name === 'allow' ? options.list(name) : [options.text(name)!];
-    const isPath = PATHS.has(name) || (name === 'model' && existsSync(absolute(values[0]!)));
-    return values.flatMap((value) => [`--${name}`, isPath ? absolute(value) : value]);
-  });
 }

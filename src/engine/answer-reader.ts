@@ -2,17 +2,23 @@
 import { LoopGuard } from '../prompt/loop-guard.js';
 import { Detokenizer, StopStrings } from '../prompt/stream.js';
 import type { Tokenizer } from '../prompt/tokenizer.js';
-import type { Answer, AskOptions } from './engine.js';
+import type { Answer, AskOptions, TokenCertainty } from './engine.js';
+import type { NativeResult } from './native-engine.js';
 
 type Ending = 'end' | 'length' | 'finished' | 'cancelled';
 
 export class AnswerReader {
-  private readonly detokenizer: Detokenizer;
-  private readonly stops: StopStrings;
-  private readonly loop = new LoopGuard();
-  private text = '';
-  private readonly tokenIds: number[] = [];
-  private ended: 'stop' | 'loop' | undefined;
+  readonly #options: Pick<AskOptions, 'onText' | 'stop' | 'continues'>;
+  readonly #finish: () => void;
+
+  readonly #detokenizer: Detokenizer;
+  readonly #stops: StopStrings;
+  readonly #loop = new LoopGuard();
+  #text = '';
+  readonly #tokenIds: number[] = [];
+  /** Length of the text with each token of this call. */
+  readonly #ends: number[] = [];
+  #ended: 'stop' | 'loop' | undefined;
 
   /**
    * @param context Prompt tokens before the answer.
@@ -21,45 +27,61 @@ export class AnswerReader {
   constructor(
     tokenizer: Tokenizer,
     context: Int32Array,
-    private readonly options: Pick<AskOptions, 'onText' | 'stop' | 'continues'>,
-    private readonly finish: () => void,
+    options: Pick<AskOptions, 'onText' | 'stop' | 'continues'>,
+    finish: () => void,
   ) {
-    this.detokenizer = new Detokenizer(tokenizer, [...context.subarray(-8)]);
-    this.stops = new StopStrings(options.stop ?? []);
-    for (const id of options.continues?.tokenIds ?? []) this.read(id);
+    this.#options = options;
+    this.#finish = finish;
+
+    this.#detokenizer = new Detokenizer(tokenizer, [...context.subarray(-8)]);
+    this.#stops = new StopStrings(options.stop ?? []);
+    for (const id of options.continues?.tokenIds ?? []) this.#read(id);
   }
 
   /** Tokens that arrive after the answer has ended are dropped. */
   push(id: number): void {
-    if (this.ended) return;
-    const text = this.read(id);
-    if (text !== '') this.options.onText?.(text);
-    if (this.ended) this.finish();
+    if (this.#ended) return;
+    const text = this.#read(id);
+    this.#ends.push(this.#text.length);
+    if (text !== '') this.#options.onText?.(text);
+    if (this.#ended) this.#finish();
   }
 
   end(ending: Ending): Pick<Answer, 'text' | 'tokenIds' | 'stopReason'> {
-    if (this.ended !== 'stop') {
+    if (this.#ended !== 'stop') {
       // A character that the cut went through comes whole with the continuation.
-      const passed = this.stops.push(isCut(ending) ? '' : this.detokenizer.end());
-      const rest = passed.text + this.stops.end();
-      this.text += rest;
-      if (rest !== '') this.options.onText?.(rest);
-      if (passed.stopped) this.ended ??= 'stop';
+      const passed = this.#stops.push(isCut(ending) ? '' : this.#detokenizer.end());
+      const rest = passed.text + this.#stops.end();
+      this.#text += rest;
+      if (rest !== '') this.#options.onText?.(rest);
+      if (passed.stopped) this.#ended ??= 'stop';
     }
-    const stopReason = this.ended ?? (ending === 'finished' ? 'stop' : ending);
-    return { text: this.text, tokenIds: this.tokenIds, stopReason };
+    const stopReason = this.#ended ?? (ending === 'finished' ? 'stop' : ending);
+    return { text: this.#text, tokenIds: this.#tokenIds, stopReason };
+  }
+
+  /** How probable the tokens were, from the logits that they were sampled from (greedily). */
+  certainty({ tokens, logits }: Pick<NativeResult, 'tokens' | 'logits'>): TokenCertainty[] {
+    return this.#ends.map((end, i) => ({ end, probability: probability(logits[i]!, tokens[i]!) }));
   }
 
   /** @returns What the token adds to the answer. */
-  private read(id: number): string {
-    this.tokenIds.push(id);
-    const text = this.detokenizer.push(id);
-    const passed = this.stops.push(text);
-    this.text += passed.text;
-    if (passed.stopped) this.ended = 'stop';
-    else if (this.loop.push(id, text)) this.ended = 'loop';
+  #read(id: number): string {
+    this.#tokenIds.push(id);
+    const text = this.#detokenizer.push(id);
+    const passed = this.#stops.push(text);
+    this.#text += passed.text;
+    if (passed.stopped) this.#ended = 'stop';
+    else if (this.#loop.push(id, text)) this.#ended = 'loop';
     return passed.text;
   }
+}
+
+/** softmax(logits)[id] */
+function probability(logits: Float32Array, id: number): number {
+  const best = logits.reduce((a, b) => Math.max(a, b));
+  const sum = logits.reduce((total, logit) => total + Math.exp(logit - best), 0);
+  return Math.exp(logits[id]! - best) / sum;
 }
 
 function isCut(ending: Ending): boolean {

@@ -28,6 +28,8 @@ export interface AskOptions extends SamplingOptions {
   /** Ends the answer with stopReason "cancelled" and what there is of it, which can be continued. */
   signal?: AbortSignal;
   onText?: (text: string) => void;
+  /** Also say how probable each token was; for models with a small vocabulary. */
+  certainty?: boolean;
   onProgress?: (progress: Progress) => void;
   /** An answer that was cut: its tokens are fed to the model as the start of its turn, and the new answer includes it. */
   continues?: AnswerSoFar;
@@ -69,6 +71,15 @@ export interface Answer {
   decodeMs: number;
   /** Size in which the model saw each image of the prompt, in prompt order. */
   viewed: { width: number; height: number; tokens: number }[];
+  /** Of the tokens of this call, where it was asked for. */
+  certainty?: TokenCertainty[];
+}
+
+export interface TokenCertainty {
+  /** Length of the text with the token. */
+  end: number;
+  /** Of the token among all, 0 to 1. */
+  probability: number;
 }
 
 /** One mutable timeline. The caller always passes the full conversation; the session reuses what it can. */
@@ -88,6 +99,10 @@ export interface ModelInfo {
   precision: 'exact' | 'fast' | 'faster';
   backend: string;
   contextLength: number;
+  /** It ships with the project: small, so what it says is held back where it is unsure. */
+  bundled: boolean;
+  /** It was trained to answer from the read lines of an image: it is given them unless the caller says otherwise. */
+  readsAlong: boolean;
   boxes: { scale: 'relative-1000' | 'viewed-pixels' } | null;
 }
 

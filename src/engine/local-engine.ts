@@ -2,92 +2,98 @@
 import { AfterimageError } from '../errors.js';
 import type { AskOptions, Engine, EngineStatus, ModelInfo, Progress } from './engine.js';
 import type { ImageInput } from '../image/rgb-image.js';
-import { LoadedModel, type LocalEngineOptions } from './loaded-model.js';
+import { loadModel, type LocalEngineOptions } from './load-model.js';
+import type { LoadedModel } from './loaded-model.js';
 import { LocalSession } from './local-session.js';
 import { fromNative } from './native.js';
+import { warm } from './warm.js';
 
 export class LocalEngine implements Engine {
-  private state: EngineStatus['state'] = 'idle';
-  private loading: Promise<LoadedModel> | undefined;
-  private model: LoadedModel | undefined;
-  private readonly sessions = new Set<LocalSession>();
-  private readonly closing = new AbortController();
+  readonly #options: LocalEngineOptions;
+
+  #state: EngineStatus['state'] = 'idle';
+  #loading: Promise<LoadedModel> | undefined;
+  #model: LoadedModel | undefined;
+  readonly #sessions = new Set<LocalSession>();
+  readonly #closing = new AbortController();
   /** Heard while the model loads. */
-  private readonly listeners = new Set<(progress: Progress) => void>();
+  readonly #listeners = new Set<(progress: Progress) => void>();
 
   /** Nothing is opened before the first question, `ready` or `warm`. */
-  constructor(private readonly options: LocalEngineOptions = {}) {}
+  constructor(options: LocalEngineOptions = {}) {
+    this.#options = options;
+  }
 
   async ready(onProgress?: (progress: Progress) => void): Promise<ModelInfo> {
-    return (await this.loaded(onProgress)).info;
+    return (await this.#loaded(onProgress)).info;
   }
 
   open(): LocalSession {
-    if (this.state === 'closed') throw closedError();
+    if (this.#state === 'closed') throw closedError();
     const session = new LocalSession({
-      ready: ({ onProgress, signal }) => abortable(this.loaded(onProgress), signal),
-      forget: (closed) => this.sessions.delete(closed),
+      ready: ({ onProgress, signal }) => abortable(this.#loaded(onProgress), signal),
+      forget: (closed) => this.#sessions.delete(closed),
       fork: () => this.open(),
     });
-    this.sessions.add(session);
+    this.#sessions.add(session);
     return session;
   }
 
   async warm(images: ImageInput[], signal?: AbortSignal): Promise<void> {
-    const model = await this.loaded();
+    const model = await this.#loaded();
     try {
-      await model.warm(images, signal);
+      await warm(model, images, signal);
     } catch (error) {
       throw fromNative(error);
     }
   }
 
   status(): EngineStatus {
-    const counters = this.model && this.state === 'ready' ? this.model.native.stats() : {};
+    const counters = this.#model && this.#state === 'ready' ? this.#model.native.stats() : {};
     const cache = Object.fromEntries(
       Object.entries(counters).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
     );
-    return { model: this.model?.info ?? null, state: this.state, sessions: this.sessions.size, cache };
+    return { model: this.#model?.info ?? null, state: this.#state, sessions: this.#sessions.size, cache };
   }
 
   async close(): Promise<void> {
-    if (this.state === 'closed') return;
-    this.state = 'closed';
-    for (const session of [...this.sessions]) session.close();
-    this.closing.abort();
-    const model = await this.loading?.catch(() => undefined);
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    for (const session of [...this.#sessions]) session.close();
+    this.#closing.abort();
+    const model = await this.#loading?.catch(() => undefined);
     await model?.close();
   }
 
   /** One load for all who wait. A failed load is tried again by the next question. */
-  private async loaded(onProgress?: AskOptions['onProgress']): Promise<LoadedModel> {
-    if (this.state === 'closed') throw closedError();
-    if (this.model) return this.model;
-    if (onProgress) this.listeners.add(onProgress);
+  async #loaded(onProgress?: AskOptions['onProgress']): Promise<LoadedModel> {
+    if (this.#state === 'closed') throw closedError();
+    if (this.#model) return this.#model;
+    if (onProgress) this.#listeners.add(onProgress);
     try {
-      this.loading ??= this.load();
-      return await this.loading;
+      this.#loading ??= this.#load();
+      return await this.#loading;
     } finally {
-      if (onProgress) this.listeners.delete(onProgress);
+      if (onProgress) this.#listeners.delete(onProgress);
     }
   }
 
-  private async load(): Promise<LoadedModel> {
-    this.state = 'loading';
+  async #load(): Promise<LoadedModel> {
+    this.#state = 'loading';
     try {
-      const tell = (progress: Progress): void => this.listeners.forEach((listener) => listener(progress));
-      const model = await LoadedModel.open(this.options, tell, this.closing.signal);
-      if ((this.state as EngineStatus['state']) === 'closed') {
+      const tell = (progress: Progress): void => this.#listeners.forEach((listener) => listener(progress));
+      const model = await loadModel(this.#options, tell, this.#closing.signal);
+      if ((this.#state as EngineStatus['state']) === 'closed') {
         await model.close();
         throw closedError();
       }
-      this.state = 'ready';
-      this.model = model;
+      this.#state = 'ready';
+      this.#model = model;
       return model;
     } catch (error) {
-      this.loading = undefined;
-      if ((this.state as EngineStatus['state']) === 'closed') throw closedError();
-      this.state = 'failed';
+      this.#loading = undefined;
+      if ((this.#state as EngineStatus['state']) === 'closed') throw closedError();
+      this.#state = 'failed';
       throw fromNative(error);
     }
   }

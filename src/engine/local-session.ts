@@ -11,9 +11,10 @@ import {
   type Session,
 } from './engine.js';
 import type { Message } from '../prompt/message.js';
-import type { LoadedModel, PreparedPrompt } from './loaded-model.js';
+import type { LoadedModel } from './loaded-model.js';
 import type { NativeCacheReport } from './native-engine.js';
 import { fromNative } from './native.js';
+import type { PreparedPrompt } from './prompt-rows.js';
 
 export const DEFAULT_MAX_TOKENS = 512;
 
@@ -25,60 +26,66 @@ export interface SessionHost {
 }
 
 export class LocalSession implements Session {
-  readonly id = randomBytes(16).toString('hex');
-  private closed = false;
-  private readonly closing = new AbortController();
-  /** Questions of one session are answered one after another. */
-  private last: Promise<unknown> = Promise.resolve();
+  readonly #host: SessionHost;
 
-  constructor(private readonly host: SessionHost) {}
+  readonly id = randomBytes(16).toString('hex');
+  #closed = false;
+  readonly #closing = new AbortController();
+  /** Questions of one session are answered one after another. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(host: SessionHost) {
+    this.#host = host;
+  }
 
   ask(messages: Message[], options: AskOptions = {}): Promise<Answer> {
-    if (this.closed) return Promise.reject(closedError());
-    const answer = this.last.then(() => this.answer(messages, options));
-    this.last = answer.catch(() => {});
+    if (this.#closed) return Promise.reject(closedError());
+    const answer = this.#last.then(() => this.#answer(messages, options));
+    this.#last = answer.catch(() => {});
     return answer;
   }
 
   fork(): LocalSession {
-    if (this.closed) throw closedError();
+    if (this.#closed) throw closedError();
     // What this session has computed lies in the prefix cache, where the new one finds it.
-    return this.host.fork();
+    return this.#host.fork();
   }
 
   close(): void {
-    if (this.closed) return;
-    this.closed = true;
-    this.closing.abort();
-    this.host.forget(this);
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#closing.abort();
+    this.#host.forget(this);
   }
 
-  private async answer(messages: Message[], options: AskOptions): Promise<Answer> {
+  async #answer(messages: Message[], options: AskOptions): Promise<Answer> {
     const stop = options.signal
-      ? AbortSignal.any([options.signal, this.closing.signal])
-      : this.closing.signal;
+      ? AbortSignal.any([options.signal, this.#closing.signal])
+      : this.#closing.signal;
     try {
-      const model = await this.host.ready({ onProgress: options.onProgress, signal: stop });
-      const prompt = await model.prepare(messages, options.continues?.tokenIds);
-      return await this.run(model, prompt, options, stop);
+      const model = await this.#host.ready({ onProgress: options.onProgress, signal: stop });
+      const prompt = await model.prompts.prepare(messages, options.continues?.tokenIds);
+      return await this.#run(model, prompt, options, stop);
     } catch (error) {
       if (stop.aborted && isCancellation(error)) return unanswered(options.continues);
       throw fromNative(error);
     }
   }
 
-  private async run(
+  async #run(
     model: LoadedModel,
     prompt: PreparedPrompt,
     options: AskOptions,
     stop: AbortSignal,
   ): Promise<Answer> {
     const { native } = model;
-    if (this.closed) throw closedError();
+    if (this.#closed) throw closedError();
     options.onProgress?.({ stage: 'queue', done: 0 });
     const wanted = { maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS, lowPriority: false };
     const { request, needed } = await model.admit(prompt, wanted, stop);
-    const reader = new AnswerReader(model.tokenizer, prompt.question, options, () => native.finish(request));
+    const reader = new AnswerReader(model.prompts.tokenizer, prompt.question, options, () =>
+      native.finish(request),
+    );
     const cancel = (): void => native.cancel(request);
     if (stop.aborted) cancel();
     stop.addEventListener('abort', cancel, { once: true });
@@ -93,6 +100,7 @@ export class LocalSession implements Session {
       return {
         ...reader.end(result.stop),
         cache: cacheReport(result.cache),
+        ...(options.certainty && { certainty: reader.certainty(result) }),
         decodeMs: result.decodeMs,
         viewed: prompt.viewed,
       };

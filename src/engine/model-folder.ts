@@ -10,6 +10,10 @@ export function starterFolder(): string {
   return join(packageRoot(), 'models', 'starter');
 }
 
+export function isBundled(folder: string): boolean {
+  return folder === starterFolder();
+}
+
 /** Where `afterimage pull` puts checkpoints. */
 export function modelsFolder(): string {
   return (
@@ -71,5 +75,5 @@ export function modelName(folder: string): string {
   if (hub) return `${hub[1]}/${hub[2]}`;
   const pulled = modelsFolder();
   if (folder.startsWith(pulled + sep)) return folder.slice(pulled.length + 1);
-  return folder === starterFolder() ? 'afterimage-starter' : basename(folder);
+  return isBundled(folder) ? 'afterimage-starter' : basename(folder);
 }

@@ -101,7 +101,13 @@ export async function createRunner(options: RunnerOptions): Promise<Runner & { i
   return {
     identity,
     load: () => runner.load(),
-    run: (request) => runner.run(request).catch((error: unknown) => Promise.reject(fromNative(error))),
+    run: async (request) => {
+      try {
+        return await runner.run(request);
+      } catch (error) {
+        throw fromNative(error);
+      }
+    },
     cancel: (ticket) => runner.cancel(ticket),
     reset: (slot) => runner.reset(slot),
     predictBytes: (counts) => runner.predictBytes(counts),

@@ -48,15 +48,21 @@ export async function openReader(options: ReaderOptions = {}): Promise<TextNetwo
 }
 
 class ReaderEngine implements TextNetworks {
+  readonly #detector: ImageRunner;
+  readonly #recogniser: ImageRunner;
+
   readonly identity: string;
   readonly characters: string[];
 
   constructor(
     model: ReaderModel,
-    private readonly detector: ImageRunner,
-    private readonly recogniser: ImageRunner,
+    detector: ImageRunner,
+    recogniser: ImageRunner,
     { precision = 'exact' }: ReaderOptions,
   ) {
+    this.#detector = detector;
+    this.#recogniser = recogniser;
+
     this.characters = model.characters;
     const parts = [model.digest, precision, detector.identity, recogniser.identity];
     this.identity = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
@@ -66,7 +72,7 @@ class ReaderEngine implements TextNetworks {
     checkImage(image, `sides that are multiples of ${DETECTOR_STEP}`, (width, height) => {
       return width % DETECTOR_STEP === 0 && height % DETECTOR_STEP === 0;
     });
-    return (await this.detector.run([image], {}, signal))['probabilities']!.data;
+    return (await this.#detector.run([image], {}, signal))['probabilities']!.data;
   }
 
   async recognise(crops: RgbImage[], signal?: AbortSignal): Promise<RecognisedSteps[]> {
@@ -79,19 +85,19 @@ class ReaderEngine implements TextNetworks {
         },
       );
     const results: RecognisedSteps[] = [];
-    for (const group of grouped(crops)) results.push(...(await this.recogniseGroup(group, signal)));
+    for (const group of grouped(crops)) results.push(...(await this.#recogniseGroup(group, signal)));
     return results;
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.detector.close(), this.recogniser.close()]);
+    await Promise.all([this.#detector.close(), this.#recogniser.close()]);
   }
 
-  private async recogniseGroup(crops: RgbImage[], signal?: AbortSignal): Promise<RecognisedSteps[]> {
+  async #recogniseGroup(crops: RgbImage[], signal?: AbortSignal): Promise<RecognisedSteps[]> {
     const ends = [0];
     for (const { width } of crops) ends.push(ends.at(-1)! + width / STEP_COLUMNS);
     const segments = { data: Int32Array.from(ends), rows: ends.length };
-    const { data } = (await this.recogniser.run(crops, { segments }, signal))['steps']!;
+    const { data } = (await this.#recogniser.run(crops, { segments }, signal))['steps']!;
     return crops.map((_, i) => {
       const steps = data.subarray(2 * ends[i]!, 2 * ends[i + 1]!);
       const count = steps.length / 2;
@@ -105,16 +111,27 @@ class ReaderEngine implements TextNetworks {
 
 /** A program whose input is images, and its runner. */
 class ImageRunner {
-  private tickets = 0;
-  private closed = false;
+  readonly #runner: Runner;
+  readonly #source: ImageProgram & { pixels: PixelNorm };
+  readonly #scratchBytes: number;
+  /** What its bits depend on beside weights and precision. */
+  readonly identity: string;
+
+  #tickets = 0;
+  #closed = false;
 
   private constructor(
-    private readonly runner: Runner,
-    private readonly source: ImageProgram & { pixels: PixelNorm },
-    private readonly scratchBytes: number,
+    runner: Runner,
+    source: ImageProgram & { pixels: PixelNorm },
+    scratchBytes: number,
     /** What its bits depend on beside weights and precision. */
-    readonly identity: string,
-  ) {}
+    identity: string,
+  ) {
+    this.#runner = runner;
+    this.#source = source;
+    this.#scratchBytes = scratchBytes;
+    this.identity = identity;
+  }
 
   static async open(
     source: ImageProgram & { pixels: PixelNorm },
@@ -139,15 +156,15 @@ class ImageRunner {
     signal?: AbortSignal,
   ): ReturnType<Runner['run']> {
     signal?.throwIfAborted();
-    if (this.closed) throw new AfterimageError('CLOSED', 'The text reader is closed; open it again.');
+    if (this.#closed) throw new AfterimageError('CLOSED', 'The text reader is closed; open it again.');
     const pixels = images.reduce((sum, { width, height }) => sum + width * height, 0);
-    await this.admit({ pixels, images: images.length, bounds: images.length + 1 });
+    await this.#admit({ pixels, images: images.length, bounds: images.length + 1 });
     signal?.throwIfAborted();
-    const ticket = ++this.tickets;
-    const cancel = (): void => this.runner.cancel(ticket);
+    const ticket = ++this.#tickets;
+    const cancel = (): void => this.#runner.cancel(ticket);
     signal?.addEventListener('abort', cancel, { once: true });
     try {
-      return await this.runner.run({ inputs: { ...inputs, ...this.imageInputs(images, pixels) }, ticket });
+      return await this.#runner.run({ inputs: { ...inputs, ...this.#imageInputs(images, pixels) }, ticket });
     } catch (error) {
       signal?.throwIfAborted();
       throw error;
@@ -157,23 +174,23 @@ class ImageRunner {
   }
 
   close(): Promise<void> {
-    this.closed = true;
-    return this.runner.close();
+    this.#closed = true;
+    return this.#runner.close();
   }
 
-  private async admit(counts: Record<string, number>): Promise<void> {
-    const needed = await this.runner.predictBytes(counts);
-    if (needed <= this.scratchBytes) return;
+  async #admit(counts: Record<string, number>): Promise<void> {
+    const needed = await this.#runner.predictBytes(counts);
+    if (needed <= this.#scratchBytes) return;
     const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
     throw new AfterimageError(
       'OUT_OF_MEMORY',
-      `Reading this picture in one piece needs ${mib(needed)}, more than the ${mib(this.scratchBytes)} it may have; read it in smaller pieces.`,
+      `Reading this picture in one piece needs ${mib(needed)}, more than the ${mib(this.#scratchBytes)} it may have; read it in smaller pieces.`,
     );
   }
 
-  private imageInputs(images: RgbImage[], pixels: number): RunnerRequest['inputs'] {
-    const { mean, deviation } = this.source.pixels;
-    const sizes = this.source.tables.map(({ name, step }) => {
+  #imageInputs(images: RgbImage[], pixels: number): RunnerRequest['inputs'] {
+    const { mean, deviation } = this.#source.pixels;
+    const sizes = this.#source.tables.map(({ name, step }) => {
       const data = Int32Array.from(
         images.flatMap(({ width, height }) => [height / step[0], width / step[1]]),
       );

@@ -73,11 +73,11 @@ export class GraphBuilder extends ImageBuilder {
   }
 
   replaceRows(x: Value, rows: Value, index: Value): Value {
-    return this.rowsByIndex('replaceRows', x, rows, index);
+    return this.#rowsByIndex('replaceRows', x, rows, index);
   }
 
   addRows(x: Value, rows: Value, index: Value): Value {
-    return this.rowsByIndex('addRows', x, rows, index);
+    return this.#rowsByIndex('addRows', x, rows, index);
   }
 
   /** Rows of x side by side, one for each column of `index`; −1 gives zeros. */
@@ -209,7 +209,7 @@ export class GraphBuilder extends ImageBuilder {
     );
   }
 
-  private rowsByIndex(op: string, x: Value, rows: Value, index: Value): Value {
+  #rowsByIndex(op: string, x: Value, rows: Value, index: Value): Value {
     integers(op, index, 1);
     sameRowCount(op, x, index);
     hasWidth(op, rows, x.width);

@@ -38,7 +38,7 @@ export class ImageBuilder extends RowBuilder {
         `convolution: "${weight.name}" has ${columns} columns for ${taps} taps of "${x.name}", ${x.width} wide`,
       );
     biasShape('convolution', finish, out);
-    return this.windowed('convolution', { x, sizes }, out, [weight, finish.bias ?? null], window, finish);
+    return this.#windowed('convolution', { x, sizes }, out, [weight, finish.bias ?? null], window, finish);
   }
 
   /** weight[kernelY·kernelX, C]. */
@@ -50,7 +50,7 @@ export class ImageBuilder extends RowBuilder {
   ): Value {
     depthwiseShape('depthwiseConvolution', x, weight, window, finish);
     const weights = [weight, finish.bias ?? null];
-    return this.windowed('depthwiseConvolution', { x, sizes }, x.width, weights, window, finish);
+    return this.#windowed('depthwiseConvolution', { x, sizes }, x.width, weights, window, finish);
   }
 
   /** A depthwise convolution, then one of 1 × 1 with weight[out, C] on its finished result. */
@@ -66,7 +66,7 @@ export class ImageBuilder extends RowBuilder {
     biasShape('separableConvolution', finish, out);
     const { weight: taps, window, finish: inner } = depthwise;
     depthwiseShape('separableConvolution', x, taps, window, inner);
-    return this.windowed(
+    return this.#windowed(
       'separableConvolution',
       { x, sizes },
       out,
@@ -99,21 +99,21 @@ export class ImageBuilder extends RowBuilder {
 
   /** Columns of a pixel become `factor`² pixels of C / factor² columns. */
   spread({ x, sizes }: Images, factor: number): Value {
-    return this.enlarge({ x, sizes }, factor, grouped('spread', x, factor * factor), {});
+    return this.#enlarge({ x, sizes }, factor, grouped('spread', x, factor * factor), {});
   }
 
   /** Every pixel repeated to `factor`² pixels. */
   nearest({ x, sizes }: Images, factor: number): Value {
-    return this.enlarge({ x, sizes }, factor, x.width, { whole: true });
+    return this.#enlarge({ x, sizes }, factor, x.width, { whole: true });
   }
 
-  private enlarge({ x, sizes }: Images, factor: number, width: number, attrs: Attributes): Value {
+  #enlarge({ x, sizes }: Images, factor: number, width: number, attrs: Attributes): Value {
     integers('spread', sizes, 2);
     const rows = multipliedRows(x.rows, factor * factor);
     return this.one('spread', [x, sizes], { rows, width }, [], { factor, ...attrs });
   }
 
-  private windowed(
+  #windowed(
     op: string,
     { x, sizes }: Images,
     width: number,

@@ -56,44 +56,54 @@ function greatestCommonDivisor(a: number, b: number): number {
 }
 
 export class ProgramWriter {
-  private readonly values: Value[] = [];
-  private readonly names = new Set<string>();
-  private readonly weights: WeightRecipe[] = [];
-  private readonly weightIndex = new Map<string, number>();
-  private readonly ops: ProgramOp[] = [];
-  private readonly inputs: number[] = [];
-  private readonly outputs: number[] = [];
-  private readonly kvLayers: { kvHeads: number; kDim: number; vDim: number }[] = [];
-  private readonly stateElements: number[] = [];
+  readonly name: Program['name'];
 
-  constructor(readonly name: Program['name']) {}
+  readonly #values: Value[] = [];
+  readonly #names = new Set<string>();
+  readonly #weights: WeightRecipe[] = [];
+  readonly #weightIndex = new Map<string, number>();
+  readonly #ops: ProgramOp[] = [];
+  readonly #inputs: number[] = [];
+  readonly #outputs: number[] = [];
+  readonly #kvLayers: { kvHeads: number; kDim: number; vDim: number }[] = [];
+  readonly #stateElements: number[] = [];
+
+  constructor(name: Program['name']) {
+    this.name = name;
+  }
 
   input(name: string, shape: ValueShape): Value {
-    const value = this.value(name, shape);
-    this.inputs.push(value.index);
+    const value = this.#value(name, shape);
+    this.#inputs.push(value.index);
     return value;
   }
 
   /** Gives `value` the name under which it can be tapped. */
   named(name: string, value: Value): Value {
-    this.names.delete(value.name);
-    this.claim(name);
+    this.#names.delete(value.name);
+    this.#claim(name);
     value.name = name;
     return value;
   }
 
   output(name: string, value: Value): Value {
-    this.outputs.push(value.index);
+    this.#outputs.push(value.index);
     return this.named(name, value);
   }
 
   finish(): Program {
-    if (this.outputs.length === 0) fail(`Program "${this.name}" has no output`);
-    const { name, inputs, outputs, weights, ops } = this;
-    const values = this.values.map(({ name, dtype, rows, width }) => ({ name, dtype, rows, width }));
-    const program: Program = { name, inputs, outputs, values, weights, ops };
-    if (this.kvLayers.length > 0) program.kv = { layers: this.kvLayers };
-    if (this.stateElements.length > 0) program.states = { elements: this.stateElements };
+    if (this.#outputs.length === 0) fail(`Program "${this.name}" has no output`);
+    const values = this.#values.map(({ name, dtype, rows, width }) => ({ name, dtype, rows, width }));
+    const program: Program = {
+      name: this.name,
+      inputs: this.#inputs,
+      outputs: this.#outputs,
+      values,
+      weights: this.#weights,
+      ops: this.#ops,
+    };
+    if (this.#kvLayers.length > 0) program.kv = { layers: this.#kvLayers };
+    if (this.#stateElements.length > 0) program.states = { elements: this.#stateElements };
     return program;
   }
 
@@ -105,12 +115,15 @@ export class ProgramWriter {
     attrs: Attributes = {},
   ): Value[] {
     const out = outputs.map((shape) =>
-      this.value(`${op}.${this.ops.length}${outputs.length > 1 ? `.${outputs.indexOf(shape)}` : ''}`, shape),
+      this.#value(
+        `${op}.${this.#ops.length}${outputs.length > 1 ? `.${outputs.indexOf(shape)}` : ''}`,
+        shape,
+      ),
     );
-    this.ops.push({
+    this.#ops.push({
       op,
       in: inputs.map((value) => value?.index ?? -1),
-      weights: weights.map((recipe) => (recipe ? this.weight(recipe) : -1)),
+      weights: weights.map((recipe) => (recipe ? this.#weight(recipe) : -1)),
       out: out.map((value) => value.index),
       attrs,
     });
@@ -119,47 +132,47 @@ export class ProgramWriter {
 
   /** The next free `layer` of the KV cache. */
   protected addKvLayer(kvHeads: number, kDim: number, vDim: number): number {
-    return this.kvLayers.push({ kvHeads, kDim, vDim }) - 1;
+    return this.#kvLayers.push({ kvHeads, kDim, vDim }) - 1;
   }
 
   /** The next free `layer` of recurrent state. */
   protected addState(elements: number): number {
-    return this.stateElements.push(elements) - 1;
+    return this.#stateElements.push(elements) - 1;
   }
 
   protected kvLayer(layer: number): { kvHeads: number; kDim: number; vDim: number } {
-    return this.kvLayers[layer] ?? fail(`KV layer ${layer} is read before it is written`);
+    return this.#kvLayers[layer] ?? fail(`KV layer ${layer} is read before it is written`);
   }
 
-  private value(name: string, shape: ValueShape): Value {
+  #value(name: string, shape: ValueShape): Value {
     if (!Number.isInteger(shape.width) || shape.width < 1) fail(`Value "${name}" has width ${shape.width}`);
-    this.claim(name);
+    this.#claim(name);
     const value = {
-      index: this.values.length,
+      index: this.#values.length,
       name,
       dtype: shape.dtype ?? 'f32',
       rows: shape.rows,
       width: shape.width,
     };
-    this.values.push(value);
+    this.#values.push(value);
     return value;
   }
 
-  private claim(name: string): void {
-    if (this.names.has(name)) fail(`Two values are named "${name}"`);
-    this.names.add(name);
+  #claim(name: string): void {
+    if (this.#names.has(name)) fail(`Two values are named "${name}"`);
+    this.#names.add(name);
   }
 
   /** A weight used twice (tied head) is stored once. */
-  private weight(recipe: WeightRecipe): number {
-    const known = this.weightIndex.get(recipe.name);
+  #weight(recipe: WeightRecipe): number {
+    const known = this.#weightIndex.get(recipe.name);
     if (known !== undefined) {
-      if (JSON.stringify(this.weights[known]) !== JSON.stringify(recipe)) {
+      if (JSON.stringify(this.#weights[known]) !== JSON.stringify(recipe)) {
         fail(`Weight "${recipe.name}" is read in two different ways`);
       }
       return known;
     }
-    this.weightIndex.set(recipe.name, this.weights.length);
-    return this.weights.push(recipe) - 1;
+    this.#weightIndex.set(recipe.name, this.#weights.length);
+    return this.#weights.push(recipe) - 1;
   }
 }

@@ -111,12 +111,12 @@ export class RowBuilder extends ProgramWriter {
 
   /** b: the shape of a, one column broadcast over a's columns, or a vector of the checkpoint. */
   add(a: Value, b: Value | WeightRecipe): Value {
-    return this.binary('add', a, b);
+    return this.#binary('add', a, b);
   }
 
   /** b: as in `add`. */
   mul(a: Value, b: Value | WeightRecipe): Value {
-    return this.binary('mul', a, b);
+    return this.#binary('mul', a, b);
   }
 
   scale(x: Value, factor: number): Value {
@@ -193,7 +193,7 @@ export class RowBuilder extends ProgramWriter {
     return this.one('transposeInner', [x], x, [], { m });
   }
 
-  private binary(op: string, a: Value, b: Value | WeightRecipe): Value {
+  #binary(op: string, a: Value, b: Value | WeightRecipe): Value {
     if ('tensors' in b) {
       vectorShape(op, b, a.width);
       return this.one(op, [a, null], a, [b]);

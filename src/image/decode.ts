@@ -1,10 +1,16 @@
-// Bytes → RGB pixels, as the reference (Pillow) sees them: EXIF orientation applied, alpha dropped and not composited,
-// embedded colour profiles ignored, first frame only. sharp decodes; nothing here resizes.
+// Bytes → RGB pixels, as the reference (Pillow) sees them: orientation applied wherever it is written, embedded colour
+// profiles ignored, first frame only. What is transparent is laid on a background (alpha.ts). sharp decodes all but BMP;
+// nothing here resizes. One difference stays: libheif repeats the chroma samples of 4:2:0 AVIF where Pillow interpolates, so
+// edges between strong colours differ (test/image/many-pictures.test.ts).
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { AfterimageError } from '../errors.js';
+import { composed, withoutAlpha, type Colour, type RgbaImage } from './alpha.js';
+import { bmpHeader, decodeBmp } from './bmp.js';
 import type { RgbImage } from './rgb-image.js';
 import { formatOf, type ImageFormat } from './format.js';
-import { opaqueFirstFrame } from './gif.js';
+import { firstFrame, type GifFrame } from './gif.js';
+import { hiddenOrientation, swapsSides, turned, type Orientation } from './orientation.js';
+import { pngWithChecksums } from './png.js';
 
 export interface ImageLimits {
   /** Size of the encoded file. */
@@ -18,11 +24,16 @@ export const DEFAULT_LIMITS: ImageLimits = { maxBytes: 20 * 1024 * 1024, maxPixe
 /** What the file's header says; no pixel has been decoded. */
 export interface ImageHeader {
   format: ImageFormat;
-  /** After EXIF orientation. */
+  /** Upright. */
   width: number;
   height: number;
   layout: PixelLayout;
+  /** Still to be applied: the decoder has applied what it found itself. */
+  orientation: Orientation;
 }
+
+/** `dropped`: colours as they are stored, as the reference implementations of the models see them. */
+export type AlphaHandling = 'composed' | 'dropped';
 
 /** How samples become RGB: by libvips, by clipping 16-bit grey, or by Pillow's CMYK formula. */
 type PixelLayout = 'rgb' | 'clipped-grey' | 'cmyk';
@@ -49,14 +60,43 @@ export async function readHeader(
 ): Promise<ImageHeader> {
   checkBytes(bytes.length, name, limits);
   const format = formatOf(bytes, name);
-  const metadata = await sharp(bytes, { limitInputPixels: false })
-    .metadata()
-    .catch((cause) => {
-      throw unreadable(name, cause);
-    });
-  const { width, height } = metadata.autoOrient;
+  const header = await orUnreadable(name, () => headerOf(format, bytes));
+  const { width, height } = header;
   if (width * height > limits.maxPixels) throw tooManyPixels(name, width, height, limits);
-  return { format, width, height, layout: layoutOf(format, metadata, bytes) };
+  return header;
+}
+
+async function headerOf(format: ImageFormat, bytes: Uint8Array): Promise<ImageHeader> {
+  if (format === 'bmp') return { ...plain(format), ...sizeOf(bmpHeader(bytes)) };
+  const gif = format === 'gif' ? firstFrame(bytes) : undefined;
+  if (gif) return { ...plain(format), ...gif.canvas };
+  const metadata = await sharp(readable(format, bytes), { limitInputPixels: false }).metadata();
+  const orientation = metadata.orientation ? 1 : hiddenOrientation(bytes, format === 'png', metadata.xmp);
+  const { width, height } = metadata.autoOrient;
+  const size = swapsSides(orientation) ? { width: height, height: width } : { width, height };
+  return { format, ...size, layout: layoutOf(format, metadata, bytes), orientation };
+}
+
+const plain = (format: ImageFormat) => ({ format, layout: 'rgb', orientation: 1 }) as const;
+
+const sizeOf = ({ width, height }: { width: number; height: number }) => ({ width, height });
+
+/** A sequence begins with a still picture of its own; libvips asks for a still picture's brand. */
+function readable(format: ImageFormat, bytes: Uint8Array): Uint8Array {
+  const BRAND = 8;
+  if (format !== 'avif' || Buffer.from(bytes.subarray(BRAND, BRAND + 4)).toString('latin1') === 'avif')
+    return bytes;
+  const still = Buffer.from(bytes);
+  still.write('avif', BRAND, 'latin1');
+  return still;
+}
+
+async function orUnreadable<T>(name: string, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    throw cause instanceof AfterimageError ? cause : unreadable(name, cause);
+  }
 }
 
 export function checkBytes(size: number, name: string, limits: ImageLimits): void {
@@ -84,9 +124,43 @@ function hasAlphaSamples(format: ImageFormat, metadata: Metadata, bytes: Uint8Ar
 }
 
 /** @throws AfterimageError as readHeader, and IMAGE_UNREADABLE for truncated or corrupt data. */
-export async function decode(bytes: Uint8Array, name: string, limits = DEFAULT_LIMITS): Promise<RgbImage> {
+export async function decode(
+  bytes: Uint8Array,
+  name: string,
+  limits = DEFAULT_LIMITS,
+  alpha: AlphaHandling = 'composed',
+): Promise<RgbImage> {
   const header = await readHeader(bytes, name, limits);
-  const image = sharp(header.format === 'gif' ? opaqueFirstFrame(bytes) : bytes, {
+  const { image, own } = await orUnreadable(name, () => pixelsOf(header, bytes, limits));
+  const isRgb = image.data.length === image.width * image.height * 3;
+  const rgb = isRgb ? image : alpha === 'dropped' ? withoutAlpha(image) : composed(image, own);
+  return turned(rgb, header.orientation);
+}
+
+interface Decoded {
+  /** RGB or, where the file has alpha, RGBA. */
+  image: RgbImage | RgbaImage;
+  /** The file's own colour of what is transparent. */
+  own?: Colour;
+}
+
+async function pixelsOf(header: ImageHeader, bytes: Uint8Array, limits: ImageLimits): Promise<Decoded> {
+  if (header.format === 'bmp') return { image: decodeBmp(bytes) };
+  const gif = header.format === 'gif' ? firstFrame(bytes) : undefined;
+  if (gif) return onCanvas(gif, await DECODERS.rgb(open(gif.bytes, limits)));
+  const file = readable(header.format, bytes);
+  const decoder = DECODERS[header.layout];
+  try {
+    return { image: await decoder(open(file, limits)) };
+  } catch (error) {
+    const mended = header.format === 'png' ? pngWithChecksums(file) : undefined;
+    if (!mended) throw error;
+    return { image: await decoder(open(mended, limits)) };
+  }
+}
+
+function open(bytes: Uint8Array, limits: ImageLimits): Sharp {
+  return sharp(bytes, {
     failOn: 'error',
     limitInputPixels: limits.maxPixels,
     sequentialRead: true,
@@ -94,16 +168,29 @@ export async function decode(bytes: Uint8Array, name: string, limits = DEFAULT_L
     ignoreIcc: true,
     autoOrient: true,
   }).timeout({ seconds: DECODE_SECONDS });
-  try {
-    return await DECODERS[header.layout](image);
-  } catch (cause) {
-    throw unreadable(name, cause);
-  }
 }
 
-const DECODERS: Record<PixelLayout, (image: Sharp) => Promise<RgbImage>> = {
+/** The frame where it belongs; around it and where it is transparent, the colour that Pillow gives that. */
+function onCanvas(gif: GifFrame, frame: RgbImage | RgbaImage): Decoded {
+  const { width, height } = gif.canvas;
+  const channels = frame.data.length / (frame.width * frame.height);
+  const data = new Uint8Array(width * height * 4);
+  const outside = [...gif.colour, gif.transparent ? 0 : 255];
+  for (let at = 0; at < data.length; at += 4) data.set(outside, at);
+  for (let y = 0, from = 0; y < frame.height; y++) {
+    let to = ((gif.y + y) * width + gif.x) * 4;
+    for (let x = 0; x < frame.width; x++, from += channels, to += 4) {
+      if (channels === 4 && frame.data[from + 3] === 0) continue;
+      data.set(frame.data.subarray(from, from + 3), to);
+      data[to + 3] = 255;
+    }
+  }
+  return { image: { width, height, data }, own: gif.colour };
+}
+
+const DECODERS: Record<PixelLayout, (image: Sharp) => Promise<RgbImage | RgbaImage>> = {
   async rgb(image) {
-    const raw = image.removeAlpha().toColourspace('srgb').raw();
+    const raw = image.toColourspace('srgb').raw();
     const { data, info } = await raw.toBuffer({ resolveWithObject: true });
     return { width: info.width, height: info.height, data: asBytes(data) };
   },

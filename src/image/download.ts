@@ -138,7 +138,7 @@ async function pin(url: URL, policy: UrlPolicy, stop: AbortSignal): Promise<Reso
 
 function untilAborted<T>(work: Promise<T>, stop: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const abort = () => reject(stop.reason);
+    const abort = () => reject(stop.reason as Error);
     if (stop.aborted) abort();
     stop.addEventListener('abort', abort, { once: true });
     work.then(resolve, reject).finally(() => stop.removeEventListener('abort', abort));

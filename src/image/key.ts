@@ -13,7 +13,7 @@ export interface PixelIdentity {
 }
 
 /** Bumped when the way from bytes to pixels changes. */
-const DECODE_VERSION = 'rgb8-1';
+const DECODE_VERSION = 'rgb8-2';
 
 export function bytesHash(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');

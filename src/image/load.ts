@@ -2,7 +2,7 @@
 import type { ImageInput } from './rgb-image.js';
 import type { RgbImage } from './rgb-image.js';
 import { ByteLru } from './byte-lru.js';
-import { decode, DEFAULT_LIMITS, type ImageLimits } from './decode.js';
+import { decode, DEFAULT_LIMITS, type AlphaHandling, type ImageLimits } from './decode.js';
 import { URLS_OFF, type UrlPolicy } from './download.js';
 import { DEFAULT_STORE_BYTES, ImageStore } from './image-store.js';
 import { imageIdIn, isImageId, pixelIdentity, PixelMemo } from './key.js';
@@ -20,6 +20,8 @@ export interface ImageContext {
   /** Pixels decoded lately, by pixel hash: decoding for the hash must not be followed by decoding for the model. */
   decoded: ByteLru<RgbImage>;
   cwd?: string;
+  /** Dropped only to see what a reference implementation sees. */
+  alpha: AlphaHandling;
 }
 
 export interface LoadedImage extends ImageInput {
@@ -39,6 +41,7 @@ export function createImageContext(options: {
   limits?: Partial<ImageLimits>;
   storeBytes?: number;
   cwd?: string;
+  alpha?: AlphaHandling;
 }): ImageContext {
   return {
     files: new FilePolicy(options.folders),
@@ -48,6 +51,7 @@ export function createImageContext(options: {
     memo: new PixelMemo(),
     decoded: new ByteLru(DECODED_BYTES),
     cwd: options.cwd,
+    alpha: options.alpha ?? 'composed',
   };
 }
 
@@ -81,7 +85,7 @@ export async function register(bytes: Uint8Array, name: string, context: ImageCo
 }
 
 async function identify(bytes: Uint8Array, name: string, context: ImageContext) {
-  const image = await decode(bytes, name, context.limits);
+  const image = await decode(bytes, name, context.limits, context.alpha);
   const identity = pixelIdentity(image);
   context.memo.set(bytes, identity);
   context.decoded.set(identity.pixelHash, image, image.data.length);
@@ -96,7 +100,7 @@ async function pixelsOf(
 ): Promise<RgbImage> {
   const known = context.decoded.get(pixelHash);
   if (known) return known;
-  const image = await decode(bytes, name, context.limits);
+  const image = await decode(bytes, name, context.limits, context.alpha);
   context.decoded.set(pixelHash, image, image.data.length);
   return image;
 }

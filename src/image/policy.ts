@@ -65,13 +65,13 @@ export class FilePolicy {
 
   #requireInside(target: string, requested: string, roots: string[]): void {
     if (this.#folders === 'everywhere' || roots.some((root) => contains(root, target))) return;
-    const resolved = target === requested ? '' : ` (which is ${displayName(target)})`;
-    const allow = `start the server with --allow ${displayName(dirname(target))}`;
+    // Where a link leads outside is not said.
+    const allow = `start the server with --allow ${displayName(dirname(requested))}`;
     throw new AfterimageError(
       'PATH_NOT_ALLOWED',
       this.#folders.length === 0
-        ? `${displayName(requested)}${resolved} may not be read: no folder is allowed; ${allow}.`
-        : `${displayName(requested)}${resolved} is outside the allowed folders: ${this.#folders.join(', ')}. ` +
+        ? `${displayName(requested)} may not be read: no folder is allowed; ${allow}.`
+        : `${displayName(requested)} is outside the allowed folders: ${this.#folders.join(', ')}. ` +
             `Copy the image into one of them, or ${allow}.`,
     );
   }

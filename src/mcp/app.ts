@@ -39,6 +39,8 @@ export interface App extends Room {
   /** Whether the client's roots may widen the allowed folders: only where the user named none. */
   rootsCount: boolean;
   log: Log;
+  /** A room for one more client: the same engine and limits, images and conversations of its own. */
+  another(): App;
   /** Starts loading; a failure is reported by the first call that needs the model. */
   preload(): void;
   close(): Promise<void>;
@@ -51,30 +53,36 @@ export function createApp(options: AppOptions): App {
   const folders = named.length > 0 ? named : workingFolder(process.cwd());
   for (const folder of folders.filter((name) => !existsSync(name)))
     log.warn({ folder }, 'an allowed folder does not exist (yet), so it allows nothing');
-  const conversations = new Conversations(engine, options.conversations);
   log.info({ folders, urls: options.allowUrls ?? false }, 'starting');
-  return {
-    engine,
-    reader,
-    images: createImageContext({
+  const rooms: Conversations[] = [];
+  const room = (): App => {
+    const conversations = new Conversations(engine, options.conversations);
+    rooms.push(conversations);
+    return { ...shared, conversations, differences: new Differences(), images: images() };
+  };
+  const images = (): ImageContext =>
+    createImageContext({
       folders,
       urls: options.allowUrls ? URLS_ALLOWED : URLS_OFF,
       limits: options.limits,
-    }),
-    conversations,
-    differences: new Differences(),
+    });
+  const shared = {
+    engine,
+    reader,
     deadlineMs: options.deadlineMs ?? DEFAULT_DEADLINE_MS,
     rootsCount: named.length === 0,
     log,
+    another: room,
     preload: () =>
       void engine.ready().catch((error: Error) => log.error({ error: error.message }, 'preload failed')),
     close: async () => {
       log.info({ cache: engine.status().cache }, 'cache');
-      conversations.close();
+      for (const conversations of rooms) conversations.close();
       await reader.close();
       await engine.close();
     },
   };
+  return room();
 }
 
 /** Leaves out what a client did not fill in, such as `${user_config.folder}`. */

@@ -6,13 +6,19 @@ import {
   localhostOriginValidation,
   toNodeHandler,
 } from '@modelcontextprotocol/node';
-import { createMcpHandler, isLegacyRequest, type McpServerFactory } from '@modelcontextprotocol/server';
+import {
+  createMcpHandler,
+  isLegacyRequest,
+  type McpRequestContext,
+  type McpServer,
+  type McpServerFactory,
+} from '@modelcontextprotocol/server';
 import { AfterimageError } from '../errors.js';
 import { createApp, LONGEST_MESSAGE, type AppOptions } from './app.js';
 import { LegacyClients } from './legacy-clients.js';
-import type { Log } from './log.js';
+import { unquoted, type Log } from './log.js';
 import { createServer } from './server.js';
-import { defaultTokenFile, isAuthorized, readToken } from './token.js';
+import { defaultTokenFile, isAuthorized, readTokens } from './token.js';
 
 export interface HttpOptions extends AppOptions {
   /** 0: any free port. */
@@ -31,11 +37,12 @@ const PATH = '/mcp';
 /** Serves until SIGINT or SIGTERM. */
 export async function runHttp(options: HttpOptions): Promise<void> {
   const tokenFile = options.tokenFile ?? defaultTokenFile();
-  const token = await readToken(tokenFile);
+  const tokens = await readTokens(tokenFile);
   const app = createApp(options);
-  const listening = await listen(({ era }) => createServer(app, { era }), {
+  const rooms = tokens.map((_, index) => (index === 0 ? app : app.another()));
+  const listening = await listen(({ era }, client) => createServer(rooms[client]!, { era }), {
     port: options.port,
-    token,
+    tokens,
     log: app.log,
   });
   process.stderr.write(`Afterimage listens on ${listening.url}; the bearer token is in ${tokenFile}\n`);
@@ -49,36 +56,27 @@ export async function runHttp(options: HttpOptions): Promise<void> {
 
 export interface ListenOptions {
   port: number;
-  /** Absent only in tests that have no way to send one. */
-  token?: string;
+  /** One for each client; absent only in tests that have no way to send one. */
+  tokens?: readonly string[];
   log: Log;
 }
 
+/** @param client Index of its token. */
+type ServerOfClient = (context: McpRequestContext, client: number) => McpServer;
+
 /** @throws AfterimageError IO_FAILED when the port cannot be had. */
 export async function listen(
-  factory: McpServerFactory,
-  { port, token, log }: ListenOptions,
+  factory: ServerOfClient,
+  { port, tokens, log }: ListenOptions,
 ): Promise<Listening> {
-  const onerror = (error: Error) => log.warn({ error: error.message }, 'protocol error');
-  const legacy = new LegacyClients(factory, onerror);
-  const modern = createMcpHandler(factory, {
-    legacy: 'reject',
-    onerror,
-    maxRequestBodySize: LONGEST_MESSAGE,
-  });
-  const serve = toNodeHandler(
-    {
-      // A 2025-era client cancels by a second request, which only a sessionful transport can bring to the first.
-      fetch: async (request, options) =>
-        (await isLegacyRequest(request, undefined, { maxRequestBodySize: LONGEST_MESSAGE }))
-          ? legacy.fetch(request)
-          : modern.fetch(request, options),
-    },
-    { onerror, maxRequestBodySize: LONGEST_MESSAGE },
+  const onerror = (error: Error) => log.warn(unquoted(error), 'protocol error');
+  const endpoints = (tokens ?? ['']).map((_, client) =>
+    endpoint((context) => factory(context, client), onerror),
   );
-  const admitted = gate(token);
+  const admitted = gate(tokens);
   const listener = createListener((request, response) => {
-    if (admitted(request, response)) void serve(request, response);
+    const client = admitted(request, response);
+    if (client !== undefined) void endpoints[client]!.serve(request, response);
   });
   await new Promise<void>((resolve, reject) => {
     const failed = (cause: Error): void => {
@@ -95,25 +93,64 @@ export async function listen(
   return {
     url: `http://${LOOPBACK}:${(listener.address() as AddressInfo).port}${PATH}`,
     close: async () => {
-      await Promise.all([legacy.close(), modern.close()]);
+      await Promise.all(endpoints.map((one) => one.close()));
       listener.closeAllConnections();
       await new Promise((resolve) => listener.close(resolve));
     },
   };
 }
 
-/** Answers what may not pass itself, before any of the body is read. */
-function gate(token: string | undefined): (request: IncomingMessage, response: ServerResponse) => boolean {
+/** The server of one client, in both eras of the protocol; no other client reaches its sessions. */
+function endpoint(factory: McpServerFactory, onerror: (error: Error) => void) {
+  const legacy = new LegacyClients(factory, onerror);
+  const limits = { maxRequestBodySize: LONGEST_MESSAGE };
+  const modern = createMcpHandler(factory, { legacy: 'reject', onerror, ...limits });
+  const handler = toNodeHandler(
+    {
+      // A 2025-era client cancels by a second request, which only a sessionful transport can bring to the first.
+      fetch: async (request, options) =>
+        (await isLegacyRequest(request, undefined, limits))
+          ? legacy.fetch(request)
+          : modern.fetch(request, options),
+    },
+    { onerror, ...limits },
+  );
+  return {
+    serve: (request: IncomingMessage, response: ServerResponse) =>
+      handler(request, response).catch((error: Error) => {
+        onerror(error);
+        if (!response.headersSent) refuse(response, 400, 'The request cannot be read.');
+      }),
+    close: () => Promise.all([legacy.close(), modern.close()]),
+  };
+}
+
+const METHODS = ['GET', 'POST', 'DELETE'];
+
+/**
+ * Answers what may not pass itself, before any of the body is read.
+ * @returns a function that gives the index of the client's token, or undefined when it has answered.
+ */
+function gate(
+  tokens: readonly string[] | undefined,
+): (request: IncomingMessage, response: ServerResponse) => number | undefined {
   const hostAllowed = localhostHostValidation();
   const originAllowed = localhostOriginValidation();
   return (request, response) => {
-    if (!hostAllowed(request, response) || !originAllowed(request, response)) return false;
-    if (token !== undefined && !isAuthorized(request.headers.authorization, token)) {
+    try {
+      if (!hostAllowed(request, response) || !originAllowed(request, response)) return undefined;
+    } catch {
+      return refuse(response, 400, 'The Host or Origin header is no address.');
+    }
+    const client = tokens?.findIndex((token) => isAuthorized(request.headers.authorization, token)) ?? 0;
+    if (client < 0) {
       return refuse(response, 401, 'Send the token of the token file as "Authorization: Bearer TOKEN".', {
         'WWW-Authenticate': 'Bearer',
       });
     }
-    return request.url?.split('?')[0] === PATH || refuse(response, 404, `The MCP endpoint is ${PATH}.`);
+    if (request.url?.split('?')[0] !== PATH) return refuse(response, 404, `The MCP endpoint is ${PATH}.`);
+    if (METHODS.includes(request.method ?? '')) return client;
+    return refuse(response, 405, `Send ${METHODS.join(', ')}.`, { Allow: METHODS.join(', ') });
   };
 }
 
@@ -122,8 +159,7 @@ function refuse(
   status: number,
   message: string,
   headers: Record<string, string> = {},
-): false {
+): undefined {
   response.writeHead(status, { 'Content-Type': 'application/json', Connection: 'close', ...headers });
   response.end(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32000, message } }));
-  return false;
 }

@@ -1,4 +1,5 @@
 // The client's roots as allowed folders. Asked for only when a path was refused, so nobody waits for them otherwise.
+import { realpath } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'node:path';
 import {
@@ -18,7 +19,7 @@ const KEY = 'roots';
 const PATIENCE_MS = 3000;
 
 /** Folders of the roots that came with a repeated request (2026-07-28), or undefined when they have not been asked for. */
-export function answeredRoots(context: ServerContext): string[] | undefined {
+export async function answeredRoots(context: ServerContext): Promise<string[] | undefined> {
   const response = inputResponse(context.mcpReq.inputResponses, KEY);
   if (response.kind === 'roots') return toFolders(response.roots);
   return context.mcpReq.inputResponses === undefined ? undefined : [];
@@ -39,21 +40,25 @@ export function askForRoots(): InputRequiredResult {
 export async function requestRoots({ mcpReq }: ServerContext, log: Log): Promise<string[]> {
   try {
     const { roots } = await mcpReq.send({ method: 'roots/list' }, { timeout: PATIENCE_MS });
-    return toFolders(roots);
+    return await toFolders(roots);
   } catch (error) {
-    log.warn({ err: error }, 'the client declares roots but did not list them');
+    log.warn({ error: (error as Error).name }, 'the client declares roots but did not list them');
     return [];
   }
 }
 
-/** Local folders only, and never the whole disk. */
-function toFolders(roots: Root[]): string[] {
-  return roots.flatMap(({ uri }) => {
-    try {
-      const folder = fileURLToPath(uri);
-      return folder === parse(folder).root ? [] : [folder];
-    } catch {
-      return [];
-    }
-  });
+/** Local folders only, by where they really are, and never the whole disk however it is spelled. */
+async function toFolders(roots: Root[]): Promise<string[]> {
+  const found = await Promise.all(
+    roots.map(async ({ uri }) => {
+      try {
+        const folder = await realpath(fileURLToPath(uri));
+        return folder === parse(folder).root ? [] : [folder];
+      } catch {
+        // Not local, or not there: it allows nothing.
+        return [];
+      }
+    }),
+  );
+  return found.flat();
 }

@@ -4,6 +4,7 @@ import { StdioServerTransport, serveStdio } from '@modelcontextprotocol/server/s
 import { endSoon } from '../exit.js';
 import { createApp, LONGEST_MESSAGE, type App, type AppOptions } from './app.js';
 import { WholeLines } from './lines.js';
+import { unquoted } from './log.js';
 import { createServer } from './server.js';
 
 /** Serves one client until it closes stdin or stdout, or until a signal asks to stop. */
@@ -15,7 +16,7 @@ export async function runStdio(options: AppOptions): Promise<void> {
     transport: new StdioServerTransport(process.stdin.pipe(lines(protocol, app)), protocol, {
       maxBufferSize: LONGEST_MESSAGE,
     }),
-    onerror: (error) => app.log.warn({ error: error.message }, 'protocol error'),
+    onerror: (error) => app.log.warn(unquoted(error), 'protocol error'),
   });
   if (options.preload) app.preload();
   app.log.info({ reason: await stopped }, 'stopping');

@@ -18,21 +18,23 @@ export function defaultTokenFile(environment: NodeJS.ProcessEnv = process.env): 
 }
 
 /**
- * Reads the token, or makes a file with a new one.
+ * The tokens of the file, one a line; or a file with a new one is made. Each names a client: what it put in, only it can
+ * name.
  * @throws AfterimageError IO_FAILED when the file cannot be used or others may read it.
  */
-export async function readToken(file: string): Promise<string> {
+export async function readTokens(file: string): Promise<string[]> {
   const handle = (await create(file)) ?? (await openExisting(file));
   try {
     await refuseIfShared(handle, file);
-    const token = (await handle.readFile('utf8')).trim();
-    if (token.length < SHORTEST) {
+    const lines = (await handle.readFile('utf8')).split('\n').map((line) => line.trim());
+    const tokens = [...new Set(lines.filter((line) => line !== ''))];
+    if (tokens.length === 0 || tokens.some((token) => token.length < SHORTEST)) {
       throw new AfterimageError(
         'IO_FAILED',
-        `The token file ${file} holds fewer than ${SHORTEST} characters. Delete it to have a new one made.`,
+        `The token file ${file} holds a token of fewer than ${SHORTEST} characters. Delete it to have a new one made.`,
       );
     }
-    return token;
+    return tokens;
   } finally {
     await handle.close();
   }

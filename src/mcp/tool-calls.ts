@@ -117,7 +117,7 @@ async function runWithRoots<T>(
   run: (folders: string[]) => Promise<T>,
   { server, app, era, context }: Exchange,
 ): Promise<T | InputRequiredResult> {
-  const answered = app.rootsCount ? answeredRoots(context) : [];
+  const answered = app.rootsCount ? await answeredRoots(context) : [];
   try {
     return await run(answered ?? []);
   } catch (error) {

@@ -30,8 +30,8 @@ export interface ImagePlan {
 export interface Processor {
   /** Everything that changes pixels or layout: part of the image key. Stable JSON. */
   identity: string;
-  /** How far one of 256 grey levels moves a pixel value: the largest of rescale / std over the channels. */
-  greyLevel: number;
+  /** How much a pixel value changes, at most, when its 8-bit value changes by one: the largest rescale / std of the channels. */
+  pixelStep: number;
   /** @throws AfterimageError IMAGE_UNSUPPORTED when the reference rejects the size (aspect ratio over 200, …). */
   plan(width: number, height: number): ImagePlan;
   /** Pixels and index tables of the vision program, by input name. `pixel_values` is as the reference returns it. */

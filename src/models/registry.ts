@@ -2,6 +2,7 @@
 import { AfterimageError } from '../errors.js';
 import type { Checkpoint } from './checkpoint/checkpoint.js';
 import { openCheckpoint, readConfig } from './checkpoint/checkpoint-folder.js';
+import { reading } from './checkpoint/plain-file.js';
 import type { Family, Model } from './family.js';
 import { idefics3 } from './idefics3.js';
 import { gemma3 } from './gemma3.js';
@@ -54,7 +55,13 @@ export function familyOf({ config }: Pick<Checkpoint, 'config'>): Family {
 
 /** @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, IO_FAILED */
 export function openModel(folder: string): { checkpoint: Checkpoint; model: Model } {
-  const family = familyOf({ config: readConfig(folder) });
-  const checkpoint = openCheckpoint(folder);
-  return { checkpoint, model: family.build(checkpoint) };
+  // The family first: a checkpoint that is not supported is refused by name, whatever else it lacks.
+  familyOf({ config: readConfig(folder) });
+  const checkpoint = reading(folder, () => openCheckpoint(folder));
+  return { checkpoint, model: buildModel(checkpoint) };
+}
+
+/** @throws AfterimageError MODEL_UNSUPPORTED, INVALID_CHECKPOINT */
+export function buildModel(checkpoint: Checkpoint): Model {
+  return reading(checkpoint.folder, () => familyOf(checkpoint).build(checkpoint));
 }

@@ -7,6 +7,8 @@ export interface GuardedText {
   text: string;
   /** Ascending offsets into `text`; a control token that would cross one of them is not one. */
   cuts: number[];
+  /** Ascending offsets at which the text is encoded in two parts, whatever stands there. */
+  seams: number[];
 }
 
 /** Blank at the ends may be trimmed by templates (both by Python's and by JavaScript's rule), so it stays outside. */
@@ -27,10 +29,12 @@ export function controlStrings(strings: Iterable<string>): ControlStrings {
 
 export class Guard {
   readonly #mark: string;
+  readonly #seam: string;
 
   /** @param occupied Every text that the rendering sees: the mark is a character that none of them contains. */
   constructor(occupied: readonly string[]) {
     this.#mark = freeCharacter(occupied);
+    this.#seam = freeCharacter([...occupied, this.#mark]);
   }
 
   /** @param controls Strings that must not be recognised inside `text`. */
@@ -40,6 +44,13 @@ export class Guard {
     const core = text.slice(before.length, text.length - after.length);
     if (core === '') return text;
     return `${before}${this.#mark}${this.#broken(core, controls)}${this.#mark}${after}`;
+  }
+
+  /** A text whose characters, from the second line on, are encoded one by one: no control string can be among them. */
+  spell(text: string): string {
+    const from = text.indexOf('\n') + 1;
+    const spelled = [...text.slice(from)].map((character) => this.#seam + character);
+    return `${this.#mark}${text.slice(0, from)}${spelled.join('')}${this.#seam}${this.#mark}`;
   }
 
   /** `text` with a mark after the first character of every control string in it. */
@@ -55,16 +66,23 @@ export class Guard {
   }
 
   remove(rendered: string): GuardedText {
-    const pieces = rendered.split(this.#mark);
-    const cuts: number[] = [];
-    let at = 0;
-    for (const piece of pieces.slice(0, -1)) cuts.push((at += piece.length));
-    return { text: pieces.join(''), cuts };
+    const [cuts, seams]: [number[], number[]] = [[], []];
+    let text = '';
+    for (const piece of rendered.split(this.#either())) {
+      if (piece === this.#seam) seams.push(text.length);
+      if (piece === this.#seam || piece === this.#mark) cuts.push(text.length);
+      else text += piece;
+    }
+    return { text, cuts, seams };
   }
 
   /** Length of a part of the rendered text once the guards are out. */
   lengthWithout(rendered: string): number {
-    return rendered.split(this.#mark).join('').length;
+    return rendered.replaceAll(this.#either(), '').length;
+  }
+
+  #either(): RegExp {
+    return new RegExp(`([${this.#mark}${this.#seam}])`, 'gu');
   }
 }
 

@@ -59,7 +59,10 @@ export function userMessage(
 ): Message {
   const shown = images.flatMap((image, at): ContentPart[] => {
     const read = readings[at];
-    return [{ type: 'image', image }, ...(read === undefined ? [] : [text(read)])];
+    return [
+      { type: 'image', image },
+      ...(read === undefined ? [] : [{ ...text(read), reading: true as const }]),
+    ];
   });
   return { role: 'user', content: [...shown, text(question)] };
 }
@@ -68,6 +71,6 @@ export function assistantMessage(answer: string): Message {
   return { role: 'assistant', content: [text(answer)] };
 }
 
-function text(value: string): ContentPart {
+function text(value: string): Extract<ContentPart, { type: 'text' }> {
   return { type: 'text', text: value };
 }

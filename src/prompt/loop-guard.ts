@@ -16,10 +16,14 @@ const LEAST_CHARACTERS = 960;
 
 /** Lengths of the runs in which each item equals the one `period` before it. */
 class Cycles<T> {
+  readonly maxPeriod: number;
+
   readonly #recent: T[] = [];
   readonly #runs: number[];
 
-  constructor(readonly maxPeriod: number) {
+  constructor(maxPeriod: number) {
+    this.maxPeriod = maxPeriod;
+
     this.#runs = new Array<number>(maxPeriod + 1).fill(0);
   }
 

@@ -1,13 +1,14 @@
 // A conversation → what the engine runs: token ids, image spans and the places where turns end.
 import { AfterimageError } from '../errors.js';
 import type { ImageInput } from '../image/rgb-image.js';
-import type { Message } from './message.js';
+import type { ContentPart, Message } from './message.js';
 import type { ImagePlan, Model, Processor } from '../models/family.js';
 import { controlStrings, Guard, type ControlStrings } from './guard.js';
 import { expandPlaceholders, locateImages, tokenAt, type ImageSpan } from './spans.js';
 import { ChatTemplate, findTemplate, specialTokenStrings, type TemplateMessage } from './template.js';
 import { TemplateThread } from './template-thread.js';
 import type { Rendering, TemplateSource } from './template-work.js';
+import { reading } from '../models/checkpoint/plain-file.js';
 import { Tokenizer } from './tokenizer.js';
 
 export interface Prompt {
@@ -46,6 +47,8 @@ interface Draft {
   wanted: Rendering[];
 }
 
+type TextPart = Extract<ContentPart, { type: 'text' }>;
+
 export class PromptBuilder {
   readonly tokenizer: Tokenizer;
   readonly #model: PromptModel;
@@ -70,7 +73,7 @@ export class PromptBuilder {
   static load(folder: string, model: PromptModel): PromptBuilder {
     const given = templateOf(folder, model);
     const template = given && new ChatTemplate(given.source, given.placeholder, given.tokens);
-    return new PromptBuilder(model, Tokenizer.load(folder), template);
+    return reading(folder, () => new PromptBuilder(model, Tokenizer.load(folder), template));
   }
 
   /** As `load`, with the template in a thread that can be ended. */
@@ -147,9 +150,13 @@ export class PromptBuilder {
       content: content.map((part) =>
         part.type === 'image'
           ? { type: 'image' }
-          : { type: 'text', text: guard.protect(part.text, controls) },
+          : { type: 'text', text: this.#guardedText(part, guard, controls) },
       ),
     };
+  }
+
+  #guardedText({ text, reading }: TextPart, guard: Guard, controls: ControlStrings): string {
+    return reading && this.tokenizer.spellsReadings ? guard.spell(text) : guard.protect(text, controls);
   }
 
   #renderHere(wanted: Rendering[]): string[] {

@@ -51,7 +51,13 @@ export function expandPlaceholders(
     from = place + placeholder.length;
   });
   const moved = (offset: number) => offset + growth(offset, places, placeholder.length, blocks);
-  return { text: text + guarded.text.slice(from), cuts: guarded.cuts.map(moved), blocks: ranges, moved };
+  return {
+    text: text + guarded.text.slice(from),
+    cuts: guarded.cuts.map(moved),
+    seams: guarded.seams.map(moved),
+    blocks: ranges,
+    moved,
+  };
 }
 
 /** Offsets of `wanted` where no cut lies inside it. */

@@ -17,6 +17,8 @@ const ready = thread.job<typeof work.ready>(import.meta.url, './template-work', 
 const renderAll = thread.job<typeof work.renderAll>(import.meta.url, './template-work', 'renderAll');
 
 export class TemplateThread {
+  readonly #given: work.TemplateSource;
+
   /** Resolves with a template that parses and renders a conversation with an image. @throws as `render` */
   static async open(given: work.TemplateSource): Promise<TemplateThread> {
     const template = new TemplateThread(given);
@@ -24,10 +26,12 @@ export class TemplateThread {
     return template;
   }
 
-  private constructor(private readonly given: work.TemplateSource) {}
+  private constructor(given: work.TemplateSource) {
+    this.#given = given;
+  }
 
   get source(): string {
-    return this.given.source;
+    return this.#given.source;
   }
 
   /** @throws AfterimageError INVALID_CHECKPOINT when it refuses, or takes more time or memory than a template may. */
@@ -35,7 +39,7 @@ export class TemplateThread {
     await ready(undefined);
     const late = AbortSignal.timeout(MOST_MS);
     try {
-      return await renderAll({ given: this.given, wanted }, { signal: late });
+      return await renderAll({ given: this.#given, wanted }, { signal: late });
     } catch (cause) {
       if (cause instanceof AfterimageError) throw cause;
       const what = late.aborted ? `takes longer than ${MOST_MS / 1000} s` : 'takes more memory than it may';

@@ -1,9 +1,9 @@
 // A checkpoint's own chat template, found where vendors put it and fed the message form that it understands.
-import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Template } from '@huggingface/jinja';
 import { AfterimageError } from '../errors.js';
 import { readJson, type Json } from '../models/checkpoint/json-file.js';
+import { readText } from '../models/checkpoint/plain-file.js';
 
 export type TemplatePart = { type: 'text'; text: string } | { type: 'image' };
 
@@ -26,10 +26,13 @@ const FORMS: Form[] = (['parts', 'mixed', 'flat'] as const).flatMap((content) =>
   { content, folded: true },
 ]);
 
+/** Real ones have some ten thousand characters. */
+const LONGEST_TEMPLATE = 2 ** 20;
+
 /** The template's source by precedence, or undefined for families that have none. @throws AfterimageError INVALID_CHECKPOINT */
 export function findTemplate(folder: string): string | undefined {
-  const jinja = join(folder, 'chat_template.jinja');
-  if (existsSync(jinja)) return readFileSync(jinja, 'utf8');
+  const jinja = readText(join(folder, 'chat_template.jinja'), LONGEST_TEMPLATE);
+  if (jinja !== undefined) return jinja;
   for (const file of ['chat_template.json', 'processor_config.json', 'tokenizer_config.json']) {
     const found = namedDefault(readJson(folder, file)?.chat_template);
     if (found !== undefined) return found;

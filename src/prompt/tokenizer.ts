@@ -31,6 +31,8 @@ export class Tokenizer {
   readonly #added: AddedToken[];
   readonly #byFirst: Map<string, AddedToken[]>;
   readonly #special: Set<number>;
+  /** Whether the model was trained on read lines that are encoded a character at a time. */
+  readonly spellsReadings: boolean;
 
   constructor(tokenizerJson: Record<string, unknown>, tokenizerConfig: Record<string, unknown>) {
     this.#hub = new HubTokenizer(tokenizerJson, tokenizerConfig);
@@ -38,6 +40,7 @@ export class Tokenizer {
     this.#added = tokenizerJson.added_tokens as AddedToken[];
     this.#special = new Set(this.#added.filter(({ special }) => special).map(({ id }) => id));
     this.#byFirst = groupByFirst(this.#added);
+    this.spellsReadings = tokenizerConfig['spells_readings'] === true;
   }
 
   /** @throws AfterimageError INVALID_CHECKPOINT when the files are missing or not a tokenizer. */
@@ -75,15 +78,16 @@ export class Tokenizer {
 
   /**
    * Encodes a rendered prompt. Where a cut lies inside a control token, the text is encoded in two parts that meet
-   * there; everywhere else it is encoded as one, so text without control strings gets the reference's ids.
+   * there, as at every seam; everywhere else it is encoded as one, so text without control strings gets the reference's ids.
    * @param controls Ids of the added tokens that must come from the template only; each becomes an anchor.
    * @throws AfterimageError INVALID_ARGUMENT when normalisation turns typed text into a control token.
    */
-  encodePrompt({ text, cuts }: GuardedText, controls: ReadonlySet<number>): EncodedPrompt {
+  encodePrompt({ text, cuts, seams }: GuardedText, controls: ReadonlySet<number>): EncodedPrompt {
     const ids: number[] = [];
     const anchors: Anchor[] = [];
     let start = 0;
-    for (const end of [...this.#seams(text, cuts), text.length]) {
+    const ends = new Set([...this.#crossed(text, cuts), ...seams, text.length]);
+    for (const end of [...ends].sort((a, b) => a - b)) {
       this.#encodePart(text.slice(start, end), start, controls, ids, anchors);
       start = end;
     }
@@ -111,7 +115,7 @@ export class Tokenizer {
   }
 
   /** Cuts that lie inside what would be read as an added token. */
-  #seams(text: string, cuts: readonly number[]): number[] {
+  #crossed(text: string, cuts: readonly number[]): number[] {
     const longest = Math.max(0, ...this.#added.map(({ content }) => content.length));
     return cuts.filter((cut) => {
       for (let at = Math.max(0, cut - longest + 1); at < cut; at++) {

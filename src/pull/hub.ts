@@ -68,31 +68,34 @@ async function pin(folder: string, commit: string): Promise<void> {
 }
 
 class Hub {
-  private readonly endpoint: string;
-  private readonly headers: Record<string, string>;
+  readonly #repository: string;
+  readonly #options: PullOptions;
 
-  constructor(
-    private readonly repository: string,
-    private readonly options: PullOptions,
-  ) {
+  readonly #endpoint: string;
+  readonly #headers: Record<string, string>;
+
+  constructor(repository: string, options: PullOptions) {
+    this.#repository = repository;
+    this.#options = options;
+
     if (!/^[\w.-]+\/[\w.-]+$/.test(repository)) {
       throw new AfterimageError(
         'INVALID_ARGUMENT',
         `Expected org/name but received "${repository}"; for example: afterimage pull Qwen/Qwen2-VL-2B-Instruct.`,
       );
     }
-    this.endpoint = (options.endpoint ?? process.env['HF_ENDPOINT'] ?? 'https://huggingface.co').replace(
+    this.#endpoint = (options.endpoint ?? process.env['HF_ENDPOINT'] ?? 'https://huggingface.co').replace(
       /\/$/,
       '',
     );
     const token = options.token ?? process.env['HF_TOKEN'];
-    this.headers = token ? { authorization: `Bearer ${token}` } : {};
+    this.#headers = token ? { authorization: `Bearer ${token}` } : {};
   }
 
   async resolve(): Promise<{ commit: string; files: HubFile[] }> {
-    const revision = encodeURIComponent(this.options.revision ?? 'main');
-    const response = await this.request(
-      `${this.endpoint}/api/models/${this.repository}/revision/${revision}?blobs=true`,
+    const revision = encodeURIComponent(this.#options.revision ?? 'main');
+    const response = await this.#request(
+      `${this.#endpoint}/api/models/${this.#repository}/revision/${revision}?blobs=true`,
     );
     const body = (await response.json()) as { sha?: unknown; siblings?: Sibling[] };
     const files = (body.siblings ?? [])
@@ -105,7 +108,7 @@ class Hub {
     if (typeof body.sha !== 'string' || !files.some(({ name }) => name === 'config.json')) {
       throw new AfterimageError(
         'INVALID_CHECKPOINT',
-        `"${this.repository}" has no config.json, so it is not a model checkpoint; check its name.`,
+        `"${this.#repository}" has no config.json, so it is not a model checkpoint; check its name.`,
       );
     }
     const unknown = files.find(
@@ -116,7 +119,7 @@ class Hub {
     if (unknown) {
       throw new AfterimageError(
         'URL_FAILED',
-        `${this.endpoint} does not say what "${unknown.name}" must be (size and SHA-256), so it could not be checked; use the hub itself or another mirror.`,
+        `${this.#endpoint} does not say what "${unknown.name}" must be (size and SHA-256), so it could not be checked; use the hub itself or another mirror.`,
       );
     }
     return { commit: body.sha, files };
@@ -124,11 +127,11 @@ class Hub {
 
   async download(commit: string, file: HubFile, target: string): Promise<void> {
     if (await stat(target).catch(() => undefined)) return;
-    const url = `${this.endpoint}/${this.repository}/resolve/${commit}/${encodeURIComponent(file.name)}`;
+    const url = `${this.#endpoint}/${this.#repository}/resolve/${commit}/${encodeURIComponent(file.name)}`;
     const part = `${target}.part`;
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.append(url, file, part);
+        await this.#append(url, file, part);
         break;
       } catch (error) {
         if (attempt === ATTEMPTS || (error instanceof AfterimageError && error.code !== 'URL_FAILED'))
@@ -140,32 +143,32 @@ class Hub {
   }
 
   /** Continues `part` from where it ends, then checks it. */
-  private async append(url: string, file: HubFile, part: string): Promise<void> {
+  async #append(url: string, file: HubFile, part: string): Promise<void> {
     let have = (await stat(part).catch(() => undefined))?.size ?? 0;
-    const response = await this.request(url, have > 0 ? { range: `bytes=${have}-` } : {});
+    const response = await this.#request(url, have > 0 ? { range: `bytes=${have}-` } : {});
     if (response.status === 200) have = 0;
     if (response.status !== 416) {
       let done = have;
       const report = (chunk: Uint8Array): void => {
         done += chunk.length;
-        this.options.onProgress?.(file.name, done, file.size);
+        this.#options.onProgress?.(file.name, done, file.size);
       };
       const source = Readable.fromWeb(response.body! as Parameters<typeof Readable.fromWeb>[0]);
       source.on('data', report);
       try {
         await pipeline(source, createWriteStream(part, { flags: have > 0 ? 'a' : 'w' }), {
-          signal: this.options.signal,
+          signal: this.#options.signal,
         });
       } catch (cause) {
-        throw this.interrupted(file.name, cause);
+        throw this.#interrupted(file.name, cause);
       }
     }
-    await this.verify(file, part);
+    await this.#verify(file, part);
   }
 
-  private async verify({ name, size, sha256 }: HubFile, part: string): Promise<void> {
+  async #verify({ name, size, sha256 }: HubFile, part: string): Promise<void> {
     const { size: bytes } = await stat(part);
-    const wrong = bytes !== size ? `${bytes} bytes instead of ${size}` : await this.wrongHash(part, sha256);
+    const wrong = bytes !== size ? `${bytes} bytes instead of ${size}` : await this.#wrongHash(part, sha256);
     if (!wrong) return;
     await rm(part);
     throw new AfterimageError(
@@ -174,19 +177,22 @@ class Hub {
     );
   }
 
-  private async wrongHash(part: string, expected: string | undefined): Promise<string | undefined> {
+  async #wrongHash(part: string, expected: string | undefined): Promise<string | undefined> {
     if (expected === undefined) return undefined;
     const hash = createHash('sha256');
     await pipeline(createReadStream(part), hash);
     return hash.digest('hex') === expected ? undefined : 'SHA-256 differs';
   }
 
-  private async request(url: string, headers: Record<string, string> = {}): Promise<Response> {
+  async #request(url: string, headers: Record<string, string> = {}): Promise<Response> {
     let response: Response;
     try {
-      response = await fetch(url, { headers: { ...this.headers, ...headers }, signal: this.options.signal });
+      response = await fetch(url, {
+        headers: { ...this.#headers, ...headers },
+        signal: this.#options.signal,
+      });
     } catch (cause) {
-      if (this.options.signal?.aborted) throw this.interrupted(url, cause);
+      if (this.#options.signal?.aborted) throw this.#interrupted(url, cause);
       const reason = (cause as { cause?: NodeJS.ErrnoException }).cause?.code ?? (cause as Error).message;
       throw new AfterimageError(
         'URL_FAILED',
@@ -199,7 +205,7 @@ class Hub {
     if ([401, 403, 404].includes(response.status)) {
       throw new AfterimageError(
         'MODEL_NOT_FOUND',
-        `The hub has no "${this.repository}" for you (${response.status}); check the name, and set HF_TOKEN for a gated model.`,
+        `The hub has no "${this.#repository}" for you (${response.status}); check the name, and set HF_TOKEN for a gated model.`,
       );
     }
     throw new AfterimageError(
@@ -208,8 +214,8 @@ class Hub {
     );
   }
 
-  private interrupted(what: string, cause: unknown): AfterimageError {
-    if (this.options.signal?.aborted)
+  #interrupted(what: string, cause: unknown): AfterimageError {
+    if (this.#options.signal?.aborted)
       return new AfterimageError(
         'CANCELLED',
         'The download was cancelled; run the command again to continue it.',

@@ -59,9 +59,15 @@ export function countDots(
   const pitches = runs.slice(1).map(([start], at) => start - runs[at]![0]);
   const even = Math.max(...pitches) - Math.min(...pitches) <= 1.5;
   const round = runs.every(([start, end]) => Math.abs(end - start - diameter) <= Math.max(1, diameter * 0.2));
-  // Leaders and ellipses are small dots far apart.
-  if (!even || !round || diameter < 0.4 * pitches[0]!) return undefined;
+  // Leaders and ellipses are small dots far apart, letters stand close and are hollow.
+  const apart = pitches[0]! >= 1.3 * diameter && pitches[0]! <= 2.5 * diameter;
+  if (!even || !round || !apart || !isSolid(ink, runs, top, bottom)) return undefined;
   return { count: runs.length, left: runs[0]![0], right: runs.at(-1)![1], diameter };
+}
+
+function isSolid({ width, contrast }: Ink, runs: [number, number][], top: number, bottom: number): boolean {
+  const middle = Math.floor((top + bottom) / 2);
+  return runs.every(([start, end]) => contrast[middle * width + Math.floor((start + end) / 2)]! >= INK);
 }
 
 function inkRuns(columns: Uint8Array): [start: number, end: number][] {

@@ -8,7 +8,8 @@ export interface Piece {
 }
 
 /** Gaps of ink in ems. A space that the recogniser wrote needs less of one than a space it did not write. */
-const SPACE_WRITTEN = 0.1;
+const SPACE_WRITTEN = 0.14;
+const WRITTEN_MORE = 0.05;
 const SPACE_FOUND = 0.23;
 const SPACE_PITCHED = 0.3;
 /** More than the gaps inside words. */
@@ -45,7 +46,7 @@ function proportional(before: Glyph, glyph: Glyph, em: number, usual: number): D
   const gap = (glyph.left - before.right) / em;
   if (gap >= APART) return 'apart';
   if (before.text === '.' && glyph.text === '.') return 'none';
-  if (glyph.spaced) return gap >= SPACE_WRITTEN ? 'space' : 'none';
+  if (glyph.spaced) return gap >= Math.max(SPACE_WRITTEN, usual + WRITTEN_MORE) ? 'space' : 'none';
   const thin = THIN.test(before.text) || THIN.test(glyph.text);
   const least = Math.max(SPACE_FOUND, usual + SPACE_MORE) + (thin ? BESIDE_THIN : 0);
   return gap >= least ? 'space' : 'none';

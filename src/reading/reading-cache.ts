@@ -23,17 +23,19 @@ export interface KeptReading {
 }
 
 export class ReadingCache {
+  readonly #identity: string;
+  readonly #diskBytes: number;
+
   readonly #pictures = new ByteLru<Reading>(PICTURE_BYTES);
   readonly #lines = new ByteLru<LineText[]>(LINE_BYTES);
   readonly #folder: string | undefined;
   #writes = 0;
 
   /** @param folder Made on the first write; absent: memory only. */
-  constructor(
-    private readonly identity: string,
-    folder?: string,
-    private readonly diskBytes = DISK_BYTES,
-  ) {
+  constructor(identity: string, folder?: string, diskBytes = DISK_BYTES) {
+    this.#identity = identity;
+    this.#diskBytes = diskBytes;
+
     this.#folder = folder;
   }
 
@@ -60,7 +62,7 @@ export class ReadingCache {
     if (this.#folder === undefined) return;
     await write(this.#folder, key + SUFFIX, sealed(text)).catch(() => {});
     if (this.#writes++ % WRITES_BETWEEN_PRUNES === 0)
-      await prune(this.#folder, this.diskBytes).catch(() => {});
+      await prune(this.#folder, this.#diskBytes).catch(() => {});
   }
 
   line(hash: string): LineText[] | undefined {
@@ -73,7 +75,7 @@ export class ReadingCache {
   }
 
   #key(pixelHash: string): string {
-    return createHash('sha256').update(`${this.identity}\n${pixelHash}`).digest('hex').slice(0, 40);
+    return createHash('sha256').update(`${this.#identity}\n${pixelHash}`).digest('hex').slice(0, 40);
   }
 }
 

@@ -51,10 +51,13 @@ interface Setting {
 }
 
 class Subject {
-  private constructor(
-    readonly model: Model,
-    readonly native: NativeEngine,
-  ) {}
+  readonly model: Model;
+  readonly native: NativeEngine;
+
+  private constructor(model: Model, native: NativeEngine) {
+    this.model = model;
+    this.native = native;
+  }
 
   static async open(folder: string, setting: Setting): Promise<Subject> {
     const { checkpoint, model } = openModel(folder);
@@ -125,123 +128,127 @@ function digest(result: NativeResult): string {
 }
 
 class Walk {
-  private warm!: Subject;
-  private sessions: { parts: Part[] }[] = [];
-  private readonly expected = new Map<string, string>();
-  private readonly next: () => number;
-  private readonly pictures: SyntheticImage[];
+  readonly #folder: string;
+  readonly #setting: Setting;
+  readonly #cold: Subject;
+
+  #warm!: Subject;
+  #sessions: { parts: Part[] }[] = [];
+  readonly #expected = new Map<string, string>();
+  readonly #next: () => number;
+  readonly #pictures: SyntheticImage[];
   compared = 0;
   reused = 0;
 
-  constructor(
-    private readonly folder: string,
-    private readonly setting: Setting,
-    private readonly cold: Subject,
-    seed: number,
-  ) {
-    this.next = random(seed);
-    this.pictures = SIZES.map(([width, height], i) => syntheticImage(cold.model, width, height, i + 1));
+  constructor(folder: string, setting: Setting, cold: Subject, seed: number) {
+    this.#folder = folder;
+    this.#setting = setting;
+    this.#cold = cold;
+
+    this.#next = random(seed);
+    this.#pictures = SIZES.map(([width, height], i) => syntheticImage(cold.model, width, height, i + 1));
   }
 
   async run(steps: number): Promise<void> {
-    this.warm = await Subject.open(this.folder, this.setting);
+    this.#warm = await Subject.open(this.#folder, this.#setting);
     try {
-      for (let step = 0; step < steps; step++) await this.step(step);
-      const stats = this.warm.native.stats();
-      await this.warm.native.close();
+      for (let step = 0; step < steps; step++) await this.#step(step);
+      const stats = this.#warm.native.stats();
+      await this.#warm.native.close();
       assert.equal(stats.blocksLeaked, 0);
     } finally {
-      await this.warm.native.close();
+      await this.#warm.native.close();
     }
   }
 
-  private async step(step: number): Promise<void> {
-    if (this.sessions.length === 0) this.sessions.push({ parts: this.fresh() });
-    const at = this.pick(this.sessions.length);
-    const session = this.sessions[at]!;
-    const choice = this.next();
-    if (choice < 0.1) this.sessions.push({ parts: this.fresh() });
-    else if (choice < 0.2) this.sessions.push({ parts: [...session.parts] });
-    else if (choice < 0.25 && this.sessions.length > 1) this.sessions.splice(at, 1);
-    else if (choice < 0.32) await this.warm.ask(this.prompt(session.parts), this.pictures, this.next() * 4);
-    else if (choice < 0.36) this.warm.native.clearMemory();
-    else if (choice < 0.39) await this.restart();
-    else if (choice < 0.5) await this.together(step);
+  async #step(step: number): Promise<void> {
+    if (this.#sessions.length === 0) this.#sessions.push({ parts: this.#fresh() });
+    const at = this.#pick(this.#sessions.length);
+    const session = this.#sessions[at]!;
+    const choice = this.#next();
+    if (choice < 0.1) this.#sessions.push({ parts: this.#fresh() });
+    else if (choice < 0.2) this.#sessions.push({ parts: [...session.parts] });
+    else if (choice < 0.25 && this.#sessions.length > 1) this.#sessions.splice(at, 1);
+    else if (choice < 0.32)
+      await this.#warm.ask(this.#prompt(session.parts), this.#pictures, this.#next() * 4);
+    else if (choice < 0.36) this.#warm.native.clearMemory();
+    else if (choice < 0.39) await this.#restart();
+    else if (choice < 0.5) await this.#together(step);
     else {
-      session.parts = this.changed(session.parts);
-      await this.compare(session, step);
+      session.parts = this.#changed(session.parts);
+      await this.#compare(session, step);
     }
   }
 
   /** All sessions ask at the same time. */
-  private async together(step: number): Promise<void> {
-    await Promise.all(this.sessions.slice(0, 3).map((session) => this.compare(session, step)));
+  async #together(step: number): Promise<void> {
+    await Promise.all(this.#sessions.slice(0, 3).map((session) => this.#compare(session, step)));
   }
 
-  private async restart(): Promise<void> {
-    await this.warm.native.flushDisk();
-    await this.warm.native.close();
-    this.warm = await Subject.open(this.folder, this.setting);
+  async #restart(): Promise<void> {
+    await this.#warm.native.flushDisk();
+    await this.#warm.native.close();
+    this.#warm = await Subject.open(this.#folder, this.#setting);
   }
 
-  private async compare({ parts }: { parts: Part[] }, step: number): Promise<void> {
-    const prompt = this.prompt(parts);
-    const result = await this.warm.ask(prompt, this.pictures);
+  async #compare({ parts }: { parts: Part[] }, step: number): Promise<void> {
+    const prompt = this.#prompt(parts);
+    const result = await this.#warm.ask(prompt, this.#pictures);
     assert.ok(result);
     assert.equal(
       digest(result),
-      await this.coldDigest(parts),
+      await this.#coldDigest(parts),
       `step ${step}: ${result.cache.promptTokensReused} of ${prompt.ids.length} tokens were reused`,
     );
     this.compared++;
     this.reused += result.cache.promptTokensReused;
   }
 
-  private async coldDigest(parts: Part[]): Promise<string> {
+  async #coldDigest(parts: Part[]): Promise<string> {
     const key = JSON.stringify(
-      parts.map((part) => ('text' in part ? [part.text, part.seed] : this.pictures.indexOf(part.image))),
+      parts.map((part) => ('text' in part ? [part.text, part.seed] : this.#pictures.indexOf(part.image))),
     );
-    const known = this.expected.get(key);
+    const known = this.#expected.get(key);
     if (known) return known;
-    this.cold.native.clearMemory();
-    const result = await this.cold.ask(this.prompt(parts), this.pictures);
+    this.#cold.native.clearMemory();
+    const result = await this.#cold.ask(this.#prompt(parts), this.#pictures);
     assert.equal(result!.cache.promptTokensReused, 0);
-    this.expected.set(key, digest(result!));
+    this.#expected.set(key, digest(result!));
     return digest(result!);
   }
 
-  private prompt(parts: Part[]): NativePrompt {
-    const prompt = syntheticPrompt(this.cold.model, parts);
-    if (this.cold.model.visibility === 'prefix') prompt.prefixLength = prompt.ids.length;
+  #prompt(parts: Part[]): NativePrompt {
+    const prompt = syntheticPrompt(this.#cold.model, parts);
+    if (this.#cold.model.visibility === 'prefix') prompt.prefixLength = prompt.ids.length;
     return prompt;
   }
 
-  private fresh(): Part[] {
-    return [{ text: 5, seed: 1 }, this.image(), this.text()];
+  #fresh(): Part[] {
+    return [{ text: 5, seed: 1 }, this.#image(), this.#text()];
   }
 
   /** A later turn, another question, another image of the same or another size, an earlier state. */
-  private changed(parts: Part[]): Part[] {
-    const choice = this.next();
-    if (choice < 0.3 && parts.length < 7) return [...parts, this.text()];
-    if (choice < 0.45 && parts.length < 6) return [...parts, this.image(), this.text()];
-    if (choice < 0.6) return [...parts.slice(0, -1), this.text()];
+  #changed(parts: Part[]): Part[] {
+    const choice = this.#next();
+    if (choice < 0.3 && parts.length < 7) return [...parts, this.#text()];
+    if (choice < 0.45 && parts.length < 6) return [...parts, this.#image(), this.#text()];
+    if (choice < 0.6) return [...parts.slice(0, -1), this.#text()];
     if (choice < 0.75)
-      return parts.map((part) => ('image' in part && this.next() < 0.5 ? this.image() : part));
-    if (choice < 0.9) return [...parts.slice(0, 1 + this.pick(parts.length)), this.text()];
-    return this.fresh();
+      return parts.map((part) => ('image' in part && this.#next() < 0.5 ? this.#image() : part));
+    if (choice < 0.9) return [...parts.slice(0, 1 + this.#pick(parts.length)), this.#text()];
+    return this.#fresh();
   }
 
-  private image(): Part {
-    return { image: this.pictures[this.pick(this.pictures.length)]! };
+  #image(): Part {
+    return { image: this.#pictures[this.#pick(this.#pictures.length)]! };
   }
 
-  private text(): Part {
-    return { text: 1 + this.pick(90), seed: 1 + this.pick(3) };
+  #text(): Part {
+    return { text: 1 + this.#pick(90), seed: 1 + this.#pick(3) };
   }
 
-  private pick(count: number): number {
-    return Math.floor(this.next() * count);
+  #pick(count: number): number {
+    return Math.floor(this.#next() * count);
   }
 }
 

@@ -51,7 +51,7 @@ export async function checkCheckpoint(folder: string, options: Options = EXACT):
     const { checkpoint, model } = openModel(folder);
     const cases = readCases(folder);
     if (cases.length === 0) tally.fail(family, 'has no cases');
-    checkSizes(folder, model, tally);
+    checkSizes(checkpoint, tally);
     await checkStages(checkpoint, model, cases, options, tally);
     if (!options.reference) await checkSessions(folder, model, cases, options, tally);
   } catch (error) {

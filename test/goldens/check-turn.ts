@@ -155,7 +155,7 @@ function withRecordedPixels(
   const pixels = new RecordedPixels(recorded);
   return own.map((inputs, i) => {
     const rows = pixels.next(inputs['pixel_values']!, plans[i]!);
-    const grey = machine.model.processor.greyLevel;
+    const grey = machine.model.processor.pixelStep;
     tally.close(where, 'pixels', inputs['pixel_values']!.data, rows.data, grey * 1.01);
     tally.close(
       where,

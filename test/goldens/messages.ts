@@ -5,7 +5,7 @@ import { createImageContext, register, type ImageContext } from '../../src/image
 import type { ContentPart, Message } from '../../src/prompt/message.js';
 import type { GoldenCase, GoldenTurn } from './case-files.js';
 
-export const images = (): ImageContext => createImageContext({ folders: 'everywhere' });
+export const images = (): ImageContext => createImageContext({ folders: 'everywhere', alpha: 'dropped' });
 
 export async function messagesOf(
   golden: GoldenCase,

@@ -5,61 +5,65 @@ import type { Expected } from './case-files.js';
 
 /** Hands out, image by image in prompt order, the rows that correspond to what the processor itself made. */
 export class RecordedPixels {
-  /** Rows, tiles or frames already handed out. */
-  private used = 0;
+  readonly #recorded: Expected;
 
-  constructor(private readonly recorded: Expected) {}
+  /** Rows, tiles or frames already handed out. */
+  #used = 0;
+
+  constructor(recorded: Expected) {
+    this.#recorded = recorded;
+  }
 
   next(own: NamedTensor, plan: ImagePlan): NamedTensor {
-    const { shape } = this.recorded;
+    const { shape } = this.#recorded;
     const patch = Math.sqrt(own.width / 3);
-    if (shape.length >= 4 && shape.at(-1)! > patch) return this.planes(own, plan, patch);
-    return shape.length === 3 ? this.tiles(own, plan) : this.rows(own);
+    if (shape.length >= 4 && shape.at(-1)! > patch) return this.#planes(own, plan, patch);
+    return shape.length === 3 ? this.#tiles(own, plan) : this.#rows(own);
   }
 
   /** [patches, width] or [patches, 3, p, p] */
-  private rows(own: NamedTensor): NamedTensor {
-    const data = this.recorded.data.subarray(this.used * own.width, (this.used + own.rows) * own.width);
-    this.used += own.rows;
+  #rows(own: NamedTensor): NamedTensor {
+    const data = this.#recorded.data.subarray(this.#used * own.width, (this.#used + own.rows) * own.width);
+    this.#used += own.rows;
     return { ...own, data };
   }
 
   /** [tiles, most patches, width]: each tile's rows stand first. */
-  private tiles(own: NamedTensor, plan: ImagePlan): NamedTensor {
-    const [, padded = 0] = this.recorded.shape;
+  #tiles(own: NamedTensor, plan: ImagePlan): NamedTensor {
+    const [, padded = 0] = this.#recorded.shape;
     const data = new Float32Array(own.rows * own.width);
     let at = 0;
     for (const [rows, columns] of plan.layout.spatial_shapes as [number, number][]) {
-      const from = this.used++ * padded * own.width;
+      const from = this.#used++ * padded * own.width;
       const count = rows * columns * own.width;
-      data.set(this.recorded.data.subarray(from, from + count), at);
+      data.set(this.#recorded.data.subarray(from, from + count), at);
       at += count;
     }
     return { ...own, data };
   }
 
   /** […, frames, 3, H, W], cut to the image's own size where the frames are padded. */
-  private planes(own: NamedTensor, plan: ImagePlan, patch: number): NamedTensor {
-    const [height, width] = this.recorded.shape.slice(-2) as [number, number];
+  #planes(own: NamedTensor, plan: ImagePlan, patch: number): NamedTensor {
+    const [height, width] = this.#recorded.shape.slice(-2) as [number, number];
     const [rows, columns] = ((plan.layout.image_sizes as [number, number]) ?? [height, width]).map(
       (side) => side / patch,
     ) as [number, number];
     const frames = own.rows / (rows * columns);
     const data = new Float32Array(own.rows * own.width);
     let at = 0;
-    for (let frame = this.used; frame < this.used + frames; frame++) {
+    for (let frame = this.#used; frame < this.#used + frames; frame++) {
       for (let p = 0; p < rows * columns; p++) {
         for (let c = 0; c < 3; c++) {
           for (let y = 0; y < patch; y++) {
             const top = Math.floor(p / columns) * patch + y;
             const from = ((frame * 3 + c) * height + top) * width + (p % columns) * patch;
-            data.set(this.recorded.data.subarray(from, from + patch), at);
+            data.set(this.#recorded.data.subarray(from, from + patch), at);
             at += patch;
           }
         }
       }
     }
-    this.used += frames;
+    this.#used += frames;
     return { ...own, data };
   }
 }

@@ -7,24 +7,25 @@ import { sequenceKernels, type RowPlace, type Timeline } from './reference-seque
 import { readSafetensors, readWeight, type StoredArray } from './reference-weights.js';
 
 export class ReferenceRunner implements Runner {
-  private readonly arrays: Map<string, StoredArray>;
-  private readonly weights: { shape: number[]; data: Float32Array }[];
-  private readonly timelines = new Map<number, Timeline>();
+  readonly #program: Program;
 
-  constructor(
-    private readonly program: Program,
-    files: string[],
-  ) {
-    this.arrays = readSafetensors(files);
-    this.weights = program.weights.map((recipe) => ({
+  readonly #arrays: Map<string, StoredArray>;
+  readonly #weights: { shape: number[]; data: Float32Array }[];
+  readonly #timelines = new Map<number, Timeline>();
+
+  constructor(program: Program, files: string[]) {
+    this.#program = program;
+
+    this.#arrays = readSafetensors(files);
+    this.#weights = program.weights.map((recipe) => ({
       shape: recipe.shape,
-      data: readWeight(this.arrays, recipe),
+      data: readWeight(this.#arrays, recipe),
     }));
   }
 
   load(): Promise<{ weightBytes: number; backend: string }> {
     return Promise.resolve({
-      weightBytes: this.weights.reduce((sum, { data }) => sum + data.byteLength, 0),
+      weightBytes: this.#weights.reduce((sum, { data }) => sum + data.byteLength, 0),
       backend: 'reference',
     });
   }
@@ -41,29 +42,29 @@ export class ReferenceRunner implements Runner {
   cancel(): void {}
 
   reset(slot: number): void {
-    this.timelines.delete(slot);
+    this.#timelines.delete(slot);
   }
 
   run(request: RunnerRequest): Promise<RunnerResult> {
     const values: (Matrix | undefined)[] = [];
-    const counts = this.bindInputs(request, values);
-    const places = this.places(request);
-    for (const op of this.program.ops) this.step(op, values, counts, places);
+    const counts = this.#bindInputs(request, values);
+    const places = this.#places(request);
+    for (const op of this.#program.ops) this.#step(op, values, counts, places);
     const result: RunnerResult = {};
-    for (const index of this.program.outputs)
-      result[this.program.values[index]!.name] = values[index] as RunnerResult[string];
+    for (const index of this.#program.outputs)
+      result[this.#program.values[index]!.name] = values[index] as RunnerResult[string];
     for (const name of request.taps ?? []) {
-      const index = this.program.values.findIndex((value) => value.name === name);
+      const index = this.#program.values.findIndex((value) => value.name === name);
       if (index < 0) throw new Error(`No value is named "${name}"`);
       result[name] = values[index] as RunnerResult[string];
     }
     return Promise.resolve(result);
   }
 
-  private bindInputs(request: RunnerRequest, values: (Matrix | undefined)[]): Map<string, number> {
+  #bindInputs(request: RunnerRequest, values: (Matrix | undefined)[]): Map<string, number> {
     const counts = new Map<string, number>();
-    for (const index of this.program.inputs) {
-      const { name, width, rows } = this.program.values[index]!;
+    for (const index of this.#program.inputs) {
+      const { name, width, rows } = this.#program.values[index]!;
       const given = request.inputs[name];
       if (!given || given.data.length !== given.rows * width)
         throw new Error(`Input "${name}" must have ${width} columns`);
@@ -81,9 +82,9 @@ export class ReferenceRunner implements Runner {
     return counts;
   }
 
-  private places({ sequences = [] }: RunnerRequest): RowPlace[] {
+  #places({ sequences = [] }: RunnerRequest): RowPlace[] {
     return sequences.flatMap(({ slot, rows, firstPosition, visibleEnd }) => {
-      const timeline = this.timeline(slot, firstPosition);
+      const timeline = this.#timeline(slot, firstPosition);
       return Array.from({ length: rows }, (_, i) => ({
         timeline,
         position: firstPosition + i,
@@ -92,32 +93,32 @@ export class ReferenceRunner implements Runner {
     });
   }
 
-  private timeline(slot: number, firstPosition: number): Timeline {
-    if (firstPosition === 0 || !this.timelines.has(slot)) {
-      const layers = this.program.kv?.layers ?? [];
-      const states = (this.program.states?.elements ?? []).map((elements) => new Float32Array(elements));
-      this.timelines.set(slot, { keys: layers.map(() => []), values: layers.map(() => []), states });
+  #timeline(slot: number, firstPosition: number): Timeline {
+    if (firstPosition === 0 || !this.#timelines.has(slot)) {
+      const layers = this.#program.kv?.layers ?? [];
+      const states = (this.#program.states?.elements ?? []).map((elements) => new Float32Array(elements));
+      this.#timelines.set(slot, { keys: layers.map(() => []), values: layers.map(() => []), states });
     }
-    return this.timelines.get(slot)!;
+    return this.#timelines.get(slot)!;
   }
 
-  private step(
+  #step(
     op: ProgramOp,
     values: (Matrix | undefined)[],
     counts: Map<string, number>,
     places: RowPlace[],
   ): void {
-    const declared = this.program.values[op.out[0]!]!;
+    const declared = this.#program.values[op.out[0]!]!;
     const call: OpCall = {
       in: op.in.map((index) => (index < 0 ? null : values[index]!)),
-      weights: op.weights.map((index) => (index < 0 ? null : this.weights[index]!)),
+      weights: op.weights.map((index) => (index < 0 ? null : this.#weights[index]!)),
       attrs: op.attrs,
       rows: resolveRows(declared.rows, counts),
     };
     const kernel = rowKernels[op.op] ?? sequenceKernels[op.op];
     if (!kernel) throw new Error(`No operator "${op.op}"`);
     kernel(call, places).forEach((out, i) => {
-      const { name, width } = this.program.values[op.out[i]!]!;
+      const { name, width } = this.#program.values[op.out[i]!]!;
       if (out.width !== width || out.rows !== call.rows)
         throw new Error(
           `${op.op} "${name}": made [${out.rows}, ${out.width}], declared [${call.rows}, ${width}]`,

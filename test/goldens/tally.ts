@@ -13,7 +13,7 @@ export class Tally {
 
   equal(where: string, stage: string, actual: unknown, expected: unknown): void {
     const [a, e] = [JSON.stringify(actual), JSON.stringify(expected)];
-    this.record(a === e, where, `${stage}: got ${shorten(a)}, expected ${shorten(e)}`);
+    this.#record(a === e, where, `${stage}: got ${shorten(a)}, expected ${shorten(e)}`);
   }
 
   close(
@@ -25,7 +25,7 @@ export class Tally {
   ): void {
     const error = largestDifference(actual, expected);
     if (error > (this.errors.get(stage) ?? 0)) this.errors.set(stage, error);
-    this.record(
+    this.#record(
       error <= tolerance,
       where,
       `${stage}: differs by ${error.toExponential(2)}, more than ${tolerance.toExponential(0)}`,
@@ -33,10 +33,10 @@ export class Tally {
   }
 
   fail(where: string, what: string): void {
-    this.record(false, where, what);
+    this.#record(false, where, what);
   }
 
-  private record(ok: boolean, where: string, what: string): void {
+  #record(ok: boolean, where: string, what: string): void {
     if (ok) this.passed++;
     else this.failures.push({ where, what });
   }

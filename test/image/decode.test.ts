@@ -18,7 +18,7 @@ for (const { input, width, height, rgb } of JSON.parse(
   // JPEG may differ by a few levels between decoders; with the one that sharp brings it does not.
   test(`${input} decodes to the recorded pixels`, async () => {
     const header = await readHeader(readFixture(`decode/${input}`), input);
-    const image = await decode(readFixture(`decode/${input}`), input);
+    const image = await decode(readFixture(`decode/${input}`), input, DEFAULT_LIMITS, 'dropped');
     assert.deepEqual(
       [header.width, header.height, image.width, image.height],
       [width, height, width, height],
@@ -47,9 +47,12 @@ test('16-bit grey clips, with or without a colour key; 16-bit colour and grey wi
     [...samples].map((v) => v >> 8),
   );
   const grey = [...samples].filter((_, i) => i % 2 === 0).flatMap((v) => [v >> 8, v >> 8, v >> 8]);
-  assert.deepEqual([...(await decode(png16(3, 4, 4, samples), 'la')).data], grey);
+  assert.deepEqual([...(await decode(png16(3, 4, 4, samples), 'la', DEFAULT_LIMITS, 'dropped')).data], grey);
   const colour = [...samples].filter((_, i) => i % 4 !== 3).map((v) => v >> 8);
-  assert.deepEqual([...(await decode(png16(2, 3, 6, samples), 'rgba')).data], colour);
+  assert.deepEqual(
+    [...(await decode(png16(2, 3, 6, samples), 'rgba', DEFAULT_LIMITS, 'dropped')).data],
+    colour,
+  );
 });
 
 test('an embedded colour profile does not change pixels', async () => {
@@ -63,14 +66,17 @@ test('an embedded colour profile does not change pixels', async () => {
   assert.deepEqual(Buffer.from((await decode(tagged, 'p3')).data), untagged);
 });
 
-test('transparent pixels keep their colour, in a GIF too', async () => {
+test('where alpha is dropped, transparent pixels keep their colour, in a GIF too', async () => {
   const rgba = Buffer.from([255, 0, 0, 0, 0, 255, 0, 255, 0, 0, 255, 0, 9, 9, 9, 255]);
   const image = sharp(rgba, { raw: { width: 4, height: 1, channels: 4 } });
   assert.deepEqual(
-    [...(await decode(await image.png().toBuffer(), 'a')).data],
+    [...(await decode(await image.png().toBuffer(), 'a', DEFAULT_LIMITS, 'dropped')).data],
     [255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9],
   );
-  assert.deepEqual([...(await decode(TRANSPARENT_GIF, 'gif')).data], [255, 0, 0, 0, 0, 255]);
+  assert.deepEqual(
+    [...(await decode(TRANSPARENT_GIF, 'gif', DEFAULT_LIMITS, 'dropped')).data],
+    [255, 0, 0, 0, 0, 255],
+  );
 });
 
 /** 2 × 1: palette red, blue; red is the transparent index. */

@@ -22,7 +22,7 @@ interface Cases {
 }
 
 const read = (name: string) =>
-  JSON.parse(readFileSync(new URL(`./cases/${name}`, import.meta.url), 'utf8')) as unknown;
+  JSON.parse(readFileSync(new URL(`./fixtures/cases/${name}`, import.meta.url), 'utf8')) as unknown;
 const { cases, whole_reference } = read('paths.json') as Cases;
 const dataUris = read('data-uris.json') as { expected_rgb_sha256: string; cases: Record<string, string> };
 

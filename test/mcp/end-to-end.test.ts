@@ -88,11 +88,36 @@ for (const kind of KINDS) {
       assert.equal(other.structured['cache'].image_tokens, 64);
     });
 
-    test('ocr reads text, and lines in pixels of the original', async () => {
-      const text = await client.call('ocr', { image: file('red'), languages: ['German'] });
+    test('ocr reads with the text reader: text, lines and words in pixels of the original', async () => {
+      const text = await client.call('ocr', { image: file('red') });
+      assert.match(text.structured['answer'], /^First line\nSecond \[\?\] line\n/);
+      assert.equal(text.structured['model'], 'none');
+      assert.equal(text.structured['lines'], undefined);
+      const region = { x: 20, y: 100, width: 200, height: 100 };
+      const { structured } = await client.call('ocr', { image: file('red'), format: 'words', region });
+      const [first, second] = structured['lines'];
+      const { words, ...line } = first;
+      assert.deepEqual(line, { text: 'First line', x: 20, y: 100, width: 100, height: 25, confidence: 0.9 });
+      assert.deepEqual(words[1], { text: 'line', x: 80, y: 100, width: 40, height: 25 });
+      assert.equal(second.y, 150);
+    });
+
+    test('ocr finds text and says where to click', async () => {
+      const { structured } = await client.call('ocr', { image: file('red'), find: 'FIRST  line' });
+      const [match] = structured['matches'];
+      assert.deepEqual([match.text, match.score, match.x, match.y], ['First line', 1, 0, 0]);
+      assert.deepEqual(match.center, { x: match.width / 2, y: Math.floor(match.height / 2) });
+      const none = await client.call('ocr', { image: file('red'), find: 'Nowhere' });
+      assert.deepEqual(none.structured['matches'], []);
+      assert.match(none.structured['answer'], /does not stand/);
+    });
+
+    test('ocr by the model, where it is asked to', async () => {
+      const model = { image: file('red'), method: 'model' };
+      const text = await client.call('ocr', { ...model, languages: ['German'] });
       assert.equal(text.structured['answer'], 'First line\nSecond [?] line');
       const lines = await client.call('ocr', {
-        image: file('red'),
+        ...model,
         format: 'lines',
         region: { x: 20, y: 100, width: 200, height: 100 },
       });
@@ -101,6 +126,35 @@ for (const kind of KINDS) {
         { text: 'First line', x: 20, y: 100, width: 100, height: 10 },
         { text: 'Second line', x: 20, y: 120, width: 200, height: 10 },
       ]);
+    });
+
+    test('the model is given what was read, where it is asked for, behind the image', async () => {
+      for (const [tool, args] of [
+        ['describe_image', { image: file('red'), question: 'What is this?' }],
+        ['chat_with_images', { images: [file('red')], message: 'What is this?' }],
+      ] as const) {
+        const plain = await client.call(tool, args);
+        assert.doesNotMatch(plain.structured['answer'], /Text:/);
+        const { structured } = await client.call(tool, { ...args, reading: true });
+        assert.match(
+          structured['answer'],
+          /Text:\n0 0 First line\n0 50 Second \[\?\] line\n0 75 .*\nWhat is this\?/,
+        );
+      }
+    });
+
+    test('compare_images names changed text, and nothing where none changed', async () => {
+      const { structured } = await client.call('compare_images', {
+        image_a: file('red'),
+        image_b: file('blue'),
+      });
+      const [change, ...others] = structured['text_changes'];
+      assert.deepEqual(others, []);
+      assert.match(change.old, /^Pixels /);
+      assert.match(change.new, /^Pixels /);
+      assert.deepEqual(change.before, change.after);
+      const same = await client.call('compare_images', { image_a: file('red'), image_b: file('red') });
+      assert.deepEqual(same.structured['text_changes'], []);
     });
 
     test('compare_images answers equal pixels without the model', async () => {

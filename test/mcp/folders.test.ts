@@ -9,6 +9,8 @@ import { ScriptedReader } from './scripted-reader.js';
 
 const folder = pictureFolder();
 const other = pictureFolder();
+/** The whole disk, spelled in other ways. */
+const DISK = ['/', '//', '/./', '/proc/self/root', '/proc/self/root/', `${folder}/../../../..`, '/%2e%2e/'];
 let picture: string;
 let http: HttpServer;
 
@@ -22,7 +24,7 @@ after(() => http?.stop());
 for (const kind of KINDS) {
   describe(kind, () => {
     test('the roots of the client are allowed, the rest is not', async () => {
-      const client = await connect(kind, {}, http, [folder, '/']);
+      const client = await connect(kind, {}, http, [folder, ...DISK]);
       try {
         const inside = await client.call('describe_image', { image: picture });
         assert.equal(inside.isError, false, inside.text);

@@ -13,6 +13,7 @@ const settings: ServeSettings = {
   options: { allow: [folder] },
 };
 const picture = `${folder}/a.png`;
+const tall = `${folder}/tall.png`;
 const { calls } = JSON.parse(
   readFileSync(new URL('./cases/calls.json', import.meta.url), 'utf8')
     .replaceAll('"L', `"${picture}`)
@@ -25,7 +26,12 @@ const LIST_CHARACTERS = 2500 * 4.2;
 
 let http: HttpServer;
 before(async () => {
-  await draw(picture, '#ffffff', [{ x: 40, y: 60, width: 60, height: 24, color: '#cc0000' }]);
+  // The size in which the scripted engine sees everything: nothing is shrunk.
+  await draw(picture, '#ffffff', [{ x: 40, y: 60, width: 60, height: 24, color: '#cc0000' }], {
+    width: 256,
+    height: 128,
+  });
+  await draw(tall, '#ffffff', [], { width: 360, height: 1600 });
   http = await startHttp(settings);
 });
 after(() => http?.stop());
@@ -58,6 +64,21 @@ for (const kind of KINDS) {
       for (const { inputSchema } of tools as Json[]) assert.equal(inputSchema.additionalProperties, false);
       const { region } = tools[0]!['inputSchema'].properties;
       assert.deepEqual([region.type, region.properties.x.type], ['object', 'integer']);
+    });
+
+    test('a picture that was shrunk says by how much and which regions show all of it', async () => {
+      const { structured } = await client.call('describe_image', { image: tall, verbose: false });
+      assert.match(structured['note'], /shrunk 12\.5 times \(360 × 1600 seen as 256 × 128\)/);
+      const region = JSON.parse(/(\[[\d, ]+\])/.exec(structured['note'])![1]!);
+      assert.deepEqual(region, [0, 0, 360, 91]);
+      const part = await client.call('describe_image', { image: tall, region, verbose: false });
+      assert.equal(part.structured['images'][0].region.height, 91);
+      const again = await client.call('chat_with_images', {
+        message: 'And?',
+        session_id: structured['session_id'],
+        verbose: false,
+      });
+      assert.equal(again.structured['note'], undefined, 'once is enough');
     });
 
     test('a result holds what an agent needs, and the rest on request', async () => {

@@ -281,9 +281,21 @@ const CALLS: [what: string, tool: string, args: () => Record<string, unknown>, e
     () => ({ message: '', images: [ok()] }),
     'INVALID_ARGUMENT',
   ],
+  ['a search by the model', 'ocr', () => ({ image: ok(), find: 'x', method: 'model' }), 'INVALID_ARGUMENT'],
+  [
+    'words from the model',
+    'ocr',
+    () => ({ image: ok(), format: 'words', method: 'model' }),
+    'INVALID_ARGUMENT',
+  ],
   ['no tokens', 'ocr', () => ({ image: ok(), max_tokens: 0 }), 'INVALID_ARGUMENT'],
   ['a billion tokens', 'ocr', () => ({ image: ok(), max_tokens: 1e9 }), 'INVALID_ARGUMENT'],
-  ['lines from a model without boxes', 'ocr', () => ({ image: ok(), format: 'lines' }), 'INVALID_ARGUMENT'],
+  [
+    'lines from a model without boxes',
+    'ocr',
+    () => ({ image: ok(), format: 'lines', method: 'model' }),
+    'INVALID_ARGUMENT',
+  ],
   [
     'only unknown arguments',
     'describe_image',

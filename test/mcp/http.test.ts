@@ -13,10 +13,14 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { starterFolder } from '../../src/engine/model-folder.js';
 import { createApp } from '../../src/mcp/app.js';
+import { unquoted } from '../../src/mcp/log.js';
 import { listen, type Listening } from '../../src/mcp/http.js';
 import { createServer } from '../../src/mcp/server.js';
-import { isAuthorized, readToken } from '../../src/mcp/token.js';
+import { isAuthorized, readTokens } from '../../src/mcp/token.js';
 import { ScriptedEngine } from './scripted-engine.js';
 import { ScriptedReader } from './scripted-reader.js';
 
@@ -29,7 +33,11 @@ before(async () => {
     reader: new ScriptedReader(),
     log: { level: 'silent' },
   });
-  listening = await listen(({ era }) => createServer(app, { era }), { port: 0, token: TOKEN, log: app.log });
+  listening = await listen(({ era }) => createServer(app, { era }), {
+    port: 0,
+    tokens: [TOKEN],
+    log: app.log,
+  });
 });
 after(() => listening?.close());
 
@@ -45,8 +53,9 @@ function post(
   headers: Record<string, string>,
   path = '/mcp',
   body = INITIALIZE,
+  url = listening.url,
 ): Promise<{ status: number; text: string; headers: NodeJS.Dict<string | string[]> }> {
-  const { hostname, port } = new URL(listening.url);
+  const { hostname, port } = new URL(url);
   const json = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
   return new Promise((resolve, reject) => {
     const sent = request(
@@ -123,18 +132,18 @@ test('a port in use is one clear error', async () => {
 test('the token file is made once, for its owner only, and refused when others can read it', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'afterimage-token-'));
   const file = join(folder, 'sub', 'token');
-  const token = await readToken(file);
+  const [token] = (await readTokens(file)) as [string];
   assert.match(token, /^[0-9a-f]{64}$/);
   assert.equal(statSync(file).mode & 0o777, 0o600);
-  assert.equal(await readToken(file), token);
+  assert.deepEqual(await readTokens(file), [token]);
   chmodSync(file, 0o644);
-  await assert.rejects(readToken(file), { code: 'IO_FAILED', message: /chmod 600/ });
+  await assert.rejects(readTokens(file), { code: 'IO_FAILED', message: /chmod 600/ });
   const short = join(folder, 'short');
   writeFileSync(short, 'abc', { mode: 0o600 });
-  await assert.rejects(readToken(short), { code: 'IO_FAILED' });
+  await assert.rejects(readTokens(short), { code: 'IO_FAILED' });
   const link = join(folder, 'link');
   symlinkSync(file, link);
-  await assert.rejects(readToken(link), { code: 'IO_FAILED' });
+  await assert.rejects(readTokens(link), { code: 'IO_FAILED' });
   assert.ok(existsSync(file) && readFileSync(file, 'utf8').includes(token));
 });
 
@@ -144,3 +153,79 @@ test('tokens are compared whole', () => {
   for (const header of [undefined, '', 'Bearer', `Bearer ${TOKEN} x`, TOKEN])
     assert.ok(!isAuthorized(header, TOKEN));
 });
+
+test('odd hosts, methods and bodies are refused, not failed at, and never quoted in the log', async () => {
+  const authorization = `Bearer ${TOKEN}`;
+  for (const host of ['[', '127.0.0.1:99999', 'a b', '[::1'])
+    assert.match(String((await post({ host, authorization })).status), /^40[03]$/, host);
+  const { hostname, port } = new URL(listening.url);
+  for (const method of ['PUT', 'PATCH', 'OPTIONS', 'TRACE', 'PROPFIND']) {
+    const status = await new Promise((resolve, reject) => {
+      request({ hostname, port, path: '/mcp', method, headers: { authorization } }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      })
+        .on('error', reject)
+        .end();
+    });
+    assert.equal(status, 405, method);
+  }
+  const { status } = await post({ authorization }, '/mcp', '{"jsonrpc": "2.0", secret');
+  assert.equal(status, 400);
+  assert.deepEqual(unquoted(new SyntaxError('Unexpected token s in "secret"')), { error: 'SyntaxError' });
+});
+
+test('a token names a client: what one put in, no other can name', async () => {
+  const other = 'b'.repeat(64);
+  const app = createApp({
+    engine: new ScriptedEngine(),
+    reader: new ScriptedReader(),
+    log: { level: 'silent' },
+  });
+  const rooms = [app, app.another()];
+  const shared = await listen(({ era }, client) => createServer(rooms[client]!, { era }), {
+    port: 0,
+    tokens: [TOKEN, other],
+    log: app.log,
+  });
+  const picture = `data:image/png;base64,${readFileSync(join(starterFolder(), 'examples', 'login.png')).toString('base64')}`;
+  const [one, two] = await Promise.all([connected(shared.url, TOKEN), connected(shared.url, other)]);
+  const call = async (client: Client, name: string, args: object) =>
+    (await client.callTool({ name, arguments: { ...args } })) as {
+      isError?: boolean;
+      structuredContent?: Seen;
+    };
+  const seen = (await call(one, 'describe_image', { image: picture })).structuredContent!;
+  const image = seen.images[0]!.image_id;
+  assert.ok(!(await call(one, 'ocr', { image })).isError);
+  assert.ok((await call(two, 'ocr', { image })).isError);
+  assert.ok((await call(two, 'chat_with_images', { session_id: seen.session_id, message: 'And?' })).isError);
+  await assert.rejects(two.readResource({ uri: `afterimage://image/${image}` }));
+  assert.equal((await two.listResources()).resources.filter(({ uri }) => uri.includes(image)).length, 0);
+  // A session of the transport belongs to its token, too.
+  const stolen = (one.transport as StreamableHTTPClientTransport).sessionId;
+  if (stolen !== undefined) {
+    const { status } = await post(
+      { authorization: `Bearer ${other}`, 'mcp-session-id': stolen },
+      '/mcp',
+      '{"jsonrpc":"2.0","id":1,"method":"tools/list"}',
+      shared.url,
+    );
+    assert.equal(status, 404);
+  }
+  await Promise.all([one.close(), two.close()]);
+  await shared.close();
+  await app.close();
+});
+
+interface Seen {
+  session_id: string;
+  images: { image_id: string }[];
+}
+
+async function connected(url: string, token: string): Promise<Client> {
+  const client = new Client({ name: 'test', version: '1' });
+  const headers = { Authorization: `Bearer ${token}` };
+  await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }));
+  return client;
+}

@@ -5,7 +5,6 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerContext } from '@modelcontextprotocol/server';
 import { AfterimageError } from '../../src/errors.js';
-import { clientConfig, CLIENTS } from '../../src/mcp/client-config.js';
 import { WholeLines } from '../../src/mcp/lines.js';
 import { createLog } from '../../src/mcp/log.js';
 import { ProgressReporter } from '../../src/mcp/progress.js';
@@ -113,27 +112,6 @@ test('descriptions name their siblings and do not push', () => {
   }
 });
 
-test('every client gets a snippet in its own form', () => {
-  const flags = ['--allow', '/my pictures', '--allow', 'C:\\img "x"', '--model', '/models/m'];
-  for (const client of CLIENTS) {
-    const { file, snippet } = clientConfig(client, { flags });
-    assert.ok(file.length > 0);
-    if (client === 'goose') {
-      assert.match(snippet, /^extensions:\n {2}afterimage:/);
-      assert.match(snippet, / {6}- "\/my pictures"\n/);
-      continue;
-    }
-    const parsed = JSON.parse(snippet) as Json;
-    const server = client === 'vscode' ? parsed.servers.afterimage : parsed.mcpServers.afterimage;
-    assert.equal(server.type, client === 'vscode' ? 'stdio' : undefined);
-    assert.deepEqual(server.args.slice(2), ['mcp', ...flags]);
-  }
-  assert.deepEqual(
-    JSON.parse(clientConfig('cursor', { command: 'afterimage' }).snippet).mcpServers.afterimage,
-    { command: 'afterimage', args: ['mcp'] },
-  );
-});
-
 test('the shipped descriptions of the server agree with it', () => {
   const read = (file: string): Json => JSON.parse(readFileSync(`${ROOT}${file}`, 'utf8'));
   const { version, name } = read('package.json');
@@ -146,5 +124,5 @@ test('the shipped descriptions of the server agree with it', () => {
   assert.ok(registry.description.length <= 100, 'the limit of the registry');
   const bundle = read('bundle/manifest.json');
   assert.deepEqual(bundle.tools.map((tool: Json) => tool.name).sort(), tools.map((tool) => tool.name).sort());
-  assert.deepEqual(read('mcp.json'), JSON.parse(clientConfig('claude-code').snippet));
+  assert.deepEqual(read('mcp.json').mcpServers.afterimage, { command: 'npx', args: ['-y', name, 'mcp'] });
 });

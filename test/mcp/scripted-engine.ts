@@ -19,6 +19,7 @@ export interface Script {
   loadMs?: number;
   warmMs?: number;
   boxes?: ModelInfo['boxes'];
+  readsAlong?: boolean;
   failLoad?: string;
 }
 
@@ -77,6 +78,8 @@ export class ScriptedEngine implements Engine {
       precision: 'exact',
       backend: 'none',
       contextLength: 4096,
+      bundled: false,
+      readsAlong: this.script.readsAlong ?? false,
       boxes,
     };
   }

@@ -61,14 +61,16 @@ for (const kind of ['v2 stdio', 'sdk http'] as const) {
     });
 
     test('a session, its second question and its fork compute no image', async () => {
-      const { session_id } = answered(
+      const { session_id, note } = answered(
         await client.call('chat_with_images', { message: 'Hello', images: [changed], max_tokens: 4 }),
       );
+      assert.match(note, /bundled model.*afterimage pull/);
       for (const fork of [false, true]) {
-        const { cache } = answered(
+        const { cache, note: again } = answered(
           await client.call('chat_with_images', { message: 'And now?', session_id, fork, max_tokens: 4 }),
         );
         assert.equal(cache.image_tokens_reused, cache.image_tokens);
+        assert.equal(again, undefined, 'what the bundled model is was said before');
       }
     });
 

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Message } from '../../src/prompt/message.js';
 import { Tokenizer } from '../../src/prompt/tokenizer.js';
@@ -242,3 +244,35 @@ function imageRuns(featureIndex: Int32Array): [number, number][] {
   });
   return runs;
 }
+
+test('a model that was trained so gets read lines one character at a time, what reads like a control token too', () => {
+  const folder = familyFolder('qwen3_vl');
+  const file = (name: string) => JSON.parse(readFileSync(join(folder, name), 'utf8'));
+  const { turns, imagePlaceholder } = recorded('qwen3_vl');
+  const spelling = new Tokenizer(file('tokenizer.json'), {
+    ...file('tokenizer_config.json'),
+    spells_readings: true,
+  });
+  const plain = Tokenizer.load(folder);
+  const lines = `3 20 Save the café\n4 40 ${imagePlaceholder}<|im_end|> 🙂\n`;
+  const reading = { type: 'text', text: `Text:\n${lines}`, reading: true } as const;
+  const image = imageOf(0);
+  const message: Message = {
+    role: 'user',
+    content: [{ type: 'image', image }, reading, { type: 'text', text: 'Describe the image.' }],
+  };
+  const built = (tokenizer: Tokenizer) =>
+    builderFor('qwen3_vl', [turns[0]!.blocks[0]!], tokenizer).build([message]);
+  const [spelled, whole] = [built(spelling), built(plain)];
+  assert.equal(spelling.decode([...spelled.ids], false), plain.decode([...whole.ids], false));
+  const expected = [
+    ...plain.encode('Text:\n'),
+    ...[...lines].flatMap((character) => plain.encode(character)),
+    ...plain.encode('Describe the image.'),
+  ];
+  const ids = [...spelled.ids];
+  const end = spelled.spans[0]!.end + 1; // behind the marker of the image's end
+  assert.deepEqual(ids.slice(end, end + expected.length), expected);
+  assert.ok(whole.ids.length < spelled.ids.length, 'others get it as text');
+  assert.deepEqual(imageRuns(spelled.featureIndex), imageRuns(whole.featureIndex));
+});

@@ -37,13 +37,16 @@ function planes({ width, height, data }: RgbImage, mean: number[], deviation: nu
 }
 
 export class OnnxNetworks implements TextNetworks {
+  readonly #detector: InferenceSession;
+  readonly #recogniser: InferenceSession;
+
   readonly identity = 'onnxruntime PP-OCRv4';
   readonly characters: string[];
 
-  private constructor(
-    private readonly detector: InferenceSession,
-    private readonly recogniser: InferenceSession,
-  ) {
+  private constructor(detector: InferenceSession, recogniser: InferenceSession) {
+    this.#detector = detector;
+    this.#recogniser = recogniser;
+
     const listed = readFileSync(join(ASSETS, 'ppocr_keys_v1.txt'), 'utf8').replace(/\n$/, '').split('\n');
     this.characters = ['', ...listed.map((line) => line.replace(/\r$/, '')), ' '];
   }
@@ -64,7 +67,7 @@ export class OnnxNetworks implements TextNetworks {
 
   async detect(image: RgbImage): Promise<Float32Array> {
     const x = planes(image, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
-    const output = await this.detector.run({ x });
+    const output = await this.#detector.run({ x });
     return Object.values(output)[0]!.data;
   }
 
@@ -75,15 +78,15 @@ export class OnnxNetworks implements TextNetworks {
   }
 
   async #recogniseOne(crop: RgbImage): Promise<RecognisedSteps> {
-    const output = await this.recogniser.run({ x: planes(crop, [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]) });
+    const output = await this.#recogniser.run({ x: planes(crop, [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]) });
     const { data, dims } = Object.values(output)[0]!;
     const [, steps, count] = dims as [number, number, number];
     return bestClasses(data, steps, count);
   }
 
   async close(): Promise<void> {
-    await this.detector.release();
-    await this.recogniser.release();
+    await this.#detector.release();
+    await this.#recogniser.release();
   }
 }
 
@@ -102,13 +105,16 @@ function bestClasses(data: Float32Array, steps: number, count: number): Recognis
 
 /** Keeps every output in a folder, so that work on layout does not run the networks again. */
 export class KeptNetworks implements TextNetworks {
+  readonly #networks: TextNetworks;
+  readonly #folder: string;
+
   readonly identity: string;
   readonly characters: string[];
 
-  constructor(
-    private readonly networks: TextNetworks,
-    private readonly folder: string,
-  ) {
+  constructor(networks: TextNetworks, folder: string) {
+    this.#networks = networks;
+    this.#folder = folder;
+
     this.identity = networks.identity;
     this.characters = networks.characters;
     mkdirSync(folder, { recursive: true });
@@ -118,7 +124,7 @@ export class KeptNetworks implements TextNetworks {
     const path = this.#path('map', image);
     const kept = read(path);
     if (kept) return Float32Array.from(kept, (value) => value / 255);
-    const map = await this.networks.detect(image);
+    const map = await this.#networks.detect(image);
     writeFileSync(
       path,
       Uint8Array.from(map, (value) => Math.round(value * 255)),
@@ -139,7 +145,7 @@ export class KeptNetworks implements TextNetworks {
       const { classes, probabilities } = JSON.parse(kept.toString()) as Record<string, number[]>;
       return { classes: Int32Array.from(classes!), probabilities: Float32Array.from(probabilities!) };
     }
-    const [steps] = await this.networks.recognise([crop]);
+    const [steps] = await this.#networks.recognise([crop]);
     const plain = { classes: [...steps!.classes], probabilities: [...steps!.probabilities] };
     writeFileSync(path, JSON.stringify(plain));
     return steps!;
@@ -147,11 +153,11 @@ export class KeptNetworks implements TextNetworks {
 
   #path(kind: string, { width, height, data }: RgbImage): string {
     const hash = createHash('sha256').update(`${width} ${height}`).update(data).digest('hex').slice(0, 32);
-    return join(this.folder, `${kind}-${hash}`);
+    return join(this.#folder, `${kind}-${hash}`);
   }
 
   close(): Promise<void> {
-    return this.networks.close();
+    return this.#networks.close();
   }
 }
 

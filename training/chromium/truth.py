@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from screens.drawing import PLAIN
 from screens.tree import Node, Screen
 
 
@@ -30,6 +31,13 @@ def load(folder, name):
     root.children = [Node(n["role"], n["text"], tuple(v * k for v in n["box"]), n["state"]) for n in truth["nodes"]]
     painter = Lines(width, height, lines, [t["size"] * k for t in truth["lines"]])
     return Screen(truth["kind"], root, pixels, painter, truth["dark"])
+
+
+def plain(folder, name):
+    """A picture that is no screen."""
+    pixels = np.array(Image.open(Path(folder) / f"{name}.png").convert("RGB"))
+    height, width = pixels.shape[:2]
+    return Screen(PLAIN, Node(PLAIN, "", (0, 0, width, height)), pixels, Lines(width, height, [], []), False)
 
 
 def names(folder, prefix):

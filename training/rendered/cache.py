@@ -29,12 +29,15 @@ class Shown:
 
 
 class Pages:
-    def __init__(self, folder):
+    def __init__(self, folder, most=None):
+        """most: pixels of the largest pages wanted."""
         self.entries = defaultdict(list)
         for index in sorted(Path(folder).glob("*.jsonl")):
             for text in index.read_text().splitlines():
                 entry = json.loads(text)
                 self.entries[tuple(entry["size"])].append((index.with_suffix(".bin"), entry["at"], entry["parts"]))
+        for size in [s for s in self.entries if most and s[0] * s[1] > most]:
+            del self.entries[size]
         if not self.entries:
             raise SystemExit(f"There are no pages in {folder}: run python rendered/render.py --out {folder} first.")
 
@@ -64,7 +67,7 @@ def example(rng, screens, edit):
         a, b = before.root.children, after.root.children
         if len(a) == len(b):
             return tasks.compare(rng, before, after, (a[edit["index"]], edit["form"], b[edit["index"]]))
-    return tasks.about(rng, rng.choice(screens), 360 if screens[0].pixels.size <= 3 * SMALL else 640)
+    return tasks.about(rng, rng.choice(screens), 480 if screens[0].pixels.size <= 3 * SMALL else 800)
 
 
 def load(pack, at, parts):

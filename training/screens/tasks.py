@@ -34,13 +34,13 @@ def example(seed, height, width, sizes=(12, 16)):
     return about(rng, draw_other(seed, height, width) if r < 0.17 else draw(seed, height, width, sizes))
 
 
-def about(rng, screen, budget=360):
-    """One image with what a reader read in it and one to four turns; now and then without the reader."""
+def about(rng, screen, budget=480):
+    """One image with what a reader read in it and several turns, for answers are what trains; now and then without the reader."""
     if rng.random() < 0.06:
         spell, quoter = speller(screen), None
     else:
         spell = quoter = Quoter(rng, screen)
-    made = [t for t in (turn(rng, screen, spell, quoter) for _ in range(rng.randint(1, 4))) if t]
+    made = [t for t in (turn(rng, screen, spell, quoter) for _ in range(rng.randint(2, 7))) if t]
     turns = [t for i, t in enumerate(made) if t[0] not in [m[0] for m in made[:i]]]
     turns = affordable(turns or [(instructions()["describe"]["brief"], wordings.brief(screen, spell))], budget)
     return bundle([screen], turns, [quoter])
@@ -79,10 +79,6 @@ def copied(quoter):
 def read_text(screen):
     text, places = reading.transcription(screen.painter)
     return [Spelled(text, places)] if text else [wordings.NO_TEXT]
-
-
-def thousandths(box, width, height):
-    return [max(0, min(1000, round(v * 1000 / side))) for v, side in zip(box, (width, height, width, height))]
 
 
 def compare(rng, before, after, edit):

@@ -11,15 +11,17 @@ STOP = TOKEN["<|im_end|>"]
 
 
 def answer_all(model, requests, most=400, batch=12):
-    """requests: [(images, question)] with images uint8 [H, W, 3] of one size per request → the answers, in order."""
+    """requests: [(images, question, reads or None)] with images uint8 [H, W, 3] of one size per request and the read lines
+    of each → the answers, in order."""
     groups, out = defaultdict(list), [None] * len(requests)
-    for i, (images, question) in enumerate(requests):
-        height, width, _ = images[0].shape
-        groups[height, width, len(images), len(prompt.encode(question))].append(i)
+    asked = [dict(images=images, turns=[(question, [])], reads=reads) for images, question, reads in requests]
+    for i, example in enumerate(asked):
+        height, width, _ = example["images"][0].shape
+        groups[height, width, len(example["images"]), len(prompt.sequence(example, height, width).ids)].append(i)
     for (height, width, _, _), members in groups.items():
         for first in range(0, len(members), batch):
             chosen = members[first:first + batch]
-            examples = [dict(images=requests[i][0], turns=[(requests[i][1], [])]) for i in chosen]
+            examples = [asked[i] for i in chosen]
             for i, text in zip(chosen, answers(model, examples, height, width, most)):
                 out[i] = text
     return out
@@ -28,7 +30,7 @@ def answer_all(model, requests, most=400, batch=12):
 @torch.inference_mode()
 def answers(model, examples, height, width, most=400):
     """The answers to each example's first question; all images of one size, all prompts of one length."""
-    asked = [dict(images=e["images"], turns=[(e["turns"][0][0], [])]) for e in examples]
+    asked = [dict(images=e["images"], turns=[(e["turns"][0][0], [])], reads=e.get("reads")) for e in examples]
     x = prompt.collate(asked, height, width, multiple=1)
     device = next(model.parameters()).device
     ids = torch.from_numpy(x["ids"])[:, :-1].to(device)                     # without the <|im_end|> of the empty answer

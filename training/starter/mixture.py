@@ -8,12 +8,12 @@ from . import dense, marks, prompt
 from .vision import block_order
 
 DRAWN = [(128, 256), (160, 256), (128, 320), (160, 320), (192, 320), (256, 448)]     # height, width
-TURNS = ["rendered", "rendered", "rendered", "drawn", "rendered", "rendered", "rendered", "rendered"]
+TURNS = 15 * ["rendered"] + ["drawn"]
 
 
 def batch(step, cells, pages=None):
     """Drawn screens and, where pages are given (see rendered.cache), rendered ones by turns."""
-    kind = TURNS[step % 8] if pages else "drawn"
+    kind = TURNS[step % len(TURNS)] if pages else "drawn"
     rng = random.Random(step * 7 + 1)
     if kind == "drawn":
         height, width = rng.choice(DRAWN)

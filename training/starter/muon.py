@@ -3,7 +3,7 @@ scaled to AdamW's update size as in https://arxiv.org/abs/2502.16982)."""
 import torch
 
 
-def orthogonal(g, steps=5):
+def orthogonal(g, steps=4):
     """The nearest semi-orthogonal matrix of a batch [n, rows, columns], by a quintic Newton–Schulz iteration."""
     a, b, c = 3.4445, -4.7750, 2.0315
     x = g / (g.norm(dim=(-2, -1), keepdim=True) + 1e-7)

@@ -27,3 +27,8 @@ def prepare(image):
     if (h, w) != (image.height, image.width):
         image = image.resize((w, h), Image.Resampling.BICUBIC)
     return np.array(image)
+
+
+def prepare_pixels(pixels):
+    """The same for uint8 [H, W, 3]."""
+    return prepare(Image.fromarray(pixels))

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from .prompt import instructions
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class Product:
-    """Afterimage itself, kept in one process: the engine, its cache and its guard against endless repetition included."""
+    """Afterimage's tools, kept in one process: text reader, engine, cache and what is done with an answer included."""
 
     def __init__(self, model):
         self.folder = tempfile.TemporaryDirectory()
@@ -18,22 +20,31 @@ class Product:
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def answer_all(self, requests, most):
-        """requests: [(pictures uint8 [H, W, 3], question)] → the answers, in order."""
-        return [self.answer(pictures, question, most) for pictures, question in requests]
+        """requests: [(screens, question)] → the answers, in order."""
+        return [self.answer(screens, question, most) for screens, question in requests]
 
-    def answer(self, pictures, question, most):
-        files = [str(Path(self.folder.name) / f"{i}.png") for i in range(len(pictures))]
-        for file, pixels in zip(files, pictures):
-            Image.fromarray(pixels).save(file)
-        print(json.dumps(dict(images=files, question=question, most=most)), file=self.process.stdin, flush=True)
+    def answer(self, screens, question, most):
+        files = [str(Path(self.folder.name) / f"{i}.png") for i in range(len(screens))]
+        for file, screen in zip(files, screens):
+            Image.fromarray(screen.pixels).save(file)
+        print(json.dumps(call(files, question, most)), file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError("Afterimage ended before it answered; run `npm install` and try again.")
         return json.loads(line)["answer"]
 
 
+def call(files, question, most):
+    """The tool call that asks this, {tool, args}: our own instructions are what the tools say themselves."""
+    detail = next((name for name, said in instructions()["describe"].items() if said == question), None)
+    if len(files) == 2:
+        return dict(tool="compare_images", args=dict(image_a=files[0], image_b=files[1], max_tokens=most))
+    asked = dict(detail=detail) if detail else dict(question=question)
+    return dict(tool="describe_image", args=dict(image=files[0], max_tokens=most, **asked))
+
+
 class Network:
-    """The torch network, as a check on the product and for runs that are not exported yet."""
+    """The torch network with a perfect reader, as a check on the product and for runs that are not exported yet."""
 
     def __init__(self, model):
         from . import folder, network
@@ -43,8 +54,10 @@ class Network:
 
     def answer_all(self, requests, most):
         from .generate import answer_all
-        from .pixels import prepare
-        return answer_all(self.network, [([prepare(Image.fromarray(p)) for p in pictures], q) for pictures, q in requests], most)
+        from .lines import perfect
+        from .pixels import prepare_pixels
+        asked = [([prepare_pixels(s.pixels) for s in screens], question, [perfect(s.painter) for s in screens]) for screens, question in requests]
+        return answer_all(self.network, asked, most)
 
 
 SPEAKERS = {"product": Product, "network": Network}

@@ -44,9 +44,9 @@ class Steps(IterableDataset):
 
 
 class Batches:
-    def __init__(self, phase, cells, pages):
-        self.phase, self.cells = phase, cells
-        self.pages = Pages(pages) if pages else None
+    def __init__(self, args):
+        self.phase, self.cells = args.phase, args.cells
+        self.pages = Pages(args.pages, args.largest) if args.pages else None
 
     def __call__(self, step):
         if self.phase == "dense":
@@ -101,7 +101,7 @@ class Trainer:
         checkpoint.save(self.args.run, tensors | moments, state)
 
     def batches(self):
-        data = Steps(self.step, Batches(self.args.phase, self.args.cells, self.args.pages))
+        data = Steps(self.step, Batches(self.args))
         workers = self.args.workers
         return DataLoader(data, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
 

@@ -5,10 +5,10 @@ import unittest
 
 import numpy as np
 
-from screens import drawing, edits, questions, tasks, wordings
+from screens import drawing, edits, questions, wordings
 from screens.kinds import KINDS
 from screens.quoting import Quoter
-from starter import canvas, charset, lines, marks, measure, parts, reading, targets
+from starter import canvas, charset, lines, marks, measure, parts, reading, scores, targets
 from starter.prompt import Spelled
 
 
@@ -93,9 +93,6 @@ class ScreensTest(unittest.TestCase):
                 self.assertEqual(before.root.role, after.root.role)
         self.assertGreater(changed, 8)
 
-    def test_boxes_are_thousandths(self):
-        self.assertEqual(tasks.thousandths((0, 64, 160, 128), 320, 128), [0, 500, 500, 1000])
-
 
 class ReaderTest(unittest.TestCase):
     def screen(self, kind="settings"):
@@ -109,6 +106,10 @@ class ReaderTest(unittest.TestCase):
         self.assertEqual([r.row for r in read], sorted(r.row for r in read))
         for true, line in zip(said, painter.lines):
             self.assertEqual("".join(c for c, _, _ in true), line[0])
+
+    def test_a_perfect_reader_writes_what_a_careful_one_does(self):
+        painter = self.screen().painter
+        self.assertEqual([r.text for r in lines.perfect(painter)], [line[0] for line in sorted(painter.lines, key=lambda l: l[2] + l[4])])
 
     def test_readers_lose_spaces_and_lines_change_letters_and_join(self):
         painter = self.screen("page").painter
@@ -159,6 +160,22 @@ class RenderedTest(unittest.TestCase):
             first, second = (pages.document(made.Maker(r, kits.Kit(r, 14)), make) for r in (random.Random(7), random.Random(7)))
             self.assertEqual(first, second)
             self.assertIn("data-role=", first)
+
+
+class JudgingTest(unittest.TestCase):
+    def test_a_statement_is_true_by_role_text_and_every_state(self):
+        screen = drawing.draw(4, 256, 448, kind="settings")
+        answer = "".join(p if isinstance(p, str) else p.text for p in wordings.full(screen, lambda t, b: Spelled(t)))
+        judged = {name: value for name, value, _ in scores.judge_descriptions([screen], [answer])}
+        self.assertEqual(set(judged.values()), {1})
+        lied = answer.replace(", on", ", offf").replace(", off\n", ", on\n").replace(", offf", ", off")
+        self.assertLess(scores.judge_descriptions([screen], [lied])[2][1], 1)
+        self.assertEqual(scores.judge_descriptions([screen], [lied])[3][1], 1)
+
+    def test_what_was_measured_is_no_invented_edit(self):
+        for line in ("3.12 % of the pixels changed, in one place.", "The size changed from 1×2 to 2×2. 9 % of the pixels changed, in 2 places."):
+            self.assertTrue(scores.MEASURED.match(line))
+        self.assertFalse(scores.MEASURED.match('The button "A" became "B".'))
 
 
 class MeasureTest(unittest.TestCase):

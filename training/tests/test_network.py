@@ -122,7 +122,7 @@ class PixelsTest(unittest.TestCase):
 
 def arguments(run):
     return SimpleNamespace(run=run, threads=1, device="cpu", lr=5e-3, phase="mixed", cells=32, minutes=9, cooldown=False,
-                           init=None, pause=None, workers=0, bf16="no", pages=None, freeze=0)
+                           init=None, pause=None, workers=0, bf16="no", pages=None, largest=None, freeze=0)
 
 
 class TrainerTest(unittest.TestCase):

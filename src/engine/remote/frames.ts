@@ -19,6 +19,9 @@ const envelope = z.looseObject({
 });
 
 export class BoundedReader extends AbstractMessageReader {
+  readonly #socket: Socket;
+  readonly #longest: () => number;
+
   #callback: DataCallback | undefined;
   #parts: Buffer[] = [];
   #held = 0;
@@ -26,20 +29,19 @@ export class BoundedReader extends AbstractMessageReader {
   #length: number | undefined;
 
   /** @param longest Bytes a body may have, asked anew for each. */
-  constructor(
-    private readonly socket: Socket,
-    private readonly longest: () => number,
-  ) {
+  constructor(socket: Socket, longest: () => number) {
     super();
+    this.#socket = socket;
+    this.#longest = longest;
   }
 
   listen(callback: DataCallback): Disposable {
     this.#callback = callback;
     const onData = (data: Buffer): void => this.#take(data);
-    this.socket.on('data', onData);
-    this.socket.on('error', (error) => this.fireError(error));
-    this.socket.on('close', () => this.fireClose());
-    return { dispose: () => void this.socket.off('data', onData) };
+    this.#socket.on('data', onData);
+    this.#socket.on('error', (error) => this.fireError(error));
+    this.#socket.on('close', () => this.fireClose());
+    return { dispose: () => void this.#socket.off('data', onData) };
   }
 
   override dispose(): void {
@@ -58,7 +60,7 @@ export class BoundedReader extends AbstractMessageReader {
       this.#callback = undefined;
       this.#parts = [];
       this.fireError(error as Error);
-      this.socket.destroy();
+      this.#socket.destroy();
     }
   }
 
@@ -69,7 +71,7 @@ export class BoundedReader extends AbstractMessageReader {
     if (end < 0 && bytes.length < LONGEST_HEADER) return false;
     const length = LENGTH.exec(bytes.toString('latin1', 0, Math.max(0, end)))?.[1];
     if (length === undefined) throw new Error('A message has no valid header.');
-    if (Number(length) > this.longest()) throw new Error(`A message announces ${length} bytes.`);
+    if (Number(length) > this.#longest()) throw new Error(`A message announces ${length} bytes.`);
     this.#length = Number(length);
     this.#keep(bytes.subarray(end + HEADER_END.length));
     return true;

@@ -48,72 +48,75 @@ export const GUEST_LIMITS: GuestLimits = {
 const LAST_WORDS_MS = 500;
 
 export class Guest {
-  private readonly connection: MessageConnection;
-  private readonly sessions = new Map<string, Session>();
-  private readonly running = new Set<AbortController>();
-  private readonly landing: Slots;
-  private readonly silence: NodeJS.Timeout;
-  private greeted = false;
-  private gone = false;
+  readonly #engine: Engine;
+  readonly #socket: Socket;
+  readonly #limits: GuestLimits;
 
-  constructor(
-    private readonly engine: Engine,
-    private readonly socket: Socket,
-    private readonly limits: GuestLimits,
-    onError: (error: Error) => void,
-  ) {
-    this.landing = new Slots(limits.landing);
-    this.silence = setTimeout(() => this.end(), limits.greetingMs);
-    this.connection = connectionOver(socket, () => this.greeted);
-    this.connection.onError(([error]) => onError(error));
-    this.connection.onClose(() => this.release());
-    this.connection.onRequest(HELLO.type, (said) => this.greet(said));
-    this.connection.onRequest(READY.type, (said, token) =>
-      this.answer(READY.said, said, token, ({ call }) =>
-        engine.ready((progress) => this.progress(call, progress)),
+  readonly #connection: MessageConnection;
+  readonly #sessions = new Map<string, Session>();
+  readonly #running = new Set<AbortController>();
+  readonly #landing: Slots;
+  readonly #silence: NodeJS.Timeout;
+  #greeted = false;
+  #gone = false;
+
+  constructor(engine: Engine, socket: Socket, limits: GuestLimits, onError: (error: Error) => void) {
+    this.#engine = engine;
+    this.#socket = socket;
+    this.#limits = limits;
+
+    this.#landing = new Slots(limits.landing);
+    this.#silence = setTimeout(() => this.end(), limits.greetingMs);
+    this.#connection = connectionOver(socket, () => this.#greeted);
+    this.#connection.onError(([error]) => onError(error));
+    this.#connection.onClose(() => this.#release());
+    this.#connection.onRequest(HELLO.type, (said) => this.#greet(said));
+    this.#connection.onRequest(READY.type, (said, token) =>
+      this.#answer(READY.said, said, token, ({ call }) =>
+        engine.ready((progress) => this.#progress(call, progress)),
       ),
     );
-    this.connection.onRequest(ASK.type, (said, token) =>
-      this.answer(ASK.said, said, token, (asked, signal) => this.ask(asked, signal)),
+    this.#connection.onRequest(ASK.type, (said, token) =>
+      this.#answer(ASK.said, said, token, (asked, signal) => this.#ask(asked, signal)),
     );
-    this.connection.onRequest(WARM.type, (said, token) =>
-      this.answer(WARM.said, said, token, async (asked, signal) => {
-        await engine.warm(this.inputs(asked, signal), signal);
+    this.#connection.onRequest(WARM.type, (said, token) =>
+      this.#answer(WARM.said, said, token, async (asked, signal) => {
+        await engine.warm(this.#inputs(asked, signal), signal);
         return null;
       }),
     );
-    this.connection.onNotification(CLOSE_SESSION.type, (said) => this.close(said));
-    this.connection.listen();
+    this.#connection.onNotification(CLOSE_SESSION.type, (said) => this.#close(said));
+    this.#connection.listen();
   }
 
   end(): void {
-    this.release();
-    this.socket.destroySoon();
-    setTimeout(() => this.socket.destroy(), LAST_WORDS_MS).unref();
+    this.#release();
+    this.#socket.destroySoon();
+    setTimeout(() => this.#socket.destroy(), LAST_WORDS_MS).unref();
   }
 
-  private release(): void {
-    this.gone = true;
-    clearTimeout(this.silence);
-    for (const running of this.running) running.abort();
-    for (const session of this.sessions.values()) session.close();
-    this.sessions.clear();
+  #release(): void {
+    this.#gone = true;
+    clearTimeout(this.#silence);
+    for (const running of this.#running) running.abort();
+    for (const session of this.#sessions.values()) session.close();
+    this.#sessions.clear();
     // Rejects what waits for pixels.
-    this.connection.dispose();
+    this.#connection.dispose();
   }
 
-  private greet(said: unknown): { version: string } {
+  #greet(said: unknown): { version: string } {
     const ours = packageVersion();
     try {
-      this.greeted = heard(HELLO.said, said).version === ours;
+      this.#greeted = heard(HELLO.said, said).version === ours;
     } catch (error) {
       throw toWire(error);
     }
-    if (this.greeted) clearTimeout(this.silence);
+    if (this.#greeted) clearTimeout(this.#silence);
     return { version: ours };
   }
 
-  private async answer<Said extends z.ZodType, T>(
+  async #answer<Said extends z.ZodType, T>(
     form: Said,
     said: unknown,
     token: CancellationToken,
@@ -121,57 +124,58 @@ export class Guest {
   ): Promise<{ result: T; status: EngineStatus }> {
     const running = new AbortController();
     try {
-      if (!this.greeted) throw stranger();
-      if (this.running.size >= this.limits.calls) throw tooMany('calls', this.limits.calls);
-      this.running.add(running);
+      if (!this.#greeted) throw stranger();
+      if (this.#running.size >= this.#limits.calls) throw tooMany('calls', this.#limits.calls);
+      this.#running.add(running);
       if (token.isCancellationRequested) running.abort();
       token.onCancellationRequested(() => running.abort());
-      return { result: await work(heard(form, said), running.signal), status: this.engine.status() };
+      return { result: await work(heard(form, said), running.signal), status: this.#engine.status() };
     } catch (error) {
       throw toWire(error);
     } finally {
-      this.running.delete(running);
+      this.#running.delete(running);
       // What the call held is let go, however it ended.
       running.abort();
     }
   }
 
-  private ask(asked: z.output<typeof ASK.said>, signal: AbortSignal): Promise<Answer> {
+  #ask(asked: z.output<typeof ASK.said>, signal: AbortSignal): Promise<Answer> {
     const { call, session, parent, messages, options } = asked;
-    const inputs = this.inputs(asked, signal);
-    return this.session(session, parent).ask(
+    const inputs = this.#inputs(asked, signal);
+    return this.#session(session, parent).ask(
       messages.map((message) => withImages(message, inputs)),
       {
         ...options,
         signal,
-        onText: (text) => this.tell(() => this.connection.sendNotification(TEXT.type, { call, text })),
-        onProgress: (progress) => this.progress(call, progress),
+        onText: (text) => this.#tell(() => this.#connection.sendNotification(TEXT.type, { call, text })),
+        onProgress: (progress) => this.#progress(call, progress),
       },
     );
   }
 
-  private session(id: string, parent?: string): Session {
-    let session = this.sessions.get(id);
+  #session(id: string, parent?: string): Session {
+    let session = this.#sessions.get(id);
     if (!session) {
-      if (this.sessions.size >= this.limits.sessions) throw tooMany('sessions', this.limits.sessions);
-      session = (parent === undefined ? undefined : this.sessions.get(parent))?.fork() ?? this.engine.open();
-      this.sessions.set(id, session);
+      if (this.#sessions.size >= this.#limits.sessions) throw tooMany('sessions', this.#limits.sessions);
+      session =
+        (parent === undefined ? undefined : this.#sessions.get(parent))?.fork() ?? this.#engine.open();
+      this.#sessions.set(id, session);
     }
     return session;
   }
 
-  private close(said: unknown): void {
+  #close(said: unknown): void {
     const named = CLOSE_SESSION.said.safeParse(said);
     if (!named.success) return;
-    this.sessions.get(named.data.session)?.close();
-    this.sessions.delete(named.data.session);
+    this.#sessions.get(named.data.session)?.close();
+    this.#sessions.delete(named.data.session);
   }
 
   /** Their pixels are asked for when they are needed; the place they land in is kept until the call has ended. */
-  private inputs({ call, images }: { call: number; images: WireImage[] }, signal: AbortSignal): ImageInput[] {
+  #inputs({ call, images }: { call: number; images: WireImage[] }, signal: AbortSignal): ImageInput[] {
     let place: Promise<() => void> | undefined;
     const landed = async (): Promise<void> => {
-      place ??= this.landing.take().then((leave) => {
+      place ??= this.#landing.take().then((leave) => {
         if (signal.aborted) leave();
         signal.addEventListener('abort', leave, { once: true });
         return leave;
@@ -183,18 +187,18 @@ export class Guest {
       owed: true,
       pixels: async () => {
         await landed();
-        return owedPixels(this.connection, { ...image, call, index }, this.limits.pixelsMs, signal);
+        return owedPixels(this.#connection, { ...image, call, index }, this.#limits.pixelsMs, signal);
       },
     }));
   }
 
-  private progress(call: number, progress: Progress): void {
-    this.tell(() => this.connection.sendNotification(PROGRESS.type, { call, progress }));
+  #progress(call: number, progress: Progress): void {
+    this.#tell(() => this.#connection.sendNotification(PROGRESS.type, { call, progress }));
   }
 
   /** What the engine still says to a client that has gone is lost with it: its calls have been ended. */
-  private tell(send: () => Promise<void>): void {
-    if (this.gone) return;
+  #tell(send: () => Promise<void>): void {
+    if (this.#gone) return;
     // A connection lost while writing is reported by `onClose`.
     send().catch(() => {});
   }

@@ -21,7 +21,7 @@ const wireImage = z
 const wireImages = z.array(wireImage).max(MOST_IMAGES);
 
 const part = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('text'), text: z.string() }),
+  z.object({ type: z.literal('text'), text: z.string(), reading: z.literal(true).optional() }),
   /** The image's place in the call's list. */
   z.object({ type: z.literal('image'), image: count }),
 ]);
@@ -45,6 +45,7 @@ const askOptions = z.strictObject({
   repetitionPenalty: z.number().optional(),
   seed: z.number().optional(),
   maxTokens: z.number().optional(),
+  certainty: z.boolean().optional(),
   stop: z.array(z.string().max(1024)).max(64).optional(),
   continues: z.object({ text: z.string(), tokenIds }).optional(),
 }) satisfies z.ZodType<WireOptions>;
@@ -92,6 +93,8 @@ const modelInfo = z.looseObject({
   precision: z.enum(['exact', 'fast', 'faster']),
   backend: z.string(),
   contextLength: count,
+  bundled: z.boolean(),
+  readsAlong: z.boolean(),
   boxes: z.object({ scale: z.enum(['relative-1000', 'viewed-pixels']) }).nullable(),
 }) satisfies z.ZodType<ModelInfo>;
 
@@ -117,6 +120,7 @@ const answer = z.looseObject({
   }),
   decodeMs: z.number(),
   viewed: z.array(z.object({ width: count, height: count, tokens: count })),
+  certainty: z.array(z.object({ end: count, probability: z.number() })).optional(),
 }) satisfies z.ZodType<Answer>;
 
 const reply = <T extends z.ZodType>(result: T) => z.object({ result, status: engineStatus });

@@ -63,17 +63,21 @@ const LAST_ANSWERS_MS = 1000;
 const IDLE: EngineStatus = { model: null, state: 'idle', sessions: 0, cache: {} };
 
 export class RemoteEngine implements Engine {
-  private connecting: Promise<MessageConnection> | undefined;
-  private socket: Socket | undefined;
-  private known: EngineStatus = IDLE;
-  private closed = false;
-  private calls = 0;
-  private readonly running = new Map<number, Running>();
-  private readonly finishing = new Set<Promise<unknown>>();
-  private readonly sessions = new Set<RemoteSession>();
+  readonly #path: string;
+
+  #connecting: Promise<MessageConnection> | undefined;
+  #socket: Socket | undefined;
+  #known: EngineStatus = IDLE;
+  #closed = false;
+  #calls = 0;
+  readonly #running = new Map<number, Running>();
+  readonly #finishing = new Set<Promise<unknown>>();
+  readonly #sessions = new Set<RemoteSession>();
 
   /** @param path Of the socket. Nothing is connected before the first call. */
-  constructor(private readonly path: string) {}
+  constructor(path: string) {
+    this.#path = path;
+  }
 
   async ready(onProgress?: (progress: Progress) => void): Promise<ModelInfo> {
     return this.call({ images: [], onProgress }, [], {
@@ -83,9 +87,9 @@ export class RemoteEngine implements Engine {
   }
 
   open(parent?: RemoteSession): Session {
-    if (this.closed) throw closedError();
-    const session: RemoteSession = new RemoteSession(this, (closed) => this.sessions.delete(closed), parent);
-    this.sessions.add(session);
+    if (this.#closed) throw closedError();
+    const session: RemoteSession = new RemoteSession(this, (closed) => this.#sessions.delete(closed), parent);
+    this.#sessions.add(session);
     return session;
   }
 
@@ -99,20 +103,20 @@ export class RemoteEngine implements Engine {
 
   /** As of the last answer. */
   status(): EngineStatus {
-    return this.closed ? { ...this.known, state: 'closed' } : this.known;
+    return this.#closed ? { ...this.#known, state: 'closed' } : this.#known;
   }
 
   /** Ends this program's sessions, not the engine. */
   async close(): Promise<void> {
-    if (this.closed) return;
-    this.closed = true;
-    for (const session of [...this.sessions]) session.close();
-    const greeted = this.connecting?.catch(() => undefined);
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const session of [...this.#sessions]) session.close();
+    const greeted = this.#connecting?.catch(() => undefined);
     await Promise.race([
-      Promise.all([...this.finishing, greeted]),
+      Promise.all([...this.#finishing, greeted]),
       sleep(LAST_ANSWERS_MS, undefined, { ref: false }),
     ]);
-    this.socket?.destroy();
+    this.#socket?.destroy();
     (await greeted)?.dispose();
   }
 
@@ -121,80 +125,80 @@ export class RemoteEngine implements Engine {
    * @throws AfterimageError what the engine threw; ENGINE_UNREACHABLE, ENGINE_INCOMPATIBLE, CLOSED
    */
   call<T>(running: Running, signals: AbortSignal[], sent: Sent<T>): Promise<T> {
-    const finished = this.finish(running, signals, sent);
+    const finished = this.#finish(running, signals, sent);
     const settled = finished.catch(() => {});
-    this.finishing.add(settled);
-    void settled.finally(() => this.finishing.delete(settled));
+    this.#finishing.add(settled);
+    void settled.finally(() => this.#finishing.delete(settled));
     return finished;
   }
 
   /** Says so to the engine if it is there; it forgets the sessions of a lost connection by itself. */
   forget(session: string): void {
-    void this.connecting
+    void this.#connecting
       ?.then((connection) => connection.sendNotification(CLOSE_SESSION.type, { session }))
       .catch(() => {});
   }
 
-  private async finish<T>(running: Running, signals: AbortSignal[], sent: Sent<T>): Promise<T> {
-    if (this.closed) throw closedError();
-    const call = this.calls++;
+  async #finish<T>(running: Running, signals: AbortSignal[], sent: Sent<T>): Promise<T> {
+    if (this.#closed) throw closedError();
+    const call = this.#calls++;
     const cancel = new CancellationTokenSource();
     const abort = (): void => cancel.cancel();
     for (const signal of signals) {
       if (signal.aborted) abort();
       signal.addEventListener('abort', abort, { once: true });
     }
-    this.running.set(call, running);
+    this.#running.set(call, running);
     try {
-      const said = await sent.send(await this.connection(), call, cancel.token);
+      const said = await sent.send(await this.#connection(), call, cancel.token);
       const { result, status } = heard(sent.answered, said);
-      this.known = status;
+      this.#known = status;
       return result;
     } catch (error) {
       if (!isLost(error)) throw fromWire(error);
-      throw this.closed ? closedError() : unreachable(this.path, error);
+      throw this.#closed ? closedError() : unreachable(this.#path, error);
     } finally {
-      this.running.delete(call);
+      this.#running.delete(call);
       for (const signal of signals) signal.removeEventListener('abort', abort);
       cancel.dispose();
     }
   }
 
-  private connection(): Promise<MessageConnection> {
-    this.connecting ??= this.connect().catch((error: unknown) => {
-      this.connecting = undefined;
+  #connection(): Promise<MessageConnection> {
+    this.#connecting ??= this.#connect().catch((error: unknown) => {
+      this.#connecting = undefined;
       throw error;
     });
-    return this.connecting;
+    return this.#connecting;
   }
 
-  private async connect(): Promise<MessageConnection> {
-    checkSocket(this.path);
-    const socket = createConnection(this.path);
+  async #connect(): Promise<MessageConnection> {
+    checkSocket(this.#path);
+    const socket = createConnection(this.#path);
     await new Promise<void>((connected, refused) => {
       socket.once('connect', connected);
-      socket.once('error', (cause) => refused(unreachable(this.path, cause)));
+      socket.once('error', (cause) => refused(unreachable(this.#path, cause)));
     });
-    this.socket = socket;
+    this.#socket = socket;
     let greeted = false;
     const connection = connectionOver(socket, () => greeted);
     const lost = (): void => {
-      this.connecting = undefined;
-      this.known = IDLE;
+      this.#connecting = undefined;
+      this.#known = IDLE;
       socket.destroy();
       // Rejects what waits for an answer.
       connection.dispose();
     };
     connection.onClose(lost);
     connection.onError(lost);
-    connection.onNotification(TEXT.type, (said) => this.hear(said));
-    connection.onNotification(PROGRESS.type, (said) => this.watch(said));
+    connection.onNotification(TEXT.type, (said) => this.#hear(said));
+    connection.onNotification(PROGRESS.type, (said) => this.#watch(said));
     connection.onRequest(PIXELS.type, (said) =>
-      this.pixels(said).catch((error: unknown) => Promise.reject(toWire(error))),
+      this.#pixels(said).catch((error: unknown) => Promise.reject(toWire(error))),
     );
     connection.listen();
     try {
-      await this.greet(connection, () => (greeted = true));
+      await this.#greet(connection, () => (greeted = true));
     } catch (error) {
       lost();
       throw error;
@@ -202,7 +206,7 @@ export class RemoteEngine implements Engine {
     return connection;
   }
 
-  private async greet(connection: MessageConnection, accept: () => void): Promise<void> {
+  async #greet(connection: MessageConnection, accept: () => void): Promise<void> {
     const ours = packageVersion();
     const silence = setTimeout(() => connection.dispose(), GREETING_MS);
     const answer = await connection
@@ -212,24 +216,24 @@ export class RemoteEngine implements Engine {
     if (version === ours) return accept();
     throw new AfterimageError(
       'ENGINE_INCOMPATIBLE',
-      `The engine on ${this.path} is of version ${version} but this program of ${ours}; restart \`afterimage serve\`.`,
+      `The engine on ${this.#path} is of version ${version} but this program of ${ours}; restart \`afterimage serve\`.`,
     );
   }
 
   /** What is said in another form, or about a call that has ended, is not heard. */
-  private hear(said: unknown): void {
+  #hear(said: unknown): void {
     const { success, data } = TEXT.said.safeParse(said);
-    if (success) this.running.get(data.call)?.onText?.(data.text);
+    if (success) this.#running.get(data.call)?.onText?.(data.text);
   }
 
-  private watch(said: unknown): void {
+  #watch(said: unknown): void {
     const { success, data } = PROGRESS.said.safeParse(said);
-    if (success) this.running.get(data.call)?.onProgress?.(data.progress);
+    if (success) this.#running.get(data.call)?.onProgress?.(data.progress);
   }
 
-  private async pixels(said: unknown): Promise<string> {
+  async #pixels(said: unknown): Promise<string> {
     const { call, image, from }: PixelPiece = heard(PIXELS.said, said);
-    const running = this.running.get(call);
+    const running = this.#running.get(call);
     if (!running) throw new AfterimageError('CANCELLED', 'The question that needed these pixels has ended.');
     const wanted = running.images[image];
     if (!wanted) throw new AfterimageError('INVALID_ARGUMENT', `The question has no image ${image}.`);
@@ -244,46 +248,50 @@ export class RemoteEngine implements Engine {
 }
 
 class RemoteSession implements Session {
-  readonly id = randomBytes(16).toString('hex');
-  private closed = false;
-  private readonly closing = new AbortController();
+  readonly #engine: RemoteEngine;
+  readonly #onClose: (session: RemoteSession) => void;
+  readonly #parent: RemoteSession | undefined;
 
-  constructor(
-    private readonly engine: RemoteEngine,
-    private readonly onClose: (session: RemoteSession) => void,
-    private readonly parent?: RemoteSession,
-  ) {}
+  readonly id = randomBytes(16).toString('hex');
+  #closed = false;
+  readonly #closing = new AbortController();
+
+  constructor(engine: RemoteEngine, onClose: (session: RemoteSession) => void, parent?: RemoteSession) {
+    this.#engine = engine;
+    this.#onClose = onClose;
+    this.#parent = parent;
+  }
 
   async ask(messages: Message[], options: AskOptions = {}): Promise<Answer> {
-    if (this.closed) throw new AfterimageError('CLOSED', 'This session is closed; open a new one.');
+    if (this.#closed) throw new AfterimageError('CLOSED', 'This session is closed; open a new one.');
     const { signal, onText, onProgress, ...rest } = options;
     const images: ImageInput[] = [];
     const said = messages.map((message) => withoutPixels(message, images));
-    const stop = signal ? [signal, this.closing.signal] : [this.closing.signal];
+    const stop = signal ? [signal, this.#closing.signal] : [this.#closing.signal];
     const asked = {
       session: this.id,
-      parent: this.parent?.id,
+      parent: this.#parent?.id,
       images: images.map(identity),
       messages: said,
       options: rest,
     };
-    return this.engine.call({ images, onText, onProgress }, stop, {
+    return this.#engine.call({ images, onText, onProgress }, stop, {
       send: (connection, call, token) => connection.sendRequest(ASK.type, { call, ...asked }, token),
       answered: ASK.answered,
     });
   }
 
   fork(): Session {
-    if (this.closed) throw new AfterimageError('CLOSED', 'This session is closed; open a new one.');
-    return this.engine.open(this);
+    if (this.#closed) throw new AfterimageError('CLOSED', 'This session is closed; open a new one.');
+    return this.#engine.open(this);
   }
 
   close(): void {
-    if (this.closed) return;
-    this.closed = true;
-    this.closing.abort();
-    this.engine.forget(this.id);
-    this.onClose(this);
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#closing.abort();
+    this.#engine.forget(this.id);
+    this.#onClose(this);
   }
 }
 

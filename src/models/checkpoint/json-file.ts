@@ -1,7 +1,7 @@
 // JSON files of a checkpoint folder.
-import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AfterimageError } from '../../errors.js';
+import { readText } from './plain-file.js';
 
 export type Json = Record<string, unknown>;
 
@@ -11,10 +11,11 @@ export type Json = Record<string, unknown>;
  */
 export function readJson(folder: string, name: string): Json | undefined {
   const file = join(folder, name);
-  if (!existsSync(file)) return undefined;
+  const text = readText(file);
+  if (text === undefined) return undefined;
   let parsed: unknown;
   try {
-    parsed = JSON.parse(readFileSync(file, 'utf8'));
+    parsed = JSON.parse(text);
   } catch (cause) {
     throw invalid(`"${file}" cannot be read as JSON`, cause);
   }

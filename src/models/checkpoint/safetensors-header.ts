@@ -1,7 +1,8 @@
 // Names, dtypes and shapes of the tensors in a safetensors file. Data offsets are checked where the bytes are mapped.
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, readSync } from 'node:fs';
 import { AfterimageError } from '../../errors.js';
 import type { StoredTensorInfo } from './checkpoint.js';
+import { openPlain } from './plain-file.js';
 
 /** The format's own limit on the JSON header. */
 const MAX_HEADER_BYTES = 100_000_000;
@@ -47,13 +48,9 @@ function tensorInfo(file: string, name: string, entry: unknown): StoredTensorInf
 }
 
 function open(file: string): number {
-  try {
-    return openSync(file, 'r');
-  } catch (cause) {
-    throw new AfterimageError('IO_FAILED', `Cannot read "${file}"; check that it exists and may be read.`, {
-      cause,
-    });
-  }
+  const descriptor = openPlain(file);
+  if (descriptor !== undefined) return descriptor;
+  throw new AfterimageError('IO_FAILED', `Cannot read "${file}"; check that it exists and may be read.`);
 }
 
 function readExactly(descriptor: number, length: number, position: number): Buffer {

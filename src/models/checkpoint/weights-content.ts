@@ -21,16 +21,20 @@ const SETTLED_MS = 2000;
 type Stamp = string;
 
 export class WeightFiles {
+  readonly #files: readonly string[];
+
   readonly #stamps: Stamp[];
 
   /** @throws AfterimageError MODEL_CHANGED when a file has gone. */
-  constructor(private readonly files: readonly string[]) {
+  constructor(files: readonly string[]) {
+    this.#files = files;
+
     this.#stamps = files.map(stampOf);
   }
 
   /** @throws AfterimageError MODEL_CHANGED when a file is not the one it was. */
   check(): void {
-    for (const [i, file] of this.files.entries()) if (stampOf(file) !== this.#stamps[i]) throw changed(file);
+    for (const [i, file] of this.#files.entries()) if (stampOf(file) !== this.#stamps[i]) throw changed(file);
   }
 
   /**
@@ -40,7 +44,7 @@ export class WeightFiles {
    */
   async digest(memory: string): Promise<string> {
     const all = createHash('sha256');
-    for (const [i, file] of this.files.entries()) {
+    for (const [i, file] of this.#files.entries()) {
       const note = join(memory, `${createHash('sha256').update(file).digest('hex')}.json`);
       all.update(
         recalled(note, this.#stamps[i]!) ?? (await this.#hashed(file, this.#stamps[i]!, memory, note)),

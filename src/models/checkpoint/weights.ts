@@ -47,21 +47,24 @@ export function storedUnder(checkpoint: Checkpoint, path: string): boolean {
 }
 
 export class CheckpointModule implements WeightModule {
-  constructor(
-    private readonly checkpoint: Checkpoint,
-    readonly path: string,
-  ) {}
+  readonly #checkpoint: Checkpoint;
+  readonly path: string;
+
+  constructor(checkpoint: Checkpoint, path: string) {
+    this.#checkpoint = checkpoint;
+    this.path = path;
+  }
 
   get exists(): boolean {
-    return storedUnder(this.checkpoint, this.path);
+    return storedUnder(this.#checkpoint, this.path);
   }
 
   get hasBias(): boolean {
-    return this.checkpoint.tensors.has(`${this.path}.bias`);
+    return this.#checkpoint.tensors.has(`${this.path}.bias`);
   }
 
   matrix(rows: number, columns: number): WeightRecipe {
-    return this.recipe([rows, columns]);
+    return this.#recipe([rows, columns]);
   }
 
   vector(length: number): WeightRecipe {
@@ -74,21 +77,21 @@ export class CheckpointModule implements WeightModule {
 
   /** A bare float tensor; `suffix` '' where the path itself is its name. */
   parameter(shape: number[], suffix = ''): WeightRecipe {
-    const { tensor } = floats(this.checkpoint, `${this.path}${suffix}`, shape);
+    const { tensor } = floats(this.#checkpoint, `${this.path}${suffix}`, shape);
     return { name: tensor, shape, tensors: [tensor] };
   }
 
   /** A bare matrix stored as [columns, rows] and read transposed. */
   transposed(rows: number, columns: number): WeightRecipe {
-    const { tensor } = floats(this.checkpoint, this.path, [columns, rows]);
+    const { tensor } = floats(this.#checkpoint, this.path, [columns, rows]);
     return { name: tensor, shape: [rows, columns], tensors: [tensor], permute: [1, 0] };
   }
 
   /** A position table of any leading axes, read as [positions, width]. */
   table(stored: number[], width: number, suffix = '.weight'): WeightRecipe {
     const rows = stored.reduce((a, b) => a * b, 1) / width;
-    if (stored.length === 2) return this.recipe([rows, width]);
-    const { tensor } = floats(this.checkpoint, `${this.path}${suffix}`, stored);
+    if (stored.length === 2) return this.#recipe([rows, width]);
+    const { tensor } = floats(this.#checkpoint, `${this.path}${suffix}`, stored);
     return { name: tensor, shape: [rows, width], tensors: [tensor] };
   }
 
@@ -101,11 +104,11 @@ export class CheckpointModule implements WeightModule {
     const size = kernel.reduce((a, b) => a * b, channels);
     const recipe: WeightRecipe = { name: tensor, shape: [out, size], tensors: [tensor] };
     const mlx = [out, ...kernel, channels];
-    if (this.checkpoint.tensors.get(tensor)?.shape.join() === mlx.join()) {
-      floats(this.checkpoint, tensor, mlx);
+    if (this.#checkpoint.tensors.get(tensor)?.shape.join() === mlx.join()) {
+      floats(this.#checkpoint, tensor, mlx);
       recipe.permute = [0, kernel.length + 1, ...kernel.map((_, i) => i + 1)];
     } else {
-      floats(this.checkpoint, tensor, [out, channels, ...kernel]);
+      floats(this.#checkpoint, tensor, [out, channels, ...kernel]);
     }
     return recipe;
   }
@@ -114,7 +117,7 @@ export class CheckpointModule implements WeightModule {
   depthwiseKernel(channels: number, width: number): WeightRecipe {
     const tensor = `${this.path}.weight`;
     const shape = this.isMlxDepthwise() ? [channels, width, 1] : [channels, 1, width];
-    floats(this.checkpoint, tensor, shape);
+    floats(this.#checkpoint, tensor, shape);
     return { name: tensor, shape: [channels, width], tensors: [tensor] };
   }
 
@@ -124,7 +127,7 @@ export class CheckpointModule implements WeightModule {
    */
   tapKernel(out: number, channels: number, kernel: number[], channelsLast: boolean): WeightRecipe {
     const tensor = `${this.path}.weight`;
-    floats(this.checkpoint, tensor, channelsLast ? [out, ...kernel, channels] : [out, channels, ...kernel]);
+    floats(this.#checkpoint, tensor, channelsLast ? [out, ...kernel, channels] : [out, channels, ...kernel]);
     const size = kernel.reduce((a, b) => a * b, channels);
     const recipe: WeightRecipe = { name: tensor, shape: [out, size], tensors: [tensor] };
     return channelsLast ? recipe : { ...recipe, permute: [0, ...kernel.map((_, i) => i + 2), 1] };
@@ -134,7 +137,7 @@ export class CheckpointModule implements WeightModule {
   depthwiseTaps(channels: number, kernel: number[]): WeightRecipe {
     const tensor = `${this.path}.weight`;
     const axes = this.isMlxDepthwise() ? { one: kernel.length + 1, first: 1 } : { one: 1, first: 2 };
-    floats(this.checkpoint, tensor, axes.one === 1 ? [channels, 1, ...kernel] : [channels, ...kernel, 1]);
+    floats(this.#checkpoint, tensor, axes.one === 1 ? [channels, 1, ...kernel] : [channels, ...kernel, 1]);
     return {
       name: tensor,
       shape: [kernel.reduce((a, b) => a * b, 1), channels],
@@ -144,12 +147,12 @@ export class CheckpointModule implements WeightModule {
   }
 
   isMlxDepthwise(): boolean {
-    return this.checkpoint.tensors.get(`${this.path}.weight`)?.shape.at(-1) === 1;
+    return this.#checkpoint.tensors.get(`${this.path}.weight`)?.shape.at(-1) === 1;
   }
 
   /** Rows [start, start + count) of a matrix of `rows` rows. */
   rows(rows: number, columns: number, start: number, count: number): WeightRecipe {
-    const recipe = this.recipe([rows, columns]);
+    const recipe = this.#recipe([rows, columns]);
     return {
       ...recipe,
       name: `${recipe.name}[${start}:${start + count}]`,
@@ -160,19 +163,19 @@ export class CheckpointModule implements WeightModule {
 
   /** Experts stored as one tensor [experts, rows, columns]. */
   stackedExperts(experts: number, rows: number, columns: number): WeightRecipe {
-    return this.recipe([experts, rows, columns]);
+    return this.#recipe([experts, rows, columns]);
   }
 
   /** Experts stored as one float tensor [experts, columns, rows]. */
   transposedExperts(experts: number, rows: number, columns: number): WeightRecipe {
-    const { tensor } = floats(this.checkpoint, this.path, [experts, columns, rows]);
+    const { tensor } = floats(this.#checkpoint, this.path, [experts, columns, rows]);
     return { name: tensor, shape: [experts, rows, columns], tensors: [tensor], permute: [0, 2, 1] };
   }
 
   /** Experts stored one by one as `path.E.name`, stacked in order. */
   listedExperts(experts: number, name: string, rows: number, columns: number): WeightRecipe {
     const parts = Array.from({ length: experts }, (_, e) =>
-      storedMatrix(this.checkpoint, `${this.path}.${e}.${name}`, [rows, columns]),
+      storedMatrix(this.#checkpoint, `${this.path}.${e}.${name}`, [rows, columns]),
     );
     const recipe: WeightRecipe = {
       name: `${this.path}.*.${name}`,
@@ -200,23 +203,23 @@ export class CheckpointModule implements WeightModule {
   /** The dtype in which this module computes in the reference: of its values, or of its scales where quantized. */
   get dtype(): string {
     const name = [`${this.path}.scales`, `${this.path}.weight`].find((tensor) =>
-      this.checkpoint.tensors.has(tensor),
+      this.#checkpoint.tensors.has(tensor),
     );
-    return name ? this.checkpoint.tensors.get(name)!.dtype : 'F32';
+    return name ? this.#checkpoint.tensors.get(name)!.dtype : 'F32';
   }
 
   /** Of the stored `weight`; undefined where there is none. */
   get shape(): number[] | undefined {
-    return this.checkpoint.tensors.get(`${this.path}.weight`)?.shape;
+    return this.#checkpoint.tensors.get(`${this.path}.weight`)?.shape;
   }
 
   /** Whether the bare tensor `path` is stored with this shape. */
   hasShape(shape: number[]): boolean {
-    return this.checkpoint.tensors.get(this.path)?.shape.join() === shape.join();
+    return this.#checkpoint.tensors.get(this.path)?.shape.join() === shape.join();
   }
 
-  private recipe(shape: number[]): WeightRecipe {
-    const { tensor, quantization } = storedMatrix(this.checkpoint, this.path, shape);
+  #recipe(shape: number[]): WeightRecipe {
+    const { tensor, quantization } = storedMatrix(this.#checkpoint, this.path, shape);
     return { name: tensor, shape, tensors: [tensor], ...(quantization && { quantization }) };
   }
 }

@@ -9,7 +9,7 @@ import { panAndScanCrops, panAndScanSettings, type Crop, type PanAndScan } from 
 import {
   channelTables,
   crop,
-  greyLevel,
+  pixelStep,
   normalization,
   resampleFilter,
   type ChannelTables,
@@ -43,7 +43,7 @@ export function fixedSquareProcessor(checkpoint: Checkpoint, options: FixedSquar
       scan,
       settings: normalization(settings),
     }),
-    greyLevel: greyLevel(tables),
+    pixelStep: pixelStep(tables),
     plan(width, height) {
       const frames = 1 + cropsOf({ width, height }, scan).length;
       const tokens = frames * tokensPerFrame;

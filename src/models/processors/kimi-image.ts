@@ -4,7 +4,7 @@ import { resize } from '../../image/resize.js';
 import type { NamedTensor, Processor } from '../family.js';
 import type { RgbImage } from '../../image/rgb-image.js';
 import type { Config } from '../checkpoint/config.js';
-import { channelTables, greyLevel, normalization, patchRows, rasterCorners } from './pixels.js';
+import { channelTables, pixelStep, normalization, patchRows, rasterCorners } from './pixels.js';
 import { withinPixels, type Size } from './smart-resize.js';
 import { tensorResize } from './tensor-resize.js';
 
@@ -42,7 +42,7 @@ export function kimiImageProcessor(settings: Config, options: KimiImageOptions):
       merge,
       settings: normalization(settings),
     }),
-    greyLevel: greyLevel(tables),
+    pixelStep: pixelStep(tables),
     plan(width, height) {
       const viewed = withinPixels(options.resized({ width, height }), maxPixels, unit);
       const size = framed(viewed);

@@ -7,7 +7,7 @@ import type { RgbImage } from '../../image/rgb-image.js';
 import {
   channelTables,
   crop,
-  greyLevel,
+  pixelStep,
   normalization,
   rasterCorners,
   type ChannelTables,
@@ -66,7 +66,7 @@ function limitedProcessor(settings: Config, limits: Limits, options: Lfm2ImageOp
   };
   return {
     identity: JSON.stringify({ rule: 'lfm2_vl', limits, filter, settings: normalization(settings) }),
-    greyLevel: greyLevel(tables),
+    pixelStep: pixelStep(tables),
     plan(width, height): ImagePlan {
       const { grid, single, frames } = layoutOf({ width, height });
       if (frames.length > 1) requireFit({ width, height }, frames, limits);

@@ -5,7 +5,7 @@ import type { Config } from '../checkpoint/config.js';
 import type { NamedTensor } from '../family.js';
 import type { RgbImage } from '../../image/rgb-image.js';
 
-/** For each channel, the float of each grey level: (v · rescale_factor − mean) / std. */
+/** For each channel, the float of each 8-bit value v: (v · rescale_factor − mean) / std. */
 export type ChannelTables = [Float32Array, Float32Array, Float32Array];
 
 export function channelTables(settings: Config): ChannelTables {
@@ -18,14 +18,14 @@ export function channelTables(settings: Config): ChannelTables {
   return [table(0), table(1), table(2)];
 }
 
-/** The settings that turn grey levels into floats. */
+/** The settings that turn 8-bit values into floats. */
 export function normalization(settings: Config): Record<string, unknown> {
   const { do_rescale, rescale_factor, do_normalize, image_mean, image_std } = settings.raw();
   return { do_rescale, rescale_factor, do_normalize, image_mean, image_std };
 }
 
-/** How far one grey level moves a pixel value, at most. */
-export function greyLevel(tables: ChannelTables): number {
+/** How much a float changes, at most, when the 8-bit value changes by one. */
+export function pixelStep(tables: ChannelTables): number {
   return Math.max(...tables.map((table) => Math.abs(table[1]! - table[0]!)));
 }
 

@@ -7,7 +7,7 @@ import { Config } from '../checkpoint/config.js';
 import type { Processor } from '../family.js';
 import {
   channelTables,
-  greyLevel,
+  pixelStep,
   indexTensor,
   normalization,
   patchRows,
@@ -40,7 +40,7 @@ export function pixtralImageProcessor(checkpoint: Checkpoint, { patch, merge }: 
       filter,
       settings: normalization(settings),
     }),
-    greyLevel: greyLevel(tables),
+    pixelStep: pixelStep(tables),
     plan(width, height) {
       const whole = withinSquare({ width, height }, longest, unit);
       const viewed = withinPixels(whole, maxPixels, unit);

@@ -5,7 +5,7 @@ import { resize } from '../../image/resize.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { Config } from '../checkpoint/config.js';
 import type { NamedTensor, Processor } from '../family.js';
-import { channelTables, greyLevel, normalization, patchRows, resampleFilter } from './pixels.js';
+import { channelTables, pixelStep, normalization, patchRows, resampleFilter } from './pixels.js';
 import { smartResize, withinPixels, type PixelLimits } from './smart-resize.js';
 
 /** Patches of one image. */
@@ -46,7 +46,7 @@ export function qwenImageProcessor(checkpoint: Checkpoint, options: QwenImageOpt
       filter,
       settings: normalization(settings),
     }),
-    greyLevel: greyLevel(tables),
+    pixelStep: pixelStep(tables),
     plan(width, height) {
       if (Math.max(width, height) / Math.min(width, height) > MAX_ASPECT_RATIO) {
         throw new AfterimageError(

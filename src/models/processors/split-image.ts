@@ -5,7 +5,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { Config } from '../checkpoint/config.js';
 import type { Processor } from '../family.js';
 import type { RgbImage } from '../../image/rgb-image.js';
-import { channelTables, crop, greyLevel, resampleFilter, normalization, indexTensor } from './pixels.js';
+import { channelTables, crop, pixelStep, resampleFilter, normalization, indexTensor } from './pixels.js';
 import type { Size } from './smart-resize.js';
 import { blockOrder, frameInputs } from './square-frames.js';
 
@@ -46,7 +46,7 @@ export function splitImageProcessor(checkpoint: Checkpoint, options: SplitImageO
         block,
         settings: normalization(settings),
       }),
-      greyLevel: greyLevel(tables),
+      pixelStep: pixelStep(tables),
       plan(width, height) {
         const size = viewed({ width, height });
         const tiled = size.width > tile || size.height > tile;

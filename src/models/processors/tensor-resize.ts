@@ -58,7 +58,9 @@ function resampleTaps(from: number, to: number, filter: TensorFilter): Taps {
     first.push(low);
     exact.push(weights.map((weight) => weight / total));
   }
-  const precision = weightBits(Math.max(...exact.flat()));
+  // Taps of long sides are more than a call takes as arguments.
+  const largest = exact.reduce((most, row) => row.reduce((a, b) => Math.max(a, b), most), 0);
+  const precision = weightBits(largest);
   return {
     first,
     weights: exact.map((row) =>

@@ -22,7 +22,7 @@ export interface ImageProgram {
 export class ImageGraph {
   readonly g: GraphBuilder;
   readonly packed = new PackedWeights();
-  private readonly tables = new Map<string, { step: readonly [number, number]; value: Value }>();
+  readonly #tables = new Map<string, { step: readonly [number, number]; value: Value }>();
 
   constructor(name: Program['name']) {
     this.g = new GraphBuilder(name);
@@ -35,28 +35,28 @@ export class ImageGraph {
 
   at(x: Value, step: readonly [number, number]): Picture {
     const name = `sizes_${step.join('x')}`;
-    const known = this.tables.get(name);
+    const known = this.#tables.get(name);
     if (known) return { x, sizes: known.value, step };
     const value = this.g.input(name, { rows: rowsOf('images'), width: 2, dtype: 'i32' });
-    this.tables.set(name, { step, value });
+    this.#tables.set(name, { step, value });
     return { x, sizes: value, step };
   }
 
   finish(): ImageProgram {
-    const tables = [...this.tables].map(([name, { step }]) => ({ name, step }));
+    const tables = [...this.#tables].map(([name, { step }]) => ({ name, step }));
     return { program: this.g.finish(), weights: this.packed.bytes(), tables };
   }
 
   convolution(image: Picture, layer: ConvolutionLayer, name: string): Picture {
-    const weight = this.kernel(layer, name);
-    const x = this.g.convolution(image, weight, windowOf(layer), this.settled(layer, name));
-    return this.strided(image, x, layer);
+    const weight = this.#kernel(layer, name);
+    const x = this.g.convolution(image, weight, windowOf(layer), this.#settled(layer, name));
+    return this.#strided(image, x, layer);
   }
 
   depthwise(image: Picture, layer: ConvolutionLayer, name: string): Picture {
-    const taps = this.taps(layer, name);
-    const x = this.g.depthwiseConvolution(image, taps, windowOf(layer), this.settled(layer, name));
-    return this.strided(image, x, layer);
+    const taps = this.#taps(layer, name);
+    const x = this.g.depthwiseConvolution(image, taps, windowOf(layer), this.#settled(layer, name));
+    return this.#strided(image, x, layer);
   }
 
   /** Mean over non-overlapping windows. */
@@ -69,8 +69,8 @@ export class ImageGraph {
 
   /** One gain for each image and channel. */
   gain(image: Picture, [squeeze, excite]: Gate, name: string): Value {
-    const small = this.pointwise(this.g.imageMean(image), squeeze, `${name}.squeeze`);
-    return this.pointwise(small, excite, `${name}.excite`);
+    const small = this.#pointwise(this.g.imageMean(image), squeeze, `${name}.squeeze`);
+    return this.#pointwise(small, excite, `${name}.excite`);
   }
 
   linear(x: Value, layer: LinearLayer, name: string): Value {
@@ -81,13 +81,13 @@ export class ImageGraph {
   backbone(image: Picture, net: LcNet): Picture[] {
     let at = this.convolution(image, net.stem, 'stem');
     return net.stages.map((blocks, s) => {
-      for (const [b, block] of blocks.entries()) at = this.block(at, block, `stages.${s}.${b}`);
+      for (const [b, block] of blocks.entries()) at = this.#block(at, block, `stages.${s}.${b}`);
       this.g.named(`stages.${s}.output`, at.x);
       return at;
     });
   }
 
-  private block(image: Picture, { depthwise, gate, pointwise }: LcNetBlock, name: string): Picture {
+  #block(image: Picture, { depthwise, gate, pointwise }: LcNetBlock, name: string): Picture {
     if (gate) {
       const middle = this.depthwise(image, depthwise, `${name}.depthwise`);
       const x = this.g.scaleImages(middle, this.gain(middle, gate, `${name}.gate`));
@@ -96,29 +96,29 @@ export class ImageGraph {
     const x = this.g.separableConvolution(
       image,
       {
-        weight: this.taps(depthwise, `${name}.depthwise`),
+        weight: this.#taps(depthwise, `${name}.depthwise`),
         window: windowOf(depthwise),
-        finish: this.settled(depthwise, `${name}.depthwise`),
+        finish: this.#settled(depthwise, `${name}.depthwise`),
       },
-      this.kernel(pointwise, `${name}.pointwise`),
-      this.settled(pointwise, `${name}.pointwise`),
+      this.#kernel(pointwise, `${name}.pointwise`),
+      this.#settled(pointwise, `${name}.pointwise`),
     );
-    return this.strided(image, x, depthwise);
+    return this.#strided(image, x, depthwise);
   }
 
   /** A convolution of 1 × 1 on single rows. */
-  private pointwise(x: Value, layer: ConvolutionLayer, name: string): Value {
+  #pointwise(x: Value, layer: ConvolutionLayer, name: string): Value {
     const [out, columns] = layer.shape as [number, number];
     const y = this.linear(x, { ...layer, shape: [out, columns] }, name);
     return layer.activation ? this.g.activation(y, layer.activation) : y;
   }
 
-  private strided({ step }: Picture, x: Value, { stride }: ConvolutionLayer): Picture {
+  #strided({ step }: Picture, x: Value, { stride }: ConvolutionLayer): Picture {
     return this.at(x, [step[0] * stride[0], step[1] * stride[1]]);
   }
 
   /** [out, in, ky, kx] as [out, (ky, kx, in)]. */
-  private kernel({ shape, weight }: ConvolutionLayer, name: string): WeightRecipe {
+  #kernel({ shape, weight }: ConvolutionLayer, name: string): WeightRecipe {
     const [out, channels, ky, kx] = shape as [number, number, number, number];
     const taps = ky * kx;
     const data = new Float32Array(weight.length);
@@ -130,7 +130,7 @@ export class ImageGraph {
   }
 
   /** [C, 1, ky, kx] as [(ky, kx), C]. */
-  private taps({ shape, weight }: ConvolutionLayer, name: string): WeightRecipe {
+  #taps({ shape, weight }: ConvolutionLayer, name: string): WeightRecipe {
     const [channels, inside, ky, kx] = shape as [number, number, number, number];
     if (inside !== 1) fail(`"${name}" of shape [${shape.join(', ')}] is not a depthwise kernel`);
     const taps = ky * kx;
@@ -140,7 +140,7 @@ export class ImageGraph {
     return this.packed.add(`${name}.weight`, [taps, channels], data);
   }
 
-  private settled({ bias, activation, scale, shift }: ConvolutionLayer, name: string): Finish {
+  #settled({ bias, activation, scale, shift }: ConvolutionLayer, name: string): Finish {
     return {
       bias: this.packed.vector(`${name}.bias`, bias),
       ...(activation ? { activation } : {}),

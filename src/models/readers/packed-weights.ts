@@ -2,11 +2,11 @@
 import type { WeightRecipe } from '../../graph/program.js';
 
 export class PackedWeights {
-  private readonly tensors: { name: string; shape: number[]; data: Float32Array }[] = [];
+  readonly #tensors: { name: string; shape: number[]; data: Float32Array }[] = [];
 
   /** @returns the recipe of a tensor stored in this shape. */
   add(name: string, shape: number[], data: Float32Array): WeightRecipe {
-    this.tensors.push({ name, shape, data });
+    this.#tensors.push({ name, shape, data });
     return { name, shape, tensors: [name] };
   }
 
@@ -18,7 +18,7 @@ export class PackedWeights {
   bytes(): Uint8Array {
     let end = 0;
     const header = Object.fromEntries(
-      this.tensors.map(({ name, shape, data }) => {
+      this.#tensors.map(({ name, shape, data }) => {
         const begin = end;
         end += data.byteLength;
         return [name, { dtype: 'F32', shape, data_offsets: [begin, end] }];
@@ -31,7 +31,7 @@ export class PackedWeights {
     image.fill(0x20, 8 + text.length, 8 + text.length + padding);
     image.set(text, 8);
     let at = 8 + text.length + padding;
-    for (const { data } of this.tensors) {
+    for (const { data } of this.#tensors) {
       image.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
       at += data.byteLength;
     }

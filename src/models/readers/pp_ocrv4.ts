@@ -65,16 +65,20 @@ function unexpected(wanted: string, found: string): AfterimageError {
 
 /** The convolutions of a graph in its order, each taken once. */
 class LayerList {
-  private readonly waiting: OnnxNode[];
+  readonly #graph: OnnxGraph;
 
-  constructor(private readonly graph: OnnxGraph) {
-    this.waiting = graph.nodes.filter((node) => node.op === 'Conv');
+  readonly #waiting: OnnxNode[];
+
+  constructor(graph: OnnxGraph) {
+    this.#graph = graph;
+
+    this.#waiting = graph.nodes.filter((node) => node.op === 'Conv');
   }
 
   next(): ConvolutionLayer {
-    const node = this.waiting.shift();
+    const node = this.#waiting.shift();
     if (!node) throw unexpected('another convolution', 'the end of the graph');
-    return folded(this.graph, node);
+    return folded(this.#graph, node);
   }
 
   take(count: number): ConvolutionLayer[] {
@@ -89,26 +93,26 @@ class LayerList {
   backbone(): LcNet {
     const stem = this.next();
     const stages: LcNetBlock[][] = [[]];
-    while (this.groups() > 1) {
+    while (this.#groups() > 1) {
       const depthwise = this.next();
       if (depthwise.stride.some((step) => step > 1)) stages.push([]);
-      const gate = this.isGate() ? { gate: [this.next(), this.next()] as LcNetBlock['gate'] } : {};
+      const gate = this.#isGate() ? { gate: [this.next(), this.next()] as LcNetBlock['gate'] } : {};
       stages.at(-1)!.push({ depthwise, ...gate, pointwise: this.next() } as LcNetBlock);
     }
     return { stem, stages };
   }
 
   end(): void {
-    if (this.waiting.length > 0) throw unexpected('no more convolutions', String(this.waiting.length));
+    if (this.#waiting.length > 0) throw unexpected('no more convolutions', String(this.#waiting.length));
   }
 
-  private groups(): number {
-    return this.waiting[0]?.ints.get('group')?.[0] ?? 0;
+  #groups(): number {
+    return this.#waiting[0]?.ints.get('group')?.[0] ?? 0;
   }
 
-  private isGate(): boolean {
-    const input = this.waiting[0]?.inputs[0];
-    return this.graph.nodes.some((node) => node.op === 'GlobalAveragePool' && node.outputs[0] === input);
+  #isGate(): boolean {
+    const input = this.#waiting[0]?.inputs[0];
+    return this.#graph.nodes.some((node) => node.op === 'GlobalAveragePool' && node.outputs[0] === input);
   }
 }
 
@@ -131,76 +135,79 @@ function folded(graph: OnnxGraph, node: OnnxNode): ConvolutionLayer {
 
 /** Walks from a layer's output over all that can be folded into it. */
 class Follower {
-  constructor(
-    private readonly graph: OnnxGraph,
-    private at: string,
-  ) {}
+  readonly #graph: OnnxGraph;
+  #at: string;
+
+  constructor(graph: OnnxGraph, at: string) {
+    this.#graph = graph;
+    this.#at = at;
+  }
 
   follow(layer: ConvolutionLayer): ConvolutionLayer {
-    const linearPart = this.linearPart(layer);
-    const active = this.activation(linearPart);
-    const [scale, shift] = active.activation ? this.scalars() : [1, 0];
+    const linearPart = this.#linearPart(layer);
+    const active = this.#activation(linearPart);
+    const [scale, shift] = active.activation ? this.#scalars() : [1, 0];
     return { ...active, ...(scale === 1 && shift === 0 ? {} : { scale, shift }) };
   }
 
-  private readers(): OnnxNode[] {
-    return this.graph.readers.get(this.at) ?? [];
+  #readers(): OnnxNode[] {
+    return this.#graph.readers.get(this.#at) ?? [];
   }
 
-  private linearPart(layer: ConvolutionLayer): ConvolutionLayer {
-    const [reader] = this.readers();
+  #linearPart(layer: ConvolutionLayer): ConvolutionLayer {
+    const [reader] = this.#readers();
     let result = layer;
     if (reader?.op === 'BatchNormalization') {
-      const [weight, bias, mean, variance] = reader.inputs.slice(1).map((n) => constant(this.graph, n).data);
+      const [weight, bias, mean, variance] = reader.inputs.slice(1).map((n) => constant(this.#graph, n).data);
       const eps = reader.floats.get('epsilon') ?? 1e-5;
       result = batchNorm(layer, { weight: weight!, bias: bias!, mean: mean!, variance: variance!, eps });
-      this.at = reader.outputs[0]!;
+      this.#at = reader.outputs[0]!;
     }
-    const [scale, shift] = this.scalars();
+    const [scale, shift] = this.#scalars();
     return scale === 1 && shift === 0 ? result : affine(result, [scale], [shift]);
   }
 
   /** A learnable affine block: Mul and Add with one number each. */
-  private scalars(): [scale: number, shift: number] {
-    const scale = this.scalar('Mul');
+  #scalars(): [scale: number, shift: number] {
+    const scale = this.#scalar('Mul');
     if (scale === undefined) return [1, 0];
-    return [scale, this.scalar('Add') ?? 0];
+    return [scale, this.#scalar('Add') ?? 0];
   }
 
-  private scalar(op: string): number | undefined {
-    const readers = this.readers();
+  #scalar(op: string): number | undefined {
+    const readers = this.#readers();
     if (readers.length !== 1 || readers[0]!.op !== op) return undefined;
-    const value = readers[0]!.inputs.map((name) => this.graph.constants.get(name)).find(Boolean);
+    const value = readers[0]!.inputs.map((name) => this.#graph.constants.get(name)).find(Boolean);
     if (value?.data.length !== 1) return undefined;
-    this.at = readers[0]!.outputs[0]!;
+    this.#at = readers[0]!.outputs[0]!;
     return value.data[0]!;
   }
 
-  private activation(layer: ConvolutionLayer): ConvolutionLayer {
-    const readers = this.readers();
+  #activation(layer: ConvolutionLayer): ConvolutionLayer {
+    const readers = this.#readers();
     const [reader] = readers;
     if (readers.length === 1 && reader!.op === 'Relu')
-      return this.pass(reader!, { ...layer, activation: 'relu' });
-    if (readers.length === 1 && reader!.op === 'HardSigmoid') return this.hardSigmoid(layer, reader!);
+      return this.#pass(reader!, { ...layer, activation: 'relu' });
+    if (readers.length === 1 && reader!.op === 'HardSigmoid') return this.#hardSigmoid(layer, reader!);
     if (readers.length !== 2 || readers.some((node) => node.op === 'GlobalAveragePool')) return layer;
     // x · σ(1·x), and x · clip(x + 3, 0, 6) / 6.
     const gated = readers.find(
-      (node) => node.op === 'Mul' && !node.inputs.some((n) => this.graph.constants.has(n)),
+      (node) => node.op === 'Mul' && !node.inputs.some((n) => this.#graph.constants.has(n)),
     );
     if (!gated) return layer;
-    const divided = this.graph.readers.get(gated.outputs[0]!)?.find((node) => node.op === 'Div');
-    if (divided) return this.pass(divided, { ...layer, activation: 'hard_swish' });
-    return this.pass(gated, { ...layer, activation: 'silu' });
+    const divided = this.#graph.readers.get(gated.outputs[0]!)?.find((node) => node.op === 'Div');
+    if (divided) return this.#pass(divided, { ...layer, activation: 'hard_swish' });
+    return this.#pass(gated, { ...layer, activation: 'silu' });
   }
 
   /** max(0, min(1, α·x + ½)) is hard_sigmoid(6·α·x). */
-  private hardSigmoid(layer: ConvolutionLayer, node: OnnxNode): ConvolutionLayer {
+  #hardSigmoid(layer: ConvolutionLayer, node: OnnxNode): ConvolutionLayer {
     const steeper = 6 * (node.floats.get('alpha') ?? 0.2);
-    return this.pass(node, { ...affine(layer, [steeper], [0]), activation: 'hard_sigmoid' });
+    return this.#pass(node, { ...affine(layer, [steeper], [0]), activation: 'hard_sigmoid' });
   }
 
-  private pass(node: OnnxNode, layer: ConvolutionLayer): ConvolutionLayer {
-    this.at = node.outputs[0]!;
+  #pass(node: OnnxNode, layer: ConvolutionLayer): ConvolutionLayer {
+    this.#at = node.outputs[0]!;
     return layer;
   }
 }

@@ -27,6 +27,7 @@ class Case:
     pictures: dict  # file name -> width, height, kind, form
     turns: object  # turns(say) -> list of message lists; say(pool) draws a sentence
     pixels: bool = True  # of the first turn are recorded
+    patience: int = 20  # attempts with the same pictures and other sentences
 
 
 def image(name):
@@ -44,7 +45,7 @@ def user(*parts):
 def cases_of(spec, seed, everything):
     """The committed two or three, or all ten."""
     cases = [case for case in _cases(spec, seed) if case]
-    few = ["one-image", "new-image-turn" if spec.turns else "two-images", "text-only"]
+    few = spec.cases or ("one-image", "new-image-turn" if spec.turns else "two-images", "text-only")
     return [(i + 1, case) for i, case in enumerate(cases) if everything or case.name in few]
 
 
@@ -77,7 +78,7 @@ def _cases(spec, seed):
     for letter, kind in (("a", "shapes"), ("b", "waves")):
         yield Case(f"same-prompt-{letter}", "same ids and size as its sibling, other pixels",
                    {"picture.png": dict(width=70, height=88, kind=kind)},
-                   lambda say: [[user(image("picture.png"), text(QUESTIONS[0]))]], pixels=False)
+                   lambda say: [[user(image("picture.png"), text(QUESTIONS[0]))]], pixels=False, patience=1)
     yield Case("large-jpeg", "about 900x600", {"large.jpg": dict(**size(600, 900), kind="text")},
                lambda say: [[user(image("large.jpg"), text(say(QUESTIONS)))]])
     yield Case("thin", "as low as the reference takes it",
@@ -94,12 +95,11 @@ def image_names(messages):
 
 def plant(reference, spec, folder, seed, everything):
     """The end token is put within reach of one case: the one without images where there is one."""
-    name = "text-only" if spec.text_only else "one-image"
-    case = next(case for _, case in cases_of(spec, seed, everything) if case.name == name)
+    case = next(case for _, case in cases_of(spec, seed, everything) if case.name == spec.ending)
     scratch = folder / "cases" / "plant"
     scratch.mkdir(parents=True)
-    _draw(case, scratch, seed)
-    for attempt in range(40):
+    for attempt in range(60):
+        _draw(case, scratch, seed, attempt)
         turns = case.turns(_say(case, seed, attempt))
         _, inputs = reference.prepare(turns[0], scratch)
         row = reference.head.weight[spec.tokenizer.token_to_id(spec.end)]
@@ -114,14 +114,13 @@ def plant(reference, spec, folder, seed, everything):
 
 
 def write(reference, spec, folder, seed, everything=False, pixels=True):
-    ended = "text-only" if spec.text_only else "one-image"
     for number, case in cases_of(spec, seed, everything):
         place = folder / "cases" / f"{number:02d}-{case.name}"
         place.mkdir(parents=True)
         for attempt in range(60):
             _draw(case, place, seed, attempt)
             recorded = record(reference, spec, case, case.turns(_say(case, seed, attempt)), place, pixels)
-            if recorded and (case.name != ended or not pixels or recorded[0][0]["finish_reason"] == "stop"):
+            if recorded and (case.name != spec.ending or not pixels or recorded[0][0]["finish_reason"] == "stop"):
                 break
         else:
             raise RuntimeError(f"{spec.model_type}/{case.name}: no answer has margins above {LEAST_MARGIN}")
@@ -137,9 +136,8 @@ def _say(case, seed, attempt):
 
 
 def _draw(case, folder, seed, attempt=0):
-    """Other pixels from the 20th attempt on."""
     for name, options in case.pictures.items():
-        rng = np.random.default_rng([seed, zlib.crc32((case.name + name).encode()), attempt // 20])
+        rng = np.random.default_rng([seed, zlib.crc32((case.name + name).encode()), attempt // case.patience])
         pictures.save(folder / name, rng, **options)
 
 

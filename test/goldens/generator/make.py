@@ -58,7 +58,7 @@ def make(name, root, seed, everything):
     stored = spec.reference.stored(folder)
     unchanged(reference.model, stored.model)
     cases.write(stored, spec, folder, seed, everything)
-    sizes.write(stored, spec, folder, seed)
+    sizes.write(spec, folder, seed)
 
 
 def unchanged(built, stored):

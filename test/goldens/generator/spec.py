@@ -35,6 +35,8 @@ class Spec:
     turns: bool = True
     least_side: int = 1  # of the thinnest picture that the reference takes
     picture: tuple = (75, 52)  # size of the picture of case one-image
+    cases: tuple = ()  # the committed ones, where they are not the usual ones
+    other_settings: tuple = ()  # of the image processor, for sizes.json
     reference: type = Reference
     mlx: list | None = None  # (pattern, replacement): hub name -> MLX name
     mlx_norms: str = ""  # pattern of hub names whose norms MLX stores with the 1 added
@@ -44,6 +46,11 @@ class Spec:
     def end_ids(self):
         stops = self.generation["eos_token_id"]
         return stops if isinstance(stops, list) else [stops]
+
+    @property
+    def ending(self):
+        """The case whose answer is made to end by itself."""
+        return self.cases[0] if self.cases else "text-only" if self.text_only else "one-image"
 
     @property
     def image_id(self):

@@ -1,5 +1,6 @@
 """Gemma 3: old hub names, sparse text_config with the older rope keys; sliding and full layers, images whose tokens see each
 other, pan and scan, a query scale that is not the head's width."""
+import json
 import re
 
 import torch
@@ -24,11 +25,17 @@ def sharp_attention(name, parameter, generator):
     return None
 
 
-class PanAndScan(Reference):
-    """The processor's own default would switch the file's setting off."""
+PAN_AND_SCAN = dict(do_pan_and_scan=True, pan_and_scan_min_crop_size=24, pan_and_scan_max_num_crops=3,
+                    pan_and_scan_min_ratio_to_activate=1.3)
 
-    picture_options = dict(do_pan_and_scan=True, pan_and_scan_min_crop_size=24, pan_and_scan_max_num_crops=3,
-                           pan_and_scan_min_ratio_to_activate=1.3)
+
+class PanAndScan(Reference):
+    """The processor's own defaults would switch the file's settings off."""
+
+    @property
+    def picture_options(self):
+        settings = json.loads((self.folder / "preprocessor_config.json").read_text())
+        return {key: settings[key] for key in PAN_AND_SCAN}
 
 
 def spec(seed):
@@ -46,7 +53,7 @@ def spec(seed):
             sliding_window=pick(seed, 12, 16), sliding_window_pattern=pick(seed, 3, 2)),
         vision_config=SIGLIP | dict(image_size=32, patch_size=8))
     preprocessor = dict(
-        do_convert_rgb=None, do_normalize=True, do_rescale=True, do_resize=True, **UNEVEN, **PanAndScan.picture_options,
+        do_convert_rgb=None, do_normalize=True, do_rescale=True, do_resize=True, **UNEVEN, **PAN_AND_SCAN,
         image_processor_type="Gemma3ImageProcessor", image_seq_length=4, processor_class="Gemma3Processor", resample=2,
         rescale_factor=1 / 255, size=dict(height=32, width=32))
     markers = dict(boi_token="<start_of_image>", eoi_token="<end_of_image>", image_token="<image_soft_token>")
@@ -56,4 +63,5 @@ def spec(seed):
     return Spec("gemma3", config, tk, tokenizer_config, generation, TEMPLATE.replace("%IMAGE%", "<start_of_image>"), preprocessor,
                 "<eos>", dict(image_seq_length=4, processor_class="Gemma3Processor"), rename=OLD_NAMES, picture=(92, 50),
                 offset_norms=r"(language_model\..*norm|mm_soft_emb_norm)", scaled_embeddings=True, init=sharp_attention,
-                reference=PanAndScan, mlx=[])
+                reference=PanAndScan, mlx=[],
+                other_settings=(dict(do_pan_and_scan=False), dict(pan_and_scan_min_crop_size=8, pan_and_scan_max_num_crops=5)))

@@ -43,4 +43,5 @@ def spec(seed, name="idefics3", class_name="Idefics3", grid=(), tile=24, patch=6
         additional_special_tokens=["<fake_token_around_image>", "<image>", "<end_of_utterance>"])
     generation = dict(bos_token_id=i("<|im_start|>"), pad_token_id=i("<|im_end|>"), eos_token_id=[i("<end_of_utterance>")])
     processor = dict(image_seq_len=(tile // patch // block) ** 2, processor_class=f"{class_name}Processor")
-    return Spec(name, config, tk, tokenizer_config, generation, TEMPLATE, preprocessor, "<end_of_utterance>", processor, mlx=MLX)
+    return Spec(name, config, tk, tokenizer_config, generation, TEMPLATE, preprocessor, "<end_of_utterance>", processor, mlx=MLX,
+                other_settings=(dict(do_image_splitting=False), dict(size=dict(longest_edge=tile))))

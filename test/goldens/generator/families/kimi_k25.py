@@ -72,4 +72,5 @@ def spec(seed):
     generation = dict(bos_token_id=i("[BOS]"), eos_token_id=[i("<|im_end|>"), i("[EOS]")], pad_token_id=i("[PAD]"))
     return Spec("kimi_k25", model_config(tk, text(seed, tk)), tk, tokenizer_config, generation,
                 TEMPLATE.replace("%START%", "<|media_begin|>"), preprocessor, "[EOS]", rename=RENAME, hub_format=True,
-                init=routing_bias, mlx=MLX)
+                init=routing_bias, mlx=MLX,
+                other_settings=(dict(in_patch_limit=100, max_patches=100),))

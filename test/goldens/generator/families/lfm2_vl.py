@@ -38,4 +38,6 @@ def spec(seed):
         image_thumbnail="<|img_thumbnail|>")
     return Spec("lfm2_vl", config, tk, tokenizer_config, dict(bos_token_id=1, eos_token_id=[7, 2], pad_token_id=0),
                 "{{ bos_token }}" + chatml("<image>"), preprocessor, "<|endoftext|>", mlx=MLX, picture=(90, 52),
+                other_settings=(dict(do_image_splitting=False, use_thumbnail=False), dict(use_thumbnail=False), dict(min_tiles=3, max_tiles=4),
+                                dict(tile_size=42, max_num_patches=49)),
                 rename=[(r"^model\.vision_tower\.(?=embeddings|encoder|post_layernorm)", "model.vision_tower.vision_model.")])

@@ -49,4 +49,5 @@ def spec(seed):
     processor = dict(image_break_token="[IMG_BREAK]", image_end_token="[IMG_END]", image_token="[IMG]", patch_size=8,
                      processor_class="PixtralProcessor")
     return Spec("llava", config, tk, tokenizer_config, GENERATION, TEMPLATE, preprocessor, "</s>", processor, rename=OLD_NAMES,
-                least_side=2, mlx=[(r"^vision_tower\.", "vision_tower.vision_model.")])
+                least_side=2, other_settings=(dict(size=dict(longest_edge=100)),),
+                mlx=[(r"^vision_tower\.", "vision_tower.vision_model.")])

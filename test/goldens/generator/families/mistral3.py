@@ -15,7 +15,7 @@ def spec(seed):
     vision["rope_parameters"] = dict(rope_theta=10000.0, rope_type="default")
     config = dict(
         architectures=["Mistral3ForConditionalGeneration"], dtype="bfloat16", image_token_index=10, model_type="mistral3",
-        multimodal_projector_bias=False, projector_hidden_act="gelu", spatial_merge_size=2, tie_word_embeddings=False,
+        projector_hidden_act="gelu", spatial_merge_size=2, tie_word_embeddings=False,
         vision_feature_layer=-1, vision_config=vision,
         text_config=llava.text(seed, padded(tk), rope_parameters=dict(rope_theta=1000000000.0, rope_type="default")))
     pictures = dict(do_convert_rgb=True, do_normalize=True, do_rescale=True, do_resize=True, **UNEVEN, patch_size=6, resample=3,

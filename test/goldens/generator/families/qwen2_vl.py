@@ -52,4 +52,5 @@ def spec(seed):
     preprocessor = dict(min_pixels=144 * 4, max_pixels=144 * 16, patch_size=6, temporal_patch_size=2, merge_size=2,
                         image_processor_type="Qwen2VLImageProcessor", processor_class="Qwen2VLProcessor", **CLIP)
     return Spec("qwen2_vl", config, tk, tokenizer_config | dict(processor_class="Qwen2VLProcessor"), generation(tk),
-                chatml(IMAGE, DEFAULT_SYSTEM), preprocessor, "<|endoftext|>", rename=OLD_NAMES, mlx=MLX)
+                chatml(IMAGE, DEFAULT_SYSTEM), preprocessor, "<|endoftext|>", rename=OLD_NAMES, mlx=MLX,
+                other_settings=(dict(min_pixels=144 * 40, max_pixels=144 * 50),))

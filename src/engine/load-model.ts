@@ -1,0 +1,151 @@
+// A checkpoint folder → a model that can answer: family, processor, prompt rules and weights, in this order.
+import { dirname, join } from 'node:path';
+import { decoderWidths } from '../graph/program.js';
+import type { Checkpoint } from '../models/checkpoint/checkpoint.js';
+import { WeightFiles } from '../models/checkpoint/weights-content.js';
+import type { Model } from '../models/family.js';
+import { openModel } from '../models/registry.js';
+import { PromptBuilder } from '../prompt/prompt.js';
+import { defaultBudgets } from './budgets.js';
+import type { ModelInfo, Progress } from './engine.js';
+import { LoadedModel } from './loaded-model.js';
+import { isBundled, modelName, starterFolder } from './model-folder.js';
+import type { NativeEngineOptions } from './native-engine.js';
+import { loadAddon, type BackendName, type KvType, type Precision } from './native.js';
+import { PromptRows } from './prompt-rows.js';
+import { scriptsIdentity } from './scripts-identity.js';
+
+export interface LocalEngineOptions {
+  /** Checkpoint folder; absent: the bundled starter model. */
+  model?: string;
+  /** Default: fast for quantized weights, exact otherwise. */
+  precision?: Precision;
+  backend?: BackendName;
+  threads?: number;
+  kvType?: KvType;
+  /** Largest size in which an image is looked at, in pixels. */
+  maxPixels?: number;
+  budgets?: NativeEngineOptions['budgets'];
+  /** Folder of the disk tier; absent: none. Its parent must exist. */
+  cacheFolder?: string;
+  cacheBytes?: number;
+  cacheMaxAgeSeconds?: number;
+}
+
+const GIB = 2 ** 30;
+const DAY = 86_400;
+const CHUNK_ROWS = 256;
+
+/**
+ * @param signal Ends loading at the next weight.
+ * @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, OUT_OF_MEMORY, NATIVE_MISSING
+ */
+export async function loadModel(
+  options: LocalEngineOptions,
+  onProgress: (progress: Progress) => void,
+  signal?: AbortSignal,
+): Promise<LoadedModel> {
+  onProgress({ stage: 'load', done: 0 });
+  const folder = options.model ?? starterFolder();
+  const { checkpoint, model: whole } = openModel(folder);
+  const model = limited(whole, options.maxPixels);
+  const prompts = await PromptBuilder.open(checkpoint.folder, model);
+  const precision = options.precision ?? (isQuantized(checkpoint) ? 'fast' : 'exact');
+  const weights = new WeightFiles(checkpoint.files);
+  const native = new (loadAddon().Engine)(nativeOptions(options, checkpoint, model, precision));
+  const stop = (): void => void native.close();
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    const [loaded, content] = await Promise.all([
+      native.load((done, total) => onProgress({ stage: 'load', done, total })),
+      contentDigest(weights, options.cacheFolder),
+    ]);
+    weights.check();
+    const info = {
+      ...infoOf(checkpoint, model, precision, loaded.backend),
+      readsAlong: prompts.tokenizer.spellsReadings,
+    };
+    const digest = [loaded.digest, content, scriptsIdentity()].join(' ');
+    return new LoadedModel(info, native, new PromptRows(prompts, model, weights, digest), model);
+  } catch (error) {
+    await native.close();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', stop);
+  }
+}
+
+function infoOf(
+  { folder }: Checkpoint,
+  model: Model,
+  precision: Precision,
+  backend: string,
+): Omit<ModelInfo, 'readsAlong'> {
+  const { modelType, contextLength, boxes } = model;
+  const parameters = parameterCount(model);
+  const bundled = isBundled(folder);
+  return {
+    name: modelName(folder),
+    bundled,
+    modelType,
+    parameters,
+    precision,
+    backend,
+    contextLength,
+    boxes,
+  };
+}
+
+function nativeOptions(
+  options: LocalEngineOptions,
+  checkpoint: Checkpoint,
+  model: Model,
+  precision: Precision,
+): NativeEngineOptions {
+  return {
+    backend: options.backend ?? 'cpu',
+    threads: options.threads ?? 0,
+    precision,
+    kvType: options.kvType ?? 'f16',
+    chunkRows: CHUNK_ROWS,
+    budgets: options.budgets ?? defaultBudgets(),
+    disk: {
+      folder: options.cacheFolder ?? '',
+      maxBytes: options.cacheBytes ?? 8 * GIB,
+      maxAgeSeconds: options.cacheMaxAgeSeconds ?? 30 * DAY,
+    },
+    files: checkpoint.files,
+    vision: JSON.stringify(model.vision),
+    decoder: JSON.stringify(model.decoder),
+    traits: {
+      positionAxes: model.positionAxes,
+      visibility: model.visibility,
+      ...decoderWidths(model.decoder),
+      context: model.contextLength,
+    },
+  };
+}
+
+function limited(model: Model, maxPixels?: number): Model {
+  return maxPixels === undefined ? model : { ...model, processor: model.processor.limitedTo(maxPixels) };
+}
+
+/** Of the weights' whole content where something of them outlives this process; in it they cannot change unnoticed. */
+async function contentDigest(weights: WeightFiles, cacheFolder?: string): Promise<string> {
+  return cacheFolder === undefined ? '' : weights.digest(join(dirname(cacheFolder), 'weights'));
+}
+
+function isQuantized({ config }: Checkpoint): boolean {
+  return config['quantization'] !== undefined || config['quantization_config'] !== undefined;
+}
+
+/** Logical weights of both programs, each counted once. */
+function parameterCount({ vision, decoder }: Model): number {
+  const sizes = new Map(
+    [...vision.weights, ...decoder.weights].map(({ name, shape }) => [
+      name,
+      shape.reduce((a, b) => a * b, 1),
+    ]),
+  );
+  return [...sizes.values()].reduce((a, b) => a + b, 0);
+}

@@ -1,0 +1,193 @@
+// Lines drawn as plain bars: what matters is where ink is, not what it looks like.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { decodeSteps } from '../../src/reading/characters.js';
+import { inkOf, type Ink } from '../../src/reading/ink.js';
+import { readLineText } from '../../src/reading/line-text.js';
+
+const HEIGHT = 24;
+/** Rows of the type: font size 16, so capitals 11.5, x 8.5. */
+const [CAPITAL, LOW, BASE, DEEP] = [6, 9, 17, 21];
+
+interface Bar {
+  text: string;
+  left: number;
+  right: number;
+  top?: number;
+  bottom?: number;
+}
+
+const CHARACTERS = ['', ...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789()_.,-•□', ' '];
+
+/** Letters of one width and gap from `left` on; spaces are gaps of that many pixels. */
+function word(text: string, left: number, wide = 7, gap = 2): Bar[] {
+  return [...text].map((one, at) => ({
+    text: one,
+    left: left + at * (wide + gap),
+    right: left + at * (wide + gap) + wide,
+  }));
+}
+
+function rowsOf({ text, top, bottom }: Bar): [number, number] {
+  const high = /[A-Z0-9bdfhkl]/.test(text);
+  return [top ?? (high ? CAPITAL : LOW), bottom ?? (/[gpqy]/.test(text) ? DEEP : BASE)];
+}
+
+function drawn(bars: readonly Bar[], width: number): Ink {
+  const contrast = new Uint8Array(width * HEIGHT);
+  for (const bar of bars) {
+    const [top, bottom] = rowsOf(bar);
+    for (let y = top; y < bottom; y++) contrast.fill(255, y * width + bar.left, y * width + bar.right);
+  }
+  return { width, height: HEIGHT, contrast };
+}
+
+/** The recogniser's steps of the bars that have a text; one where each bar's middle is. */
+function steps(bars: readonly Bar[], width: number, written: readonly number[] = []) {
+  const count = Math.ceil((width * 2) / 8);
+  const classes = new Int32Array(count);
+  const probabilities = new Float32Array(count).fill(1);
+  for (const { text, left, right } of bars)
+    classes[Math.floor((left + right) / 8)] = CHARACTERS.indexOf(text);
+  for (const x of written) classes[Math.floor(x / 4)] = CHARACTERS.indexOf(' ');
+  return { classes, probabilities };
+}
+
+function read(
+  bars: readonly Bar[],
+  width: number,
+  written: readonly number[] = [],
+  ink = drawn(bars, width),
+) {
+  const { classes, probabilities } = steps(bars, width, written);
+  return readLineText(ink, { classes, probabilities }, CHARACTERS);
+}
+
+const texts = (pieces: ReturnType<typeof read>) => pieces.map(({ text }) => text);
+
+describe('characters', () => {
+  test('equal neighbours are one, a blank parts them', () => {
+    const read = decodeSteps(
+      { classes: Int32Array.of(0, 1, 1, 0, 1, 2), probabilities: new Float32Array(6).fill(0.5) },
+      CHARACTERS,
+    );
+    assert.deepEqual(
+      read.map(({ text, start, end }) => [text, start, end]),
+      [
+        ['a', 1, 3],
+        ['a', 4, 5],
+        ['b', 5, 6],
+      ],
+    );
+  });
+});
+
+describe('lines', () => {
+  test('a space that the recogniser lost is found in the gap', () => {
+    const bars = [...word('Read', 4), ...word('more', 46)];
+    const [piece] = read(bars, 90);
+    assert.equal(piece!.text, 'Read more');
+    assert.deepEqual(
+      piece!.characters.map(({ left, right }) => [left, right]),
+      bars.map(({ left, right }) => [left, right]),
+    );
+  });
+
+  test('a space that the recogniser wrote where no gap is goes', () => {
+    assert.deepEqual(texts(read(word('Readmore', 4), 90, [39])), ['Readmore']);
+  });
+
+  test('what stands further apart than a space is a line of its own', () => {
+    assert.deepEqual(texts(read([...word('Home', 4), ...word('News', 60)], 110, [50])), ['Home', 'News']);
+  });
+
+  test('the box is that of the type, whatever letters the line has', () => {
+    const boxes = [word('none', 4), word('Bold', 4), word('grey', 4)].map(
+      (bars) => read(bars, 50)[0]!.bounds,
+    );
+    for (const { top, bottom } of boxes) {
+      assert.ok(Math.abs(top - boxes[1]!.top) < 1.5, JSON.stringify(boxes));
+      assert.ok(Math.abs(bottom - boxes[1]!.bottom) < 1.5, JSON.stringify(boxes));
+    }
+  });
+
+  test('an underline is no ink', () => {
+    const bars = [...word('Read', 4), ...word('more', 46)];
+    const ink = drawn([...bars, { text: '', left: 4, right: 84, top: 19, bottom: 20 }], 90);
+    const line = {
+      width: 90,
+      height: HEIGHT,
+      data: Uint8Array.from({ length: 90 * HEIGHT * 3 }, (_, at) => 255 - ink.contrast[Math.floor(at / 3)]!),
+    };
+    assert.deepEqual(texts(read(bars, 90, [], inkOf(line))), ['Read more']);
+  });
+});
+
+describe('marks', () => {
+  for (const as of ['I', 'O', '□'])
+    test(`a box before a label, read as ${as}, is no text`, () => {
+      const box = { text: as, left: 3, right: 16, top: 5, bottom: 18 };
+      assert.deepEqual(texts(read([box, ...word('Allow', 24)], 80)), ['Allow']);
+    });
+
+  test('a box that was not read does not take the first letter with it', () => {
+    const bars = word('Stay', 24);
+    const ink = drawn([{ text: '', left: 3, right: 16, top: 5, bottom: 18 }, ...bars], 70);
+    assert.deepEqual(texts(read(bars, 70, [], ink)), ['Stay']);
+  });
+
+  test('a capital at the beginning stays', () => {
+    const a = { text: 'A', left: 4, right: 16 };
+    assert.deepEqual(texts(read([a, ...word('small', 22)], 80)), ['A small']);
+  });
+
+  test('equal round dots are counted, whatever was read', () => {
+    const dots = Array.from({ length: 7 }, (_, at) => ({
+      text: 'a',
+      left: 4 + at * 8,
+      right: 9 + at * 8,
+      top: 9,
+      bottom: 14,
+    }));
+    const [piece] = read(dots, 66);
+    assert.equal(piece!.text, '•'.repeat(7));
+    assert.equal(piece!.characters.length, 7);
+  });
+});
+
+describe('lookalikes', () => {
+  test('a zero among capitals is an O, one among digits stays', () => {
+    assert.deepEqual(texts(read([...word('INF0', 4), ...word('200', 46)], 80)), ['INFO 200']);
+  });
+
+  test('capital or small by height', () => {
+    const wiki = word('wiki', 4);
+    wiki[0] = { ...wiki[0]!, top: CAPITAL };
+    assert.deepEqual(texts(read([...wiki, ...word('and', 46)], 80)), ['Wiki and']);
+    assert.deepEqual(texts(read([...word('wiki', 4), ...word('and', 46)], 80)), ['wiki and']);
+  });
+
+  test('an underscore that was not read is seen below the line', () => {
+    const bars = [...word('pg', 4), ...word('hba', 31)];
+    const ink = drawn([...bars, { text: '', left: 21, right: 30, top: 19, bottom: 20 }], 70);
+    assert.deepEqual(texts(read(bars, 70, [], ink)), ['pg_hba']);
+  });
+
+  test('brackets read as O are brackets', () => {
+    const round = { text: 'O', left: 40, right: 44, top: 5, bottom: 21 };
+    const close = { text: ')', left: 47, right: 51, top: 5, bottom: 21 };
+    assert.deepEqual(texts(read([...word('call', 4), round, close], 60)), ['call()']);
+  });
+});
+
+test('what is hardly read is marked, and what is not read at all is no line', () => {
+  const bars = word('Read', 4);
+  const { classes, probabilities } = steps(bars, 50);
+  const at = classes.indexOf(CHARACTERS.indexOf('e'));
+  probabilities[at] = 0.2;
+  assert.deepEqual(texts(readLineText(drawn(bars, 50), { classes, probabilities }, CHARACTERS)), ['R[?]ad']);
+  assert.deepEqual(
+    readLineText(drawn(bars, 50), { classes, probabilities: probabilities.map(() => 0.2) }, CHARACTERS),
+    [],
+  );
+});
