@@ -95,15 +95,15 @@ void other_cases(std::vector<KernelCase>& cases, int n, int channels) {
     x.out[0] = r.empty(sizes.pixels, channels);
   }));
   for (const bool whole : {false, true})
-    cases.push_back(one("spread", shape + (whole ? " whole" : ""), 0, Op::Spread,
-                        [=](CaseRun& r, Dispatch& x, OpAttrs& a) {
-                          a.factor = whole ? 4 : 2;
-                          a.whole = whole;
-                          const int64_t parts = a.factor * a.factor;
-                          x.in[0] = r.floats(sizes.pixels, whole ? channels : channels * parts, 1);
-                          x.in[1] = r.ints(sizes.sides, 2);
-                          x.out[0] = r.empty(sizes.pixels * parts, channels);
-                        }));
+    cases.push_back(
+        one("spread", shape + (whole ? " whole" : ""), 0, Op::Spread, [=](CaseRun& r, Dispatch& x, OpAttrs& a) {
+          a.factor = whole ? 4 : 2;
+          a.whole = whole;
+          const int64_t parts = a.factor * a.factor;
+          x.in[0] = r.floats(sizes.pixels, whole ? channels : channels * parts, 1);
+          x.in[1] = r.ints(sizes.sides, 2);
+          x.out[0] = r.empty(sizes.pixels * parts, channels);
+        }));
   cases.push_back(one("best_class", shape, 3e-6, Op::BestClass, [=](CaseRun& r, Dispatch& x, OpAttrs&) {
     x.in[0] = r.floats(channels, 9 * n, 1, 4);
     x.out[0] = r.empty(channels, 2);

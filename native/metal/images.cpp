@@ -39,8 +39,8 @@ void bind_vector(Encoder& encoder, uint32_t index, const Dispatch& d, int weight
 
 void encode_separable(Encoder& encoder, const Dispatch& d) {
   if (d.in[0].width > kMostChannels)
-    throw KernelUnavailable("separable_convolution", "images have more than " + std::to_string(kMostChannels) +
-                                                         " channels");
+    throw KernelUnavailable("separable_convolution",
+                            "images have more than " + std::to_string(kMostChannels) + " channels");
   encoder.kernel("images", "separable_convolution", kThreads).bind(0, d.in[0]).bind(1, d.in[1]);
   for (int weight = 0; weight < 4; ++weight) bind_vector(encoder, static_cast<uint32_t>(weight) + 2, d, weight);
   encoder.bind(6, d.out[0]).constants(7, params_of(d));
