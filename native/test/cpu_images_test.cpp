@@ -12,9 +12,9 @@ namespace {
 struct Window {
   int kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x;
 };
-constexpr Window kWindows[] = {{1, 1, 1, 1, 0, 0}, {3, 3, 1, 1, 1, 1}, {5, 5, 1, 1, 2, 2}, {3, 3, 2, 2, 1, 1},
-                               {5, 5, 2, 1, 2, 2}, {3, 2, 3, 2, 0, 0}, {1, 3, 1, 1, 0, 1}, {3, 3, 1, 2, 1, 1},
-                               {1, 7, 1, 1, 0, 3}};
+constexpr Window kWindows[] = {{1, 1, 1, 1, 0, 0}, {3, 3, 1, 1, 1, 1}, {5, 5, 1, 1, 2, 2},
+                               {3, 3, 2, 2, 1, 1}, {5, 5, 2, 1, 2, 2}, {3, 2, 3, 2, 0, 0},
+                               {1, 3, 1, 1, 0, 1}, {3, 3, 1, 2, 1, 1}, {1, 7, 1, 1, 0, 3}};
 
 struct Image {
   int64_t height, width;
@@ -152,8 +152,12 @@ std::vector<float> run_images(Backend& backend, const Case& c, const std::vector
   const Owned sizes = tensor<int32_t>(backend, static_cast<int64_t>(images.size()), 2, sizes_of(images));
   const Owned out = tensor(backend, pixels_of(images) / (a.stride_y * a.stride_x),
                            c.op == Op::DepthwiseConvolution ? c.channels : c.outs);
-  run_one(backend, {c.op, &a, {in.tensor, sizes.tensor}, {out.tensor},
-                    {w.w.get(), w.b.get(), w.taps.get(), w.inner.get()}, nullptr});
+  run_one(backend, {c.op,
+                    &a,
+                    {in.tensor, sizes.tensor},
+                    {out.tensor},
+                    {w.w.get(), w.b.get(), w.taps.get(), w.inner.get()},
+                    nullptr});
   return out.read<float>();
 }
 
@@ -217,7 +221,8 @@ void test_means_and_gains(CpuIsa isa) {
   const std::vector<Image> images = {{3, 1}, {20, 30}, {1, 257}};
   const int64_t pixels = pixels_of(images);
   for (const int64_t width : {1, 7, 33, 96}) {
-    const auto x = random_floats(static_cast<size_t>(pixels * width)), gain = random_floats(static_cast<size_t>(3 * width));
+    const auto x = random_floats(static_cast<size_t>(pixels * width)),
+               gain = random_floats(static_cast<size_t>(3 * width));
     const Owned in = tensor(*backend, pixels, width, x), sizes = tensor<int32_t>(*backend, 3, 2, sizes_of(images));
     const Owned gains = tensor(*backend, 3, width, gain);
     const Owned means = tensor(*backend, 3, width), products = tensor(*backend, pixels, width);
@@ -234,8 +239,8 @@ void test_means_and_gains(CpuIsa isa) {
           sum += x[at];
           CHECK(product[at] == x[at] * gain[i * static_cast<size_t>(width) + static_cast<size_t>(c)]);
         }
-        CHECK(std::abs(mean[i * static_cast<size_t>(width) + static_cast<size_t>(c)] - sum / static_cast<double>(count)) <
-              2e-6);
+        CHECK(std::abs(mean[i * static_cast<size_t>(width) + static_cast<size_t>(c)] -
+                       sum / static_cast<double>(count)) < 2e-6);
       }
       row += count;
     }

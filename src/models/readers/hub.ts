@@ -79,21 +79,24 @@ function tensorsOf(bytes: Buffer, file: string): Map<string, Tensor> {
 }
 
 export class HubWeights {
-  constructor(
-    private readonly tensors: Map<string, Tensor>,
-    private readonly file: string,
-  ) {}
+  readonly #tensors: Map<string, Tensor>;
+  readonly #file: string;
+
+  constructor(tensors: Map<string, Tensor>, file: string) {
+    this.#tensors = tensors;
+    this.#file = file;
+  }
 
   has(name: string): boolean {
-    return this.tensors.has(name);
+    return this.#tensors.has(name);
   }
 
   tensor(name: string): Tensor {
-    const found = this.tensors.get(name);
+    const found = this.#tensors.get(name);
     if (found) return found;
     throw new AfterimageError(
       'INVALID_CHECKPOINT',
-      `"${this.file}" has no f32 tensor "${name}"; use a checkpoint that matches its config.json.`,
+      `"${this.#file}" has no f32 tensor "${name}"; use a checkpoint that matches its config.json.`,
     );
   }
 
