@@ -46,13 +46,13 @@ const COMMANDS: Record<string, Command> = {
     most: 1,
     options: [...SERVER, 'write', 'file', 'pasted'],
   },
-  models: { load: async () => (await import('./report.js')).models, most: 0, options: ['json'] },
+  models: { load: async () => (await import('./models.js')).models, most: 0, options: ['json', 'remove'] },
   doctor: {
     load: async () => (await import('./doctor.js')).doctor,
     most: 0,
     options: [...ENGINE, 'json', 'metal'],
   },
-  pull: { load: async () => (await import('./report.js')).pullModel, most: 1, options: [] },
+  pull: { load: async () => (await import('./pull.js')).pullModel, most: 1, options: ['revision'] },
   cache: { load: async () => (await import('./report.js')).cache, most: 1, options: ['json', 'cache-dir'] },
 };
 

@@ -92,6 +92,8 @@ export const OPTIONS = {
   },
   file: { type: 'string', value: 'FILE', help: 'config: another file of the client, such as .mcp.json' },
   pasted: { type: 'boolean', help: 'config: also allow the folder of pictures pasted into the client' },
+  revision: { type: 'string', value: 'REV', help: 'pull: branch, tag or commit (default main)' },
+  remove: { type: 'string', value: 'NAME', help: 'models: delete the downloaded model org/name' },
   metal: { type: 'boolean', help: 'doctor: the Metal device and every kernel’s self-test' },
   verbose: { type: 'boolean', help: 'log debug messages to stderr' },
   help: { type: 'boolean', help: 'this text' },
