@@ -55,7 +55,11 @@ export class LoopbackHub {
   }
 
   async start(): Promise<this> {
-    this.#storage = await this.#listen((request, response) => this.#store(request, response));
+    // Another name as well: Hugging Face's library follows the hub's redirects within a host itself.
+    this.#storage = (await this.#listen((request, response) => this.#store(request, response))).replace(
+      '127.0.0.1',
+      'localhost',
+    );
     this.endpoint = await this.#listen((request, response) => this.#answer(request, response));
     return this;
   }
@@ -90,11 +94,13 @@ export class LoopbackHub {
     const url = request.url!;
     if (/^\/api\/models\/org\/model(\/revision\/|$|\?)/.test(url))
       return void response.end(JSON.stringify(this.#list()));
+    if (url.startsWith('/api/models/org/model/tree/')) return void response.end(JSON.stringify(this.#tree()));
     const name = decodeURIComponent(url.split(`/org/model/resolve/${this.commit}/`)[1] ?? '');
     const stored = this.files.get(name);
     if (!stored) return void response.writeHead(404, { 'x-error-code': 'EntryNotFound' }).end();
     const { content, large, served } = stored;
     response.setHeader('x-repo-commit', this.commit);
+    if (!large) response.setHeader('content-length', (served ?? content).length);
     if (!large) return void response.setHeader('etag', `"${blobId(content)}"`).end(served ?? content);
     const headers = {
       location: `${this.#storage}/${name}?signature=${this.requests.length}`,
@@ -116,6 +122,17 @@ export class LoopbackHub {
     if (start > 0)
       response.setHeader('content-range', `bytes ${start}-${served.length - 1}/${served.length}`);
     response.writeHead(start > 0 ? 206 : 200).end(served.subarray(start));
+  }
+
+  /** The list that Hugging Face's own library asks for. */
+  #tree(): object[] {
+    return [...this.files].map(([path, { content, large }]) => ({
+      type: 'file',
+      path,
+      size: content.length,
+      oid: blobId(content),
+      ...(large && { lfs: { oid: sha256(content), size: content.length, pointerSize: 134 } }),
+    }));
   }
 
   #list(): object {
