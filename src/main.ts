@@ -3,7 +3,7 @@
 import { AfterimageError } from './errors.js';
 import { endSoon } from './exit.js';
 import { checkForm, findCommand } from './cli/commands.js';
-import { HELP } from './cli/help.js';
+import { helpOf, overview } from './cli/help.js';
 import { Options } from './cli/options.js';
 import { packageVersion } from './version.js';
 
@@ -40,15 +40,22 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
   const [name, ...rest] = args;
   if (name === undefined && !process.stdin.isTTY)
     return (await findCommand('mcp').load())(new Options([]), signal);
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') return write(HELP);
-  if (name === '--version') return write(`${packageVersion()}\n`);
+  if (name === 'help' && rest[0] !== undefined) return write(helpOf(findCommand(rest[0])));
+  if (name === undefined || ['--help', '-h', 'help'].includes(name)) return write(overview());
+  if (['--version', '-V', '-v', 'version'].includes(name)) return write(`${packageVersion()}\n`);
   const command = findCommand(name);
+  if (asksForHelp(rest)) return write(helpOf(command));
   const options = new Options(rest);
-  if (options.flag('help')) return write(HELP);
   checkForm(name, command, options);
   await (
     await command.load()
   )(options, signal);
+}
+
+/** Whatever else is wrong with the arguments: whoever asks for help is told. */
+function asksForHelp(args: string[]): boolean {
+  const end = args.indexOf('--');
+  return args.slice(0, end < 0 ? undefined : end).some((arg) => arg === '--help' || arg === '-h');
 }
 
 function write(text: string): void {

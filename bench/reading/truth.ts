@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bounds } from '../../src/reading/quad.js';
+import { readingOrder } from '../../src/reading/reading-order.js';
 
 export interface TrueLine {
   text: string;
@@ -40,12 +41,32 @@ function pageOf(folder: string, name: string): TruePage {
     right: right * stored.scale,
     bottom: bottom * stored.scale,
   });
+  const lines = stored.lines.map(({ text, box }) => ({ text, bounds: toBounds(box) }));
+  const ignored = (stored.ignored ?? []).map(toBounds);
+  // Pages whose text lies over other text have no readable truth there.
+  const isLayered = (line: TrueLine) =>
+    ignored.some((bounds) => layered(line.bounds, bounds)) ||
+    lines.some((other) => other !== line && layered(line.bounds, other.bounds));
+  const covered = new Set(stored.ignored ? lines.filter(isLayered) : []);
   return {
     name,
     picture: join(folder, `${name}.png`),
-    lines: stored.lines.map(({ text, box }) => ({ text, bounds: toBounds(box) })),
-    ignored: (stored.ignored ?? []).map(toBounds),
+    lines: lines.filter((line) => !covered.has(line)),
+    ignored: [...ignored, ...[...covered].map(({ bounds }) => bounds)],
   };
+}
+
+/** Text over text: the boxes share more than the leading that neighbours do. */
+function layered(a: Bounds, b: Bounds): boolean {
+  const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+  const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+  return across > 2 && down > 0.3 * Math.min(a.bottom - a.top, b.bottom - b.top);
+}
+
+/** The page's text with columns one after the other, by the same geometry that orders what was read. */
+export function columnsText(lines: readonly TrueLine[]): string {
+  const rows = readingOrder(lines.map(({ bounds, text }) => ({ bounds, length: text.length })));
+  return rows.map((row) => row.map((at) => lines[at]!.text).join(' ')).join('\n');
 }
 
 /** The page's text, one row of it per line, as the reading instruction wants it. */

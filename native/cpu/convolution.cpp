@@ -100,9 +100,12 @@ struct Convolver {
         for (int ky = 0; ky < a.kernel_y; ++ky)
           for (int kx = 0; kx < a.kernel_x; ++kx, ++to) {
             const float* from = pixel(image, oy * a.stride_y - a.pad_y + ky, (ox + i) * a.stride_x - a.pad_x + kx);
-            if (!from) *to = s.zeros;
-            else if (image_pairs) *to = image_pairs + (from - x.at<float>());
-            else *to = from;
+            if (!from)
+              *to = s.zeros;
+            else if (image_pairs)
+              *to = image_pairs + (from - x.at<float>());
+            else
+              *to = from;
           }
       }
     });
@@ -144,8 +147,10 @@ struct Convolver {
     }
     if (inputs == Inputs::copied) copy_windows(task, s);
     if (inputs == Inputs::depthwise)
-      run_depthwise(c, d, x, task, {vector_of(d.weights[2]), vector_of(d.weights[3]), a.inner_activation, a.inner_scale,
-                                    a.inner_shift}, s.made, static_cast<int64_t>(padded(channels)));
+      run_depthwise(
+          c, d, x, task,
+          {vector_of(d.weights[2]), vector_of(d.weights[3]), a.inner_activation, a.inner_scale, a.inner_shift}, s.made,
+          static_cast<int64_t>(padded(channels)));
     for (int i = 0; i < task.rows(); ++i) {
       const float* from = row(task, s, i);
       s.x[i] = from;
@@ -181,12 +186,12 @@ struct Convolver {
     };
     for_pieces([&](size_t i) { most[i] = c.kernels.largest(x.at<float>() + pieces[i].first, pieces[i].elements); });
     std::vector<float> largest(images.size(), 0.0f);
-    for (size_t i = 0; i < pieces.size(); ++i)
-      largest[pieces[i].image] = std::max(largest[pieces[i].image], most[i]);
+    for (size_t i = 0; i < pieces.size(); ++i) largest[pieces[i].image] = std::max(largest[pieces[i].image], most[i]);
     image_scales.resize(images.size());
     for_pieces([&](size_t i) {
       const Piece& piece = pieces[i];
-      const float scale = to_pairs(x.at<float>() + piece.first, piece.elements, largest[piece.image], pairs + piece.first);
+      const float scale =
+          to_pairs(x.at<float>() + piece.first, piece.elements, largest[piece.image], pairs + piece.first);
       if (piece.first == images[piece.image].first * x.width) image_scales[piece.image] = scale;
     });
     image_pairs = pairs;
@@ -204,8 +209,8 @@ struct Convolver {
       s.scales[i] = 0;
       s.out[i] = s.spare;
     }
-    c.kernels.convolve({kernel.bytes.data(), kernel.pairs() ? kernel.scales.data() : nullptr, kernel.outs, channels, taps,
-                        rows, s.x, s.scales, s.out});
+    c.kernels.convolve({kernel.bytes.data(), kernel.pairs() ? kernel.scales.data() : nullptr, kernel.outs, channels,
+                        taps, rows, s.x, s.scales, s.out});
     if (!bias && a.activation == Activation::none && a.scale == 1 && a.shift == 0) return;
     for (int i = 0; i < rows; ++i) c.kernels.settle(s.out[i], bias, y.width, a.activation, a.scale, a.shift);
   }

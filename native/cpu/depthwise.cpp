@@ -14,8 +14,8 @@ void run_depthwise(const CpuContext& c, const Dispatch& d, const Tensor& x, cons
       rows[ky] = iy >= 0 && iy < image.height ? x.at<float>(image.first + iy * image.width) : nullptr;
     }
     float* to = out + done * stride;
-    c.kernels.depthwise_pixels({rows, stage.weights, x.width, image.width, ox, count, a.kernel_y, a.kernel_x, a.stride_x,
-                                a.pad_x, to, stride});
+    c.kernels.depthwise_pixels({rows, stage.weights, x.width, image.width, ox, count, a.kernel_y, a.kernel_x,
+                                a.stride_x, a.pad_x, to, stride});
     if (!stage.bias && stage.activation == Activation::none && stage.scale == 1 && stage.shift == 0) return;
     for (int i = 0; i < count; ++i)
       c.kernels.settle(to + i * stride, stage.bias, x.width, stage.activation, stage.scale, stage.shift);

@@ -62,8 +62,8 @@ inline std::vector<GridTask> grid_tasks(const std::vector<GridImage>& images, in
   return tasks;
 }
 
-// As above, where no pixel sees another: pieces of at most `most` rows, each a rectangle of height 1 in an image that is
-// one row of pixels.
+// As above, where no pixel sees another: pieces of at most `most` rows, each a rectangle of height 1 in an image that
+// is one row of pixels.
 inline std::vector<GridTask> row_tasks(std::vector<GridImage>& images, int64_t most) {
   std::vector<GridTask> tasks;
   for (GridImage& image : images) {

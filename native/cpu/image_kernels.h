@@ -1,4 +1,5 @@
-// Kernels on images: register tiles of a convolution, a depthwise convolution along a row of pixels, the class of a row.
+// Kernels on images: register tiles of a convolution, a depthwise convolution along a row of pixels, the class of a
+// row.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -42,8 +43,10 @@ static void convolve_tile(const float* const* x, int taps, int64_t channels, con
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < V; ++v) {
       const int64_t left = count - v * kLanes;
-      if (left >= kLanes) store(out[r] + v * kLanes, sum[r][v]);
-      else if (left > 0) store_n(out[r] + v * kLanes, sum[r][v], static_cast<int>(left));
+      if (left >= kLanes)
+        store(out[r] + v * kLanes, sum[r][v]);
+      else if (left > 0)
+        store_n(out[r] + v * kLanes, sum[r][v], static_cast<int>(left));
     }
 }
 
@@ -94,8 +97,10 @@ static void pair_tile(const void* const* x, int taps, int64_t pairs, const uint8
       const int64_t left = count - v * kLanes;
       if (left <= 0) continue;
       const VF y = to_float(sum[r][v]) * (splat(row_scales[r]) * load(scales + v * kLanes));
-      if (left >= kLanes) store(out[r] + v * kLanes, y);
-      else store_n(out[r] + v * kLanes, y, static_cast<int>(left));
+      if (left >= kLanes)
+        store(out[r] + v * kLanes, y);
+      else
+        store_n(out[r] + v * kLanes, y, static_cast<int>(left));
     }
 }
 #else
@@ -130,10 +135,14 @@ static void convolve(const ConvolveJob& job) {
   int64_t column = 0;
   for (int strips = (vectors + widest - 1) / widest; strips > 0; --strips) {
     const int width = (vectors + strips - 1) / strips;
-    if (width == 4) convolve_strip<(kKernelVecs > 3 ? 4 : 1)>(job, w, column);
-    else if (width == 3) convolve_strip<3>(job, w, column);
-    else if (width == 2) convolve_strip<2>(job, w, column);
-    else convolve_strip<1>(job, w, column);
+    if (width == 4)
+      convolve_strip<(kKernelVecs > 3 ? 4 : 1)>(job, w, column);
+    else if (width == 3)
+      convolve_strip<3>(job, w, column);
+    else if (width == 2)
+      convolve_strip<2>(job, w, column);
+    else
+      convolve_strip<1>(job, w, column);
     vectors -= width;
     column += width * kLanes;
     w += int64_t{width} * kLanes * words * 4;
@@ -165,13 +174,15 @@ static void to_pairs(const float* x, int64_t count, float factor, int16_t* q) {
 static void settle(float* y, const float* bias, int64_t count, Activation activation, float scale, float shift) {
   const VF s = splat(scale), t = splat(shift);
   with_activation(activation, [&]<Activation A>() {
-    if (bias) map2(y, bias, count, y, [&](VF a, VF b) { return mul_add(activate<A>(a + b), s, t); });
-    else map1(y, count, y, [&](VF a) { return mul_add(activate<A>(a), s, t); });
+    if (bias)
+      map2(y, bias, count, y, [&](VF a, VF b) { return mul_add(activate<A>(a + b), s, t); });
+    else
+      map1(y, count, y, [&](VF a) { return mul_add(activate<A>(a), s, t); });
   });
 }
 
-// Whole vectors of channels of B output pixels side by side, whose windows lie inside the row of pixels; K columns of the
-// kernel, stride S.
+// Whole vectors of channels of B output pixels side by side, whose windows lie inside the row of pixels; K columns of
+// the kernel, stride S.
 template <int K, int S, int B>
 static void depthwise_inside(const DepthwiseJob& job, int64_t first, float* y) {
   constexpr int kSeen = (B - 1) * S + K;

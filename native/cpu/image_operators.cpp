@@ -31,8 +31,10 @@ void run_image_mean(CpuContext& c, const Dispatch& d) {
   });
   for (size_t i = 0; i < pieces.size(); ++i) {
     float* to = y.at<float>(static_cast<int64_t>(pieces[i].image));
-    if (pieces[i].first == 0) std::memcpy(to, sum_of(i), bytes);
-    else c.kernels.add(to, sum_of(i), x.width, to);
+    if (pieces[i].first == 0)
+      std::memcpy(to, sum_of(i), bytes);
+    else
+      c.kernels.add(to, sum_of(i), x.width, to);
   }
   for (const GridImage& image : images) {
     float* to = y.at<float>(static_cast<int64_t>(image.index));
@@ -70,8 +72,10 @@ void run_spread(CpuContext& c, const Dispatch& d) {
     float* to = y.at<float>(image->out_first + oy * image->out_width);
     for (int64_t ix = 0; ix < image->width; ++ix, from += x.width)
       for (int64_t j = 0; j < factor; ++j, to += y.width) {
-        if (y.width == 1) *to = from[j * part];
-        else std::memcpy(to, from + j * part, bytes);
+        if (y.width == 1)
+          *to = from[j * part];
+        else
+          std::memcpy(to, from + j * part, bytes);
       }
   });
 }

@@ -1,7 +1,7 @@
 // The kernel W[out, taps·C] of a convolution as register tiles read it: strips of a few vectors of outputs, each
 // [taps·C][lanes of the strip] f32, so that one stream of memory feeds a tile. Outputs past the end are zero.
-// Or, in `fast` precision, [taps·C/2][lanes][2] of 16-bit integers, w ≈ scale[out] · q: with inputs of |q| ≤ 4,095 no sum
-// leaves 32 bits, so sums are exact and only the rounding of inputs and weights to 13 and up to 16 bits is lost.
+// Or, in `fast` precision, [taps·C/2][lanes][2] of 16-bit integers, w ≈ scale[out] · q: with inputs of |q| ≤ 4,095 no
+// sum leaves 32 bits, so sums are exact and only the rounding of inputs and weights to 13 and up to 16 bits is lost.
 #pragma once
 #include <cstdint>
 #include <vector>

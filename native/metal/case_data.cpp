@@ -141,6 +141,11 @@ const Weight* CaseRun::weight(const StoredWeight& stored, uint32_t uses) {
   return weights_.back().get();
 }
 
+const Weight* CaseRun::kernel(int64_t outs, int64_t columns, uint32_t seed) {
+  stored_.push_back(stored_weight({WeightFormat::f32, 0, 0, ScaleType::f32, "kernel"}, 1, outs, columns, seed));
+  return weight(*stored_.back(), kUseKernel);
+}
+
 const Weight* CaseRun::vector(int64_t length, uint32_t seed, int64_t rows) {
   stored_.push_back(stored_weight({WeightFormat::f32, 0, 0, ScaleType::f32, "vector"}, 1, rows, length, seed));
   return weight(*stored_.back(), kUseVector);

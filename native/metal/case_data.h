@@ -40,6 +40,7 @@ class CaseRun {
   Tensor empty(int64_t rows, int64_t width, DType dtype = DType::f32);
   Memory* memory(size_t bytes);  // zeroed
   const Weight* weight(const StoredWeight& stored, uint32_t uses);
+  const Weight* kernel(int64_t outs, int64_t columns, uint32_t seed);
   const Weight* vector(int64_t length, uint32_t seed, int64_t rows = 1);
   void run(const Dispatch& dispatch);
   // Elements as float; i32 as their value.

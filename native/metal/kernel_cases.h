@@ -23,6 +23,7 @@ std::vector<KernelCase> linear_cases(std::span<const int> sizes);
 std::vector<KernelCase> rowwise_cases(std::span<const int> sizes);
 std::vector<KernelCase> sequence_cases(std::span<const int> sizes);
 std::vector<KernelCase> expert_cases(std::span<const int> sizes);
+std::vector<KernelCase> image_cases(std::span<const int> sizes);
 
 // Largest |a − b| / (1 + max |b|); infinite where a is not finite.
 double distance(const std::vector<float>& a, const std::vector<float>& b);

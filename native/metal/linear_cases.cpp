@@ -124,7 +124,7 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
 
 std::vector<KernelCase> kernel_cases(std::span<const int> sizes) {
   std::vector<KernelCase> all = linear_cases(sizes);
-  for (auto* more : {&rowwise_cases, &sequence_cases, &expert_cases})
+  for (auto* more : {&rowwise_cases, &sequence_cases, &expert_cases, &image_cases})
     for (KernelCase& one : more(sizes)) all.push_back(std::move(one));
   return all;
 }

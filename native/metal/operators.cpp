@@ -58,8 +58,9 @@ void encode(Encoder& encoder, const Dispatch& dispatch) {
     case Op::ImageMean:
     case Op::ScaleImages:
     case Op::Spread:
+      return encode_images(encoder, dispatch);
     case Op::BestClass:
-      throw KernelUnavailable("images", "operators on images run on the CPU");
+      return encode_best_class(encoder, dispatch);
   }
 }
 

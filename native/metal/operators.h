@@ -22,6 +22,9 @@ void encode_gated_delta(Encoder& encoder, const Dispatch& dispatch);
 void encode_route(Encoder& encoder, const Dispatch& dispatch);
 void encode_expert_linear(Encoder& encoder, const Dispatch& dispatch);
 void encode_expert_sum(Encoder& encoder, const Dispatch& dispatch);
+// Convolution, DepthwiseConvolution, SeparableConvolution, ImageMean, ScaleImages, Spread
+void encode_images(Encoder& encoder, const Dispatch& dispatch);
+void encode_best_class(Encoder& encoder, const Dispatch& dispatch);
 
 // Any of the above, by operator.
 void encode(Encoder& encoder, const Dispatch& dispatch);

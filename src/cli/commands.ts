@@ -1,10 +1,18 @@
 // The commands: where each is, how many arguments it takes and which options belong to it.
 import { AfterimageError } from '../errors.js';
+import { nearest } from './nearest.js';
 import { OPTIONS_OF_THE_ENGINE, type OptionName, type Options } from './options.js';
 
 export type Run = (options: Options, signal: AbortSignal) => Promise<void>;
 
-interface Command {
+export interface Command {
+  group: keyof typeof GROUPS;
+  /** As it is typed, without the program's name. */
+  form: string;
+  /** What it does, in a few words. */
+  about: string;
+  /** What its own help says beside that. */
+  more?: string;
   /** Loaded on demand, so that `--help` and errors are instant. */
   load(): Promise<Run>;
   /** Most arguments; a command says itself when there are too few. */
@@ -12,54 +20,145 @@ interface Command {
   options: readonly OptionName[];
 }
 
+/** Headings of the overview, in its order. */
+export const GROUPS = {
+  look: 'Look at images',
+  serve: 'Serve agents',
+  manage: 'Models and this machine',
+};
+
 const ENGINE = [...OPTIONS_OF_THE_ENGINE, 'remote', 'socket'] as const;
 const FILES = ['max-bytes', 'max-megapixels'] as const;
 const LOOK = [...ENGINE, ...FILES, 'json', 'max-tokens', 'temperature', 'seed'] as const;
-const SERVER = [...ENGINE, ...FILES, 'allow', 'allow-urls', 'preload', 'deadline-ms', 'verbose'] as const;
+const SERVER = [
+  ...ENGINE,
+  ...FILES,
+  'allow',
+  'allow-urls',
+  'allow-clipboard',
+  'preload',
+  'deadline-ms',
+  'verbose',
+] as const;
 
-const COMMANDS: Record<string, Command> = {
+export const COMMANDS: Record<string, Command> = {
   describe: {
+    group: 'look',
+    form: 'describe FILE...',
+    about: 'what an image shows',
     load: async () => (await import('./look.js')).describe,
     most: Infinity,
     options: [...LOOK, 'detail'],
   },
-  ask: { load: async () => (await import('./look.js')).ask, most: Infinity, options: LOOK },
+  ask: {
+    group: 'look',
+    form: 'ask FILE... "QUESTION"',
+    about: 'a question about one or several images',
+    more: 'Answers a question about one or several images. The question may also come first: what is no file is the question.',
+    load: async () => (await import('./look.js')).ask,
+    most: Infinity,
+    options: LOOK,
+  },
   ocr: {
+    group: 'look',
+    form: 'ocr FILE...',
+    about: 'its text in reading order',
     load: async () => (await import('./ocr.js')).ocr,
     most: Infinity,
     options: [...LOOK, 'lines', 'find', 'annotate', 'method'],
   },
-  compare: { load: async () => (await import('./look.js')).compare, most: Infinity, options: LOOK },
-  chat: { load: async () => (await import('./chat.js')).chat, most: Infinity, options: LOOK },
+  compare: {
+    group: 'look',
+    form: 'compare BEFORE AFTER',
+    about: 'what changed between two images',
+    load: async () => (await import('./look.js')).compare,
+    most: Infinity,
+    options: LOOK,
+  },
+  chat: {
+    group: 'look',
+    form: 'chat FILE...',
+    about: 'questions one after another',
+    more: 'Questions from the terminal or a pipe, one a line, about the same images. An empty line continues an answer that was cut.',
+    load: async () => (await import('./chat.js')).chat,
+    most: Infinity,
+    options: LOOK,
+  },
   mcp: {
+    group: 'serve',
+    form: 'mcp',
+    about: 'the MCP server on stdio (--http PORT: on loopback)',
     load: async () => (await import('./serve.js')).mcp,
     most: 0,
     options: [...SERVER, 'http', 'token-file'],
   },
   serve: {
+    group: 'serve',
+    form: 'serve',
+    about: 'one resident engine, shared by all with --remote',
     load: async () => (await import('./serve.js')).serve,
     most: 0,
     options: [...OPTIONS_OF_THE_ENGINE, 'socket', 'verbose'],
   },
   config: {
+    group: 'serve',
+    form: 'config CLIENT',
+    about: 'the snippet for an MCP client',
+    more: 'Prints the snippet for claude-desktop, claude-code, cursor, vscode, windsurf or goose, with the options that are given.',
     load: async () => (await import('./config.js')).config,
     most: 1,
     options: [...SERVER, 'write', 'file', 'pasted'],
   },
-  models: { load: async () => (await import('./models.js')).models, most: 0, options: ['json', 'remove'] },
+  models: {
+    group: 'manage',
+    form: 'models',
+    about: 'what is installed, supported checkpoints and the memory they need',
+    load: async () => (await import('./models.js')).models,
+    most: 0,
+    options: ['json', 'remove'],
+  },
+  pull: {
+    group: 'manage',
+    form: 'pull ORG/NAME[@REVISION]',
+    about: 'downloads a checkpoint from the Hugging Face hub',
+    more: 'Downloads a checkpoint from the Hugging Face hub into Hugging Face’s own cache. HF_TOKEN, HF_HOME, HF_HUB_CACHE, HF_ENDPOINT and HTTPS_PROXY are heeded.',
+    load: async () => (await import('./pull.js')).pullModel,
+    most: 1,
+    options: ['revision'],
+  },
+  cache: {
+    group: 'manage',
+    form: 'cache list|clear',
+    about: 'what is kept on disk',
+    load: async () => (await import('./report.js')).cache,
+    most: 1,
+    options: ['json', 'cache-dir'],
+  },
   doctor: {
+    group: 'manage',
+    form: 'doctor',
+    about: 'whether looking works here',
+    more: 'Says whether looking works here, then what this machine has (--verbose: all counters).',
     load: async () => (await import('./doctor.js')).doctor,
     most: 0,
-    options: [...ENGINE, 'json', 'metal'],
+    options: [...ENGINE, 'json', 'metal', 'verbose'],
   },
-  pull: { load: async () => (await import('./pull.js')).pullModel, most: 1, options: ['revision'] },
-  cache: { load: async () => (await import('./report.js')).cache, most: 1, options: ['json', 'cache-dir'] },
 };
+
+/** Words of other programs for the same. */
+const ALSO = new Map([
+  ['list', 'models'],
+  ['download', 'pull'],
+  ['read', 'ocr'],
+  ['diff', 'compare'],
+]);
 
 /** @throws AfterimageError INVALID_ARGUMENT when there is no such command. */
 export function findCommand(name: string): Command {
   if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name]!;
-  throw new AfterimageError('INVALID_ARGUMENT', `There is no command "${name}"; see afterimage --help.`);
+  const meant = ALSO.get(name) ?? nearest(name, Object.keys(COMMANDS));
+  const instead = meant ? `; did you mean "${meant}"?` : '; see afterimage --help.';
+  throw new AfterimageError('INVALID_ARGUMENT', `There is no command "${name}"${instead}`);
 }
 
 /** @throws AfterimageError INVALID_ARGUMENT for what the command would ignore. */
@@ -68,13 +167,13 @@ export function checkForm(name: string, command: Command, options: Options): voi
   if (stray) {
     throw new AfterimageError(
       'INVALID_ARGUMENT',
-      `--${stray} does not belong to afterimage ${name}; leave it out, or see afterimage --help.`,
+      `--${stray} does not belong to afterimage ${name}; leave it out, or see afterimage ${name} --help.`,
     );
   }
   if (options.positionals.length <= command.most) return;
   const extra = options.positionals[command.most]!;
   throw new AfterimageError(
     'INVALID_ARGUMENT',
-    `afterimage ${name} does not take "${extra}"; see afterimage --help.`,
+    `afterimage ${name} does not take "${extra}"; see afterimage ${name} --help.`,
   );
 }

@@ -110,15 +110,31 @@ async function lookTwice(options: Options, signal: AbortSignal, report: Report):
   }
 }
 
+/** The verdict first; counters only for those who ask for them. */
 function show(options: Options, report: Report): void {
   if (options.flag('json')) return void process.stdout.write(`${JSON.stringify(report)}\n`);
-  for (const [name, value] of Object.entries(report)) {
-    if (typeof value !== 'object' || value === null)
-      process.stdout.write(`${name.padEnd(16)}${String(value)}\n`);
-    else
-      for (const [part, detail] of Object.entries(value))
-        process.stdout.write(`${`${name} ${part}`.padEnd(32)}${String(detail)}\n`);
-  }
+  const { cache, ...rest } = report;
+  process.stdout.write(`${verdict(report)}\n\n${rows(rest)}`);
+  if (cache && options.flag('verbose')) process.stdout.write(rows({ cache }));
+}
+
+function verdict({ self_test, loaded, metal }: Report): string {
+  const test = String(self_test ?? metal ?? '');
+  if (test.startsWith('passed')) return `Looking works here, with ${String(loaded).replace(/ \(.*/, '')}.`;
+  if (test.startsWith('failed: ')) return `Looking does not work here: ${test.slice('failed: '.length)}`;
+  return self_test === undefined ? `Metal: ${test}` : `Looking was not tested: ${test}`;
+}
+
+function rows(report: Report): string {
+  return Object.entries(report)
+    .flatMap(([name, value]) =>
+      typeof value !== 'object' || value === null
+        ? [`${name.padEnd(31)} ${String(value)}\n`]
+        : Object.entries(value).map(
+            ([part, detail]) => `${`${name} ${part}`.padEnd(31)} ${String(detail)}\n`,
+          ),
+    )
+    .join('');
 }
 
 function gib(bytes: number): string {

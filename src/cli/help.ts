@@ -1,22 +1,53 @@
-// afterimage --help
-import { optionsHelp } from './options.js';
+// afterimage --help, afterimage COMMAND --help
+import { COMMANDS, GROUPS, type Command } from './commands.js';
+import { OPTIONS, OPTIONS_OF_THE_ENGINE, type Option, type OptionName } from './options.js';
 
-export const HELP = `afterimage: local sight for AI agents. Looks at images with a model on this machine.
+const INDENT = '  ';
 
-  afterimage describe FILE                 what the image shows (--detail brief|normal|full)
-  afterimage ask FILE... "QUESTION"        a question about one or several images
-  afterimage ocr FILE...                   text in reading order (--lines: with boxes, --find TEXT: where it stands; - is stdin)
-  afterimage compare BEFORE AFTER          what changed
-  afterimage chat FILE...                  questions one after another, from the terminal or a pipe
-  afterimage mcp                           the MCP server on stdio (--http PORT: on loopback)
-  afterimage serve                         one resident engine, which every command and client shares with --remote
-  afterimage config CLIENT                 the snippet for claude-desktop, claude-code, cursor, vscode, windsurf, goose
-  afterimage models                        supported families and checkpoints, with the memory they need
-  afterimage pull ORG/NAME                 downloads a checkpoint from the Hugging Face hub (resumable, pinned)
-  afterimage cache list|clear              what is kept on disk
-  afterimage doctor                        processor, backend, memory, model, self-test
+/** All commands by what they are for. */
+export function overview(): string {
+  const groups = Object.entries(GROUPS).map(([group, title]) => {
+    const rows = Object.values(COMMANDS)
+      .filter((command) => command.group === group)
+      .map(({ form, about }) => row(form, about, 30));
+    return `${title}\n${rows.join('\n')}\n`;
+  });
+  return `afterimage: local sight for AI agents. Looks at images with a model on this machine.
 
-${optionsHelp()}
+${groups.join('\n')}
+FILE is a path, a data: URL, "latest" (the newest picture of the working folder and of the folders for
+screenshots), "clipboard", or - for standard input.
 
+afterimage COMMAND --help lists a command's options; afterimage -V prints the version.
 Exit codes: 0 done, 1 internal error, 2 bad input, 130 interrupted.
 `;
+}
+
+/** One command: its form, what it does, its options by what they concern. */
+export function helpOf(command: Command): string {
+  const engine: readonly OptionName[] = [...OPTIONS_OF_THE_ENGINE, 'remote', 'socket'];
+  const own = command.options.filter((name) => !engine.includes(name));
+  const model = command.options.filter((name) => engine.includes(name));
+  return [
+    `afterimage ${command.form}\n\n${command.more ?? sentence(command.about)}\n`,
+    section('Options', [...own, 'help']),
+    ...(model.length > 0 ? [section('Model and memory', model)] : []),
+  ].join('\n');
+}
+
+function section(title: string, names: OptionName[]): string {
+  const options: Record<string, Option> = OPTIONS;
+  const rows = names.map((name) => {
+    const { value, help, short } = options[name]!;
+    return row(`${short ? `-${short}, ` : ''}--${name}${value ? ` ${value}` : ''}`, help, 22);
+  });
+  return `${title}\n${rows.join('\n')}\n`;
+}
+
+function row(left: string, right: string, width: number): string {
+  return `${INDENT}${left.padEnd(width)} ${right}`;
+}
+
+function sentence(text: string): string {
+  return `${text[0]!.toUpperCase()}${text.slice(1)}.`;
+}

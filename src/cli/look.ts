@@ -1,4 +1,6 @@
 // The commands that answer once: describe, ask, compare. Each is the tool of its name, with a person's arguments.
+import { existsSync } from 'node:fs';
+import { buffer } from 'node:stream/consumers';
 import { chatWithImages } from '../../tools/chat-with-images.js';
 import { compareImages, type Comparison } from '../../tools/compare-images.js';
 import { describeImage, DETAILS } from '../../tools/describe-image.js';
@@ -7,24 +9,57 @@ import type { Options } from './options.js';
 import { Terminal, type Result } from './terminal.js';
 
 export async function describe(options: Options, signal: AbortSignal): Promise<void> {
-  const [image] = files(options, 1, 'afterimage describe FILE');
+  const images = await given(options.positionals);
+  if (images.length === 0) throw usage('afterimage describe FILE...');
   const detail = options.choice('detail', DETAILS);
   await Terminal.use(options, signal, async (terminal) => {
-    await terminal.show(describeImage, { image, detail });
+    for (const [index, image] of images.entries()) {
+      terminal.title(options.positionals, index);
+      await terminal.show(describeImage, { image, detail });
+    }
   });
 }
 
 export async function ask(options: Options, signal: AbortSignal): Promise<void> {
-  const images = options.positionals.slice(0, -1);
-  const message = options.positionals.at(-1);
-  if (!message || images.length === 0) throw usage('afterimage ask FILE... "QUESTION"');
+  const { files, question } = parted(options.positionals);
+  if (!question || files.length === 0) throw usage('afterimage ask FILE... "QUESTION"');
+  const images = await given(files);
   await Terminal.use(options, signal, async (terminal) => {
-    await terminal.show(chatWithImages, { images, message });
+    await terminal.show(chatWithImages, { images, message: question });
   });
 }
 
+/** The question comes last; first only where that one is no file and the last one is. */
+export function parted(args: string[]): { files: string[]; question: string | undefined } {
+  const first = args[0] ?? '';
+  const last = args.at(-1) ?? '';
+  if (args.length > 1 && isSource(last) && !isSource(first)) return { files: args.slice(1), question: first };
+  return { files: args.slice(0, -1), question: args.at(-1) };
+}
+
+function isSource(name: string): boolean {
+  return (
+    ['-', 'latest', 'clipboard'].includes(name) || /^(data|file|https?):/i.test(name) || existsSync(name)
+  );
+}
+
+/** References as tools take them: - is what comes on standard input, once. */
+export async function given(files: string[]): Promise<string[]> {
+  if (files.filter((file) => file === '-').length > 1)
+    throw new AfterimageError('INVALID_ARGUMENT', 'Standard input can be read once; give - once.');
+  return Promise.all(files.map(async (file) => (file === '-' ? standardInput() : file)));
+}
+
+async function standardInput(): Promise<string> {
+  const bytes = await buffer(process.stdin);
+  if (bytes.length === 0)
+    throw new AfterimageError('INVALID_ARGUMENT', 'Nothing came on standard input; pipe an image into it.');
+  return `data:application/octet-stream;base64,${bytes.toString('base64')}`;
+}
+
 export async function compare(options: Options, signal: AbortSignal): Promise<void> {
-  const [image_a, image_b] = files(options, 2, 'afterimage compare BEFORE AFTER');
+  if (options.positionals.length !== 2) throw usage('afterimage compare BEFORE AFTER');
+  const [image_a, image_b] = await given(options.positionals);
   await Terminal.use(options, signal, async (terminal) => {
     await terminal.show(compareImages, { image_a, image_b }, changes);
   });
@@ -51,11 +86,9 @@ function place(region: Box | undefined): string {
   return region ? `${region.x},${region.y} ${region.width}x${region.height}` : 'nothing';
 }
 
-function files({ positionals }: Options, count: number, form: string): string[] {
-  if (positionals.length === count) return positionals;
-  throw usage(form);
-}
-
 export function usage(form: string): AfterimageError {
-  return new AfterimageError('INVALID_ARGUMENT', `Expected: ${form}; see afterimage --help.`);
+  return new AfterimageError(
+    'INVALID_ARGUMENT',
+    `Expected: ${form}; see afterimage ${form.split(' ')[1]} --help.`,
+  );
 }

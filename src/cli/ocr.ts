@@ -1,13 +1,12 @@
 // afterimage ocr: the tool of that name over several files, with what people want at a terminal: boxes beside the text,
 // the places of a text, a picture with the boxes drawn in.
 import { writeFile } from 'node:fs/promises';
-import { buffer } from 'node:stream/consumers';
 import { ocr as ocrTool } from '../../tools/ocr.js';
 import { AfterimageError } from '../errors.js';
 import { loadImage } from '../image/load.js';
 import { withOutlines, type Corners } from '../image/outline.js';
 import { encodePng } from '../image/picture.js';
-import { usage } from './look.js';
+import { given, usage } from './look.js';
 import type { Options } from './options.js';
 import { Terminal, type Result } from './terminal.js';
 
@@ -41,10 +40,10 @@ export async function ocr(options: Options, signal: AbortSignal): Promise<void> 
     ...(method && { method }),
     ...(find !== undefined ? { find } : boxed && { format: 'lines' }),
   };
+  const images = await given(files);
   await Terminal.use(options, signal, async (terminal) => {
-    for (const file of files) {
-      if (files.length > 1 && !options.flag('json')) process.stdout.write(`==> ${file} <==\n`);
-      const image = file === '-' ? await standardInput() : file;
+    for (const [index, image] of images.entries()) {
+      terminal.title(files, index);
       const result = await terminal.show(ocrTool, { image, ...args }, textOf(options));
       if (drawing !== undefined) await draw(terminal, result, drawing);
     }
@@ -72,13 +71,6 @@ function matches({ answer, matches: found }: Result): string {
 
 function place({ x, y, width, height }: Box): string {
   return `${x},${y} ${width}x${height}`;
-}
-
-async function standardInput(): Promise<string> {
-  const bytes = await buffer(process.stdin);
-  if (bytes.length === 0)
-    throw new AfterimageError('INVALID_ARGUMENT', 'Nothing came on standard input; pipe an image into it.');
-  return `data:application/octet-stream;base64,${bytes.toString('base64')}`;
 }
 
 async function draw(terminal: Terminal, result: Result, file: string): Promise<void> {

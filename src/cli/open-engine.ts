@@ -1,5 +1,5 @@
 // The engine that the command line's options describe.
-import { homedir } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { defaultBudgets } from '../engine/budgets.js';
 import type { LocalEngineOptions } from '../engine/load-model.js';
@@ -10,13 +10,13 @@ import { findModel } from '../engine/model-folder.js';
 import type { KvType } from '../engine/native.js';
 import { RemoteEngine } from '../engine/remote/remote-engine.js';
 import { defaultSocket, socketPath } from '../engine/remote/socket-file.js';
+import { baseFolder } from '../base-folder.js';
 import { AfterimageError } from '../errors.js';
 import type { ImageLimits } from '../image/decode.js';
 import { OPTIONS_OF_THE_ENGINE, type Options } from './options.js';
 
 const GIB = 2 ** 30;
 const MOST_GIB = 2 ** 20;
-export const MOST_THREADS = 1024;
 const KV_TYPES: Record<string, KvType> = { '8': 'q8', '16': 'f16', '32': 'f32' };
 
 /** @throws AfterimageError INVALID_ARGUMENT, MODEL_NOT_FOUND */
@@ -61,12 +61,23 @@ export function engineOptions(options: Options): LocalEngineOptions {
     model: findModel(options.text('model')),
     precision: options.choice('precision', ['exact', 'fast', 'faster'] as const),
     backend: options.choice('backend', ['cpu', 'metal'] as const),
-    threads: options.number('threads', 1, true, MOST_THREADS),
+    threads: threadsOf(options),
     kvType: bits === undefined ? undefined : KV_TYPES[bits],
     maxPixels: options.number('max-pixels', 1024),
     budgets: kvGb === undefined ? budgets : { ...budgets, kvBytes: Math.floor(kvGb * GIB) },
-    cacheFolder: options.flag('no-disk-cache') ? undefined : cacheFolder(options),
+    cacheFolder: usableCacheFolder(options),
   };
+}
+
+/** More threads than cores only get into each other's way: they wait for one another by spinning. */
+export function threadsOf(options: Options): number | undefined {
+  const wanted = options.number('threads', 1);
+  const cores = availableParallelism();
+  if (wanted === undefined || wanted <= cores) return wanted;
+  throw new AfterimageError(
+    'INVALID_ARGUMENT',
+    `--threads ${wanted} is more than this machine has cores (${cores}); leave it out to use all of them.`,
+  );
 }
 
 /** Limits of image files. @throws AfterimageError INVALID_ARGUMENT */
@@ -79,11 +90,24 @@ export function imageLimits(options: Options): Partial<ImageLimits> {
   };
 }
 
+let warned = false;
+
+/** Undefined where nothing is to be kept on disk, or cannot be in a place that nobody chose; that is said once. */
+export function usableCacheFolder(options: Options): string | undefined {
+  if (options.flag('no-disk-cache')) return undefined;
+  try {
+    return cacheFolder(options);
+  } catch (error) {
+    if (options.given('cache-dir')) throw error;
+    if (!warned) process.stderr.write(`${(error as Error).message} Nothing is kept on disk until then.\n`);
+    warned = true;
+    return undefined;
+  }
+}
+
 /** Made where absent; only its owner may look into it. */
 export function cacheFolder(options: Options): string {
-  const base =
-    options.text('cache-dir') ??
-    join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'afterimage');
+  const base = options.text('cache-dir') ?? join(baseFolder('XDG_CACHE_HOME', '.cache'), 'afterimage');
   try {
     makeFolder(base);
   } catch (cause) {

@@ -3,14 +3,14 @@ import { dirname, join } from 'node:path';
 import { openReader as openNetworks } from '../engine/reader-engine.js';
 import type { Reader } from '../reading/reading.js';
 import { TextReader } from '../reading/text-reader.js';
-import { cacheFolder, MOST_THREADS } from './open-engine.js';
+import { cacheFolder, threadsOf, usableCacheFolder } from './open-engine.js';
 import type { Options } from './options.js';
 
 /** Nothing is loaded before the first picture. @throws AfterimageError INVALID_ARGUMENT, IO_FAILED */
 export function openReader(options: Options): Reader {
-  const folder = options.flag('no-disk-cache') ? undefined : readingsFolder(options);
+  const folder = usableCacheFolder(options) === undefined ? undefined : readingsFolder(options);
   // With --remote the options of the engine are not given, so the reader runs here as it does by default.
-  const threads = options.number('threads', 1, true, MOST_THREADS);
+  const threads = threadsOf(options);
   const backend = options.choice('backend', ['cpu', 'metal'] as const);
   return new TextReader(() => openNetworks({ threads, backend }), folder);
 }

@@ -1,9 +1,11 @@
 // The command line's options: one table for parsing and for `--help`.
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { AfterimageError } from '../errors.js';
+import { nearest } from './nearest.js';
 
-interface Option {
+export interface Option {
   type: 'string' | 'boolean';
+  short?: string;
   multiple?: boolean;
   value?: string;
   help: string;
@@ -17,14 +19,14 @@ export const OPTIONS = {
   },
   json: { type: 'boolean', help: 'print one JSON object instead of text' },
   'max-tokens': { type: 'string', value: 'N', help: 'longest answer (default: that of the tool)' },
-  detail: { type: 'string', value: 'LEVEL', help: 'describe: brief, normal or full (default normal)' },
-  lines: { type: 'boolean', help: 'ocr: one line of text per row, its box first' },
-  find: { type: 'string', value: 'TEXT', help: 'ocr: only where TEXT stands, best match first' },
-  annotate: { type: 'string', value: 'OUT.png', help: 'ocr: also write the picture with the boxes drawn in' },
+  detail: { type: 'string', value: 'LEVEL', help: 'brief, normal or full (default normal)' },
+  lines: { type: 'boolean', help: 'one line of text per row, its box first' },
+  find: { type: 'string', value: 'TEXT', help: 'only where TEXT stands, best match first' },
+  annotate: { type: 'string', value: 'OUT.png', help: 'also write the picture with the boxes drawn in' },
   method: {
     type: 'string',
     value: 'M',
-    help: 'ocr: reader (default), or model for handwriting and formulas',
+    help: 'reader (default), or model for handwriting and formulas',
   },
   precision: {
     type: 'string',
@@ -62,14 +64,15 @@ export const OPTIONS = {
     type: 'string',
     value: 'DIR',
     multiple: true,
-    help: 'mcp: folder whose images may be read; repeatable (default: the working folder)',
+    help: 'folder whose images may be read; repeatable (default: the working folder)',
   },
-  'allow-urls': { type: 'boolean', help: 'mcp: images may be fetched from public http(s) addresses' },
-  http: { type: 'string', value: 'PORT', help: 'mcp: Streamable HTTP on 127.0.0.1:PORT instead of stdio' },
+  'allow-urls': { type: 'boolean', help: 'images may be fetched from public http(s) addresses' },
+  'allow-clipboard': { type: 'boolean', help: 'agents may look at the picture on the clipboard' },
+  http: { type: 'string', value: 'PORT', help: 'Streamable HTTP on 127.0.0.1:PORT instead of stdio' },
   'token-file': {
     type: 'string',
     value: 'FILE',
-    help: 'mcp --http: where the bearer token is kept (made where absent)',
+    help: 'where the bearer token is kept (made where absent)',
   },
   remote: {
     type: 'boolean',
@@ -78,26 +81,25 @@ export const OPTIONS = {
   socket: {
     type: 'string',
     value: 'FILE',
-    help: 'serve, --remote: where the engine listens (default: $XDG_CACHE_HOME/afterimage/engine.sock)',
+    help: 'where the engine listens (default: $XDG_CACHE_HOME/afterimage/engine.sock)',
   },
-  preload: { type: 'boolean', help: 'mcp: load the model at start instead of at first use' },
+  preload: { type: 'boolean', help: 'load the model at start instead of at first use' },
   'deadline-ms': {
     type: 'string',
     value: 'MS',
-    help: 'mcp: answer at the latest after MS milliseconds (default 50000)',
+    help: 'answer at the latest after MS milliseconds (default 50000)',
   },
   write: {
     type: 'boolean',
-    help: 'config: merge it into the client’s file; what was there is kept beside it',
+    help: 'merge it into the client’s file; what was there is kept beside it',
   },
-  file: { type: 'string', value: 'FILE', help: 'config: another file of the client, such as .mcp.json' },
-  pasted: { type: 'boolean', help: 'config: also allow the folder of pictures pasted into the client' },
-  revision: { type: 'string', value: 'REV', help: 'pull: branch, tag or commit (default main)' },
-  remove: { type: 'string', value: 'NAME', help: 'models: delete the downloaded model org/name' },
-  metal: { type: 'boolean', help: 'doctor: the Metal device and every kernel’s self-test' },
-  verbose: { type: 'boolean', help: 'log debug messages to stderr' },
-  help: { type: 'boolean', help: 'this text' },
-  version: { type: 'boolean', help: 'the version' },
+  file: { type: 'string', value: 'FILE', help: 'another file of the client, such as .mcp.json' },
+  pasted: { type: 'boolean', help: 'also allow the folder of pictures pasted into the client' },
+  revision: { type: 'string', value: 'REV', help: 'branch, tag or commit (default main)' },
+  remove: { type: 'string', value: 'NAME', help: 'delete the downloaded model org/name' },
+  metal: { type: 'boolean', help: 'the Metal device and every kernel’s self-test' },
+  verbose: { type: 'boolean', help: 'more on stderr; doctor: every counter' },
+  help: { type: 'boolean', short: 'h', help: 'this text' },
 } satisfies Record<string, Option>;
 
 /** Native code and timers count in 32 bits. */
@@ -125,9 +127,9 @@ export class Options {
   /** @throws AfterimageError INVALID_ARGUMENT for an unknown option or a missing value. */
   constructor(args: string[]) {
     const options = Object.fromEntries(
-      Object.entries<Option>(OPTIONS).map(([name, { type, multiple }]) => [
+      Object.entries<Option>(OPTIONS).map(([name, { type, short, multiple }]) => [
         name,
-        { type, multiple: multiple ?? false },
+        { type, multiple: multiple ?? false, ...(short && { short }) },
       ]),
     ) as ParseArgsConfig['options'];
     try {
@@ -136,7 +138,9 @@ export class Options {
       this.positionals = parsed.positionals;
     } catch (cause) {
       const sentence = (cause as Error).message.split(/\n|\. /)[0]!.replace(/\.$/, '');
-      throw new AfterimageError('INVALID_ARGUMENT', `${sentence}; see afterimage --help.`, { cause });
+      const meant = nearest(/^Unknown option '--([^']+)'/.exec(sentence)?.[1] ?? '', Object.keys(OPTIONS));
+      const next = meant ? `did you mean --${meant}?` : 'see afterimage COMMAND --help.';
+      throw new AfterimageError('INVALID_ARGUMENT', `${sentence}; ${next}`, { cause });
     }
   }
 
@@ -193,10 +197,4 @@ export class Options {
     }
     return number;
   }
-}
-
-export function optionsHelp(): string {
-  return Object.entries<Option>(OPTIONS)
-    .map(([name, { value, help }]) => `  --${name}${value ? ` ${value}` : ''}`.padEnd(26) + help)
-    .join('\n');
 }

@@ -13,6 +13,10 @@ const LABELS: Record<Stage, string> = {
   decode: 'Answering',
 };
 const WIDTH = 24;
+/** A shorter bar shows nothing. */
+const NARROWEST = 6;
+/** Of a terminal that does not say. */
+const COLUMNS = 80;
 const REDRAW_MS = 50;
 
 export class ProgressBar {
@@ -33,7 +37,7 @@ export class ProgressBar {
     if (progress.stage === this.#stage && now - this.#last < REDRAW_MS) return;
     this.#stage = progress.stage;
     this.#last = now;
-    this.#stream.write(`\r\x1b[2K${LABELS[progress.stage]}${bar(progress)}`);
+    this.#stream.write(redrawn(progressLine(progress, this.#stream.columns), this.#stream.columns));
     this.#drawn = true;
   }
 
@@ -45,9 +49,18 @@ export class ProgressBar {
   }
 }
 
-function bar({ done, total }: Progress): string {
-  if (!total) return ' …';
+/** "Loading the model ████░░░░ 40 %", with as much of a bar as there is room for. */
+export function progressLine({ stage, done, total }: Progress, columns: number | undefined): string {
+  if (!total) return `${LABELS[stage]} …`;
   const share = Math.min(1, done / total);
-  const filled = Math.round(share * WIDTH);
-  return ` ${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)} ${Math.round(share * 100)} %`;
+  const words = [LABELS[stage], `${Math.round(share * 100)} %`];
+  const room = Math.min(WIDTH, (columns ?? COLUMNS) - words.join(' ').length - 2);
+  if (room < NARROWEST) return words.join(' ');
+  const filled = Math.round(share * room);
+  return [words[0], '█'.repeat(filled) + '░'.repeat(room - filled), words[1]].join(' ');
+}
+
+/** Takes the place of the line before: one that wrapped could not be taken back, so it is cut to the terminal. */
+export function redrawn(line: string, columns: number | undefined): string {
+  return `\r\x1b[2K${line.slice(0, Math.max(1, (columns || COLUMNS) - 1))}`;
 }

@@ -3,6 +3,7 @@ import { AfterimageError } from '../errors.js';
 import type { PullProgress } from '../pull/progress.js';
 import { pull } from '../pull/pull.js';
 import type { Options } from './options.js';
+import { redrawn } from './progress-bar.js';
 
 /** `afterimage pull ORG/NAME[@REVISION] [--revision REVISION]` */
 export async function pullModel(options: Options, signal: AbortSignal): Promise<void> {
@@ -27,7 +28,8 @@ export async function pullModel(options: Options, signal: AbortSignal): Promise<
       signal,
       onProgress: (progress) => {
         const line = progressLine(progress);
-        if (process.stderr.isTTY && line !== shown) process.stderr.write(`\r\x1b[2K${line}`);
+        if (process.stderr.isTTY && line !== shown)
+          process.stderr.write(redrawn(line, process.stderr.columns));
         shown = line;
       },
     });

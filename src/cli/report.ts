@@ -23,20 +23,29 @@ export async function cache(options: Options): Promise<void> {
     const read = await listReadings(readings);
     if (options.flag('json')) return void process.stdout.write(`${JSON.stringify([...entries, ...read])}\n`);
     const now = Date.now() / 1000;
-    for (const { file, bytes, usedAt, tokens } of entries) {
+    for (const { file, bytes, usedAt, tokens, identity } of entries) {
       process.stdout.write(
-        `${megabytes(bytes).padStart(9)} MB ${String(tokens).padStart(7)} tokens  used ${age(now - usedAt)} ago  ${file}\n`,
+        `${megabytes(bytes).padStart(9)} MB ${String(tokens).padStart(7)} tokens  used ${age(now - usedAt)} ago  ${weightsOf(identity)}  ${file}\n`,
       );
     }
-    process.stdout.write(`${entries.length} prefixes in ${folder}\n`);
-    const bytes = read.reduce((sum, entry) => sum + entry.bytes, 0);
-    process.stdout.write(`${read.length} readings (${megabytes(bytes)} MB) in ${readings}\n`);
+    process.stdout.write(`${entries.length} prefixes (${megabytes(sum(entries))} MB) in ${folder}\n`);
+    process.stdout.write(`${read.length} readings (${megabytes(sum(read))} MB) in ${readings}\n`);
   } else {
     throw new AfterimageError(
       'INVALID_ARGUMENT',
       `Expected list or clear but received "${action}"; see afterimage --help.`,
     );
   }
+}
+
+function sum(entries: { bytes: number }[]): number {
+  return entries.reduce((all, { bytes }) => all + bytes, 0);
+}
+
+/** Which model a prefix belongs to: the beginning of its weights' digest. */
+function weightsOf(identity: string): string {
+  const digest = /^weights ([0-9a-f]+)/m.exec(identity)?.[1] ?? 'unknown';
+  return `weights ${digest.slice(0, 8)}`;
 }
 
 function megabytes(bytes: number): string {

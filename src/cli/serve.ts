@@ -1,6 +1,9 @@
 // afterimage mcp, afterimage serve
 import { runHttp } from '../mcp/http.js';
 import { runStdio } from '../mcp/stdio.js';
+import { AfterimageError } from '../errors.js';
+import type { Engine } from '../engine/engine.js';
+import { UnavailableEngine } from '../engine/unavailable-engine.js';
 import { LocalEngine } from '../engine/local-engine.js';
 import { serveEngine } from '../engine/remote/engine-server.js';
 import { createLog } from '../mcp/log.js';
@@ -10,11 +13,12 @@ import type { Options } from './options.js';
 
 export async function mcp(options: Options): Promise<void> {
   const app = {
-    engine: openEngine(options),
+    engine: availableEngine(options),
     reader: openReader(options),
     allow: options.list('allow'),
     limits: imageLimits(options),
     allowUrls: options.flag('allow-urls'),
+    allowClipboard: options.flag('allow-clipboard'),
     deadlineMs: options.number('deadline-ms', 100),
     preload: options.flag('preload'),
     log: { level: options.flag('verbose') ? ('debug' as const) : ('warn' as const) },
@@ -23,6 +27,17 @@ export async function mcp(options: Options): Promise<void> {
   await (port === undefined
     ? runStdio(app)
     : runHttp({ ...app, port, tokenFile: options.text('token-file') }));
+}
+
+/** A client shows why a call failed, but not why a server did not start: a model that is not there is told by each call. */
+function availableEngine(options: Options): Engine {
+  try {
+    return openEngine(options);
+  } catch (error) {
+    if (!(error instanceof AfterimageError) || error.code !== 'MODEL_NOT_FOUND') throw error;
+    process.stderr.write(`${error.message} [${error.code}]\n`);
+    return new UnavailableEngine(error);
+  }
 }
 
 /** One engine for all programs of a user, until a signal stops it. */

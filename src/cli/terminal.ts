@@ -41,6 +41,7 @@ export class Terminal {
         folders: 'everywhere',
         cwd: process.cwd(),
         limits: imageLimits(options),
+        clipboard: true,
       }),
       sampling: {
         temperature: options.number('temperature', 0, false),
@@ -104,6 +105,11 @@ export class Terminal {
       if (result.cache.prompt_tokens > 0) process.stderr.write(`${rates.line(result)}\n`);
     }
     return result;
+  }
+
+  /** Which of several files the next answer is about; with --json its images say so. */
+  title(files: string[], index: number): void {
+    if (files.length > 1 && !this.#json) process.stdout.write(`==> ${files[index]} <==\n`);
   }
 
   clear(): void {

@@ -66,7 +66,11 @@ export async function loadModel(
       readsAlong: prompts.tokenizer.spellsReadings,
     };
     const digest = [loaded.digest, content, scriptsIdentity()].join(' ');
-    return new LoadedModel(info, native, new PromptRows(prompts, model, weights, digest), model);
+    const rows = new PromptRows(prompts, model, weights, digest);
+    return new LoadedModel(info, native, rows, model, {
+      folder: checkpoint.folder,
+      maxPixels: options.maxPixels,
+    });
   } catch (error) {
     await native.close();
     throw error;

@@ -1,20 +1,35 @@
 // A model that can answer: its prompt rules and its native engine, ready together.
-import type { Model } from '../models/family.js';
+import type { RgbImage } from '../image/rgb-image.js';
+import type { ImagePlan, Model, NamedTensor } from '../models/family.js';
+import { workers } from '../work/pool.js';
 import type { AskOptions, ModelInfo } from './engine.js';
 import type { NativeEngine, NativeGenerateOptions, NativePlan } from './native-engine.js';
 import type { PreparedImage, PreparedPrompt, PromptRows } from './prompt-rows.js';
+import type * as work from './vision-work.js';
+import type { ProcessorSource } from './vision-work.js';
+
+const visionInputs = workers.job<typeof work.visionInputs>(import.meta.url, './vision-work', 'visionInputs');
 
 export class LoadedModel {
   readonly info: ModelInfo;
   readonly native: NativeEngine;
   readonly prompts: PromptRows;
   readonly #model: Model;
+  readonly #source: ProcessorSource;
 
-  constructor(info: ModelInfo, native: NativeEngine, prompts: PromptRows, model: Model) {
+  /** @param source What other threads make the processor of. */
+  constructor(
+    info: ModelInfo,
+    native: NativeEngine,
+    prompts: PromptRows,
+    model: Model,
+    source: ProcessorSource,
+  ) {
     this.info = info;
     this.native = native;
     this.prompts = prompts;
     this.#model = model;
+    this.#source = source;
   }
 
   /** Whether a prompt's beginning is computed the same whatever follows. */
@@ -65,8 +80,13 @@ export class LoadedModel {
       const image = imageOf(prompt, key);
       const pixels = image.pixels ?? (await image.input.pixels());
       image.pixels = undefined;
-      await this.native.encode(request, key, this.#model.processor.inputs(pixels, image.plan));
+      await this.native.encode(request, key, await this.#inputs(pixels, image.plan));
     }
+  }
+
+  #inputs(image: RgbImage, plan: ImagePlan): Promise<Record<string, NamedTensor>> {
+    const { identity } = this.#model.processor;
+    return visionInputs({ ...this.#source, identity, image, plan });
   }
 
   sampling(options: AskOptions): NativeGenerateOptions {

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, sep } from 'node:path';
+import { baseFolder } from '../base-folder.js';
 
 export type PlaceKind = 'afterimage' | 'Hugging Face' | 'LM Studio';
 
@@ -28,14 +29,12 @@ export function isModelName(name: string): boolean {
 export function modelsFolder(): string {
   return (
     process.env['AFTERIMAGE_MODELS'] ||
-    join(process.env['XDG_DATA_HOME'] || join(homedir(), '.local', 'share'), 'afterimage', 'models')
+    join(baseFolder('XDG_DATA_HOME', '.local/share'), 'afterimage', 'models')
   );
 }
 
 export function huggingFaceHome(): string {
-  return (
-    process.env['HF_HOME'] || join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'huggingface')
-  );
+  return process.env['HF_HOME'] || join(baseFolder('XDG_CACHE_HOME', '.cache'), 'huggingface');
 }
 
 /** The cache that transformers, mlx-vlm and `afterimage pull` share. */

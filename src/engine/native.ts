@@ -1,8 +1,9 @@
 // The boundary to the native core: finds the addon, types it, and turns its errors into AfterimageError.
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { AfterimageError, isErrorCode } from '../errors.js';
 import { packageRoot } from '../package-root.js';
+import { packageVersion } from '../version.js';
 import type { BackendName, KvType, NativeEngineConstructor, Precision } from './native-engine.js';
 
 export type { BackendName, KvType, Precision } from './native-engine.js';
@@ -75,6 +76,7 @@ export function loadAddon(): Addon {
   const tried: string[] = [];
   for (const candidate of [`afterimage-mcp-${process.platform}-${process.arch}`, localBuild()]) {
     try {
+      requireOurVersion(candidate);
       addon = require(candidate) as Addon;
       return addon;
     } catch (cause) {
@@ -113,6 +115,13 @@ export async function createRunner(options: RunnerOptions): Promise<Runner & { i
     predictBytes: (counts) => runner.predictBytes(counts),
     close: () => runner.close(),
   };
+}
+
+/** A platform package of another release would speak to us in another way. */
+function requireOurVersion(candidate: string): void {
+  if (isAbsolute(candidate)) return;
+  const { version } = require(`${candidate}/package.json`) as { version: string };
+  if (version !== packageVersion()) throw new Error(`it is of version ${version}, not ${packageVersion()}`);
 }
 
 /** Native errors carry a stable code; anything else (misuse, Node's own errors) passes through. */

@@ -4,13 +4,15 @@ import { createHash } from 'node:crypto';
 import { AfterimageError } from '../errors.js';
 import type { RgbImage } from '../image/rgb-image.js';
 import type { ImageProgram } from '../models/readers/image-graph.js';
-import type { loadBundledReader, PixelNorm, ReaderModel } from '../models/readers/load.js';
+import type { loadBundledReader, loadHubReader, PixelNorm, ReaderModel } from '../models/readers/load.js';
 import { LINE_HEIGHT, STEP_COLUMNS } from '../models/readers/recogniser.js';
 import { workers } from '../work/pool.js';
 import { createRunner, type BackendName, type Precision, type Runner, type RunnerRequest } from './native.js';
 import type { RecognisedSteps, TextNetworks } from './text-networks.js';
 
 export interface ReaderOptions {
+  /** Holds a detector and a recogniser of the hub, each in a folder; absent: the bundled PP-OCRv4. */
+  folder?: string;
   precision?: Precision;
   backend?: BackendName;
   /** 0 or absent: all physical cores. */
@@ -30,9 +32,11 @@ const loadBundled = workers.job<typeof loadBundledReader>(
   'loadBundledReader',
 );
 
-/** @throws AfterimageError INVALID_CHECKPOINT, NATIVE_MISSING, OUT_OF_MEMORY */
+const loadHub = workers.job<typeof loadHubReader>(import.meta.url, '../models/readers/load', 'loadHubReader');
+
+/** @throws AfterimageError MODEL_NOT_FOUND, INVALID_CHECKPOINT, NATIVE_MISSING, OUT_OF_MEMORY */
 export async function openReader(options: ReaderOptions = {}): Promise<TextNetworks> {
-  const model = await loadBundled(undefined);
+  const model = await (options.folder === undefined ? loadBundled(undefined) : loadHub(options.folder));
   const detector = await ImageRunner.open(model.detector, options);
   try {
     const recogniser = await ImageRunner.open(model.recogniser, options);
@@ -114,6 +118,7 @@ class ImageRunner {
   readonly identity: string;
 
   #tickets = 0;
+  #closed = false;
 
   private constructor(
     runner: Runner,
@@ -151,6 +156,7 @@ class ImageRunner {
     signal?: AbortSignal,
   ): ReturnType<Runner['run']> {
     signal?.throwIfAborted();
+    if (this.#closed) throw new AfterimageError('CLOSED', 'The text reader is closed; open it again.');
     const pixels = images.reduce((sum, { width, height }) => sum + width * height, 0);
     await this.#admit({ pixels, images: images.length, bounds: images.length + 1 });
     signal?.throwIfAborted();
@@ -168,6 +174,7 @@ class ImageRunner {
   }
 
   close(): Promise<void> {
+    this.#closed = true;
     return this.#runner.close();
   }
 

@@ -12,9 +12,6 @@ export interface PixelIdentity {
   height: number;
 }
 
-/** Bumped when the way from bytes to pixels changes. */
-const DECODE_VERSION = 'rgb8-2';
-
 export function bytesHash(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
@@ -53,15 +50,12 @@ export class PixelMemo {
     this.#identities = new ByteLru(entries);
   }
 
-  get(bytes: Uint8Array): PixelIdentity | undefined {
-    return this.#identities.get(this.#key(bytes));
+  /** @param hash Of the encoded bytes. */
+  get(hash: string): PixelIdentity | undefined {
+    return this.#identities.get(hash);
   }
 
-  set(bytes: Uint8Array, identity: PixelIdentity): void {
-    this.#identities.set(this.#key(bytes), identity, 1);
-  }
-
-  #key(bytes: Uint8Array): string {
-    return `${DECODE_VERSION}:${bytesHash(bytes)}`;
+  set(hash: string, identity: PixelIdentity): void {
+    this.#identities.set(hash, identity, 1);
   }
 }

@@ -2,12 +2,13 @@
 import type { ImageInput } from './rgb-image.js';
 import type { RgbImage } from './rgb-image.js';
 import { ByteLru } from './byte-lru.js';
-import { decode, DEFAULT_LIMITS, type AlphaHandling, type ImageLimits } from './decode.js';
+import { DEFAULT_LIMITS, type AlphaHandling, type ImageLimits } from './decode.js';
 import { URLS_OFF, type UrlPolicy } from './download.js';
 import { DEFAULT_STORE_BYTES, ImageStore } from './image-store.js';
-import { imageIdIn, isImageId, pixelIdentity, PixelMemo } from './key.js';
+import { bytesHash, imageIdIn, isImageId, PixelMemo } from './key.js';
 import { FilePolicy } from './policy.js';
-import { crop, checkRegion, type Region } from './region.js';
+import { cropped, decoded, hashOf, identified } from './pixel-jobs.js';
+import { checkRegion, type Region } from './region.js';
 import { readSource } from './source.js';
 
 /** Everything that images of one server or one command share. */
@@ -20,6 +21,8 @@ export interface ImageContext {
   /** Pixels decoded lately, by pixel hash: decoding for the hash must not be followed by decoding for the model. */
   decoded: ByteLru<RgbImage>;
   cwd?: string;
+  /** Whether the reference "clipboard" is read. */
+  clipboard: boolean;
   /** Dropped only to see what a reference implementation sees. */
   alpha: AlphaHandling;
 }
@@ -32,6 +35,9 @@ export interface LoadedImage extends ImageInput {
   bytes: Uint8Array;
 }
 
+/** Bytes that are hashed sooner than another thread would begin to. */
+const AT_ONCE = 2 ** 18;
+
 const DECODED_BYTES = 128 * 1024 * 1024;
 
 export function createImageContext(options: {
@@ -41,6 +47,7 @@ export function createImageContext(options: {
   limits?: Partial<ImageLimits>;
   storeBytes?: number;
   cwd?: string;
+  clipboard?: boolean;
   alpha?: AlphaHandling;
 }): ImageContext {
   return {
@@ -51,6 +58,7 @@ export function createImageContext(options: {
     memo: new PixelMemo(),
     decoded: new ByteLru(DECODED_BYTES),
     cwd: options.cwd,
+    clipboard: options.clipboard ?? false,
     alpha: options.alpha ?? 'composed',
   };
 }
@@ -73,7 +81,8 @@ export async function loadImage(
 
 /** Gives bytes that are already here a handle. @throws AfterimageError as `decode`. */
 export async function register(bytes: Uint8Array, name: string, context: ImageContext): Promise<LoadedImage> {
-  const identity = context.memo.get(bytes) ?? (await identify(bytes, name, context));
+  const hash = bytes.length > AT_ONCE ? await hashOf(bytes) : bytesHash(bytes);
+  const identity = context.memo.get(hash) ?? (await identify(hash, bytes, name, context));
   const { imageId } = context.store.put(bytes, name, identity);
   return {
     ...identity,
@@ -84,10 +93,10 @@ export async function register(bytes: Uint8Array, name: string, context: ImageCo
   };
 }
 
-async function identify(bytes: Uint8Array, name: string, context: ImageContext) {
-  const image = await decode(bytes, name, context.limits, context.alpha);
-  const identity = pixelIdentity(image);
-  context.memo.set(bytes, identity);
+async function identify(hash: string, bytes: Uint8Array, name: string, context: ImageContext) {
+  const { limits, alpha } = context;
+  const { identity, image } = await identified({ bytes, name, limits, alpha });
+  context.memo.set(hash, identity);
   context.decoded.set(identity.pixelHash, image, image.data.length);
   return identity;
 }
@@ -100,7 +109,8 @@ async function pixelsOf(
 ): Promise<RgbImage> {
   const known = context.decoded.get(pixelHash);
   if (known) return known;
-  const image = await decode(bytes, name, context.limits, context.alpha);
+  const { limits, alpha } = context;
+  const image = await decoded({ bytes, name, limits, alpha });
   context.decoded.set(pixelHash, image, image.data.length);
   return image;
 }
@@ -108,6 +118,6 @@ async function pixelsOf(
 /** The part of an image as an image of its own, with its own identity. @throws AfterimageError INVALID_REGION */
 export async function cropImage(image: ImageInput, region: Region): Promise<ImageInput> {
   checkRegion(region, image);
-  const part = crop(await image.pixels(), region);
-  return { ...pixelIdentity(part), pixels: async () => part };
+  const { identity, image: part } = await cropped({ image: await image.pixels(), region });
+  return { ...identity, pixels: async () => part };
 }

@@ -1,5 +1,15 @@
-// The functions of `pixel-work.ts`, run in worker threads.
+// The functions of `pixel-work.ts` and `diff-work.ts`, run in worker threads.
 import { workers } from '../work/pool.js';
-import type * as work from './pixel-work.js';
+import type * as diff from './diff-work.js';
+import type * as pixels from './pixel-work.js';
 
-export const identityOf = workers.job<typeof work.identityOf>(import.meta.url, './pixel-work', 'identityOf');
+const here = import.meta.url;
+
+export const identityOf = workers.job<typeof pixels.identityOf>(here, './pixel-work', 'identityOf');
+export const hashOf = workers.job<typeof pixels.hashOf>(here, './pixel-work', 'hashOf');
+export const decoded = workers.job<typeof pixels.decoded>(here, './pixel-work', 'decoded');
+export const identified = workers.job<typeof pixels.identified>(here, './pixel-work', 'identified');
+export const cropped = workers.job<typeof pixels.cropped>(here, './pixel-work', 'cropped');
+export const thumbnail = workers.job<typeof pixels.thumbnail>(here, './pixel-work', 'thumbnail');
+export const compared = workers.job<typeof diff.compare>(here, './diff-work', 'compare');
+export const drawn = workers.job<typeof diff.draw>(here, './diff-work', 'draw');

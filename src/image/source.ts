@@ -1,11 +1,16 @@
 // One string that names an image → its encoded bytes. Files are read again on every call: an overwritten
 // screenshot.png is a new image.
+import { existsSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { AfterimageError } from '../errors.js';
+import { sharedBytes } from '../work/shared-bytes.js';
+import { clipboardPicture } from './clipboard.js';
 import { imageData } from './data-uri.js';
 import { checkBytes, type ImageLimits } from './decode.js';
 import { displayName } from './display-name.js';
 import { download, type UrlPolicy } from './download.js';
+import { latestPicture, screenshotFolders } from './latest.js';
 import { openNamed } from './named-file.js';
 import type { FilePolicy } from './policy.js';
 import { unwrapped } from './spelling.js';
@@ -22,6 +27,8 @@ export interface SourceOptions {
   limits: ImageLimits;
   /** Folder for relative paths: the command line has one, a server does not. */
   cwd?: string;
+  /** Whether "clipboard" is read: what a person copies is theirs, not a program's that asks for it. */
+  clipboard: boolean;
   signal?: AbortSignal;
 }
 
@@ -41,7 +48,12 @@ export async function readSource(reference: string, options: SourceOptions): Pro
     const bytes = await download(bare, options.urls, options.limits.maxBytes, options.signal);
     return { bytes, name: new URL(bare).origin + new URL(bare).pathname };
   }
-  const { path, file } = await openNamed(reference, options.files, options.cwd);
+  const { files, cwd } = options;
+  // Where there is a working folder, a file in it may be called like that.
+  const isWord = cwd === undefined || !existsSync(resolve(cwd, bare));
+  if (isWord && bare === 'clipboard') return fromClipboard(options);
+  const named = isWord && bare === 'latest' ? await latestIn(options) : reference;
+  const { path, file } = await openNamed(named, files, cwd);
   try {
     return { bytes: await readFile(file, path, options), name: displayName(path) };
   } finally {
@@ -49,20 +61,38 @@ export async function readSource(reference: string, options: SourceOptions): Pro
   }
 }
 
+function latestIn({ files, cwd }: SourceOptions): Promise<string> {
+  return latestPicture(files.folders === 'everywhere' ? screenshotFolders(cwd ?? '.') : files.folders);
+}
+
+async function fromClipboard({ clipboard, limits }: SourceOptions): Promise<SourceBytes> {
+  if (!clipboard) {
+    throw new AfterimageError(
+      'CLIPBOARD_NOT_ALLOWED',
+      'The clipboard is not read; start the server with --allow-clipboard, or save the picture and give its path.',
+    );
+  }
+  const bytes = await clipboardPicture();
+  checkBytes(bytes.length, CLIPBOARD, limits);
+  return { bytes, name: CLIPBOARD };
+}
+
+const CLIPBOARD = 'The picture on the clipboard';
+
 async function readFile(file: FileHandle, path: string, options: SourceOptions): Promise<Uint8Array> {
   const { size } = await file.stat();
   checkBytes(size, displayName(path), options.limits);
   return readBounded(file, size, path, options);
 }
 
-/** Reads to the end, whatever size was announced, but never more than the limit. */
+/** Reads to the end, whatever size was announced, but never more than the limit; into memory that decoders share. */
 async function readBounded(
   file: FileHandle,
   size: number,
   path: string,
   options: SourceOptions,
 ): Promise<Uint8Array> {
-  let buffer = Buffer.allocUnsafe(size + 1);
+  let buffer = Buffer.from(sharedBytes(size + 1).buffer);
   let filled = 0;
   for (;;) {
     if (options.signal?.aborted) throw new AfterimageError('CANCELLED', 'The request was cancelled.');
@@ -77,7 +107,8 @@ async function readBounded(
     filled += bytesRead;
     checkBytes(filled, displayName(path), options.limits);
     if (filled === buffer.length) {
-      const larger = Buffer.allocUnsafe(Math.min(buffer.length * 2, options.limits.maxBytes + 1));
+      const longer = Math.min(buffer.length * 2, options.limits.maxBytes + 1);
+      const larger = Buffer.from(sharedBytes(longer).buffer);
       buffer.copy(larger);
       buffer = larger;
     }

@@ -18,6 +18,7 @@ export interface AppOptions {
   /** Folders from --allow. Absent or empty: the working folder, and the client's roots if it declares any. */
   allow?: string[];
   allowUrls?: boolean;
+  allowClipboard?: boolean;
   /** Time after which a call returns what there is. */
   deadlineMs?: number;
   /** Load the model at once instead of on first use. */
@@ -64,6 +65,7 @@ export function createApp(options: AppOptions): App {
     createImageContext({
       folders,
       urls: options.allowUrls ? URLS_ALLOWED : URLS_OFF,
+      clipboard: options.allowClipboard,
       limits: options.limits,
     });
   const shared = {

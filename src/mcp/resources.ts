@@ -8,7 +8,7 @@ import {
 import { AfterimageError } from '../errors.js';
 import { IMAGE_URI, isImageId } from '../image/key.js';
 import { loadImage } from '../image/load.js';
-import { thumbnailPng } from '../image/picture.js';
+import { thumbnail as thumbnailOf } from '../image/pixel-jobs.js';
 import { DIFF_URI } from '../ask/differences.js';
 import type { App } from './app.js';
 
@@ -72,7 +72,8 @@ async function png(uri: URL, make: () => Promise<Uint8Array | undefined>): Promi
 async function thumbnail(id: string, app: App): Promise<Uint8Array | undefined> {
   if (!isImageId(id)) return undefined;
   try {
-    return await thumbnailPng(await (await loadImage(id, app.images)).pixels(), THUMBNAIL_SIDE);
+    const image = await (await loadImage(id, app.images)).pixels();
+    return await thumbnailOf({ image, maxSide: THUMBNAIL_SIDE });
   } catch (error) {
     if (error instanceof AfterimageError && error.code === 'UNKNOWN_IMAGE') return undefined;
     throw error;

@@ -2,9 +2,9 @@
 import { randomBytes, timingSafeEqual, createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makeFolder } from '../make-folder.js';
+import { baseFolder } from '../base-folder.js';
 import { AfterimageError } from '../errors.js';
 
 const OWNER_ONLY = 0o600;
@@ -13,8 +13,7 @@ const NOT_OWNER = 0o077;
 const SHORTEST = 32;
 
 export function defaultTokenFile(environment: NodeJS.ProcessEnv = process.env): string {
-  const config = environment['XDG_CONFIG_HOME'] || join(homedir(), '.config');
-  return join(config, 'afterimage', 'token');
+  return join(baseFolder('XDG_CONFIG_HOME', '.config', environment), 'afterimage', 'token');
 }
 
 /**

@@ -14,6 +14,8 @@ export interface Glyph {
   bottom: number;
   /** There is a space in front of it; at first as the recogniser wrote it. */
   spaced: boolean;
+  /** Where the recogniser was sure of that space: from the middle of the character before to this one's, in pixels. */
+  sure?: number;
   /** Ink-free columns part it from the character before. */
   parted: boolean;
 }
@@ -27,6 +29,10 @@ const TOUCHING = 0.12;
 const SPACE_WITHOUT_GAP = 2;
 /** Ink so far beside the characters, in heights of the line, belongs to none of them. */
 const BESIDE = 0.15;
+/** A dot is at most so high, in heights of the line. */
+const DOT = 0.2;
+/** Probability of a space that the recogniser is sure of. */
+const SURE = 0.9;
 /** A space that the recogniser wrote is about so wide. */
 const SPACE = 0.15;
 
@@ -41,6 +47,7 @@ export function placeGlyphs(characters: readonly ReadCharacter[], ink: Ink): Gly
             probability,
             middle: ((start + end) / 2) * scale,
             spaced: characters[at - 1]?.text === ' ',
+            sure: (characters[at - 1]?.probability ?? 0) >= SURE,
           },
         ],
   );
@@ -55,19 +62,32 @@ export function placeGlyphs(characters: readonly ReadCharacter[], ink: Ink): Gly
     spaced,
   }));
   const parts = layOver(between, gaps, ink.height);
-  const glyphs = solid.map(({ text, probability, spaced }, at) => {
+  const glyphs = solid.map(({ text, probability, spaced, sure, middle }, at): Glyph => {
     const left = parts[at - 1]?.[1] ?? first;
     const right = Math.max(left + 1, parts[at]?.[0] ?? last);
     const before = parts[at - 1];
     const rows = inkRows(ink, left, right, top, bottom);
-    return { text, probability, left, right, ...rows, spaced, parted: !before || before[1] > before[0] };
+    return {
+      text,
+      probability,
+      left,
+      right,
+      ...rows,
+      spaced,
+      ...(spaced && sure && at > 0 && { sure: middle - solid[at - 1]!.middle }),
+      parted: !before || before[1] > before[0],
+    };
   });
-  return glyphs.flatMap((glyph) => eachDot(glyph, columns));
+  return glyphs.flatMap((glyph) => (isLow(glyph, ink.height) ? eachDot(glyph, columns) : [glyph]));
+}
+
+/** Nothing but dots: no part of a letter is among the ink. */
+function isLow({ text, top, bottom }: Glyph, height: number): boolean {
+  return text === '.' && bottom - top <= DOT * height;
 }
 
 /** The recogniser writes fewer dots than stand side by side; their ink tells how many there are. */
 function eachDot(glyph: Glyph, columns: Uint8Array): Glyph[] {
-  if (glyph.text !== '.') return [glyph];
   const gaps = gapsOf(columns, glyph.left, glyph.right);
   const starts = [glyph.left, ...gaps.map(([, end]) => end)];
   const ends = [...gaps.map(([start]) => start), glyph.right];

@@ -3,6 +3,8 @@ import type { Glyph } from './glyphs.js';
 import { SAME_SHAPE, type LineMetrics } from './line-metrics.js';
 
 /** How far from the middle between small and capital letters a height must be, in shares of the difference. */
+/** A reading as probable as this stands, whatever its height. */
+const CERTAIN = 0.98;
 const SURELY_CAPITAL = 0.12;
 const SURELY_SMALL = -0.3;
 
@@ -68,10 +70,10 @@ function cased(
   at: number,
   { baseline, capital, low }: LineMetrics,
 ): string | undefined {
-  const { text, top, spaced, parted } = glyphs[at]!;
+  const { text, top, spaced, parted, probability } = glyphs[at]!;
   const next = glyphs[at + 1];
   const free = parted && (next?.parted ?? true);
-  if (!SAME_SHAPE.test(text) || glyphs.length < 3 || !free) return undefined;
+  if (!SAME_SHAPE.test(text) || glyphs.length < 3 || !free || probability > CERTAIN) return undefined;
   const height = (baseline - top - low) / (capital - low) - 0.5;
   const before = at === 0 || spaced ? '' : glyphs[at - 1]!.text;
   const after = next && !next.spaced ? next.text : '';

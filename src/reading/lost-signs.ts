@@ -8,7 +8,7 @@ import type { LineMetrics } from './line-metrics.js';
 const UNDERSCORE = 0.3;
 /** Share of its columns that have ink below the line. */
 const COVERED = 0.8;
-const HAS_OWN = /^[_,.;…‚„]$/;
+const HAS_OWN = /^[_,;…‚„]$/;
 /** What brackets are taken for. */
 const ROUND = /^[O0oQ]$/;
 /** A bracket reaches so far below the line, and is so high, in ems; one alone is at most so wide. */
@@ -62,7 +62,10 @@ function hasInk({ width, height, contrast }: Ink, x: number, top: number, bottom
 function brackets(glyph: Glyph, ink: Ink, { em, baseline }: LineMetrics): Glyph[] {
   const { text, left, right, top, bottom } = glyph;
   const deep = bottom - baseline >= DEEP * em && bottom - top >= HIGH * em;
-  if (!ROUND.test(text) || !deep) return [glyph];
+  if (!deep) return [glyph];
+  // No full stop is so high.
+  if (text === '.') return [{ ...glyph, text: ')' }];
+  if (!ROUND.test(text)) return [glyph];
   if (right - left <= ONE_BRACKET * em) return [{ ...glyph, text: '(' }];
   const middle = Math.round((left + right) / 2);
   if (hasInk(ink, middle, top, bottom)) return [glyph];

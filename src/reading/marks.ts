@@ -14,6 +14,7 @@ const MARK_SIDES = [0.62, 1.5] as const;
 const SQUARE = 1.25;
 /** Characters that are nothing like a square: where the ink is one, they were misread. */
 const SLENDER = /^[Il1|!i[\](){}/\\.,:;'\-]$/;
+const NOT_SLENDER = 0.55;
 /** Signs of East Asian type are squares; alone before other letters they were misread. */
 const SQUARE_SIGN = /[\u3000-\u30ff\u3400-\u9fff]/;
 
@@ -41,6 +42,8 @@ function isMark(
   const large = Math.min(wide, high) >= MARK_SIDES[0] && Math.max(wide, high) <= MARK_SIDES[1];
   // A ring that is higher than a capital, or hangs below the line, is no letter.
   const outsize = high > 0.8 || bottom > baseline + 0.08 * em;
+  // Of a box at the edge of the cut only a part may be there; a slender sign is never as wide.
+  if (SLENDER.test(text) && wide >= NOT_SLENDER && high >= MARK_SIDES[0]) return true;
   if (square && large) return outsize || SLENDER.test(text) || SQUARE_SIGN.test(text);
   // Small, as wide as high, above the line and well apart: a bullet, whatever it was read as.
   const floats = baseline - bottom > 0.08 * em;

@@ -9,12 +9,14 @@ export interface Piece {
 
 /** Gaps of ink in ems. A space that the recogniser wrote needs less of one than a space it did not write. */
 const SPACE_WRITTEN = 0.14;
+/** Middles so far apart have a space between them, where the recogniser is sure of one; in ems. */
+const SURELY_SPACED = 0.8;
 const WRITTEN_MORE = 0.05;
 const SPACE_FOUND = 0.23;
 const SPACE_PITCHED = 0.3;
 /** More than the gaps inside words. */
 const SPACE_MORE = 0.14;
-/** Beside characters that are narrower than the room they have. */
+/** For each neighbour that is narrower than the room it has. */
 const BESIDE_THIN = 0.06;
 const APART = 0.8;
 /** Shares of the pitch in type of one width: a space makes a step of two. */
@@ -23,6 +25,14 @@ const LEAST_PITCHED = 6;
 
 /** Characters whose width tells one kind of type from the other. */
 const TELLING = /^[ijl1.,:;'|!mwMW@]$/;
+
+/** Seldom have a space in front of them, and behind them. */
+const CLOSING = /^[,;:.!?)\]}]$/;
+const OPENING = /^[([]$/;
+
+function isBracketed(before: Glyph, glyph: Glyph): boolean {
+  return OPENING.test(before.text) || CLOSING.test(glyph.text);
+}
 
 const THIN = /^[1ijlrtfI.,:;'"`|!()[\]{}/\\-]$/;
 
@@ -46,9 +56,12 @@ function proportional(before: Glyph, glyph: Glyph, em: number, usual: number): D
   const gap = (glyph.left - before.right) / em;
   if (gap >= APART) return 'apart';
   if (before.text === '.' && glyph.text === '.') return 'none';
-  if (glyph.spaced) return gap >= Math.max(SPACE_WRITTEN, usual + WRITTEN_MORE) ? 'space' : 'none';
-  const thin = THIN.test(before.text) || THIN.test(glyph.text);
-  const least = Math.max(SPACE_FOUND, usual + SPACE_MORE) + (thin ? BESIDE_THIN : 0);
+  if (glyph.spaced) {
+    const far = (glyph.sure ?? 0) >= SURELY_SPACED * em && !isBracketed(before, glyph);
+    return far || gap >= Math.max(SPACE_WRITTEN, usual + WRITTEN_MORE) ? 'space' : 'none';
+  }
+  const thin = [before, glyph].filter(({ text }) => THIN.test(text)).length;
+  const least = Math.max(SPACE_FOUND, usual + SPACE_MORE) + thin * BESIDE_THIN;
   return gap >= least ? 'space' : 'none';
 }
 
@@ -62,7 +75,8 @@ function pitched(before: Glyph, glyph: Glyph, em: number, pitch: number): Distan
   const steps = (middle(glyph) - middle(before)) / pitch;
   if (steps >= 2.55 && (glyph.left - before.right) / em >= APART) return 'apart';
   // Other type may stand in the same line; a space that was written and is as wide as one counts there too.
-  const written = glyph.spaced && (steps >= 1.35 || (glyph.left - before.right) / em >= SPACE_PITCHED);
+  const clear = (glyph.left - before.right) / em >= SPACE_PITCHED && !isBracketed(before, glyph);
+  const written = glyph.spaced && (steps >= 1.35 || clear);
   return written || steps >= 1.5 ? 'space' : 'none';
 }
 

@@ -12,7 +12,12 @@ export interface Ended {
 
 export function afterimage(
   args: string[],
-  options: { cwd?: string; interruptAfterMs?: number; env?: NodeJS.ProcessEnv; input?: string } = {},
+  options: {
+    cwd?: string;
+    interruptAfterMs?: number;
+    env?: NodeJS.ProcessEnv;
+    input?: string | Uint8Array;
+  } = {},
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), MAIN, ...args], {

@@ -1,6 +1,6 @@
 // Every command on the bundled model, as a person types it.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -25,7 +25,7 @@ describe('looking', () => {
   });
 
   test('a second process finds on disk what the first one saw', async () => {
-    const { stdout } = await afterimage(['ocr', LOGIN, '--json', ...FEW]);
+    const { stdout } = await afterimage(['ocr', LOGIN, '--method', 'model', '--json', ...FEW]);
     const { cache: report } = JSON.parse(stdout);
     assert.equal(report.source, 'disk');
     assert.equal(report.image_tokens_reused, report.image_tokens);
@@ -60,7 +60,10 @@ describe('looking', () => {
 
   test('--json is the tool’s own result', async () => {
     const { stdout } = await afterimage(['describe', LOGIN, '--json', ...FEW]);
-    assert.deepEqual(Object.keys(JSON.parse(stdout)).sort(), Object.keys(describeImage.output.shape).sort());
+    const result = JSON.parse(stdout);
+    assert.ok(describeImage.output.safeParse(result).success);
+    for (const field of ['answer', 'images', 'session_id', 'cache', 'stop_reason', 'model'])
+      assert.ok(field in result, field);
   });
 
   test('chat continues an answer that was cut, to the answer that was not', async () => {
@@ -83,10 +86,34 @@ describe('looking', () => {
     assert.match(stderr, /^Expected a whole number between 1 and 4096 for --max-tokens/);
   });
 
-  test('ocr --lines prints lines and boxes, or none', async () => {
-    const { code, stdout, stderr } = await afterimage(['ocr', LOGIN, '--lines', '--json', ...FEW]);
-    assert.equal(code, 0, stderr);
-    assert.ok(Array.isArray(JSON.parse(stdout).lines));
+  test('ocr prints the text, and with --lines each line behind its box', async () => {
+    const plain = await afterimage(['ocr', LOGIN, ...FEW]);
+    assert.equal(plain.code, 0, plain.stderr);
+    assert.match(plain.stdout, /^Member login\nWrong email or password\.\nEmail\nPassword\nStay signed in\n/);
+    const { stdout } = await afterimage(['ocr', LOGIN, '--lines', ...FEW]);
+    assert.match(stdout, /^\d+,\d+ \d+x\d+\tMember login$/m);
+  });
+
+  test('ocr takes several files and standard input', async () => {
+    const { stdout, stderr } = await afterimage(['ocr', LOGIN, ERROR, '--json', ...FEW]);
+    assert.equal(stdout.trim().split('\n').length, 2, stderr);
+    const piped = await afterimage(['ocr', '-', ...FEW], { input: readFileSync(LOGIN) });
+    assert.match(piped.stdout, /^Member login/);
+  });
+
+  test('ocr --find prints the point to click, --annotate draws', async () => {
+    const out = join(cache, 'drawn.png');
+    const { stdout, stderr } = await afterimage([
+      'ocr',
+      LOGIN,
+      '--find',
+      'EMAIL or',
+      '--annotate',
+      out,
+      ...FEW,
+    ]);
+    assert.match(stdout, /^\d+,\d+\t\d+,\d+ \d+x\d+\temail or\n/, stderr);
+    assert.ok(readFileSync(out).subarray(1, 4).toString() === 'PNG');
   });
 });
 
@@ -131,7 +158,7 @@ describe('reporting', () => {
   });
 
   test('help and version', async () => {
-    assert.match((await afterimage(['--help'])).stdout, /afterimage describe FILE/);
+    assert.match((await afterimage(['--help'])).stdout, / describe FILE/);
     assert.match((await afterimage(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
   });
 });

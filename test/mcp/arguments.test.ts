@@ -5,10 +5,10 @@ import { checkArguments, ignoredNote } from '../../src/ask/arguments.js';
 import { tools } from '../../tools/index.js';
 
 const DEFAULTS: Record<string, object> = {
-  describe_image: { detail: 'normal', reading: false, verbose: false },
+  describe_image: { detail: 'normal', verbose: false },
   ocr: { format: 'text', method: 'reader', max_tokens: 1024, verbose: false },
   compare_images: { threshold: 0.1, inline_difference: false, max_tokens: 384, verbose: false },
-  chat_with_images: { reading: false, fork: false, max_tokens: 512, verbose: false },
+  chat_with_images: { fork: false, max_tokens: 512, verbose: false },
 };
 
 function check(tool: string, given: unknown) {

@@ -160,11 +160,35 @@ describe('lookalikes', () => {
     assert.deepEqual(texts(read([...word('INF0', 4), ...word('200', 46)], 80)), ['INFO 200']);
   });
 
-  test('capital or small by height', () => {
-    const wiki = word('wiki', 4);
-    wiki[0] = { ...wiki[0]!, top: CAPITAL };
-    assert.deepEqual(texts(read([...wiki, ...word('and', 46)], 80)), ['Wiki and']);
-    assert.deepEqual(texts(read([...word('wiki', 4), ...word('and', 46)], 80)), ['wiki and']);
+  test('capital or small by height, where the recogniser is not sure', () => {
+    const doubtful = (bars: readonly Bar[], probability: number) => {
+      const { classes, probabilities } = steps(bars, 80);
+      const first = classes.findIndex((kind) => kind > 0);
+      probabilities[first] = probability;
+      return texts(readLineText(drawn(bars, 80), { classes, probabilities }, CHARACTERS));
+    };
+    const small = [...word('wiki', 4), ...word('and', 46)];
+    const capital = small.map((bar, at) => (at === 0 ? { ...bar, top: CAPITAL } : bar));
+    assert.deepEqual(doubtful(capital, 0.6), ['Wiki and']);
+    assert.deepEqual(doubtful(small, 0.6), ['wiki and']);
+    assert.deepEqual(doubtful(capital, 1), ['wiki and']);
+  });
+
+  test('dots are as many as their ink shows', () => {
+    const dots = [0, 1, 2].map((at) => ({
+      text: at === 1 ? '' : '.',
+      left: 42 + at * 5,
+      right: 44 + at * 5,
+      top: 15,
+      bottom: 17,
+    }));
+    const bars = word('more', 4);
+    const read = dots.filter(({ text }) => text !== '');
+    const { classes, probabilities } = steps([...bars, ...read], 70);
+    assert.deepEqual(
+      texts(readLineText(drawn([...bars, ...dots], 70), { classes, probabilities }, CHARACTERS)),
+      ['more...'],
+    );
   });
 
   test('an underscore that was not read is seen below the line', () => {

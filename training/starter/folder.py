@@ -29,6 +29,7 @@ def tokenizer_config():
         tokenizer_class="Qwen2Tokenizer", processor_class="Qwen3VLProcessor", add_prefix_space=False, add_bos_token=False,
         added_tokens_decoder=added, additional_special_tokens=[n for n in TOKEN if n != "<|endoftext|>"],
         bos_token=None, eos_token="<|im_end|>", pad_token="<|endoftext|>", unk_token=None, errors="replace",
+        spells_readings=True,               # Afterimage encodes the read lines behind an image a character at a time
         split_special_tokens=False, clean_up_tokenization_spaces=False, model_max_length=16384)
 
 

@@ -2,8 +2,8 @@
 // sides look at the permissions first.
 import { lstatSync, rmSync, statSync } from 'node:fs';
 import { createConnection } from 'node:net';
-import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { baseFolder } from '../../base-folder.js';
 import { AfterimageError } from '../../errors.js';
 import { makeFolder } from '../../make-folder.js';
 
@@ -14,7 +14,7 @@ const LONGEST = 103;
 
 /** The same for every program of a user, however it was started. */
 export function defaultSocket(environment: NodeJS.ProcessEnv = process.env): string {
-  return join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'afterimage', 'engine.sock');
+  return join(baseFolder('XDG_CACHE_HOME', '.cache', environment), 'afterimage', 'engine.sock');
 }
 
 /** @throws AfterimageError INVALID_ARGUMENT for a path no socket can have. */

@@ -32,11 +32,40 @@ export function transposed(data: Float32Array, rows: number, columns: number): F
   return out;
 }
 
-/** A transposed kernel [in, out, 2, 2] as a linear [(i·2 + j)·out + o, in]. */
-export function doublingMatrix(data: Float32Array, inputs: number, outs: number): Float32Array {
-  const matrix = new Float32Array(data.length);
+export function repeated(values: Float32Array, times: number): Float32Array {
+  return new Float32Array(values.length * times).map((_, i) => values[i % values.length]!);
+}
+
+/** A transposed convolution [in, out, 2, 2] of stride 2 as one of 1 × 1 with outputs (i·2 + j)·out + o. */
+export function doubled(
+  data: Float32Array,
+  inputs: number,
+  outs: number,
+  bias: Float32Array,
+): ConvolutionLayer {
+  const weight = new Float32Array(data.length);
   for (let c = 0; c < inputs; c++)
     for (let o = 0; o < outs; o++)
-      for (let p = 0; p < 4; p++) matrix[(p * outs + o) * inputs + c] = data[(c * outs + o) * 4 + p]!;
-  return matrix;
+      for (let p = 0; p < 4; p++) weight[(p * outs + o) * inputs + c] = data[(c * outs + o) * 4 + p]!;
+  return { shape: [4 * outs, inputs, 1, 1], weight, bias: repeated(bias, 4), stride: [1, 1] };
+}
+
+/** A kernel of 1 × 1 in the middle of a larger one. */
+export function widened(layer: ConvolutionLayer, [ky, kx]: number[]): ConvolutionLayer {
+  const [out, inside] = layer.shape as [number, number];
+  const taps = ky! * kx!;
+  const weight = new Float32Array(out * inside * taps);
+  for (let i = 0; i < layer.weight.length; i++) weight[i * taps + Math.floor(taps / 2)] = layer.weight[i]!;
+  return { ...layer, shape: [out, inside, ky!, kx!], weight };
+}
+
+/** The same network for inputs whose channels come in the opposite order (BGR for RGB). */
+export function reversedChannels(layer: ConvolutionLayer): ConvolutionLayer {
+  const [, inside, ky, kx] = layer.shape as [number, number, number, number];
+  const taps = ky * kx;
+  const weight = layer.weight.map((_, i) => {
+    const [rest, channel, tap] = [Math.floor(i / (inside * taps)), Math.floor(i / taps) % inside, i % taps];
+    return layer.weight[(rest * inside + inside - 1 - channel) * taps + tap]!;
+  });
+  return { ...layer, weight };
 }

@@ -1,10 +1,15 @@
 // Reads the files of a text reader and makes both of its programs: a job for a worker thread, since weights are folded
 // and hashed.
 import { createHash } from 'node:crypto';
+import { readdirSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { AfterimageError } from '../../errors.js';
+import { readJson } from '../checkpoint/json-file.js';
 import { detectorProgram } from './detector.js';
+import { reversedChannels } from './folding.js';
+import { hubDetector, hubRecogniser, openHubFolder } from './hub.js';
 import type { ImageProgram } from './image-graph.js';
 import { readOnnx } from './onnx-graph.js';
 import { detectorOf, recogniserOf } from './pp_ocrv4.js';
@@ -46,4 +51,65 @@ export async function loadBundledReader(): Promise<ReaderModel> {
     characters: ['', ...alphabet!.toString('utf8').replace(/\n$/, '').split(/\r?\n/), ' '],
     digest: hash.digest('hex'),
   };
+}
+
+/** A folder in which a detector and a recogniser of the hub lie, each in a folder of its own. */
+export async function loadHubReader(folder: string): Promise<ReaderModel> {
+  const [detection, recognition] = ['pp_ocrv5_mobile_det', 'pp_ocrv5_mobile_rec'].map((type) =>
+    folderOf(folder, type),
+  ) as [string, string];
+  const [detector, recogniser] = await Promise.all([openHubFolder(detection), openHubFolder(recognition)]);
+  const network = hubDetector(detector.weights, detector.config);
+  // Its image processor turns RGB to BGR, which the first layer undoes.
+  const { backbone } = network;
+  const rgb = { ...network, backbone: { ...backbone, stem: reversedChannels(backbone.stem) } };
+  const pixels = pixelNorm(detection, { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] });
+  const read = hubRecogniser(recogniser.weights, recogniser.config);
+  const hash = createHash('sha256');
+  for (const path of [detection, recognition])
+    for (const name of ['config.json', 'preprocessor_config.json', 'model.safetensors'])
+      hash.update(await readFile(join(path, name)));
+  return {
+    detector: {
+      ...detectorProgram(rgb),
+      pixels: { mean: pixels.mean.toReversed(), deviation: pixels.deviation.toReversed() },
+    },
+    recogniser: {
+      ...recogniserProgram(read),
+      pixels: pixelNorm(recognition, { mean: [0.5, 0.5, 0.5], deviation: [0.5, 0.5, 0.5] }),
+    },
+    characters: alphabetOf(recognition, read.classes.shape[0]!),
+    digest: hash.digest('hex'),
+  };
+}
+
+function folderOf(folder: string, type: string): string {
+  const names = statSync(folder, { throwIfNoEntry: false })?.isDirectory() ? readdirSync(folder) : [];
+  const found = names
+    .map((name) => join(folder, name))
+    .find((path) => {
+      return statSync(path).isDirectory() && readJson(path, 'config.json')?.['model_type'] === type;
+    });
+  if (found) return found;
+  throw new AfterimageError(
+    'MODEL_NOT_FOUND',
+    `"${folder}" has no folder with a ${type} checkpoint; put one downloaded from the hub there.`,
+  );
+}
+
+function pixelNorm(folder: string, fallback: PixelNorm): PixelNorm {
+  const settings = readJson(folder, 'preprocessor_config.json') ?? {};
+  return {
+    mean: (settings['image_mean'] as number[] | undefined) ?? fallback.mean,
+    deviation: (settings['image_std'] as number[] | undefined) ?? fallback.deviation,
+  };
+}
+
+function alphabetOf(folder: string, classes: number): string[] {
+  const list = readJson(folder, 'preprocessor_config.json')?.['character_list'];
+  if (Array.isArray(list) && list.length === classes) return ['', ...(list as string[]).slice(1)];
+  throw new AfterimageError(
+    'INVALID_CHECKPOINT',
+    `"${folder}" must list its ${classes} characters in preprocessor_config.json; download it again.`,
+  );
 }

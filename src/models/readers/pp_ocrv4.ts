@@ -2,7 +2,7 @@
 // it folded in. https://github.com/PaddlePaddle/PaddleOCR
 import { AfterimageError } from '../../errors.js';
 import type { ActivationName } from '../../graph/builder.js';
-import { affine, batchNorm, doublingMatrix, transposed } from './folding.js';
+import { affine, batchNorm, doubled, repeated, transposed } from './folding.js';
 import type {
   ConvolutionLayer,
   DetectorNetwork,
@@ -222,27 +222,14 @@ function doubling(graph: OnnxGraph, node: OnnxNode, activation: ActivationName):
   const { shape, data } = constant(graph, node.inputs[1]);
   const [inputs, outs] = shape as [number, number];
   const { bias, output } = added(graph, node);
-  const four = new Float32Array(4 * outs).map((_, i) => bias[i % outs]!);
-  let layer: ConvolutionLayer = {
-    shape: [4 * outs, inputs, 1, 1],
-    weight: doublingMatrix(data, inputs, outs),
-    bias: four,
-    stride: [1, 1],
-  };
+  let layer = doubled(data, inputs, outs, bias);
   const [reader] = graph.readers.get(output) ?? [];
   if (reader?.op === 'BatchNormalization') {
-    const repeat = (name: string | undefined): Float32Array => {
-      const values = constant(graph, name).data;
-      return four.map((_, i) => values[i % outs]!);
-    };
-    const [, weight, offset, mean, variance] = reader.inputs;
-    layer = batchNorm(layer, {
-      weight: repeat(weight),
-      bias: repeat(offset),
-      mean: repeat(mean),
-      variance: repeat(variance),
-      eps: reader.floats.get('epsilon') ?? 1e-5,
-    });
+    const [weight, offset, mean, variance] = reader.inputs
+      .slice(1)
+      .map((name) => repeated(constant(graph, name).data, 4));
+    const eps = reader.floats.get('epsilon') ?? 1e-5;
+    layer = batchNorm(layer, { weight: weight!, bias: offset!, mean: mean!, variance: variance!, eps });
   }
   return { ...layer, activation };
 }

@@ -1,0 +1,86 @@
+#include "metal/images_params.h"
+#include "metal/operators.h"
+
+namespace afterimage::metal {
+namespace {
+
+constexpr int64_t kTilePixels = 4, kMostChannels = 1024;  // of images.metal
+constexpr uint32_t kThreads = 256;
+
+ImageParams params_of(const Dispatch& d) {
+  const OpAttrs& a = *d.attrs;
+  const auto whole = [](int64_t number) { return static_cast<uint32_t>(number); };
+  const bool enlarges = d.op == Op::Spread;
+  return {whole(d.in[1].rows),
+          whole(d.in[0].width),
+          whole(d.out[0].width),
+          whole(d.out[0].rows),
+          whole(a.kernel_y),
+          whole(a.kernel_x),
+          whole(a.stride_y),
+          whole(a.stride_x),
+          whole(a.pad_y),
+          whole(a.pad_x),
+          whole(enlarges ? a.factor : 1),
+          a.whole,
+          static_cast<uint32_t>(a.activation),
+          d.weights[1] != nullptr,
+          a.scale,
+          a.shift,
+          static_cast<uint32_t>(a.inner_activation),
+          d.weights[3] != nullptr,
+          a.inner_scale,
+          a.inner_shift};
+}
+
+void bind_vector(Encoder& encoder, uint32_t index, const Dispatch& d, int weight) {
+  d.weights[weight] ? encoder.bind(index, weight_of(d, weight)->vector()) : encoder.bind_unused(index);
+}
+
+void encode_separable(Encoder& encoder, const Dispatch& d) {
+  if (d.in[0].width > kMostChannels)
+    throw KernelUnavailable("separable_convolution",
+                            "images have more than " + std::to_string(kMostChannels) + " channels");
+  encoder.kernel("images", "separable_convolution", kThreads).bind(0, d.in[0]).bind(1, d.in[1]);
+  for (int weight = 0; weight < 4; ++weight) bind_vector(encoder, static_cast<uint32_t>(weight) + 2, d, weight);
+  encoder.bind(6, d.out[0]).constants(7, params_of(d));
+  encoder.dispatch(tiles_of(d.out[0].rows, kTilePixels));
+}
+
+const char* kernel_of(Op op) {
+  switch (op) {
+    case Op::Convolution:
+      return "convolution";
+    case Op::DepthwiseConvolution:
+      return "depthwise_convolution";
+    case Op::ImageMean:
+      return "image_mean";
+    case Op::ScaleImages:
+      return "scale_images";
+    default:
+      return "spread";
+  }
+}
+
+}  // namespace
+
+void encode_images(Encoder& encoder, const Dispatch& d) {
+  if (d.op == Op::SeparableConvolution) return encode_separable(encoder, d);
+  encoder.kernel("images", kernel_of(d.op), kThreads).bind(0, d.in[0]).bind(1, d.in[1]);
+  if (d.op == Op::Convolution || d.op == Op::DepthwiseConvolution) {
+    bind_vector(encoder, 2, d, 0);
+    bind_vector(encoder, 3, d, 1);
+  }
+  if (d.op == Op::ScaleImages) encoder.bind(2, d.in[2]);
+  encoder.bind(6, d.out[0]).constants(7, params_of(d));
+  encoder.dispatch(tiles_of(d.out[0].width, kThreads), static_cast<uint32_t>(d.out[0].rows));
+}
+
+void encode_best_class(Encoder& encoder, const Dispatch& d) {
+  ImageParams params{};
+  params.channels = static_cast<uint32_t>(d.in[0].width);
+  encoder.kernel("images", "best_class", kThreads).bind(0, d.in[0]).bind(6, d.out[0]).constants(7, params);
+  encoder.dispatch(static_cast<uint32_t>(d.in[0].rows));
+}
+
+}  // namespace afterimage::metal

@@ -1,0 +1,44 @@
+// Resizes an image and cuts it into the rows that a vision encoder reads. Runs in worker threads: a photo takes seconds.
+import type { RgbImage } from '../image/rgb-image.js';
+import type { ImagePlan, NamedTensor, Processor } from '../models/family.js';
+import { openModel } from '../models/registry.js';
+import { AfterimageError } from '../errors.js';
+
+/** What a processor is made of. */
+export interface ProcessorSource {
+  folder: string;
+  maxPixels?: number;
+}
+
+export interface VisionJob extends ProcessorSource {
+  /** Of the processor that made the plan. */
+  identity: string;
+  image: RgbImage;
+  plan: ImagePlan;
+}
+
+/** A processor is code and settings, which cannot be sent: each thread makes its own from the checkpoint. */
+let known: { key: string; processor: Processor } | undefined;
+
+/** By input name of the vision program. @throws AfterimageError MODEL_CHANGED when the checkpoint has other settings now */
+export function visionInputs({
+  folder,
+  maxPixels,
+  identity,
+  image,
+  plan,
+}: VisionJob): Record<string, NamedTensor> {
+  const key = JSON.stringify([folder, maxPixels, identity]);
+  if (known?.key !== key) {
+    const { processor: whole } = openModel(folder).model;
+    const processor = maxPixels === undefined ? whole : whole.limitedTo(maxPixels);
+    if (processor.identity !== identity) {
+      throw new AfterimageError(
+        'MODEL_CHANGED',
+        `The settings in "${folder}" are not those that were loaded; restart, so that they are loaded anew.`,
+      );
+    }
+    known = { key, processor };
+  }
+  return known.processor.inputs(image, plan);
+}

@@ -1,0 +1,119 @@
+// The command line as people expect it: help where they ask for it, slips that are named, arguments in either order.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { COMMANDS, findCommand } from '../../src/cli/commands.js';
+import { helpOf, overview } from '../../src/cli/help.js';
+import { given, parted } from '../../src/cli/look.js';
+import { nearest } from '../../src/cli/nearest.js';
+import { engineOptions } from '../../src/cli/open-engine.js';
+import { Options } from '../../src/cli/options.js';
+import { progressLine, redrawn } from '../../src/cli/progress-bar.js';
+import { starterFolder } from '../../src/engine/model-folder.js';
+import { afterimage } from './command.js';
+
+const LOGIN = join(starterFolder(), 'examples', 'login.png');
+
+test('the overview names every command in its group and fits a terminal', () => {
+  for (const { form, about } of Object.values(COMMANDS))
+    assert.match(
+      overview(),
+      new RegExp(`  ${form.split(' ')[0]} .*${about.slice(0, 10).replace(/[()*+?]/g, '.')}`),
+    );
+  assert.ok(
+    overview()
+      .split('\n')
+      .every((line) => line.length <= 120),
+  );
+});
+
+for (const [name, command] of Object.entries(COMMANDS)) {
+  test(`the help of ${name} has its options and no others`, () => {
+    const help = helpOf(command);
+    assert.ok(help.startsWith(`afterimage ${command.form}\n`));
+    const listed = [...help.matchAll(/^ {2}(?:-., )?--([a-z-]+)/gm)].map(([, option]) => option);
+    assert.deepEqual([...listed].sort(), [...command.options, 'help'].sort());
+  });
+}
+
+test('help and version in every spelling', async () => {
+  for (const args of [
+    ['ocr', '--help'],
+    ['help', 'ocr'],
+    ['ocr', 'x.png', '-h', '--lines'],
+  ])
+    assert.equal((await afterimage(args)).stdout, helpOf(COMMANDS['ocr']!));
+  for (const args of [['--version'], ['-V']])
+    assert.match((await afterimage(args)).stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+describe('slips', () => {
+  for (const [typed, meant] of [
+    ['descibe', 'describe'],
+    ['orc', 'ocr'],
+    ['comapre', 'compare'],
+    ['doc', 'doctor'],
+    ['diff', 'compare'],
+  ] as const) {
+    test(`${typed} is ${meant}`, () =>
+      assert.throws(() => findCommand(typed), { message: new RegExp(`did you mean "${meant}"\\?$`) }));
+  }
+
+  test('what is like nothing is not guessed', () => {
+    assert.equal(nearest('frobnicate', Object.keys(COMMANDS)), undefined);
+    assert.throws(() => findCommand('frobnicate'), { message: /see afterimage --help\.$/ });
+    assert.throws(() => findCommand('__proto__'), { message: /see afterimage --help\.$/ });
+  });
+
+  test('options too', () => {
+    assert.throws(() => new Options(['--max-token', '5']), { message: /did you mean --max-tokens\?$/ });
+    assert.throws(() => new Options(['--frobnicate']), { message: /see afterimage COMMAND --help\.$/ });
+  });
+});
+
+describe('arguments', () => {
+  test('the question of ask comes last, or first where that is plain', () => {
+    const question = 'What is it?';
+    assert.deepEqual(parted([LOGIN, question]), { files: [LOGIN], question });
+    assert.deepEqual(parted([question, LOGIN]), { files: [LOGIN], question });
+    assert.deepEqual(parted([question, 'latest']), { files: ['latest'], question });
+    assert.deepEqual(parted([LOGIN, LOGIN]), { files: [LOGIN], question: LOGIN }, 'not plain');
+    assert.deepEqual(parted(['a.png', 'b.png']), { files: ['a.png'], question: 'b.png' });
+    assert.deepEqual(parted([question]), { files: [], question });
+    assert.deepEqual(parted([]), { files: [], question: undefined });
+  });
+
+  test('standard input is named once', async () => {
+    assert.deepEqual(await given(['a', 'b']), ['a', 'b']);
+    await assert.rejects(given(['-', '-']), { code: 'INVALID_ARGUMENT', message: /once/ });
+  });
+});
+
+describe('progress', () => {
+  for (const columns of [undefined, 10, 20, 30, 40, 80, 200]) {
+    test(`in ${columns ?? 'unknown'} columns`, () => {
+      for (const stage of ['queue', 'load', 'encode', 'prefill'] as const) {
+        for (const total of [undefined, 7]) {
+          const line = progressLine({ stage, done: 3, total }, columns);
+          const drawn = redrawn(line, columns).replace('\r\x1b[2K', '');
+          assert.ok(drawn.length < (columns ?? 80), `${drawn.length} columns`);
+          assert.doesNotMatch(drawn, /[\r\n\x1b]/);
+          if (total && (columns ?? 80) >= 30) assert.match(drawn, /43 %$/);
+        }
+      }
+    });
+  }
+
+  test('what is piped holds no control characters', async () => {
+    const { stderr } = await afterimage(['ocr', 'missing.png']);
+    assert.doesNotMatch(stderr, /[\r\x1b]/);
+  });
+});
+
+test('more threads than cores are refused', () => {
+  assert.throws(() => engineOptions(new Options(['--threads', '4096'])), {
+    code: 'INVALID_ARGUMENT',
+    message: /more than this machine has cores \(\d+\); leave it out/,
+  });
+  assert.equal(engineOptions(new Options(['--threads', '1', '--no-disk-cache'])).threads, 1);
+});

@@ -1,0 +1,182 @@
+// The whole way from pixels to kept lines, over networks that see black bars as lines and read how wide they are.
+import assert from 'node:assert/strict';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import type { TextNetworks } from '../../src/engine/text-networks.js';
+import { pixelIdentity } from '../../src/image/key.js';
+import type { ImageInput, RgbImage } from '../../src/image/rgb-image.js';
+import { textOf } from '../../src/reading/reading.js';
+import { TextReader } from '../../src/reading/text-reader.js';
+
+interface Bar {
+  x: number;
+  y: number;
+  width: number;
+}
+const BAR_ROWS = 12;
+
+function picture(width: number, height: number, bars: readonly Bar[]): ImageInput {
+  const data = new Uint8Array(width * height * 3).fill(255);
+  for (const bar of bars)
+    for (let y = bar.y; y < bar.y + BAR_ROWS; y++)
+      // A light column every eight parts the bar into letters.
+      for (let x = bar.x; x < bar.x + bar.width; x++)
+        if ((x - bar.x) % 8 !== 7) data.fill(0, (y * width + x) * 3, (y * width + x) * 3 + 3);
+  const image: RgbImage = { width, height, data };
+  return { ...pixelIdentity(image), pixels: async () => image };
+}
+
+class BarNetworks implements TextNetworks {
+  readonly identity = 'bars';
+  readonly characters = ['', ...'HIJ', ' '];
+  detected = 0;
+  recognised = 0;
+  closed = false;
+
+  async detect({ width, height, data }: RgbImage): Promise<Float32Array> {
+    this.detected++;
+    const map = new Float32Array(width * height);
+    for (let y = 0; y < height; y++)
+      for (let x = 1; x < width - 1; x++)
+        if ([x - 1, x, x + 1].some((at) => data[(y * width + at) * 3]! < 128)) map[y * width + x] = 0.9;
+    return map;
+  }
+
+  /** An H for every dark stretch of the middle row. */
+  async recognise(crops: RgbImage[]) {
+    this.recognised += crops.length;
+    return crops.map(({ width, data }) => {
+      const classes = new Int32Array(width / 8);
+      const dark = (x: number) => data[(24 * width + x) * 3]! < 128;
+      for (let x = 0, start = -1; x < width; x++) {
+        if (dark(x) && start < 0) start = x;
+        if (start >= 0 && (!dark(x) || x === width - 1)) {
+          classes[Math.min(classes.length - 1, Math.floor((start + x) / 16))] = 1;
+          start = -1;
+        }
+      }
+      return { classes, probabilities: new Float32Array(width / 8).fill(0.95) };
+    });
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+  }
+}
+
+const opened = (networks = new BarNetworks(), folder?: string) => ({
+  networks,
+  reader: new TextReader(async () => networks, folder),
+});
+
+const THREE = [
+  { x: 20, y: 20, width: 80 },
+  { x: 20, y: 60, width: 48 },
+  { x: 200, y: 60, width: 64 },
+];
+
+describe('text reader', () => {
+  test('lines with places in pixels of the picture, in order', async () => {
+    const { reader } = opened();
+    const reading = await reader.read(picture(320, 120, THREE));
+    assert.match(textOf(reading), /^H+\nH+ H+$/);
+    assert.deepEqual(
+      reading.lines.map(({ box }) => [box.x, box.width]),
+      [
+        [20, 79],
+        [20, 47],
+        [200, 63],
+      ],
+    );
+    assert.ok(reading.lines.every(({ box, confidence }) => box.y <= 60 && confidence === 0.95));
+    await reader.close();
+  });
+
+  test('a second look costs nothing and says the same; so does another process', async () => {
+    const folder = join(mkdtempSync(join(tmpdir(), 'afterimage-reader-')), 'readings');
+    const { reader, networks } = opened(new BarNetworks(), folder);
+    const first = await reader.read(picture(320, 120, THREE));
+    assert.deepEqual(await reader.read(picture(320, 120, THREE)), first);
+    assert.equal(networks.detected, 1);
+    const other = opened(new BarNetworks(), folder);
+    assert.deepEqual(await other.reader.read(picture(320, 120, THREE)), first);
+    assert.equal(other.networks.detected, 0);
+    await reader.close();
+    await other.reader.close();
+  });
+
+  test('a picture that differs in one line costs that line, and reads as if it had been the first', async () => {
+    const { reader, networks } = opened();
+    await reader.read(picture(320, 120, THREE));
+    const before = networks.recognised;
+    const changed = [THREE[0]!, { ...THREE[1]!, width: 56 }, THREE[2]!];
+    const warm = await reader.read(picture(320, 120, changed));
+    assert.equal(networks.recognised, before + 1);
+    const cold = await opened().reader.read(picture(320, 120, changed));
+    assert.deepEqual(warm, cold);
+    await reader.close();
+  });
+
+  test('a tall picture is read whole, each line once', async () => {
+    const bars = Array.from({ length: 120 }, (_, at) => ({ x: 20, y: 30 + at * 33, width: 40 }));
+    const { reader, networks } = opened();
+    const { lines } = await reader.read(picture(160, 4000, bars));
+    assert.ok(networks.detected > 2);
+    assert.equal(lines.length, bars.length);
+    lines.forEach(({ box }, at) => assert.ok(Math.abs(box.y + box.height / 2 - bars[at]!.y - 6) < 4));
+    await reader.close();
+  });
+
+  test('small type is looked for again at twice the size', async () => {
+    const { reader, networks } = opened();
+    const data = new Uint8Array(100 * 40 * 3).fill(255);
+    for (let y = 20; y < 24; y++) data.fill(0, (y * 100 + 20) * 3, (y * 100 + 60) * 3);
+    const image = { width: 100, height: 40, data };
+    await reader.read({ ...pixelIdentity(image), pixels: async () => image });
+    assert.equal(networks.detected, 2);
+    await reader.close();
+  });
+
+  test('a cancelled picture leaves the reader as it was', async () => {
+    const { reader } = opened();
+    const stop = new AbortController();
+    stop.abort();
+    await assert.rejects(reader.read(picture(320, 120, THREE), { signal: stop.signal }), {
+      code: 'CANCELLED',
+    });
+    assert.equal((await reader.read(picture(320, 120, THREE))).lines.length, 3);
+    await reader.close();
+  });
+
+  test('progress goes from nothing to all lines', async () => {
+    const { reader } = opened();
+    const steps: (number | undefined)[][] = [];
+    await reader.read(picture(320, 120, THREE), { onProgress: (done, total) => steps.push([done, total]) });
+    assert.deepEqual(steps[0], [0, undefined]);
+    assert.deepEqual(steps.at(-1), [3, 3]);
+    await reader.close();
+  });
+
+  test('networks that cannot be opened are tried again, and a closed reader says so', async () => {
+    let tries = 0;
+    const networks = new BarNetworks();
+    const reader = new TextReader(async () => {
+      if (tries++ === 0) throw new Error('not yet');
+      return networks;
+    });
+    await assert.rejects(reader.read(picture(320, 120, THREE)), /not yet/);
+    assert.equal((await reader.read(picture(320, 120, THREE))).lines.length, 3);
+    await reader.close();
+    assert.ok(networks.closed);
+    await assert.rejects(reader.read(picture(320, 120, THREE)), { code: 'CLOSED' });
+  });
+
+  test('an empty picture has no text', async () => {
+    const { reader } = opened();
+    const { lines, rows } = await reader.read(picture(64, 64, []));
+    assert.deepEqual([lines, rows], [[], []]);
+    await reader.close();
+  });
+});
