@@ -15,7 +15,8 @@ export interface PullProgress {
 export class Progress {
   readonly #total: number;
   readonly #now: () => number;
-  readonly #samples: { at: number; done: number }[] = [];
+  #samples: { at: number; done: number }[] = [];
+  #file = '';
   #finished = 0;
 
   constructor(totalBytes: number, now: () => number = Date.now) {
@@ -31,6 +32,9 @@ export class Progress {
   /** @param bytes Of the present file that are there. */
   at(file: string, bytes: number): PullProgress {
     const [at, done] = [this.#now(), this.#finished + bytes];
+    // What was there before is no part of the rate, neither files nor the beginning of one.
+    if (file !== this.#file) this.#samples = [];
+    this.#file = file;
     this.#samples.push({ at, done });
     while (this.#samples.length > 2 && at - this.#samples[0]!.at > WINDOW_MS) this.#samples.shift();
     const first = this.#samples[0]!;

@@ -51,12 +51,33 @@ export async function pull(repository: string, options: PullOptions = {}): Promi
   });
   const hub = new Hub(connection, repository);
   const { commit, files } = await hub.list(revision);
-  const cache = new HubCache(root, repository);
-  const unlock = await cache.lock();
+  return storing(root, async () => {
+    const cache = new HubCache(root, repository);
+    const unlock = await cache.lock();
+    try {
+      return await new Pull(connection, hub, cache, commit, options).run(files, revision);
+    } finally {
+      await unlock();
+    }
+  });
+}
+
+/** @throws AfterimageError IO_FAILED for what the disk says anywhere in between. */
+async function storing<T>(root: string, work: () => Promise<T>): Promise<T> {
   try {
-    return await new Pull(connection, hub, cache, commit, options).run(files, revision);
-  } finally {
-    await unlock();
+    return await work();
+  } catch (cause) {
+    const { code, syscall, path } = cause as NodeJS.ErrnoException;
+    if (cause instanceof AfterimageError || syscall === undefined) throw cause;
+    const full = code === 'ENOSPC' || code === 'EDQUOT';
+    const why = full
+      ? 'the disk is full; make room'
+      : `${code}; check it, or choose another with HF_HUB_CACHE`;
+    throw new AfterimageError(
+      'IO_FAILED',
+      `"${path ?? root}" cannot be stored (${why}), then run the command again.`,
+      { cause },
+    );
   }
 }
 

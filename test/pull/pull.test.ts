@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { lstat, mkdtemp, mkdir, readFile, readdir, readlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdtemp, mkdir, readFile, readdir, readlink, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { hostname, tmpdir } from 'node:os';
@@ -275,6 +275,21 @@ describe('what arrives', () => {
   });
 });
 
+describe('a disk', () => {
+  const full = existsSync('/dev/full') ? false : 'no /dev/full';
+  test('that is full while the file comes is named', { skip: full }, async () => {
+    await mkdir(join(home, 'blobs'), { recursive: true });
+    await symlink('/dev/full', join(home, 'blobs', `${sha256(hub.weights)}.incomplete`));
+    await assert.rejects(get(), { code: 'IO_FAILED', message: /disk is full.*again/ });
+    assert.equal(hub.ranges.length, 1, 'and nothing is tried again');
+  });
+  test('that cannot be written is named', async () => {
+    const file = join(cache, 'file');
+    await writeFile(file, '');
+    await assert.rejects(get({ cache: file }), { code: 'IO_FAILED', message: /HF_HUB_CACHE/ });
+  });
+});
+
 describe('the token', () => {
   const tokens = (where: string): (string | undefined)[] => [
     ...new Set(hub.requests.filter((request) => request.where === where).map(({ token }) => token)),
@@ -384,4 +399,6 @@ test('progress counts all files, tells the rate of late and the time left', asyn
     bytesPerSecond: 100,
     secondsLeft: 7,
   });
+  progress.finish(300);
+  assert.equal(progress.at('b', 500).bytesPerSecond, undefined, 'what was there before is not the rate');
 });
