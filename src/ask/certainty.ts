@@ -1,30 +1,49 @@
-// What an unsure model says is left out: a statement is a line of an answer, and it is as sure as the least probable of
-// the tokens that decide it. Quoted text is copied, so of a quotation only its beginning decides.
+// What an unsure model says is left out. A statement is a line of an answer; it is kept as far as its tokens are probable:
+// up to the end of a quotation or a " with", or not at all. Quoted text is copied: of a quotation only its beginning decides.
 import type { TokenCertainty } from '../engine/engine.js';
 
-/** Below it the bundled model's statements are wrong more often than right: `npm run eval:starter`. */
+/** Measured with `npm run eval:starter`; models/starter/README.md says what it and a higher one cost. */
 export const LEAST_PROBABILITY = 0.5;
 
 export const UNSURE = 'I am not sure.';
 
-/** @param certainty Of every token of `text`. @returns `text` without the unsure lines; UNSURE where none is left. */
+/** @param certainty Of every token of `text`. @returns `text` without what is unsure; UNSURE where nothing is left. */
 export function sureLines(text: string, certainty: readonly TokenCertainty[]): string {
-  const unsure = unsureLines(text, certainty);
-  const lines = text.split('\n');
-  const left = lines.filter((_, line) => !unsure.has(line));
-  return left.length > 0 || text === '' ? left.join('\n') : UNSURE;
+  const kept: string[] = [];
+  let start = 0;
+  for (const line of text.split('\n')) {
+    const part = surePart(line, firstUnsure(text, start, start + line.length, certainty));
+    if (part !== undefined) kept.push(part);
+    start += line.length + 1;
+  }
+  return kept.length > 0 ? kept.join('\n') : UNSURE;
 }
 
-function unsureLines(text: string, certainty: readonly TokenCertainty[]): Set<number> {
-  const unsure = new Set<number>();
-  let [at, line, quoted] = [0, 0, false];
-  for (const { end, probability } of certainty) {
-    const begun = quoted && text[at - 1] !== '"';
-    if (!begun && probability < LEAST_PROBABILITY) unsure.add(line);
-    for (; at < end; at++) {
-      if (text[at] === '"') quoted = !quoted;
-      if (text[at] === '\n') [line, quoted] = [line + 1, false];
-    }
+/** Where in the line the first improbable token begins that decides about it; Infinity where there is none. */
+function firstUnsure(text: string, start: number, end: number, certainty: readonly TokenCertainty[]): number {
+  let from = 0;
+  for (const { end: to, probability } of certainty) {
+    const at = Math.max(from, start);
+    // The token that ends a line may be its line break.
+    if (from <= end && to > start && probability < LEAST_PROBABILITY && decides(text.slice(start, at)))
+      return at - start;
+    from = to;
   }
-  return unsure;
+  return Infinity;
+}
+
+/** Not inside a quotation, unless at its beginning. */
+function decides(before: string): boolean {
+  const quoted = before.split('"').length % 2 === 0;
+  return !quoted || before.endsWith('"');
+}
+
+function surePart(line: string, unsure: number): string | undefined {
+  if (unsure === Infinity) return line;
+  const ends = [...line.matchAll(/"[^"]*"(?=[ ,:.]|$)|(?= with )/g)].map(
+    (found) => found.index + found[0].length,
+  );
+  const last = ends.filter((end) => end <= unsure).at(-1);
+  if (last === undefined) return undefined;
+  return line.slice(0, last) + (line.endsWith('.') ? '.' : '');
 }

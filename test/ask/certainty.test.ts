@@ -1,4 +1,4 @@
-// Statements that the model was unsure of are left out, whole.
+// What the model was unsure of is left out: statements whole, or from the first unsure word behind a quotation on.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LEAST_PROBABILITY, sureLines, UNSURE } from '../../src/ask/certainty.js';
@@ -12,14 +12,21 @@ function said(text: string, ...unsure: number[]) {
   return sureLines(text, certainty);
 }
 
-const answer = 'A dark form.\nbutton "OK", disabled\nfield "Name"';
+const answer = 'A dark form titled "In" with 2 fields.\nbutton "OK", disabled\nfield "Name"';
 const at = (part: string) => answer.indexOf(part);
+const lines = answer.split('\n');
 
 test('sure statements stay as they are', () => assert.equal(said(answer), answer));
 
-test('a role, a state, the end of a statement and the beginning of a quotation decide', () => {
-  for (const part of ['utton', ', dis', '\nfield', 'OK'])
-    assert.equal(said(answer, at(part)), 'A dark form.\nfield "Name"', part);
+test('a role and the beginning of a quotation decide about the whole statement', () => {
+  for (const part of ['utton', 'OK']) assert.equal(said(answer, at(part)), `${lines[0]}\n${lines[2]}`, part);
+});
+
+test('of an unsure state or count only that is left out', () => {
+  assert.equal(said(answer, at(', dis')), `${lines[0]}\nbutton "OK"\n${lines[2]}`);
+  assert.equal(said(answer, at('2 fields')), `A dark form titled "In".\n${lines[1]}\n${lines[2]}`);
+  assert.equal(said('A dark menu with 5 items.', 17), 'A dark menu.');
+  assert.equal(said('A dark menu with 5 items.', 2), UNSURE);
 });
 
 test('the rest of a quotation is copied and does not decide', () => {
@@ -31,7 +38,7 @@ test('quotes of one line do not reach into the next', () => {
   assert.equal(said(open, open.indexOf('utton')), 'text "a');
 });
 
-test('where nothing is left it says so; an empty answer stays empty', () => {
+test('where nothing is left it says so', () => {
   assert.equal(said('Yes.', 0), UNSURE);
   assert.equal(said(''), '');
 });
