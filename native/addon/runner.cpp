@@ -21,9 +21,9 @@ struct Runner::Core {
   KvLayout kv;
   StateLayout states;
   std::map<int64_t, Timeline> timelines;
-  bool closed = false;                    // JavaScript thread only
+  bool closed = false;                   // JavaScript thread only
   std::vector<std::weak_ptr<Job>> jobs;  // not yet over; JavaScript thread only
-  Worker worker;        // last: joins before the rest goes
+  Worker worker;                         // last: joins before the rest goes
 
   void load();
   void cancel(int64_t ticket);  // every run where 0
@@ -36,8 +36,8 @@ struct Runner::Job {
     std::string name;
     int64_t rows;
     Elements elements;
-    std::vector<uint8_t> bytes;         // in place of elements, which the worker thread makes of them
-    std::vector<float> scale, offset;   // by column: bytes · scale + offset
+    std::vector<uint8_t> bytes;        // in place of elements, which the worker thread makes of them
+    std::vector<float> scale, offset;  // by column: bytes · scale + offset
     void widen();
   };
   struct Sequence {
@@ -114,8 +114,8 @@ std::vector<HostTensor> Runner::Core::run(Job& job) {
     Timeline& timeline = timelines[sequence.slot];
     extend(timeline, sequence.first_position + sequence.rows);
     for (const auto& block : timeline.blocks) blocks[i].push_back(block.get());
-    batch.sequences.push_back({row, static_cast<int32_t>(sequence.rows), sequence.first_position, blocks[i],
-                               timeline.state.get()});
+    batch.sequences.push_back(
+        {row, static_cast<int32_t>(sequence.rows), sequence.first_position, blocks[i], timeline.state.get()});
     for (int64_t r = 0; r < sequence.rows; r++) {
       batch.visible_end.push_back(sequence.visible_end.empty() ? static_cast<int32_t>(sequence.first_position + r + 1)
                                                                : sequence.visible_end[static_cast<size_t>(r)]);
@@ -129,7 +129,8 @@ std::vector<HostTensor> Runner::Core::run(Job& job) {
 
 void Runner::define(Napi::Env env, Napi::Object exports) {
   exports.Set("Runner", DefineClass(env, "Runner",
-                                    {InstanceMethod("load", &Runner::entry<&Runner::load>), InstanceMethod("run", &Runner::entry<&Runner::run>),
+                                    {InstanceMethod("load", &Runner::entry<&Runner::load>),
+                                     InstanceMethod("run", &Runner::entry<&Runner::run>),
                                      InstanceMethod("reset", &Runner::entry<&Runner::reset>),
                                      InstanceMethod("cancel", &Runner::entry<&Runner::cancel>),
                                      InstanceMethod("predictBytes", &Runner::entry<&Runner::predict_bytes>),

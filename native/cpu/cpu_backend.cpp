@@ -47,8 +47,8 @@ class CpuBackend final : public Backend {
       const KernelTable& k = context_.kernels;
       // Every product of pairs sees 13 bits of its inputs, which narrow rows are not worth.
       const bool pairs = precision == Precision::fast && k.pair_vectors > 0 && source.columns % 2 == 0;
-      weight->kernel = pairs ? pack_kernel_pairs(source, k.lanes, k.pair_vectors)
-                             : pack_kernel(source, k.lanes, k.kernel_vectors);
+      weight->kernel =
+          pairs ? pack_kernel_pairs(source, k.lanes, k.pair_vectors) : pack_kernel(source, k.lanes, k.kernel_vectors);
     }
     return weight;
   }
@@ -64,43 +64,69 @@ class CpuBackend final : public Backend {
   void run_one(const Dispatch& d) {
     CpuContext& c = context_;
     switch (d.op) {
-      case Op::Linear: return run_linear(c, d);
-      case Op::Embedding: return run_embedding(c, d);
+      case Op::Linear:
+        return run_linear(c, d);
+      case Op::Embedding:
+        return run_embedding(c, d);
       case Op::RmsNorm:
-      case Op::LayerNorm: return run_norm(c, d);
-      case Op::RopeTable: return run_rope_table(c, d);
-      case Op::Rope: return run_rope(c, d);
-      case Op::Attention: return run_attention(c, d);
-      case Op::SegmentAttention: return run_segment_attention(c, d);
+      case Op::LayerNorm:
+        return run_norm(c, d);
+      case Op::RopeTable:
+        return run_rope_table(c, d);
+      case Op::Rope:
+        return run_rope(c, d);
+      case Op::Attention:
+        return run_attention(c, d);
+      case Op::SegmentAttention:
+        return run_segment_attention(c, d);
       case Op::Add:
       case Op::Mul:
       case Op::Activation:
       case Op::GatedActivation:
-      case Op::Softcap: return run_elementwise(c, d);
-      case Op::RowStatistic: return run_row_statistic(c, d);
+      case Op::Softcap:
+        return run_elementwise(c, d);
+      case Op::RowStatistic:
+        return run_row_statistic(c, d);
       case Op::ReplaceRows:
-      case Op::AddRows: return run_row_selection(c, d);
-      case Op::ChooseRows: return run_choose_rows(c, d);
-      case Op::GatherRows: return run_gather_rows(c, d);
-      case Op::DepthwiseRows: return run_depthwise_rows(c, d);
-      case Op::WeightedRows: return run_weighted_rows(c, d);
+      case Op::AddRows:
+        return run_row_selection(c, d);
+      case Op::ChooseRows:
+        return run_choose_rows(c, d);
+      case Op::GatherRows:
+        return run_gather_rows(c, d);
+      case Op::DepthwiseRows:
+        return run_depthwise_rows(c, d);
+      case Op::WeightedRows:
+        return run_weighted_rows(c, d);
       case Op::Regroup:
       case Op::Slice:
       case Op::Concat:
       case Op::Repeat:
-      case Op::TransposeInner: return run_layout(c, d);
-      case Op::ShortConv: return run_short_conv(c, d);
-      case Op::GatedDelta: return run_gated_delta(c, d);
-      case Op::Route: return run_route(c, d);
-      case Op::ExpertLinear: return run_expert_linear(c, d);
-      case Op::ExpertSum: return run_expert_sum(c, d);
+      case Op::TransposeInner:
+        return run_layout(c, d);
+      case Op::ShortConv:
+        return run_short_conv(c, d);
+      case Op::GatedDelta:
+        return run_gated_delta(c, d);
+      case Op::Route:
+        return run_route(c, d);
+      case Op::ExpertLinear:
+        return run_expert_linear(c, d);
+      case Op::ExpertSum:
+        return run_expert_sum(c, d);
       case Op::Convolution:
-      case Op::SeparableConvolution: return run_convolution(c, d);
-      case Op::DepthwiseConvolution: return run_depthwise_convolution(c, d);
-      case Op::ImageMean: return run_image_mean(c, d);
-      case Op::ScaleImages: return run_scale_images(c, d);
-      case Op::Spread: return run_spread(c, d);
-      case Op::BestClass: return run_best_class(c, d);
+      case Op::SeparableConvolution:
+        return run_convolution(c, d);
+      case Op::DepthwiseConvolution:
+        return run_depthwise_convolution(c, d);
+      case Op::ImageMean:
+        return run_image_mean(c, d);
+      case Op::ScaleImages:
+        return run_scale_images(c, d);
+      case Op::Spread:
+        return run_spread(c, d);
+      case Op::BestClass:
+        return run_best_class(c, d);
     }
     throw Error("BACKEND_FAILED", "The cpu backend has no kernel for this operator; rebuild the addon.");
   }

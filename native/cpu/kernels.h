@@ -75,11 +75,11 @@ struct AttendJob {
   bool bf16;
   int k_dim, v_dim, v_stride;  // v_stride: v_dim rounded up to 16
   float scale, softcap;
-  const int32_t* first;        // per row
+  const int32_t* first;  // per row
   const int32_t* last;
-  float* maxima;               // running maximum, −∞ at the start
-  float* totals;               // running Σ exp
-  float* values;               // [rows][v_stride] running Σ exp·v
+  float* maxima;  // running maximum, −∞ at the start
+  float* totals;  // running Σ exp
+  float* values;  // [rows][v_stride] running Σ exp·v
 };
 
 // out[r][0, outs) = the convolution's sums of row r: x[r·taps + t] points to `channels` inputs of tap t. x and out have
@@ -89,14 +89,14 @@ struct ConvolveJob {
   const float* scales;     // of pairs; null: f32
   int64_t outs, channels;
   int taps, rows;
-  const void* const* x;    // f32, or pairs of 16-bit integers
+  const void* const* x;     // f32, or pairs of 16-bit integers
   const float* row_scales;  // of pairs, by row
   float* const* out;
 };
 constexpr int kSpareRows = 8;
 
-// Sums of `count` output pixels from `first` on in one row of an image. rows[ky] is the first pixel of the row of x that
-// row ky of the kernel sees, null outside the image; each has `width` pixels.
+// Sums of `count` output pixels from `first` on in one row of an image. rows[ky] is the first pixel of the row of x
+// that row ky of the kernel sees, null outside the image; each has `width` pixels.
 struct DepthwiseJob {
   const float* const* rows;
   const float* weights;  // [kernel_y · kernel_x][channels]

@@ -2,10 +2,9 @@
 // Anti-aliasing is told from change by pixelmatch (Vyšniauskas, "Anti-aliased pixel and intensity slope detector").
 import pixelmatch from 'pixelmatch';
 import { sharedBytes } from '../work/shared-bytes.js';
-import { alignImages } from './diff-alignment.js';
+import { alignImages, type Alignment } from './diff-alignment.js';
 import { drawDifference } from './diff-picture.js';
 import { changedRegions, type ChangeMask } from './diff-regions.js';
-import type { ImageDiff } from './diff.js';
 import type { Region, Size } from './region.js';
 import type { RgbImage } from './rgb-image.js';
 
@@ -14,7 +13,26 @@ interface Pair {
   after: RgbImage;
 }
 
-type Found = Omit<ImageDiff, 'before' | 'after' | 'picture'> & { mask: ChangeMask };
+export interface DiffRegion {
+  /** In pixels of each image; absent where that image has nothing there. */
+  before?: Region;
+  after?: Region;
+  changedPixels: number;
+}
+
+/** What pixels alone say about two images. */
+export interface DiffFacts {
+  /** Every compared pixel is equal, bit by bit. */
+  identical: boolean;
+  alignment: Alignment;
+  changedPixels: number;
+  /** Of the compared pixels, 0 to 1. Anti-aliasing and differences below the threshold do not count. */
+  changedShare: number;
+  /** Largest first. */
+  regions: DiffRegion[];
+}
+
+type Found = DiffFacts & { mask: ChangeMask };
 
 export function compare({
   before,

@@ -2,9 +2,11 @@
 // Anti-aliasing is told from change by pixelmatch (Vyšniauskas, "Anti-aliased pixel and intensity slope detector").
 import type { ImageInput } from './rgb-image.js';
 import { AfterimageError } from '../errors.js';
-import type { Alignment } from './diff-alignment.js';
+import type { DiffFacts } from './diff-work.js';
 import { compared, drawn } from './pixel-jobs.js';
 import { checkRegion, type Region, type Size } from './region.js';
+
+export type { DiffRegion } from './diff-work.js';
 
 export interface DiffOptions {
   /** Colour distance that counts as a change, 0 (any) to 1; 0.1 by default. */
@@ -16,24 +18,9 @@ export interface DiffOptions {
   signal?: AbortSignal;
 }
 
-export interface DiffRegion {
-  /** In pixels of each image; absent where that image has nothing there. */
-  before?: Region;
-  after?: Region;
-  changedPixels: number;
-}
-
-export interface ImageDiff {
-  /** Every compared pixel is equal, bit by bit. */
-  identical: boolean;
+export interface ImageDiff extends DiffFacts {
   before: Size;
   after: Size;
-  alignment: Alignment;
-  changedPixels: number;
-  /** Of the compared pixels, 0 to 1. Anti-aliasing and differences below the threshold do not count. */
-  changedShare: number;
-  /** Largest first. */
-  regions: DiffRegion[];
   /** PNG of the second image, faded, with changed pixels in red; neither side longer than `maxSide`. */
   picture(maxSide?: number): Promise<Uint8Array>;
 }
