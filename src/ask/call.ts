@@ -90,7 +90,8 @@ export async function ask(call: Call, conversation: Conversation, question: Ques
     const turns = question.turn ? [...conversation.turns, question.turn] : reopened(conversation.turns);
     await inTime(call, () => conversation.warming);
     const model = await loaded(call);
-    const weighs = model?.bundled === true && question.states === true;
+    // What continues an answer is shown as it is: a part of a statement cannot be weighed.
+    const weighs = model?.bundled === true && question.states === true && question.turn !== undefined;
     const answer = model ? await generate(call, session, turns, before, question.maxTokens, weighs) : null;
     const { text: whole, tokenIds } = answer ?? before;
     const stopReason = answer?.stopReason ?? 'deadline';
