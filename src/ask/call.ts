@@ -17,7 +17,7 @@ import type { ImageContext } from '../image/load.js';
 import { assistantMessage, systemMessage, userMessage } from '../prompt/layout.js';
 import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
 import type { TextLine } from '../prompt/parse.js';
-import { sureLines } from './certainty.js';
+import { sureLines, unseen, UNSURE } from './certainty.js';
 import { cancelled, inTime, type TimeLimits } from './deadline.js';
 import type { Reader } from '../reading/reading.js';
 import type { Differences } from './differences.js';
@@ -85,21 +85,31 @@ export const isCut = (stopReason: Ending): boolean => stopReason === 'deadline' 
  */
 export async function ask(call: Call, conversation: Conversation, question: Question): Promise<Reply> {
   return call.conversations.use(conversation, async (session) => {
-    const before = question.turn ? { text: '', tokenIds: [], reader: question.reader } : conversation.cut;
+    const before = question.turn ? fresh(question) : conversation.cut;
     if (!before) throw nothingToContinue();
     const turns = question.turn ? [...conversation.turns, question.turn] : reopened(conversation.turns);
     await inTime(call, () => conversation.warming);
     const model = await loaded(call);
-    // What continues an answer is shown as it is: a part of a statement cannot be weighed.
-    const weighs = model?.bundled === true && question.states === true && question.turn !== undefined;
-    const answer = model ? await generate(call, session, turns, before, question.maxTokens, weighs) : null;
+    const weighed = model?.bundled === true ? before.weighed : undefined;
+    const answer = model
+      ? await generate(call, session, turns, before, question.maxTokens, weighed !== undefined)
+      : null;
     const { text: whole, tokenIds } = answer ?? before;
     const stopReason = answer?.stopReason ?? 'deadline';
-    record(conversation, turns, { ...before, text: whole, tokenIds }, stopReason);
+    const sure = weighed && weigh(weighed, answer, isCut(stopReason));
+    record(
+      conversation,
+      turns,
+      { ...before, text: whole, tokenIds, weighed: sure ?? before.weighed },
+      stopReason,
+    );
     if (stopReason === 'deadline' && whole === before.text) conversation.warm(call.engine);
+    const text = sure ? unseen(sure.shown, weighed!.shown) : whole.slice(before.text.length);
+    // Shown only now, because how sure the model was is known at the end.
+    if (sure && text !== '') call.onText?.(text);
     return {
       conversation,
-      text: weighs ? sureText(call, answer) : whole.slice(before.text.length),
+      text,
       stopReason,
       cache: answer?.cache ?? NOTHING_DONE,
       model: model?.name ?? null,
@@ -110,11 +120,18 @@ export async function ask(call: Call, conversation: Conversation, question: Ques
   });
 }
 
-/** What the bundled model is sure of; shown only now, because how sure it was is known at the end. */
-function sureText(call: Call, answer: Said | null): string {
-  const text = sureLines(answer?.text ?? '', answer?.certainty ?? []);
-  if (text !== '') call.onText?.(text);
-  return text;
+function fresh({ reader, states }: Question): Cut {
+  return { text: '', tokenIds: [], reader, ...(states && { weighed: { certainty: [], shown: '' } }) };
+}
+
+type Weighed = NonNullable<Cut['weighed']>;
+
+/** What of the answer so far the model is sure of; that it is sure of nothing is said at the end only. */
+function weigh({ certainty, shown }: Weighed, answer: Said | null, cut: boolean): Weighed {
+  if (!answer) return { certainty, shown };
+  const all = [...certainty, ...(answer.certainty ?? [])];
+  const sure = sureLines(answer.text, all);
+  return { certainty: all, shown: cut && sure === UNSURE ? shown : sure };
 }
 
 /** The last turn as it was while it was being answered. */

@@ -47,3 +47,16 @@ function surePart(line: string, unsure: number): string | undefined {
   if (last === undefined) return undefined;
   return line.slice(0, last) + (line.endsWith('.') ? '.' : '');
 }
+
+/**
+ * What of `sure` has not been shown. A line that a cut went through may have been shown further than it is kept now:
+ * what was shown stays, and the answer goes on with the next line.
+ */
+export function unseen(sure: string, shown: string): string {
+  if (sure.startsWith(shown)) return sure.slice(shown.length);
+  const before = shown.split('\n');
+  const last = before.pop()!;
+  const rest = sure.split('\n').slice(before.length);
+  if (rest[0] !== undefined && last.startsWith(rest[0])) rest.shift();
+  return rest.map((line) => `\n${line}`).join('');
+}

@@ -1,7 +1,7 @@
 // Conversations by handle: history kept on our side, the engine's session behind it, expiry. No protocol, no prompts.
 import { randomBytes } from 'node:crypto';
 import { AfterimageError } from '../errors.js';
-import type { AnswerSoFar, Engine, ModelInfo, Session } from '../engine/engine.js';
+import type { AnswerSoFar, Engine, ModelInfo, Session, TokenCertainty } from '../engine/engine.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import type { Region, Size } from '../image/region.js';
 import type { TextLine } from '../prompt/parse.js';
@@ -31,6 +31,8 @@ export interface Turn {
 export interface Cut extends AnswerSoFar {
   /** Reads more than text out of the answer (OCR lines with boxes), once it goes on. */
   reader?: LineReader;
+  /** Where only what the model is sure of is shown: how sure it was so far, and what was shown. */
+  weighed?: { certainty: TokenCertainty[]; shown: string };
 }
 
 /** Reads the complete lines of a model's answer, in pixels of the original image. */

@@ -95,6 +95,8 @@ export const OPTIONS = {
   },
   file: { type: 'string', value: 'FILE', help: 'another file of the client, such as .mcp.json' },
   pasted: { type: 'boolean', help: 'also allow the folder of pictures pasted into the client' },
+  revision: { type: 'string', value: 'REV', help: 'branch, tag or commit (default main)' },
+  remove: { type: 'string', value: 'NAME', help: 'delete the downloaded model org/name' },
   metal: { type: 'boolean', help: 'the Metal device and every kernel’s self-test' },
   verbose: { type: 'boolean', help: 'more on stderr; doctor: every counter' },
   help: { type: 'boolean', short: 'h', help: 'this text' },

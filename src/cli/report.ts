@@ -1,42 +1,10 @@
-// afterimage models, pull, cache
-import { join } from 'node:path';
-import { modelsFolder } from '../engine/model-folder.js';
+// afterimage cache
 import { loadAddon } from '../engine/native.js';
 import { AfterimageError } from '../errors.js';
-import { pull } from '../pull/hub.js';
 import { clearReadings, listReadings } from '../reading/reading-cache.js';
-import { modelRows, modelsTable } from './models.js';
 import { cacheFolder } from './open-engine.js';
 import { readingsFolder } from './open-reader.js';
 import type { Options } from './options.js';
-import { redrawn } from './progress-bar.js';
-
-export async function models(options: Options): Promise<void> {
-  process.stdout.write(options.flag('json') ? `${JSON.stringify(modelRows())}\n` : `${modelsTable()}\n`);
-}
-
-/** `afterimage pull ORG/NAME[@REVISION]` */
-export async function pullModel(options: Options, signal: AbortSignal): Promise<void> {
-  const [wanted] = options.positionals;
-  if (!wanted)
-    throw new AfterimageError(
-      'INVALID_ARGUMENT',
-      'Expected: afterimage pull ORG/NAME[@REVISION]; see afterimage --help.',
-    );
-  const [repository, revision] = wanted.split('@') as [string, string | undefined];
-  let shown = '';
-  const { folder, commit } = await pull(repository, join(modelsFolder(), repository), {
-    revision,
-    signal,
-    onProgress: (file, done, total) => {
-      const line = `${file} ${total > 0 ? Math.floor((done / total) * 100) : 0} %`;
-      if (process.stderr.isTTY && line !== shown) process.stderr.write(redrawn(line, process.stderr.columns));
-      shown = line;
-    },
-  });
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[2K');
-  process.stdout.write(`${folder} (commit ${commit})\n`);
-}
 
 /** `afterimage cache list|clear` */
 export async function cache(options: Options): Promise<void> {

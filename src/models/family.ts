@@ -43,6 +43,14 @@ export interface Processor {
   limitedTo(maxPixels: number): Processor;
 }
 
+/** A real checkpoint and its size. */
+export interface FamilyCheckpoint {
+  name: string;
+  parameters: number;
+  /** Of these, those of the vision and audio towers, which converters leave in 16 bits. */
+  towerParameters: number;
+}
+
 /** How a span of image tokens may be cut, matched and seen. */
 export type ImageVisibility = 'causal' | 'block' | 'prefix';
 
@@ -70,8 +78,8 @@ export interface Model {
 export interface Family {
   /** `model_type` values of config.json this family reads. */
   modelTypes: string[];
-  /** Checkpoints known to work, with parameter counts, for `afterimage models`. */
-  checkpoints: { name: string; parameters: number }[];
+  /** Checkpoints known to work, for `afterimage models`. */
+  checkpoints: FamilyCheckpoint[];
   /** @throws AfterimageError INVALID_CHECKPOINT naming the missing key, tensor or wrong shape. */
   build(checkpoint: Checkpoint): Model;
 }

@@ -34,10 +34,10 @@ const ACTIVATION: ActivationName = 'gelu_tanh';
 export const gemma3n: Family = {
   modelTypes: ['gemma3n'],
   checkpoints: [
-    { name: 'google/gemma-3n-E2B-it', parameters: 5_439_438_272 },
-    { name: 'google/gemma-3n-E4B-it', parameters: 7_849_978_192 },
-    { name: 'mlx-community/gemma-3n-E2B-it-4bit', parameters: 5_439_438_272 },
-    { name: 'mlx-community/gemma-3n-E4B-it-4bit', parameters: 7_849_978_192 },
+    { name: 'google/gemma-3n-E2B-it', parameters: 5_439_438_272, towerParameters: 975_478_640 },
+    { name: 'google/gemma-3n-E4B-it', parameters: 7_849_978_192, towerParameters: 975_478_640 },
+    { name: 'mlx-community/gemma-3n-E2B-it-4bit', parameters: 5_439_438_272, towerParameters: 975_478_640 },
+    { name: 'mlx-community/gemma-3n-E4B-it-4bit', parameters: 7_849_978_192, towerParameters: 975_478_640 },
   ],
   build(checkpoint): Model {
     const config = new Config(checkpoint.config, 'config.json');

@@ -19,9 +19,9 @@ const GLOBAL_IMAGE = '<global-img>';
 export const idefics3: Family = {
   modelTypes: ['idefics3', 'smolvlm'],
   checkpoints: [
-    { name: 'HuggingFaceTB/SmolVLM-256M-Instruct', parameters: 256_484_928 },
-    { name: 'HuggingFaceTB/SmolVLM-500M-Instruct', parameters: 507_482_304 },
-    { name: 'HuggingFaceTB/SmolVLM2-2.2B-Instruct', parameters: 2_246_784_880 },
+    { name: 'HuggingFaceTB/SmolVLM-256M-Instruct', parameters: 256_484_928, towerParameters: 86_433_024 },
+    { name: 'HuggingFaceTB/SmolVLM-500M-Instruct', parameters: 507_482_304, towerParameters: 86_433_024 },
+    { name: 'HuggingFaceTB/SmolVLM2-2.2B-Instruct', parameters: 2_246_784_880, towerParameters: 412_987_248 },
   ],
   build(checkpoint): Model {
     const config = new Config(checkpoint.config, 'config.json');

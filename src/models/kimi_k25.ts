@@ -14,13 +14,17 @@ const IMAGE_TOKEN = '<|media_pad|>';
 
 export const kimiVl: Family = {
   modelTypes: ['kimi_vl'],
-  checkpoints: [{ name: 'moonshotai/Kimi-VL-A3B-Instruct', parameters: 16_407_657_776 }],
+  checkpoints: [
+    { name: 'moonshotai/Kimi-VL-A3B-Instruct', parameters: 16_407_657_776, towerParameters: 416_866_032 },
+  ],
   build: (checkpoint) => kimiModel(checkpoint, 'kimi_vl', kimiVlProcessor),
 };
 
 export const kimiK25: Family = {
   modelTypes: ['kimi_k25'],
-  checkpoints: [{ name: 'moonshotai/Kimi-K2.5', parameters: 1_026_879_376_368 }],
+  checkpoints: [
+    { name: 'moonshotai/Kimi-K2.5', parameters: 1_026_879_376_368, towerParameters: 416_866_032 },
+  ],
   build: (checkpoint) => kimiModel(checkpoint, 'kimi_k25', k25Processor),
 };
 

@@ -21,7 +21,9 @@ import { weightModule, weightScope, type WeightScope } from './checkpoint/weight
 
 export const llava: Family = {
   modelTypes: ['llava', 'pixtral'],
-  checkpoints: [{ name: 'mistral-community/pixtral-12b', parameters: 12_682_739_712 }],
+  checkpoints: [
+    { name: 'mistral-community/pixtral-12b', parameters: 12_682_739_712, towerParameters: 403_489_792 },
+  ],
   build(checkpoint): Model {
     const config = new Config(checkpoint.config, 'config.json');
     const vision = pixtralConfig(config);

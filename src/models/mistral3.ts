@@ -16,7 +16,13 @@ import { pixtralImageProcessor } from './processors/pixtral-image.js';
 
 export const mistral3: Family = {
   modelTypes: ['mistral3'],
-  checkpoints: [{ name: 'mistralai/Mistral-Small-3.1-24B-Instruct-2503', parameters: 24_011_361_280 }],
+  checkpoints: [
+    {
+      name: 'mistralai/Mistral-Small-3.1-24B-Instruct-2503',
+      parameters: 24_011_361_280,
+      towerParameters: 403_305_472,
+    },
+  ],
   build(checkpoint): Model {
     const config = new Config(checkpoint.config, 'config.json');
     const patch = pixtralConfig(config).count('patch_size');

@@ -13,8 +13,8 @@ import type { WeightScope } from './checkpoint/weights.js';
 export const qwen2_5Vl: Family = {
   modelTypes: ['qwen2_5_vl'],
   checkpoints: [
-    { name: 'Qwen/Qwen2.5-VL-3B-Instruct', parameters: 3_754_622_976 },
-    { name: 'Qwen/Qwen2.5-VL-7B-Instruct', parameters: 8_292_166_656 },
+    { name: 'Qwen/Qwen2.5-VL-3B-Instruct', parameters: 3_754_622_976, towerParameters: 668_684_288 },
+    { name: 'Qwen/Qwen2.5-VL-7B-Instruct', parameters: 8_292_166_656, towerParameters: 676_550_144 },
   ],
   build(checkpoint) {
     const config = new Config(checkpoint.config, 'config.json');

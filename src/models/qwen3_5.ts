@@ -16,16 +16,16 @@ import { outputHead, type CheckpointModule, type WeightScope } from './checkpoin
 export const qwen3_5: Family = {
   modelTypes: ['qwen3_5'],
   checkpoints: [
-    { name: 'Qwen/Qwen3.5-0.8B', parameters: 852_985_920 },
-    { name: 'Qwen/Qwen3.5-9B', parameters: 9_409_813_744 },
-    { name: 'Qwen/Qwen3.5-27B', parameters: 27_356_728_560 },
+    { name: 'Qwen/Qwen3.5-0.8B', parameters: 852_985_920, towerParameters: 100_592_896 },
+    { name: 'Qwen/Qwen3.5-9B', parameters: 9_409_813_744, towerParameters: 456_010_480 },
+    { name: 'Qwen/Qwen3.5-27B', parameters: 27_356_728_560, towerParameters: 460_730_096 },
   ],
   build: (checkpoint) => qwen3_5Model(checkpoint, 'qwen3_5'),
 };
 
 export const qwen3_5Moe: Family = {
   modelTypes: ['qwen3_5_moe'],
-  checkpoints: [{ name: 'Qwen/Qwen3.5-35B-A3B', parameters: 35_107_181_936 }],
+  checkpoints: [{ name: 'Qwen/Qwen3.5-35B-A3B', parameters: 35_107_181_936, towerParameters: 446_571_248 }],
   build: (checkpoint) => qwen3_5Model(checkpoint, 'qwen3_5_moe'),
 };
 

@@ -13,9 +13,9 @@ import { outputHead } from './checkpoint/weights.js';
 export const qwen3Vl: Family = {
   modelTypes: ['qwen3_vl'],
   checkpoints: [
-    { name: 'Qwen/Qwen3-VL-2B-Instruct', parameters: 2_127_532_032 },
-    { name: 'Qwen/Qwen3-VL-4B-Instruct', parameters: 4_437_815_808 },
-    { name: 'Qwen/Qwen3-VL-8B-Instruct', parameters: 8_767_123_696 },
+    { name: 'Qwen/Qwen3-VL-2B-Instruct', parameters: 2_127_532_032, towerParameters: 406_957_056 },
+    { name: 'Qwen/Qwen3-VL-4B-Instruct', parameters: 4_437_815_808, towerParameters: 415_347_712 },
+    { name: 'Qwen/Qwen3-VL-8B-Instruct', parameters: 8_767_123_696, towerParameters: 576_388_336 },
   ],
   build: (checkpoint) => qwen3Model(checkpoint, 'qwen3_vl'),
 };

@@ -9,7 +9,9 @@ import type { WeightScope } from './checkpoint/weights.js';
 
 export const qwen3VlMoe: Family = {
   modelTypes: ['qwen3_vl_moe'],
-  checkpoints: [{ name: 'Qwen/Qwen3-VL-30B-A3B-Instruct', parameters: 31_070_754_032 }],
+  checkpoints: [
+    { name: 'Qwen/Qwen3-VL-30B-A3B-Instruct', parameters: 31_070_754_032, towerParameters: 538_631_408 },
+  ],
   build(checkpoint) {
     const text = new Config(checkpoint.config, 'config.json').section('text_config');
     const shape = expertShape(text);

@@ -1,277 +1,124 @@
-// Downloads a checkpoint from the Hugging Face hub: one pinned revision, resumable, checked against the sizes and the
-// SHA-256 of weights that the hub's list of files names. https://huggingface.co/docs/hub/api
-import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+// What the hub says of a repository: the commit that a revision stands for, and its files with sizes and hashes.
+// https://huggingface.co/docs/hub/api
 import { AfterimageError } from '../errors.js';
-
-export interface PullOptions {
-  /** Branch, tag or commit; the commit it stands for is pinned before anything is downloaded. */
-  revision?: string;
-  endpoint?: string;
-  token?: string;
-  signal?: AbortSignal;
-  onProgress?: (file: string, doneBytes: number, totalBytes: number) => void;
-}
-
-export interface Pulled {
-  folder: string;
-  commit: string;
-  files: string[];
-}
+import type { Connection, Response } from './connection.js';
 
 /** As the hub lists it. */
-interface HubFile {
+export interface HubFile {
   name: string;
   size: number;
   /** Of files in large-file storage, which all weights are. */
   sha256?: string;
+  /** Git's SHA-1 of any other file. */
+  blobId?: string;
 }
 
-const WANTED = /^[^/]+\.(safetensors|json|jinja)$/;
-const UNWANTED = /^consolidated/;
+export interface Listing {
+  commit: string;
+  files: HubFile[];
+}
+
 /** What matters here of an entry of the hub's list. */
 interface Sibling {
   rfilename?: unknown;
   size?: unknown;
-  lfs?: { sha256?: string };
+  blobId?: unknown;
+  lfs?: { sha256?: unknown; size?: unknown } | null;
 }
 
-const ATTEMPTS = 5;
-const RETRY_MS = 500;
-/** Which commit a folder holds; a half-finished download of another commit is thrown away. */
-const PIN = '.revision';
+/** Weights, settings, every form of tokenizer, templates. */
+const WANTED =
+  /^([^/]+\.(safetensors|json|jinja|model|tiktoken)|(merges|vocab)\.txt|additional_chat_templates\/[^/]+\.jinja)$/;
+const UNWANTED = /^consolidated|^\.+$/;
 
-/**
- * @param repository `org/name`.
- * @param folder Receives the files; made where absent.
- * @throws AfterimageError MODEL_NOT_FOUND, URL_FAILED, INVALID_CHECKPOINT (checksum), CANCELLED
- */
-export async function pull(repository: string, folder: string, options: PullOptions = {}): Promise<Pulled> {
-  const hub = new Hub(repository, options);
-  const { commit, files } = await hub.resolve();
-  const release = await claim(folder);
-  try {
-    await pin(folder, commit);
-    for (const file of files) await hub.download(commit, file, join(folder, file.name));
-  } finally {
-    await release();
-  }
-  return { folder, commit, files: files.map(({ name }) => name) };
-}
-
-/** One download into a folder at a time. What a killed one left is taken over. @throws AfterimageError IO_FAILED */
-async function claim(folder: string): Promise<() => Promise<void>> {
-  const lock = `${folder}.lock`;
-  await mkdir(dirname(lock), { recursive: true });
-  const held = await readFile(lock, 'utf8').catch(() => undefined);
-  if (held !== undefined && !isRunning(Number(held))) await rm(lock, { force: true });
-  try {
-    await writeFile(lock, String(process.pid), { flag: 'wx' });
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw stored(folder, cause);
-    throw new AfterimageError(
-      'IO_FAILED',
-      `Another download into "${folder}" is under way; wait for it, or delete ${lock} if there is none.`,
-      { cause },
-    );
-  }
-  await mkdir(folder, { recursive: true });
-  return () => rm(lock, { force: true });
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return Number.isInteger(pid) && pid > 0 && process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-/** What the disk said. */
-function stored(what: string, cause: unknown): AfterimageError {
-  const { code } = cause as NodeJS.ErrnoException;
-  const why = code === 'ENOSPC' || code === 'EDQUOT' ? 'the disk is full; free some space' : `${code}`;
-  return new AfterimageError(
-    'IO_FAILED',
-    `"${what}" cannot be stored (${why}); then run the command again to continue.`,
-    { cause },
-  );
-}
-
-async function pin(folder: string, commit: string): Promise<void> {
-  const file = join(folder, PIN);
-  const before = await readFile(file, 'utf8').catch(() => undefined);
-  if (before !== undefined && before !== commit) await rm(folder, { recursive: true });
-  await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, commit);
-}
-
-class Hub {
+export class Hub {
+  readonly #connection: Connection;
   readonly #repository: string;
-  readonly #options: PullOptions;
 
-  readonly #endpoint: string;
-  readonly #headers: Record<string, string>;
-
-  constructor(repository: string, options: PullOptions) {
+  /** @param repository `org/name` */
+  constructor(connection: Connection, repository: string) {
+    this.#connection = connection;
     this.#repository = repository;
-    this.#options = options;
-
-    if (!/^[\w.-]+\/[\w.-]+$/.test(repository)) {
-      throw new AfterimageError(
-        'INVALID_ARGUMENT',
-        `Expected org/name but received "${repository}"; for example: afterimage pull Qwen/Qwen2-VL-2B-Instruct.`,
-      );
-    }
-    this.#endpoint = (options.endpoint ?? process.env['HF_ENDPOINT'] ?? 'https://huggingface.co').replace(
-      /\/$/,
-      '',
-    );
-    const token = options.token ?? process.env['HF_TOKEN'];
-    this.#headers = token ? { authorization: `Bearer ${token}` } : {};
   }
 
-  async resolve(): Promise<{ commit: string; files: HubFile[] }> {
-    const revision = encodeURIComponent(this.#options.revision ?? 'main');
-    const response = await this.#request(
-      `${this.#endpoint}/api/models/${this.#repository}/revision/${revision}?blobs=true`,
-    );
-    const body = (await response.json()) as { sha?: unknown; siblings?: Sibling[] };
-    const files = (body.siblings ?? [])
-      .map(({ rfilename, size, lfs }) => ({
-        name: String(rfilename),
-        size: Number(size),
-        sha256: lfs?.sha256,
-      }))
-      .filter(({ name }) => WANTED.test(name) && !UNWANTED.test(name));
-    if (typeof body.sha !== 'string' || !files.some(({ name }) => name === 'config.json')) {
-      throw new AfterimageError(
-        'INVALID_CHECKPOINT',
-        `"${this.#repository}" has no config.json, so it is not a model checkpoint; check its name.`,
-      );
-    }
-    const unknown = files.find(
-      ({ name, size, sha256 }) =>
-        !Number.isSafeInteger(size) ||
-        (name.endsWith('.safetensors') && !/^[0-9a-f]{64}$/.test(sha256 ?? '')),
-    );
-    if (unknown) {
+  /** @throws AfterimageError MODEL_NOT_FOUND, URL_FAILED, INVALID_CHECKPOINT, CANCELLED */
+  async list(revision: string): Promise<Listing> {
+    const path = `/api/models/${this.#repository}/revision/${encodeURIComponent(revision)}?blobs=true`;
+    const body = await this.#connection.persist(async () => {
+      const response = await this.#connection.request(path);
+      return (await json(response, this.#connection)) as { sha?: unknown; siblings?: unknown };
+    });
+    const siblings = (Array.isArray(body.siblings) ? body.siblings : []) as Sibling[];
+    const files = siblings.map(asFile).filter(({ name }) => WANTED.test(name) && !UNWANTED.test(name));
+    if (typeof body.sha !== 'string' || !/^[0-9a-f]{40,64}$/.test(body.sha))
       throw new AfterimageError(
         'URL_FAILED',
-        `${this.#endpoint} does not say what "${unknown.name}" must be (size and SHA-256), so it could not be checked; use the hub itself or another mirror.`,
+        `${this.#connection.endpoint} does not say which commit "${revision}" is; use the hub itself or another mirror.`,
       );
-    }
+    this.#check(files);
     return { commit: body.sha, files };
   }
 
-  async download(commit: string, file: HubFile, target: string): Promise<void> {
-    if (await stat(target).catch(() => undefined)) return;
-    const url = `${this.#endpoint}/${this.#repository}/resolve/${commit}/${encodeURIComponent(file.name)}`;
-    const part = `${target}.part`;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await this.#append(url, file, part);
-        break;
-      } catch (error) {
-        if (attempt === ATTEMPTS || (error instanceof AfterimageError && error.code !== 'URL_FAILED'))
-          throw error;
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS * attempt));
-      }
-    }
-    await rename(part, target);
+  /** Path of a file below the endpoint. */
+  path(commit: string, name: string): string {
+    return `/${this.#repository}/resolve/${commit}/${name.split('/').map(encodeURIComponent).join('/')}`;
   }
 
-  /** Continues `part` from where it ends, then checks it. */
-  async #append(url: string, file: HubFile, part: string): Promise<void> {
-    let have = (await stat(part).catch(() => undefined))?.size ?? 0;
-    const response = await this.#request(url, have > 0 ? { range: `bytes=${have}-` } : {});
-    if (response.status === 200) have = 0;
-    if (response.status !== 416) {
-      let done = have;
-      const report = (chunk: Uint8Array): void => {
-        done += chunk.length;
-        this.#options.onProgress?.(file.name, done, file.size);
-      };
-      const source = Readable.fromWeb(response.body! as Parameters<typeof Readable.fromWeb>[0]);
-      source.on('data', report);
-      try {
-        await pipeline(source, createWriteStream(part, { flags: have > 0 ? 'a' : 'w' }), {
-          signal: this.#options.signal,
-        });
-      } catch (cause) {
-        throw this.#interrupted(file.name, cause);
-      }
-    }
-    await this.#verify(file, part);
-  }
-
-  async #verify({ name, size, sha256 }: HubFile, part: string): Promise<void> {
-    const { size: bytes } = await stat(part);
-    const wrong = bytes !== size ? `${bytes} bytes instead of ${size}` : await this.#wrongHash(part, sha256);
-    if (!wrong) return;
-    await rm(part);
-    throw new AfterimageError(
-      'INVALID_CHECKPOINT',
-      `"${name}" did not arrive as the hub describes it (${wrong}); run the command again.`,
+  /** The name of a file's blob in the cache: what Hugging Face's library takes from the headers of the same file. */
+  async etag(commit: string, { name, sha256, blobId }: HubFile): Promise<string> {
+    const listed = sha256 ?? blobId;
+    if (listed) return listed;
+    const { headers } = await this.#connection.persist(() =>
+      this.#connection.request(this.path(commit, name), {}, 'HEAD'),
     );
+    const etag = (headers.get('x-linked-etag') ?? headers.get('etag'))?.replace(/^W\//, '').replace(/"/g, '');
+    if (etag && /^[\w-]+$/.test(etag)) return etag;
+    throw unchecked(this.#connection.endpoint, name);
   }
 
-  async #wrongHash(part: string, expected: string | undefined): Promise<string | undefined> {
-    if (expected === undefined) return undefined;
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(part), hash);
-    return hash.digest('hex') === expected ? undefined : 'SHA-256 differs';
-  }
-
-  async #request(url: string, headers: Record<string, string> = {}): Promise<Response> {
-    let response: Response;
-    try {
-      response = await fetch(url, {
-        headers: { ...this.#headers, ...headers },
-        signal: this.#options.signal,
-      });
-    } catch (cause) {
-      if (this.#options.signal?.aborted) throw this.#interrupted(url, cause);
-      const reason = (cause as { cause?: NodeJS.ErrnoException }).cause?.code ?? (cause as Error).message;
-      throw new AfterimageError(
-        'URL_FAILED',
-        `${new URL(url).origin} cannot be reached (${reason}); check the network, then run the command again.`,
-        { cause },
-      );
-    }
-    if (response.ok || response.status === 416) return response;
-    await response.body?.cancel();
-    if ([401, 403, 404].includes(response.status)) {
-      throw new AfterimageError(
-        'MODEL_NOT_FOUND',
-        `The hub has no "${this.#repository}" for you (${response.status}); check the name, and set HF_TOKEN for a gated model.`,
-      );
-    }
-    throw new AfterimageError(
-      'URL_FAILED',
-      `The hub answered ${response.status} for ${url}; try again later.`,
+  #check(files: HubFile[]): void {
+    const lacking = !files.some(({ name }) => name === 'config.json')
+      ? 'no config.json, so it is not a model checkpoint; check its name'
+      : !files.some(({ name }) => name.endsWith('.safetensors'))
+        ? 'no *.safetensors weights; take another upload of this model'
+        : undefined;
+    if (lacking) throw new AfterimageError('INVALID_CHECKPOINT', `"${this.#repository}" has ${lacking}.`);
+    const unknown = files.find(
+      ({ name, size, sha256 }) =>
+        !Number.isSafeInteger(size) || size < 0 || (name.endsWith('.safetensors') && sha256 === undefined),
     );
+    if (unknown) throw unchecked(this.#connection.endpoint, unknown.name);
   }
+}
 
-  #interrupted(what: string, cause: unknown): AfterimageError {
-    if (this.#options.signal?.aborted)
-      return new AfterimageError(
-        'CANCELLED',
-        'The download was cancelled; run the command again to continue it.',
-        { cause },
-      );
-    if (
-      ['ENOSPC', 'EDQUOT', 'EACCES', 'EROFS', 'EIO'].includes(String((cause as NodeJS.ErrnoException).code))
-    )
-      return stored(what, cause);
-    return new AfterimageError(
-      'URL_FAILED',
-      `The download of ${what} was interrupted; run the command again to continue it.`,
-      { cause },
-    );
+function asFile({ rfilename, size, blobId, lfs }: Sibling): HubFile {
+  const sha256 = hex(lfs?.sha256, 64);
+  return {
+    name: String(rfilename),
+    size: Number(size ?? lfs?.size),
+    ...(sha256 ? { sha256 } : { blobId: hex(blobId, 40) }),
+  };
+}
+
+function hex(value: unknown, digits: number): string | undefined {
+  return typeof value === 'string' && value.length === digits && /^[0-9a-f]+$/.test(value)
+    ? value
+    : undefined;
+}
+
+async function json(response: Response, connection: Connection): Promise<object> {
+  try {
+    const body: unknown = JSON.parse(await response.text());
+    if (typeof body === 'object' && body !== null) return body;
+  } catch (cause) {
+    throw connection.interrupted('the list of files', cause);
   }
+  throw connection.interrupted('the list of files');
+}
+
+function unchecked(endpoint: string, name: string): AfterimageError {
+  return new AfterimageError(
+    'URL_FAILED',
+    `${endpoint} does not say what "${name}" must be (size and SHA-256), so it could not be checked; use the hub itself or another mirror.`,
+  );
 }

@@ -1,7 +1,7 @@
 // What the model was unsure of is left out: statements whole, or from the first unsure word behind a quotation on.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LEAST_PROBABILITY, sureLines, UNSURE } from '../../src/ask/certainty.js';
+import { LEAST_PROBABILITY, sureLines, unseen, UNSURE } from '../../src/ask/certainty.js';
 
 /** A token a character; the characters at `unsure` are improbable. */
 function said(text: string, ...unsure: number[]) {
@@ -53,4 +53,11 @@ test('tokens of several characters are judged where they begin', () => {
   ];
   assert.equal(sureLines(text, tokens(0.1)), 'link "a"');
   assert.equal(sureLines(text, tokens(0.9)), text);
+});
+
+test('a continued answer goes on where it was shown', () => {
+  assert.equal(unseen('one\ntwo and more\nthree', 'one\ntwo'), ' and more\nthree');
+  assert.equal(unseen('one\nthree', 'one\ntw'), '\nthree', 'the second line is not kept after all');
+  assert.equal(unseen('one\n"two"\nthree', 'one\n"two", dis'), '\nthree', 'it is kept in part');
+  assert.equal(unseen('one', 'one\ntw'), '');
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -12,7 +12,6 @@ import { Options } from '../../src/cli/options.js';
 import { usableCacheFolder } from '../../src/cli/open-engine.js';
 import { UnavailableEngine } from '../../src/engine/unavailable-engine.js';
 import { AfterimageError } from '../../src/errors.js';
-import { pull } from '../../src/pull/hub.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'afterimage-small-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -100,21 +99,4 @@ test('a server without its model starts, answers and ends', { timeout: 120_000 }
   const start = performance.now();
   await once(server, 'exit');
   assert.ok(performance.now() - start < 4000);
-});
-
-test('two downloads do not share a folder; what a killed one left is taken over', async () => {
-  const target = join(folder, 'model');
-  mkdirSync(folder, { recursive: true });
-  const hub = (work: () => Promise<unknown>) => {
-    const before = globalThis.fetch;
-    globalThis.fetch = async () =>
-      Response.json({ sha: 'c0ffee', siblings: [{ rfilename: 'config.json', size: 2 }] });
-    return work().finally(() => (globalThis.fetch = before));
-  };
-  writeFileSync(`${target}.lock`, String(process.ppid));
-  await hub(() => assert.rejects(pull('a/b', target), { code: 'IO_FAILED', message: /under way/ }));
-  assert.ok(existsSync(`${target}.lock`));
-  writeFileSync(`${target}.lock`, '999999999');
-  await hub(() => assert.rejects(pull('a/b', target), { code: 'INVALID_CHECKPOINT' }));
-  assert.ok(!existsSync(`${target}.lock`));
 });
