@@ -56,7 +56,7 @@ class PromptTest(unittest.TestCase):
 
     def test_spelled_text_survives(self):
         text = 'Ωne “two” {"x": 3}\n✓'
-        ids = [t for t, _ in prompt.Spelled(text).tokens()]
+        ids = [t for t, _, _ in prompt.Spelled(text).tokens()]
         self.assertEqual(prompt.tokenizer().decode(ids), text)
 
     def test_read_lines_stand_behind_their_image_one_token_a_byte(self):
