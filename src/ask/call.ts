@@ -104,7 +104,7 @@ export async function ask(call: Call, conversation: Conversation, question: Ques
       stopReason,
     );
     if (stopReason === 'deadline' && whole === before.text) conversation.warm(call.engine);
-    const text = sure ? unseen(sure.shown, weighed!.shown) : whole.slice(before.text.length);
+    const text = sure ? newlySure(sure, weighed!) : whole.slice(before.text.length);
     // Shown only now, because how sure the model was is known at the end.
     if (sure && text !== '') call.onText?.(text);
     return {
@@ -126,7 +126,12 @@ function fresh({ reader, states }: Question): Cut {
 
 type Weighed = NonNullable<Cut['weighed']>;
 
-/** What of the answer so far the model is sure of; that it is sure of nothing is said at the end only. */
+/** An answer that is cut before anything is sure says so too; what becomes sure later is shown then. */
+function newlySure(sure: Weighed, before: Weighed): string {
+  return unseen(sure.shown, before.shown) || (sure.shown === '' ? UNSURE : '');
+}
+
+/** What of the answer so far the model is sure of. */
 function weigh({ certainty, shown }: Weighed, answer: Said | null, cut: boolean): Weighed {
   if (!answer) return { certainty, shown };
   const all = [...certainty, ...(answer.certainty ?? [])];
