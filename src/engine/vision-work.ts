@@ -40,5 +40,15 @@ export function visionInputs({
     }
     known = { key, processor };
   }
-  return known.processor.inputs(image, plan);
+  return ownedByThisImage(known.processor.inputs(image, plan));
+}
+
+/** What a job returns is taken from this thread: tables that a processor makes once and keeps are copied, pixels are not. */
+function ownedByThisImage(inputs: Record<string, NamedTensor>): Record<string, NamedTensor> {
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, tensor]) => [
+      name,
+      name === 'pixel_values' ? tensor : { ...tensor, data: tensor.data.slice() },
+    ]),
+  );
 }

@@ -3,13 +3,31 @@ import { weigh } from './shared-bytes.js';
 
 type Found = (buffer: ArrayBuffer | SharedArrayBuffer, whole: boolean) => void;
 
-/** Buffers that can be handed over with `value` because nothing else lies in them. */
+/**
+ * Buffers that can be handed over with `value` because nothing else lies in them.
+ * @throws TypeError for one that was handed over before: its message could not be sent, and nobody would hear of it.
+ */
 export function movable(value: unknown): ArrayBuffer[] {
   const found = new Set<ArrayBuffer>();
   visit(value, (buffer, whole) => {
-    if (whole && buffer instanceof ArrayBuffer) found.add(buffer);
+    if (!(buffer instanceof ArrayBuffer)) return;
+    requireAttached(buffer);
+    if (whole) found.add(buffer);
   });
   return [...found];
+}
+
+function requireAttached(buffer: ArrayBuffer): void {
+  try {
+    new Uint8Array(buffer, 0, 0);
+  } catch (cause) {
+    throw new TypeError(
+      'Expected memory of its own in a message but received memory that was handed over before',
+      {
+        cause,
+      },
+    );
+  }
 }
 
 /** To be called by a thread on what it was sent. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { threadId } from 'node:worker_threads';
+import { movable } from '../../src/work/buffers.js';
 import { workers } from '../../src/work/pool.js';
 import { isShared, sharedBytes, toShared } from '../../src/work/shared-bytes.js';
 import { nested } from './callers.js';
@@ -78,4 +79,10 @@ test('idle threads do not keep a process', () => {
     { timeout: 60_000, encoding: 'utf8' },
   );
   assert.equal(status, 0, stderr);
+});
+
+test('memory that was handed over before is an error, not silence', () => {
+  const data = new Float32Array(4);
+  structuredClone(data, { transfer: [data.buffer] });
+  assert.throws(() => movable({ data }), /handed over before/);
 });
