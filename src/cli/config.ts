@@ -9,7 +9,7 @@ import { launch } from './clients/launch.js';
 import { checkSharing } from './open-engine.js';
 import type { OptionName, Options } from './options.js';
 
-const PATHS = new Set<OptionName>(['allow', 'socket', 'cache-dir']);
+const PATHS = new Set<OptionName>(['allow', 'socket', 'cache-dir', 'reader']);
 /** Options of this command itself, which the client does not pass on. */
 const OWN = new Set<OptionName>(['write', 'pasted', 'file']);
 

@@ -12,7 +12,8 @@ export function openReader(options: Options): Reader {
   // With --remote the options of the engine are not given, so the reader runs here as it does by default.
   const threads = threadsOf(options);
   const backend = options.choice('backend', ['cpu', 'metal'] as const);
-  return new TextReader(() => openNetworks({ threads, backend }), folder);
+  const networks = options.text('reader');
+  return new TextReader(() => openNetworks({ folder: networks, threads, backend }), folder);
 }
 
 /** Where readings are kept; only its owner may look into it. */

@@ -59,6 +59,11 @@ export const OPTIONS = {
     value: 'DIR',
     help: 'folder of the disk cache (default: $XDG_CACHE_HOME/afterimage)',
   },
+  reader: {
+    type: 'string',
+    value: 'DIR',
+    help: 'folder with a text detector and recogniser of the hub (default: the bundled PP-OCRv4)',
+  },
   'no-disk-cache': { type: 'boolean', help: 'keep nothing on disk' },
   allow: {
     type: 'string',
