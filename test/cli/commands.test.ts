@@ -95,6 +95,12 @@ describe('looking', () => {
     assert.match(stdout, /^\d+,\d+ \d+x\d+\tMember login$/m);
   });
 
+  test('a folder without text networks is refused by name', async () => {
+    const { code, stderr } = await afterimage(['ocr', LOGIN, '--reader', cache, '--no-disk-cache']);
+    assert.equal(code, 2);
+    assert.match(stderr, /pp_ocrv5_mobile_det.*\[MODEL_NOT_FOUND\]/);
+  });
+
   test('ocr takes several files and standard input', async () => {
     const { stdout, stderr } = await afterimage(['ocr', LOGIN, ERROR, '--json', ...FEW]);
     assert.equal(stdout.trim().split('\n').length, 2, stderr);
