@@ -34,6 +34,8 @@ for (const kind of KINDS) {
     let client: TestClient;
     before(async () => {
       client = await connect(kind, settings, http);
+      // Starts the worker threads, which take long under tsx: the deadline is the tests' own matter.
+      await client.call('ocr', { image: file('red') });
     });
     after(() => client?.close());
 
