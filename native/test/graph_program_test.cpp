@@ -87,6 +87,17 @@ std::vector<std::pair<std::string, std::string>> heads_and(std::vector<std::pair
   return more;
 }
 
+// 3 × 3 pixels at every second one.
+const std::vector<std::pair<std::string, std::string>> kWindow = {{"kernelY", "3"}, {"kernelX", "3"}, {"strideY", "2"},
+                                                                  {"strideX", "2"}, {"padY", "1"},    {"padX", "1"}};
+
+std::vector<std::pair<std::string, std::string>> window_and(std::vector<std::pair<std::string, std::string>> more) {
+  more.insert(more.begin(), kWindow.begin(), kWindow.end());
+  return more;
+}
+
+DraftValue sizes() { return {"i32", "S", 2}; }
+
 std::vector<Draft> drafts() {
   return {
       {"linear",
@@ -147,6 +158,38 @@ std::vector<Draft> drafts() {
       {"weightedRows", {{"f32", "S", 9, 1, true}, i(4), f(4)}, {{30, 9}}, {f(9)}, {}, {"w0.0"}, ""},
       {"regroup", {f(6)}, {}, {{"f32", "R", 24, 4}}, {{"factor", "4"}}, {}, ""},
       {"regroup", {{"f32", "R", 24, 4}}, {}, {f(6)}, {{"split", "4"}}, {}, ""},
+      {"convolution",
+       {f(4), sizes()},
+       {{6, 36}, {6}},
+       {{"f32", "R", 6, 4}},
+       window_and({{"activation", "\"hard_swish\""}, {"scale", "2"}, {"shift", "1"}}),
+       {"in1.rows", "in1.div", "w1.absent"},
+       ""},
+      {"depthwiseConvolution",
+       {f(4), sizes()},
+       {{9, 4}, {4}},
+       {{"f32", "R", 4, 4}},
+       window_and({{"activation", "\"hard_swish\""}}),
+       {"in1.rows", "in1.div", "w1.absent"},
+       ""},
+      {"separableConvolution",
+       {f(4), sizes()},
+       {{6, 4}, {6}, {9, 4}, {4}},
+       {{"f32", "R", 6, 4}},
+       window_and({{"innerActivation", "\"hard_swish\""}, {"innerScale", "2"}, {"innerShift", "1"}}),
+       {"in1.rows", "in1.div", "w1.absent", "w3.absent"},
+       ""},
+      {"imageMean", {f(4), sizes()}, {}, {{"f32", "S", 4}}, {}, {"in0.rows", "in0.div"}, ""},
+      {"scaleImages", {f(4), sizes(), {"f32", "S", 4}}, {}, {f(4)}, {}, {}, ""},
+      {"spread", {{"f32", "R", 12, 4}, sizes()}, {}, {f(3)}, {{"factor", "2"}}, {"in1.rows", "in1.div"}, ""},
+      {"spread",
+       {{"f32", "R", 12, 4}, sizes()},
+       {},
+       {f(12)},
+       {{"factor", "2"}, {"whole", "true"}},
+       {"in1.rows", "in1.div"},
+       ""},
+      {"bestClass", {f(9)}, {}, {f(2)}, {}, {"in0.width"}, ""},
       {"slice", {f(12)}, {}, {f(6)}, {{"groups", "3"}, {"start", "2"}, {"count", "2"}}, {}, ""},
       {"concat", {f(6), f(9)}, {}, {f(15)}, {{"groups", "3"}}, {}, ""},
       {"repeat", {f(6)}, {}, {f(18)}, {{"times", "3"}}, {}, ""},
@@ -272,7 +315,7 @@ void operators() {
 
 void signatures_follow_the_enumeration() {
   for (size_t k = 0; k < op_signatures().size(); ++k) CHECK(static_cast<size_t>(op_signatures()[k].op) == k);
-  CHECK(op_signatures().size() == static_cast<size_t>(Op::ExpertSum) + 1);
+  CHECK(op_signatures().size() == static_cast<size_t>(Op::BestClass) + 1);
 }
 
 const std::string kValues =
