@@ -108,7 +108,7 @@ test('a model that cannot be loaded', async () => {
   };
   const { messages, stderr, code } = await converse(
     settings,
-    [initialize, initialized, call(2, 'ocr', { image: picture })],
+    [initialize, initialized, call(2, 'describe_image', { image: picture })],
     2,
   );
   assert.equal(code, 0);
