@@ -85,7 +85,7 @@ export function loadAddon(): Addon {
   }
   throw new AfterimageError(
     'NATIVE_MISSING',
-    `The native engine could not be loaded; build it with \`npm rebuild\` in ${packageRoot()} (needs CMake and a C++20 compiler). Tried ${tried.join('; ')}`,
+    `The native engine could not be loaded; build it with \`node native/build.mjs\` in ${packageRoot()} (needs CMake and a C++20 compiler). Tried ${tried.join('; ')}`,
   );
 }
 
