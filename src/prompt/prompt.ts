@@ -123,8 +123,9 @@ export class PromptBuilder {
   }
 
   #finished({ guard, images, plans }: Draft, rendered: string[]): Prompt {
-    // Templates of some families leave the first token to the tokenizer.
-    const begin = rendered[0]!.startsWith(this.tokenizer.begin) ? '' : this.tokenizer.begin;
+    // Templates of some families leave the first token to the tokenizer; a family without one places it itself.
+    const begun = !this.#template || rendered[0]!.startsWith(this.tokenizer.begin);
+    const begin = begun ? '' : this.tokenizer.begin;
     const [whole, ...parts] = rendered.map((text) => begin + text);
     const plain = guard.remove(whole!);
     const expanded = expandPlaceholders(
