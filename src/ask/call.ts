@@ -19,6 +19,7 @@ import type { Conversation, Conversations, Cut, LineReader, Turn } from './conve
 import type { TextLine } from '../prompt/parse.js';
 import { sureLines, unseen, UNSURE } from './certainty.js';
 import { cancelled, inTime, type TimeLimits } from './deadline.js';
+import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
 import type { Differences } from './differences.js';
 
@@ -26,6 +27,8 @@ import type { Differences } from './differences.js';
 export interface Room {
   engine: Engine;
   reader: Reader;
+  /** Absent: what read lines are is not said to any model. */
+  elements?: ElementReader;
   images: ImageContext;
   conversations: Conversations;
   differences: Differences;

@@ -11,10 +11,12 @@ MOST_LINES = 80          # of a screen; what the product writes at most
 
 @dataclass
 class ReadLine:
-    """column, row: the start in hundredths of the picture; cells: of each character, −1 where there is none."""
+    """column, row: the start in hundredths of the picture; cells: of each character, −1 where there is none;
+    mark: what the line is, in the words of marks.words."""
     column: int
     row: int
     text: str = ""
+    mark: str = "plain"
     cells: list = field(default_factory=list)
     true: list = field(default_factory=list)      # the true lines in it
 

@@ -1,0 +1,102 @@
+// What each read line of a picture is, in words that a prompt can hold: "button, disabled", "checkbox, not checked".
+import { AfterimageError } from '../errors.js';
+import type { ElementNetwork } from '../engine/text-networks.js';
+import { ByteLru } from '../image/byte-lru.js';
+import type { ImageInput } from '../image/rgb-image.js';
+import { workers } from '../work/pool.js';
+import { toShared } from '../work/shared-bytes.js';
+import type { Reading } from './reading.js';
+
+const viewsOf = workers.job<typeof import('./element-views.js').elementViews>(
+  import.meta.url,
+  './element-views',
+  'elementViews',
+);
+
+const CACHE_BYTES = 4 * 2 ** 20;
+const UNMARKED = 'plain';
+/** The states that a role can have; of other roles, those of `plain`. Two of them exclude each other. */
+const STATES: Record<string, string[]> = {
+  checkbox: ['checked', 'not checked', 'disabled'],
+  radio: ['checked', 'not checked', 'disabled'],
+  switch: ['on', 'off', 'disabled'],
+  plain: ['selected', 'focused', 'disabled', 'wrong'],
+};
+const EITHER = [
+  ['checked', 'not checked'],
+  ['on', 'off'],
+];
+
+export interface Elements {
+  /** Whether most of the picture is dark. */
+  dark: boolean;
+  /** What each line is, in the order of the reading's lines. */
+  marks: string[];
+}
+
+/** Says what lines are; what it has said of a picture it knows. Nothing is loaded before the first one. */
+export class ElementReader {
+  readonly #open: () => Promise<ElementNetwork>;
+  readonly #known = new ByteLru<Elements>(CACHE_BYTES);
+  #network: Promise<ElementNetwork> | undefined;
+  #closed = false;
+
+  constructor(open: () => Promise<ElementNetwork>) {
+    this.#open = open;
+  }
+
+  /** @throws AfterimageError CLOSED, and what decoding and the network throw. */
+  async of(image: ImageInput, { lines }: Reading, signal?: AbortSignal): Promise<Elements> {
+    const known = this.#known.get(image.pixelHash);
+    if (known) return known;
+    const network = await this.#ready();
+    const pixels = await image.pixels();
+    const picture = { ...pixels, data: toShared(pixels.data) };
+    const seen = lines.map(({ text, box }) => ({ text, box }));
+    const { views, features, dark } = await viewsOf({ picture, lines: seen }, { signal });
+    const logits = await network.classify(views, features, signal);
+    const elements = { dark, marks: logits.map((of) => markOf(of, network)) };
+    this.#known.set(image.pixelHash, elements, 100 + 40 * lines.length);
+    return elements;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await (await this.#network?.catch(() => undefined))?.close();
+  }
+
+  /** A failed opening is tried again by the next picture. */
+  #ready(): Promise<ElementNetwork> {
+    if (this.#closed) throw new AfterimageError('CLOSED', 'The element classifier is closed.');
+    this.#network ??= this.#open().catch((error: unknown) => {
+      this.#network = undefined;
+      throw error;
+    });
+    return this.#network;
+  }
+}
+
+/** The likeliest role, its states that are likelier than not, and of a button its colour. */
+function markOf(logits: Float32Array, { roles, states, colours }: ElementNetwork): string {
+  const role = roles[best(logits, 0, roles.length)]!;
+  const from = roles.length;
+  const logit = (state: string): number => logits[from + states.indexOf(state)]!;
+  const allowed = STATES[role] ?? STATES[UNMARKED]!;
+  const said = states.filter((state) => allowed.includes(state) && holds(state, logit));
+  const colour = role === 'button' ? best(logits, from + states.length, colours.length) : 0;
+  return [role, ...said, ...(colour > 0 ? [colours[colour]!] : [])].join(', ');
+}
+
+/** Of two that exclude each other the likelier one holds, else what is likelier than not. */
+function holds(state: string, logit: (state: string) => number): boolean {
+  const pair = EITHER.find((states) => states.includes(state));
+  if (!pair) return logit(state) > 0;
+  const [yes, no] = pair as [string, string];
+  return logit(yes) > logit(no) === (state === yes);
+}
+
+function best(logits: Float32Array, from: number, count: number): number {
+  let found = 0;
+  for (let i = 1; i < count; i++) if (logits[from + i]! > logits[from + found]!) found = i;
+  return found;
+}
