@@ -3,11 +3,12 @@ import json
 import random
 
 import numpy as np
+from PIL import Image
 from rendered.cache import load
 from starter import lines as reader
 from starter import marks
 
-from .views import features, views
+from .views import features, quick_views, views
 
 JOINED = 0.06
 
@@ -37,7 +38,8 @@ def examples(entry, rng, careful=False):
         return None
     height, width = screen.pixels.shape[:2]
     median = float(np.median([max(1.0, box[3] - box[1]) for _, box, _ in out]))
-    return (np.stack([views(screen.pixels, box) for _, box, _ in out]),
+    picture = Image.fromarray(screen.pixels)
+    return (np.stack([views(screen.pixels, box) if careful else quick_views(picture, box) for _, box, _ in out]),
             np.stack([features(text, box, (width, height), median) for text, box, _ in out]),
             np.stack([mark for *_, mark in out]))
 
