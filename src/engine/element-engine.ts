@@ -2,7 +2,7 @@
 import { packageRoot } from '../package-root.js';
 import { join } from 'node:path';
 import { VIEW, type ElementModel, type loadElements } from '../models/readers/elements.js';
-import { workers } from '../work/pool.js';
+import { workers } from '../workers/pool.js';
 import type { ElementNetwork } from './text-networks.js';
 import { ImageRunner, type ReaderOptions } from './reader-engine.js';
 

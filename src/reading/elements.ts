@@ -3,8 +3,8 @@ import { AfterimageError } from '../errors.js';
 import type { ElementNetwork } from '../engine/text-networks.js';
 import { ByteLru } from '../image/byte-lru.js';
 import type { ImageInput } from '../image/rgb-image.js';
-import { workers } from '../work/pool.js';
-import { toShared } from '../work/shared-bytes.js';
+import { workers } from '../workers/pool.js';
+import { toShared } from '../workers/shared-bytes.js';
 import type { Reading } from './reading.js';
 
 const viewsOf = workers.job<typeof import('./element-views.js').elementViews>(
