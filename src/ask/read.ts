@@ -1,6 +1,8 @@
 // How tools have text read: in the time that the call has, in pixels of the original, and as the model is given it.
+import type { ImageInput } from '../image/rgb-image.js';
 import type { Region } from '../image/region.js';
 import { elementsText, readingText } from '../prompt/layout.js';
+import { wordsOf, type Elements } from '../reading/elements.js';
 import type { Quad } from '../reading/quad.js';
 import type { Reading } from '../reading/reading.js';
 import { loaded, type Call } from './call.js';
@@ -46,15 +48,20 @@ async function writtenOut(
   trained: boolean,
 ): Promise<string | null> {
   const lines = reading.lines.map(({ text, box: { x, y } }) => ({ text, x, y }));
-  const { elements } = call;
-  if (!trained || !elements) return readingText(lines, input);
-  const found = await withinTime(call, (stop) => elements.of(input, reading, stop));
+  if (!trained || !call.elements) return readingText(lines, input);
+  const found = await elementsOf(call, input, reading);
   if (!found) return null;
   return elementsText(
-    lines.map((line, i) => ({ ...line, mark: found.marks[i]! })),
+    lines.map((line, i) => ({ ...line, mark: wordsOf(found.marks[i]!) })),
     input,
     found.dark,
   );
+}
+
+/** What the lines of a reading are; null when the call's time was over first, or nobody here can say. */
+export async function elementsOf(call: Call, input: ImageInput, reading: Reading): Promise<Elements | null> {
+  const { elements } = call;
+  return elements ? withinTime(call, (stop) => elements.of(input, reading, stop)) : null;
 }
 
 /** @returns null when the call's time was over first. */

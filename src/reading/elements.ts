@@ -1,4 +1,4 @@
-// What each read line of a picture is, in words that a prompt can hold: "button, disabled", "checkbox, not checked".
+// What each read line of a picture is: a button that is disabled, a checkbox that is not checked, the name of a field.
 import { AfterimageError } from '../errors.js';
 import type { ElementNetwork } from '../engine/text-networks.js';
 import { ByteLru } from '../image/byte-lru.js';
@@ -15,6 +15,8 @@ const viewsOf = workers.job<typeof import('./element-views.js').elementViews>(
 
 const CACHE_BYTES = 4 * 2 ** 20;
 const UNMARKED = 'plain';
+/** Least logit between what is said and what is next to it, for a mark that is sure: about four to one. */
+const SURE = 1.5;
 /** The states that a role can have; of other roles, those of `plain`. Two of them exclude each other. */
 const STATES: Record<string, string[]> = {
   checkbox: ['checked', 'not checked', 'disabled'],
@@ -27,11 +29,26 @@ const EITHER = [
   ['on', 'off'],
 ];
 
+/** What a line is. */
+export interface Mark {
+  role: string;
+  states: string[];
+  /** Of a button that has one. */
+  colour?: string;
+  /** Whether the network is sure of the role and of every state. */
+  sure: boolean;
+}
+
 export interface Elements {
   /** Whether most of the picture is dark. */
   dark: boolean;
   /** What each line is, in the order of the reading's lines. */
-  marks: string[];
+  marks: Mark[];
+}
+
+/** As a prompt holds it: "button, disabled, blue". */
+export function wordsOf({ role, states, colour }: Mark): string {
+  return [role, ...states, ...(colour === undefined ? [] : [colour])].join(', ');
 }
 
 /** Says what lines are; what it has said of a picture it knows. Nothing is loaded before the first one. */
@@ -77,22 +94,28 @@ export class ElementReader {
 }
 
 /** The likeliest role, its states that are likelier than not, and of a button its colour. */
-function markOf(logits: Float32Array, { roles, states, colours }: ElementNetwork): string {
-  const role = roles[best(logits, 0, roles.length)]!;
+function markOf(logits: Float32Array, { roles, states, colours }: ElementNetwork): Mark {
+  const chosen = best(logits, 0, roles.length);
+  const role = roles[chosen]!;
   const from = roles.length;
   const logit = (state: string): number => logits[from + states.indexOf(state)]!;
-  const allowed = STATES[role] ?? STATES[UNMARKED]!;
-  const said = states.filter((state) => allowed.includes(state) && holds(state, logit));
+  const allowed = states.filter((state) => (STATES[role] ?? STATES[UNMARKED]!).includes(state));
+  const margins = new Map(allowed.map((state) => [state, margin(state, logit)]));
   const colour = role === 'button' ? best(logits, from + states.length, colours.length) : 0;
-  return [role, ...said, ...(colour > 0 ? [colours[colour]!] : [])].join(', ');
+  const others = logits.subarray(0, from).filter((_, i) => i !== chosen);
+  const surest = Math.min(logits[chosen]! - Math.max(...others), ...[...margins.values()].map(Math.abs));
+  return {
+    role,
+    states: allowed.filter((state) => margins.get(state)! > 0),
+    ...(colour > 0 && { colour: colours[colour]! }),
+    sure: surest > SURE,
+  };
 }
 
-/** Of two that exclude each other the likelier one holds, else what is likelier than not. */
-function holds(state: string, logit: (state: string) => number): boolean {
-  const pair = EITHER.find((states) => states.includes(state));
-  if (!pair) return logit(state) > 0;
-  const [yes, no] = pair as [string, string];
-  return logit(yes) > logit(no) === (state === yes);
+/** Of two that exclude each other by how much it is the likelier one, else how much likelier than not it is. */
+function margin(state: string, logit: (state: string) => number): number {
+  const other = EITHER.find((pair) => pair.includes(state))?.find((name) => name !== state);
+  return other === undefined ? logit(state) : logit(state) - logit(other);
 }
 
 function best(logits: Float32Array, from: number, count: number): number {

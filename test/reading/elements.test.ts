@@ -6,7 +6,7 @@ import type { ElementNetwork } from '../../src/engine/text-networks.js';
 import type { RgbImage } from '../../src/image/rgb-image.js';
 import { elementsText } from '../../src/prompt/layout.js';
 import { elementViews } from '../../src/reading/element-views.js';
-import { ElementReader } from '../../src/reading/elements.js';
+import { ElementReader, wordsOf } from '../../src/reading/elements.js';
 import type { ReadLine } from '../../src/reading/reading.js';
 
 /** The same as in training/tests/test_elements.py, which expects the same digest and the same numbers. */
@@ -87,7 +87,11 @@ test('the likeliest role is said, with states that it can have, and the colour o
   );
   const elements = new ElementReader(async () => network);
   const said = await elements.of(input(picture()), reading([line('a'), line('b'), line('c')]));
-  assert.deepEqual(said.marks, ['button, disabled, blue', 'checkbox, not checked', 'plain']);
+  assert.deepEqual(said.marks.map(wordsOf), ['button, disabled, blue', 'checkbox, not checked', 'plain']);
+  assert.deepEqual(
+    said.marks.map(({ sure }) => sure),
+    [true, false, false],
+  );
 });
 
 test('what was said of a picture is known; a failed opening is tried again; closing closes the network', async () => {
