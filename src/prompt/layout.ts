@@ -57,6 +57,13 @@ export function elementsText(
   return `${instructions.elements[dark ? 'dark' : 'light']}\n${written.join('')}`;
 }
 
+/** The texts of the lines that `readingText` or `elementsText` wrote. */
+export function textsOf(written: string): string[] {
+  const [heading, ...lines] = written.trimEnd().split('\n');
+  const before = heading === instructions.reading ? /^\d+ \d+ / : /^\d+ \d+ [a-z ,]+: /;
+  return lines.map((line) => line.replace(before, ''));
+}
+
 /** Column and row in hundredths of the image. */
 function place({ x, y }: LineStart, { width, height }: Size): string {
   const hundredth = (at: number, side: number) => Math.max(0, Math.min(99, Math.floor((100 * at) / side)));
