@@ -1,7 +1,6 @@
 // The engine that the command line's options describe.
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { defaultBudgets } from '../engine/budgets.js';
 import type { LocalEngineOptions } from '../engine/load-model.js';
 import type { Engine } from '../engine/engine.js';
 import { LocalEngine } from '../engine/local-engine.js';
@@ -55,7 +54,6 @@ export function engineOptions(options: Options): LocalEngineOptions {
       `Expected 8, 16 or 32 for --kv-bits but received "${bits}".`,
     );
   }
-  const budgets = defaultBudgets();
   const kvGb = options.number('kv-gb', 0.01, false, MOST_GIB);
   return {
     model: findModel(options.text('model')),
@@ -64,7 +62,7 @@ export function engineOptions(options: Options): LocalEngineOptions {
     threads: threadsOf(options),
     kvType: bits === undefined ? undefined : KV_TYPES[bits],
     maxPixels: options.number('max-pixels', 1024),
-    budgets: kvGb === undefined ? budgets : { ...budgets, kvBytes: Math.floor(kvGb * GIB) },
+    budgets: kvGb === undefined ? {} : { kvBytes: Math.floor(kvGb * GIB) },
     cacheFolder: usableCacheFolder(options),
   };
 }

@@ -112,6 +112,8 @@ export interface EngineStatus {
   sessions: number;
   /** Bytes per tier, hits, misses, evictions: native counters under stable names. */
   cache: Record<string, number>;
+  /** Bytes that it may take for each, once it is loaded. */
+  budgets?: Record<string, number>;
 }
 
 export interface Engine {

@@ -6,14 +6,16 @@ import { WeightFiles } from '../models/checkpoint/weights-content.js';
 import type { Model } from '../models/family.js';
 import { openModel } from '../models/registry.js';
 import { PromptBuilder } from '../prompt/prompt.js';
-import { defaultBudgets } from './budgets.js';
+import { leastBytes, type Budgets } from './budgets.js';
 import type { ModelInfo, Progress } from './engine.js';
 import { LoadedModel } from './loaded-model.js';
 import { isBundled, modelName, starterFolder } from './model-folder.js';
 import type { NativeEngineOptions } from './native-engine.js';
+import { leastMemory, requireMemory, SCREEN } from './memory-need.js';
 import { loadAddon, type BackendName, type KvType, type Precision } from './native.js';
 import { PromptRows } from './prompt-rows.js';
 import { scriptsIdentity } from './scripts-identity.js';
+import { usableMemory, type UsableMemory } from './usable-memory.js';
 
 export interface LocalEngineOptions {
   /** Checkpoint folder; absent: the bundled starter model. */
@@ -25,7 +27,10 @@ export interface LocalEngineOptions {
   kvType?: KvType;
   /** Largest size in which an image is looked at, in pixels. */
   maxPixels?: number;
-  budgets?: NativeEngineOptions['budgets'];
+  /** Those that are absent follow from the memory there is. */
+  budgets?: Partial<Budgets>;
+  /** Absent: what the system says. */
+  memory?: UsableMemory;
   /** Folder of the disk tier; absent: none. Its parent must exist. */
   cacheFolder?: string;
   cacheBytes?: number;
@@ -50,9 +55,12 @@ export async function loadModel(
   const { checkpoint, model: whole } = openModel(folder);
   const model = limited(whole, options.maxPixels);
   const prompts = await PromptBuilder.open(checkpoint.folder, model);
-  const precision = options.precision ?? (isQuantized(checkpoint) ? 'fast' : 'exact');
+  const precision = precisionOf(options, checkpoint);
   const weights = new WeightFiles(checkpoint.files);
-  const native = new (loadAddon().Engine)(nativeOptions(options, checkpoint, model, precision));
+  const unbudgeted = nativeOptions(options, checkpoint, model, precision);
+  const memory = options.memory ?? usableMemory();
+  const budgets = requireMemory(modelName(checkpoint.folder), unbudgeted, model, memory, options.budgets);
+  const native = new (loadAddon().Engine)({ ...unbudgeted, budgets });
   const stop = (): void => void native.close();
   signal?.addEventListener('abort', stop, { once: true });
   try {
@@ -67,16 +75,36 @@ export async function loadModel(
     };
     const digest = [loaded.digest, content, scriptsIdentity()].join(' ');
     const rows = new PromptRows(prompts, model, weights, digest);
-    return new LoadedModel(info, native, rows, model, {
-      folder: checkpoint.folder,
-      maxPixels: options.maxPixels,
-    });
+    return new LoadedModel(
+      info,
+      native,
+      rows,
+      model,
+      {
+        folder: checkpoint.folder,
+        maxPixels: options.maxPixels,
+      },
+      budgets,
+    );
   } catch (error) {
     await native.close();
     throw error;
   } finally {
     signal?.removeEventListener('abort', stop);
   }
+}
+
+/** Bytes that looking at a screen takes at least, weights included. @throws AfterimageError as `loadModel`. */
+export function memoryToLook(options: LocalEngineOptions): number {
+  const { checkpoint, model: whole } = openModel(options.model ?? starterFolder());
+  const model = limited(whole, options.maxPixels);
+  const native = nativeOptions(options, checkpoint, model, precisionOf(options, checkpoint));
+  const [least] = leastMemory(native, model, [model.processor.plan(SCREEN.width, SCREEN.height)]);
+  return leastBytes(least!);
+}
+
+function precisionOf({ precision }: LocalEngineOptions, checkpoint: Checkpoint): Precision {
+  return precision ?? (isQuantized(checkpoint) ? 'fast' : 'exact');
 }
 
 function infoOf(
@@ -100,7 +128,8 @@ function infoOf(
   };
 }
 
-function nativeOptions(
+/** Budgets are left at nothing. */
+export function nativeOptions(
   options: LocalEngineOptions,
   checkpoint: Checkpoint,
   model: Model,
@@ -112,7 +141,8 @@ function nativeOptions(
     precision,
     kvType: options.kvType ?? 'f16',
     chunkRows: CHUNK_ROWS,
-    budgets: options.budgets ?? defaultBudgets(),
+    // Decided once it is known what the model needs.
+    budgets: { kvBytes: 0, featureBytes: 0, scratchBytes: 0 },
     disk: {
       folder: options.cacheFolder ?? '',
       maxBytes: options.cacheBytes ?? 8 * GIB,

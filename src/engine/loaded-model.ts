@@ -2,6 +2,7 @@
 import type { RgbImage } from '../image/rgb-image.js';
 import type { ImagePlan, Model, NamedTensor } from '../models/family.js';
 import { workers } from '../work/pool.js';
+import type { Budgets } from './budgets.js';
 import type { AskOptions, ModelInfo } from './engine.js';
 import type { NativeEngine, NativeGenerateOptions, NativePlan } from './native-engine.js';
 import type { PreparedImage, PreparedPrompt, PromptRows } from './prompt-rows.js';
@@ -16,6 +17,7 @@ export class LoadedModel {
   readonly prompts: PromptRows;
   readonly #model: Model;
   readonly #source: ProcessorSource;
+  readonly budgets: Budgets;
 
   /** @param source What other threads make the processor of. */
   constructor(
@@ -24,12 +26,14 @@ export class LoadedModel {
     prompts: PromptRows,
     model: Model,
     source: ProcessorSource,
+    budgets: Budgets,
   ) {
     this.info = info;
     this.native = native;
     this.prompts = prompts;
     this.#model = model;
     this.#source = source;
+    this.budgets = budgets;
   }
 
   /** Whether a prompt's beginning is computed the same whatever follows. */

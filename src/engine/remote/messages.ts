@@ -103,6 +103,7 @@ const engineStatus = z.object({
   state: z.enum(['idle', 'loading', 'ready', 'failed', 'closed']),
   sessions: count,
   cache: z.record(z.string(), z.number()),
+  budgets: z.record(z.string(), z.number()).optional(),
 }) satisfies z.ZodType<EngineStatus>;
 
 const answer = z.looseObject({
