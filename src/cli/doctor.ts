@@ -85,6 +85,9 @@ async function lookTwice(options: Options, signal: AbortSignal, report: Report):
     const start = performance.now();
     const model = await engine.ready();
     report.loaded = `${model.name} (${model.modelType}, ${(model.parameters / 1e6).toFixed(1)} M parameters, ${model.precision}) in ${Math.round(performance.now() - start)} ms`;
+    report.pictures_seen = model.usualPixels
+      ? `with at most ${(model.usualPixels / 1e6).toFixed(2)} megapixels, so that a screen is answered in time here (--detail full sees more)`
+      : 'as large as the model can';
     const image = await loadImage(SELF_TEST_IMAGE, createImageContext({ folders: 'everywhere' }));
     const messages = [systemMessage(), userMessage([image], describeQuestion('brief'))];
     const ask = () => engine.open().ask(messages, { maxTokens: SELF_TEST_TOKENS, signal });

@@ -16,6 +16,8 @@ import { OPTIONS_OF_THE_ENGINE, type Options } from './options.js';
 
 const GIB = 2 ** 30;
 const MOST_GIB = 2 ** 20;
+/** The time in which most clients want an answer, also where nobody says so: who sees the same shares what was seen. */
+const ANSWER_MS = 50_000;
 const KV_TYPES: Record<string, KvType> = { '8': 'q8', '16': 'f16', '32': 'f32' };
 
 /** @throws AfterimageError INVALID_ARGUMENT, MODEL_NOT_FOUND */
@@ -62,6 +64,7 @@ export function engineOptions(options: Options): LocalEngineOptions {
     threads: threadsOf(options),
     kvType: bits === undefined ? undefined : KV_TYPES[bits],
     maxPixels: options.number('max-pixels', 1024),
+    answerMs: options.number('deadline-ms', 100) ?? ANSWER_MS,
     budgets: kvGb === undefined ? {} : { kvBytes: Math.floor(kvGb * GIB) },
     cacheFolder: usableCacheFolder(options),
   };

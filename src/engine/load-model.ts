@@ -15,6 +15,8 @@ import { leastMemory, requireMemory, SCREEN } from './memory-need.js';
 import { loadAddon, type BackendName, type KvType, type Precision } from './native.js';
 import { PromptRows } from './prompt-rows.js';
 import { scriptsIdentity } from './scripts-identity.js';
+import { Sight } from './sight.js';
+import { measuredPixels } from './measured-pace.js';
 import { usableMemory, type UsableMemory } from './usable-memory.js';
 
 export interface LocalEngineOptions {
@@ -25,8 +27,10 @@ export interface LocalEngineOptions {
   backend?: BackendName;
   threads?: number;
   kvType?: KvType;
-  /** Largest size in which an image is looked at, in pixels. */
+  /** Largest size in which an image is looked at, in pixels; absent: the checkpoint's, or what `answerMs` leaves. */
   maxPixels?: number;
+  /** Time for a call: on a slow machine pictures are seen so small that a screen is answered within it. */
+  answerMs?: number;
   /** Those that are absent follow from the memory there is. */
   budgets?: Partial<Budgets>;
   /** Absent: what the system says. */
@@ -54,7 +58,8 @@ export async function loadModel(
   const folder = options.model ?? starterFolder();
   const { checkpoint, model: whole } = openModel(folder);
   const model = limited(whole, options.maxPixels);
-  const prompts = await PromptBuilder.open(checkpoint.folder, model);
+  const sight = new Sight(model.processor);
+  const prompts = await PromptBuilder.open(checkpoint.folder, model, (image) => sight.of(image));
   const precision = precisionOf(options, checkpoint);
   const weights = new WeightFiles(checkpoint.files);
   const unbudgeted = nativeOptions(options, checkpoint, model, precision);
@@ -74,18 +79,18 @@ export async function loadModel(
       readsAlong: prompts.tokenizer.spellsReadings,
     };
     const digest = [loaded.digest, content, scriptsIdentity()].join(' ');
-    const rows = new PromptRows(prompts, model, weights, digest);
-    return new LoadedModel(
+    const rows = new PromptRows(prompts, model, sight, weights, digest);
+    const ready = new LoadedModel(
       info,
       native,
       rows,
       model,
-      {
-        folder: checkpoint.folder,
-        maxPixels: options.maxPixels,
-      },
+      sight,
+      { folder: checkpoint.folder, maxPixels: options.maxPixels },
       budgets,
     );
+    sight.decide(await measuredPixels(ready, loaded.digest, options));
+    return ready;
   } catch (error) {
     await native.close();
     throw error;

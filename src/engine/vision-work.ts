@@ -11,6 +11,8 @@ export interface ProcessorSource {
 }
 
 export interface VisionJob extends ProcessorSource {
+  /** Most pixels of this image, where it has a limit of its own. */
+  limit?: number;
   /** Of the processor that made the plan. */
   identity: string;
   image: RgbImage;
@@ -24,14 +26,16 @@ let known: { key: string; processor: Processor } | undefined;
 export function visionInputs({
   folder,
   maxPixels,
+  limit,
   identity,
   image,
   plan,
 }: VisionJob): Record<string, NamedTensor> {
-  const key = JSON.stringify([folder, maxPixels, identity]);
+  const key = JSON.stringify([folder, maxPixels, limit, identity]);
   if (known?.key !== key) {
     const { processor: whole } = openModel(folder).model;
-    const processor = maxPixels === undefined ? whole : whole.limitedTo(maxPixels);
+    const limits = [maxPixels, limit].filter((most) => most !== undefined);
+    const processor = limits.reduce((seen, most) => seen.limitedTo(most), whole);
     if (processor.identity !== identity) {
       throw new AfterimageError(
         'MODEL_CHANGED',
