@@ -59,7 +59,7 @@ export async function loadModel(
   const { checkpoint, model: whole } = openModel(folder);
   const model = limited(whole, options.maxPixels);
   const sight = new Sight(model.processor);
-  const prompts = await PromptBuilder.open(checkpoint.folder, model, (image) => sight.of(image));
+  const prompts = await PromptBuilder.open(checkpoint, model, (image) => sight.of(image));
   const precision = precisionOf(options, checkpoint);
   const weights = new WeightFiles(checkpoint.files);
   const unbudgeted = nativeOptions(options, checkpoint, model, precision);
@@ -86,7 +86,7 @@ export async function loadModel(
       rows,
       model,
       sight,
-      { folder: checkpoint.folder, maxPixels: options.maxPixels },
+      { folder: checkpoint.folder, maxPixels: options.maxPixels, tokenIds: checkpoint.tokenIds },
       budgets,
     );
     sight.decide(await measuredPixels(ready, loaded.digest, options));

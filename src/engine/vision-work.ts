@@ -1,6 +1,7 @@
 // Resizes an image and cuts it into the rows that a vision encoder reads. Runs in worker threads: a photo takes seconds.
 import type { RgbImage } from '../image/rgb-image.js';
 import type { ImagePlan, NamedTensor, Processor } from '../models/family.js';
+import type { TokenIds } from '../models/checkpoint/checkpoint.js';
 import { openModel } from '../models/registry.js';
 import { AfterimageError } from '../errors.js';
 
@@ -8,6 +9,8 @@ import { AfterimageError } from '../errors.js';
 export interface ProcessorSource {
   folder: string;
   maxPixels?: number;
+  /** Of its tokenizer, so that this need not be parsed in every thread. */
+  tokenIds?: TokenIds;
 }
 
 export interface VisionJob extends ProcessorSource {
@@ -26,6 +29,7 @@ let known: { key: string; processor: Processor } | undefined;
 export function visionInputs({
   folder,
   maxPixels,
+  tokenIds,
   limit,
   identity,
   image,
@@ -33,7 +37,7 @@ export function visionInputs({
 }: VisionJob): Record<string, NamedTensor> {
   const key = JSON.stringify([folder, maxPixels, limit, identity]);
   if (known?.key !== key) {
-    const { processor: whole } = openModel(folder).model;
+    const { processor: whole } = openModel(folder, tokenIds).model;
     const limits = [maxPixels, limit].filter((most) => most !== undefined);
     const processor = limits.reduce((seen, most) => seen.limitedTo(most), whole);
     if (processor.identity !== identity) {

@@ -2,6 +2,7 @@
 import { AfterimageError } from '../errors.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import type { ContentPart, Message } from './message.js';
+import type { Checkpoint } from '../models/checkpoint/checkpoint.js';
 import type { ImagePlan, Model, Processor } from '../models/family.js';
 import { controlStrings, Guard, type ControlStrings } from './guard.js';
 import { expandPlaceholders, locateImages, tokenAt, type ImageSpan } from './spans.js';
@@ -90,10 +91,14 @@ export class PromptBuilder {
   }
 
   /** As `load`, with the template in a thread that can be ended. */
-  static async open(folder: string, model: PromptModel, processorOf?: ProcessorOf): Promise<PromptBuilder> {
+  static async open(
+    { folder, tokenizer }: Pick<Checkpoint, 'folder' | 'tokenizer'>,
+    model: PromptModel,
+    processorOf?: ProcessorOf,
+  ): Promise<PromptBuilder> {
     const given = templateOf(folder, model);
     const template = given && (await TemplateThread.open(given));
-    return new PromptBuilder(model, Tokenizer.load(folder), template, processorOf);
+    return new PromptBuilder(model, Tokenizer.load(folder, tokenizer), template, processorOf);
   }
 
   /**
