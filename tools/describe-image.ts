@@ -17,7 +17,10 @@ const DESCRIPTION_TOKENS: Record<(typeof DETAILS)[number], number> = { brief: 96
 const input = z.strictObject({
   image: fields.image,
   question: fields.question('What to find out; without it the image is described.').optional(),
-  detail: z.enum(DETAILS).default('normal').describe('How much to describe.'),
+  detail: z
+    .enum(DETAILS)
+    .default('normal')
+    .describe('How much to describe; full also looks as closely as the model can.'),
   region: fields.region.optional(),
   max_tokens: fields.maxTokens().optional(),
   session_id: fields.sessionId.optional(),
@@ -33,7 +36,7 @@ For its text use ocr, for what changed between two images compare_images, for se
   input,
   output: z.looseObject(fields.replyFields),
   async run({ image, question, detail, region, max_tokens, session_id, reading }, call) {
-    const [picture] = await lookAt(call, [{ image, region }]);
+    const [picture] = await lookAt(call, [{ image, region, closely: detail === 'full' }]);
     const conversation =
       session_id === undefined ? call.conversations.start() : call.conversations.get(session_id);
     const fresh = picture && !isLastSeen(conversation, picture) ? [picture] : [];
@@ -51,5 +54,6 @@ For its text use ocr, for what changed between two images compare_images, for se
 /** An image that the session is already about is not shown to the model a second time. */
 function isLastSeen({ turns }: Conversation, picture: Picture): boolean {
   const last = turns.flatMap(({ pictures }) => pictures).at(-1);
-  return last?.input.pixelHash === picture.input.pixelHash;
+  if (last?.input.pixelHash !== picture.input.pixelHash) return false;
+  return picture.input.maxPixels === undefined || picture.input.maxPixels === last.input.maxPixels;
 }

@@ -3,6 +3,7 @@
 
 #include "addon/arguments.h"
 #include "addon/backend_choice.h"
+#include "addon/engine_arguments.h"
 #include "addon/engine_object.h"
 #include "addon/errors.h"
 #include "addon/runner.h"
@@ -22,6 +23,18 @@ static Napi::Value backend_identity(const Napi::CallbackInfo& info) {
 // () → JSON text
 static Napi::Value metal_report(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] { return Napi::String::New(info.Env(), metal_report_json()); });
+}
+
+// (options of an Engine, [{symbols, chunk}]) → {weightBytes, blockBytes, stateBytes, images: [{visionBytes,
+// decoderBytes}]}
+static Napi::Value predict(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const EngineArguments a = engine_arguments_of(info[0]);
+    const auto bytes = [&](const WeightSource& described, uint32_t uses) {
+      return weight_bytes(a.backend, described, uses, a.options.precision);
+    };
+    return to_js(info.Env(), predict_memory(a.options, a.source, bytes, image_shapes_of(info[1])));
+  });
 }
 
 // (folder) → [{file, bytes, usedAt, tokens, identity}]
@@ -56,6 +69,7 @@ static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("backendIdentity", Napi::Function::New(env, backend_identity));
   exports.Set("listDiskCache", Napi::Function::New(env, list_disk));
   exports.Set("clearDiskCache", Napi::Function::New(env, clear_disk));
+  exports.Set("predictMemory", Napi::Function::New(env, predict));
   exports.Set("metalReport", Napi::Function::New(env, metal_report));
   return exports;
 }

@@ -124,6 +124,16 @@ EngineArguments engine_arguments_of(const Napi::Value& value) {
   return arguments;
 }
 
+std::vector<ImageShape> image_shapes_of(const Napi::Value& value) {
+  std::vector<ImageShape> images;
+  const Napi::Array array = array_of(value, "images");
+  for (uint32_t i = 0; i < array.Length(); i++) {
+    const Reader image(array.Get(i), "images[" + std::to_string(i) + "]");
+    images.push_back({counts_of(image.child("symbols")), image.integer("chunk")});
+  }
+  return images;
+}
+
 ImageKey image_key_of(const Napi::Value& value, const std::string& name) {
   const std::vector<uint8_t> bytes = bytes_of(value, name);
   ImageKey key{};
@@ -246,6 +256,22 @@ Napi::Value to_js(Napi::Env env, const Counters& c) {
   set("prefillMs", c.prefill_ms);
   set("decodeMs", c.decode_ms);
   result.Set("diskProblem", c.disk_problem);
+  return result;
+}
+
+Napi::Value to_js(Napi::Env env, const MemoryNeed& need) {
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("weightBytes", static_cast<double>(need.weight_bytes));
+  result.Set("blockBytes", static_cast<double>(need.block_bytes));
+  result.Set("stateBytes", static_cast<double>(need.state_bytes));
+  Napi::Array images = Napi::Array::New(env, need.images.size());
+  for (uint32_t i = 0; i < need.images.size(); i++) {
+    Napi::Object image = Napi::Object::New(env);
+    image.Set("visionBytes", static_cast<double>(need.images[i].vision));
+    image.Set("decoderBytes", static_cast<double>(need.images[i].decoder));
+    images.Set(i, image);
+  }
+  result.Set("images", images);
   return result;
 }
 

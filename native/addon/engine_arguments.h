@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include "session/engine.h"
+#include "session/memory_need.h"
 
 namespace afterimage::addon {
 
@@ -14,6 +15,7 @@ struct EngineArguments {
 };
 
 EngineArguments engine_arguments_of(const Napi::Value& value);
+std::vector<ImageShape> image_shapes_of(const Napi::Value& value);
 Prompt prompt_of(const Napi::Value& value);
 RequestOptions request_options_of(const Napi::Value& value);
 ImageKey image_key_of(const Napi::Value& value, const std::string& name);
@@ -23,6 +25,7 @@ GenerateOptions generate_options_of(const Napi::Value& value);
 Napi::Value to_js(Napi::Env env, const PlanReport& report);
 Napi::Value to_js(Napi::Env env, const GenerateResult& result);
 Napi::Value to_js(Napi::Env env, const Counters& counters);
+Napi::Value to_js(Napi::Env env, const MemoryNeed& need);
 const char* stage_name(Stage stage) noexcept;
 
 }  // namespace afterimage::addon

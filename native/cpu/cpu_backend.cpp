@@ -20,6 +20,11 @@ class CpuMemory final : public Memory {
   size_t size_;
 };
 
+// Every product of pairs sees 13 bits of its inputs, which narrow rows are not worth.
+bool in_pairs(const WeightSource& source, Precision precision, const KernelTable& kernels) {
+  return precision == Precision::fast && kernels.pair_vectors > 0 && source.columns % 2 == 0;
+}
+
 class CpuBackend final : public Backend {
  public:
   CpuBackend(const KernelTable& kernels, int threads, bool a8)
@@ -45,10 +50,8 @@ class CpuBackend final : public Backend {
     if (uses & (kUseMatrix | kUseExperts)) weight->matrix = pack_matrix(source, precision == Precision::fast, pool_);
     if (uses & kUseKernel) {
       const KernelTable& k = context_.kernels;
-      // Every product of pairs sees 13 bits of its inputs, which narrow rows are not worth.
-      const bool pairs = precision == Precision::fast && k.pair_vectors > 0 && source.columns % 2 == 0;
-      weight->kernel =
-          pairs ? pack_kernel_pairs(source, k.lanes, k.pair_vectors) : pack_kernel(source, k.lanes, k.kernel_vectors);
+      weight->kernel = in_pairs(source, precision, k) ? pack_kernel_pairs(source, k.lanes, k.pair_vectors)
+                                                      : pack_kernel(source, k.lanes, k.kernel_vectors);
     }
     return weight;
   }
@@ -137,6 +140,16 @@ class CpuBackend final : public Backend {
 };
 
 }  // namespace
+
+size_t cpu_weight_bytes(const WeightSource& described, uint32_t uses, Precision precision) {
+  const KernelTable& k = cpu_kernels(best_cpu_isa());
+  size_t bytes = 0;
+  if (uses & kUseVector) bytes += static_cast<size_t>(described.rows * described.columns) * sizeof(float);
+  if (uses & (kUseMatrix | kUseExperts)) bytes += packed_bytes(described, precision == Precision::fast);
+  if (uses & kUseKernel)
+    bytes += kernel_bytes(described.rows, described.columns, k.lanes, in_pairs(described, precision, k));
+  return bytes;
+}
 
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
   const CpuIsa isa = options.isa < 0 ? best_cpu_isa() : static_cast<CpuIsa>(options.isa);

@@ -15,4 +15,7 @@ struct CpuOptions {
 // Throws INVALID_ARGUMENT when `isa` does not run on this processor.
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options);
 
+// What a weight described without its bytes (recipe_source.h) takes once this backend has prepared it.
+size_t cpu_weight_bytes(const WeightSource& described, uint32_t uses, Precision precision);
+
 }  // namespace afterimage

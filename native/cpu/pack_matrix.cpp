@@ -238,11 +238,15 @@ void pack_panel(const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t 
   }
 }
 
+size_t bytes_of(const PackedMatrix& m) { return static_cast<size_t>(m.experts * m.panels * m.blocks) * m.block_bytes; }
+
 }  // namespace
+
+size_t packed_bytes(const WeightSource& described, bool as_bf16) { return bytes_of(plan(described, as_bf16)); }
 
 PackedMatrix pack_matrix(const WeightSource& source, bool as_bf16, ThreadPool& pool) {
   PackedMatrix m = plan(source, as_bf16);
-  m.bytes = AlignedBytes(static_cast<size_t>(m.experts * m.panels * m.blocks) * m.block_bytes);
+  m.bytes = AlignedBytes(bytes_of(m));
   const bool full = m.kind == CodeKind::full;
   AlignedBytes rows(full ? static_cast<size_t>(pool.threads()) * static_cast<size_t>(m.columns) * 4 : 0);
   pool.for_each(m.experts * m.panels, [&](int64_t task, int thread) {

@@ -41,11 +41,16 @@ double pair_factor(const std::vector<float>& row) {
 
 }  // namespace
 
+size_t kernel_bytes(int64_t outs, int64_t columns, int lanes, bool pairs) {
+  const int64_t elements = padded_outs(outs, lanes) * (pairs ? (columns + 1) / 2 * 2 : columns);
+  return static_cast<size_t>(elements) * (pairs ? sizeof(int16_t) : sizeof(float));
+}
+
 PackedKernel pack_kernel(const WeightSource& source, int lanes, int widest) {
   PackedKernel kernel;
   kernel.outs = source.rows;
   kernel.columns = source.columns;
-  kernel.bytes = AlignedBytes(static_cast<size_t>(padded_outs(source.rows, lanes) * source.columns) * sizeof(float));
+  kernel.bytes = AlignedBytes(kernel_bytes(source.rows, source.columns, lanes, false));
   auto* values = reinterpret_cast<float*>(kernel.bytes.data());
   std::vector<float> row(static_cast<size_t>(source.columns));
   for_each_output(source.rows, lanes, widest, [&](int64_t first, int64_t columns, int64_t lane, int64_t out) {
@@ -61,7 +66,7 @@ PackedKernel pack_kernel_pairs(const WeightSource& source, int lanes, int widest
   kernel.outs = source.rows;
   kernel.columns = source.columns;
   const int64_t pairs = (source.columns + 1) / 2;
-  kernel.bytes = AlignedBytes(static_cast<size_t>(padded_outs(source.rows, lanes) * pairs) * 2 * sizeof(int16_t));
+  kernel.bytes = AlignedBytes(kernel_bytes(source.rows, source.columns, lanes, true));
   kernel.scales.resize(static_cast<size_t>(padded_outs(source.rows, lanes)));
   auto* values = reinterpret_cast<int16_t*>(kernel.bytes.data());
   std::vector<float> row(static_cast<size_t>(source.columns));

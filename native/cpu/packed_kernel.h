@@ -27,4 +27,7 @@ PackedKernel pack_kernel(const WeightSource& source, int lanes, int widest);
 // The columns of W are taken in pairs, so each tap's channels must be even in number.
 PackedKernel pack_kernel_pairs(const WeightSource& source, int lanes, int widest);
 
+// Bytes of their results.
+size_t kernel_bytes(int64_t outs, int64_t columns, int lanes, bool pairs);
+
 }  // namespace afterimage

@@ -47,6 +47,8 @@ class ThreadPool;
 
 // Throws OUT_OF_MEMORY. `as_bf16`: f32 and f16 weights are rounded to bf16.
 PackedMatrix pack_matrix(const WeightSource& source, bool as_bf16, ThreadPool& pool);
+// Bytes of its result; the source's own bytes are not looked at.
+size_t packed_bytes(const WeightSource& described, bool as_bf16);
 // Row `row` of expert 0 as f32 into out[columns].
 void unpack_row(const PackedMatrix& matrix, int64_t row, float* out);
 

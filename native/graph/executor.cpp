@@ -43,12 +43,17 @@ bool same_memory(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), same);
 }
 
+std::vector<char> outputs_of(const Program& program) {
+  std::vector<char> outputs(program.values.size(), 0);
+  for (int32_t output : program.outputs) outputs[output] = 1;
+  return outputs;
+}
+
 }  // namespace
 
 struct Executor::Impl {
   Impl(Program parsed, Backend& owner) : program(std::move(parsed)), backend(owner), indices(index_operands(program)) {
-    outputs.assign(program.values.size(), 0);
-    for (int32_t output : program.outputs) outputs[output] = 1;
+    outputs = outputs_of(program);
     fused = std::make_shared<std::vector<OpNode>>(fuse(program, outputs));
     for (const OpNode& op : program.ops) {
       if (op.op == Op::Attention || op.op == Op::ShortConv || op.op == Op::GatedDelta) sequence_value = op.out[0];
@@ -256,6 +261,11 @@ size_t Executor::predict_bytes(const Counts& counts, std::span<const std::string
     external[value] = 1;
   }
   return impl_->plan_for(counts, impl_->outputs, external)->plan.bytes;
+}
+
+size_t scratch_bytes_of(const Program& program, const Counts& counts) {
+  const std::vector<char> outputs = outputs_of(program), external(program.values.size(), 0);
+  return plan_memory({program, fuse(program, outputs), outputs, external, counts, kDefaultRowTile}).bytes;
 }
 
 size_t Executor::weight_bytes() const noexcept { return impl_->weight_bytes; }

@@ -79,4 +79,7 @@ class Executor {
   std::unique_ptr<Impl> impl_;
 };
 
+// Scratch bytes of a run, as Executor::predict_bytes says them, of a program whose weights need not be there.
+size_t scratch_bytes_of(const Program& program, const std::map<std::string, int64_t>& counts);
+
 }  // namespace afterimage

@@ -43,6 +43,10 @@ ScaleType scale_type(StoredType type) {
   }
 }
 
+WeightFormat float_format(StoredType type) {
+  return type == F32 ? WeightFormat::f32 : type == F16 ? WeightFormat::f16 : WeightFormat::bf16;
+}
+
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 class RecipeReader {
@@ -51,15 +55,36 @@ class RecipeReader {
       : recipe_(recipe), checkpoint_(checkpoint), owned_(owned) {}
 
   WeightSource read() {
-    source_.name = recipe_.name;
-    source_.columns = recipe_.shape.back();
-    source_.rows = recipe_.shape.size() > 1 ? recipe_.shape[recipe_.shape.size() - 2] : 1;
-    source_.experts = recipe_.shape.size() > 2 ? recipe_.shape[0] : 1;
+    read_sizes();
     recipe_.mode.empty() ? read_floats() : read_quantized();
     return source_;
   }
 
+  WeightSource describe() {
+    read_sizes();
+    if (recipe_.mode.empty()) {
+      const StoredType type = tensor(recipe_.tensors[0], {F32, F16, BF16}).dtype;
+      source_.format = float_format(type);
+      source_.row_bytes = static_cast<size_t>(source_.columns) * stored_type_bytes(type);
+      return source_;
+    }
+    const StoredFormat& format = read_format();
+    const StoredType scales = tensor(recipe_.scales[0], format.scales).dtype;
+    source_.row_bytes = static_cast<size_t>(source_.columns) * recipe_.bits / 8;
+    source_.scale_type = scale_type(scales);
+    source_.scale_row_bytes =
+        static_cast<size_t>(divide_up(source_.columns, scale_columns())) * stored_type_bytes(scales);
+    return source_;
+  }
+
  private:
+  void read_sizes() {
+    source_.name = recipe_.name;
+    source_.columns = recipe_.shape.back();
+    source_.rows = recipe_.shape.size() > 1 ? recipe_.shape[recipe_.shape.size() - 2] : 1;
+    source_.experts = recipe_.shape.size() > 2 ? recipe_.shape[0] : 1;
+  }
+
   [[noreturn]] void fail(std::string_view tensor, const std::string& what) const {
     throw Error("INVALID_CHECKPOINT",
                 "Tensor \"" + std::string(tensor) + "\" " + what + "; use a checkpoint that matches its config.json.");
@@ -130,7 +155,7 @@ class RecipeReader {
       return array;
     };
     const StoredArray array = gather(recipe_.tensors, {F32, F16, BF16}, type, recipe_.shape, arrange);
-    source_.format = type == F32 ? WeightFormat::f32 : type == F16 ? WeightFormat::f16 : WeightFormat::bf16;
+    source_.format = float_format(type);
     source_.data = array.data;
     source_.row_bytes = static_cast<size_t>(source_.columns) * stored_type_bytes(array.dtype);
   }
@@ -156,7 +181,7 @@ class RecipeReader {
     };
   }
 
-  void read_quantized() {
+  const StoredFormat& read_format() {
     const StoredFormat& format = *std::find_if(std::begin(kFormats), std::end(kFormats),
                                                [&](const StoredFormat& f) { return f.mode == recipe_.mode; });
     source_.format = format.format;
@@ -164,11 +189,18 @@ class RecipeReader {
     source_.group = recipe_.group;
     source_.block[0] = recipe_.block[0];
     source_.block[1] = recipe_.block[1];
+    return format;
+  }
+
+  // Columns that share a scale.
+  int64_t scale_columns() const { return source_.format == WeightFormat::fp8_block ? recipe_.block[1] : recipe_.group; }
+
+  void read_quantized() {
+    const StoredFormat& format = read_format();
     read_codes(format);
-    const bool tiled = format.format == WeightFormat::fp8_block;
-    const int64_t block_rows = tiled ? recipe_.block[0] : 1, block_columns = tiled ? recipe_.block[1] : recipe_.group;
+    const int64_t block_rows = format.format == WeightFormat::fp8_block ? recipe_.block[0] : 1;
     const std::vector<int64_t> expected =
-        matrix_shape(divide_up(source_.rows, block_rows), divide_up(source_.columns, block_columns));
+        matrix_shape(divide_up(source_.rows, block_rows), divide_up(source_.columns, scale_columns()));
     read_scales(format, expected, block_rows);
   }
 
@@ -200,6 +232,11 @@ class RecipeReader {
 
 WeightSource recipe_source(const WeightRecipe& recipe, const Checkpoint& checkpoint, OwnedBytes& owned) {
   return RecipeReader(recipe, checkpoint, owned).read();
+}
+
+WeightSource described(const WeightRecipe& recipe, const Checkpoint& checkpoint) {
+  OwnedBytes none;
+  return RecipeReader(recipe, checkpoint, none).describe();
 }
 
 }  // namespace afterimage

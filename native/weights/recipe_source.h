@@ -7,4 +7,7 @@ namespace afterimage {
 // Throws INVALID_CHECKPOINT naming tensor, found and expected.
 WeightSource recipe_source(const WeightRecipe& recipe, const Checkpoint& checkpoint, OwnedBytes& owned);
 
+// The same without its bytes, from the tensors' headers alone.
+WeightSource described(const WeightRecipe& recipe, const Checkpoint& checkpoint);
+
 }  // namespace afterimage

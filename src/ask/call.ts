@@ -72,6 +72,8 @@ export interface Reply {
   model: string | null;
   /** The first answer of a conversation that the bundled model gives: what it is has to be said once. */
   introduces: boolean;
+  /** Pictures that nobody asked to see closely were seen smaller, because this machine is slow. */
+  hurried: boolean;
   /** In prompt order; empty when the prompt was not reached. */
   viewed: Answer['viewed'];
   /** Lines that are new in this call, where the question had a reader. */
@@ -118,6 +120,7 @@ export async function ask(call: Call, conversation: Conversation, question: Ques
       cache: answer?.cache ?? NOTHING_DONE,
       model: model?.name ?? null,
       introduces: model?.bundled === true && turns.length === 1 && question.turn !== undefined,
+      hurried: model?.usualPixels !== undefined,
       viewed: answer?.viewed ?? [],
       lines: answer && model ? newLines(before, answer, model.boxes) : undefined,
     };

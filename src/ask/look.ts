@@ -1,6 +1,6 @@
 // References from arguments → pictures for a turn: loaded, checked, cut to their region before anything is scaled.
 import { AfterimageError } from '../errors.js';
-import type { ImageInput } from '../image/rgb-image.js';
+import { CLOSELY, type ImageInput } from '../image/rgb-image.js';
 import { cropImage, loadImage, register, type ImageContext, type LoadedImage } from '../image/load.js';
 import { crop, type Region } from '../image/region.js';
 import type { Call } from './call.js';
@@ -8,8 +8,15 @@ import type { Picture } from './conversations.js';
 
 export const MOST_IMAGES = 5;
 
+interface Wanted {
+  image: string;
+  region?: Region;
+  /** As closely as the model can, however long that takes. */
+  closely?: boolean;
+}
+
 /** @throws AfterimageError TOO_MANY_IMAGES and what loading and cropping throw. */
-export async function lookAt(call: Call, wanted: { image: string; region?: Region }[]): Promise<Picture[]> {
+export async function lookAt(call: Call, wanted: Wanted[]): Promise<Picture[]> {
   if (wanted.length > MOST_IMAGES) {
     throw new AfterimageError(
       'TOO_MANY_IMAGES',
@@ -18,11 +25,11 @@ export async function lookAt(call: Call, wanted: { image: string; region?: Regio
   }
   const pictures: Picture[] = [];
   // One after the other: decoding several large images at once would multiply the peak of memory.
-  for (const { image, region } of wanted) pictures.push(await look(image, region, call));
+  for (const image of wanted) pictures.push(await look(image, call));
   return pictures;
 }
 
-async function look(reference: string, region: Region | undefined, call: Call): Promise<Picture> {
+async function look({ image: reference, region, closely }: Wanted, call: Call): Promise<Picture> {
   const { images } = call;
   const image = await load(reference, call);
   const { imageId, width, height } = image;
@@ -32,7 +39,7 @@ async function look(reference: string, region: Region | undefined, call: Call): 
     original: { width, height },
     region,
     listed: true,
-    input: remembered(shown, imageId, region, images),
+    input: remembered(closely ? { ...shown, maxPixels: CLOSELY } : shown, imageId, region, images),
   };
 }
 
@@ -57,7 +64,13 @@ function remembered(
   region: Region | undefined,
   context: ImageContext,
 ): ImageInput {
-  const { pixelHash, width, height } = shown;
+  const { pixelHash, width, height, maxPixels } = shown;
   const whole = async () => (await loadImage(imageId, context)).pixels();
-  return { pixelHash, width, height, pixels: region ? async () => crop(await whole(), region) : whole };
+  return {
+    pixelHash,
+    width,
+    height,
+    ...(maxPixels !== undefined && { maxPixels }),
+    pixels: region ? async () => crop(await whole(), region) : whole,
+  };
 }

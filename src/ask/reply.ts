@@ -11,9 +11,10 @@ export const BUNDLED =
 export function toFields(reply: Reply): ReplyFields {
   const { conversation, stopReason } = reply;
   const truncated = isCut(stopReason);
-  const notes = [shrunkNote(...ofLastTurn(reply)), reply.introduces ? BUNDLED : undefined].filter(
-    (note) => note !== undefined,
-  );
+  const notes = [
+    shrunkNote(...ofLastTurn(reply), reply.hurried),
+    reply.introduces ? BUNDLED : undefined,
+  ].filter((note) => note !== undefined);
   return {
     answer: readable(reply),
     session_id: conversation.id,

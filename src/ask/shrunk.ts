@@ -10,16 +10,23 @@ const MOST_REGIONS = 8;
 /** Part of a band that the next one repeats, so that a line of text at its edge is whole in one of them. */
 const OVERLAP = 0.05;
 
-/** @param viewed Sizes in which the model saw the pictures, in their order; fewer where it did not come to them. */
-export function shrunkNote(pictures: Picture[], viewed: readonly Size[]): string | undefined {
+/**
+ * @param viewed Sizes in which the model saw the pictures, in their order; fewer where it did not come to them.
+ * @param hurried Whether they may be smaller than the model would have it, for speed.
+ */
+export function shrunkNote(
+  pictures: Picture[],
+  viewed: readonly Size[],
+  hurried = false,
+): string | undefined {
   const notes = pictures.flatMap((picture, index) => {
     const seen = viewed[index];
-    return seen && picture.listed ? noteOf(picture, seen) : [];
+    return seen && picture.listed ? noteOf(picture, seen, hurried) : [];
   });
   return notes.length > 0 ? notes.join(' ') : undefined;
 }
 
-function noteOf({ imageId, original, region, input }: Picture, seen: Size): string[] {
+function noteOf({ imageId, original, region, input }: Picture, seen: Size, hurried: boolean): string[] {
   const factor = Math.max(input.width / seen.width, input.height / seen.height);
   if (factor < NOTEWORTHY) return [];
   const parts = bands(region ?? { x: 0, y: 0, ...original }, seen);
@@ -27,9 +34,13 @@ function noteOf({ imageId, original, region, input }: Picture, seen: Size): stri
     .slice(0, MOST_REGIONS)
     .map(({ x, y, width, height }) => `[${x}, ${y}, ${width}, ${height}]`);
   const more = parts.length > MOST_REGIONS ? ` and so on, ${parts.length} in all` : '';
+  const closer =
+    hurried && input.maxPixels === undefined
+      ? ', or at the whole with describe_image and detail full, which takes longer on this machine'
+      : '';
   return [
     `${imageId} was shrunk ${factor.toFixed(1)} times (${input.width} × ${input.height} seen as ${seen.width} × ` +
-      `${seen.height}), so small text may be misread; for all of it look at these regions one by one: ${listed.join(', ')}${more}.`,
+      `${seen.height}), so small text may be misread; for all of it look at these regions one by one: ${listed.join(', ')}${more}${closer}.`,
   ];
 }
 

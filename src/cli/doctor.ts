@@ -1,9 +1,10 @@
 // afterimage doctor: what this machine has, what was found, and whether looking works here.
 import { existsSync } from 'node:fs';
-import { availableParallelism, cpus, freemem, release, totalmem } from 'node:os';
+import { availableParallelism, cpus, release } from 'node:os';
 import { join } from 'node:path';
 import { starterFolder } from '../engine/model-folder.js';
 import { loadAddon, type BackendName } from '../engine/native.js';
+import { usableMemory } from '../engine/usable-memory.js';
 import { AfterimageError } from '../errors.js';
 import { createImageContext, loadImage } from '../image/load.js';
 import { describeQuestion, systemMessage, userMessage } from '../prompt/layout.js';
@@ -34,20 +35,17 @@ export async function doctor(options: Options, signal: AbortSignal): Promise<voi
 }
 
 function settings(options: Options): Report {
-  const { model, budgets, cacheFolder } = engineOptions(options);
-  return {
-    model,
-    budgets_gib: Object.fromEntries(Object.entries(budgets ?? {}).map(([name, bytes]) => [name, gib(bytes)])),
-    disk_cache: cacheFolder ?? 'off',
-  };
+  const { model, cacheFolder } = engineOptions(options);
+  return { model, disk_cache: cacheFolder ?? 'off' };
 }
 
 function machine(): Report {
   const [processor] = cpus();
+  const { limit, free } = usableMemory();
   return {
     processor: processor?.model.trim() ?? 'unknown',
     threads: availableParallelism(),
-    memory_gib: `${gib(totalmem())}, ${gib(freemem())} free`,
+    memory_gib: `${gib(limit)}, ${gib(free)} free`,
   };
 }
 
@@ -87,12 +85,20 @@ async function lookTwice(options: Options, signal: AbortSignal, report: Report):
     const start = performance.now();
     const model = await engine.ready();
     report.loaded = `${model.name} (${model.modelType}, ${(model.parameters / 1e6).toFixed(1)} M parameters, ${model.precision}) in ${Math.round(performance.now() - start)} ms`;
+    report.pictures_seen = model.usualPixels
+      ? `with at most ${(model.usualPixels / 1e6).toFixed(2)} megapixels, so that a screen is answered in time here (--detail full sees more)`
+      : 'as large as the model can';
     const image = await loadImage(SELF_TEST_IMAGE, createImageContext({ folders: 'everywhere' }));
     const messages = [systemMessage(), userMessage([image], describeQuestion('brief'))];
     const ask = () => engine.open().ask(messages, { maxTokens: SELF_TEST_TOKENS, signal });
     const first = await ask();
     const second = await ask();
-    report.cache = engine.status().cache;
+    const { cache, budgets } = engine.status();
+    report.cache = cache;
+    if (budgets)
+      report.budgets_gib = Object.fromEntries(
+        Object.entries(budgets).map(([name, bytes]) => [name, gib(bytes)]),
+      );
     if (signal.aborted) return 'interrupted';
     if (first.text !== second.text)
       throw new AfterimageError(

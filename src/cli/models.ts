@@ -1,16 +1,21 @@
 // afterimage models: what is installed, every supported family with its real checkpoints, and the memory they need.
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { memoryToLook } from '../engine/load-model.js';
+import { findModel } from '../engine/model-folder.js';
 import { copiesOf, isComplete, namesThere, weightBytes, type PlaceKind } from '../engine/model-places.js';
+import { RemoteEngine } from '../engine/remote/remote-engine.js';
+import { defaultSocket, socketPath } from '../engine/remote/socket-file.js';
 import { AfterimageError } from '../errors.js';
 import { readConfig } from '../models/checkpoint/checkpoint-folder.js';
-import type { FamilyCheckpoint } from '../models/family.js';
+import { bytesIn16Bits, bytesIn4Bits } from '../models/checkpoint-size.js';
 import { families, supportedModelTypes } from '../models/registry.js';
 import { removeModel } from '../pull/remove.js';
 import type { Options } from './options.js';
 
 const GIB = 2 ** 30;
-/** MLX affine 4 bit, group 64, bf16 scales and biases: 4 + 32/64 bits per weight. */
-const BITS_4 = 4.5;
-const BITS_16 = 16;
+/** A resident engine that is still loading is not waited for. */
+const RESIDENT_MS = 2000;
 
 export interface ModelRow {
   modelType: string;
@@ -26,15 +31,21 @@ export interface InstalledRow {
   installed: true;
   place: PlaceKind;
   folder: string;
-  /** Of the weights: what they take on disk and in memory. */
+  /** Of the weights, on disk. */
   bytes: number;
   complete: boolean;
+  /** Bytes of memory to look at a screen, weights included; absent where it cannot be loaded. */
+  memory?: number;
+  /** What is used where no --model is given. */
+  default: boolean;
+  /** By the engine that `afterimage serve` keeps resident. */
+  loaded: boolean;
 }
 
 export async function models(options: Options): Promise<void> {
   const name = options.text('remove');
   if (name !== undefined) return remove(name, options.flag('json'));
-  const installed = installedRows();
+  const installed = installedRows(await residentModel());
   process.stdout.write(
     options.flag('json')
       ? `${JSON.stringify([...modelRows(), ...installed])}\n`
@@ -56,50 +67,98 @@ export function modelRows(): ModelRow[] {
       modelType: modelTypes[0]!,
       name: checkpoint.name,
       parameters: checkpoint.parameters,
-      gib4: gib4(checkpoint),
-      gib16: (checkpoint.parameters * BITS_16) / 8 / GIB,
+      gib4: bytesIn4Bits(checkpoint) / GIB,
+      gib16: bytesIn16Bits(checkpoint) / GIB,
     })),
   );
 }
 
-/** Converters leave the vision tower in 16 bits. */
-function gib4({ parameters, towerParameters }: FamilyCheckpoint): number {
-  return ((parameters - towerParameters) * BITS_4 + towerParameters * BITS_16) / 8 / GIB;
-}
-
 /** Copies of models that are supported, in the order `--model` prefers them. */
-export function installedRows(): InstalledRow[] {
+export function installedRows(resident?: string): InstalledRow[] {
+  const usual = findModelOrNone();
   return namesThere().flatMap((name) =>
     copiesOf(name).flatMap(({ kind, folder }) => {
       const modelType = modelTypeOf(folder);
       if (!modelType || !supportedModelTypes().includes(modelType)) return [];
-      const row = { modelType, name, installed: true as const, place: kind, folder };
-      return [{ ...row, bytes: weightBytes(folder), complete: isComplete(folder) }];
+      const complete = isComplete(folder);
+      const memory = complete ? memoryOf(folder) : undefined;
+      return [
+        {
+          modelType,
+          name,
+          installed: true as const,
+          place: kind,
+          folder,
+          bytes: weightBytes(folder),
+          complete,
+          ...(memory !== undefined && { memory }),
+          default: folder === usual,
+          loaded: complete && name === resident,
+        },
+      ];
     }),
   );
 }
 
-/** Undefined for what is no checkpoint: other programs keep all sorts of models in the same places. */
-function modelTypeOf(folder: string): string | undefined {
+/** What is used where no --model is given; undefined where $AFTERIMAGE_MODEL names what is not there. */
+function findModelOrNone(): string | undefined {
+  return withoutCode(() => findModel());
+}
+
+function memoryOf(folder: string): number | undefined {
+  return withoutCode(() => memoryToLook({ model: folder }));
+}
+
+/** The name of the model of the engine that listens where `--remote` looks; undefined where none answers. */
+async function residentModel(): Promise<string | undefined> {
+  const socket = socketPath(defaultSocket());
+  if (!existsSync(socket)) return undefined;
+  const engine = new RemoteEngine(socket);
   try {
-    return String(readConfig(folder).model_type);
+    const late = sleep(RESIDENT_MS, undefined, { ref: false });
+    return (await Promise.race([engine.ready(), late]))?.name;
+  } catch (error) {
+    if (error instanceof AfterimageError) return undefined;
+    throw error;
+  } finally {
+    await engine.close();
+  }
+}
+
+function withoutCode<T>(work: () => T): T | undefined {
+  try {
+    return work();
   } catch (error) {
     if (error instanceof AfterimageError) return undefined;
     throw error;
   }
 }
 
+/** Undefined for what is no checkpoint: other programs keep all sorts of models in the same places. */
+function modelTypeOf(folder: string): string | undefined {
+  return withoutCode(() => String(readConfig(folder).model_type));
+}
+
 function installedTable(rows: InstalledRow[]): string {
   if (rows.length === 0)
     return 'Installed: none but the bundled model; afterimage pull ORG/NAME downloads one.';
   const lines = rows.map(
-    ({ name, modelType, bytes, complete, place, folder }) =>
-      `${modelType.padEnd(14)}${name.padEnd(44)}${gib(bytes / GIB)}  ${complete ? '' : 'incomplete, '}${place}: ${folder}`,
+    ({ name, modelType, bytes, memory, place, folder, ...state }) =>
+      `${modelType.padEnd(14)}${name.padEnd(44)}${gib(bytes / GIB)}${memory === undefined ? ' '.repeat(10) : gib(memory / GIB)}  ${stateOf(state)}${place}: ${folder}`,
   );
   return [
-    `${'installed'.padEnd(14)}${'name for --model'.padEnd(44)}${'weights'.padStart(10)}`,
+    `${'installed'.padEnd(14)}${'name for --model'.padEnd(44)}${'on disk'.padStart(10)}${'memory'.padStart(10)}`,
     ...lines,
   ].join('\n');
+}
+
+function stateOf(row: Pick<InstalledRow, 'complete' | 'default' | 'loaded'>): string {
+  const words = [
+    ...(row.complete ? [] : ['incomplete']),
+    ...(row.default ? ['default'] : []),
+    ...(row.loaded ? ['loaded by afterimage serve'] : []),
+  ];
+  return words.map((word) => `${word}, `).join('');
 }
 
 export function modelsTable(): string {
@@ -112,7 +171,7 @@ export function modelsTable(): string {
     head,
     ...lines,
     '',
-    'Memory is of the weights, the vision tower in 16 bits; add the KV cache (afterimage doctor shows its budget).',
+    'Sizes are of the weights, the vision tower in 16 bits. Of what is installed, memory is what looking at one screen takes.',
   ].join('\n');
 }
 

@@ -1,7 +1,6 @@
 // The engine that the command line's options describe.
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { defaultBudgets } from '../engine/budgets.js';
 import type { LocalEngineOptions } from '../engine/load-model.js';
 import type { Engine } from '../engine/engine.js';
 import { LocalEngine } from '../engine/local-engine.js';
@@ -17,6 +16,8 @@ import { OPTIONS_OF_THE_ENGINE, type Options } from './options.js';
 
 const GIB = 2 ** 30;
 const MOST_GIB = 2 ** 20;
+/** The time in which most clients want an answer, also where nobody says so: who sees the same shares what was seen. */
+const ANSWER_MS = 50_000;
 const KV_TYPES: Record<string, KvType> = { '8': 'q8', '16': 'f16', '32': 'f32' };
 
 /** @throws AfterimageError INVALID_ARGUMENT, MODEL_NOT_FOUND */
@@ -55,7 +56,6 @@ export function engineOptions(options: Options): LocalEngineOptions {
       `Expected 8, 16 or 32 for --kv-bits but received "${bits}".`,
     );
   }
-  const budgets = defaultBudgets();
   const kvGb = options.number('kv-gb', 0.01, false, MOST_GIB);
   return {
     model: findModel(options.text('model')),
@@ -65,7 +65,8 @@ export function engineOptions(options: Options): LocalEngineOptions {
     kvType: bits === undefined ? undefined : KV_TYPES[bits],
     maxPixels: options.number('max-pixels', 1024),
     imageTokens: options.number('image-tokens', 1),
-    budgets: kvGb === undefined ? budgets : { ...budgets, kvBytes: Math.floor(kvGb * GIB) },
+    answerMs: options.number('deadline-ms', 100) ?? ANSWER_MS,
+    budgets: kvGb === undefined ? {} : { kvBytes: Math.floor(kvGb * GIB) },
     cacheFolder: usableCacheFolder(options),
   };
 }

@@ -103,6 +103,8 @@ export interface ModelInfo {
   bundled: boolean;
   /** It was trained to answer from the read lines of an image: it is given them unless the caller says otherwise. */
   readsAlong: boolean;
+  /** Pixels with which a picture is seen at most unless it is looked at closely, where this machine is slow. */
+  usualPixels?: number;
   boxes: { scale: 'relative-1000' | 'viewed-pixels' } | null;
 }
 
@@ -112,6 +114,8 @@ export interface EngineStatus {
   sessions: number;
   /** Bytes per tier, hits, misses, evictions: native counters under stable names. */
   cache: Record<string, number>;
+  /** Bytes that it may take for each, once it is loaded. */
+  budgets?: Record<string, number>;
 }
 
 export interface Engine {

@@ -6,15 +6,19 @@ import { WeightFiles } from '../models/checkpoint/weights-content.js';
 import type { Model } from '../models/family.js';
 import { openModel } from '../models/registry.js';
 import { PromptBuilder } from '../prompt/prompt.js';
-import { defaultBudgets } from './budgets.js';
+import { leastBytes, type Budgets } from './budgets.js';
 import type { ModelInfo, Progress } from './engine.js';
 import { LoadedModel } from './loaded-model.js';
 import { isBundled, modelName, starterFolder } from './model-folder.js';
 import type { NativeEngineOptions } from './native-engine.js';
+import { leastMemory, requireMemory, SCREEN } from './memory-need.js';
 import { loadAddon, type BackendName, type KvType, type Precision } from './native.js';
 import { chosenProcessor, type ImageDetail } from './chosen-processor.js';
 import { PromptRows } from './prompt-rows.js';
 import { scriptsIdentity } from './scripts-identity.js';
+import { Sight } from './sight.js';
+import { measuredPixels } from './measured-pace.js';
+import { usableMemory, type UsableMemory } from './usable-memory.js';
 
 export interface LocalEngineOptions extends ImageDetail {
   /** Checkpoint folder; absent: the bundled starter model. */
@@ -24,7 +28,12 @@ export interface LocalEngineOptions extends ImageDetail {
   backend?: BackendName;
   threads?: number;
   kvType?: KvType;
-  budgets?: NativeEngineOptions['budgets'];
+  /** Time for a call: on a slow machine pictures are seen so small that a screen is answered within it. */
+  answerMs?: number;
+  /** Those that are absent follow from the memory there is. */
+  budgets?: Partial<Budgets>;
+  /** Absent: what the system says. */
+  memory?: UsableMemory;
   /** Folder of the disk tier; absent: none. Its parent must exist. */
   cacheFolder?: string;
   cacheBytes?: number;
@@ -48,10 +57,14 @@ export async function loadModel(
   const folder = options.model ?? starterFolder();
   const { checkpoint, model: whole } = openModel(folder);
   const model = { ...whole, processor: chosenProcessor(whole, options) };
-  const prompts = await PromptBuilder.open(checkpoint.folder, model);
-  const precision = options.precision ?? (isQuantized(checkpoint) ? 'fast' : 'exact');
+  const sight = new Sight(model.processor);
+  const prompts = await PromptBuilder.open(checkpoint, model, (image) => sight.of(image));
+  const precision = precisionOf(options, checkpoint);
   const weights = new WeightFiles(checkpoint.files);
-  const native = new (loadAddon().Engine)(nativeOptions(options, checkpoint, model, precision));
+  const unbudgeted = nativeOptions(options, checkpoint, model, precision);
+  const memory = options.memory ?? usableMemory();
+  const budgets = requireMemory(modelName(checkpoint.folder), unbudgeted, model, memory, options.budgets);
+  const native = new (loadAddon().Engine)({ ...unbudgeted, budgets });
   const stop = (): void => void native.close();
   signal?.addEventListener('abort', stop, { once: true });
   try {
@@ -65,18 +78,38 @@ export async function loadModel(
       readsAlong: prompts.tokenizer.spellsReadings,
     };
     const digest = [loaded.digest, content, scriptsIdentity()].join(' ');
-    const rows = new PromptRows(prompts, model, weights, digest);
-    return new LoadedModel(info, native, rows, model, {
-      folder: checkpoint.folder,
-      maxPixels: options.maxPixels,
-      imageTokens: options.imageTokens,
-    });
+    const rows = new PromptRows(prompts, model, sight, weights, digest);
+    const { maxPixels, imageTokens } = options;
+    const ready = new LoadedModel(
+      info,
+      native,
+      rows,
+      model,
+      sight,
+      { folder: checkpoint.folder, maxPixels, imageTokens, tokenIds: checkpoint.tokenIds },
+      budgets,
+    );
+    sight.decide(await measuredPixels(ready, loaded.digest, options));
+    return ready;
   } catch (error) {
     await native.close();
     throw error;
   } finally {
     signal?.removeEventListener('abort', stop);
   }
+}
+
+/** Bytes that looking at a screen takes at least, weights included. @throws AfterimageError as `loadModel`. */
+export function memoryToLook(options: LocalEngineOptions): number {
+  const { checkpoint, model: whole } = openModel(options.model ?? starterFolder());
+  const model = { ...whole, processor: chosenProcessor(whole, options) };
+  const native = nativeOptions(options, checkpoint, model, precisionOf(options, checkpoint));
+  const [least] = leastMemory(native, model, [model.processor.plan(SCREEN.width, SCREEN.height)]);
+  return leastBytes(least!);
+}
+
+function precisionOf({ precision }: LocalEngineOptions, checkpoint: Checkpoint): Precision {
+  return precision ?? (isQuantized(checkpoint) ? 'fast' : 'exact');
 }
 
 function infoOf(
@@ -100,7 +133,8 @@ function infoOf(
   };
 }
 
-function nativeOptions(
+/** Budgets are left at nothing. */
+export function nativeOptions(
   options: LocalEngineOptions,
   checkpoint: Checkpoint,
   model: Model,
@@ -112,7 +146,8 @@ function nativeOptions(
     precision,
     kvType: options.kvType ?? 'f16',
     chunkRows: CHUNK_ROWS,
-    budgets: options.budgets ?? defaultBudgets(),
+    // Decided once it is known what the model needs.
+    budgets: { kvBytes: 0, featureBytes: 0, scratchBytes: 0 },
     disk: {
       folder: options.cacheFolder ?? '',
       maxBytes: options.cacheBytes ?? 8 * GIB,

@@ -1,21 +1,25 @@
 // A model that can answer: its prompt rules and its native engine, ready together.
 import type { RgbImage } from '../image/rgb-image.js';
-import type { ImagePlan, Model, NamedTensor } from '../models/family.js';
+import type { Model, NamedTensor } from '../models/family.js';
 import { workers } from '../workers/pool.js';
+import type { Budgets } from './budgets.js';
 import type { AskOptions, ModelInfo } from './engine.js';
 import type { NativeEngine, NativeGenerateOptions, NativePlan } from './native-engine.js';
 import type { PreparedImage, PreparedPrompt, PromptRows } from './prompt-rows.js';
+import type { Sight } from './sight.js';
 import type * as work from './vision-work.js';
 import type { ProcessorSource } from './vision-work.js';
 
 const visionInputs = workers.job<typeof work.visionInputs>(import.meta.url, './vision-work', 'visionInputs');
 
 export class LoadedModel {
-  readonly info: ModelInfo;
+  readonly #info: ModelInfo;
   readonly native: NativeEngine;
   readonly prompts: PromptRows;
   readonly #model: Model;
   readonly #source: ProcessorSource;
+  readonly sight: Sight;
+  readonly budgets: Budgets;
 
   /** @param source What other threads make the processor of. */
   constructor(
@@ -23,13 +27,22 @@ export class LoadedModel {
     native: NativeEngine,
     prompts: PromptRows,
     model: Model,
+    sight: Sight,
     source: ProcessorSource,
+    budgets: Budgets,
   ) {
-    this.info = info;
+    this.#info = info;
+    this.sight = sight;
     this.native = native;
     this.prompts = prompts;
     this.#model = model;
     this.#source = source;
+    this.budgets = budgets;
+  }
+
+  get info(): ModelInfo {
+    const { usual } = this.sight;
+    return { ...this.#info, ...(usual !== undefined && { usualPixels: usual }) };
   }
 
   /** Whether a prompt's beginning is computed the same whatever follows. */
@@ -80,13 +93,14 @@ export class LoadedModel {
       const image = imageOf(prompt, key);
       const pixels = image.pixels ?? (await image.input.pixels());
       image.pixels = undefined;
-      await this.native.encode(request, key, await this.#inputs(pixels, image.plan));
+      await this.native.encode(request, key, await this.#inputs(pixels, image));
     }
   }
 
-  #inputs(image: RgbImage, plan: ImagePlan): Promise<Record<string, NamedTensor>> {
-    const { identity } = this.#model.processor;
-    return visionInputs({ ...this.#source, identity, image, plan });
+  #inputs(image: RgbImage, { input, plan }: PreparedImage): Promise<Record<string, NamedTensor>> {
+    const { identity } = this.sight.of(input);
+    const limit = this.sight.limitOf(input);
+    return visionInputs({ ...this.#source, limit, identity, image, plan });
   }
 
   sampling(options: AskOptions): NativeGenerateOptions {

@@ -53,7 +53,14 @@ export class LocalEngine implements Engine {
     const cache = Object.fromEntries(
       Object.entries(counters).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
     );
-    return { model: this.#model?.info ?? null, state: this.#state, sessions: this.#sessions.size, cache };
+    const { budgets } = this.#model ?? {};
+    return {
+      model: this.#model?.info ?? null,
+      state: this.#state,
+      sessions: this.#sessions.size,
+      cache,
+      ...(budgets && { budgets }),
+    };
   }
 
   async close(): Promise<void> {

@@ -33,6 +33,17 @@ export interface NativeEngineOptions {
   };
 }
 
+/** What a model will take, from its programs and the headers of its files. native/session/memory_need.h */
+export interface NativeMemoryNeed {
+  weightBytes: number;
+  /** KV of 64 positions. */
+  blockBytes: number;
+  /** Recurrent state of one sequence. */
+  stateBytes: number;
+  /** Scratch while each of the images is looked at. */
+  images: { visionBytes: number; decoderBytes: number }[];
+}
+
 export interface NativePrompt {
   ids: Int32Array;
   /** [n][axes] */

@@ -4,7 +4,14 @@ import { isAbsolute, join } from 'node:path';
 import { AfterimageError, isErrorCode } from '../errors.js';
 import { packageRoot } from '../package-root.js';
 import { packageVersion } from '../version.js';
-import type { BackendName, KvType, NativeEngineConstructor, Precision } from './native-engine.js';
+import type {
+  BackendName,
+  KvType,
+  NativeEngineConstructor,
+  NativeEngineOptions,
+  NativeMemoryNeed,
+  Precision,
+} from './native-engine.js';
 
 export type { BackendName, KvType, Precision } from './native-engine.js';
 
@@ -56,6 +63,11 @@ interface Addon {
     load(): Promise<{ weightBytes: number; backend: string; engine: string }>;
   };
   Engine: NativeEngineConstructor;
+  /** Reads no weights; `chunk`: rows of the longest run of the decoder. */
+  predictMemory(
+    options: NativeEngineOptions,
+    images: { symbols: Record<string, number>; chunk: number }[],
+  ): NativeMemoryNeed;
   /** "cpu avx512-vnni-bf16, 2 threads" */
   backendIdentity(backend: BackendName, threads: number): string;
   /** Device, limits, every kernel's verdict and bandwidth, as JSON. */

@@ -11,6 +11,7 @@ import type { Tokenizer } from '../prompt/tokenizer.js';
 import type { Answer } from './engine.js';
 import { imageKey } from './image-key.js';
 import type { NativePrompt } from './native-engine.js';
+import type { Sight } from './sight.js';
 
 export interface PreparedImage {
   input: ImageInput;
@@ -34,11 +35,13 @@ export class PromptRows {
   readonly #model: Model;
   readonly #weights: WeightFiles;
   readonly #digest: string;
+  readonly #sight: Sight;
 
   /** @param digest Of all that is the same for every image: part of its key. */
-  constructor(prompts: PromptBuilder, model: Model, weights: WeightFiles, digest: string) {
+  constructor(prompts: PromptBuilder, model: Model, sight: Sight, weights: WeightFiles, digest: string) {
     this.#prompts = prompts;
     this.#model = model;
+    this.#sight = sight;
     this.#weights = weights;
     this.#digest = digest;
   }
@@ -62,7 +65,7 @@ export class PromptRows {
     const images = inputs.map((input, i) => ({
       input,
       plan: plans[i]!,
-      key: imageKey(this.#digest, this.#model.processor, input, plans[i]!),
+      key: imageKey(this.#digest, this.#sight.of(input), input, plans[i]!),
     }));
     // What the model answers is causal even where the prompt sees itself whole.
     const prefixLength = this.#model.visibility === 'prefix' ? asked.ids.length : 0;

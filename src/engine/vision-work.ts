@@ -2,15 +2,20 @@
 import type { RgbImage } from '../image/rgb-image.js';
 import { chosenProcessor, type ImageDetail } from './chosen-processor.js';
 import type { ImagePlan, NamedTensor, Processor } from '../models/family.js';
+import type { TokenIds } from '../models/checkpoint/checkpoint.js';
 import { openModel } from '../models/registry.js';
 import { AfterimageError } from '../errors.js';
 
 /** What a processor is made of. */
 export interface ProcessorSource extends ImageDetail {
   folder: string;
+  /** Of its tokenizer, so that this need not be parsed in every thread. */
+  tokenIds?: TokenIds;
 }
 
 export interface VisionJob extends ProcessorSource {
+  /** Most pixels of this image, where it has a limit of its own. */
+  limit?: number;
   /** Of the processor that made the plan. */
   identity: string;
   image: RgbImage;
@@ -25,13 +30,16 @@ export function visionInputs({
   folder,
   maxPixels,
   imageTokens,
+  tokenIds,
+  limit,
   identity,
   image,
   plan,
 }: VisionJob): Record<string, NamedTensor> {
-  const key = JSON.stringify([folder, maxPixels, imageTokens, identity]);
+  const key = JSON.stringify([folder, maxPixels, imageTokens, limit, identity]);
   if (known?.key !== key) {
-    const processor = chosenProcessor(openModel(folder).model, { maxPixels, imageTokens });
+    const chosen = chosenProcessor(openModel(folder, tokenIds).model, { maxPixels, imageTokens });
+    const processor = limit === undefined ? chosen : chosen.limitedTo(limit);
     if (processor.identity !== identity) {
       throw new AfterimageError(
         'MODEL_CHANGED',

@@ -7,12 +7,17 @@ export interface RgbImage {
   data: Uint8Array;
 }
 
+/** See it as closely as the model can, however long that takes. */
+export const CLOSELY = Number.MAX_SAFE_INTEGER;
+
 /** An image ready to be looked at. `pixels` is called only when no tier of the cache has what is needed. */
 export interface ImageInput {
   /** SHA-256 (hex) of {width, height, RGB pixels}; the engine adds weights and processor to form the cache key. */
   pixelHash: string;
   width: number;
   height: number;
+  /** See it with at most so many pixels; absent: as the engine has decided for this machine. */
+  maxPixels?: number;
   /** Another process has the pixels, and may never send them: nothing may be held while they are waited for. */
   owed?: boolean;
   pixels(): Promise<RgbImage>;

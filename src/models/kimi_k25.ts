@@ -14,17 +14,14 @@ const IMAGE_TOKEN = '<|media_pad|>';
 
 export const kimiVl: Family = {
   modelTypes: ['kimi_vl'],
-  checkpoints: [
-    { name: 'moonshotai/Kimi-VL-A3B-Instruct', parameters: 16_407_657_776, towerParameters: 416_866_032 },
-  ],
+  // Its own uploads ship tiktoken.model alone, which is not read; conversions with a tokenizer.json work.
+  checkpoints: [],
   build: (checkpoint) => kimiModel(checkpoint, 'kimi_vl', kimiVlProcessor),
 };
 
 export const kimiK25: Family = {
   modelTypes: ['kimi_k25'],
-  checkpoints: [
-    { name: 'moonshotai/Kimi-K2.5', parameters: 1_026_879_376_368, towerParameters: 416_866_032 },
-  ],
+  checkpoints: [],
   build: (checkpoint) => kimiModel(checkpoint, 'kimi_k25', k25Processor),
 };
 

@@ -1,6 +1,6 @@
 // Every family there is. A new one adds its file and one line here.
 import { AfterimageError } from '../errors.js';
-import type { Checkpoint } from './checkpoint/checkpoint.js';
+import type { Checkpoint, TokenIds } from './checkpoint/checkpoint.js';
 import { openCheckpoint, readConfig } from './checkpoint/checkpoint-folder.js';
 import { reading } from './checkpoint/plain-file.js';
 import type { Family, Model } from './family.js';
@@ -62,10 +62,10 @@ export function familyOf({ config }: Pick<Checkpoint, 'config'>): Family {
 }
 
 /** @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, IO_FAILED */
-export function openModel(folder: string): { checkpoint: Checkpoint; model: Model } {
+export function openModel(folder: string, tokenIds?: TokenIds): { checkpoint: Checkpoint; model: Model } {
   // The family first: a checkpoint that is not supported is refused by name, whatever else it lacks.
   familyOf({ config: readConfig(folder) });
-  const checkpoint = reading(folder, () => openCheckpoint(folder));
+  const checkpoint = reading(folder, () => openCheckpoint(folder, tokenIds));
   return { checkpoint, model: buildModel(checkpoint) };
 }
 

@@ -2,6 +2,7 @@
 import { AfterimageError } from '../errors.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import type { ContentPart, Message } from './message.js';
+import type { Checkpoint } from '../models/checkpoint/checkpoint.js';
 import type { ImagePlan, Model, Processor } from '../models/family.js';
 import { controlStrings, Guard, type ControlStrings } from './guard.js';
 import { expandPlaceholders, locateImages, tokenAt, type ImageSpan } from './spans.js';
@@ -34,6 +35,9 @@ type PromptModel = Pick<
   processor: Pick<Processor, 'plan'>;
 };
 
+/** The processor that sees an image. */
+type ProcessorOf = (image: ImageInput) => Pick<Processor, 'plan'>;
+
 /** What only the template may write as control tokens. */
 interface Controls {
   user: ControlStrings;
@@ -57,9 +61,19 @@ export class PromptBuilder {
   readonly #model: PromptModel;
   readonly #template: ChatTemplate | TemplateThread | undefined;
   readonly #controls: Controls;
+  readonly #processorOf: ProcessorOf;
 
-  /** @throws AfterimageError INVALID_CHECKPOINT when tokenizer and template do not serve this model. */
-  constructor(model: PromptModel, tokenizer: Tokenizer, template?: ChatTemplate | TemplateThread) {
+  /**
+   * @param processorOf Where images are not all seen alike.
+   * @throws AfterimageError INVALID_CHECKPOINT when tokenizer and template do not serve this model.
+   */
+  constructor(
+    model: PromptModel,
+    tokenizer: Tokenizer,
+    template?: ChatTemplate | TemplateThread,
+    processorOf: ProcessorOf = () => model.processor,
+  ) {
+    this.#processorOf = processorOf;
     this.tokenizer = tokenizer;
     this.#model = model;
     this.#template = template;
@@ -80,10 +94,14 @@ export class PromptBuilder {
   }
 
   /** As `load`, with the template in a thread that can be ended. */
-  static async open(folder: string, model: PromptModel): Promise<PromptBuilder> {
+  static async open(
+    { folder, tokenizer }: Pick<Checkpoint, 'folder' | 'tokenizer'>,
+    model: PromptModel,
+    processorOf?: ProcessorOf,
+  ): Promise<PromptBuilder> {
     const given = templateOf(folder, model);
     const template = given && (await TemplateThread.open(given));
-    return new PromptBuilder(model, Tokenizer.load(folder), template);
+    return new PromptBuilder(model, Tokenizer.load(folder, tokenizer), template, processorOf);
   }
 
   /**
@@ -107,7 +125,7 @@ export class PromptBuilder {
   #draft(messages: readonly Message[]): Draft {
     const guard = new Guard([...messages.flatMap(texts), this.#template?.source ?? '']);
     const images = messages.flatMap(imagesOf);
-    const plans = images.map(({ width, height }) => this.#model.processor.plan(width, height));
+    const plans = images.map((image) => this.#processorOf(image).plan(image.width, image.height));
     const guarded = messages.map((message) => this.#guarded(message, guard));
     return { guard, images, plans, wanted: this.#renderings(guarded) };
   }

@@ -46,10 +46,20 @@ export class Tokenizer {
     this.begin = beginningOf(tokenizerJson.post_processor);
   }
 
-  /** @throws AfterimageError INVALID_CHECKPOINT when the files are missing or not a tokenizer. */
-  static load(folder: string): Tokenizer {
-    const tokenizerJson = readJson(folder, 'tokenizer.json');
-    if (!tokenizerJson) throw invalid(`"${folder}" has no tokenizer.json`);
+  /**
+   * @param read Its tokenizer.json, where that may have been parsed before.
+   * @throws AfterimageError INVALID_CHECKPOINT when the files are missing or not a tokenizer.
+   */
+  static load(
+    folder: string,
+    read: () => Record<string, unknown> | undefined = () => readJson(folder, 'tokenizer.json'),
+  ): Tokenizer {
+    const tokenizerJson = read();
+    if (!tokenizerJson)
+      throw new AfterimageError(
+        'INVALID_CHECKPOINT',
+        `"${folder}" has no tokenizer.json; other forms (tiktoken.model, tokenizer.model) are not read, so take a copy that has one, such as an MLX conversion.`,
+      );
     try {
       return new Tokenizer(tokenizerJson, readJson(folder, 'tokenizer_config.json') ?? {});
     } catch (cause) {

@@ -9,7 +9,6 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageConnection } from 'vscode-jsonrpc/node';
-import { defaultBudgets } from '../../src/engine/budgets.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { LocalEngine } from '../../src/engine/local-engine.js';
 import { serveEngine, type EngineServer } from '../../src/engine/remote/engine-server.js';
@@ -181,7 +180,7 @@ describe('a client that is silent', () => {
     ));
 
   test('holds nothing that others need', { timeout: 120_000 }, () => {
-    const budgets = { ...defaultBudgets(), kvBytes: 8 * 2 ** 20, featureBytes: 2 ** 20 };
+    const budgets = { kvBytes: 8 * 2 ** 20, featureBytes: 2 ** 20 };
     return shared(
       async (path) => {
         const { socket, connection } = await stranger(path);

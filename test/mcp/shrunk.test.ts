@@ -1,7 +1,9 @@
 // Regions that a note recommends: they cover the image, overlap a little, and each fits what the model looks at.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bands } from '../../src/ask/shrunk.js';
+import type { Picture } from '../../src/ask/conversations.js';
+import { bands, shrunkNote } from '../../src/ask/shrunk.js';
+import { CLOSELY } from '../../src/image/rgb-image.js';
 
 for (const [width, height, seen] of [
   [1296, 2400, { width: 928, height: 1728 }],
@@ -24,3 +26,17 @@ for (const [width, height, seen] of [
     assert.equal(reached, tall ? 9 + height : 7 + width);
   });
 }
+
+test('where a slow machine sees less than the model could, the note says how it sees more', () => {
+  const original = { width: 1280, height: 800 };
+  const seen = [{ width: 640, height: 400 }];
+  const picture = (maxPixels?: number): Picture => ({
+    imageId: 'img',
+    original,
+    listed: true,
+    input: { pixelHash: '', ...original, maxPixels, pixels: () => assert.fail('nobody needs them') },
+  });
+  assert.match(shrunkNote([picture()], seen, true)!, /shrunk 2\.0 times .* describe_image and detail full/);
+  assert.doesNotMatch(shrunkNote([picture()], seen)!, /detail full/);
+  assert.doesNotMatch(shrunkNote([picture(CLOSELY)], seen, true)!, /detail full/);
+});

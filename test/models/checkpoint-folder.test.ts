@@ -232,8 +232,14 @@ test('token ids: added tokens win over the vocabulary', () => {
     model: { vocab: { a: 1, '<image>': 2 } },
     added_tokens: [{ content: '<image>', id: 7 }],
   };
-  const { tokenId } = openCheckpoint(writeCheckpoint({ json: { 'tokenizer.json': tokenizer } }));
+  const { tokenId, tokenIds } = openCheckpoint(writeCheckpoint({ json: { 'tokenizer.json': tokenizer } }));
   assert.deepEqual([tokenId('a'), tokenId('<image>'), tokenId('b')], [1, 7, undefined]);
+  // A thread that is told what was found before does not parse the tokenizer again.
+  const torn = writeCheckpoint();
+  writeFileSync(join(torn, 'tokenizer.json'), '{');
+  const again = openCheckpoint(torn, tokenIds);
+  assert.deepEqual([again.tokenId('a'), again.tokenId('b')], [1, undefined]);
+  assert.throws(() => again.tokenId('c'), /cannot be read as JSON/);
 });
 
 test('keys that equal a class default may be left out of sections', () => {

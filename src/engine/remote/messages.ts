@@ -15,7 +15,12 @@ const side = z.int().positive().max(MOST_PIXELS);
 
 /** An image is its identity; its pixels are asked for. */
 const wireImage = z
-  .object({ pixelHash: z.string().regex(/^[0-9a-f]{64}$/), width: side, height: side })
+  .object({
+    pixelHash: z.string().regex(/^[0-9a-f]{64}$/),
+    width: side,
+    height: side,
+    maxPixels: z.int().positive().optional(),
+  })
   .refine(({ width, height }) => width * height <= MOST_PIXELS, `an image has at most ${MOST_PIXELS} pixels`);
 
 const wireImages = z.array(wireImage).max(MOST_IMAGES);
@@ -95,6 +100,7 @@ const modelInfo = z.looseObject({
   contextLength: count,
   bundled: z.boolean(),
   readsAlong: z.boolean(),
+  usualPixels: z.number().optional(),
   boxes: z.object({ scale: z.enum(['relative-1000', 'viewed-pixels']) }).nullable(),
 }) satisfies z.ZodType<ModelInfo>;
 
@@ -103,6 +109,7 @@ const engineStatus = z.object({
   state: z.enum(['idle', 'loading', 'ready', 'failed', 'closed']),
   sessions: count,
   cache: z.record(z.string(), z.number()),
+  budgets: z.record(z.string(), z.number()).optional(),
 }) satisfies z.ZodType<EngineStatus>;
 
 const answer = z.looseObject({

@@ -305,8 +305,8 @@ function withoutPixels({ role, content }: Message, images: ImageInput[]): WireMe
   };
 }
 
-function identity({ pixelHash, width, height }: ImageInput): WireImage {
-  return { pixelHash, width, height };
+function identity({ pixelHash, width, height, maxPixels }: ImageInput): WireImage {
+  return { pixelHash, width, height, maxPixels };
 }
 
 /** The connection ended before the answer came. */

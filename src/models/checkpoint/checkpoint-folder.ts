@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { AfterimageError } from '../../errors.js';
-import type { Checkpoint, StoredTensorInfo } from './checkpoint.js';
+import type { Checkpoint, StoredTensorInfo, TokenIds } from './checkpoint.js';
 import { readJson, type Json } from './json-file.js';
 import { readSafetensorsHeader } from './safetensors-header.js';
 
@@ -14,8 +14,11 @@ export function readConfig(path: string): Json {
   return readJson(folder, 'config.json')!;
 }
 
-/** @throws AfterimageError MODEL_NOT_FOUND, INVALID_CHECKPOINT, IO_FAILED */
-export function openCheckpoint(path: string): Checkpoint {
+/**
+ * @param tokenIds Known from having opened it before.
+ * @throws AfterimageError MODEL_NOT_FOUND, INVALID_CHECKPOINT, IO_FAILED
+ */
+export function openCheckpoint(path: string, tokenIds: TokenIds = new Map()): Checkpoint {
   const folder = resolve(path);
   const config = readConfig(folder);
   const processorConfig = readJson(folder, 'processor_config.json') ?? {};
@@ -23,6 +26,8 @@ export function openCheckpoint(path: string): Checkpoint {
   const { image_processor: nested, ...processor } = processorConfig;
   const { media_proc_cfg: media, ...flat } = preprocessor;
   const files = weightFiles(folder);
+  let parsed: { json: Json | undefined } | undefined;
+  const tokenizer = () => (parsed ??= { json: readJson(folder, 'tokenizer.json') }).json;
   return {
     folder,
     config,
@@ -31,7 +36,9 @@ export function openCheckpoint(path: string): Checkpoint {
     processor,
     tensors: readTensors(files),
     files,
-    tokenId: tokenLookup(folder),
+    tokenId: tokenLookup(tokenizer, tokenIds),
+    tokenizer,
+    tokenIds,
   };
 }
 
@@ -79,12 +86,18 @@ function readTensors(files: string[]): Map<string, StoredTensorInfo> {
 }
 
 /** Ids by token string: added tokens first, then the vocabulary. Read on first use. */
-function tokenLookup(folder: string): (token: string) => number | undefined {
+function tokenLookup(
+  tokenizer: () => Json | undefined,
+  known: TokenIds,
+): (token: string) => number | undefined {
   let ids: Map<string, number> | undefined;
-  return (token) => (ids ??= tokenIds(readJson(folder, 'tokenizer.json') ?? {})).get(token);
+  return (token) => {
+    if (!known.has(token)) known.set(token, (ids ??= idsOf(tokenizer() ?? {})).get(token));
+    return known.get(token);
+  };
 }
 
-function tokenIds(tokenizer: Json): Map<string, number> {
+function idsOf(tokenizer: Json): Map<string, number> {
   const ids = new Map<string, number>();
   const vocab = asObject(tokenizer.model).vocab;
   if (Array.isArray(vocab))

@@ -6,6 +6,8 @@ export interface StoredTensorInfo {
   shape: number[];
 }
 
+export type TokenIds = Map<string, number | undefined>;
+
 export interface Checkpoint {
   folder: string;
   /** config.json, parsed. */
@@ -20,4 +22,8 @@ export interface Checkpoint {
   files: string[];
   /** Id of a special token by its string, from tokenizer.json; undefined where absent. */
   tokenId(token: string): number | undefined;
+  /** tokenizer.json, parsed once; absent where a checkpoint is no folder. */
+  tokenizer?(): Record<string, unknown> | undefined;
+  /** What `tokenId` has said so far: opened with it, a checkpoint need not parse its tokenizer for the same questions. */
+  tokenIds?: TokenIds;
 }

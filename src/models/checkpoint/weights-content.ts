@@ -1,9 +1,9 @@
 // The identity of weights is all of their bytes. Reading gigabytes takes seconds, so what was hashed is remembered by
 // what the file system says of the file, and files that a running model was made of are watched the same way.
-import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { AfterimageError } from '../../errors.js';
+import { noteFile, recall, remember } from '../../note.js';
 import { WorkerPool } from '../../workers/pool.js';
 import type * as work from './hash-work.js';
 
@@ -45,7 +45,7 @@ export class WeightFiles {
   async digest(memory: string): Promise<string> {
     const all = createHash('sha256');
     for (const [i, file] of this.#files.entries()) {
-      const note = join(memory, `${createHash('sha256').update(file).digest('hex')}.json`);
+      const note = noteFile(memory, file);
       all.update(
         recalled(note, this.#stamps[i]!) ?? (await this.#hashed(file, this.#stamps[i]!, memory, note)),
       );
@@ -71,27 +71,8 @@ function stampOf(file: string): Stamp {
 }
 
 function recalled(note: string, stamp: Stamp): string | undefined {
-  try {
-    const found = JSON.parse(readFileSync(note, 'utf8')) as { stamp?: unknown; hash?: unknown };
-    return found.stamp === stamp && /^[0-9a-f]{64}$/.test(String(found.hash))
-      ? String(found.hash)
-      : undefined;
-  } catch {
-    // Absent or damaged: the file is read again.
-    return undefined;
-  }
-}
-
-/** A hash that cannot be remembered is computed again next time. */
-function remember(memory: string, note: string, content: { stamp: Stamp; hash: string }): void {
-  try {
-    mkdirSync(memory, { recursive: true, mode: 0o700 });
-    const draft = `${note}.${randomBytes(6).toString('hex')}`;
-    writeFileSync(draft, JSON.stringify(content), { mode: 0o600 });
-    renameSync(draft, note);
-  } catch {
-    return;
-  }
+  const found = recall(note);
+  return found?.stamp === stamp && /^[0-9a-f]{64}$/.test(String(found.hash)) ? String(found.hash) : undefined;
 }
 
 function changed(file: string): AfterimageError {
