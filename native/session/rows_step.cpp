@@ -169,6 +169,7 @@ void RowsStep::sample(const RequestPtr& request, std::span<const float> logits) 
   if (std::count(options.stop_ids.begin(), options.stop_ids.end(), token) > 0)
     return requests.end(request, StopReason::end);
   result.tokens.push_back(token);
+  if (options.weigh_tokens) result.probabilities.push_back(softmax_at(logits, token));
   request->timeline->sequence().append(token);
   if (request->callbacks.on_token) request->callbacks.on_token(token);
   const auto count = static_cast<int32_t>(result.tokens.size());

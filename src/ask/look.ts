@@ -2,7 +2,8 @@
 import { AfterimageError } from '../errors.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import { cropImage, loadImage, register, type ImageContext, type LoadedImage } from '../image/load.js';
-import { crop, type Region } from '../image/region.js';
+import { cut } from '../image/pixel-jobs.js';
+import type { Region } from '../image/region.js';
 import type { Call } from './call.js';
 import type { Picture } from './conversations.js';
 
@@ -59,5 +60,10 @@ function remembered(
 ): ImageInput {
   const { pixelHash, width, height } = shown;
   const whole = async () => (await loadImage(imageId, context)).pixels();
-  return { pixelHash, width, height, pixels: region ? async () => crop(await whole(), region) : whole };
+  return {
+    pixelHash,
+    width,
+    height,
+    pixels: region ? async () => cut({ image: await whole(), region }) : whole,
+  };
 }
