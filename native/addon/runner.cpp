@@ -78,6 +78,7 @@ void Runner::Core::load() {
   states = StateLayout(parsed.state_elements);
   executor = std::make_unique<Executor>(std::move(parsed), *checkpoint, *backend, precision_of(precision),
                                         [](size_t, size_t) {});
+  checkpoint->require_intact();
 }
 
 void Runner::Core::extend(Timeline& timeline, int64_t positions) {
@@ -127,7 +128,9 @@ std::vector<HostTensor> Runner::Core::run(Job& job) {
   }
   if (!job.sequences.empty()) request.batch = &batch;
   request.taps = job.taps;
-  return executor->run(request, job.cancel);
+  std::vector<HostTensor> result = executor->run(request, job.cancel);
+  checkpoint->require_intact();
+  return result;
 }
 
 void Runner::define(Napi::Env env, Napi::Object exports) {

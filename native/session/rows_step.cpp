@@ -90,6 +90,7 @@ RowsStep::Outcome RowsStep::run_batch(const std::vector<RequestPtr>& wanted) {
     const InterruptibleRun run(state_.interrupt, batch.subjects);
     if (!run.begun()) return Outcome::cancelled;
     logits = state_.model.decoder->run(batch.parts, state_.interrupt.flag());
+    state_.model.require_intact();
   } catch (...) {
     return give_up(batch, error_of(std::current_exception()));
   }
