@@ -110,7 +110,7 @@ class ReaderEngine implements TextNetworks {
 }
 
 /** A program whose input is images, and its runner. */
-class ImageRunner {
+export class ImageRunner {
   readonly #runner: Runner;
   readonly #source: ImageProgram & { pixels: PixelNorm };
   readonly #scratchBytes: number;
