@@ -50,7 +50,7 @@ async function answers(
       const options = { maxTokens: Number(values.tokens), lowPriority: false };
       const { request, plan } = loaded.native.begin(prompt.native, options);
       await loaded.encodeMissing(request, prompt, (await plan).needed);
-      const sampling = { ...loaded.sampling({}), captureLogits: true };
+      const sampling = { ...loaded.sampling({}), captureLogits: true, weighTokens: false };
       const { tokens, logits } = await loaded.native.generate(
         request,
         sampling,

@@ -77,6 +77,7 @@ export class BenchModel {
         seed: 0,
         stopIds: new Int32Array(0),
         captureLogits: false,
+        weighTokens: false,
       },
       () => {
         if (firstTokenMs === 0) firstTokenMs = performance.now() - start;

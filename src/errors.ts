@@ -11,6 +11,7 @@ export const NATIVE_ERROR_CODES = [
   'CLOSED',
   'BACKEND_FAILED',
   'IO_FAILED',
+  'MODEL_CHANGED',
 ] as const;
 
 /** Stable codes: programs may depend on them. */
@@ -18,7 +19,6 @@ export const ERROR_CODES = [
   ...NATIVE_ERROR_CODES,
   'MODEL_NOT_FOUND',
   'MODEL_UNSUPPORTED',
-  'MODEL_CHANGED',
   'IMAGE_NOT_FOUND',
   'IMAGE_UNREADABLE',
   'IMAGE_UNSUPPORTED',

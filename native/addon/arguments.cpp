@@ -101,6 +101,22 @@ Elements elements_of(const Napi::Value& value, const std::string& name) {
   return elements;
 }
 
+Borrowed borrowed_of(const Napi::Value& value, const std::string& name, std::shared_ptr<JsQueue> queue) {
+  if (!value.IsTypedArray()) expected(value.Env(), "a typed array", name, value);
+  const auto array = value.As<Napi::TypedArray>();
+  const auto* data = static_cast<const std::byte*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+  auto* reference = new Napi::Reference<Napi::TypedArray>(Napi::Persistent(array));
+  // Where the environment goes first, the array goes with it and the reference means nothing any more.
+  reference->SuppressDestruct();
+  const auto let_go = [reference, queue = std::move(queue)](const void*) {
+    queue->post([reference](Napi::Env) {
+      reference->Reset();
+      delete reference;
+    });
+  };
+  return {{data, array.ByteLength()}, array.TypedArrayType(), std::shared_ptr<const void>(data, let_go)};
+}
+
 Field field(const Napi::Object& object, const char* key, const std::string& object_name) {
   return {object.Get(key), object_name + "." + key};
 }

@@ -4,8 +4,12 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
+
+#include "addon/js_queue.h"
 
 namespace afterimage::addon {
 
@@ -31,6 +35,15 @@ struct Elements {
   int64_t count() const noexcept { return static_cast<int64_t>(bytes.size() / 4); }
 };
 Elements elements_of(const Napi::Value& value, const std::string& name);
+
+// The memory of a typed array where it is. `owner` keeps it; whichever thread drops the last copy of `owner`, the array
+// is let go on the JavaScript thread. Until then JavaScript neither writes to it nor hands it over.
+struct Borrowed {
+  std::span<const std::byte> bytes;
+  napi_typedarray_type type;
+  std::shared_ptr<const void> owner;
+};
+Borrowed borrowed_of(const Napi::Value& value, const std::string& name, std::shared_ptr<JsQueue> queue);
 
 // Property `key` of `object`, named `object_name.key` in errors; `has` is false where it is undefined.
 struct Field {

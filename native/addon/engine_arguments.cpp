@@ -1,5 +1,6 @@
 #include "addon/engine_arguments.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "addon/arguments.h"
@@ -166,19 +167,23 @@ RequestOptions request_options_of(const Napi::Value& value) {
   return {reader.small("maxTokens"), reader.boolean("lowPriority")};
 }
 
-std::vector<NamedInput> named_inputs_of(const Napi::Value& value) {
+std::vector<NamedInput> named_inputs_of(const Napi::Value& value, const std::shared_ptr<JsQueue>& queue) {
   const Reader reader(value, "inputs");
   std::vector<NamedInput> inputs;
   const Napi::Array keys = reader.object().GetPropertyNames();
   for (uint32_t i = 0; i < keys.Length(); i++) {
     const std::string key = keys.Get(i).As<Napi::String>();
     const Reader entry(reader.object().Get(key), "inputs." + key);
-    Elements elements = elements_of(entry.at("data").value, entry.at("data").name);
+    const auto [data, data_name] = entry.at("data");
+    Borrowed elements = borrowed_of(data, data_name, queue);
+    const bool is_float = elements.type == napi_float32_array;
+    if (!is_float && elements.type != napi_int32_array)
+      expected(value.Env(), "a Float32Array or Int32Array", data_name, data);
     const int64_t rows = entry.integer("rows"), width = entry.integer("width");
-    if (rows < 0 || width < 0 || elements.count() != rows * width) {
+    if (rows < 0 || width < 0 || static_cast<int64_t>(elements.bytes.size() / 4) != rows * width) {
       expected(value.Env(), "rows x width elements", entry.name(), entry.object());
     }
-    inputs.push_back({key, elements.is_float ? DType::f32 : DType::i32, rows, width, std::move(elements.bytes)});
+    inputs.push_back({key, is_float ? DType::f32 : DType::i32, rows, width, elements.bytes, std::move(elements.owner)});
   }
   return inputs;
 }
@@ -194,6 +199,7 @@ GenerateOptions generate_options_of(const Napi::Value& value) {
   options.sampling.seed = static_cast<uint64_t>(reader.integer("seed"));
   options.stop_ids = reader.int32s("stopIds");
   options.capture_logits = reader.boolean("captureLogits");
+  options.weigh_tokens = reader.boolean("weighTokens");
   return options;
 }
 
@@ -226,6 +232,9 @@ Napi::Value to_js(Napi::Env env, const GenerateResult& generated) {
     logits.Set(i, row);
   }
   result.Set("logits", logits);
+  Napi::Float32Array probabilities = Napi::Float32Array::New(env, generated.probabilities.size());
+  std::copy(generated.probabilities.begin(), generated.probabilities.end(), probabilities.Data());
+  result.Set("probabilities", probabilities);
   return result;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 #include <napi.h>
 
+#include "addon/js_queue.h"
 #include "session/engine.h"
 #include "session/memory_need.h"
 
@@ -19,7 +20,8 @@ std::vector<ImageShape> image_shapes_of(const Napi::Value& value);
 Prompt prompt_of(const Napi::Value& value);
 RequestOptions request_options_of(const Napi::Value& value);
 ImageKey image_key_of(const Napi::Value& value, const std::string& name);
-std::vector<NamedInput> named_inputs_of(const Napi::Value& value);
+// The arrays stay JavaScript's; `queue` lets them go.
+std::vector<NamedInput> named_inputs_of(const Napi::Value& value, const std::shared_ptr<JsQueue>& queue);
 GenerateOptions generate_options_of(const Napi::Value& value);
 
 Napi::Value to_js(Napi::Env env, const PlanReport& report);

@@ -148,7 +148,7 @@ Napi::Value EngineObject::encode(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto request = static_cast<RequestId>(integer_of(info[0], "request"));
   const ImageKey key = image_key_of(info[1], "key");
-  std::vector<NamedInput> inputs = named_inputs_of(info[2]);
+  std::vector<NamedInput> inputs = named_inputs_of(info[2], queue_);
   Engine& engine = core_->loaded();
   const Deferred deferred(env, queue_);
   try {

@@ -36,7 +36,7 @@ struct Runner::Job {
     std::string name;
     int64_t rows;
     Elements elements;
-    std::vector<uint8_t> bytes;        // in place of elements, which the worker thread makes of them
+    Borrowed bytes{};                  // in place of elements, which the worker thread makes of them
     std::vector<float> scale, offset;  // by column: bytes · scale + offset
     void widen();
   };
@@ -58,11 +58,14 @@ void Runner::Core::cancel(int64_t ticket) {
 
 void Runner::Job::Input::widen() {
   if (scale.empty()) return;
-  elements = {std::vector<std::byte>(bytes.size() * sizeof(float)), true};
+  const auto in = bytes.bytes;
+  elements = {std::vector<std::byte>(in.size() * sizeof(float)), true};
   auto* out = reinterpret_cast<float*>(elements.bytes.data());
   const size_t width = scale.size();
-  for (size_t first = 0; first < bytes.size(); first += width)
-    for (size_t c = 0; c < width; c++) out[first + c] = static_cast<float>(bytes[first + c]) * scale[c] + offset[c];
+  for (size_t first = 0; first < in.size(); first += width)
+    for (size_t c = 0; c < width; c++)
+      out[first + c] = static_cast<float>(std::to_integer<uint8_t>(in[first + c])) * scale[c] + offset[c];
+  bytes = {};
 }
 
 void Runner::Core::load() {
@@ -75,6 +78,7 @@ void Runner::Core::load() {
   states = StateLayout(parsed.state_elements);
   executor = std::make_unique<Executor>(std::move(parsed), *checkpoint, *backend, precision_of(precision),
                                         [](size_t, size_t) {});
+  checkpoint->require_intact();
 }
 
 void Runner::Core::extend(Timeline& timeline, int64_t positions) {
@@ -124,7 +128,9 @@ std::vector<HostTensor> Runner::Core::run(Job& job) {
   }
   if (!job.sequences.empty()) request.batch = &batch;
   request.taps = job.taps;
-  return executor->run(request, job.cancel);
+  std::vector<HostTensor> result = executor->run(request, job.cancel);
+  checkpoint->require_intact();
+  return result;
 }
 
 void Runner::define(Napi::Env env, Napi::Object exports) {
@@ -214,12 +220,13 @@ Napi::Value Runner::run(const Napi::CallbackInfo& info) {
     Job::Input input{key, integer_of(rows.value, rows.name), {}, {}, {}, {}};
     if (scale.has()) {
       const Field offset = field(entry, "offset", inputs.name + "." + key);
-      input.bytes = bytes_of(data.value, data.name);
+      input.bytes = borrowed_of(data.value, data.name, queue_);
+      if (input.bytes.type != napi_uint8_array) expected(env, "a Uint8Array", data.name, data.value);
       input.scale = floats_of(scale.value, scale.name);
       input.offset = floats_of(offset.value, offset.name);
       if (input.scale.empty() || input.offset.size() != input.scale.size())
         expected(env, "as many numbers as in scale", offset.name, offset.value);
-      if (input.bytes.size() % input.scale.size() != 0)
+      if (input.bytes.bytes.size() % input.scale.size() != 0)
         expected(env, "whole rows of " + std::to_string(input.scale.size()) + " bytes", data.name, data.value);
     } else {
       input.elements = elements_of(data.value, data.name);

@@ -21,7 +21,6 @@ constexpr char kMagic[8] = {'A', 'F', 'T', 'R', 'I', 'M', 'G', '\n'};
 constexpr uint32_t kVersion = 1;
 constexpr size_t kPage = 4096;
 constexpr size_t kDigestBytes = 32;
-constexpr size_t kSlice = size_t{4} << 20;
 constexpr size_t kIdentityLimit = 4096;
 
 struct Header {
@@ -75,13 +74,14 @@ class Draft {
   void write(const void* bytes, size_t size) {
     const auto* at = static_cast<const char*>(bytes);
     while (size > 0) {
-      const ssize_t done = ::write(fd_, at, std::min(size, kSlice));
+      const ssize_t done = ::write(fd_, at, std::min(size, write_pace.slice));
       if (done < 0 && errno == EINTR) continue;
       if (done <= 0)
         fail(std::string("A cache file could not be written: ") + std::strerror(done < 0 ? errno : ENOSPC) + ".");
       digest_.update(at, static_cast<size_t>(done));
       at += done;
       size -= static_cast<size_t>(done);
+      if (write_pace.pause) write_pace.pause();
     }
   }
 

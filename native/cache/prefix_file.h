@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -41,6 +42,13 @@ std::string prefix_file_name(const PrefixFormat& format, const PrefixItems& pref
 void write_prefix_file(const std::string& folder, const PrefixFormat& format, const PrefixItems& prefix,
                        std::span<const std::byte> blocks, std::span<const std::byte> state);
 
+// For tests that end a process within a write: bytes written at a time, and what happens after each of them.
+struct WritePace {
+  size_t slice = size_t{4} << 20;
+  std::function<void()> pause;
+};
+inline WritePace write_pace;
+
 // What a file holds is not what its name says; another file may take its place.
 class UnsoundFile : public Error {
  public:
@@ -53,6 +61,8 @@ class PrefixFile {
   PrefixFile(const std::string& path, const PrefixFormat& format, const PrefixItems& prefix);
   const std::byte* block(int64_t index) const noexcept { return blocks_ + static_cast<size_t>(index) * block_bytes_; }
   const std::byte* state() const noexcept { return state_; }
+  // Asked after reading, before what was read is used: whether the file has not been cut since it was verified.
+  bool whole() const noexcept { return file_.whole(); }
 
  private:
   MappedFile file_;

@@ -45,6 +45,7 @@ bool PrefixStore::restore_file(const Sequence& sequence, const PrefixItems& pref
     BlockRef copy = kv_.try_block();
     if (!copy) return false;
     std::memcpy(copy.memory().host(), file.block(block - prefix.first_block), kv_.layout().block_bytes());
+    if (!file.whole()) return false;
     const int32_t end = std::min(prefix.end, (block + 1) * kBlockPositions);
     tip = Pin(kv_.tree().insert(tip.node(), sequence.block_items(block, end), copy));
   }
@@ -52,6 +53,7 @@ bool PrefixStore::restore_file(const Sequence& sequence, const PrefixItems& pref
   auto state = kv_.try_state();
   if (!state) return false;
   std::memcpy(state->host(), file.state(), kv_.states().bytes);
+  if (!file.whole()) return false;
   kv_.tree().add_snapshot(tip.node(), prefix.end, std::move(state));
   return true;
 }

@@ -37,6 +37,7 @@ struct GenerateOptions {
   SamplingOptions sampling;
   std::vector<int32_t> stop_ids;  // end of turn; not part of the answer's tokens
   bool capture_logits = false;    // also return the row that each token was sampled from
+  bool weigh_tokens = false;      // also return how probable each token was in that row
 };
 
 enum class StopReason : uint8_t { end, length, finished, cancelled };
@@ -47,6 +48,7 @@ struct GenerateResult {
   CacheReport cache;
   double decode_ms = 0;
   std::vector<std::vector<float>> logits;  // with capture_logits
+  std::vector<float> probabilities;        // of `tokens`, with weigh_tokens
 };
 
 enum class Stage : uint8_t { queue, encode, prefill, decode };

@@ -53,9 +53,10 @@ FeatureCache::Held EncodeStep::run_encoder(const RequestPtr& request, const Enco
   const InterruptibleRun run(state_.interrupt, {&subject, 1});
   if (!run.begun()) throw Error("CANCELLED", "The request was cancelled.");
   make_scratch_room(span.symbols);
-  auto held = state_.features.insert(
-      job.key, state_.model.vision->encode(
-                   job.inputs, state_.options.pause_every, [&] { pause(request); }, state_.interrupt.flag()));
+  ImageFeatures features = state_.model.vision->encode(
+      job.inputs, state_.options.pause_every, [&] { pause(request); }, state_.interrupt.flag());
+  state_.model.require_intact();
+  auto held = state_.features.insert(job.key, std::move(features));
   ++state_.counters.images_encoded;
   return held;
 }

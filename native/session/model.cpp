@@ -60,6 +60,7 @@ Model::Model(const EngineOptions& options, ModelSource source, Backend& backend,
       std::make_unique<Executor>(std::move(decoder_program), *checkpoint_, backend, options.precision, part), *kv,
       traits.deepstack, traits.hidden);
   digest = checkpoint_->digest();
+  checkpoint_->require_intact();
   format = {identity_of(digest, backend, options, source, *kv), kv->layout().block_bytes(), kv->states().bytes};
 }
 

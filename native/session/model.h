@@ -25,6 +25,8 @@ class Model {
   std::unique_ptr<Vision> vision;  // null: text only
   PrefixFormat format;
 
+  // After a run, before anybody sees what it computed: throws MODEL_CHANGED where the weights it read may be others.
+  void require_intact() const { checkpoint_->require_intact(); }
   size_t weight_bytes() const noexcept;
   size_t scratch_bytes() const noexcept;
 

@@ -2,19 +2,21 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
-#include <vector>
 
 #include "graph/tensor.h"
 
 namespace afterimage {
 
-// Row-major elements of 4 bytes.
+// Row-major elements of 4 bytes. They stay where the caller has them: a large image is hundreds of megabytes.
 struct NamedInput {
   std::string name;
   DType dtype = DType::f32;
   int64_t rows = 0, width = 0;
-  std::vector<std::byte> data;
+  std::span<const std::byte> data;
+  std::shared_ptr<const void> owner;  // keeps `data`, unchanged, until the engine lets go of it on any of its threads
 };
 
 }  // namespace afterimage

@@ -90,6 +90,7 @@ RowsStep::Outcome RowsStep::run_batch(const std::vector<RequestPtr>& wanted) {
     const InterruptibleRun run(state_.interrupt, batch.subjects);
     if (!run.begun()) return Outcome::cancelled;
     logits = state_.model.decoder->run(batch.parts, state_.interrupt.flag());
+    state_.model.require_intact();
   } catch (...) {
     return give_up(batch, error_of(std::current_exception()));
   }
@@ -169,6 +170,7 @@ void RowsStep::sample(const RequestPtr& request, std::span<const float> logits) 
   if (std::count(options.stop_ids.begin(), options.stop_ids.end(), token) > 0)
     return requests.end(request, StopReason::end);
   result.tokens.push_back(token);
+  if (options.weigh_tokens) result.probabilities.push_back(softmax_at(logits, token));
   request->timeline->sequence().append(token);
   if (request->callbacks.on_token) request->callbacks.on_token(token);
   const auto count = static_cast<int32_t>(result.tokens.size());

@@ -41,6 +41,13 @@ void check_sampling(const SamplingOptions& options) {
           options.repetition_penalty);
 }
 
+float softmax_at(std::span<const float> logits, int32_t id) noexcept {
+  const double best = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (float logit : logits) sum += std::exp(logit - best);
+  return static_cast<float>(std::exp(logits[static_cast<size_t>(id)] - best) / sum);
+}
+
 Sampler::Sampler(const SamplingOptions& options, std::span<const int32_t> prompt, int64_t vocab) : options_(options) {
   check_sampling(options);
   if (options.repetition_penalty == 1) return;

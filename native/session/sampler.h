@@ -19,6 +19,9 @@ struct SamplingOptions {
 // Throws INVALID_ARGUMENT that names the option.
 void check_sampling(const SamplingOptions& options);
 
+// softmax(logits)[id]: how probable the row makes the token.
+float softmax_at(std::span<const float> logits, int32_t id) noexcept;
+
 // The draw of step i is SplitMix64(seed + (i + 1) · golden ratio) (Steele et al. 2014): a function of seed and step
 // alone, so an answer does not depend on what else ran. Ties go to the lower id.
 class Sampler {

@@ -119,6 +119,12 @@ void broken_logits_and_options_are_refused() {
         refused([](SamplingOptions& o) { o.repetition_penalty = 0; }));
 }
 
+void softmax_is_of_the_row() {
+  const float infinite = std::numeric_limits<float>::infinity();
+  CHECK(softmax_at(std::vector<float>{1000, -infinite, 1008}, 2) > 0.999f);
+  CHECK(softmax_at(std::vector<float>{1000, -infinite, 1000}, 2) == 0.5f && softmax_at(std::vector<float>{-5}, 0) == 1);
+}
+
 }  // namespace
 
 int main() {
@@ -127,5 +133,6 @@ int main() {
   cuts_keep_what_they_say();
   seed_and_step_decide();
   broken_logits_and_options_are_refused();
+  softmax_is_of_the_row();
   std::puts("ok");
 }

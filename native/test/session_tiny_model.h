@@ -238,16 +238,11 @@ struct Image {
   std::vector<NamedInput> inputs() const {
     std::mt19937 random(seed * 977u + 5u);
     std::normal_distribution<float> normal(0, 1);
-    NamedInput pixels{"pixel_values", DType::f32, patches, kPixels, {}};
-    std::vector<float> values(static_cast<size_t>(patches) * kPixels);
-    for (float& value : values) value = normal(random);
-    pixels.data.resize(values.size() * 4);
-    std::memcpy(pixels.data.data(), values.data(), pixels.data.size());
-    NamedInput segments{"segments", DType::i32, 2, 1, {}};
-    const int32_t edges[2] = {0, patches};
-    segments.data.resize(8);
-    std::memcpy(segments.data.data(), edges, 8);
-    return {pixels, segments};
+    auto values = std::make_shared<std::vector<float>>(static_cast<size_t>(patches) * kPixels);
+    for (float& value : *values) value = normal(random);
+    auto edges = std::make_shared<std::vector<int32_t>>(std::vector<int32_t>{0, patches});
+    return {{"pixel_values", DType::f32, patches, kPixels, std::as_bytes(std::span(*values)), values},
+            {"segments", DType::i32, 2, 1, std::as_bytes(std::span(*edges)), edges}};
   }
 };
 

@@ -90,6 +90,16 @@ void Checkpoint::release(const WeightRecipe& recipe) {
   }
 }
 
+void Checkpoint::require_intact() const {
+  for (const auto& file : impl_->files) {
+    if (!file->intact())
+      throw Error("MODEL_CHANGED",
+                  "\"" + file->path() +
+                      "\" is not what it was when this model was loaded; restart, so that it is loaded "
+                      "anew.");
+  }
+}
+
 std::string Checkpoint::digest() const {
   Sha256 hash;
   for (const auto& [name, tensor] : impl_->tensors) {

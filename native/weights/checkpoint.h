@@ -56,6 +56,8 @@ class Checkpoint {
   WeightSource source(const WeightRecipe& recipe);
   // The recipe's sources are read no more: frees its copies and takes its pages out of memory.
   void release(const WeightRecipe& recipe);
+  // What was read so far was the content of the files; throws MODEL_CHANGED where one of them was written to or cut.
+  void require_intact() const;
   // SHA-256 over names, dtypes, shapes and bytes of all tensors; hex. Sampled above 64 MiB per file: head, tail and
   // 4,096 strided pages, plus sizes and modification times.
   std::string digest() const;

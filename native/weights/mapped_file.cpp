@@ -7,37 +7,39 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "graph/error.h"
 
 namespace afterimage {
 namespace {
 
-struct Descriptor {
-  int fd;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
 [[noreturn]] void fail(const std::string& path, const char* what) {
   throw Error("IO_FAILED", "\"" + path + "\" cannot be " + what + ": " + std::strerror(errno) +
                                "; check the path and its permissions.");
 }
 
-int64_t modified(const struct stat& info) {
+int64_t nanoseconds(const timespec& time) { return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
+
 #ifdef __APPLE__
-  const timespec& time = info.st_mtimespec;
+int64_t modified(const struct stat& info) { return nanoseconds(info.st_mtimespec); }
 #else
-  const timespec& time = info.st_mtim;
+int64_t modified(const struct stat& info) { return nanoseconds(info.st_mtim); }
 #endif
-  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
+
+// Closes the descriptor where it is not kept.
+struct Opening {
+  int fd;
+  ~Opening() {
+    if (fd >= 0) ::close(fd);
+  }
+  int keep() { return std::exchange(fd, -1); }
+};
 
 }  // namespace
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  Opening file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) fail(path, "opened");
   struct stat info;
   if (::fstat(file.fd, &info) != 0) fail(path, "read");
@@ -48,6 +50,25 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.fd, 0);
   if (address == MAP_FAILED) fail(path, "mapped");
   data_ = static_cast<const std::byte*>(address);
+  try {
+    range_.emplace(data_, size_);
+  } catch (...) {
+    ::munmap(address, size_);
+    throw;
+  }
+  fd_ = file.keep();
+}
+
+bool MappedFile::whole() const noexcept {
+  if (fd_ < 0) return true;
+  struct stat info;
+  return !range_->damaged() && ::fstat(fd_, &info) == 0 && static_cast<size_t>(info.st_size) == size_;
+}
+
+bool MappedFile::intact() const noexcept {
+  if (fd_ < 0) return true;
+  struct stat info;
+  return whole() && ::fstat(fd_, &info) == 0 && modified(info) == modified_ns_;
 }
 
 void MappedFile::drop(const std::byte* from, size_t bytes) const noexcept {
@@ -58,7 +79,10 @@ void MappedFile::drop(const std::byte* from, size_t bytes) const noexcept {
 }
 
 MappedFile::~MappedFile() {
-  if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (!data_) return;
+  range_.reset();
+  ::munmap(const_cast<std::byte*>(data_), size_);
+  ::close(fd_);
 }
 
 }  // namespace afterimage

@@ -2,7 +2,10 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+
+#include "weights/mapped_ranges.h"
 
 namespace afterimage {
 
@@ -18,13 +21,20 @@ class MappedFile {
   // Takes whole pages within these bytes out of memory; reading them maps them again.
   void drop(const std::byte* from, size_t bytes) const noexcept;
   int64_t modified_ns() const noexcept { return modified_ns_; }
+  // Whether the file still is what was mapped. Where not, what was read since it last was may be anything; reading goes
+  // on all the same, and yields zeros for what was cut off.
+  bool intact() const noexcept;
+  // As `intact`, for files whose times may change: whether nothing of it has been cut off.
+  bool whole() const noexcept;
   const std::string& path() const noexcept { return path_; }
 
  private:
   std::string path_;
+  int fd_ = -1;
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
   int64_t modified_ns_ = 0;
+  std::optional<MappedRange> range_;
 };
 
 }  // namespace afterimage

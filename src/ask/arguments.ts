@@ -60,13 +60,16 @@ function acceptsEmpty(schema: Schema): boolean {
   return schema instanceof z.ZodString && schema.safeParse('').success;
 }
 
-const BLANK = /^\s*(null|undefined)?\s*$/;
-const NONE = /^\s*(none|nil)\s*$/i;
+const BLANK = ['', 'null', 'undefined'];
+const NONE = ['none', 'nil'];
 
 function isBlank(value: unknown, schema: Schema): boolean {
   if (value === null || value === undefined) return true;
   if (typeof value === 'string')
-    return BLANK.test(value) || (!(schema instanceof z.ZodString) && NONE.test(value));
+    return (
+      BLANK.includes(value.trim()) ||
+      (!(schema instanceof z.ZodString) && NONE.includes(value.trim().toLowerCase()))
+    );
   if (!(schema instanceof z.ZodObject) || typeof value !== 'object' || Array.isArray(value)) return false;
   return Object.values(value).every((part) => part === null || part === '');
 }
@@ -107,9 +110,12 @@ function inOrder(fields: string[], values: unknown[]): unknown {
     : values;
 }
 
+/** Numbers and a few fields, as text: patterns are tried at each of its characters. */
+const LONGEST_FORM = 1000;
+
 /** JSON, "x,y,width,height" or "x=0, y=0, width=9, height=9". */
 function fromText(fields: string[], value: unknown): unknown {
-  if (typeof value !== 'string') return value;
+  if (typeof value !== 'string' || value.length > LONGEST_FORM) return value;
   const parsed = parseJson(value);
   if (Array.isArray(parsed)) return inOrder(fields, parsed);
   if (parsed !== undefined && typeof parsed === 'object') return parsed;
@@ -144,7 +150,8 @@ function isScalar(value: unknown): boolean {
 }
 
 function asNumber(value: unknown): unknown {
-  if (typeof value !== 'string' || !/^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(value)) return value;
+  if (typeof value !== 'string' || value.length > LONGEST_FORM) return value;
+  if (!/^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(value)) return value;
   return Number(value);
 }
 

@@ -2,7 +2,8 @@
 import { AfterimageError } from '../errors.js';
 import { CLOSELY, type ImageInput } from '../image/rgb-image.js';
 import { cropImage, loadImage, register, type ImageContext, type LoadedImage } from '../image/load.js';
-import { crop, type Region } from '../image/region.js';
+import { cut } from '../image/pixel-jobs.js';
+import type { Region } from '../image/region.js';
 import type { Call } from './call.js';
 import type { Picture } from './conversations.js';
 
@@ -71,6 +72,6 @@ function remembered(
     width,
     height,
     ...(maxPixels !== undefined && { maxPixels }),
-    pixels: region ? async () => crop(await whole(), region) : whole,
+    pixels: region ? async () => cut({ image: await whole(), region }) : whole,
   };
 }

@@ -60,9 +60,9 @@ export class AnswerReader {
     return { text: this.#text, tokenIds: this.#tokenIds, stopReason };
   }
 
-  /** How probable the tokens were, from the logits that they were sampled from (greedily). */
-  certainty({ tokens, logits }: Pick<NativeResult, 'tokens' | 'logits'>): TokenCertainty[] {
-    return this.#ends.map((end, i) => ({ end, probability: probability(logits[i]!, tokens[i]!) }));
+  /** How probable the tokens were in the rows that they were sampled from (greedily). */
+  certainty({ probabilities }: Pick<NativeResult, 'probabilities'>): TokenCertainty[] {
+    return this.#ends.map((end, i) => ({ end, probability: probabilities[i]! }));
   }
 
   /** @returns What the token adds to the answer. */
@@ -75,13 +75,6 @@ export class AnswerReader {
     else if (this.#loop.push(id, text)) this.#ended = 'loop';
     return passed.text;
   }
-}
-
-/** softmax(logits)[id] */
-function probability(logits: Float32Array, id: number): number {
-  const best = logits.reduce((a, b) => Math.max(a, b));
-  const sum = logits.reduce((total, logit) => total + Math.exp(logit - best), 0);
-  return Math.exp(logits[id]! - best) / sum;
 }
 
 function isCut(ending: Ending): boolean {

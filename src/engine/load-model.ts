@@ -46,7 +46,7 @@ const CHUNK_ROWS = 256;
 
 /**
  * @param signal Ends loading at the next weight.
- * @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, OUT_OF_MEMORY, NATIVE_MISSING
+ * @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, MODEL_CHANGED, INVALID_CHECKPOINT, OUT_OF_MEMORY, NATIVE_MISSING
  */
 export async function loadModel(
   options: LocalEngineOptions,
@@ -93,6 +93,8 @@ export async function loadModel(
     return ready;
   } catch (error) {
     await native.close();
+    // What a file that was replaced meanwhile seems to say is not what is wrong.
+    weights.check();
     throw error;
   } finally {
     signal?.removeEventListener('abort', stop);

@@ -112,7 +112,8 @@ export class LoadedModel {
       repetitionPenalty: options.repetitionPenalty ?? 1,
       seed: options.seed ?? 0,
       stopIds: Int32Array.from(this.#model.eosTokenIds),
-      captureLogits: options.certainty === true,
+      captureLogits: false,
+      weighTokens: options.certainty === true,
     };
   }
 

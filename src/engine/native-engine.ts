@@ -83,6 +83,7 @@ export interface NativeGenerateOptions {
   seed: number;
   stopIds: Int32Array;
   captureLogits: boolean;
+  weighTokens: boolean;
 }
 
 export interface NativeResult {
@@ -90,7 +91,10 @@ export interface NativeResult {
   stop: 'end' | 'length' | 'finished' | 'cancelled';
   cache: NativeCacheReport;
   decodeMs: number;
+  /** With captureLogits. */
   logits: Float32Array[];
+  /** Of `tokens`, with weighTokens: softmax of the row that each was sampled from. */
+  probabilities: Float32Array;
 }
 
 export type NativeStage = 'queue' | 'encode' | 'prefill' | 'decode';
@@ -103,6 +107,7 @@ export interface NativeEngine {
     prompt: NativePrompt,
     options: { maxTokens: number; lowPriority: boolean },
   ): { request: number; plan: Promise<NativePlan> };
+  /** Reads `inputs` where they lie: they are neither written to nor handed over until the promise has settled. */
   encode(request: number, key: Uint8Array, inputs: Record<string, NamedTensor>): Promise<void>;
   generate(
     request: number,

@@ -32,7 +32,10 @@ export interface RunnerOptions {
 
 export type RunnerInput =
   | { data: Float32Array | Int32Array; rows: number }
-  /** Bytes that become f32 off the main thread: byte · scale + offset, by column. */
+  /**
+   * Bytes that become f32 off the main thread: byte · scale + offset, by column. They are read where they lie: nobody
+   * writes to them or hands them over until the run has ended.
+   */
   | { data: Uint8Array; rows: number; scale: number[]; offset: number[] };
 
 export interface RunnerRequest {

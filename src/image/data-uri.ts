@@ -45,14 +45,19 @@ export function decodeDataUri(text: string, limits: ImageLimits): Uint8Array {
 function decodeBase64(text: string, limits: ImageLimits): Uint8Array {
   // Lines and escapes may make up a part of it, but not most: what is far too long is not gone through.
   checkBytes(Math.floor(text.length / 4), NAME, limits);
-  const body = unescaped(text)
-    .replace(/[\s"'`>]+/g, '')
-    .replace(/=+$/, '');
+  const body = unpadded(unescaped(text).replace(/[\s"'`>]+/g, ''));
   checkBytes(Math.floor((body.length * 3) / 4), NAME, limits);
   if (body.length === 0 || body.length % 4 === 1 || !/^[A-Za-z0-9+/_-]*$/.test(body)) {
     throw invalid(`${NAME} is not valid base64, or a part of it is missing; encode the whole file again.`);
   }
   return Buffer.from(body, 'base64');
+}
+
+/** A pattern for it would begin anew at every sign in the middle. */
+function unpadded(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === '=') end--;
+  return text.slice(0, end);
 }
 
 function unescaped(text: string): string {

@@ -5,6 +5,7 @@ import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { AfterimageError } from '../errors.js';
+import { sharedBytes } from '../workers/shared-bytes.js';
 import { isPublicAddress } from './address.js';
 
 export interface ResolvedAddress {
@@ -177,7 +178,13 @@ async function readBody(response: IncomingMessage, url: URL, maxBytes: number): 
     if (received > maxBytes) throw tooLarge(url, maxBytes);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks, received);
+  const body = sharedBytes(received);
+  let at = 0;
+  for (const chunk of chunks.splice(0)) {
+    body.set(chunk, at);
+    at += chunk.length;
+  }
+  return body;
 }
 
 function tooLarge(url: URL, maxBytes: number): AfterimageError {

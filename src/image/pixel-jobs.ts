@@ -1,5 +1,6 @@
-// The functions of `pixel-work.ts` and `diff-work.ts`, run in worker threads.
+// The functions of `pixel-work.ts`, `diff-work.ts` and `data-work.ts`, run in worker threads.
 import { workers } from '../workers/pool.js';
+import type * as data from './data-work.js';
 import type * as diff from './diff-work.js';
 import type * as pixels from './pixel-work.js';
 
@@ -10,6 +11,9 @@ export const hashOf = workers.job<typeof pixels.hashOf>(here, './pixel-work', 'h
 export const decoded = workers.job<typeof pixels.decoded>(here, './pixel-work', 'decoded');
 export const identified = workers.job<typeof pixels.identified>(here, './pixel-work', 'identified');
 export const cropped = workers.job<typeof pixels.cropped>(here, './pixel-work', 'cropped');
+export const cut = workers.job<typeof pixels.cut>(here, './pixel-work', 'cut');
 export const thumbnail = workers.job<typeof pixels.thumbnail>(here, './pixel-work', 'thumbnail');
+export const longData = workers.job<typeof data.longData>(here, './data-work', 'longData');
+export const carriedData = workers.job<typeof data.carriedData>(here, './data-work', 'carriedData');
 export const compared = workers.job<typeof diff.compare>(here, './diff-work', 'compare');
 export const drawn = workers.job<typeof diff.draw>(here, './diff-work', 'draw');

@@ -43,6 +43,11 @@ export function cropped({ image, region }: { image: RgbImage; region: Region }):
   return named(shared(crop(image, region)));
 }
 
+/** As `cropped`, without its identity. @throws AfterimageError INVALID_REGION */
+export function cut({ image, region }: { image: RgbImage; region: Region }): RgbImage {
+  return shared(crop(image, region));
+}
+
 /** PNG. */
 export async function thumbnail({
   image,

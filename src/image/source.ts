@@ -5,6 +5,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { AfterimageError } from '../errors.js';
 import { sharedBytes } from '../workers/shared-bytes.js';
+import { carriedText, isCarried } from './carried.js';
 import { clipboardPicture } from './clipboard.js';
 import { imageData } from './data-uri.js';
 import { checkBytes, type ImageLimits } from './decode.js';
@@ -12,6 +13,7 @@ import { displayName } from './display-name.js';
 import { download, type UrlPolicy } from './download.js';
 import { latestPicture, screenshotFolders } from './latest.js';
 import { openNamed } from './named-file.js';
+import { carriedData, longData } from './pixel-jobs.js';
 import type { FilePolicy } from './policy.js';
 import { unwrapped } from './spelling.js';
 
@@ -36,7 +38,7 @@ const MAX_REFERENCE = 8192;
 
 /** @throws AfterimageError with the code of whatever is wrong: path, policy, URL, data, size. */
 export async function readSource(reference: string, options: SourceOptions): Promise<SourceBytes> {
-  const data = imageData(reference, options.limits);
+  const data = await dataOf(reference, options.limits);
   if (data) return { bytes: data, name: 'The data: image' };
   if (reference.length > MAX_REFERENCE) {
     throw invalid(
@@ -59,6 +61,20 @@ export async function readSource(reference: string, options: SourceOptions): Pro
   } finally {
     await file.close();
   }
+}
+
+/** Undefined for what is no data. @throws AfterimageError as `imageData` */
+async function dataOf(reference: string, limits: ImageLimits): Promise<Uint8Array | undefined> {
+  if (reference.length <= MAX_REFERENCE) return imageData(reference, limits);
+  if (!isCarried(reference)) return longData({ text: reference, limits });
+  const text = carriedText(reference);
+  if (!text) throw invalid('The image data of this call is not here any more; send it again.');
+  return carriedData({ text, limits }).catch((cause: unknown) => {
+    if (cause instanceof AfterimageError) throw cause;
+    throw new AfterimageError('INVALID_ARGUMENT', 'The image data cannot be read; encode the file again.', {
+      cause,
+    });
+  });
 }
 
 function latestIn({ files, cwd }: SourceOptions): Promise<string> {

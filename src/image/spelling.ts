@@ -3,12 +3,15 @@
 
 const WRAPPED = [/^"(.*)"$/s, /^'(.*)'$/s, /^`(.*)`$/s, /^<(.*)>$/s, /^“(.*)”$/s, /^‘(.*)’$/s, /^«(.*)»$/s];
 
+/** More pairs of quotes than anyone puts around a name. */
+const MOST_LAYERS = 16;
+
 /** Without blanks, quotes, angle brackets and the @ of a mention around it. */
-export function unwrapped(reference: string): string {
+export function unwrapped(reference: string, layers = MOST_LAYERS): string {
   const text = reference.trim();
   const inside = WRAPPED.map((pair) => pair.exec(text)?.[1]).find((found) => found !== undefined);
   const bare = inside ?? (text.startsWith('@') ? text.slice(1) : text);
-  return bare === reference ? reference : unwrapped(bare);
+  return bare === reference || layers === 0 ? bare : unwrapped(bare, layers - 1);
 }
 
 /** Equal for names that look alike: composed letters, plain spaces and quotes, nothing invisible, no blanks around. */

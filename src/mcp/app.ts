@@ -36,6 +36,9 @@ export const DEFAULT_DEADLINE_MS = 50_000;
 /** Five images of 20 MB as base64, and what is around them. */
 export const LONGEST_MESSAGE = 160 * 2 ** 20;
 
+/** What is left of the longest message without its pictures, a hundred times over. */
+export const LONGEST_REST = 2 ** 20;
+
 export interface App extends Room {
   images: ImageContext;
   deadlineMs: number;

@@ -14,8 +14,9 @@ import {
   type McpServerFactory,
 } from '@modelcontextprotocol/server';
 import { AfterimageError } from '../errors.js';
-import { createApp, LONGEST_MESSAGE, type AppOptions } from './app.js';
+import { createApp, LONGEST_MESSAGE, LONGEST_REST, type AppOptions } from './app.js';
 import { LegacyClients } from './legacy-clients.js';
+import { LiftedMessage } from './lifted.js';
 import { unquoted, type Log } from './log.js';
 import { createServer } from './server.js';
 import { defaultTokenFile, isAuthorized, readTokens } from './token.js';
@@ -103,7 +104,7 @@ export async function listen(
 /** The server of one client, in both eras of the protocol; no other client reaches its sessions. */
 function endpoint(factory: McpServerFactory, onerror: (error: Error) => void) {
   const legacy = new LegacyClients(factory, onerror);
-  const limits = { maxRequestBodySize: LONGEST_MESSAGE };
+  const limits = { maxRequestBodySize: LONGEST_REST };
   const modern = createMcpHandler(factory, { legacy: 'reject', onerror, ...limits });
   const handler = toNodeHandler(
     {
@@ -116,13 +117,45 @@ function endpoint(factory: McpServerFactory, onerror: (error: Error) => void) {
     { onerror, ...limits },
   );
   return {
-    serve: (request: IncomingMessage, response: ServerResponse) =>
-      handler(request, response).catch((error: Error) => {
-        onerror(error);
+    serve: async (request: IncomingMessage, response: ServerResponse) => {
+      try {
+        const lifted = await liftedRequest(request);
+        if (lifted) await handler(lifted, response);
+        else refuse(response, 413, TOO_LONG);
+      } catch (error) {
+        onerror(error as Error);
         if (!response.headersSent) refuse(response, 400, 'The request cannot be read.');
-      }),
+      }
+    },
     close: () => Promise.all([legacy.close(), modern.close()]),
   };
+}
+
+const TOO_LONG = `A message may have at most ${LONGEST_MESSAGE} bytes, and ${LONGEST_REST} without its pictures. Pass the path of an image instead of its data.`;
+
+/**
+ * The request with the long strings of its body lifted out, which is read here, as far as it may go.
+ * @returns undefined when it goes further.
+ */
+async function liftedRequest(request: IncomingMessage): Promise<IncomingMessage | undefined> {
+  const { method, url, headers } = request;
+  if (method !== 'POST') return request;
+  if (Number(headers['content-length']) > LONGEST_MESSAGE) return undefined;
+  const message = new LiftedMessage();
+  const parts: Buffer[] = [];
+  let [received, rest] = [0, 0];
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    const lifted = message.lift(chunk);
+    received += chunk.length;
+    rest += lifted.reduce((sum, { length }) => sum + length, 0);
+    if (received > LONGEST_MESSAGE || rest > LONGEST_REST) return undefined;
+    parts.push(...lifted);
+  }
+  parts.push(...message.end());
+  const bodyHeaders = { ...headers, 'content-length': undefined, 'transfer-encoding': undefined };
+  const body = { method, url, headers: bodyHeaders, [Symbol.asyncIterator]: () => parts.values() };
+  // The SDK takes any object that is a request in these respects.
+  return body as unknown as IncomingMessage;
 }
 
 const METHODS = ['GET', 'POST', 'DELETE'];

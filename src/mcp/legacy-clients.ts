@@ -5,7 +5,7 @@ import {
   WebStandardStreamableHTTPServerTransport,
   type McpServerFactory,
 } from '@modelcontextprotocol/server';
-import { LONGEST_MESSAGE } from './app.js';
+import { LONGEST_REST } from './app.js';
 import { watched } from './watched-response.js';
 
 interface LegacyClient {
@@ -95,7 +95,7 @@ export class LegacyClients {
   async #connect(request: Request): Promise<WebStandardStreamableHTTPServerTransport> {
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: randomUUID,
-      maxRequestBodySize: LONGEST_MESSAGE,
+      maxRequestBodySize: LONGEST_REST,
       onsessioninitialized: (id) => {
         const close = () => server.close();
         this.#clients.set(id, { transport, close, lastUsed: Date.now(), calls: 0 });

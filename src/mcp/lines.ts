@@ -1,17 +1,22 @@
 // Whole lines out of stdin chunks, in linear time, with a bound on the length of one line.
 import { Transform, type TransformCallback } from 'node:stream';
+import { LONGEST_REST } from './app.js';
+import { LiftedMessage } from './lifted.js';
 
 const NEWLINE = 0x0a;
 
 /**
  * Emits one chunk per group of complete lines. The SDK's reader joins its buffer with each chunk it gets, which costs
- * seconds for a picture sent in 64 KB pieces. A line over `longest` bytes is left out and reported once.
+ * seconds for a picture sent in 64 KB pieces. Long strings are lifted out. A line over `longest` bytes, or over
+ * `LONGEST_REST` without them, is left out and reported once.
  */
 export class WholeLines extends Transform {
   readonly #longest: number;
   readonly #onTooLong: () => void;
   #parts: Buffer[] = [];
   #length = 0;
+  #rest = 0;
+  #message = new LiftedMessage();
   #skipping = false;
 
   constructor(longest: number, onTooLong: () => void) {
@@ -27,8 +32,10 @@ export class WholeLines extends Transform {
       return done();
     }
     const first = chunk.indexOf(NEWLINE) + 1;
-    this.#keep(chunk.subarray(0, first));
-    if (!this.#skipping) this.push(Buffer.concat(this.#parts));
+    // A line that ends within a string is broken, but it is a line.
+    this.#keep(chunk.subarray(0, first - 1));
+    if (!this.#skipping)
+      this.push(Buffer.concat([...this.#parts, ...this.#message.end(), chunk.subarray(first - 1, first)]));
     this.#forget();
     if (end > first) this.push(chunk.subarray(first, end));
     if (end < chunk.length) this.#keep(chunk.subarray(end));
@@ -37,9 +44,11 @@ export class WholeLines extends Transform {
 
   #keep(part: Buffer): void {
     if (this.#skipping) return;
+    const lifted = this.#message.lift(part);
     this.#length += part.length;
-    this.#parts.push(part);
-    if (this.#length <= this.#longest) return;
+    this.#rest += lifted.reduce((sum, { length }) => sum + length, 0);
+    this.#parts.push(...lifted);
+    if (this.#length <= this.#longest && this.#rest <= LONGEST_REST) return;
     this.#forget();
     this.#skipping = true;
     this.#onTooLong();
@@ -48,6 +57,8 @@ export class WholeLines extends Transform {
   #forget(): void {
     this.#parts = [];
     this.#length = 0;
+    this.#rest = 0;
+    this.#message = new LiftedMessage();
     this.#skipping = false;
   }
 }

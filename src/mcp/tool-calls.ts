@@ -8,6 +8,7 @@ import type {
 } from '@modelcontextprotocol/server';
 import type { z } from 'zod';
 import { AfterimageError, type ErrorCode } from '../errors.js';
+import { releaseCarried } from '../image/carried.js';
 import { FilePolicy } from '../image/policy.js';
 import { tools } from '../../tools/index.js';
 import { runTool } from '../ask/run-tool.js';
@@ -104,6 +105,7 @@ async function callTool(
   } catch (error) {
     return toErrorResult(error, app.log);
   } finally {
+    releaseCarried(args);
     await progress.close();
     const ms = Math.round(performance.now() - started);
     app.log.info({ tool: tool.name, era: exchange.era, ms, cache }, 'call');

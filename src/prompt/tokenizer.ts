@@ -68,15 +68,17 @@ export class Tokenizer {
     }
   }
 
-  /** Plain text, added tokens recognised, nothing prepended. */
+  /** Plain text, added tokens recognised, nothing prepended. @throws AfterimageError INVALID_CHECKPOINT */
   encode(text: string): number[] {
-    return text === '' ? [] : this.#hub.encode(text, { add_special_tokens: false }).ids;
+    return text === '' ? [] : working(() => this.#hub.encode(text, { add_special_tokens: false }).ids);
   }
 
+  /** @throws AfterimageError INVALID_CHECKPOINT */
   decode(ids: readonly number[], skipSpecial = true): string {
     if (ids.length === 0) return '';
     const kept = skipSpecial ? ids.filter((id) => !this.#special.has(id)) : [...ids];
-    return kept.length === 0 ? '' : this.#hub.decode(kept, { clean_up_tokenization_spaces: false });
+    if (kept.length === 0) return '';
+    return working(() => this.#hub.decode(kept, { clean_up_tokenization_spaces: false }));
   }
 
   /** Id of an added token or vocabulary entry. */
@@ -177,6 +179,16 @@ function groupByFirst(tokens: readonly AddedToken[]): Map<string, AddedToken[]> 
     );
   }
   return groups;
+}
+
+/** What a tokenizer is made of shows only when it works; where it does not, that is its files' fault. */
+function working<T>(part: () => T): T {
+  try {
+    return part();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.split('\n')[0]! : String(cause);
+    throw invalid(`The checkpoint's tokenizer does not work (${reason.slice(0, 200)})`, cause);
+  }
 }
 
 function invalid(what: string, cause?: unknown): AfterimageError {

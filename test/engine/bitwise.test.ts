@@ -108,6 +108,7 @@ class Subject {
           seed: 0,
           stopIds: new Int32Array(0),
           captureLogits: true,
+          weighTokens: false,
         },
         () => {},
         () => {},

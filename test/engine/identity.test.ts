@@ -12,6 +12,7 @@ import {
   writeFileSync,
   appendFileSync,
   statSync,
+  truncateSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -131,5 +132,30 @@ describe('weights', () => {
     await assert.rejects(ask(), { code: 'MODEL_CHANGED' });
     assert.ok(statSync(weights).size > 0);
     await engine.close();
+  });
+
+  // Its embeddings are read from the file while it answers.
+  test('cut short in the middle of an answer end it with the reason, and the process goes on', async () => {
+    const model = join(folder, 'cut');
+    cpSync(new URL('../goldens/checkpoints/qwen2_5_vl', import.meta.url), model, { recursive: true });
+    const weights = readdirSync(model).filter((name) => name.endsWith('.safetensors'));
+    const engine = new LocalEngine({ model, threads: 1 });
+    const image = { width: 56, height: 56, data: new Uint8Array(56 * 56 * 3) };
+    const seen = { ...pixelIdentity(image), pixels: async () => image };
+    let cut = false;
+    const answer = engine.open().ask([systemMessage(), userMessage([seen], 'What?')], {
+      maxTokens: 64,
+      onProgress: ({ stage }) => {
+        if (cut || (stage !== 'prefill' && stage !== 'decode')) return;
+        cut = true;
+        for (const name of weights) truncateSync(join(model, name), 100);
+      },
+    });
+    await assert.rejects(answer, { code: 'MODEL_CHANGED', message: /restart/ });
+    assert.ok(cut);
+    await engine.close();
+    const anew = new LocalEngine({ model, threads: 1 });
+    await assert.rejects(anew.ready(), { code: 'INVALID_CHECKPOINT' });
+    await anew.close();
   });
 });

@@ -21,6 +21,7 @@ import { openCheckpoint } from '../../src/models/checkpoint/checkpoint-folder.js
 import { buildModel, openModel } from '../../src/models/registry.js';
 import { PromptBuilder } from '../../src/prompt/prompt.js';
 import { Tokenizer } from '../../src/prompt/tokenizer.js';
+import { mutatedJson, random } from '../fuzz/mutations.js';
 
 const MUTATIONS = Number(process.env['AFTERIMAGE_FUZZ'] ?? 300);
 const root = mkdtempSync(join(tmpdir(), 'afterimage-hostile-checkpoint-'));
@@ -59,57 +60,6 @@ describe('a checkpoint file that', () => {
   }
 });
 
-/** The same numbers every time. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
-const ODD: unknown[] = [
-  null,
-  true,
-  '',
-  'x',
-  -1,
-  0,
-  0.5,
-  1,
-  2,
-  3,
-  7,
-  1e3,
-  1e6,
-  1e9,
-  2 ** 31,
-  2 ** 53,
-  1e308,
-  [],
-  [1],
-  [1e9],
-  [null],
-  {},
-  { size: 1e9 },
-  'a'.repeat(5000),
-  [[]],
-  [1, 2, 3, 4, 5],
-];
-
-/** One value somewhere in it is another, or gone. */
-function mutated(value: unknown, next: () => number): unknown {
-  if (typeof value !== 'object' || value === null || next() < 0.1)
-    return ODD[Math.floor(next() * ODD.length)];
-  const copy = structuredClone(value) as Record<string, unknown>;
-  const keys = Object.keys(copy);
-  const key = keys[Math.floor(next() * keys.length)];
-  if (key === undefined) return ODD[0];
-  if (next() < 0.1) delete copy[key];
-  else copy[key] = mutated(copy[key], next);
-  return copy;
-}
-
 function requireSound(work: () => unknown, what: () => string): void {
   const start = performance.now();
   try {
@@ -127,9 +77,9 @@ describe(`${MUTATIONS} mutations`, () => {
     for (let i = 0; i < MUTATIONS; i++) {
       const checkpoint = {
         ...sound,
-        config: mutated(sound.config, next) as Record<string, unknown>,
+        config: mutatedJson(sound.config, next) as Record<string, unknown>,
         ...(i % 2 === 0 && {
-          imageProcessor: mutated(sound.imageProcessor, next) as Record<string, unknown>,
+          imageProcessor: mutatedJson(sound.imageProcessor, next) as Record<string, unknown>,
         }),
       };
       requireSound(
@@ -145,7 +95,7 @@ describe(`${MUTATIONS} mutations`, () => {
     const folder = mkdtempSync(join(root, 'tokenizer-'));
     const next = random(2);
     for (let i = 0; i < MUTATIONS / 10; i++) {
-      const text = JSON.stringify(mutated(sound, next));
+      const text = JSON.stringify(mutatedJson(sound, next));
       writeFileSync(join(folder, 'tokenizer.json'), text);
       requireSound(
         () => Tokenizer.load(folder),

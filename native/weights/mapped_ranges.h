@@ -1,0 +1,25 @@
+// The mapped files of this process. Where one is cut short behind its back, the kernel raises SIGBUS at whoever reads
+// what is gone; here that thread reads zeros instead, and the file is known as damaged. Other SIGBUS go on as before.
+#pragma once
+#include <atomic>
+#include <cstddef>
+
+namespace afterimage {
+
+// One mapping, from its making to its end.
+class MappedRange {
+ public:
+  MappedRange(const std::byte* data, size_t size);  // throws IO_FAILED where too many are mapped
+  ~MappedRange();
+  MappedRange(const MappedRange&) = delete;
+  MappedRange& operator=(const MappedRange&) = delete;
+  // Whether anybody has read zeros for what was gone. What was computed before a `false` is sound.
+  bool damaged() const noexcept;
+
+ private:
+  struct Slot;
+  friend struct Slots;
+  Slot* slot_;
+};
+
+}  // namespace afterimage
