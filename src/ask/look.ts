@@ -16,13 +16,23 @@ export async function lookAt(call: Call, wanted: { image: string; region?: Regio
       `A call takes at most ${MOST_IMAGES} images and got ${wanted.length}; add the others in a later call.`,
     );
   }
+  return lookAtEach(call, wanted);
+}
+
+type Looking = Pick<Call, 'images' | 'differences' | 'signal'>;
+
+/** As `lookAt`, for doors that count for themselves. */
+export async function lookAtEach(
+  call: Looking,
+  wanted: { image: string; region?: Region }[],
+): Promise<Picture[]> {
   const pictures: Picture[] = [];
   // One after the other: decoding several large images at once would multiply the peak of memory.
   for (const { image, region } of wanted) pictures.push(await look(image, region, call));
   return pictures;
 }
 
-async function look(reference: string, region: Region | undefined, call: Call): Promise<Picture> {
+async function look(reference: string, region: Region | undefined, call: Looking): Promise<Picture> {
   const { images } = call;
   const image = await load(reference, call);
   const { imageId, width, height } = image;
@@ -37,7 +47,7 @@ async function look(reference: string, region: Region | undefined, call: Call): 
 }
 
 /** Difference pictures of comparisons may be looked at like any image. */
-async function load(reference: string, { images, differences, signal }: Call): Promise<LoadedImage> {
+async function load(reference: string, { images, differences, signal }: Looking): Promise<LoadedImage> {
   const difference = differences.named(reference);
   return difference
     ? register(difference, 'The difference picture', images)

@@ -95,10 +95,11 @@ export const COMMANDS: Record<string, Command> = {
   serve: {
     group: 'serve',
     form: 'serve',
-    about: 'one resident engine, shared by all with --remote',
+    about: 'one resident engine, shared by all with --remote (--http PORT: also by OpenAI’s API)',
+    more: 'Keeps one engine resident on a socket, for all commands and servers with --remote. With --http PORT it also answers /v1/chat/completions, /v1/models, /health, /metrics and /mcp on loopback.',
     load: async () => (await import('./serve.js')).serve,
     most: 0,
-    options: [...OPTIONS_OF_THE_ENGINE, 'socket', 'verbose'],
+    options: [...SERVER, 'http', 'token-file', 'max-images'],
   },
   config: {
     group: 'serve',

@@ -73,7 +73,12 @@ export const OPTIONS = {
   },
   'allow-urls': { type: 'boolean', help: 'images may be fetched from public http(s) addresses' },
   'allow-clipboard': { type: 'boolean', help: 'agents may look at the picture on the clipboard' },
-  http: { type: 'string', value: 'PORT', help: 'Streamable HTTP on 127.0.0.1:PORT instead of stdio' },
+  http: {
+    type: 'string',
+    value: 'PORT',
+    help: '127.0.0.1:PORT; mcp: instead of stdio; serve: chat completions at /v1, MCP at /mcp',
+  },
+  'max-images': { type: 'string', value: 'N', help: 'images of one request over HTTP (default 5)' },
   'token-file': {
     type: 'string',
     value: 'FILE',

@@ -17,6 +17,7 @@ const TABLE: Record<ErrorCode, [sentence: string, next: string]> = {
   CLIPBOARD_NOT_ALLOWED: ['The clipboard is not read', 'start the server with --allow-clipboard'],
   CLOSED: ['This session is closed', 'open a new one.'],
   CONTEXT_FULL: ['tokens but the model reads at most', '${remedy}.'],
+  ENGINE_BUSY: ['The server has too much to do at once', 'try again in a second.'],
   ENGINE_INCOMPATIBLE: ['The engine on ${this.#path} is of version', 'restart \\`afterimage serve\\`.'],
   ENGINE_UNREACHABLE: ['No engine answers on', 'start it with \\`afterimage serve\\`'],
   IMAGE_NOT_FOUND: ['does not exist', 'check the path and try again.'],
