@@ -93,6 +93,18 @@ export const OPTIONS = {
     value: 'FILE',
     help: 'where the engine listens (default: $XDG_CACHE_HOME/afterimage/engine.sock)',
   },
+  engine: {
+    type: 'string',
+    value: 'URL',
+    multiple: true,
+    help: 'ask a server that speaks chat completions instead of loading a model; repeatable',
+  },
+  'engine-model': { type: 'string', value: 'NAME', help: 'model of that server (default: its only one)' },
+  'engine-key-file': {
+    type: 'string',
+    value: 'FILE',
+    help: 'holds the key of that server, readable by you alone (default: $AFTERIMAGE_ENGINE_KEY)',
+  },
   preload: { type: 'boolean', help: 'load the model at start instead of at first use' },
   'deadline-ms': {
     type: 'string',
@@ -127,6 +139,9 @@ export const OPTIONS_OF_THE_ENGINE = [
   'cache-dir',
   'no-disk-cache',
 ] as const;
+
+/** Where an engine is that is not loaded here. */
+export const OPTIONS_OF_OTHERS = ['remote', 'socket', 'engine', 'engine-model', 'engine-key-file'] as const;
 
 export type OptionName = keyof typeof OPTIONS;
 

@@ -13,7 +13,7 @@ import { createApp, type AppOptions } from '../mcp/app.js';
 import type { Listening } from '../mcp/http.js';
 import { createLog, unquoted } from '../mcp/log.js';
 import { defaultTokenFile, readTokens } from '../mcp/token.js';
-import { engineOptions, imageLimits, openEngine, socketOf } from './open-engine.js';
+import { checkElsewhere, engineOptions, imageLimits, isHere, openEngine, socketOf } from './open-engine.js';
 import { openReader } from './open-reader.js';
 import { OPTIONS_OF_THE_ENGINE, type Options } from './options.js';
 
@@ -54,7 +54,8 @@ function availableEngine(options: Options): Engine {
 export async function serve(options: Options, signal: AbortSignal): Promise<void> {
   const port = options.number('http', 0, true, 65535);
   if (port === undefined) checkWithoutDoor(options);
-  const here = !options.flag('remote');
+  checkElsewhere(options);
+  const here = isHere(options);
   const engine = here ? new LocalEngine(engineOptions(options)) : openEngine(options);
   const log = createLog({ level: options.flag('verbose') ? 'debug' : 'warn' });
   const open: { close(): Promise<void> }[] = [];
@@ -100,7 +101,7 @@ async function doorOf(
   const tokens = await readTokens(tokenFile);
   const app = createApp(appOptions(options, engine));
   open.push(app);
-  const name = options.flag('remote') ? undefined : modelName(findModel(options.text('model')));
+  const name = !isHere(options) ? undefined : modelName(findModel(options.text('model')));
   const settings: DoorOptions = {
     port,
     tokens,

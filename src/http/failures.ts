@@ -28,6 +28,8 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   MODEL_UNSUPPORTED: 500,
   MODEL_CHANGED: 500,
   NATIVE_MISSING: 500,
+  ENGINE_FAILED: 502,
+  ENGINE_REFUSED: 502,
   ENGINE_UNREACHABLE: 502,
   ENGINE_INCOMPATIBLE: 502,
   CLOSED: 503,
@@ -35,7 +37,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
 };
 
 /** Worth another try: clients try again at 429 and from 500 on unless they are told not to. */
-const PASSING: ErrorCode[] = ['ENGINE_BUSY', 'ENGINE_UNREACHABLE'];
+const PASSING: ErrorCode[] = ['ENGINE_BUSY', 'ENGINE_FAILED', 'ENGINE_UNREACHABLE'];
 
 const LONGEST_MESSAGE = 1200;
 

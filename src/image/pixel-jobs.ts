@@ -11,5 +11,6 @@ export const decoded = workers.job<typeof pixels.decoded>(here, './pixel-work', 
 export const identified = workers.job<typeof pixels.identified>(here, './pixel-work', 'identified');
 export const cropped = workers.job<typeof pixels.cropped>(here, './pixel-work', 'cropped');
 export const thumbnail = workers.job<typeof pixels.thumbnail>(here, './pixel-work', 'thumbnail');
+export const sendable = workers.job<typeof pixels.sendable>(here, './pixel-work', 'sendable');
 export const compared = workers.job<typeof diff.compare>(here, './diff-work', 'compare');
 export const drawn = workers.job<typeof diff.draw>(here, './diff-work', 'draw');

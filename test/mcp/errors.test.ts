@@ -18,6 +18,8 @@ const TABLE: Record<ErrorCode, [sentence: string, next: string]> = {
   CLOSED: ['This session is closed', 'open a new one.'],
   CONTEXT_FULL: ['tokens but the model reads at most', '${remedy}.'],
   ENGINE_BUSY: ['The server has too much to do at once', 'try again in a second.'],
+  ENGINE_FAILED: ['${name} broke its answer off', 'ask again.'],
+  ENGINE_REFUSED: ['${name} refused the key', 'AFTERIMAGE_ENGINE_KEY'],
   ENGINE_INCOMPATIBLE: ['The engine on ${this.#path} is of version', 'restart \\`afterimage serve\\`.'],
   ENGINE_UNREACHABLE: ['No engine answers on', 'start it with \\`afterimage serve\\`'],
   IMAGE_NOT_FOUND: ['does not exist', 'check the path and try again.'],
