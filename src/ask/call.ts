@@ -76,6 +76,8 @@ export interface Reply {
   hurried: boolean;
   /** In prompt order; empty when the prompt was not reached. */
   viewed: Answer['viewed'];
+  /** A cut answer cannot be gone on with there. */
+  endsForGood: boolean;
   /** Lines that are new in this call, where the question had a reader. */
   lines?: TextLine[];
 }
@@ -102,12 +104,15 @@ export async function ask(call: Call, conversation: Conversation, question: Ques
       : null;
     const { text: whole, tokenIds } = answer ?? before;
     const stopReason = answer?.stopReason ?? 'deadline';
+    // What has not begun can be begun anew anywhere.
+    const endsForGood = model?.endsForGood === true && whole !== '';
     const sure = weighed && weigh(weighed, answer, isCut(stopReason), mayStand(turns));
     record(
       conversation,
       turns,
       { ...before, text: whole, tokenIds, weighed: sure ?? before.weighed },
       stopReason,
+      endsForGood,
     );
     if (stopReason === 'deadline' && whole === before.text) conversation.warm(call.engine);
     const text = sure ? newlySure(sure, weighed!) : whole.slice(before.text.length);
@@ -122,6 +127,7 @@ export async function ask(call: Call, conversation: Conversation, question: Ques
       introduces: model?.bundled === true && turns.length === 1 && question.turn !== undefined,
       hurried: model?.usualPixels !== undefined,
       viewed: answer?.viewed ?? [],
+      endsForGood,
       lines: answer && model ? newLines(before, answer, model.boxes) : undefined,
     };
   });
@@ -212,11 +218,17 @@ function toMessages({ pictures, question, answer }: Turn): Message[] {
   return answer === undefined ? [asked] : [asked, assistantMessage(answer)];
 }
 
-function record(conversation: Conversation, turns: Turn[], answered: Cut, stopReason: Ending): void {
+function record(
+  conversation: Conversation,
+  turns: Turn[],
+  answered: Cut,
+  stopReason: Ending,
+  endsForGood: boolean,
+): void {
   const last = turns.at(-1);
   if (!last) return;
   conversation.turns = [...turns.slice(0, -1), { ...last, answer: answered.text }];
-  conversation.cut = isCut(stopReason) ? answered : undefined;
+  conversation.cut = isCut(stopReason) && !endsForGood ? answered : undefined;
 }
 
 /** Of a continued answer, the lines that were not complete before. */

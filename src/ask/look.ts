@@ -24,13 +24,20 @@ export async function lookAt(call: Call, wanted: Wanted[]): Promise<Picture[]> {
       `A call takes at most ${MOST_IMAGES} images and got ${wanted.length}; add the others in a later call.`,
     );
   }
+  return lookAtEach(call, wanted);
+}
+
+type Looking = Pick<Call, 'images' | 'differences' | 'signal'>;
+
+/** As `lookAt`, for doors that count for themselves. */
+export async function lookAtEach(call: Looking, wanted: Wanted[]): Promise<Picture[]> {
   const pictures: Picture[] = [];
   // One after the other: decoding several large images at once would multiply the peak of memory.
   for (const image of wanted) pictures.push(await look(image, call));
   return pictures;
 }
 
-async function look({ image: reference, region, closely }: Wanted, call: Call): Promise<Picture> {
+async function look({ image: reference, region, closely }: Wanted, call: Looking): Promise<Picture> {
   const { images } = call;
   const image = await load(reference, call);
   const { imageId, width, height } = image;
@@ -45,7 +52,7 @@ async function look({ image: reference, region, closely }: Wanted, call: Call): 
 }
 
 /** Difference pictures of comparisons may be looked at like any image. */
-async function load(reference: string, { images, differences, signal }: Call): Promise<LoadedImage> {
+async function load(reference: string, { images, differences, signal }: Looking): Promise<LoadedImage> {
   const difference = differences.named(reference);
   return difference
     ? register(difference, 'The difference picture', images)

@@ -60,7 +60,9 @@ export function seenImages(pictures: Picture[], viewed: Reply['viewed']): SeenIm
   });
 }
 
-function nextStep({ model, stopReason }: Reply): string {
+function nextStep({ model, stopReason, endsForGood }: Reply): string {
+  if (endsForGood)
+    return 'The answer was cut, and this engine cannot go on with it. Ask again, for less or with a larger max_tokens.';
   const go = 'Call chat_with_images with this session_id and an empty message';
   if (model === null) return `The model is still loading. ${go} to get the answer.`;
   if (stopReason === 'length') return `max_tokens was reached. ${go} to continue where this answer stopped.`;

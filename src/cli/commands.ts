@@ -1,7 +1,7 @@
 // The commands: where each is, how many arguments it takes and which options belong to it.
 import { AfterimageError } from '../errors.js';
 import { nearest } from './nearest.js';
-import { OPTIONS_OF_THE_ENGINE, type OptionName, type Options } from './options.js';
+import { OPTIONS_OF_OTHERS, OPTIONS_OF_THE_ENGINE, type OptionName, type Options } from './options.js';
 
 export type Run = (options: Options, signal: AbortSignal) => Promise<void>;
 
@@ -27,7 +27,7 @@ export const GROUPS = {
   manage: 'Models and this machine',
 };
 
-const ENGINE = [...OPTIONS_OF_THE_ENGINE, 'remote', 'socket'] as const;
+const ENGINE = [...OPTIONS_OF_THE_ENGINE, ...OPTIONS_OF_OTHERS] as const;
 const FILES = ['max-bytes', 'max-megapixels', 'reader'] as const;
 const LOOK = [...ENGINE, ...FILES, 'json', 'max-tokens', 'temperature', 'seed'] as const;
 const SERVER = [
@@ -95,10 +95,11 @@ export const COMMANDS: Record<string, Command> = {
   serve: {
     group: 'serve',
     form: 'serve',
-    about: 'one resident engine, shared by all with --remote',
+    about: 'one resident engine, shared by all with --remote (--http PORT: also by OpenAI’s API)',
+    more: 'Keeps one engine resident on a socket, for all commands and servers with --remote. With --http PORT it also answers /v1/chat/completions, /v1/models, /health, /metrics and /mcp on loopback.',
     load: async () => (await import('./serve.js')).serve,
     most: 0,
-    options: [...OPTIONS_OF_THE_ENGINE, 'socket', 'verbose'],
+    options: [...SERVER, 'http', 'token-file', 'max-images'],
   },
   config: {
     group: 'serve',

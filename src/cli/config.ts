@@ -9,7 +9,7 @@ import { launch } from './clients/launch.js';
 import { checkSharing } from './open-engine.js';
 import type { OptionName, Options } from './options.js';
 
-const PATHS = new Set<OptionName>(['allow', 'socket', 'cache-dir', 'reader']);
+const PATHS = new Set<OptionName>(['engine-key-file', 'allow', 'socket', 'cache-dir', 'reader']);
 /** Options of this command itself, which the client does not pass on. */
 const OWN = new Set<OptionName>(['write', 'pasted', 'file']);
 
@@ -52,7 +52,7 @@ function given(options: Options): string[] {
   const names = options.names().filter((name) => !OWN.has(name));
   return names.flatMap((name) => {
     if (options.flag(name)) return [`--${name}`];
-    const values = name === 'allow' ? options.list(name) : [options.text(name)!];
+    const values = name === 'allow' || name === 'engine' ? options.list(name) : [options.text(name)!];
     const isPath = PATHS.has(name) || (name === 'model' && existsSync(absolute(values[0]!)));
     return values.flatMap((value) => [`--${name}`, isPath ? absolute(value) : value]);
   });

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism, cpus, release } from 'node:os';
 import { join } from 'node:path';
+import type { ModelInfo } from '../engine/engine.js';
 import { starterFolder } from '../engine/model-folder.js';
 import { loadAddon, type BackendName } from '../engine/native.js';
 import { usableMemory } from '../engine/usable-memory.js';
@@ -84,7 +85,7 @@ async function lookTwice(options: Options, signal: AbortSignal, report: Report):
   try {
     const start = performance.now();
     const model = await engine.ready();
-    report.loaded = `${model.name} (${model.modelType}, ${(model.parameters / 1e6).toFixed(1)} M parameters, ${model.precision}) in ${Math.round(performance.now() - start)} ms`;
+    report.loaded = `${model.name} (${details(model)}) in ${Math.round(performance.now() - start)} ms`;
     report.pictures_seen = model.usualPixels
       ? `with at most ${(model.usualPixels / 1e6).toFixed(2)} megapixels, so that a screen is answered in time here (--detail full sees more)`
       : 'as large as the model can';
@@ -114,6 +115,12 @@ async function lookTwice(options: Options, signal: AbortSignal, report: Report):
   } finally {
     await engine.close();
   }
+}
+
+/** What is known of it: a model elsewhere may keep all of this to itself. */
+function details({ modelType, parameters, precision, backend }: ModelInfo): string {
+  const size = parameters === undefined ? undefined : `${(parameters / 1e6).toFixed(1)} M parameters`;
+  return [modelType, size, precision ?? backend].filter(Boolean).join(', ');
 }
 
 /** The verdict first; counters only for those who ask for them. */

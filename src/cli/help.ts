@@ -1,6 +1,12 @@
 // afterimage --help, afterimage COMMAND --help
 import { COMMANDS, GROUPS, type Command } from './commands.js';
-import { OPTIONS, OPTIONS_OF_THE_ENGINE, type Option, type OptionName } from './options.js';
+import {
+  OPTIONS,
+  OPTIONS_OF_OTHERS,
+  OPTIONS_OF_THE_ENGINE,
+  type Option,
+  type OptionName,
+} from './options.js';
 
 const INDENT = '  ';
 
@@ -25,7 +31,7 @@ Exit codes: 0 done, 1 internal error, 2 bad input, 130 interrupted.
 
 /** One command: its form, what it does, its options by what they concern. */
 export function helpOf(command: Command): string {
-  const engine: readonly OptionName[] = [...OPTIONS_OF_THE_ENGINE, 'remote', 'socket'];
+  const engine: readonly OptionName[] = [...OPTIONS_OF_THE_ENGINE, ...OPTIONS_OF_OTHERS];
   const own = command.options.filter((name) => !engine.includes(name));
   const model = command.options.filter((name) => engine.includes(name));
   return [

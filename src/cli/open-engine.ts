@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { LocalEngineOptions } from '../engine/load-model.js';
 import type { Engine } from '../engine/engine.js';
+import { CompletionsEngine } from '../engine/completions/completions-engine.js';
 import { LocalEngine } from '../engine/local-engine.js';
 import { makeFolder } from '../make-folder.js';
 import { findModel } from '../engine/model-folder.js';
@@ -12,6 +13,7 @@ import { defaultSocket, socketPath } from '../engine/remote/socket-file.js';
 import { baseFolder } from '../base-folder.js';
 import { AfterimageError } from '../errors.js';
 import type { ImageLimits } from '../image/decode.js';
+import { engineKey } from './engine-key.js';
 import { OPTIONS_OF_THE_ENGINE, type Options } from './options.js';
 
 const GIB = 2 ** 30;
@@ -23,9 +25,25 @@ const KV_TYPES: Record<string, KvType> = { '8': 'q8', '16': 'f16', '32': 'f32' }
 /** @throws AfterimageError INVALID_ARGUMENT, MODEL_NOT_FOUND */
 export function openEngine(options: Options): Engine {
   checkSharing(options);
+  if (options.given('engine')) return elsewhere(options);
   return options.flag('remote')
     ? new RemoteEngine(socketOf(options))
     : new LocalEngine(engineOptions(options));
+}
+
+/** Whether the options describe an engine that is loaded in this process. */
+export function isHere(options: Options): boolean {
+  return !options.flag('remote') && !options.given('engine');
+}
+
+/** @throws AfterimageError INVALID_ARGUMENT, IO_FAILED */
+function elsewhere(options: Options): Engine {
+  return new CompletionsEngine({
+    urls: options.list('engine'),
+    model: options.text('engine-model'),
+    key: engineKey(options.text('engine-key-file')),
+    maxPixels: options.number('max-pixels', 1024),
+  });
 }
 
 /** @throws AfterimageError INVALID_ARGUMENT for options that contradict each other. */
@@ -34,11 +52,29 @@ export function checkSharing(options: Options): void {
   if (!shared && options.given('socket')) {
     throw new AfterimageError('INVALID_ARGUMENT', '--socket goes with --remote; add it.');
   }
+  checkElsewhere(options);
   const misplaced = shared && OPTIONS_OF_THE_ENGINE.find((name) => options.given(name));
   if (!misplaced) return;
   throw new AfterimageError(
     'INVALID_ARGUMENT',
     `--${misplaced} cannot be chosen with --remote; give it to \`afterimage serve\`.`,
+  );
+}
+
+/** @throws AfterimageError INVALID_ARGUMENT */
+export function checkElsewhere(options: Options): void {
+  if (!options.given('engine')) {
+    const stray = (['engine-model', 'engine-key-file'] as const).find((name) => options.given(name));
+    if (!stray) return;
+    throw new AfterimageError('INVALID_ARGUMENT', `--${stray} goes with --engine URL; add it.`);
+  }
+  // In which size images are sent is ours to decide; all else is that server's.
+  const others = OPTIONS_OF_THE_ENGINE.filter((name) => name !== 'max-pixels');
+  const misplaced = ([...others, 'remote'] as const).find((name) => options.given(name));
+  if (!misplaced) return;
+  throw new AfterimageError(
+    'INVALID_ARGUMENT',
+    `--${misplaced} cannot be chosen with --engine, whose server decides it; leave one of them out.`,
   );
 }
 

@@ -78,7 +78,12 @@ export const OPTIONS = {
   },
   'allow-urls': { type: 'boolean', help: 'images may be fetched from public http(s) addresses' },
   'allow-clipboard': { type: 'boolean', help: 'agents may look at the picture on the clipboard' },
-  http: { type: 'string', value: 'PORT', help: 'Streamable HTTP on 127.0.0.1:PORT instead of stdio' },
+  http: {
+    type: 'string',
+    value: 'PORT',
+    help: '127.0.0.1:PORT; mcp: instead of stdio; serve: chat completions at /v1, MCP at /mcp',
+  },
+  'max-images': { type: 'string', value: 'N', help: 'images of one request over HTTP (default 5)' },
   'token-file': {
     type: 'string',
     value: 'FILE',
@@ -92,6 +97,18 @@ export const OPTIONS = {
     type: 'string',
     value: 'FILE',
     help: 'where the engine listens (default: $XDG_CACHE_HOME/afterimage/engine.sock)',
+  },
+  engine: {
+    type: 'string',
+    value: 'URL',
+    multiple: true,
+    help: 'ask a server that speaks chat completions instead of loading a model; repeatable',
+  },
+  'engine-model': { type: 'string', value: 'NAME', help: 'model of that server (default: its only one)' },
+  'engine-key-file': {
+    type: 'string',
+    value: 'FILE',
+    help: 'holds the key of that server, readable by you alone (default: $AFTERIMAGE_ENGINE_KEY)',
   },
   preload: { type: 'boolean', help: 'load the model at start instead of at first use' },
   'deadline-ms': {
@@ -128,6 +145,9 @@ export const OPTIONS_OF_THE_ENGINE = [
   'cache-dir',
   'no-disk-cache',
 ] as const;
+
+/** Where an engine is that is not loaded here. */
+export const OPTIONS_OF_OTHERS = ['remote', 'socket', 'engine', 'engine-model', 'engine-key-file'] as const;
 
 export type OptionName = keyof typeof OPTIONS;
 

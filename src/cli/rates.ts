@@ -15,20 +15,26 @@ export class Rates {
 
   /** "620 image tokens (620 from cache) · encode 1.2 s · prefill 640 tok in 0.4 s (1,600 tok/s) · 48 tok, 61 tok/s" */
   line({ cache, stop_reason }: Pick<ReplyFields, 'cache' | 'stop_reason'>): string {
-    const evaluated = cache.prompt_tokens - cache.prompt_tokens_reused;
-    const parts = [
-      `${count(cache.image_tokens)} image tokens${reused(cache.image_tokens_reused, cache.source)}`,
-    ];
-    if (cache.encode_ms > 0) parts.push(`encode ${seconds(cache.encode_ms)}`);
-    parts.push(
-      `prefill ${count(evaluated)} tok in ${seconds(cache.prefill_ms)} (${rate(evaluated, cache.prefill_ms)})`,
-    );
+    const parts: string[] = [];
+    const { image_tokens, prompt_tokens, prompt_tokens_reused = 0, encode_ms = 0, prefill_ms } = cache;
+    if (image_tokens !== undefined)
+      parts.push(
+        `${count(image_tokens)} image tokens${reused(cache.image_tokens_reused ?? 0, cache.source)}`,
+      );
+    if (encode_ms > 0) parts.push(`encode ${seconds(encode_ms)}`);
+    if (prompt_tokens !== undefined) parts.push(prefill(prompt_tokens - prompt_tokens_reused, prefill_ms));
     const { tokens, at } = this.#latest;
     const first = this.#first ?? this.#latest;
     parts.push(`answer ${count(tokens)} tok (${rate(tokens - first.tokens, at - first.at)})`);
     if (stop_reason !== 'end') parts.push(`stopped: ${stop_reason}`);
     return parts.join(' · ');
   }
+}
+
+/** An engine elsewhere may not say how long it took. */
+function prefill(evaluated: number, ms: number | undefined): string {
+  const work = `prefill ${count(evaluated)} tok`;
+  return ms === undefined ? work : `${work} in ${seconds(ms)} (${rate(evaluated, ms)})`;
 }
 
 function reused(tokens: number, source: string): string {

@@ -6,14 +6,28 @@ import type { Engine } from '../engine/engine.js';
 import { UnavailableEngine } from '../engine/unavailable-engine.js';
 import { LocalEngine } from '../engine/local-engine.js';
 import { serveEngine } from '../engine/remote/engine-server.js';
-import { createLog } from '../mcp/log.js';
-import { engineOptions, imageLimits, openEngine, socketOf } from './open-engine.js';
+import { openDoor, DOOR_IMAGE_BYTES, type DoorOptions } from '../http/door.js';
+import { findModel, modelName } from '../engine/model-folder.js';
+import { OneModel } from '../engine/models.js';
+import { createApp, type AppOptions } from '../mcp/app.js';
+import type { Listening } from '../mcp/http.js';
+import { createLog, unquoted } from '../mcp/log.js';
+import { defaultTokenFile, readTokens } from '../mcp/token.js';
+import { checkElsewhere, engineOptions, imageLimits, isHere, openEngine, socketOf } from './open-engine.js';
 import { openElementReader, openReader } from './open-reader.js';
-import type { Options } from './options.js';
+import { OPTIONS_OF_THE_ENGINE, type Options } from './options.js';
 
 export async function mcp(options: Options): Promise<void> {
-  const app = {
-    engine: availableEngine(options),
+  const app = appOptions(options, availableEngine(options));
+  const port = options.number('http', 0, true, 65535);
+  await (port === undefined
+    ? runStdio(app)
+    : runHttp({ ...app, port, tokenFile: options.text('token-file') }));
+}
+
+function appOptions(options: Options, engine: Engine): AppOptions {
+  return {
+    engine,
     reader: openReader(options),
     elements: openElementReader(options),
     allow: options.list('allow'),
@@ -22,12 +36,8 @@ export async function mcp(options: Options): Promise<void> {
     allowClipboard: options.flag('allow-clipboard'),
     deadlineMs: options.number('deadline-ms', 100),
     preload: options.flag('preload'),
-    log: { level: options.flag('verbose') ? ('debug' as const) : ('warn' as const) },
+    log: { level: options.flag('verbose') ? 'debug' : 'warn' },
   };
-  const port = options.number('http', 0, true, 65535);
-  await (port === undefined
-    ? runStdio(app)
-    : runHttp({ ...app, port, tokenFile: options.text('token-file') }));
 }
 
 /** A client shows why a call failed, but not why a server did not start: a model that is not there is told by each call. */
@@ -43,26 +53,65 @@ function availableEngine(options: Options): Engine {
 
 /** One engine for all programs of a user, until a signal stops it. */
 export async function serve(options: Options, signal: AbortSignal): Promise<void> {
-  const path = socketOf(options);
+  const port = options.number('http', 0, true, 65535);
+  if (port === undefined) checkWithoutDoor(options);
+  checkElsewhere(options);
+  const here = isHere(options);
+  const engine = here ? new LocalEngine(engineOptions(options)) : openEngine(options);
   const log = createLog({ level: options.flag('verbose') ? 'debug' : 'warn' });
-  const engine = new LocalEngine(engineOptions(options));
+  const open: { close(): Promise<void> }[] = [];
   signal.addEventListener('abort', () => void engine.close(), { once: true });
   try {
-    const server = await serveEngine(engine, path, (error) =>
-      log.warn({ error: error.message }, 'connection'),
-    );
-    try {
-      const { name, backend } = await engine.ready();
+    // The door before the socket: a token file that cannot be used is told before anything is shared.
+    const door = port === undefined ? undefined : await doorOf(options, engine, port, open);
+    const path = here ? socketOf(options) : undefined;
+    if (path) open.push(await serveEngine(engine, path, (error) => log.warn(unquoted(error), 'connection')));
+    const { name, backend } = await engine.ready();
+    if (path)
       process.stderr.write(
         `Afterimage keeps ${name} (${backend}) resident on ${path}; use it with --remote\n`,
       );
-      if (!signal.aborted)
-        await new Promise((stop) => signal.addEventListener('abort', stop, { once: true }));
-    } finally {
-      await server.close();
-    }
+    if (door) process.stderr.write(`Afterimage answers for ${name} on ${door.url}/v1\n`);
+    if (!signal.aborted) await new Promise((stop) => signal.addEventListener('abort', stop, { once: true }));
   } finally {
     log.info({ cache: engine.status().cache }, 'cache');
+    for (const one of open.reverse()) await one.close();
     await engine.close();
   }
+}
+
+/** What only the door heeds. @throws AfterimageError INVALID_ARGUMENT */
+function checkWithoutDoor(options: Options): void {
+  const stray = options
+    .names()
+    .find((name) => ![...OPTIONS_OF_THE_ENGINE, 'socket', 'verbose', 'help'].includes(name));
+  if (!stray) return;
+  throw new AfterimageError(
+    'INVALID_ARGUMENT',
+    `--${stray} goes with --http PORT, which opens the door that it is for; add it.`,
+  );
+}
+
+async function doorOf(
+  options: Options,
+  engine: Engine,
+  port: number,
+  open: { close(): Promise<void> }[],
+): Promise<Listening> {
+  const tokenFile = options.text('token-file') ?? defaultTokenFile();
+  const tokens = await readTokens(tokenFile);
+  const app = createApp(appOptions(options, engine));
+  open.push(app);
+  const name = !isHere(options) ? undefined : modelName(findModel(options.text('model')));
+  const settings: DoorOptions = {
+    port,
+    tokens,
+    models: new OneModel(engine, name),
+    mostImages: options.number('max-images', 1, true, 64),
+    imageBytes: options.number('max-bytes', 1) ?? DOOR_IMAGE_BYTES,
+  };
+  const door = await openDoor(app, settings);
+  open.push(door);
+  process.stderr.write(`Afterimage listens on ${door.url}; the bearer token is in ${tokenFile}\n`);
+  return door;
 }

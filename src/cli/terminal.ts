@@ -107,7 +107,7 @@ export class Terminal {
     else {
       process.stdout.write(`${streamed ? '' : (text?.(result) ?? result.answer)}\n`);
       if (result.note) process.stderr.write(`${result.note}\n`);
-      if (result.cache.prompt_tokens > 0) process.stderr.write(`${rates.line(result)}\n`);
+      if (result.cache.prompt_tokens !== 0) process.stderr.write(`${rates.line(result)}\n`);
     }
     return result;
   }

@@ -40,19 +40,20 @@ export type AnswerSoFar = Pick<Answer, 'text' | 'tokenIds'>;
 
 export type StopReason = 'end' | 'stop' | 'length' | 'loop' | 'cancelled';
 
+/** What an engine elsewhere does not report is absent. */
 export interface CacheReport {
-  image_tokens: number;
-  image_tokens_reused: number;
-  prompt_tokens: number;
-  prompt_tokens_reused: number;
-  encode_ms: number;
-  prefill_ms: number;
-  /** Best tier that served image tokens of this prompt. */
-  source: 'none' | 'features' | 'memory' | 'disk';
+  image_tokens?: number;
+  image_tokens_reused?: number;
+  prompt_tokens?: number;
+  prompt_tokens_reused?: number;
+  encode_ms?: number;
+  prefill_ms?: number;
+  /** Best tier that served image tokens of this prompt; remote: another server's, which keeps its tiers to itself. */
+  source: 'none' | 'features' | 'memory' | 'disk' | 'remote';
 }
 
 /** Of a question that the engine did not get to. */
-export const NOTHING_DONE: CacheReport = {
+export const NOTHING_DONE: Required<CacheReport> = {
   image_tokens: 0,
   image_tokens_reused: 0,
   prompt_tokens: 0,
@@ -66,11 +67,13 @@ export interface Answer {
   text: string;
   /** The tokens that the text is made of and, where it was cut inside a character, those of the character's beginning. */
   tokenIds: number[];
+  /** How many tokens were generated, where they have no ids here. */
+  tokens?: number;
   stopReason: StopReason;
   cache: CacheReport;
   decodeMs: number;
-  /** Size in which the model saw each image of the prompt, in prompt order. */
-  viewed: { width: number; height: number; tokens: number }[];
+  /** Size in which the model saw each image of the prompt, in prompt order; of an engine elsewhere, in which it got it. */
+  viewed: { width: number; height: number; tokens?: number }[];
   /** Of the tokens of this call, where it was asked for. */
   certainty?: TokenCertainty[];
 }
@@ -94,11 +97,12 @@ export interface Session {
 
 export interface ModelInfo {
   name: string;
-  modelType: string;
-  parameters: number;
-  precision: 'exact' | 'fast' | 'faster';
+  /** Of a model elsewhere what its server tells; the rest is absent. */
+  modelType?: string;
+  parameters?: number;
+  precision?: 'exact' | 'fast' | 'faster';
   backend: string;
-  contextLength: number;
+  contextLength?: number;
   /** It ships with the project: small, so what it says is held back where it is unsure. */
   bundled: boolean;
   /** It was trained to answer from the read lines of an image: it is given them unless the caller says otherwise. */
@@ -106,6 +110,8 @@ export interface ModelInfo {
   /** Pixels with which a picture is seen at most unless it is looked at closely, where this machine is slow. */
   usualPixels?: number;
   boxes: { scale: 'relative-1000' | 'viewed-pixels' } | null;
+  /** A cut answer cannot be gone on with; it has to be asked for anew. */
+  endsForGood?: boolean;
 }
 
 export interface EngineStatus {

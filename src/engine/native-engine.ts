@@ -64,7 +64,7 @@ export interface NativeCacheReport {
   promptTokensReused: number;
   encodeMs: number;
   prefillMs: number;
-  source: CacheReport['source'];
+  source: Exclude<CacheReport['source'], 'remote'>;
 }
 
 export interface NativePlan {

@@ -15,5 +15,6 @@ export const cut = workers.job<typeof pixels.cut>(here, './pixel-work', 'cut');
 export const thumbnail = workers.job<typeof pixels.thumbnail>(here, './pixel-work', 'thumbnail');
 export const longData = workers.job<typeof data.longData>(here, './data-work', 'longData');
 export const carriedData = workers.job<typeof data.carriedData>(here, './data-work', 'carriedData');
+export const sendable = workers.job<typeof pixels.sendable>(here, './pixel-work', 'sendable');
 export const compared = workers.job<typeof diff.compare>(here, './diff-work', 'compare');
 export const drawn = workers.job<typeof diff.draw>(here, './diff-work', 'draw');

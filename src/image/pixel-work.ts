@@ -3,8 +3,9 @@
 import { toShared } from '../workers/shared-bytes.js';
 import { decode, type AlphaHandling, type ImageLimits } from './decode.js';
 import { bytesHash, pixelIdentity, type PixelIdentity } from './key.js';
-import { thumbnailPng } from './picture.js';
-import { crop, type Region } from './region.js';
+import { encodePng, thumbnailPng } from './picture.js';
+import { crop, type Region, type Size } from './region.js';
+import { resize } from './resize.js';
 import type { RgbImage } from './rgb-image.js';
 
 export interface NamedPixels {
@@ -57,6 +58,25 @@ export async function thumbnail({
   maxSide: number;
 }): Promise<Uint8Array> {
   return Uint8Array.from(await thumbnailPng(image, maxSide));
+}
+
+/** PNG of at most `maxPixels`, for engines that get their images over a wire; lossless where nothing is scaled. */
+export async function sendable({
+  image,
+  maxPixels,
+}: {
+  image: RgbImage;
+  maxPixels?: number;
+}): Promise<{ png: Uint8Array; width: number; height: number }> {
+  const { width, height } = within(image, maxPixels);
+  const scaled = resize(image, width, height, 'bicubic');
+  return { png: Uint8Array.from(await encodePng(scaled)), width, height };
+}
+
+function within({ width, height }: Size, maxPixels = Infinity): Size {
+  const scale = Math.min(1, Math.sqrt(maxPixels / (width * height)));
+  const side = (length: number) => Math.max(1, Math.floor(length * scale));
+  return { width: side(width), height: side(height) };
 }
 
 function named(image: RgbImage): NamedPixels {

@@ -1,11 +1,12 @@
 // MCP over Streamable HTTP on loopback: Host and Origin checks, bearer token, then the era of the client decides.
-import { createServer as createListener, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import {
-  localhostHostValidation,
-  localhostOriginValidation,
-  toNodeHandler,
-} from '@modelcontextprotocol/node';
+  createServer as createListener,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { toNodeHandler } from '@modelcontextprotocol/node';
 import {
   createMcpHandler,
   isLegacyRequest,
@@ -15,11 +16,12 @@ import {
 } from '@modelcontextprotocol/server';
 import { AfterimageError } from '../errors.js';
 import { createApp, LONGEST_MESSAGE, LONGEST_REST, type AppOptions } from './app.js';
+import { gate } from './gate.js';
 import { LegacyClients } from './legacy-clients.js';
 import { LiftedMessage } from './lifted.js';
 import { unquoted, type Log } from './log.js';
 import { createServer } from './server.js';
-import { defaultTokenFile, isAuthorized, readTokens } from './token.js';
+import { defaultTokenFile, readTokens } from './token.js';
 
 export interface HttpOptions extends AppOptions {
   /** 0: any free port. */
@@ -74,11 +76,25 @@ export async function listen(
   const endpoints = (tokens ?? ['']).map((_, client) =>
     endpoint((context) => factory(context, client), onerror),
   );
-  const admitted = gate(tokens);
+  const admitted = admission(tokens);
   const listener = createListener((request, response) => {
     const client = admitted(request, response);
     if (client !== undefined) void endpoints[client]!.serve(request, response);
   });
+  const address = await onLoopback(listener, port);
+  listener.on('error', onerror);
+  return {
+    url: `${address}${PATH}`,
+    close: async () => {
+      await Promise.all(endpoints.map((one) => one.close()));
+      listener.closeAllConnections();
+      await new Promise((resolve) => listener.close(resolve));
+    },
+  };
+}
+
+/** @returns the address. @throws AfterimageError IO_FAILED when the port cannot be had. */
+export async function onLoopback(listener: Server, port: number): Promise<string> {
   await new Promise<void>((resolve, reject) => {
     const failed = (cause: Error): void => {
       const message = `Cannot listen on port ${port} of ${LOOPBACK}. Choose another with --http PORT.`;
@@ -90,19 +106,11 @@ export async function listen(
       resolve();
     });
   });
-  listener.on('error', onerror);
-  return {
-    url: `http://${LOOPBACK}:${(listener.address() as AddressInfo).port}${PATH}`,
-    close: async () => {
-      await Promise.all(endpoints.map((one) => one.close()));
-      listener.closeAllConnections();
-      await new Promise((resolve) => listener.close(resolve));
-    },
-  };
+  return `http://${LOOPBACK}:${(listener.address() as AddressInfo).port}`;
 }
 
 /** The server of one client, in both eras of the protocol; no other client reaches its sessions. */
-function endpoint(factory: McpServerFactory, onerror: (error: Error) => void) {
+export function endpoint(factory: McpServerFactory, onerror: (error: Error) => void) {
   const legacy = new LegacyClients(factory, onerror);
   const limits = { maxRequestBodySize: LONGEST_REST };
   const modern = createMcpHandler(factory, { legacy: 'reject', onerror, ...limits });
@@ -160,27 +168,15 @@ async function liftedRequest(request: IncomingMessage): Promise<IncomingMessage 
 
 const METHODS = ['GET', 'POST', 'DELETE'];
 
-/**
- * Answers what may not pass itself, before any of the body is read.
- * @returns a function that gives the index of the client's token, or undefined when it has answered.
- */
-function gate(
+/** @returns the index of the client's token, or undefined when the request has been answered. */
+function admission(
   tokens: readonly string[] | undefined,
 ): (request: IncomingMessage, response: ServerResponse) => number | undefined {
-  const hostAllowed = localhostHostValidation();
-  const originAllowed = localhostOriginValidation();
+  const pass = gate(tokens);
   return (request, response) => {
-    try {
-      if (!hostAllowed(request, response) || !originAllowed(request, response)) return undefined;
-    } catch {
-      return refuse(response, 400, 'The Host or Origin header is no address.');
-    }
-    const client = tokens?.findIndex((token) => isAuthorized(request.headers.authorization, token)) ?? 0;
-    if (client < 0) {
-      return refuse(response, 401, 'Send the token of the token file as "Authorization: Bearer TOKEN".', {
-        'WWW-Authenticate': 'Bearer',
-      });
-    }
+    const client = pass(request, response);
+    if (typeof client === 'object') return refuse(response, client.status, client.message, client.headers);
+    if (client === undefined) return undefined;
     if (request.url?.split('?')[0] !== PATH) return refuse(response, 404, `The MCP endpoint is ${PATH}.`);
     if (METHODS.includes(request.method ?? '')) return client;
     return refuse(response, 405, `Send ${METHODS.join(', ')}.`, { Allow: METHODS.join(', ') });

@@ -44,7 +44,7 @@ describe('one engine', () => {
     assert.equal(first.cache.source, 'none');
     assert.deepEqual(second.tokenIds, first.tokenIds);
     assert.equal(second.cache.image_tokens_reused, second.cache.image_tokens);
-    assert.equal(second.cache.prompt_tokens_reused, second.cache.prompt_tokens - 1);
+    assert.equal(second.cache.prompt_tokens_reused, second.cache.prompt_tokens! - 1);
     assert.equal(second.cache.encode_ms, 0);
   });
 

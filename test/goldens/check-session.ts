@@ -44,5 +44,5 @@ function checkAnswer(where: string, turn: GoldenTurn, stops: number[], answer: A
   tally.equal(where, 'why the session stopped', answer.stopReason, end < 0 ? 'length' : 'end');
   tally.equal(where, 'length of the prompt', answer.cache.prompt_tokens, turn.input_ids.length);
   if ((turn.common_prefix ?? 0) > 0)
-    tally.equal(where, 'reuses tokens of the turn before', answer.cache.prompt_tokens_reused > 0, true);
+    tally.equal(where, 'reuses tokens of the turn before', answer.cache.prompt_tokens_reused! > 0, true);
 }

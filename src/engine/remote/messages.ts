@@ -42,7 +42,7 @@ const call = z.object({ call: count });
 const tokenIds = z.array(count);
 
 /** Their ranges are the engine's to check. */
-const askOptions = z.strictObject({
+export const askOptions = z.strictObject({
   temperature: z.number().optional(),
   topK: z.number().optional(),
   topP: z.number().optional(),
@@ -82,7 +82,7 @@ export const pixelPiece = call.extend({ image: count, from: count });
 export const pixelBytes = z.string();
 
 const stage = z.enum(['queue', 'load', 'encode', 'prefill', 'decode']);
-const progress = z.object({
+export const progress = z.object({
   stage,
   done: z.number(),
   total: z.number().optional(),
@@ -91,20 +91,21 @@ const progress = z.object({
 export const saidText = call.extend({ text: z.string() });
 export const saidProgress = call.extend({ progress });
 
-const modelInfo = z.looseObject({
+export const modelInfo = z.looseObject({
   name: z.string(),
-  modelType: z.string(),
-  parameters: z.number(),
-  precision: z.enum(['exact', 'fast', 'faster']),
+  modelType: z.string().optional(),
+  parameters: z.number().optional(),
+  precision: z.enum(['exact', 'fast', 'faster']).optional(),
   backend: z.string(),
-  contextLength: count,
+  contextLength: count.optional(),
   bundled: z.boolean(),
   readsAlong: z.boolean(),
   usualPixels: z.number().optional(),
   boxes: z.object({ scale: z.enum(['relative-1000', 'viewed-pixels']) }).nullable(),
+  endsForGood: z.boolean().optional(),
 }) satisfies z.ZodType<ModelInfo>;
 
-const engineStatus = z.object({
+export const engineStatus = z.object({
   model: modelInfo.nullable(),
   state: z.enum(['idle', 'loading', 'ready', 'failed', 'closed']),
   sessions: count,
@@ -112,21 +113,22 @@ const engineStatus = z.object({
   budgets: z.record(z.string(), z.number()).optional(),
 }) satisfies z.ZodType<EngineStatus>;
 
-const answer = z.looseObject({
+export const answer = z.looseObject({
   text: z.string(),
   tokenIds,
+  tokens: count.optional(),
   stopReason: z.enum(['end', 'stop', 'length', 'loop', 'cancelled']),
   cache: z.looseObject({
-    image_tokens: count,
-    image_tokens_reused: count,
-    prompt_tokens: count,
-    prompt_tokens_reused: count,
-    encode_ms: z.number(),
-    prefill_ms: z.number(),
-    source: z.enum(['none', 'features', 'memory', 'disk']),
+    image_tokens: count.optional(),
+    image_tokens_reused: count.optional(),
+    prompt_tokens: count.optional(),
+    prompt_tokens_reused: count.optional(),
+    encode_ms: z.number().optional(),
+    prefill_ms: z.number().optional(),
+    source: z.enum(['none', 'features', 'memory', 'disk', 'remote']),
   }),
   decodeMs: z.number(),
-  viewed: z.array(z.object({ width: count, height: count, tokens: count })),
+  viewed: z.array(z.object({ width: count, height: count, tokens: count.optional() })),
   certainty: z.array(z.object({ end: count, probability: z.number() })).optional(),
 }) satisfies z.ZodType<Answer>;
 

@@ -1,0 +1,92 @@
+// Messages as they were sent → a conversation for the engine: images loaded under the same policy as the tools', and put
+// where every question about them finds them computed.
+import { AfterimageError } from '../errors.js';
+import { lookAtEach } from '../ask/look.js';
+import type { ImageInput } from '../image/rgb-image.js';
+import { systemMessage } from '../prompt/layout.js';
+import type { ContentPart, Message } from '../prompt/message.js';
+import type { App } from '../mcp/app.js';
+import type { WantedMessage, WantedPart } from './chat-request.js';
+import { RefusedField } from './failures.js';
+
+export interface Conversation {
+  messages: Message[];
+  images: ImageInput[];
+}
+
+/** @throws AfterimageError INVALID_ARGUMENT, TOO_MANY_IMAGES and what loading an image throws. */
+export async function conversationOf(
+  wanted: WantedMessage[],
+  { images, differences, mostImages }: Pick<App, 'images' | 'differences'> & { mostImages: number },
+  signal: AbortSignal,
+): Promise<Conversation> {
+  checkOrder(wanted);
+  const urls = wanted.flatMap(({ parts }) =>
+    parts.flatMap((part) => (part.type === 'image' ? [part.url] : [])),
+  );
+  if (urls.length > mostImages) {
+    throw new AfterimageError(
+      'TOO_MANY_IMAGES',
+      `A request takes at most ${mostImages} images and got ${urls.length}; ask about fewer at once, or start the ` +
+        'server with a larger --max-images.',
+    );
+  }
+  const pictures = await lookAtEach(
+    { images, differences, signal },
+    urls.map((image) => ({ image })),
+  );
+  const inputs = pictures.map(({ input }) => input);
+  const turns = merged(wanted);
+  const rest = [...inputs];
+  const messages = turns.map(({ role, parts }) => ({ role, content: imagesFirst(parts).map(toPart) }));
+  return {
+    messages: messages[0]?.role === 'system' ? messages : [systemMessage(), ...messages],
+    images: inputs,
+  };
+
+  function toPart(part: WantedPart): ContentPart {
+    return part.type === 'text' ? part : { type: 'image', image: rest.shift()! };
+  }
+}
+
+function checkOrder(wanted: WantedMessage[]): void {
+  const from = wanted.findIndex(({ role }) => role !== 'system');
+  const late = wanted.findIndex(({ role }, index) => role === 'system' && index > from);
+  if (from >= 0 && late >= 0)
+    throw new RefusedField(
+      `messages[${late}]`,
+      'System messages come first; move this one to the beginning.',
+    );
+  if (wanted.at(-1)?.role !== 'user')
+    throw new RefusedField('messages', "The last message must be the user's, with the question.");
+}
+
+/** Templates want roles in turns: neighbours of one role are one message. */
+function merged(wanted: WantedMessage[]): WantedMessage[] {
+  const turns: WantedMessage[] = [];
+  for (const { role, parts } of wanted) {
+    const last = turns.at(-1);
+    if (last?.role !== role) turns.push({ role, parts: [...parts] });
+    else
+      last.parts.push(
+        ...(needsBreak(last.parts, parts) ? [{ type: 'text' as const, text: '\n' }] : []),
+        ...parts,
+      );
+  }
+  return turns;
+}
+
+function needsBreak(before: WantedPart[], after: WantedPart[]): boolean {
+  return before.at(-1)?.type === 'text' && after[0]?.type === 'text';
+}
+
+/**
+ * Images before the text, as in every prompt of the tools, so that another question about them costs only the question.
+ * Where text stands between images it may name them ("before:", "after:"), and the order is the sender's.
+ */
+export function imagesFirst(parts: WantedPart[]): WantedPart[] {
+  const at = parts.flatMap(({ type }, index) => (type === 'image' ? [index] : []));
+  const together = at.every((place, index) => index === 0 || place === at[index - 1]! + 1);
+  if (!together) return parts;
+  return [...parts.filter(({ type }) => type === 'image'), ...parts.filter(({ type }) => type === 'text')];
+}
