@@ -121,6 +121,7 @@ export const OPTIONS_OF_THE_ENGINE = [
   'max-pixels',
   'cache-dir',
   'no-disk-cache',
+  'reader',
 ] as const;
 
 export type OptionName = keyof typeof OPTIONS;

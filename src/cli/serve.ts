@@ -6,6 +6,7 @@ import type { Engine } from '../engine/engine.js';
 import { UnavailableEngine } from '../engine/unavailable-engine.js';
 import { LocalEngine } from '../engine/local-engine.js';
 import { serveEngine } from '../engine/remote/engine-server.js';
+import { readingService } from '../reading/shared-reader.js';
 import { createLog } from '../mcp/log.js';
 import { engineOptions, imageLimits, openEngine, socketOf } from './open-engine.js';
 import { openReader } from './open-reader.js';
@@ -40,16 +41,16 @@ function availableEngine(options: Options): Engine {
   }
 }
 
-/** One engine for all programs of a user, until a signal stops it. */
+/** One engine and one text reader for all programs of a user, until a signal stops them. */
 export async function serve(options: Options, signal: AbortSignal): Promise<void> {
   const path = socketOf(options);
   const log = createLog({ level: options.flag('verbose') ? 'debug' : 'warn' });
   const engine = new LocalEngine(engineOptions(options));
+  const reader = openReader(options);
   signal.addEventListener('abort', () => void engine.close(), { once: true });
   try {
-    const server = await serveEngine(engine, path, (error) =>
-      log.warn({ error: error.message }, 'connection'),
-    );
+    const onError = (error: Error): void => log.warn({ error: error.message }, 'connection');
+    const server = await serveEngine(engine, path, onError, {}, [readingService(reader)]);
     try {
       const { name, backend } = await engine.ready();
       process.stderr.write(
@@ -62,6 +63,6 @@ export async function serve(options: Options, signal: AbortSignal): Promise<void
     }
   } finally {
     log.info({ cache: engine.status().cache }, 'cache');
-    await engine.close();
+    await Promise.all([engine.close(), reader.close()]);
   }
 }
