@@ -4,6 +4,7 @@
 
 #include "cpu/cpu_context.h"
 #include "cpu/cpu_features.h"
+#include "cpu/winograd.h"
 #include "graph/error.h"
 
 namespace afterimage {
@@ -43,8 +44,10 @@ class CpuBackend final : public Backend {
         dequantize_row(source, 0, row, weight->vector.data() + row * source.columns);
     }
     if (uses & (kUseMatrix | kUseExperts)) weight->matrix = pack_matrix(source, precision == Precision::fast, pool_);
-    if (uses & kUseKernel) {
-      const KernelTable& k = context_.kernels;
+    const bool winograd = uses & kUseKernel3x3 && winograd_pays(source.rows, source.columns / 9);
+    const KernelTable& k = context_.kernels;
+    if (winograd) weight->winograd = pack_winograd(source, k.lanes, k.kernel_vectors);
+    if (uses & kUseKernel || (uses & kUseKernel3x3 && !winograd)) {
       // Every product of pairs sees 13 bits of its inputs, which narrow rows are not worth.
       const bool pairs = precision == Precision::fast && k.pair_vectors > 0 && source.columns % 2 == 0;
       weight->kernel =
