@@ -7,9 +7,10 @@ import { runTool } from '../ask/run-tool.js';
 import type { Tool } from '../ask/tool.js';
 import type { Engine } from '../engine/engine.js';
 import { createImageContext } from '../image/load.js';
+import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
 import { imageLimits, openEngine } from './open-engine.js';
-import { openReader } from './open-reader.js';
+import { openElementReader, openReader } from './open-reader.js';
 import type { Options } from './options.js';
 import { ProgressBar } from './progress-bar.js';
 import { Rates } from './rates.js';
@@ -27,6 +28,7 @@ export class Terminal {
     options: Options,
     engine: Engine,
     reader: Reader,
+    elements: ElementReader,
     conversations: Conversations,
     signal: AbortSignal,
   ) {
@@ -35,6 +37,7 @@ export class Terminal {
     this.call = {
       engine,
       reader,
+      elements,
       conversations,
       differences: new Differences(),
       images: createImageContext({
@@ -62,13 +65,15 @@ export class Terminal {
   ): Promise<void> {
     const engine = openEngine(options);
     const reader = openReader(options);
+    const elements = openElementReader(options);
     const conversations = new Conversations(engine);
     try {
-      const terminal = new Terminal(options, engine, reader, conversations, signal);
+      const terminal = new Terminal(options, engine, reader, elements, conversations, signal);
       await body(terminal).finally(() => terminal.clear());
     } finally {
       conversations.close();
       await reader.close();
+      await elements.close();
       await engine.close();
     }
   }

@@ -79,8 +79,13 @@ export class ImageGraph {
     return this.#pointwise({ x: small, sizes }, excite, `${name}.excite`);
   }
 
-  /** A convolution of 1 × 1: its kernels keep f32 weights as they are, and run at full width on any number of inputs. */
-  linear(image: Images, { shape: [out, columns], weight, bias }: LinearLayer, name: string): Value {
+  linear(x: Value, layer: LinearLayer, name: string): Value {
+    const weight = this.packed.add(`${name}.weight`, layer.shape, layer.weight);
+    return this.g.matmul(x, weight, this.packed.vector(`${name}.bias`, layer.bias));
+  }
+
+  /** The same on pixels, as a convolution of 1 × 1: its kernels keep f32 weights as they are, and run at full width on any number of inputs. */
+  pixelLinear(image: Images, { shape: [out, columns], weight, bias }: LinearLayer, name: string): Value {
     const layer: ConvolutionLayer = { shape: [out!, columns!, 1, 1], weight, bias, stride: [1, 1] };
     return this.#pointwise(image, layer, name);
   }

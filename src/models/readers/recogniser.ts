@@ -22,7 +22,7 @@ export function recogniserProgram(net: RecogniserNetwork): ImageProgram {
   const both = { ...features, x: g.concat(features.x, restored.x) };
   const again = graph.convolution(both, net.neck[3]!, 'neck.3');
   const widened = graph.convolution(again, net.neck[4]!, 'neck.4');
-  const logits = g.named('logits', graph.linear(widened, net.classes, 'classes'));
+  const logits = g.named('logits', graph.pixelLinear(widened, net.classes, 'classes'));
   g.output('steps', g.bestClass(logits));
   return graph.finish();
 }
@@ -40,7 +40,7 @@ function mixed(
   const { x } = image;
   const width = x.width;
   const linear = (rows: Value, layer: LinearLayer, part: string): Value =>
-    graph.linear({ ...image, x: rows }, layer, `${name}.${part}`);
+    graph.pixelLinear({ ...image, x: rows }, layer, `${name}.${part}`);
   const qkv = linear(norm(graph, x, block.norms[0], `${name}.norms.0`), block.qkv, 'qkv');
   const [q, k, v] = [0, 1, 2].map((part) => g.slice(qkv, part * width, width));
   const kDim = width / heads;
