@@ -56,7 +56,7 @@ std::unique_ptr<Backend> make_backend(const std::string& name, int threads, cons
 size_t weight_bytes(const std::string& name, const WeightSource& described, uint32_t uses, Precision precision) {
   if (name == "cpu") return cpu_weight_bytes(described, uses, precision);
   const size_t elements = static_cast<size_t>(described.experts * described.rows * described.columns);
-  if (uses & (kUseVector | kUseKernel)) return elements * sizeof(float);
+  if (uses & (kUseVector | kUseKernel | kUseKernel3x3)) return elements * sizeof(float);
   const size_t scales = described.scale_row_bytes * (described.format == WeightFormat::affine ? 2 : 1);
   return static_cast<size_t>(described.experts * described.rows) * (described.row_bytes + scales);
 }

@@ -8,6 +8,7 @@
 #include "cpu/cpu_context.h"
 #include "cpu/depthwise.h"
 #include "cpu/image_grid.h"
+#include "cpu/winograd.h"
 
 namespace afterimage {
 namespace {
@@ -203,7 +204,10 @@ struct Convolver {
     std::memset(s.zeros, 0, static_cast<size_t>(x.width) * sizeof(float));
     find_inputs(task, s);
     const int rows = task.rows();
-    for (int i = 0; i < rows; ++i) s.out[i] = y.at<float>(task.out_row(i));
+    for_each_run(task, [&](int64_t oy, int64_t ox, int count, int done) {
+      float* first = y.at<float>(task.image->out_first + oy * task.image->out_width + ox);
+      for (int i = 0; i < count; ++i) s.out[done + i] = first + i * y.width;
+    });
     for (int i = rows; i < rows + kSpareRows; ++i) {
       std::copy_n(s.x + int64_t{rows - 1} * taps, taps, s.x + int64_t{i} * taps);
       s.scales[i] = 0;
@@ -211,14 +215,16 @@ struct Convolver {
     }
     c.kernels.convolve({kernel.bytes.data(), kernel.pairs() ? kernel.scales.data() : nullptr, kernel.outs, channels,
                         taps, rows, s.x, s.scales, s.out});
-    if (!bias && a.activation == Activation::none && a.scale == 1 && a.shift == 0) return;
-    for (int i = 0; i < rows; ++i) c.kernels.settle(s.out[i], bias, y.width, a.activation, a.scale, a.shift);
+    const SettleJob settled{s.out, rows, y.width, bias, a.activation, a.scale, a.shift};
+    if (settled.changes()) c.kernels.settle(settled);
   }
 };
 
 }  // namespace
 
 void run_convolution(CpuContext& c, const Dispatch& d) {
+  if (by_3x3(*d.attrs) && d.op == Op::Convolution && cpu_weight(d.weights[0])->winograd.outs > 0)
+    return run_winograd(c, d);
   Convolver convolver{c, d};
   auto images = grid_images(d.in[1], d.in[0].rows, d.attrs->stride_y, d.attrs->stride_x);
   if (convolver.kernel.pairs() && convolver.inputs == Inputs::taps) convolver.pair_images(images);

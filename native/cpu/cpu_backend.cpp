@@ -4,6 +4,7 @@
 
 #include "cpu/cpu_context.h"
 #include "cpu/cpu_features.h"
+#include "cpu/winograd.h"
 #include "graph/error.h"
 
 namespace afterimage {
@@ -23,6 +24,14 @@ class CpuMemory final : public Memory {
 // Every product of pairs sees 13 bits of its inputs, which narrow rows are not worth.
 bool in_pairs(const WeightSource& source, Precision precision, const KernelTable& kernels) {
   return precision == Precision::fast && kernels.pair_vectors > 0 && source.columns % 2 == 0;
+}
+
+bool by_winograd(const WeightSource& source, uint32_t uses) {
+  return (uses & kUseKernel3x3) && winograd_pays(source.rows, source.columns / 9);
+}
+
+bool in_kernel(const WeightSource& source, uint32_t uses) {
+  return (uses & kUseKernel) || ((uses & kUseKernel3x3) && !by_winograd(source, uses));
 }
 
 class CpuBackend final : public Backend {
@@ -48,8 +57,9 @@ class CpuBackend final : public Backend {
         dequantize_row(source, 0, row, weight->vector.data() + row * source.columns);
     }
     if (uses & (kUseMatrix | kUseExperts)) weight->matrix = pack_matrix(source, precision == Precision::fast, pool_);
-    if (uses & kUseKernel) {
-      const KernelTable& k = context_.kernels;
+    const KernelTable& k = context_.kernels;
+    if (by_winograd(source, uses)) weight->winograd = pack_winograd(source, k.lanes, k.kernel_vectors);
+    if (in_kernel(source, uses)) {
       weight->kernel = in_pairs(source, precision, k) ? pack_kernel_pairs(source, k.lanes, k.pair_vectors)
                                                       : pack_kernel(source, k.lanes, k.kernel_vectors);
     }
@@ -146,7 +156,9 @@ size_t cpu_weight_bytes(const WeightSource& described, uint32_t uses, Precision 
   size_t bytes = 0;
   if (uses & kUseVector) bytes += static_cast<size_t>(described.rows * described.columns) * sizeof(float);
   if (uses & (kUseMatrix | kUseExperts)) bytes += packed_bytes(described, precision == Precision::fast);
-  if (uses & kUseKernel)
+  if (by_winograd(described, uses))
+    bytes += kWinogradInputs * kernel_bytes(described.rows, described.columns / 9, k.lanes, false);
+  if (in_kernel(described, uses))
     bytes += kernel_bytes(described.rows, described.columns, k.lanes, in_pairs(described, precision, k));
   return bytes;
 }

@@ -18,8 +18,11 @@ struct CpuWeight final : Weight {
   Precision precision = Precision::exact;
   PackedMatrix matrix;        // kUseMatrix, kUseExperts
   PackedKernel kernel;        // kUseKernel
+  PackedKernel winograd;      // kUseKernel3x3 where that pays; elsewhere `kernel`
   std::vector<float> vector;  // kUseVector: rows × columns
-  size_t bytes() const noexcept override { return matrix.bytes.size() + kernel.bytes.size() + vector.size() * 4; }
+  size_t bytes() const noexcept override {
+    return matrix.bytes.size() + kernel.bytes.size() + winograd.bytes.size() + vector.size() * 4;
+  }
   bool reads_checkpoint() const noexcept override { return bytes() == 0; }
 };
 

@@ -1,5 +1,7 @@
 #include "cpu/depthwise.h"
 
+#include <algorithm>
+
 namespace afterimage {
 
 void run_depthwise(const CpuContext& c, const Dispatch& d, const Tensor& x, const GridTask& task,
@@ -16,9 +18,14 @@ void run_depthwise(const CpuContext& c, const Dispatch& d, const Tensor& x, cons
     float* to = out + done * stride;
     c.kernels.depthwise_pixels({rows, stage.weights, x.width, image.width, ox, count, a.kernel_y, a.kernel_x,
                                 a.stride_x, a.pad_x, to, stride});
-    if (!stage.bias && stage.activation == Activation::none && stage.scale == 1 && stage.shift == 0) return;
-    for (int i = 0; i < count; ++i)
-      c.kernels.settle(to + i * stride, stage.bias, x.width, stage.activation, stage.scale, stage.shift);
+    constexpr int kRows = 32;
+    float* settled[kRows];
+    for (int first = 0; first < count; first += kRows) {
+      const int some = std::min(count - first, kRows);
+      for (int i = 0; i < some; ++i) settled[i] = to + (first + i) * stride;
+      const SettleJob job{settled, some, x.width, stage.bias, stage.activation, stage.scale, stage.shift};
+      if (job.changes()) c.kernels.settle(job);
+    }
   });
 }
 

@@ -170,14 +170,19 @@ static void to_pairs(const float* x, int64_t count, float factor, int16_t* q) {
   if (count % 2) q[count] = 0;
 }
 
-// y = f(y + bias) · scale + shift, in place; bias may be null.
-static void settle(float* y, const float* bias, int64_t count, Activation activation, float scale, float shift) {
-  const VF s = splat(scale), t = splat(shift);
-  with_activation(activation, [&]<Activation A>() {
-    if (bias)
-      map2(y, bias, count, y, [&](VF a, VF b) { return mul_add(activate<A>(a + b), s, t); });
-    else
-      map1(y, count, y, [&](VF a) { return mul_add(activate<A>(a), s, t); });
+static void settle(const SettleJob& job) {
+  const VF scale = splat(job.scale), shift = splat(job.shift);
+  with_activation(job.activation, [&]<Activation A>() {
+    const auto settled = [&](VF y, VF bias) { return mul_add(activate<A>(y + bias), scale, shift); };
+    const int64_t whole = job.width / kLanes * kLanes;
+    const int n = static_cast<int>(job.width - whole);
+    const VF rest = job.bias && n > 0 ? load_n(job.bias + whole, n) : VF{};
+    for (int64_t r = 0; r < job.count; ++r) {
+      float* y = job.rows[r];
+      for (int64_t i = 0; i < whole; i += kLanes)
+        store(y + i, settled(load(y + i), job.bias ? load(job.bias + i) : VF{}));
+      if (n > 0) store_n(y + whole, settled(load_n(y + whole, n), rest), n);
+    }
   });
 }
 

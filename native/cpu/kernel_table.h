@@ -4,6 +4,7 @@
 #include "cpu/image_kernels.h"
 #include "cpu/panel.h"
 #include "cpu/rows.h"
+#include "cpu/winograd_kernels.h"
 
 namespace afterimage::CPU_ISA {
 
@@ -44,6 +45,8 @@ static constexpr KernelTable make_table(const char* name) {
   t.depthwise_pixels = depthwise_pixels;
   t.settle = settle;
   t.best_class = best_class;
+  t.winograd_inputs = winograd_inputs;
+  t.winograd_outputs = winograd_outputs;
   t.rotate = rotate;
   t.delta_step = delta_step;
   return t;

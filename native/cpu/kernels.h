@@ -106,6 +106,16 @@ struct DepthwiseJob {
   int64_t out_stride;
 };
 
+// y = f(y + bias) · scale + shift, in place, of `count` rows; bias may be null.
+struct SettleJob {
+  float* const* rows;
+  int64_t count, width;
+  const float* bias;
+  Activation activation;
+  float scale, shift;
+  bool changes() const { return bias || activation != Activation::none || scale != 1 || shift != 0; }
+};
+
 struct KernelTable {
   const char* name;
   bool native_bf16;
@@ -150,8 +160,10 @@ struct KernelTable {
   void (*to_pairs)(const float* x, int64_t count, float factor, int16_t* q);
   float (*largest)(const float* x, int64_t count);  // max |x|
   void (*depthwise_pixels)(const DepthwiseJob& job);
-  // y = f(y + bias) · scale + shift, in place; bias may be null.
-  void (*settle)(float* y, const float* bias, int64_t count, Activation activation, float scale, float shift);
+  void (*settle)(const SettleJob& job);
+  // The transforms of winograd.h: pixels[36] → out[point · stride + c], and sums[point · stride + o] → out[16][o].
+  void (*winograd_inputs)(const float* const* pixels, int64_t channels, float* out, int64_t stride);
+  void (*winograd_outputs)(const float* sums, int64_t stride, int64_t outs, float* const* out);
   // y[2], as BestClass
   void (*best_class)(const float* x, int64_t width, float* y);
   // Rotates n pairs (a[i], b[i]) with step `step` between pairs.

@@ -50,12 +50,35 @@ typedef uint16_t VHmem __attribute__((vector_size(kLanes * 2), aligned(1), may_a
 CPU_INLINE VI load_half(const void* p) { return __builtin_convertvector(*reinterpret_cast<const VHmem*>(p), VI); }
 CPU_INLINE void store_half(void* p, VU v) { *reinterpret_cast<VHmem*>(p) = __builtin_convertvector(v, VH); }
 
+// The first n < kLanes lanes; the others are zero, or left alone.
+#if defined(__AVX2__) && !defined(__AVX512F__)
+CPU_INLINE VF load_n(const float* p, int n) {
+  const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return (VF)_mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lanes));
+}
+// Masked stores are slow on some processors; branches on a count that stays the same are not.
+CPU_INLINE void store_n(float* p, VF v, int n) {
+  __m128 part = _mm256_castps256_ps128((__m256)v);
+  if (n & 4) {
+    _mm_storeu_ps(p, part);
+    part = _mm256_extractf128_ps((__m256)v, 1);
+    p += 4;
+  }
+  if (n & 2) {
+    _mm_storel_pi(reinterpret_cast<__m64*>(p), part);
+    part = _mm_movehl_ps(part, part);
+    p += 2;
+  }
+  if (n & 1) _mm_store_ss(p, part);
+}
+#else
 CPU_INLINE VF load_n(const float* p, int n) {
   VF v = {};
   std::memcpy(&v, p, static_cast<size_t>(n) * 4);
   return v;
 }
 CPU_INLINE void store_n(float* p, VF v, int n) { std::memcpy(p, &v, static_cast<size_t>(n) * 4); }
+#endif
 
 #if defined(__AVX512F__)
 CPU_INLINE VF splat(float x) { return (VF)_mm512_set1_ps(x); }

@@ -18,11 +18,12 @@ enum class Precision : uint8_t { exact, fast };
 
 // How operators of the program read a weight; several uses of one weight may be or-ed (tied embeddings).
 enum WeightUse : uint32_t {
-  kUseMatrix = 1,   // right operand of Linear
-  kUseTable = 2,    // rows are looked up: Embedding, WeightedRows
-  kUseVector = 4,   // norm weights, biases, per-channel values; f32
-  kUseExperts = 8,  // ExpertLinear
-  kUseKernel = 16,  // W of Convolution and SeparableConvolution
+  kUseMatrix = 1,      // right operand of Linear
+  kUseTable = 2,       // rows are looked up: Embedding, WeightedRows
+  kUseVector = 4,      // norm weights, biases, per-channel values; f32
+  kUseExperts = 8,     // ExpertLinear
+  kUseKernel = 16,     // W of Convolution and SeparableConvolution
+  kUseKernel3x3 = 32,  // W of a Convolution by windows of 3 × 3, padded by 1, with steps of 1
 };
 
 // A weight in the backend's own layout.

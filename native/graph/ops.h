@@ -158,4 +158,10 @@ struct OpAttrs {
   std::vector<int32_t> axis;
 };
 
+// Windows of 3 × 3, padded by 1, with steps of 1.
+inline bool by_3x3(const OpAttrs& a) {
+  const auto both = [](int64_t wanted, int64_t y, int64_t x) { return y == wanted && x == wanted; };
+  return both(3, a.kernel_y, a.kernel_x) && both(1, a.stride_y, a.stride_x) && both(1, a.pad_y, a.pad_x);
+}
+
 }  // namespace afterimage

@@ -66,7 +66,7 @@ class Verifier {
   void verify_op(const OpNode& op) {
     const OpSignature& spec = signature(op.op);
     for (size_t i = 0; i < spec.in.size(); ++i) read_operand(spec.in[i], op.in[i], op.op == Op::Regroup);
-    for (size_t i = 0; i < spec.weights.size(); ++i) read_weight(spec.weights[i], op.weights[i]);
+    for (size_t i = 0; i < spec.weights.size(); ++i) read_weight(op, spec.weights[i], op.weights[i]);
     for (size_t i = 0; i < spec.out.size(); ++i) require_output(spec, op.out[i], expected_dtype(spec, op, i));
     verify_shapes(program_, op, place_);
     if (is_sequence_op(op.op)) verify_sequence_op(op);
@@ -92,7 +92,11 @@ class Verifier {
     }
   }
 
-  void read_weight(const WeightSpec& spec, int32_t index) {
+  static uint32_t use_of(const OpNode& op, const WeightSpec& spec) {
+    return op.op == Op::Convolution && spec.use == kUseKernel && by_3x3(op.attrs) ? kUseKernel3x3 : spec.use;
+  }
+
+  void read_weight(const OpNode& op, const WeightSpec& spec, int32_t index) {
     if (index < 0) {
       if (!spec.optional) fail("lacks weight " + std::string(spec.label));
       return;
@@ -104,7 +108,7 @@ class Verifier {
     }
     if (spec.use == kUseVector && !weight.mode.empty())
       fail("weight \"" + weight.name + "\" is quantized where floats are needed");
-    weight.uses |= spec.use;
+    weight.uses |= use_of(op, spec);
   }
 
   void require_output(const OpSignature& spec, int32_t index, DType dtype) const {

@@ -78,7 +78,7 @@ MetalWeight::MetalWeight(const WeightSource& source, uint32_t uses, Precision pr
     else
       prepare_dequantized();
   }
-  if (uses & (kUseVector | kUseKernel)) vector();
+  if (uses & (kUseVector | kUseKernel | kUseKernel3x3)) vector();
 }
 
 // Kernels read codes in runs of 8 and a run lies within one group; blocks of experts would need their own scale rows.

@@ -137,7 +137,8 @@ struct Prepared {
   Prepared(Backend& backend, const Case& c, const Weights& v, Precision p) {
     const int64_t window = c.window.kernel_y * c.window.kernel_x;
     const bool depthwise = c.op == Op::DepthwiseConvolution;
-    w = prepared(backend, v.w, depthwise ? window : c.outs, depthwise ? kUseVector : kUseKernel, p);
+    const uint32_t kernel = c.op == Op::Convolution && by_3x3(attrs_of(c)) ? kUseKernel3x3 : kUseKernel;
+    w = prepared(backend, v.w, depthwise ? window : c.outs, depthwise ? kUseVector : kernel, p);
     b = prepared(backend, v.b, 1, kUseVector, p);
     if (c.op != Op::SeparableConvolution) return;
     taps = prepared(backend, v.taps, window, kUseVector, p);

@@ -28,7 +28,7 @@ export const GROUPS = {
 };
 
 const ENGINE = [...OPTIONS_OF_THE_ENGINE, ...OPTIONS_OF_OTHERS] as const;
-const FILES = ['max-bytes', 'max-megapixels', 'reader'] as const;
+const FILES = ['max-bytes', 'max-megapixels'] as const;
 const LOOK = [...ENGINE, ...FILES, 'json', 'max-tokens', 'temperature', 'seed'] as const;
 const SERVER = [
   ...ENGINE,

@@ -68,8 +68,8 @@ export function checkElsewhere(options: Options): void {
     if (!stray) return;
     throw new AfterimageError('INVALID_ARGUMENT', `--${stray} goes with --engine URL; add it.`);
   }
-  // In which size images are sent is ours to decide; all else is that server's.
-  const others = OPTIONS_OF_THE_ENGINE.filter((name) => name !== 'max-pixels');
+  // In which size images are sent and what reads text here is ours to decide; all else is that server's.
+  const others = OPTIONS_OF_THE_ENGINE.filter((name) => name !== 'max-pixels' && name !== 'reader');
   const misplaced = ([...others, 'remote'] as const).find((name) => options.given(name));
   if (!misplaced) return;
   throw new AfterimageError(

@@ -2,16 +2,18 @@
 import { dirname, join } from 'node:path';
 import { openElements } from '../engine/element-engine.js';
 import { openReader as openNetworks } from '../engine/reader-engine.js';
+import { RemoteEngine } from '../engine/remote/remote-engine.js';
 import { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
+import { RemoteReader } from '../reading/shared-reader.js';
 import { TextReader } from '../reading/text-reader.js';
-import { cacheFolder, threadsOf, usableCacheFolder } from './open-engine.js';
+import { cacheFolder, socketOf, threadsOf, usableCacheFolder } from './open-engine.js';
 import type { Options } from './options.js';
 
 /** Nothing is loaded before the first picture. @throws AfterimageError INVALID_ARGUMENT, IO_FAILED */
 export function openReader(options: Options): Reader {
+  if (options.flag('remote')) return new RemoteReader(new RemoteEngine(socketOf(options)));
   const folder = usableCacheFolder(options) === undefined ? undefined : readingsFolder(options);
-  // With --remote the options of the engine are not given, so the reader runs here as it does by default.
   const threads = threadsOf(options);
   const backend = options.choice('backend', ['cpu', 'metal'] as const);
   const networks = options.text('reader');

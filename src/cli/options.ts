@@ -144,6 +144,7 @@ export const OPTIONS_OF_THE_ENGINE = [
   'image-tokens',
   'cache-dir',
   'no-disk-cache',
+  'reader',
 ] as const;
 
 /** Where an engine is that is not loaded here. */

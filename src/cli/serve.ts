@@ -13,22 +13,30 @@ import { createApp, type AppOptions } from '../mcp/app.js';
 import type { Listening } from '../mcp/http.js';
 import { createLog, unquoted } from '../mcp/log.js';
 import { defaultTokenFile, readTokens } from '../mcp/token.js';
+import type { Reader } from '../reading/reading.js';
+import { readingService } from '../reading/shared-reader.js';
 import { checkElsewhere, engineOptions, imageLimits, isHere, openEngine, socketOf } from './open-engine.js';
 import { openElementReader, openReader } from './open-reader.js';
 import { OPTIONS_OF_THE_ENGINE, type Options } from './options.js';
 
 export async function mcp(options: Options): Promise<void> {
-  const app = appOptions(options, availableEngine(options));
+  const app = appOptions(options, { engine: availableEngine(options), reader: openReader(options) });
   const port = options.number('http', 0, true, 65535);
   await (port === undefined
     ? runStdio(app)
     : runHttp({ ...app, port, tokenFile: options.text('token-file') }));
 }
 
-function appOptions(options: Options, engine: Engine): AppOptions {
+/** What looks and what reads. */
+interface Eyes {
+  engine: Engine;
+  reader: Reader;
+}
+
+function appOptions(options: Options, { engine, reader }: Eyes): AppOptions {
   return {
     engine,
-    reader: openReader(options),
+    reader,
     elements: openElementReader(options),
     allow: options.list('allow'),
     limits: imageLimits(options),
@@ -51,7 +59,7 @@ function availableEngine(options: Options): Engine {
   }
 }
 
-/** One engine for all programs of a user, until a signal stops it. */
+/** One engine and one text reader for all programs of a user, until a signal stops them. */
 export async function serve(options: Options, signal: AbortSignal): Promise<void> {
   const port = options.number('http', 0, true, 65535);
   if (port === undefined) checkWithoutDoor(options);
@@ -59,13 +67,15 @@ export async function serve(options: Options, signal: AbortSignal): Promise<void
   const here = isHere(options);
   const engine = here ? new LocalEngine(engineOptions(options)) : openEngine(options);
   const log = createLog({ level: options.flag('verbose') ? 'debug' : 'warn' });
+  const reader = openReader(options);
   const open: { close(): Promise<void> }[] = [];
   signal.addEventListener('abort', () => void engine.close(), { once: true });
   try {
     // The door before the socket: a token file that cannot be used is told before anything is shared.
-    const door = port === undefined ? undefined : await doorOf(options, engine, port, open);
+    const door = port === undefined ? undefined : await doorOf(options, { engine, reader }, port, open);
     const path = here ? socketOf(options) : undefined;
-    if (path) open.push(await serveEngine(engine, path, (error) => log.warn(unquoted(error), 'connection')));
+    const onError = (error: Error): void => log.warn(unquoted(error), 'connection');
+    if (path) open.push(await serveEngine(engine, path, onError, {}, [readingService(reader)]));
     const { name, backend } = await engine.ready();
     if (path)
       process.stderr.write(
@@ -76,7 +86,7 @@ export async function serve(options: Options, signal: AbortSignal): Promise<void
   } finally {
     log.info({ cache: engine.status().cache }, 'cache');
     for (const one of open.reverse()) await one.close();
-    await engine.close();
+    await Promise.all([engine.close(), reader.close()]);
   }
 }
 
@@ -94,19 +104,19 @@ function checkWithoutDoor(options: Options): void {
 
 async function doorOf(
   options: Options,
-  engine: Engine,
+  eyes: Eyes,
   port: number,
   open: { close(): Promise<void> }[],
 ): Promise<Listening> {
   const tokenFile = options.text('token-file') ?? defaultTokenFile();
   const tokens = await readTokens(tokenFile);
-  const app = createApp(appOptions(options, engine));
+  const app = createApp(appOptions(options, eyes));
   open.push(app);
   const name = !isHere(options) ? undefined : modelName(findModel(options.text('model')));
   const settings: DoorOptions = {
     port,
     tokens,
-    models: new OneModel(engine, name),
+    models: new OneModel(eyes.engine, name),
     mostImages: options.number('max-images', 1, true, 64),
     imageBytes: options.number('max-bytes', 1) ?? DOOR_IMAGE_BYTES,
   };

@@ -192,7 +192,9 @@ export class ImageRunner {
     const { mean, deviation } = this.#source.pixels;
     const sizes = this.#source.tables.map(({ name, step }) => {
       const data = Int32Array.from(
-        images.flatMap(({ width, height }) => [height / step[0], width / step[1]]),
+        images.flatMap(({ width, height }) =>
+          step === 'whole' ? [1, 1] : [height / step[0], width / step[1]],
+        ),
       );
       return [name, { data, rows: images.length }] as const;
     });

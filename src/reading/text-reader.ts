@@ -54,6 +54,10 @@ export class TextReader implements Reader {
   }
 
   async read(image: ImageInput, options: ReadOptions = {}): Promise<Reading> {
+    const known = await (await this.#ready()).cache.picture(image.pixelHash);
+    if (known) return known;
+    // Nobody else waits for pixels that another program may never send.
+    const landed = image.owed ? await image.pixels() : undefined;
     const before = this.#turn;
     const reading = (async () => {
       await before.catch(() => {});
@@ -61,7 +65,7 @@ export class TextReader implements Reader {
       const opened = await this.#ready();
       const kept = await opened.cache.picture(image.pixelHash);
       if (kept) return kept;
-      const fresh = await readPicture(await image.pixels(), opened, options);
+      const fresh = await readPicture(landed ?? (await image.pixels()), opened, options);
       await opened.cache.keepPicture(image.pixelHash, fresh);
       return fresh;
     })();

@@ -1,7 +1,9 @@
 // Text networks as the hub has them: tiny random checkpoints of transformers' own classes and what those classes gave
 // (test/goldens/text_networks_hub.py).
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openReader } from '../../src/engine/reader-engine.js';
@@ -46,6 +48,16 @@ it('loads PP-OCRv5 mobile from a folder and gives what transformers gives', asyn
   }
   assert.deepEqual(reader.characters.slice(0, 3), ['', 'a', 'b']);
   await reader.close();
+});
+
+it('refuses other networks of the family by name', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'afterimage-reader-hub-'));
+  for (const type of ['pp_ocrv5_server_det', 'pp_ocrv6_tiny_rec']) {
+    mkdirSync(join(folder, 'other'), { recursive: true });
+    writeFileSync(join(folder, 'other', 'config.json'), JSON.stringify({ model_type: type }));
+    await assert.rejects(openReader({ folder }), { code: 'MODEL_UNSUPPORTED', message: new RegExp(type) });
+  }
+  rmSync(folder, { recursive: true });
 });
 
 it('says what a folder lacks', async () => {

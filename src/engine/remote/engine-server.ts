@@ -3,7 +3,7 @@
 import { createServer, type Server } from 'node:net';
 import { AfterimageError } from '../../errors.js';
 import type { Engine } from '../engine.js';
-import { Guest, GUEST_LIMITS, type GuestLimits } from './guest.js';
+import { Guest, GUEST_LIMITS, type GuestLimits, type Service } from './guest.js';
 import { prepareSocket } from './socket-file.js';
 
 /** Connections at once; more are closed as they come. */
@@ -17,6 +17,7 @@ export interface EngineServer {
 /**
  * @param path Of the socket; only its owner may connect.
  * @param onError Hears what goes wrong between calls.
+ * @param services What is lent beside the engine.
  * @throws AfterimageError IO_FAILED when the socket cannot be had.
  */
 export async function serveEngine(
@@ -24,11 +25,12 @@ export async function serveEngine(
   path: string,
   onError: (error: Error) => void = () => {},
   limits: Partial<GuestLimits> = {},
+  services: readonly Service[] = [],
 ): Promise<EngineServer> {
   await prepareSocket(path);
   const clients = new Set<Guest>();
   const listener = createServer((socket) => {
-    const client = new Guest(engine, socket, { ...GUEST_LIMITS, ...limits }, onError);
+    const client = new Guest(engine, socket, { ...GUEST_LIMITS, ...limits }, onError, services);
     clients.add(client);
     socket.once('close', () => clients.delete(client));
   });

@@ -22,6 +22,7 @@ import {
   connectionOver,
   heard,
   toWire,
+  type Exchange,
 } from './wire.js';
 
 export interface GuestLimits {
@@ -44,6 +45,12 @@ export const GUEST_LIMITS: GuestLimits = {
   landing: 4,
 };
 
+/** Work on pictures that is lent beside the engine, under the same rules. */
+export interface Service {
+  exchange: Exchange<z.ZodType<{ call: number; images: WireImage[] }>, z.ZodType>;
+  run(images: ImageInput[], signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<unknown>;
+}
+
 /** For what was said last to reach a client that still reads. */
 const LAST_WORDS_MS = 500;
 
@@ -60,7 +67,13 @@ export class Guest {
   #greeted = false;
   #gone = false;
 
-  constructor(engine: Engine, socket: Socket, limits: GuestLimits, onError: (error: Error) => void) {
+  constructor(
+    engine: Engine,
+    socket: Socket,
+    limits: GuestLimits,
+    onError: (error: Error) => void,
+    services: readonly Service[] = [],
+  ) {
     this.#engine = engine;
     this.#socket = socket;
     this.#limits = limits;
@@ -85,6 +98,12 @@ export class Guest {
         return null;
       }),
     );
+    for (const { exchange, run } of services)
+      this.#connection.onRequest(exchange.type, (said, token) =>
+        this.#answer(exchange.said, said, token, (asked, signal) =>
+          run(this.#inputs(asked, signal), signal, (progress) => this.#progress(asked.call, progress)),
+        ),
+      );
     this.#connection.onNotification(CLOSE_SESSION.type, (said) => this.#close(said));
     this.#connection.listen();
   }

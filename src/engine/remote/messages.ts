@@ -9,7 +9,7 @@ const MOST_PIXELS = 2 ** 28;
 const MOST_IMAGES = 256;
 const LONGEST_NAME = 256;
 
-const count = z.int().nonnegative();
+export const count = z.int().nonnegative();
 const name = z.string().max(LONGEST_NAME);
 const side = z.int().positive().max(MOST_PIXELS);
 
@@ -59,7 +59,8 @@ type WireOptions = Omit<AskOptions, 'signal' | 'onText' | 'onProgress'>;
 
 export const hello = z.object({ version: name });
 export const readyCall = call;
-export const warmCall = call.extend({ images: wireImages });
+/** A call about pictures alone. */
+export const imagesCall = call.extend({ images: wireImages });
 export const askCall = call
   .extend({
     session: name,
@@ -132,12 +133,12 @@ export const answer = z.looseObject({
   certainty: z.array(z.object({ end: count, probability: z.number() })).optional(),
 }) satisfies z.ZodType<Answer>;
 
-const reply = <T extends z.ZodType>(result: T) => z.object({ result, status: engineStatus });
-
 /** Every answer brings the engine's status along, so that a client has a recent one at hand. */
-export const answerReply = reply(answer);
-export const readyReply = reply(modelInfo);
-export const warmReply = reply(z.null());
+export const replyOf = <T extends z.ZodType>(result: T) => z.object({ result, status: engineStatus });
+
+export const answerReply = replyOf(answer);
+export const readyReply = replyOf(modelInfo);
+export const warmReply = replyOf(z.null());
 
 /** What was thrown at the other side. */
 export const thrown = z.object({ code: z.enum(ERROR_CODES).optional(), name });

@@ -16,13 +16,13 @@ import { BoundedReader } from './frames.js';
 import * as messages from './messages.js';
 
 /** A request's name, and the form of what it says and of what comes back: unknown until it has been `heard`. */
-interface Exchange<Said extends z.ZodType, Answered extends z.ZodType> {
+export interface Exchange<Said extends z.ZodType, Answered extends z.ZodType> {
   type: RequestType<z.input<Said>, unknown, void>;
   said: Said;
   answered: Answered;
 }
 
-function exchange<Said extends z.ZodType, Answered extends z.ZodType>(
+export function exchange<Said extends z.ZodType, Answered extends z.ZodType>(
   method: string,
   said: Said,
   answered: Answered,
@@ -43,7 +43,7 @@ function notice<Said extends z.ZodType>(method: string, said: Said): Notice<Said
 export const HELLO = exchange('hello', messages.hello, messages.hello);
 export const READY = exchange('ready', messages.readyCall, messages.readyReply);
 export const ASK = exchange('ask', messages.askCall, messages.answerReply);
-export const WARM = exchange('warm', messages.warmCall, messages.warmReply);
+export const WARM = exchange('warm', messages.imagesCall, messages.warmReply);
 export const CLOSE_SESSION = notice('closeSession', messages.sessionName);
 
 /** The other way round, while a call runs. */

@@ -6,7 +6,9 @@ import type { Program, WeightRecipe } from '../../graph/program.js';
 import type { ConvolutionLayer, Gate, LcNet, LcNetBlock, LinearLayer } from './networks.js';
 import { PackedWeights } from './packed-weights.js';
 
-/** Images whose pixels are `step` pixels of the input apart, [y, x]. */
+export type Step = readonly [y: number, x: number] | 'whole';
+
+/** Images whose pixels are `step` pixels of the input apart. */
 export interface Picture extends Images {
   step: readonly [number, number];
 }
@@ -15,14 +17,14 @@ export interface Picture extends Images {
 export interface ImageProgram {
   program: Program;
   weights: Uint8Array;
-  /** Name of the i32 [images, 2] input of heights and widths at each step. */
-  tables: { name: string; step: readonly [number, number] }[];
+  /** Name of the i32 [images, 2] input of heights and widths at each step; `whole`: an image is one pixel. */
+  tables: { name: string; step: Step }[];
 }
 
 export class ImageGraph {
   readonly g: GraphBuilder;
   readonly packed = new PackedWeights();
-  readonly #tables = new Map<string, { step: readonly [number, number]; value: Value }>();
+  readonly #tables = new Map<string, { step: Step; value: Value }>();
 
   constructor(name: Program['name']) {
     this.g = new GraphBuilder(name);
@@ -34,12 +36,15 @@ export class ImageGraph {
   }
 
   at(x: Value, step: readonly [number, number]): Picture {
-    const name = `sizes_${step.join('x')}`;
+    return { x, sizes: this.#sizes(`sizes_${step.join('x')}`, step), step };
+  }
+
+  #sizes(name: string, step: Step): Value {
     const known = this.#tables.get(name);
-    if (known) return { x, sizes: known.value, step };
+    if (known) return known.value;
     const value = this.g.input(name, { rows: rowsOf('images'), width: 2, dtype: 'i32' });
     this.#tables.set(name, { step, value });
-    return { x, sizes: value, step };
+    return value;
   }
 
   finish(): ImageProgram {
@@ -69,13 +74,20 @@ export class ImageGraph {
 
   /** One gain for each image and channel. */
   gain(image: Picture, [squeeze, excite]: Gate, name: string): Value {
-    const small = this.#pointwise(this.g.imageMean(image), squeeze, `${name}.squeeze`);
-    return this.#pointwise(small, excite, `${name}.excite`);
+    const sizes = this.#sizes('sizes_whole', 'whole');
+    const small = this.#pointwise({ x: this.g.imageMean(image), sizes }, squeeze, `${name}.squeeze`);
+    return this.#pointwise({ x: small, sizes }, excite, `${name}.excite`);
   }
 
   linear(x: Value, layer: LinearLayer, name: string): Value {
     const weight = this.packed.add(`${name}.weight`, layer.shape, layer.weight);
     return this.g.matmul(x, weight, this.packed.vector(`${name}.bias`, layer.bias));
+  }
+
+  /** The same on pixels, as a convolution of 1 × 1: its kernels keep f32 weights as they are, and run at full width on any number of inputs. */
+  pixelLinear(image: Images, { shape: [out, columns], weight, bias }: LinearLayer, name: string): Value {
+    const layer: ConvolutionLayer = { shape: [out!, columns!, 1, 1], weight, bias, stride: [1, 1] };
+    return this.#pointwise(image, layer, name);
   }
 
   backbone(image: Picture, net: LcNet): Picture[] {
@@ -106,11 +118,8 @@ export class ImageGraph {
     return this.#strided(image, x, depthwise);
   }
 
-  /** A convolution of 1 × 1 on single rows. */
-  #pointwise(x: Value, layer: ConvolutionLayer, name: string): Value {
-    const [out, columns] = layer.shape as [number, number];
-    const y = this.linear(x, { ...layer, shape: [out, columns] }, name);
-    return layer.activation ? this.g.activation(y, layer.activation) : y;
+  #pointwise(image: Images, layer: ConvolutionLayer, name: string): Value {
+    return this.g.convolution(image, this.#kernel(layer, name), windowOf(layer), this.#settled(layer, name));
   }
 
   #strided({ step }: Picture, x: Value, { stride }: ConvolutionLayer): Picture {

@@ -55,9 +55,7 @@ export async function loadBundledReader(): Promise<ReaderModel> {
 
 /** A folder in which a detector and a recogniser of the hub lie, each in a folder of its own. */
 export async function loadHubReader(folder: string): Promise<ReaderModel> {
-  const [detection, recognition] = ['pp_ocrv5_mobile_det', 'pp_ocrv5_mobile_rec'].map((type) =>
-    folderOf(folder, type),
-  ) as [string, string];
+  const [detection, recognition] = READ_TYPES.map((type) => folderOf(folder, type)) as [string, string];
   const [detector, recogniser] = await Promise.all([openHubFolder(detection), openHubFolder(recognition)]);
   const network = hubDetector(detector.weights, detector.config);
   // Its image processor turns RGB to BGR, which the first layer undoes.
@@ -83,14 +81,28 @@ export async function loadHubReader(folder: string): Promise<ReaderModel> {
   };
 }
 
+/** Networks of PP-OCR on the hub; what is read of them. */
+const FAMILY = /^pp_ocrv\d+_\w+_(det|rec)$/;
+const READ_TYPES = ['pp_ocrv5_mobile_det', 'pp_ocrv5_mobile_rec'] as const;
+
 function folderOf(folder: string, type: string): string {
   const names = statSync(folder, { throwIfNoEntry: false })?.isDirectory() ? readdirSync(folder) : [];
-  const found = names
-    .map((name) => join(folder, name))
-    .find((path) => {
-      return statSync(path).isDirectory() && readJson(path, 'config.json')?.['model_type'] === type;
-    });
-  if (found) return found;
+  const types = new Map(
+    names
+      .map((name) => join(folder, name))
+      .filter((path) => statSync(path).isDirectory())
+      .map((path) => [readJson(path, 'config.json')?.['model_type'], path]),
+  );
+  const found = types.get(type);
+  if (found !== undefined) return found;
+  const other = [...types.keys()]
+    .map(String)
+    .find((name) => FAMILY.test(name) && !READ_TYPES.some((read) => read === name));
+  if (other !== undefined)
+    throw new AfterimageError(
+      'MODEL_UNSUPPORTED',
+      `"${folder}" has a ${other} checkpoint, which is not supported; put one of ${type} there instead.`,
+    );
   throw new AfterimageError(
     'MODEL_NOT_FOUND',
     `"${folder}" has no folder with a ${type} checkpoint; put one downloaded from the hub there.`,

@@ -1,8 +1,8 @@
 // The text recogniser of PP-OCR: PP-LCNetV3, SVTR's global mixing in a narrow neck, a class for every step of 8 columns
 // (CTC). Du et al. 2022, https://arxiv.org/abs/2205.00159. Images are 48 rows high, their widths multiples of 8.
 import { rowsOf, type Value } from '../../graph/builder.js';
-import { ImageGraph, type ImageProgram } from './image-graph.js';
-import type { NormLayer, RecogniserNetwork, SvtrBlock } from './networks.js';
+import { ImageGraph, type ImageProgram, type Picture } from './image-graph.js';
+import type { LinearLayer, NormLayer, RecogniserNetwork, SvtrBlock } from './networks.js';
 
 export const LINE_HEIGHT = 48;
 export const STEP_COLUMNS = 8;
@@ -16,13 +16,13 @@ export function recogniserProgram(net: RecogniserNetwork): ImageProgram {
   const reduced = graph.convolution(features, net.neck[0]!, 'neck.0');
   let { x } = graph.convolution(reduced, net.neck[1]!, 'neck.1');
   for (const [i, block] of net.blocks.entries())
-    x = mixed(graph, x, segments, block, net.heads, `blocks.${i}`);
+    x = mixed(graph, { ...features, x }, segments, block, net.heads, `blocks.${i}`);
   x = norm(graph, x, net.norm, 'norm');
   const restored = graph.convolution({ ...features, x }, net.neck[2]!, 'neck.2');
   const both = { ...features, x: g.concat(features.x, restored.x) };
   const again = graph.convolution(both, net.neck[3]!, 'neck.3');
   const widened = graph.convolution(again, net.neck[4]!, 'neck.4');
-  const logits = g.named('logits', graph.linear(widened.x, net.classes, 'classes'));
+  const logits = g.named('logits', graph.pixelLinear(widened, net.classes, 'classes'));
   g.output('steps', g.bestClass(logits));
   return graph.finish();
 }
@@ -30,15 +30,18 @@ export function recogniserProgram(net: RecogniserNetwork): ImageProgram {
 /** Global mixing: pre-norm attention over all steps of an image, then an MLP. */
 function mixed(
   graph: ImageGraph,
-  x: Value,
+  image: Picture,
   segments: Value,
   block: SvtrBlock,
   heads: number,
   name: string,
 ): Value {
   const { g } = graph;
+  const { x } = image;
   const width = x.width;
-  const qkv = graph.linear(norm(graph, x, block.norms[0], `${name}.norms.0`), block.qkv, `${name}.qkv`);
+  const linear = (rows: Value, layer: LinearLayer, part: string): Value =>
+    graph.pixelLinear({ ...image, x: rows }, layer, `${name}.${part}`);
+  const qkv = linear(norm(graph, x, block.norms[0], `${name}.norms.0`), block.qkv, 'qkv');
   const [q, k, v] = [0, 1, 2].map((part) => g.slice(qkv, part * width, width));
   const kDim = width / heads;
   const attended = g.segmentAttention(q!, k!, v!, segments, {
@@ -47,10 +50,10 @@ function mixed(
     kDim,
     scale: kDim ** -0.5,
   });
-  const h = g.add(x, graph.linear(attended, block.projection, `${name}.projection`));
+  const h = g.add(x, linear(attended, block.projection, 'projection'));
   const [widen, narrow] = block.mlp;
-  const inner = graph.linear(norm(graph, h, block.norms[1], `${name}.norms.1`), widen, `${name}.mlp.0`);
-  return g.add(h, graph.linear(g.activation(inner, 'silu'), narrow, `${name}.mlp.1`));
+  const inner = linear(norm(graph, h, block.norms[1], `${name}.norms.1`), widen, 'mlp.0');
+  return g.add(h, linear(g.activation(inner, 'silu'), narrow, 'mlp.1'));
 }
 
 function norm(graph: ImageGraph, x: Value, { weight, bias, eps }: NormLayer, name: string): Value {
