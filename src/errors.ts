@@ -38,6 +38,7 @@ export const ERROR_CODES = [
   'ENGINE_UNREACHABLE',
   'ENGINE_INCOMPATIBLE',
   'NATIVE_MISSING',
+  'NATIVE_BUILDING',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -7,6 +7,7 @@ import { UnavailableEngine } from '../engine/unavailable-engine.js';
 import { LocalEngine } from '../engine/local-engine.js';
 import { serveEngine } from '../engine/remote/engine-server.js';
 import { createLog } from '../mcp/log.js';
+import { nativeReady } from './native-ready.js';
 import { engineOptions, imageLimits, openEngine, socketOf } from './open-engine.js';
 import { openReader } from './open-reader.js';
 import type { Options } from './options.js';
@@ -43,6 +44,7 @@ function availableEngine(options: Options): Engine {
 /** One engine for all programs of a user, until a signal stops it. */
 export async function serve(options: Options, signal: AbortSignal): Promise<void> {
   const path = socketOf(options);
+  await nativeReady(signal);
   const log = createLog({ level: options.flag('verbose') ? 'debug' : 'warn' });
   const engine = new LocalEngine(engineOptions(options));
   signal.addEventListener('abort', () => void engine.close(), { once: true });

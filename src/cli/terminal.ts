@@ -8,6 +8,7 @@ import type { Tool } from '../ask/tool.js';
 import type { Engine } from '../engine/engine.js';
 import { createImageContext } from '../image/load.js';
 import type { Reader } from '../reading/reading.js';
+import { nativeReady } from './native-ready.js';
 import { imageLimits, openEngine } from './open-engine.js';
 import { openReader } from './open-reader.js';
 import type { Options } from './options.js';
@@ -61,6 +62,7 @@ export class Terminal {
     body: (terminal: Terminal) => Promise<void>,
   ): Promise<void> {
     const engine = openEngine(options);
+    if (!options.flag('remote')) await nativeReady(signal);
     const reader = openReader(options);
     const conversations = new Conversations(engine);
     try {

@@ -11,7 +11,7 @@ import type { ModelInfo, Progress } from './engine.js';
 import { LoadedModel } from './loaded-model.js';
 import { isBundled, modelName, starterFolder } from './model-folder.js';
 import type { NativeEngineOptions } from './native-engine.js';
-import { loadAddon, type BackendName, type KvType, type Precision } from './native.js';
+import { addonReady, loadAddon, type BackendName, type KvType, type Precision } from './native.js';
 import { PromptRows } from './prompt-rows.js';
 import { scriptsIdentity } from './scripts-identity.js';
 
@@ -38,13 +38,14 @@ const CHUNK_ROWS = 256;
 
 /**
  * @param signal Ends loading at the next weight.
- * @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, OUT_OF_MEMORY, NATIVE_MISSING
+ * @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, OUT_OF_MEMORY, NATIVE_MISSING, NATIVE_BUILDING
  */
 export async function loadModel(
   options: LocalEngineOptions,
   onProgress: (progress: Progress) => void,
   signal?: AbortSignal,
 ): Promise<LoadedModel> {
+  await addonReady(onProgress, { signal });
   onProgress({ stage: 'load', done: 0 });
   const folder = options.model ?? starterFolder();
   const { checkpoint, model: whole } = openModel(folder);
