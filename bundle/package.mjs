@@ -7,6 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build, BuildFailed } from '../native/toolchain.mjs';
+import { npm } from './npm.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -148,8 +149,9 @@ function writeManifest(stage, content) {
 }
 
 function pack(stage) {
-  const [{ filename, size }] = JSON.parse(
-    execFileSync('npm', ['pack', '--json', '--pack-destination', out], { cwd: stage, encoding: 'utf8' }),
+  // A list, or since npm 12 an object by name.
+  const [{ filename, size }] = Object.values(
+    JSON.parse(npm(['pack', '--json', '--pack-destination', out], stage)),
   );
   process.stdout.write(`${filename}  ${(size / 1e6).toFixed(1)} MB\n`);
 }
