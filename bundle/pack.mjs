@@ -1,9 +1,9 @@
 // Packs a .mcpb for Claude Desktop out of the packages that `npm run package` made: the main one with its dependencies,
 // and the platform's engine.
-//   npm run bundle [-- --platform darwin-arm64]     default: this machine's; makes the packages first where they are not
+//   npm run bundle [-- --platform darwin-arm64]     default: this machine's; makes the packages first
 // A bundle holds what is installed here, sharp included, so it is made on its own platform.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -21,7 +21,7 @@ const packages = join(root, 'build', 'packages');
 const stage = join(root, 'build', 'mcpb', platform);
 const output = join(root, 'build', `afterimage-${version}-${platform}.mcpb`);
 
-if (!existsSync(packed(`${name}-${platform}`)) || !existsSync(packed(name))) npm(['run', 'package'], root);
+npm(['run', 'package'], root);
 rmSync(stage, { recursive: true, force: true });
 unpack(name, stage);
 unpack(`${name}-${platform}`, join(stage, 'node_modules', `${name}-${platform}`));
