@@ -10,9 +10,10 @@ import type { Picture } from '../src/ask/conversations.js';
 import { DIFF_URI } from '../src/ask/differences.js';
 import * as fields from '../src/ask/fields.js';
 import { middleOf } from '../src/reading/reading.js';
+import { stateChanges, type StateChange } from '../src/reading/state-changes.js';
 import { textChanges, type TextChange } from '../src/reading/text-changes.js';
 import { lookAt, part } from '../src/ask/look.js';
-import { readText, withReadings } from '../src/ask/read.js';
+import { elementsOf, readText, withReadings } from '../src/ask/read.js';
 import { seenImages, toFields } from '../src/ask/reply.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
@@ -57,12 +58,23 @@ const output = z.looseObject({
     .array(z.looseObject({ old: z.string(), new: z.string() }))
     .optional()
     .describe('Text that changed, was added (old empty) or removed (new empty); moved text is not listed.'),
+  state_changes: z
+    .array(z.looseObject({ role: z.string(), text: z.string(), now: z.string() }))
+    .optional()
+    .describe('Elements of one text whose state changed.'),
   difference: z.string().optional().describe('Resource: image_b in grey, changes in red.'),
 });
 
 /** All that a comparison returns; places are in pixels of image_a (before) and of image_b (after). */
 export type Comparison = fields.ReplyFields &
-  ReturnType<typeof measured> & { text_changes?: TextChange[]; difference?: string };
+  ReturnType<typeof measured> &
+  ReadChanges & { difference?: string };
+
+/** Without the model; nothing where the time was over before both were read. */
+interface ReadChanges {
+  text_changes?: TextChange[];
+  state_changes?: StateChange[];
+}
 
 export const compareImages = defineTool({
   name: 'compare_images',
@@ -84,9 +96,14 @@ For what one image shows use describe_image, for images that are not two states 
     });
     if (diff.changedPixels === 0)
       return {
-        structured: { ...same(diff, [before, after], ignore_regions), ...measured(diff), text_changes: [] },
+        structured: {
+          ...same(diff, [before, after], ignore_regions),
+          ...measured(diff),
+          text_changes: [],
+          state_changes: [],
+        },
       };
-    const texts = await textChanged(call, before, after, diff, ignore_regions);
+    const read = await readChanges(call, before, after, diff, ignore_regions);
     const uri = DIFF_URI + call.differences.put(await diff.picture());
     const whole = await withReadings(call, [before, after], undefined);
     // A model that answers from read lines knows pairs of whole pictures, and reads no better in a crop.
@@ -102,9 +119,9 @@ For what one image shows use describe_image, for images that are not two states 
       maxTokens: max_tokens,
       states: true,
     });
-    const answer = withFacts(measuredChanges(diff, texts.text_changes), reply.text);
+    const answer = withFacts(measuredChanges(diff, read.text_changes, read.state_changes), reply.text);
     return {
-      structured: { ...toFields(reply), answer, ...measured(diff), ...texts, difference: uri },
+      structured: { ...toFields(reply), answer, ...measured(diff), ...read, difference: uri },
       references: [
         { uri, name: 'difference.png', description: 'Changed pixels in red', mimeType: 'image/png' },
       ],
@@ -113,25 +130,35 @@ For what one image shows use describe_image, for images that are not two states 
   },
 });
 
-/** Without the model; nothing where the time was over before both were read. */
-async function textChanged(
+async function readChanges(
   call: Call,
   before: Picture,
   after: Picture,
-  { alignment }: ImageDiff,
+  { alignment, regions }: ImageDiff,
   ignored: Region[] = [],
-): Promise<{ text_changes?: TextChange[] }> {
+): Promise<ReadChanges> {
   const old = await readText(call, before);
   const now = old && (await readText(call, after));
   if (!now) return {};
   const scale = alignment === 'scaled' ? after.original.width / before.original.width : 1;
-  const counts = (change: TextChange) => {
+  const counts = (change: { before?: Region; after?: Region }) => {
     const { x, y } = middleOf((change.after ?? change.before)!);
     return !ignored.some(
       (area) => x >= area.x && y >= area.y && x < area.x + area.width && y < area.y + area.height,
     );
   };
-  return { text_changes: textChanges(old, now, scale).filter(counts) };
+  const text_changes = textChanges(old, now, scale).filter(counts);
+  const was = await elementsOf(call, before.input, old);
+  const is = was && (await elementsOf(call, after.input, now));
+  if (!is) return { text_changes };
+  const places = regions.flatMap(({ after: place }) => (place ? [place] : []));
+  const state_changes = stateChanges(
+    { reading: old, elements: was },
+    { reading: now, elements: is },
+    places,
+    scale,
+  );
+  return { text_changes, state_changes: state_changes.filter(counts) };
 }
 
 function worthCropping({ before, after }: ImageDiff): (region: DiffRegion) => boolean {

@@ -28,7 +28,7 @@ def main():
     names = truth.names(args.set, "crop")
     shown = [truth.load(args.set, n) for n in names[::max(1, len(names) // args.count)][:args.count]]
     question = instructions()["describe"]["full"]
-    said = generate.answer_all(model, [([prepare_pixels(s.pixels)], question, [lines.perfect(s.painter)]) for s in shown])
+    said = generate.answer_all(model, [([prepare_pixels(s.pixels)], question, [lines.perfect(s)]) for s in shown])
     for name, value, count in scores.judge_descriptions(shown, said):
         print(f"{name}: {value:.3f} of {count}")
     for screen, answer in list(zip(shown, said))[:args.show]:

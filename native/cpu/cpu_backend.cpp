@@ -84,6 +84,7 @@ class CpuBackend final : public Backend {
       case Op::Activation:
       case Op::GatedActivation:
       case Op::Softcap:
+      case Op::Clamp:
         return run_elementwise(c, d);
       case Op::RowStatistic:
         return run_row_statistic(c, d);

@@ -28,6 +28,7 @@ static constexpr KernelTable make_table(const char* name) {
   t.activation = activation;
   t.gated = gated;
   t.softcap = softcap;
+  t.clamp = clamp;
   t.add = add;
   t.multiply = multiply;
   t.shift = shift_row;

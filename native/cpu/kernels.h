@@ -136,6 +136,7 @@ struct KernelTable {
   void (*activation)(const float* x, int64_t count, Activation activation, float scale, float* y);
   void (*gated)(const float* gate, const float* up, int64_t count, Activation activation, float* y);
   void (*softcap)(const float* x, int64_t count, float cap, float* y);
+  void (*clamp)(const float* x, int64_t count, float low, float high, float* y);
   void (*add)(const float* a, const float* b, int64_t count, float* y);
   void (*multiply)(const float* a, const float* b, int64_t count, float* y);
   void (*shift)(const float* a, float offset, int64_t count, float* y);

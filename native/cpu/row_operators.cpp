@@ -87,6 +87,8 @@ void elementwise_row(const CpuContext& c, const Dispatch& d, const RightOperand&
       return c.kernels.activation(x, width, d.attrs->activation, d.attrs->scale, y);
     case Op::GatedActivation:
       return c.kernels.gated(x, b.row(r), width, d.attrs->activation, y);
+    case Op::Clamp:
+      return c.kernels.clamp(x, width, *b.vector, *vector_of(d.weights[1]), y);
     default:
       return c.kernels.softcap(x, width, d.attrs->softcap, y);
   }

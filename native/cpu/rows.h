@@ -102,6 +102,10 @@ static void softcap(const float* x, int64_t count, float cap, float* y) {
   map1(x, count, y, [=](VF v) { return splat(cap) * tanh(v / splat(cap)); });
 }
 
+static void clamp(const float* x, int64_t count, float low, float high, float* y) {
+  map1(x, count, y, [=](VF v) { return min(max(v, splat(low)), splat(high)); });
+}
+
 static void add(const float* a, const float* b, int64_t count, float* y) {
   map2(a, b, count, y, [](VF u, VF v) { return u + v; });
 }

@@ -64,6 +64,7 @@ constexpr BoolAttr kBools[] = {
     {"sigmoidScore", &OpAttrs::sigmoid_score},
     {"perExpert", &OpAttrs::per_expert},
     {"whole", &OpAttrs::whole},
+    {"causal", &OpAttrs::causal},
 };
 
 constexpr std::string_view kActivations[] = {"none",    "gelu", "gelu_tanh", "quick_gelu", "silu",

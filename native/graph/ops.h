@@ -39,9 +39,9 @@ enum class Op : uint8_t {
   //   o_h = Σ_j softmax_j(cap(scale · q_h·k_{h'(j)})) v_j,  max(0, p−window+1) ≤ j < visible_end[r]
   // over 64-position blocks walked from position 0 (online softmax, one tile = one block).
   // h' = h · kv_heads / heads; cap(s) = softcap · tanh(s / softcap) where softcap > 0; window 0 = none.
-  // Without k and v the cache of `layer` is only read.
+  // Without k and v the cache of `layer` is only read; where `causal`, p + 1 stands for visible_end[r].
   // in: q[R,heads·k_dim], k[R,kv_heads·k_dim]?, v[R,kv_heads·v_dim]?   out: [R,heads·v_dim]
-  // attrs: layer, heads, kv_heads, k_dim, v_dim, scale, window, softcap
+  // attrs: layer, heads, kv_heads, k_dim, v_dim, scale, window, softcap, causal
   Attention,
   // Full softmax attention inside each segment of rows [segments_s, segments_{s+1}).
   // in: q[R,heads·k_dim], k[R,kv_heads·k_dim], v[R,kv_heads·v_dim], segments i32 [S+1,1]
@@ -58,6 +58,8 @@ enum class Op : uint8_t {
   GatedActivation,
   // y = softcap · tanh(x / softcap).   attrs: softcap
   Softcap,
+  // y = min(max(x, low), high).   in: x   weights: low[1], high[1]
+  Clamp,
   // y[R,1] = scale · one number that describes the row's w columns:
   //   mean         m = Σx / w
   //   deviation    √(Σ(x − m)² / w)
@@ -151,6 +153,7 @@ struct OpAttrs {
   int32_t groups = 1, start = 0, count = 0, factor = 1, split = 1, times = 1, m = 1, k = 0, topk_groups = 1;
   int32_t kernel_y = 1, kernel_x = 1, stride_y = 1, stride_x = 1, pad_y = 0, pad_x = 0;
   bool interleaved = false, normalize = false, sigmoid_score = false, per_expert = false, whole = false;
+  bool causal = false;
   std::vector<float> inv_freq;
   std::vector<int32_t> axis;
 };

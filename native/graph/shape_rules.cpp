@@ -255,6 +255,8 @@ class ShapeRules {
         return same_width(1);
       case Op::Softcap:
         return require(attrs_.softcap > 0, "softcap must be positive"), same_width(1);
+      case Op::Clamp:
+        return expect_weight(0, {1}), expect_weight(1, {1}), same_width(1);
       case Op::GatedActivation:
         return same_width(2);
       case Op::RowStatistic:

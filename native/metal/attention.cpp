@@ -19,7 +19,7 @@ AttentionParams params_of(const Dispatch& d) {
   p.window = static_cast<uint32_t>(a.window);
   p.scale = a.scale;
   p.softcap = a.softcap;
-  p.has_keys = static_cast<bool>(d.in[1]);
+  p.causal = a.causal;
   p.key_offset = kv.key_offset(a.layer, 0);
   p.value_offset = kv.value_offset(a.layer, 0);
   p.key_stride = a.kv_heads > 1 ? kv.key_offset(a.layer, 1) - p.key_offset : 0;

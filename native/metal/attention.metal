@@ -109,7 +109,7 @@ kernel void attention(device const float* q [[buffer(0)]], device const RowPlace
     uint u = min(first + uint(i), last);
     uint row = first_row + u / group;
     uint head = at.y * group + u % group;
-    end[i] = places[row].visible_end;
+    end[i] = p.causal ? places[row].position + 1 : places[row].visible_end;
     begin[i] = p.window == 0 ? 0 : max(0, places[row].position - int(p.window) + 1);
     lowest = min(lowest, begin[i]);
     highest = max(highest, end[i]);

@@ -13,7 +13,7 @@ struct AttentionParams {
   uint32_t window;
   float scale;
   float softcap;
-  uint32_t has_keys;
+  uint32_t causal;      // a row sees itself and what is before it, whatever its visible_end
   uint64_t key_offset;  // bytes into a block, of kv head 0
   uint64_t value_offset;
   uint64_t key_stride;  // bytes from one kv head to the next

@@ -14,6 +14,8 @@ const char* kernel_of(Op op) {
       return "activation";
     case Op::GatedActivation:
       return "gated_activation";
+    case Op::Clamp:
+      return "clamp_between";
     default:
       return "softcap";
   }
@@ -32,6 +34,7 @@ void encode_elementwise(Encoder& encoder, const Dispatch& d) {
   const bool binary = d.op == Op::Add || d.op == Op::Mul || d.op == Op::GatedActivation;
   encoder.kernel("elementwise", kernel_of(d.op), 256);
   encoder.bind(0, d.in[0]).bind(2, d.out[0]);
+  if (d.op == Op::Clamp) encoder.bind(1, weight_of(d, 0)->vector()).bind(4, weight_of(d, 1)->vector());
   if (binary) d.weights[0] ? encoder.bind(1, weight_of(d, 0)->vector()) : encoder.bind(1, d.in[1]);
   encoder.constants(
       3, ElementwiseParams{static_cast<uint32_t>(count), static_cast<uint32_t>(d.out[0].width), broadcast_of(d),

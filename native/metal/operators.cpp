@@ -26,6 +26,7 @@ void encode(Encoder& encoder, const Dispatch& dispatch) {
     case Op::Activation:
     case Op::GatedActivation:
     case Op::Softcap:
+    case Op::Clamp:
       return encode_elementwise(encoder, dispatch);
     case Op::RowStatistic:
       return encode_row_statistic(encoder, dispatch);

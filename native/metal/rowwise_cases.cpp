@@ -108,6 +108,12 @@ void elementwise_cases(std::vector<KernelCase>& cases, int rows, int width) {
                           x.out[0] = r.empty(rows, width);
                         }));
   }
+  cases.push_back(one("clamp_between", shape, 0, Op::Clamp, [=](CaseRun& r, Dispatch& x, OpAttrs&) {
+    x.in[0] = r.floats(rows, width, 1, 4);
+    x.weights[0] = r.vector(1, 2);
+    x.weights[1] = r.vector(1, 3);
+    x.out[0] = r.empty(rows, width);
+  }));
   cases.push_back(one("softcap", shape, 2e-6, Op::Softcap, [=](CaseRun& r, Dispatch& x, OpAttrs& a) {
     a.softcap = 30;
     x.in[0] = r.floats(rows, width, 1, 100);

@@ -10,8 +10,9 @@ struct AttentionShape {
   int heads, kv_heads, k_dim, v_dim, window;
   float softcap;
   KvType type;
-  int length;      // positions of the first sequence
-  bool two_sided;  // the last 9 rows see each other
+  int length;           // positions of the first sequence
+  bool two_sided;       // the last 9 rows see each other
+  bool causal = false;  // or would, were they asked
 };
 
 // A history of `length` positions in two runs (all but 3 rows, then 3), beside a second sequence of 5; both outputs.
@@ -30,6 +31,7 @@ std::vector<float> run_attention(Backend& backend, const AttentionShape& s) {
   a.scale = 0.3f;
   a.window = s.window;
   a.softcap = s.softcap;
+  a.causal = s.causal;
   std::vector<float> all;
   const int split = s.length > 3 ? s.length - 3 : 0;
   for (int part = 0; part < 2; ++part) {
@@ -146,7 +148,7 @@ void attention_cases(std::vector<KernelCase>& cases, int n) {
       {6, 3, 24, 40, 20, 0, KvType::bf16, n, true},        {8, 1, 80, 64, 0, 25, KvType::q8, n, true},
       {1, 1, 128, 256, 70, 0, KvType::f16, n + 64, false}, {1, 1, 13, 7, 0, 0, KvType::f32, n, true},
       {1, 1, 12, 32, 0, 0, KvType::bf16, n, false},        {1, 1, 16, 8, 0, 0, KvType::q8, n, false},
-      {1, 1, 20, 20, 0, 0, KvType::f16, n, false},
+      {1, 1, 20, 20, 0, 0, KvType::f16, n, false},         {4, 2, 24, 24, 0, 0, KvType::f32, n, true, true},
   };
   const char* types[] = {"f32", "f16", "bf16", "q8"};
   for (const AttentionShape& s : shapes)

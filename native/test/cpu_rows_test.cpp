@@ -208,6 +208,10 @@ void test_elementwise(Backend& backend, int64_t width) {
           [&](size_t i) { return activated(Activation::silu, x[i]) * z[i]; });
   compare({Op::Softcap, &a, {xt.tensor}, {y.tensor}, {}, nullptr},
           [&](size_t i) { return 2.5 * std::tanh(x[i] / 2.5); });
+  std::vector<float> low = {-0.25f}, high = {0.5f};
+  const auto least = vector_weight(backend, low), most = vector_weight(backend, high);
+  compare({Op::Clamp, &a, {xt.tensor}, {y.tensor}, {least.get(), most.get()}, nullptr},
+          [&](size_t i) { return std::min(std::max(double{x[i]}, -0.25), 0.5); });
 }
 
 void test_rope(Backend& backend, bool interleaved) {

@@ -187,6 +187,10 @@ class NaiveBackend : public Backend {
         return each(d, [&](int64_t r, int64_t c) { return in(0, r, c) * in(1, r, d.in[1].width == 1 ? 0 : c); });
       case Op::Activation:
         return each(d, [&](int64_t r, int64_t c) { return naive_activation(a.activation, in(0, r, c)) * a.scale; });
+      case Op::Clamp:
+        return each(d, [&](int64_t r, int64_t c) {
+          return std::min(std::max(in(0, r, c), weight(d, 0)->data[0]), weight(d, 1)->data[0]);
+        });
       case Op::GatedActivation:
         return each(d, [&](int64_t r, int64_t c) { return naive_activation(a.activation, in(0, r, c)) * in(1, r, c); });
       case Op::ReplaceRows:

@@ -14,11 +14,13 @@ import {
 } from '../engine/engine.js';
 import type { Message } from '../prompt/message.js';
 import type { ImageContext } from '../image/load.js';
-import { assistantMessage, systemMessage, userMessage } from '../prompt/layout.js';
+import { assistantMessage, systemMessage, textsOf, userMessage } from '../prompt/layout.js';
 import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
 import type { TextLine } from '../prompt/parse.js';
 import { sureLines, unseen, UNSURE } from './certainty.js';
+import { quotesOnly } from './quotes.js';
 import { cancelled, inTime, type TimeLimits } from './deadline.js';
+import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
 import type { Differences } from './differences.js';
 
@@ -26,6 +28,8 @@ import type { Differences } from './differences.js';
 export interface Room {
   engine: Engine;
   reader: Reader;
+  /** Absent: what read lines are is not said to any model. */
+  elements?: ElementReader;
   images: ImageContext;
   conversations: Conversations;
   differences: Differences;
@@ -96,7 +100,7 @@ export async function ask(call: Call, conversation: Conversation, question: Ques
       : null;
     const { text: whole, tokenIds } = answer ?? before;
     const stopReason = answer?.stopReason ?? 'deadline';
-    const sure = weighed && weigh(weighed, answer, isCut(stopReason));
+    const sure = weighed && weigh(weighed, answer, isCut(stopReason), mayStand(turns));
     record(
       conversation,
       turns,
@@ -132,11 +136,22 @@ function newlySure(sure: Weighed, before: Weighed): string {
 }
 
 /** What of the answer so far the model is sure of. */
-function weigh({ certainty, shown }: Weighed, answer: Said | null, cut: boolean): Weighed {
+function weigh(
+  { certainty, shown }: Weighed,
+  answer: Said | null,
+  cut: boolean,
+  mayStand?: (statement: string) => boolean,
+): Weighed {
   if (!answer) return { certainty, shown };
   const all = [...certainty, ...(answer.certainty ?? [])];
-  const sure = sureLines(answer.text, all);
+  const sure = sureLines(answer.text, all, mayStand);
   return { certainty: all, shown: cut && sure === UNSURE ? shown : sure };
+}
+
+/** Where read lines were handed on, only what quotes them. */
+function mayStand(turns: readonly Turn[]): ((statement: string) => boolean) | undefined {
+  const readings = turns.flatMap(({ pictures }) => pictures.flatMap(({ reading }) => reading ?? []));
+  return readings.length > 0 ? quotesOnly(readings.flatMap(textsOf)) : undefined;
 }
 
 /** The last turn as it was while it was being answered. */

@@ -7,13 +7,21 @@ export const LEAST_PROBABILITY = 0.5;
 
 export const UNSURE = 'I am not sure.';
 
-/** @param certainty Of every token of `text`. @returns `text` without what is unsure; UNSURE where nothing is left. */
-export function sureLines(text: string, certainty: readonly TokenCertainty[]): string {
+/**
+ * @param certainty Of every token of `text`.
+ * @param mayStand Whether a statement may stand; absent: every sure one.
+ * @returns `text` without what is unsure or may not stand; UNSURE where nothing is left.
+ */
+export function sureLines(
+  text: string,
+  certainty: readonly TokenCertainty[],
+  mayStand: (statement: string) => boolean = () => true,
+): string {
   const kept: string[] = [];
   let start = 0;
   for (const line of text.split('\n')) {
     const part = surePart(line, firstUnsure(text, start, start + line.length, certainty));
-    if (part !== undefined) kept.push(part);
+    if (part !== undefined && mayStand(part)) kept.push(part);
     start += line.length + 1;
   }
   return kept.length > 0 ? kept.join('\n') : UNSURE;

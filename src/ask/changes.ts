@@ -1,5 +1,6 @@
 // What measuring two images establishes, in words, and a model's answer beside it: it may add to that, never deny it.
 import type { ImageDiff } from '../image/diff.js';
+import type { StateChange } from '../reading/state-changes.js';
 import type { TextChange } from '../reading/text-changes.js';
 
 /** Whole sentences that deny every difference; one that denies a certain kind of difference may be right. */
@@ -18,10 +19,11 @@ const DENIAL = new RegExp(
 /** Changed texts that are named; a result lists all of them besides. */
 const MOST_TEXTS = 20;
 
-/** What changed, as it was measured: sizes, share of the pixels, places, texts as they were read. */
+/** What changed, as it was measured: sizes, share of the pixels, places, texts as they were read, states that were seen. */
 export function measuredChanges(
   { before, after, changedShare, regions }: Measured,
   texts: readonly TextChange[] = [],
+  states: readonly StateChange[] = [],
 ): string {
   const size = ({ width, height }: Measured['before']) => `${width}×${height}`;
   const resized =
@@ -29,7 +31,10 @@ export function measuredChanges(
   const places = regions.length === 1 ? 'one place' : `${regions.length} places`;
   const pixels = `${resized}${percent(changedShare)} of the pixels changed, in ${places}.`;
   const more = texts.length > MOST_TEXTS ? [`${texts.length - MOST_TEXTS} more texts changed.`] : [];
-  return [pixels, ...texts.slice(0, MOST_TEXTS).map(changedText), ...more].join('\n');
+  const now = states
+    .slice(0, MOST_TEXTS)
+    .map((change) => `The ${change.role} "${change.text}" is now ${change.now}.`);
+  return [pixels, ...texts.slice(0, MOST_TEXTS).map(changedText), ...more, ...now].join('\n');
 }
 
 function changedText({ old, new: now }: TextChange): string {

@@ -1,6 +1,8 @@
 // How tools have text read: in the time that the call has, in pixels of the original, and as the model is given it.
+import type { ImageInput } from '../image/rgb-image.js';
 import type { Region } from '../image/region.js';
-import { readingText } from '../prompt/layout.js';
+import { elementsText, readingText } from '../prompt/layout.js';
+import { wordsOf, type Elements } from '../reading/elements.js';
 import type { Quad } from '../reading/quad.js';
 import type { Reading } from '../reading/reading.js';
 import { loaded, type Call } from './call.js';
@@ -9,17 +11,12 @@ import { inTime } from './deadline.js';
 
 /** @returns null when the call's time was over first; what was read until then is kept for the next call */
 export function readText(call: Call, { input }: Picture): Promise<Reading | null> {
-  return inTime(call, async (stop) => {
-    try {
-      return await call.reader.read(input, {
-        signal: stop,
-        onProgress: (done, total) => call.onProgress({ stage: 'read', done, total }),
-      });
-    } catch (error) {
-      if (stop.aborted && !call.signal.aborted) return null;
-      throw error;
-    }
-  });
+  return withinTime(call, (signal) =>
+    call.reader.read(input, {
+      signal,
+      onProgress: (done, total) => call.onProgress({ stage: 'read', done, total }),
+    }),
+  );
 }
 
 /**
@@ -31,14 +28,52 @@ export async function withReadings(
   pictures: Picture[],
   wanted: boolean | undefined,
 ): Promise<Picture[]> {
-  if (pictures.length === 0 || !(wanted ?? (await loaded(call))?.readsAlong)) return pictures;
+  if (pictures.length === 0 || wanted === false) return pictures;
+  const trained = (await loaded(call))?.readsAlong ?? false;
+  if (!wanted && !trained) return pictures;
   const read: Picture[] = [];
   for (const picture of pictures) {
     const reading = await readText(call, picture);
-    const lines = reading?.lines.map(({ text, box: { x, y } }) => ({ text, x, y }));
-    read.push(lines ? { ...picture, reading: readingText(lines, picture.input) } : picture);
+    const text = reading && (await writtenOut(call, picture, reading, trained));
+    read.push(text === null ? picture : { ...picture, reading: text });
   }
   return read;
+}
+
+/** The lines as a prompt holds them; null when the time was over before it was known what they are. */
+async function writtenOut(
+  call: Call,
+  { input }: Picture,
+  reading: Reading,
+  trained: boolean,
+): Promise<string | null> {
+  const lines = reading.lines.map(({ text, box: { x, y } }) => ({ text, x, y }));
+  if (!trained || !call.elements) return readingText(lines, input);
+  const found = await elementsOf(call, input, reading);
+  if (!found) return null;
+  return elementsText(
+    lines.map((line, i) => ({ ...line, mark: wordsOf(found.marks[i]!) })),
+    input,
+    found.dark,
+  );
+}
+
+/** What the lines of a reading are; null when the call's time was over first, or nobody here can say. */
+export async function elementsOf(call: Call, input: ImageInput, reading: Reading): Promise<Elements | null> {
+  const { elements } = call;
+  return elements ? withinTime(call, (stop) => elements.of(input, reading, stop)) : null;
+}
+
+/** @returns null when the call's time was over first. */
+function withinTime<T>(call: Call, work: (stop: AbortSignal) => Promise<T>): Promise<T | null> {
+  return inTime(call, async (stop) => {
+    try {
+      return await work(stop);
+    } catch (error) {
+      if (stop.aborted && !call.signal.aborted) return null;
+      throw error;
+    }
+  });
 }
 
 /** Of a picture that was a part of its original: the reading as one of the original. */

@@ -64,6 +64,7 @@ export function engineOptions(options: Options): LocalEngineOptions {
     threads: threadsOf(options),
     kvType: bits === undefined ? undefined : KV_TYPES[bits],
     maxPixels: options.number('max-pixels', 1024),
+    imageTokens: options.number('image-tokens', 1),
     budgets: kvGb === undefined ? budgets : { ...budgets, kvBytes: Math.floor(kvGb * GIB) },
     cacheFolder: usableCacheFolder(options),
   };

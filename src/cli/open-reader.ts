@@ -1,6 +1,8 @@
 // The text reader that the command line's options describe.
 import { dirname, join } from 'node:path';
+import { openElements } from '../engine/element-engine.js';
 import { openReader as openNetworks } from '../engine/reader-engine.js';
+import { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
 import { TextReader } from '../reading/text-reader.js';
 import { cacheFolder, threadsOf, usableCacheFolder } from './open-engine.js';
@@ -14,6 +16,13 @@ export function openReader(options: Options): Reader {
   const backend = options.choice('backend', ['cpu', 'metal'] as const);
   const networks = options.text('reader');
   return new TextReader(() => openNetworks({ folder: networks, threads, backend }), folder);
+}
+
+/** Nothing is loaded before a model asks what lines are. */
+export function openElementReader(options: Options): ElementReader {
+  const threads = threadsOf(options);
+  const backend = options.choice('backend', ['cpu', 'metal'] as const);
+  return new ElementReader(() => openElements({ threads, backend }));
 }
 
 /** Where readings are kept; only its owner may look into it. */

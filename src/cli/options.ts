@@ -50,6 +50,11 @@ export const OPTIONS = {
     value: 'N',
     help: 'look at images with at most N pixels each (default: what the checkpoint says)',
   },
+  'image-tokens': {
+    type: 'string',
+    value: 'N',
+    help: 'tokens of one image, where the model has a choice: Gemma 4 takes 70, 140, 280, 560 or 1120 (screens: 1120)',
+  },
   'max-bytes': { type: 'string', value: 'N', help: 'largest image file (default 20 MB)' },
   'max-megapixels': { type: 'string', value: 'N', help: 'largest image (default 100)' },
   temperature: { type: 'string', value: 'T', help: '0 is greedy (default)' },
@@ -119,6 +124,7 @@ export const OPTIONS_OF_THE_ENGINE = [
   'kv-bits',
   'kv-gb',
   'max-pixels',
+  'image-tokens',
   'cache-dir',
   'no-disk-cache',
 ] as const;

@@ -9,13 +9,14 @@ import { serveEngine } from '../engine/remote/engine-server.js';
 import { createLog } from '../mcp/log.js';
 import { nativeReady } from './native-ready.js';
 import { engineOptions, imageLimits, openEngine, socketOf } from './open-engine.js';
-import { openReader } from './open-reader.js';
+import { openElementReader, openReader } from './open-reader.js';
 import type { Options } from './options.js';
 
 export async function mcp(options: Options): Promise<void> {
   const app = {
     engine: availableEngine(options),
     reader: openReader(options),
+    elements: openElementReader(options),
     allow: options.list('allow'),
     limits: imageLimits(options),
     allowUrls: options.flag('allow-urls'),

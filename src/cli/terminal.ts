@@ -7,10 +7,11 @@ import { runTool } from '../ask/run-tool.js';
 import type { Tool } from '../ask/tool.js';
 import type { Engine } from '../engine/engine.js';
 import { createImageContext } from '../image/load.js';
+import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
 import { nativeReady } from './native-ready.js';
 import { imageLimits, openEngine } from './open-engine.js';
-import { openReader } from './open-reader.js';
+import { openElementReader, openReader } from './open-reader.js';
 import type { Options } from './options.js';
 import { ProgressBar } from './progress-bar.js';
 import { Rates } from './rates.js';
@@ -28,6 +29,7 @@ export class Terminal {
     options: Options,
     engine: Engine,
     reader: Reader,
+    elements: ElementReader,
     conversations: Conversations,
     signal: AbortSignal,
   ) {
@@ -36,6 +38,7 @@ export class Terminal {
     this.call = {
       engine,
       reader,
+      elements,
       conversations,
       differences: new Differences(),
       images: createImageContext({
@@ -64,13 +67,15 @@ export class Terminal {
     const engine = openEngine(options);
     if (!options.flag('remote')) await nativeReady(signal);
     const reader = openReader(options);
+    const elements = openElementReader(options);
     const conversations = new Conversations(engine);
     try {
-      const terminal = new Terminal(options, engine, reader, conversations, signal);
+      const terminal = new Terminal(options, engine, reader, elements, conversations, signal);
       await body(terminal).finally(() => terminal.clear());
     } finally {
       conversations.close();
       await reader.close();
+      await elements.close();
       await engine.close();
     }
   }

@@ -12,10 +12,11 @@ import { LoadedModel } from './loaded-model.js';
 import { isBundled, modelName, starterFolder } from './model-folder.js';
 import type { NativeEngineOptions } from './native-engine.js';
 import { addonReady, loadAddon, type BackendName, type KvType, type Precision } from './native.js';
+import { chosenProcessor, type ImageDetail } from './chosen-processor.js';
 import { PromptRows } from './prompt-rows.js';
 import { scriptsIdentity } from './scripts-identity.js';
 
-export interface LocalEngineOptions {
+export interface LocalEngineOptions extends ImageDetail {
   /** Checkpoint folder; absent: the bundled starter model. */
   model?: string;
   /** Default: fast for quantized weights, exact otherwise. */
@@ -23,8 +24,6 @@ export interface LocalEngineOptions {
   backend?: BackendName;
   threads?: number;
   kvType?: KvType;
-  /** Largest size in which an image is looked at, in pixels. */
-  maxPixels?: number;
   budgets?: NativeEngineOptions['budgets'];
   /** Folder of the disk tier; absent: none. Its parent must exist. */
   cacheFolder?: string;
@@ -49,7 +48,7 @@ export async function loadModel(
   onProgress({ stage: 'load', done: 0 });
   const folder = options.model ?? starterFolder();
   const { checkpoint, model: whole } = openModel(folder);
-  const model = limited(whole, options.maxPixels);
+  const model = { ...whole, processor: chosenProcessor(whole, options) };
   const prompts = await PromptBuilder.open(checkpoint.folder, model);
   const precision = options.precision ?? (isQuantized(checkpoint) ? 'fast' : 'exact');
   const weights = new WeightFiles(checkpoint.files);
@@ -71,6 +70,7 @@ export async function loadModel(
     return new LoadedModel(info, native, rows, model, {
       folder: checkpoint.folder,
       maxPixels: options.maxPixels,
+      imageTokens: options.imageTokens,
     });
   } catch (error) {
     await native.close();
@@ -129,10 +129,6 @@ function nativeOptions(
       context: model.contextLength,
     },
   };
-}
-
-function limited(model: Model, maxPixels?: number): Model {
-  return maxPixels === undefined ? model : { ...model, processor: model.processor.limitedTo(maxPixels) };
 }
 
 /** Of the weights' whole content where something of them outlives this process; in it they cannot change unnoticed. */

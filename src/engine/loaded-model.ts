@@ -1,7 +1,7 @@
 // A model that can answer: its prompt rules and its native engine, ready together.
 import type { RgbImage } from '../image/rgb-image.js';
 import type { ImagePlan, Model, NamedTensor } from '../models/family.js';
-import { workers } from '../work/pool.js';
+import { workers } from '../workers/pool.js';
 import type { AskOptions, ModelInfo } from './engine.js';
 import type { NativeEngine, NativeGenerateOptions, NativePlan } from './native-engine.js';
 import type { PreparedImage, PreparedPrompt, PromptRows } from './prompt-rows.js';

@@ -6,7 +6,7 @@ import type { RgbImage } from '../image/rgb-image.js';
 import type { ImageProgram } from '../models/readers/image-graph.js';
 import type { loadBundledReader, loadHubReader, PixelNorm, ReaderModel } from '../models/readers/load.js';
 import { LINE_HEIGHT, STEP_COLUMNS } from '../models/readers/recogniser.js';
-import { workers } from '../work/pool.js';
+import { workers } from '../workers/pool.js';
 import { createRunner, type BackendName, type Precision, type Runner, type RunnerRequest } from './native.js';
 import type { RecognisedSteps, TextNetworks } from './text-networks.js';
 
@@ -110,7 +110,7 @@ class ReaderEngine implements TextNetworks {
 }
 
 /** A program whose input is images, and its runner. */
-class ImageRunner {
+export class ImageRunner {
   readonly #runner: Runner;
   readonly #source: ImageProgram & { pixels: PixelNorm };
   readonly #scratchBytes: number;

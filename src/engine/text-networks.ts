@@ -20,3 +20,17 @@ export interface TextNetworks {
   recognise(crops: RgbImage[], signal?: AbortSignal): Promise<RecognisedSteps[]>;
   close(): Promise<void>;
 }
+
+/** The network that says what each line of text on a screen is. */
+export interface ElementNetwork {
+  /** Classes in the order of the logits: roles, then states (each apart), then colours. */
+  roles: string[];
+  states: string[];
+  colours: string[];
+  /**
+   * Views and numbers of n lines, see reading/element-views.ts → logits of each, one after the other.
+   * @param views n · 4 RGB images of 96 × 48
+   */
+  classify(views: Uint8Array, features: Float32Array, signal?: AbortSignal): Promise<Float32Array[]>;
+  close(): Promise<void>;
+}

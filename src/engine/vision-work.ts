@@ -1,13 +1,13 @@
 // Resizes an image and cuts it into the rows that a vision encoder reads. Runs in worker threads: a photo takes seconds.
 import type { RgbImage } from '../image/rgb-image.js';
+import { chosenProcessor, type ImageDetail } from './chosen-processor.js';
 import type { ImagePlan, NamedTensor, Processor } from '../models/family.js';
 import { openModel } from '../models/registry.js';
 import { AfterimageError } from '../errors.js';
 
 /** What a processor is made of. */
-export interface ProcessorSource {
+export interface ProcessorSource extends ImageDetail {
   folder: string;
-  maxPixels?: number;
 }
 
 export interface VisionJob extends ProcessorSource {
@@ -24,14 +24,14 @@ let known: { key: string; processor: Processor } | undefined;
 export function visionInputs({
   folder,
   maxPixels,
+  imageTokens,
   identity,
   image,
   plan,
 }: VisionJob): Record<string, NamedTensor> {
-  const key = JSON.stringify([folder, maxPixels, identity]);
+  const key = JSON.stringify([folder, maxPixels, imageTokens, identity]);
   if (known?.key !== key) {
-    const { processor: whole } = openModel(folder).model;
-    const processor = maxPixels === undefined ? whole : whole.limitedTo(maxPixels);
+    const processor = chosenProcessor(openModel(folder).model, { maxPixels, imageTokens });
     if (processor.identity !== identity) {
       throw new AfterimageError(
         'MODEL_CHANGED',

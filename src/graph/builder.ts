@@ -30,14 +30,14 @@ export interface RouteOptions {
 }
 
 export class GraphBuilder extends ImageBuilder {
-  /** Attention over the KV cache. Without k and v the cache of `layer` is only read. */
+  /** Attention over the KV cache. Without k and v the cache of `layer` is only read. `causal`: also inside images. */
   attention(
     q: Value,
     k: Value | null,
     v: Value | null,
-    options: AttentionShape & { layer?: number; window?: number; softcap?: number },
+    options: AttentionShape & { layer?: number; window?: number; softcap?: number; causal?: boolean },
   ): Value {
-    const { heads, kvHeads, kDim, vDim = kDim, scale, window = 0, softcap = 0 } = options;
+    const { heads, kvHeads, kDim, vDim = kDim, scale, window = 0, softcap = 0, causal = false } = options;
     attentionShapes('attention', q, k, v, options);
     const layer =
       k && v
@@ -53,7 +53,7 @@ export class GraphBuilder extends ImageBuilder {
       kDim,
       vDim,
       scale,
-      ...only({ window, softcap }, { window: 0, softcap: 0 }),
+      ...only({ window, softcap, causal }, { window: 0, softcap: 0, causal: false }),
     };
     return this.one('attention', [q, k, v], { rows: q.rows, width: heads * vDim }, [], attrs);
   }

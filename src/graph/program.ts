@@ -47,7 +47,7 @@ export interface ProgramOp {
 }
 
 export interface Program {
-  name: 'vision' | 'decoder' | 'detector' | 'recogniser';
+  name: 'vision' | 'decoder' | 'detector' | 'recogniser' | 'elements';
   /** Indices of `values` that the caller binds at each run, by name. */
   inputs: number[];
   outputs: number[];

@@ -137,6 +137,13 @@ export class RowBuilder extends ProgramWriter {
     return this.one('softcap', [x], x, [], { softcap: cap });
   }
 
+  /** min(max(x, low), high), both one number of the checkpoint. */
+  clamp(x: Value, low: WeightRecipe, high: WeightRecipe): Value {
+    vectorShape('clamp', low, 1);
+    vectorShape('clamp', high, 1);
+    return this.one('clamp', [x], x, [low, high]);
+  }
+
   /** One number that describes each row: [R,w] → [R,1]. */
   rowStatistic(x: Value, statistic: StatisticName, options: { eps?: number; scale?: number } = {}): Value {
     const { eps = 0, scale = 1 } = options;

@@ -1,7 +1,7 @@
 // Two images compared pixel by pixel. Runs in worker threads: a hundred megapixels take seconds.
 // Anti-aliasing is told from change by pixelmatch (Vyšniauskas, "Anti-aliased pixel and intensity slope detector").
 import pixelmatch from 'pixelmatch';
-import { sharedBytes } from '../work/shared-bytes.js';
+import { sharedBytes } from '../workers/shared-bytes.js';
 import { alignImages, type Alignment } from './diff-alignment.js';
 import { drawDifference } from './diff-picture.js';
 import { changedRegions, type ChangeMask } from './diff-regions.js';

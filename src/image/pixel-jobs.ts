@@ -1,5 +1,5 @@
 // The functions of `pixel-work.ts` and `diff-work.ts`, run in worker threads.
-import { workers } from '../work/pool.js';
+import { workers } from '../workers/pool.js';
 import type * as diff from './diff-work.js';
 import type * as pixels from './pixel-work.js';
 

@@ -1,6 +1,6 @@
 // Work on whole images that takes longer than an event loop may stand still. Runs in worker threads; callers use
 // `pixel-jobs.ts`. Pixels come and go as shared memory.
-import { toShared } from '../work/shared-bytes.js';
+import { toShared } from '../workers/shared-bytes.js';
 import { decode, type AlphaHandling, type ImageLimits } from './decode.js';
 import { bytesHash, pixelIdentity, type PixelIdentity } from './key.js';
 import { thumbnailPng } from './picture.js';

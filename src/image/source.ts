@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { AfterimageError } from '../errors.js';
-import { sharedBytes } from '../work/shared-bytes.js';
+import { sharedBytes } from '../workers/shared-bytes.js';
 import { clipboardPicture } from './clipboard.js';
 import { imageData } from './data-uri.js';
 import { checkBytes, type ImageLimits } from './decode.js';

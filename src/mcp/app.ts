@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { parse, resolve } from 'node:path';
 import type { Engine } from '../engine/engine.js';
 import { URLS_ALLOWED, URLS_OFF } from '../image/download.js';
+import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
 import type { ImageLimits } from '../image/decode.js';
 import { createImageContext, type ImageContext } from '../image/load.js';
@@ -15,6 +16,7 @@ import { createLog, type Log, type LogOptions } from './log.js';
 export interface AppOptions {
   engine: Engine;
   reader: Reader;
+  elements?: ElementReader;
   /** Folders from --allow. Absent or empty: the working folder, and the client's roots if it declares any. */
   allow?: string[];
   allowUrls?: boolean;
@@ -48,7 +50,7 @@ export interface App extends Room {
 }
 
 export function createApp(options: AppOptions): App {
-  const { engine, reader } = options;
+  const { engine, reader, elements } = options;
   const log = createLog(options.log);
   const named = substituted(options.allow ?? []).map(absolute);
   const folders = named.length > 0 ? named : workingFolder(process.cwd());
@@ -71,6 +73,7 @@ export function createApp(options: AppOptions): App {
   const shared = {
     engine,
     reader,
+    elements,
     deadlineMs: options.deadlineMs ?? DEFAULT_DEADLINE_MS,
     rootsCount: named.length === 0,
     log,
@@ -81,6 +84,7 @@ export function createApp(options: AppOptions): App {
       log.info({ cache: engine.status().cache }, 'cache');
       for (const conversations of rooms) conversations.close();
       await reader.close();
+      await elements?.close();
       await engine.close();
     },
   };

@@ -89,6 +89,7 @@ async function callTool(
       runTool(tool, args, {
         engine: app.engine,
         reader: app.reader,
+        elements: app.elements,
         conversations: app.conversations,
         differences: app.differences,
         images: { ...app.images, files: widened(app.images.files, folders) },

@@ -41,6 +41,8 @@ export interface Processor {
    * fewer image tokens, less memory, less detail. No image is viewed larger than without the limit.
    */
   limitedTo(maxPixels: number): Processor;
+  /** Numbers of image tokens the family is trained with, where they are a choice, and the processor for one of them. */
+  budgets?: { tokens: number[]; at(tokens: number): Processor };
 }
 
 /** A real checkpoint and its size. */
@@ -72,6 +74,8 @@ export interface Model {
   boxes: { scale: 'relative-1000' | 'viewed-pixels' } | null;
   /** Renders prompts of families without a chat template (PaliGemma). */
   renderPrompt?: (turns: { text: string; images: number }[]) => string;
+  /** Variables of the chat template, in place of those that ask a model not to think aloud. */
+  templateSwitches?: Record<string, unknown>;
   contextLength: number;
 }
 

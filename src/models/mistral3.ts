@@ -12,7 +12,7 @@ import {
   pixtralWeights,
   projectorWeights,
 } from './towers/pixtral.js';
-import { pixtralImageProcessor } from './processors/pixtral-image.js';
+import { pixtralImageProcessor, pixtralMarkers } from './processors/pixtral-image.js';
 
 export const mistral3: Family = {
   modelTypes: ['mistral3'],
@@ -26,10 +26,14 @@ export const mistral3: Family = {
   build(checkpoint): Model {
     const config = new Config(checkpoint.config, 'config.json');
     const patch = pixtralConfig(config).count('patch_size');
-    return mistralVisionModel(checkpoint, {
-      vision: visionEncoder(checkpoint, config),
-      processor: pixtralImageProcessor(checkpoint, { patch, merge: config.count('spatial_merge_size', 2) }),
-    });
+    return mistralVisionModel(
+      checkpoint,
+      {
+        vision: visionEncoder(checkpoint, config),
+        processor: pixtralImageProcessor(checkpoint, { patch, merge: config.count('spatial_merge_size', 2) }),
+      },
+      pixtralMarkers(checkpoint).image,
+    );
   },
 };
 

@@ -7,9 +7,13 @@ import type { Family, Model } from './family.js';
 import { idefics3 } from './idefics3.js';
 import { gemma3 } from './gemma3.js';
 import { gemma3n } from './gemma3n.js';
+import { gemma4 } from './gemma4.js';
+import { gemma4Unified } from './gemma4_unified.js';
+import { glmOcr } from './glm_ocr.js';
 import { kimiK25, kimiVl } from './kimi_k25.js';
 import { lfm2Vl } from './lfm2_vl.js';
 import { llava } from './llava.js';
+import { llavaNext } from './llava_next.js';
 import { mistral3 } from './mistral3.js';
 import { paligemma } from './paligemma.js';
 import { qwen2Vl } from './qwen2_vl.js';
@@ -26,8 +30,12 @@ export const families: readonly Family[] = [
   paligemma,
   gemma3,
   gemma3n,
+  gemma4,
+  gemma4Unified,
+  glmOcr,
   mistral3,
   llava,
+  llavaNext,
   lfm2Vl,
   qwen3_5,
   qwen3_5Moe,

@@ -5,10 +5,13 @@ import { Config } from './checkpoint/config.js';
 
 export interface RopeSettings {
   theta: number;
-  type: 'default' | 'linear' | 'llama3' | 'yarn';
+  type: 'default' | 'linear' | 'llama3' | 'yarn' | 'proportional';
   /** The section that holds the scaling's own numbers. */
   scaling: Config;
 }
+
+const TYPES: RopeSettings['type'][] = ['default', 'linear', 'llama3', 'yarn', 'proportional'];
+const isKnown = (type: string): type is RopeSettings['type'] => (TYPES as string[]).includes(type);
 
 /** `rope_parameters` (new; may hold one section per layer type) or `rope_theta` with `rope_scaling` (old). */
 export function ropeSettings(
@@ -25,10 +28,10 @@ export function ropeSettings(
     : text.number('rope_theta', options.theta);
   const named = scaling.string(scaling.spelling('rope_type', 'type'), 'default');
   const type = named === 'mrope' ? 'default' : named;
-  if (type !== 'default' && type !== 'linear' && type !== 'llama3' && type !== 'yarn') {
+  if (!isKnown(type)) {
     throw new AfterimageError(
       'MODEL_UNSUPPORTED',
-      `The rotary scaling "${named}" in ${scaling.where} is not supported; default, linear, llama3 and yarn are.`,
+      `The rotary scaling "${named}" in ${scaling.where} is not supported; ${TYPES.slice(0, -1).join(', ')} and ${TYPES.at(-1)} are.`,
     );
   }
   return { theta, type, scaling };
@@ -51,6 +54,10 @@ export function inverseFrequencies({ theta, type, scaling }: RopeSettings, dim: 
   if (type === 'linear') return frequencies.map((f) => f / scaling.number('factor'));
   if (type === 'llama3') return frequencies.map((f) => llama3Frequency(f, scaling));
   if (type === 'yarn') return yarnFrequencies(frequencies, theta, dim, scaling);
+  if (type === 'proportional') {
+    const turning = Math.floor((scaling.number('partial_rotary_factor', 1) * dim) / 2);
+    return frequencies.map((f, j) => (j < turning ? f : 0));
+  }
   return frequencies;
 }
 

@@ -46,11 +46,23 @@ export class Guard {
     return `${before}${this.#mark}${this.#broken(core, controls)}${this.#mark}${after}`;
   }
 
-  /** A text whose characters, from the second line on, are encoded one by one: no control string can be among them. */
+  /**
+   * A text whose lines, from the second on, are encoded in three parts: the place, what the line is, and then character by
+   * character what was read, so that no control string can be in it.
+   */
   spell(text: string): string {
     const from = text.indexOf('\n') + 1;
-    const spelled = [...text.slice(from)].map((character) => this.#seam + character);
+    const spelled = text
+      .slice(from)
+      .split(/(?<=\n)/)
+      .map((line) => this.#spelledLine(line));
     return `${this.#mark}${text.slice(0, from)}${spelled.join('')}${this.#seam}${this.#mark}`;
+  }
+
+  #spelledLine(line: string): string {
+    const [whole, place, mark] = /^(\d+ \d+ )([a-z ,]+: )/.exec(line) ?? ['', '', ''];
+    const characters = [...line.slice(whole.length)].map((character) => this.#seam + character);
+    return [place, mark].map((part) => (part ? this.#seam + part : '')).join('') + characters.join('');
   }
 
   /** `text` with a mark after the first character of every control string in it. */

@@ -40,12 +40,34 @@ export interface LineStart {
 }
 
 /** What stands behind an image: a line for each read one, its column and row in hundredths of the image, then its text. */
-export function readingText(lines: readonly LineStart[], { width, height }: Size): string {
-  const hundredth = (at: number, side: number) => Math.max(0, Math.min(99, Math.floor((100 * at) / side)));
+export function readingText(lines: readonly LineStart[], size: Size): string {
+  const written = lines.slice(0, MOST_READ_LINES).map((line) => `${place(line, size)} ${line.text}\n`);
+  return `${instructions.reading}\n${written.join('')}`;
+}
+
+/** The same with what each line is before its text, for models that were trained so. @param dark Most of the image is. */
+export function elementsText(
+  lines: readonly (LineStart & { mark: string })[],
+  size: Size,
+  dark: boolean,
+): string {
   const written = lines
     .slice(0, MOST_READ_LINES)
-    .map(({ text: said, x, y }) => `${hundredth(x, width)} ${hundredth(y, height)} ${said}\n`);
-  return `${instructions.reading}\n${written.join('')}`;
+    .map((line) => `${place(line, size)} ${line.mark}: ${line.text}\n`);
+  return `${instructions.elements[dark ? 'dark' : 'light']}\n${written.join('')}`;
+}
+
+/** The texts of the lines that `readingText` or `elementsText` wrote. */
+export function textsOf(written: string): string[] {
+  const [heading, ...lines] = written.trimEnd().split('\n');
+  const before = heading === instructions.reading ? /^\d+ \d+ / : /^\d+ \d+ [a-z ,]+: /;
+  return lines.map((line) => line.replace(before, ''));
+}
+
+/** Column and row in hundredths of the image. */
+function place({ x, y }: LineStart, { width, height }: Size): string {
+  const hundredth = (at: number, side: number) => Math.max(0, Math.min(99, Math.floor((100 * at) / side)));
+  return `${hundredth(x, width)} ${hundredth(y, height)}`;
 }
 
 /**

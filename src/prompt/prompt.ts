@@ -27,7 +27,10 @@ export interface Prompt {
 }
 
 /** The part of a model that prompts depend on. */
-type PromptModel = Pick<Model, 'imagePlaceholder' | 'imageToken' | 'imageTokenId' | 'renderPrompt'> & {
+type PromptModel = Pick<
+  Model,
+  'imagePlaceholder' | 'imageToken' | 'imageTokenId' | 'renderPrompt' | 'templateSwitches'
+> & {
   processor: Pick<Processor, 'plan'>;
 };
 
@@ -72,7 +75,7 @@ export class PromptBuilder {
   /** For templates that are trusted: everything happens here and now. */
   static load(folder: string, model: PromptModel): PromptBuilder {
     const given = templateOf(folder, model);
-    const template = given && new ChatTemplate(given.source, given.placeholder, given.tokens);
+    const template = given && new ChatTemplate(given.source, given.placeholder, given.tokens, given.switches);
     return reading(folder, () => new PromptBuilder(model, Tokenizer.load(folder), template));
   }
 
@@ -119,7 +122,11 @@ export class PromptBuilder {
     return [whole, ...parts];
   }
 
-  #finished({ guard, images, plans }: Draft, [whole, ...parts]: string[]): Prompt {
+  #finished({ guard, images, plans }: Draft, rendered: string[]): Prompt {
+    // Templates of some families leave the first token to the tokenizer; a family without one places it itself.
+    const begun = !this.#template || rendered[0]!.startsWith(this.tokenizer.begin);
+    const begin = begun ? '' : this.tokenizer.begin;
+    const [whole, ...parts] = rendered.map((text) => begin + text);
     const plain = guard.remove(whole!);
     const expanded = expandPlaceholders(
       plain,
@@ -138,7 +145,7 @@ export class PromptBuilder {
       turnEnds: [...new Set(ends.map((end) => tokenAt(end, encoded.anchors)))].filter((end) => end > 0),
       images,
       plans,
-      rendered: plain.text,
+      rendered: plain.text.slice(begin.length),
     };
   }
 
@@ -200,7 +207,12 @@ export class PromptBuilder {
 function templateOf(folder: string, model: PromptModel): TemplateSource | undefined {
   const source = model.renderPrompt ? undefined : findTemplate(folder);
   if (source === undefined) return undefined;
-  return { source, placeholder: model.imagePlaceholder, tokens: specialTokenStrings(folder) };
+  return {
+    source,
+    placeholder: model.imagePlaceholder,
+    tokens: specialTokenStrings(folder),
+    switches: model.templateSwitches,
+  };
 }
 
 function texts({ content }: Message): string[] {

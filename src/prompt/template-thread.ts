@@ -1,7 +1,7 @@
 // A checkpoint's chat template as this process uses it: hostile until it has rendered. It runs in a thread with little
 // memory and little time.
 import { AfterimageError } from '../errors.js';
-import { WorkerPool } from '../work/pool.js';
+import { WorkerPool } from '../workers/pool.js';
 import type * as work from './template-work.js';
 
 /** A real template takes a millisecond. */

@@ -6,6 +6,8 @@ export interface TemplateSource {
   source: string;
   placeholder: string;
   tokens: Record<string, string>;
+  /** Variables of the template's own, as in `Model.templateSwitches`. */
+  switches?: Record<string, unknown>;
 }
 
 export interface Rendering {
@@ -23,7 +25,10 @@ export function ready(): void {}
 export function renderAll({ given, wanted }: { given: TemplateSource; wanted: Rendering[] }): string[] {
   const key = JSON.stringify(given);
   if (known?.key !== key)
-    known = { key, template: new ChatTemplate(given.source, given.placeholder, given.tokens) };
+    known = {
+      key,
+      template: new ChatTemplate(given.source, given.placeholder, given.tokens, given.switches),
+    };
   const { template } = known;
   return wanted.map(({ messages, addGenerationPrompt }) => template.render(messages, addGenerationPrompt));
 }

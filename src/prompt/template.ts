@@ -66,6 +66,9 @@ export function specialTokenStrings(folder: string): Record<string, string> {
   return strings;
 }
 
+/** The answer is what was asked for. */
+const UNTHINKING = { enable_thinking: false, thinking: false };
+
 export class ChatTemplate {
   readonly source: string;
   readonly #template: Template;
@@ -75,13 +78,18 @@ export class ChatTemplate {
 
   /**
    * @param placeholder What the template writes for an image.
+   * @param switches Variables of the template's own; where absent, models that can think aloud are asked not to.
    * @throws AfterimageError INVALID_CHECKPOINT when it does not parse, or renders no form of a conversation with an image.
    */
-  constructor(source: string, placeholder: string, tokens: Record<string, string>) {
+  constructor(
+    source: string,
+    placeholder: string,
+    tokens: Record<string, string>,
+    switches: Record<string, unknown> = UNTHINKING,
+  ) {
     this.source = source;
     this.#placeholder = placeholder;
-    // Models that can think aloud are asked not to: the answer is what was asked for.
-    this.#variables = { ...tokens, enable_thinking: false, thinking: false };
+    this.#variables = { ...tokens, ...switches };
     try {
       this.#template = new Template(source);
     } catch (cause) {

@@ -33,6 +33,8 @@ export class Tokenizer {
   readonly #special: Set<number>;
   /** Whether the model was trained on read lines that are encoded a character at a time. */
   readonly spellsReadings: boolean;
+  /** What the tokenizer puts in front of a text that does not begin with it; '' where nothing. */
+  readonly begin: string;
 
   constructor(tokenizerJson: Record<string, unknown>, tokenizerConfig: Record<string, unknown>) {
     this.#hub = new HubTokenizer(tokenizerJson, tokenizerConfig);
@@ -41,6 +43,7 @@ export class Tokenizer {
     this.#special = new Set(this.#added.filter(({ special }) => special).map(({ id }) => id));
     this.#byFirst = groupByFirst(this.#added);
     this.spellsReadings = tokenizerConfig['spells_readings'] === true;
+    this.begin = beginningOf(tokenizerJson.post_processor);
   }
 
   /** @throws AfterimageError INVALID_CHECKPOINT when the files are missing or not a tokenizer. */
@@ -175,4 +178,20 @@ function hiddenControl(): AfterimageError {
     'INVALID_ARGUMENT',
     "The text contains characters that this model's tokenizer would turn into a control token; rephrase it.",
   );
+}
+
+/** The special tokens before the text in a post-processor's template for one text; some are one step of a sequence. */
+function beginningOf(postProcessor: unknown): string {
+  const { type, single, processors } = (postProcessor ?? {}) as {
+    type?: string;
+    single?: { SpecialToken?: { id: string } }[];
+    processors?: unknown[];
+  };
+  if (type === 'Sequence') return (processors ?? []).map(beginningOf).join('');
+  if (type !== 'TemplateProcessing' || !single) return '';
+  const text = single.findIndex((piece) => !piece.SpecialToken);
+  return single
+    .slice(0, Math.max(0, text))
+    .map((piece) => piece.SpecialToken!.id)
+    .join('');
 }

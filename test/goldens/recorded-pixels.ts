@@ -10,6 +10,9 @@ export class RecordedPixels {
   /** Rows, tiles or frames already handed out. */
   #used = 0;
 
+  /** Images already handed out. */
+  #images = 0;
+
   constructor(recorded: Expected) {
     this.#recorded = recorded;
   }
@@ -33,7 +36,8 @@ export class RecordedPixels {
     const [, padded = 0] = this.#recorded.shape;
     const data = new Float32Array(own.rows * own.width);
     let at = 0;
-    for (const [rows, columns] of plan.layout.spatial_shapes as [number, number][]) {
+    const { spatial_shapes = [plan.layout.patch_grids] } = plan.layout;
+    for (const [rows, columns] of spatial_shapes as [number, number][]) {
       const from = this.#used++ * padded * own.width;
       const count = rows * columns * own.width;
       data.set(this.#recorded.data.subarray(from, from + count), at);
@@ -42,12 +46,17 @@ export class RecordedPixels {
     return { ...own, data };
   }
 
-  /** […, frames, 3, H, W], cut to the image's own size where the frames are padded. */
+  /**
+   * [frames, 3, H, W], cut to the image's own size where the frames are padded, or [images, frames, 3, H, W] of one size,
+   * where an image of fewer frames than the others is followed by blank ones.
+   */
   #planes(own: NamedTensor, plan: ImagePlan, patch: number): NamedTensor {
-    const [height, width] = this.#recorded.shape.slice(-2) as [number, number];
-    const [rows, columns] = ((plan.layout.image_sizes as [number, number]) ?? [height, width]).map(
-      (side) => side / patch,
-    ) as [number, number];
+    const { shape } = this.#recorded;
+    const [height, width] = shape.slice(-2) as [number, number];
+    const sizes = shape.length === 4 ? (plan.layout.image_sizes as [number, number] | undefined) : undefined;
+    const [rows, columns] = (sizes ?? [height, width]).map((side) => side / patch) as [number, number];
+    if (shape.length === 5 && shape[0]! > 1) this.#used = this.#images * shape[1]!;
+    this.#images++;
     const frames = own.rows / (rows * columns);
     const data = new Float32Array(own.rows * own.width);
     let at = 0;

@@ -184,6 +184,8 @@ export const rowKernels: Record<string, Kernel> = {
     const f = activation(call);
     return elementwise(call, (gate, i) => f(gate) * call.in[1]!.data[i]!);
   },
+  clamp: (call) =>
+    elementwise(call, (x) => Math.min(Math.max(x, call.weights[0]!.data[0]!), call.weights[1]!.data[0]!)),
   softcap: (call) =>
     elementwise(call, (x) => number(call, 'softcap', 0) * Math.tanh(x / number(call, 'softcap', 0))),
   rowStatistic(call) {

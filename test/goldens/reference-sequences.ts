@@ -28,11 +28,13 @@ export const sequenceKernels: Record<string, (call: OpCall, places: RowPlace[]) 
       number(call, 'window', 0),
     ];
     const y = blank(q.rows, heads * vDim);
+    const causal = call.attrs.causal === true;
     places.forEach(({ timeline, position, visibleEnd }, r) => {
+      const end = causal ? position + 1 : visibleEnd;
       const first = window > 0 ? Math.max(0, position - window + 1) : 0;
       const [keys, rows] = [
-        timeline.keys[layer]!.slice(first, visibleEnd),
-        timeline.values[layer]!.slice(first, visibleEnd),
+        timeline.keys[layer]!.slice(first, end),
+        timeline.values[layer]!.slice(first, end),
       ];
       y.data.set(attend(call, rowOf(q, r), keys, rows), r * y.width);
     });

@@ -4,9 +4,12 @@ import { test } from 'node:test';
 import type { Checkpoint } from '../../src/models/checkpoint/checkpoint.js';
 import { Config } from '../../src/models/checkpoint/config.js';
 import type { ImagePlan, Processor } from '../../src/models/family.js';
+import { clipImageProcessor } from '../../src/models/processors/clip-image.js';
 import { fixedSquareProcessor } from '../../src/models/processors/fixed-square.js';
+import { gemma4ImageProcessor, plainResize } from '../../src/models/processors/gemma4-image.js';
 import { k25Size, kimiImageProcessor, kimiVlSize } from '../../src/models/processors/kimi-image.js';
 import { lfm2ImageProcessor } from '../../src/models/processors/lfm2-image.js';
+import { llavaNextImageProcessor } from '../../src/models/processors/llava-next-image.js';
 import { pixtralImageProcessor } from '../../src/models/processors/pixtral-image.js';
 import { qwenImageProcessor } from '../../src/models/processors/qwen-image.js';
 import { splitImageProcessor } from '../../src/models/processors/split-image.js';
@@ -32,6 +35,38 @@ const qwen = (limits: Record<string, unknown>) =>
     imageToken: '#',
     tables: () => ({}),
   });
+const glm = () =>
+  qwenImageProcessor(
+    checkpoint({
+      patch_size: 14,
+      merge_size: 2,
+      temporal_patch_size: 2,
+      size: { shortest_edge: 12_544, longest_edge: 9_633_792 },
+    }),
+    { imageToken: '#', volumes: true, tables: () => ({}) },
+  );
+const gemma4 = (budget: number) =>
+  gemma4ImageProcessor(checkpoint({ do_normalize: false, max_soft_tokens: budget }), {
+    merged: false,
+    resize: plainResize,
+    placeholder: String,
+    symbols: (patches, tokens) => ({ patches, tokens }),
+    tables: () => ({}),
+  });
+const frames = {
+  patch: 14,
+  placeholder: String,
+  symbols: (count: number, side: number) => ({ patches: count * side * side }),
+  tables: () => ({}),
+};
+const canvases = [
+  [336, 672],
+  [672, 336],
+  [672, 672],
+  [1008, 336],
+  [336, 1008],
+].map(([height, width]) => ({ width: width!, height: height! }));
+const square336 = checkpoint({ crop_size: { height: 336, width: 336 } });
 const split = (values: Record<string, unknown>) =>
   splitImageProcessor(checkpoint({ max_image_size: { longest_edge: 364 }, ...values }), {
     patch: 14,
@@ -80,6 +115,11 @@ const PROCESSORS: Record<string, Processor> = {
   'LFM2-VL': lfm2({}),
   'LFM2-VL, large single images': lfm2({ max_image_tokens: 2048, max_num_patches: 8192 }),
   'LFM2-VL, never split': lfm2({ do_image_splitting: false }),
+  'GLM-OCR, GLM-4V': glm(),
+  'Gemma 4': gemma4(280),
+  'Gemma 4, many tokens': gemma4(1120),
+  'LLaVA 1.5': clipImageProcessor(square336, frames),
+  'LLaVA-NeXT': llavaNextImageProcessor(square336, canvases, frames),
   'Gemma 3, PaliGemma, Gemma 3n': square({}),
   'Gemma 3, pan and scan': square({ do_pan_and_scan: true }),
 };
@@ -142,7 +182,7 @@ for (const [name, processor] of Object.entries(PROCESSORS)) {
 test('a limit that leaves detail does leave it', () => {
   const wide = { width: 1920, height: 1080 };
   for (const [name, processor] of Object.entries(PROCESSORS)) {
-    if (/Gemma|never split/.test(name)) continue;
+    if (/Gemma 3|LLaVA 1.5|never split/.test(name)) continue;
     const plan = processor.limitedTo(600_000).plan(wide.width, wide.height);
     assert.ok(area(plan) > 300_000, `${name} uses ${area(plan)} of 600000 pixels`);
   }

@@ -177,7 +177,8 @@ describe('afterimage models', () => {
       for (const { name, parameters, towerParameters } of checkpoints) {
         const row = modelRows().find((candidate) => candidate.name === name)!;
         const bits = (row.gib4 * 2 ** 30 * 8 - towerParameters * 16) / (parameters - towerParameters);
-        assert.ok(towerParameters > 0 && towerParameters < parameters, name);
+        const towerless = name === 'google/gemma-4-12B-it';
+        assert.ok((towerless || towerParameters > 0) && towerParameters < parameters, name);
         assert.ok(Math.abs(bits - 4.5) < 1e-6, name);
       }
   });

@@ -18,7 +18,7 @@ export const ORDER = [
   ['src/models'],
   ['src/graph'],
   ['src/image'],
-  ['src/work'],
+  ['src/workers'],
   ['src'],
 ];
 

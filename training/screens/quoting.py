@@ -1,4 +1,5 @@
 """Texts of elements as a simulated reader saw them: an answer quotes read lines and nothing else."""
+from starter import marks
 from starter.lines import read
 from starter.parts import parts
 from starter.prompt import Spelled
@@ -14,6 +15,9 @@ class Quoter:
         self.screen, self.image, self.offset = screen, image, offset
         self.lines, self.said = read(rng, screen.painter)
         self.parts = parts(screen)
+        classify, known = marks.Classifier(rng), marks.of_lines(screen)
+        for line in self.lines:
+            line.mark = classify(known[line.true[0]])
 
     def __call__(self, text, box):
         found = [i for i, p in enumerate(self.parts) if p and p.node.box == box and self.whole(p) == text]

@@ -3,7 +3,7 @@ import random
 
 import numpy as np
 
-from starter import marks, reading, targets
+from starter import reading, targets
 from starter.prompt import Spelled, answer_tokens, instructions
 
 from . import edits, questions, wordings
@@ -97,5 +97,4 @@ def bundle(screens, turns, quoters):
         return np.array(s.painter.chars, np.float32).reshape(-1, 4)
     return dict(images=[s.pixels for s in screens], spots=[targets.spots(s.painter.cover) for s in screens], turns=turns,
                 slots=[targets.slots(chars(s), s.painter.width, s.painter.height) for s in screens],
-                reads=[q.lines for q in quoters] if all(quoters) else None,
-                marks=[marks.of_lines(s) for s in screens], painters=[s.painter for s in screens])
+                reads=[q.lines for q in quoters] if all(quoters) else None)

@@ -85,10 +85,9 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Layer(cfg) for _ in range(cfg["num_hidden_layers"]))
         self.norm = RmsNorm(cfg["hidden_size"], cfg["rms_norm_eps"])
 
-    def forward(self, x, positions, visual=None, deep=(), past=None, watch=(), tap=None):
+    def forward(self, x, positions, visual=None, deep=(), past=None, watch=()):
         """x [B, L, C]; positions [3, B, L]; visual: indices of visual rows in the flat [B·L];
-        deep: DeepStack features [rows, C] added after the first layers; watch: layers whose q, k are wanted,
-        and tap the one whose output is, under those keys."""
+        deep: DeepStack features [rows, C] added after the first layers; watch: layers whose q, k are wanted."""
         cos, sin = rope(positions, self.cfg, x.dtype)
         seen = {}
         for i, layer in enumerate(self.layers):
@@ -97,8 +96,6 @@ class Decoder(nn.Module):
                 seen[i] = (q, k)
             if i < len(deep):
                 x = x.flatten(0, 1).index_add(0, visual, deep[i].to(x.dtype)).view_as(x)
-            if i == tap:
-                seen["tap"] = x
         return self.norm(x), seen
 
 

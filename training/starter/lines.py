@@ -1,7 +1,7 @@
 """A simulated text reader: the lines of a screen as a detector and a recogniser hand them on, mistakes included."""
 from dataclasses import dataclass, field
 
-from . import reading
+from . import marks, reading
 
 LOOKALIKE = {"l": "1I", "I": "l1", "1": "lI", "O": "0", "0": "O", "o": "0", "S": "5", "5": "S", "B": "8", "8": "B", "e": "c", "c": "e",
              "a": "o", "n": "h", "h": "n", "u": "v", "v": "u", ".": ",", ",": ".", ":": ";", "t": "f", "i": "l", "g": "q", "•": ".*", "…": "."}
@@ -11,12 +11,14 @@ MOST_LINES = 80          # of a screen; what the product writes at most
 
 @dataclass
 class ReadLine:
-    """column, row: the start in hundredths of the picture; cells: of each character, −1 where there is none."""
+    """column, row: the start in hundredths of the picture; cells: of each character, −1 where there is none;
+    mark: what the line is, in the words of marks.words."""
     column: int
     row: int
     text: str = ""
     cells: list = field(default_factory=list)
     true: list = field(default_factory=list)      # the true lines in it
+    mark: str = "plain"
 
 
 class Reader:
@@ -67,12 +69,12 @@ def read(rng, painter, most=MOST_LINES):
     return lines, said
 
 
-def perfect(painter, most=MOST_LINES):
-    """The lines of a screen as a reader without mistakes hands them on; no cells, for answering only."""
-    out = []
+def perfect(screen, most=MOST_LINES):
+    """The lines of a screen as a reader and a classifier without mistakes hand them on; no cells, for answering only."""
+    out, painter, known = [], screen.painter, marks.of_lines(screen)
     for i in [i for row in reading.rows(painter) for i in row][:most]:
         text, x, y, _, _ = painter.lines[i]
-        out.append(ReadLine(hundredth(x, painter.width), hundredth(y, painter.height), text, [-1] * len(text), [i]))
+        out.append(ReadLine(hundredth(x, painter.width), hundredth(y, painter.height), text, [-1] * len(text), [i], marks.words(known[i])))
     return out
 
 

@@ -4,7 +4,6 @@ from torch.nn import functional as F
 
 from .charset import CLASSES
 from .config import TOKEN
-from .marks import COLOURS, IGNORED, ROLES, STATES
 
 BLANK_WEIGHT = 0.15
 SAYING_WEIGHT = 3.0
@@ -77,19 +76,3 @@ def thinned(rows, most, generator):
     if len(rows) <= most:
         return rows
     return rows[torch.randperm(len(rows), generator=generator)[:most].sort().values.to(rows.device)]
-
-
-def marks_loss(logits, marks):
-    """Role, states and colour (see starter.marks) at n places; logits [n, MARKS], marks [n, FIELDS]. Also the share of right roles
-    and of lines whose every state is right."""
-    if not len(marks):
-        return logits.sum() * 0, 0.0, 0.0
-    role, state, colour = logits.float().split((len(ROLES), len(STATES), len(COLOURS)), 1)
-    loss = F.cross_entropy(role, marks[:, 0])
-    loss = loss + 3 * F.binary_cross_entropy_with_logits(state, marks[:, 1:-1].float())
-    if (marks[:, -1] >= 0).any():
-        loss = loss + 0.3 * F.cross_entropy(colour, marks[:, -1], ignore_index=IGNORED)
-    with torch.no_grad():
-        roles = (role.argmax(1) == marks[:, 0]).float().mean().item()
-        states = ((state > 0) == (marks[:, 1:-1] > 0)).all(1).float().mean().item()
-    return loss, roles, states

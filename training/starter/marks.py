@@ -1,4 +1,4 @@
-"""Role, states and colour of every line, to be named from the image alone by heads that only training uses."""
+"""Role, states and colour of every line: what the element classifier learns, and what a prompt says of a read line."""
 import numpy as np
 from screens import wordings
 from screens.theme import ACCENTS
@@ -9,6 +9,14 @@ ROLES = ["", *wordings.SAID, "value"]
 STATES = ["checked", "not checked", "on", "off", "selected", "focused", "disabled", "wrong"]
 COLOURS = ["", *ACCENTS]
 IGNORED = -100
+PAIRS = [(0, 1), (2, 3)]          # states of which one holds
+STATES_OF = {"checkbox": ["checked", "not checked", "disabled"], "radio": ["checked", "not checked", "disabled"], "switch": ["on", "off", "disabled"],
+             "plain": ["selected", "focused", "disabled", "wrong"]}
+ALIKE = {"button": ["link", "tab", "", "value"], "link": ["text", "button", "tab", "item"], "tab": ["button", "link", "heading"], "field": ["text", "", "value"],
+         "value": ["field", "text", ""], "checkbox": ["radio", "switch", "item", "text"], "radio": ["checkbox", "switch", "item"], "switch": ["checkbox", "item", "text"],
+         "heading": ["text", "link", ""], "text": ["", "heading", "message", "line"], "error": ["text", "message", ""], "message": ["text", "item", "error"],
+         "item": ["menu item", "row", "link", "text"], "menu item": ["item", "link", "button"], "header": ["row", "text", ""], "row": ["item", "header", "text"],
+         "line": ["text", "item", ""], "bar": ["text", "", "row"], "": ["text", "heading", "line", "value"]}
 FIELDS = 1 + len(STATES) + 1          # role, states, colour (IGNORED where nothing has one)
 
 
@@ -29,26 +37,33 @@ def of_lines(screen):
     return out
 
 
-def of_cells(line_marks, painter):
-    """int64 [n, 2 + FIELDS]: cell, half of it (by the height of the line's middle) where a line begins, has its middle
-    and ends, and what is to be said there."""
-    columns, rows = painter.width // 32, painter.height // 32
-    out = []
-    for (_, x0, y0, x1, y1), said in zip(painter.lines, line_marks):
-        y = int(min(painter.height - 1, max(0, (y0 + y1) / 2)))
-        for x in sorted({min(columns - 1, max(0, int(v) // 32)) for v in (x0 + 2, (x0 + x1) / 2, x1 - 2)}):
-            out.append([min(rows - 1, y // 32) * columns + x, y // 16 % 2, *said])
-    return np.array(out, np.int64).reshape(-1, 2 + FIELDS)
+def words(mark):
+    """A mark as a prompt writes it: "button, disabled, blue"; the states a role has, never others."""
+    role = ROLES[mark[0]] or "plain"
+    said = [state for state, on in zip(STATES, mark[1:-1]) if on and state in STATES_OF.get(role, STATES_OF["plain"])]
+    return ", ".join([role, *said, *([COLOURS[mark[-1]]] if role == "button" and mark[-1] > 0 else [])])
 
 
-def batched(made, ends):
-    """Over a batch: cell marks [n, 3 + FIELDS] with the image's index before them, and line marks [m, 2 + FIELDS]:
-    example, row of the line's end in the sequence, and what its (first) true line is. ends: of prompt.collate."""
-    cells, image = [], 0
-    for e in made:
-        for of_image, painter in zip(e["marks"], e["painters"]):
-            found = of_cells(of_image, painter)
-            cells.append(np.concatenate((np.full((len(found), 1), image), found), 1))
-            image += 1
-    lines = [[b, row, *made[b]["marks"][i][made[b]["reads"][i][line].true[0]]] for b, row, i, line in ends]
-    return np.concatenate(cells), np.array(lines, np.int64).reshape(-1, 2 + FIELDS)
+class Classifier:
+    """A simulated classifier of lines; how often it errs is drawn once for a picture."""
+
+    def __init__(self, rng):
+        self.rng, self.error = rng, rng.choice([0, 0.01, 0.04, 0.1])
+
+    def __call__(self, mark):
+        rng, out = self.rng, np.array(mark)
+        role = ROLES[out[0]]
+        if rng.random() < self.error:
+            out[0] = ROLES.index(rng.choice(ALIKE.get(role, ROLES)))
+        if rng.random() < self.error:
+            flip(out, rng)
+        return words(out)
+
+
+def flip(mark, rng):
+    """One state wrong: the other of its pair where it has one."""
+    pair = next(((a, b) for a, b in PAIRS if mark[1 + a] or mark[1 + b]), None)
+    if pair:
+        mark[[1 + pair[0], 1 + pair[1]]] = mark[[1 + pair[1], 1 + pair[0]]]
+    else:
+        mark[1 + rng.choice([STATES.index(s) for s in ("selected", "focused", "disabled", "wrong")])] ^= 1

@@ -4,7 +4,7 @@ import random
 import numpy as np
 from screens import tasks
 
-from . import dense, marks, prompt
+from . import dense, prompt
 from .vision import block_order
 
 DRAWN = [(128, 256), (160, 256), (128, 320), (160, 320), (192, 320), (256, 448)]     # height, width
@@ -34,12 +34,10 @@ def count(cells, height, width):
 
 
 def assemble(made, height, width):
-    """Pixels and dense targets of all images in order, the sequences, and what lines are."""
+    """Pixels and dense targets of all images in order, and the sequences."""
     order = block_order(height // 16, width // 16).numpy()
     out = prompt.collate(made, height, width)
     out["pixels"] = np.stack([p for e in made for p in e["images"]])
     out["spots"] = np.stack([s[order] for e in made for s in e["spots"]])
     out["slots"] = np.stack([s for e in made for s in e["slots"]])
-    if "marks" in made[0]:
-        out["cell_marks"], out["line_marks"] = marks.batched(made, out.pop("ends"))
     return out

@@ -6,11 +6,8 @@ from .canvas import draw_canvas
 from .charset import CLASSES
 from .config import TEXT, VISION
 from .decoder import Decoder
-from .marks import COLOURS, ROLES, STATES
 from .targets import SLOTS
 from .vision import VisionEncoder, patch_rows
-
-MARKS = len(ROLES) + len(STATES) + len(COLOURS)
 
 
 class Body(nn.Module):
@@ -34,8 +31,7 @@ class Model(nn.Module):
 
 class DenseHeads(nn.Module):
     """spots: per patch, the character that covers each of 8 spots;
-    slots: per merged token, the characters with their centre in its cell, in order;
-    marks: role, states and colour of a line, per half of a merged token and at the end of a read line."""
+    slots: per merged token, the characters with their centre in its cell, in order."""
 
     def __init__(self):
         super().__init__()
@@ -44,25 +40,12 @@ class DenseHeads(nn.Module):
         self.spots = nn.Linear(width, 8 * CLASSES)
         self.slot_norm = nn.LayerNorm(VISION["out_hidden_size"])
         self.slots = nn.Linear(VISION["out_hidden_size"], SLOTS * CLASSES)
-        self.cell_norm = nn.LayerNorm(VISION["out_hidden_size"])
-        self.cell_marks = nn.Linear(VISION["out_hidden_size"], 2 * MARKS)
-        self.line_norm = nn.LayerNorm(TEXT["hidden_size"])
-        self.line_marks = nn.Linear(TEXT["hidden_size"], MARKS)
         self.apply(start)
 
     def forward(self, tokens, patches):
         b = tokens.shape[0]
         return (self.spots(self.spot_norm(patches)).view(b, -1, 8, CLASSES),
                 self.slots(self.slot_norm(tokens)).view(b, -1, SLOTS, CLASSES))
-
-    def marks_of_cells(self, tokens, image, cell, half):
-        """[n, MARKS] from the merged tokens [B, cells, C] alone."""
-        rows = self.cell_marks(self.cell_norm(tokens[image, cell])).view(-1, 2, MARKS)
-        return rows[torch.arange(len(half), device=half.device), half]
-
-    def marks_of_lines(self, hidden, example, row):
-        """[n, MARKS] from the decoder's rows [B, L, C] at the ends of the read lines."""
-        return self.line_marks(self.line_norm(hidden[example, row]))
 
 
 def start(module):

@@ -14,6 +14,7 @@ from .folder import TOKENIZER
 
 INSTRUCTIONS = Path(__file__).resolve().parents[2] / "src/prompt/instructions.json"
 IGNORED = -100
+DARK = 112
 
 
 @lru_cache
@@ -60,7 +61,6 @@ class Sequence:
         self.next = 0                     # next text position
         self.visual = 0                   # visual rows so far
         self.written = {}                 # (image, line, character) → its first row
-        self.ends = []                    # (row of a read line's end, image, line)
 
     def text(self, tokens, trained=False):
         for token, cell, source in tokens:
@@ -87,16 +87,21 @@ class Sequence:
         self.next += max(rows, columns)
         self.plain("<|vision_end|>")
 
-    def read(self, image, lines, offset):
-        """The lines that a reader found in an image, as the product writes them; offset: visual rows before the image."""
-        self.plain(instructions()["reading"] + "\n")
+    def read(self, image, lines, dark, offset):
+        """The lines that a reader found in an image and what each is, as the product writes them; offset: visual rows before it."""
+        self.plain(instructions()["elements"]["dark" if dark else "light"] + "\n")
         for i, line in enumerate(lines):
             self.plain(f"{line.column} {line.row} ")
+            self.plain(f"{line.mark}: ")
             for j, (char, cell) in enumerate(zip(line.text, line.cells)):
                 self.written[image, i, j] = len(self.ids)
                 self.text([(t, cell + offset if cell >= 0 else -1, None) for t in encode(char)])
-            self.ends.append((len(self.ids), image, i))
             self.plain("\n")
+
+
+def is_dark(pixels):
+    """Whether most of an image [H, W, 3] is dark: the median of green, the product's rule too."""
+    return bool(np.median(pixels[:, :, 1]) < DARK)
 
 
 def sequence(example, height, width):
@@ -111,7 +116,7 @@ def sequence(example, height, width):
     for i, _ in enumerate(example["images"]):
         s.image(height // 32, width // 32)
         if example.get("reads"):
-            s.read(i, example["reads"][i], s.visual - height * width // 1024)
+            s.read(i, example["reads"][i], is_dark(example["images"][i]), s.visual - height * width // 1024)
     for i, (question, pieces) in enumerate(example["turns"]):
         s.plain(("" if i == 0 else "\n<|im_start|>user\n") + question + "<|im_end|>\n<|im_start|>assistant\n")
         s.text(answer_tokens(pieces) + [(TOKEN["<|im_end|>"], -1, None)], trained=True)
@@ -120,7 +125,7 @@ def sequence(example, height, width):
 
 def collate(examples, height, width, multiple=64):
     """Arrays of a batch, padded to a multiple so that few shapes occur: ids, labels, cells, sources int64 [B, L] (labels
-    are of the same position, not shifted), positions [3, B, L], ends int64 [n, 4]: of each read line example, row, image, line."""
+    are of the same position, not shifted), positions [3, B, L]."""
     made = [sequence(e, height, width) for e in examples]
     length = -(-max(len(s.ids) for s in made) // multiple) * multiple if multiple > 1 else max(len(s.ids) for s in made)
     ids = np.full((len(made), length), TOKEN["<|endoftext|>"], np.int64)
@@ -131,5 +136,4 @@ def collate(examples, height, width, multiple=64):
         n = len(s.ids)
         ids[i, :n], labels[i, :n], cells[i, :n], sources[i, :n] = s.ids, s.labels, s.cells, s.sources
         positions[:, i, :n] = np.array(s.positions).T
-    ends = np.array([(i, *end) for i, s in enumerate(made) for end in s.ends], np.int64).reshape(-1, 4)
-    return dict(ids=ids, labels=labels, cells=cells, sources=sources, positions=positions, ends=ends)
+    return dict(ids=ids, labels=labels, cells=cells, sources=sources, positions=positions)

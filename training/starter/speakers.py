@@ -56,7 +56,7 @@ class Network:
         from .generate import answer_all
         from .lines import perfect
         from .pixels import prepare_pixels
-        asked = [([prepare_pixels(s.pixels) for s in screens], question, [perfect(s.painter) for s in screens]) for screens, question in requests]
+        asked = [([prepare_pixels(s.pixels) for s in screens], question, [perfect(s) for s in screens]) for screens, question in requests]
         return answer_all(self.network, asked, most)
 
 

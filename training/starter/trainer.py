@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from rendered.cache import Pages
 
 from . import checkpoint, dense, folder, mixture, muon, network
-from .config import TOKEN
-from .loss import copy_targets, dense_accuracy, dense_loss, image_targets, marks_loss, pointing_loss, token_loss
+from .config import TOKEN, VISION
+from .loss import copy_targets, dense_accuracy, dense_loss, image_targets, pointing_loss, token_loss
 
 WARMUP = 30           # steps after a start without the optimiser's moments
 EMA = 0.99
@@ -24,8 +24,6 @@ COPIERS = [(3, 0, False), (4, 0, True), (4, 2, True)]       # layer, head, next 
 POINTING_WEIGHT = 0.2
 POINTED = 256         # characters of an example that pointing looks at
 CHARACTERS_WEIGHT = 0.3       # of the dense losses on characters, which were learnt before
-MARKS_WEIGHT = 0.5
-MARKED = 2            # layer after which the rows at the ends of read lines must know what the line is
 
 
 class Steps(IterableDataset):
@@ -171,13 +169,16 @@ class Trainer:
     def answer_step(self, x):
         """Images through the encoder, sequences through the decoder; every loss at once."""
         tokens, deep, patches = self.model.model.visual(x["pixels"])
-        dense, measures = self.dense_losses(tokens, patches, x["spots"].long(), x["slots"].long())
+        dense, measures = 0, {}
+        if self.args.freeze < VISION["depth"]:
+            dense, measures = self.dense_losses(tokens, patches, x["spots"].long(), x["slots"].long())
+            dense = CHARACTERS_WEIGHT * dense
         decoder = self.model.model.language_model
         visual = (x["ids"].flatten() == TOKEN["<|image_pad|>"]).nonzero()[:, 0]
         rows = decoder.embed_tokens(x["ids"])
         rows = rows.flatten(0, 1).index_copy(0, visual, tokens.flatten(0, 1).to(rows.dtype)).view_as(rows)
         watched = {layer for layer, *_ in POINTERS + COPIERS}
-        hidden, seen = decoder(rows, x["positions"], visual, [d.flatten(0, 1) for d in deep], watch=watched, tap=MARKED)
+        hidden, seen = decoder(rows, x["positions"], visual, [d.flatten(0, 1) for d in deep], watch=watched)
         labels = x["labels"][:, 1:]
         wanted = labels >= 0
         logits = self.model.logits(hidden[:, :-1][wanted])
@@ -186,8 +187,7 @@ class Trainer:
         right = (logits.argmax(-1) == labels[wanted]).float()
         measures |= dict(token=token.item(), copied_right=right[copied].mean().item() if copied.any() else 1.0,
                          said_right=right[~copied].mean().item())
-        pointing, marking = self.pointing(x, seen, measures), self.marking(x, tokens, seen["tap"], measures)
-        return token + CHARACTERS_WEIGHT * dense + POINTING_WEIGHT * pointing + MARKS_WEIGHT * marking, measures
+        return token + dense + POINTING_WEIGHT * self.pointing(x, seen, measures), measures
 
     def pointing(self, x, seen, measures):
         """Sum over the heads that are told where to look: at image cells and at read lines."""
@@ -198,15 +198,6 @@ class Trainer:
                    for layer, head, ahead in COPIERS)
         measures |= dict(point=point.item() / len(POINTERS), copy=copy.item() / len(COPIERS))
         return point + copy
-
-    def marking(self, x, tokens, rows, measures):
-        """What each line is, from its cells and at its end in the prompt."""
-        cells, lines = x["cell_marks"], x["line_marks"]
-        at_cells, roles, states = marks_loss(self.heads.marks_of_cells(tokens, *cells[:, :3].T), cells[:, 3:])
-        at_lines, line_roles, line_states = marks_loss(self.heads.marks_of_lines(rows, *lines[:, :2].T), lines[:, 2:])
-        measures |= dict(cell=at_cells.item(), cell_role=roles, cell_state=states,
-                         line=at_lines.item(), line_role=line_roles, line_state=line_states)
-        return at_cells + at_lines
 
     @torch.no_grad()
     def average(self):

@@ -109,7 +109,7 @@ class ReaderTest(unittest.TestCase):
 
     def test_a_perfect_reader_writes_what_a_careful_one_does(self):
         painter = self.screen().painter
-        self.assertEqual([r.text for r in lines.perfect(painter)], [line[0] for line in sorted(painter.lines, key=lambda l: l[2] + l[4])])
+        self.assertEqual([r.text for r in lines.perfect(self.screen())], [line[0] for line in sorted(painter.lines, key=lambda l: l[2] + l[4])])
 
     def test_readers_lose_spaces_and_lines_change_letters_and_join(self):
         painter = self.screen("page").painter

@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 import export
 from starter import checkpoint, folder, loss, network, packing, pixels, prompt, reading, vision
 from starter.config import CONFIG, TOKEN
-from starter.marks import ROLES, STATES
 from starter.lines import ReadLine
 from starter.prompt import Spelled
 from starter.trainer import Trainer
@@ -60,16 +59,15 @@ class PromptTest(unittest.TestCase):
         self.assertEqual(prompt.tokenizer().decode(ids), text)
 
     def test_read_lines_stand_behind_their_image_one_token_a_byte(self):
-        line = ReadLine(3, 20, "A cat", [0, -1, 1, 1, 1])
+        line = ReadLine(3, 20, "A cat", [0, -1, 1, 1, 1], mark="tab, selected")
         quoted = Spelled("cat", [1, 1, 1], [(0, 0, 2), (0, 0, 3), (0, 0, 4)])
-        s = prompt.sequence(dict(images=[0], reads=[[line]], turns=[("What?", ['"', quoted, '"'])]), 32, 64)
+        s = prompt.sequence(dict(images=[np.zeros((32, 64, 3), np.uint8)], reads=[[line]], turns=[("What?", ['"', quoted, '"'])]), 32, 64)
         text = prompt.tokenizer().decode(s.ids, skip_special_tokens=False)
-        self.assertIn("<|vision_end|>Text:\n3 20 A cat\nWhat?<|im_end|>", text)
+        self.assertIn("<|vision_end|>Elements, dark:\n3 20 tab, selected: A cat\nWhat?<|im_end|>", text)
         first = s.written[0, 0, 2]
         self.assertEqual(prompt.tokenizer().decode(s.ids[first:first + 3]), "cat")
         self.assertEqual([x for x in s.sources if x >= 0], [first, first + 1, first + 2])
         self.assertEqual([s.ids[x] for x in s.sources if x >= 0], [s.ids[i] for i, x in enumerate(s.sources) if x >= 0])
-        self.assertEqual((prompt.tokenizer().decode([s.ids[s.ends[0][0]]]), s.ends[0][1:]), ("\n", (0, 0)))
 
     def test_positions_follow_mrope(self):
         s = prompt.Sequence()
@@ -95,20 +93,6 @@ class PointingTest(unittest.TestCase):
         self.assertEqual([t[0].tolist() for t in loss.copy_targets(sources, False, 9, None)], [[4, 5], [1, 2]])
         self.assertEqual([t[0].tolist() for t in loss.copy_targets(sources, True, 9, None)], [[3, 4], [1, 2]])
         self.assertEqual(len(loss.copy_targets(sources, True, 1, torch.Generator())[0][0]), 1)
-
-
-class MarksTest(unittest.TestCase):
-    def test_roles_states_and_colours_that_are_right_cost_nothing(self):
-        said = torch.tensor([[ROLES.index("checkbox"), 1, 0, 0, 0, 0, 0, 0, 0, -100], [ROLES.index("button"), 0, 0, 0, 0, 0, 0, 1, 0, 2]])
-        logits = torch.full((2, network.MARKS), -30.0)
-        logits[0, said[0, 0]] = logits[0, len(ROLES)] = logits[1, said[1, 0]] = logits[1, len(ROLES) + 6] = logits[1, len(ROLES) + len(STATES) + 2] = 30
-        cost, roles, states = loss.marks_loss(logits, said)
-        self.assertLess(cost.item(), 1e-3)
-        self.assertEqual((roles, states), (1, 1))
-        logits[0, len(ROLES)] = -30
-        cost, roles, states = loss.marks_loss(logits, said)
-        self.assertGreater(cost.item(), 1)
-        self.assertEqual((roles, states), (1, 0.5))
 
 
 class PixelsTest(unittest.TestCase):

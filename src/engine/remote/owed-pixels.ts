@@ -4,7 +4,7 @@ import type { MessageConnection } from 'vscode-jsonrpc/node';
 import { AfterimageError } from '../../errors.js';
 import { identityOf } from '../../image/pixel-jobs.js';
 import type { RgbImage } from '../../image/rgb-image.js';
-import { sharedBytes } from '../../work/shared-bytes.js';
+import { sharedBytes } from '../../workers/shared-bytes.js';
 import type { WireImage } from './messages.js';
 import { PIECE_BYTES, PIXELS, fromWire, heard } from './wire.js';
 

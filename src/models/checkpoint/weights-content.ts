@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AfterimageError } from '../../errors.js';
-import { WorkerPool } from '../../work/pool.js';
+import { WorkerPool } from '../../workers/pool.js';
 import type * as work from './hash-work.js';
 
 /** A thread of its own: pictures do not wait until a checkpoint has been read. */

@@ -81,6 +81,17 @@ export class CheckpointModule implements WeightModule {
     return { name: tensor, shape, tensors: [tensor] };
   }
 
+  /** One bare number, stored without axes or as a vector of one. */
+  scalar(suffix = ''): WeightRecipe {
+    const name = `${this.path}${suffix}`;
+    const { tensor } = floats(
+      this.#checkpoint,
+      name,
+      this.#checkpoint.tensors.get(name)?.shape.length ? [1] : [],
+    );
+    return { name: tensor, shape: [1], tensors: [tensor] };
+  }
+
   /** A bare matrix stored as [columns, rows] and read transposed. */
   transposed(rows: number, columns: number): WeightRecipe {
     const { tensor } = floats(this.#checkpoint, this.path, [columns, rows]);

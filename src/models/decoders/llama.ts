@@ -22,6 +22,8 @@ export interface LlamaShape {
   qkNorm: boolean;
   /** 0: every layer sees everything. */
   window: number;
+  /** RoPE turns pairs (2i, 2i+1) instead of halves. */
+  interleaved?: boolean;
 }
 
 export function llamaShape(
@@ -78,8 +80,9 @@ export function llamaAttention(
     q = g.rmsNorm(q, w('self_attn.q_norm'), c.rms_norm_eps, { groups: heads });
     k = g.rmsNorm(k, w('self_attn.k_norm'), c.rms_norm_eps, { groups: kvHeads });
   }
-  q = g.named(`layers.${i}.q`, g.rope(q, rope, heads));
-  k = g.named(`layers.${i}.k`, g.rope(k, rope, kvHeads));
+  const turning = { interleaved: c.interleaved };
+  q = g.named(`layers.${i}.q`, g.rope(q, rope, heads, turning));
+  k = g.named(`layers.${i}.k`, g.rope(k, rope, kvHeads, turning));
   const o = g.attention(q, k, v, { heads, kvHeads, kDim: d, scale: d ** -0.5, window: c.window });
   return g.linear(o, w('self_attn.o_proj'), x.width);
 }
@@ -100,7 +103,9 @@ export function gatedMlp(
 
 export interface LlamaOptions extends FrameOptions {
   rope: RopeSettings;
-  /** Position axis of each of the head_dim/2 frequencies; all 0 where absent. */
+  /** Columns of a head that turn; all where absent. */
+  rotaryDim?: number;
+  /** Position axis of each frequency; all 0 where absent. */
   ropeAxes?: number[];
   /** What follows layer i (DeepStack). */
   afterLayer?: (x: Value, frame: DecoderFrame, i: number) => Value;
@@ -117,7 +122,7 @@ export function llamaDecoder(
   options: LlamaOptions,
 ): void {
   const frame = openDecoder(g, text('embed_tokens').matrix(c.vocab_size, c.hidden_size), options);
-  const invFreq = inverseFrequencies(options.rope, c.head_dim);
+  const invFreq = inverseFrequencies(options.rope, options.rotaryDim ?? c.head_dim);
   const rope = g.ropeTable(frame.positions, {
     invFreq,
     axis: options.ropeAxes,

@@ -75,6 +75,25 @@ export function patchRows(
   return { data, rows: corners.length, width };
 }
 
+/** One row per patch: its pixels in raster order, the three channels of a pixel together. */
+export function pixelColumns(
+  image: RgbImage,
+  tables: ChannelTables,
+  corners: [number, number][],
+  patch: number,
+): NamedTensor {
+  const width = 3 * patch * patch;
+  const data = new Float32Array(corners.length * width);
+  let at = 0;
+  for (const [x0, y0] of corners) {
+    for (let y = 0; y < patch; y++) {
+      const from = ((y0 + y) * image.width + x0) * 3;
+      for (let i = 0; i < 3 * patch; i++) data[at++] = tables[i % 3]![image.data[from + i]!]!;
+    }
+  }
+  return { data, rows: corners.length, width };
+}
+
 /** One row of three channels per pixel. */
 export function pixelRows(image: RgbImage, tables: ChannelTables): NamedTensor {
   const data = new Float32Array(image.data.length);

@@ -6,7 +6,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { Config } from '../checkpoint/config.js';
 import type { NamedTensor, Processor } from '../family.js';
 import { channelTables, pixelStep, normalization, patchRows, resampleFilter } from './pixels.js';
-import { smartResize, withinPixels, type PixelLimits } from './smart-resize.js';
+import { smartResize, withinPixels, type PixelLimits, type Size } from './smart-resize.js';
 
 /** Patches of one image. */
 export interface PatchExtent {
@@ -21,6 +21,8 @@ export interface QwenImageOptions {
   tables: (extent: PatchExtent) => Record<string, NamedTensor>;
   /** Row counts of those tables that do not follow from "patches". */
   symbols?: (extent: PatchExtent) => Record<string, number>;
+  /** GLM's rule: a side below one token is first enlarged to one, and limits count both frames of the temporal patch. */
+  volumes?: boolean;
 }
 
 /** Class default of the reference, for checkpoints that give no limits. */
@@ -33,11 +35,11 @@ export function qwenImageProcessor(checkpoint: Checkpoint, options: QwenImageOpt
   const merge = settings.count('merge_size');
   const copies = settings.count('temporal_patch_size');
   const filter = resampleFilter(settings, 'bicubic');
-  const limits = pixelLimits(settings);
+  const limits = pixelLimits(settings, options.volumes ? copies : 1);
   const tables = channelTables(settings);
   const within = (maxPixels = Infinity): Processor => ({
     identity: JSON.stringify({
-      rule: 'qwen2_vl',
+      rule: options.volumes ? 'glm46v' : 'qwen2_vl',
       patch,
       merge,
       copies,
@@ -48,14 +50,15 @@ export function qwenImageProcessor(checkpoint: Checkpoint, options: QwenImageOpt
     }),
     pixelStep: pixelStep(tables),
     plan(width, height) {
-      if (Math.max(width, height) / Math.min(width, height) > MAX_ASPECT_RATIO) {
+      const unit = patch * merge;
+      const size = options.volumes ? atLeast({ width, height }, unit) : { width, height };
+      if (Math.max(size.width, size.height) / Math.min(size.width, size.height) > MAX_ASPECT_RATIO) {
         throw new AfterimageError(
           'IMAGE_UNSUPPORTED',
           `An image of ${width}×${height} pixels is too narrow: one side may be at most ${MAX_ASPECT_RATIO} times the other; crop it.`,
         );
       }
-      const unit = patch * merge;
-      const viewed = withinPixels(smartResize({ width, height }, unit, limits), maxPixels, unit);
+      const viewed = withinPixels(smartResize(size, unit, limits), maxPixels, unit);
       const extent = { rows: viewed.height / patch, columns: viewed.width / patch, merge };
       const tokens = (extent.rows * extent.columns) / merge ** 2;
       return {
@@ -93,15 +96,22 @@ export function mergeOrder({ rows, columns, merge }: PatchExtent): [row: number,
   return order;
 }
 
-/** `min_pixels`/`max_pixels`, or the same areas under `size` in newer files. */
-function pixelLimits(settings: Config): PixelLimits {
+/** `min_pixels`/`max_pixels`, or the same areas under `size` in newer files; there they may count `frames` frames. */
+function pixelLimits(settings: Config, frames: number): PixelLimits {
   const size = settings.sectionOr('size', settings);
   return {
     minPixels: settings.has('min_pixels')
       ? settings.count('min_pixels')
-      : size.count('shortest_edge', DEFAULT_LIMITS.minPixels),
+      : size.count('shortest_edge', DEFAULT_LIMITS.minPixels * frames) / frames,
     maxPixels: settings.has('max_pixels')
       ? settings.count('max_pixels')
-      : size.count('longest_edge', DEFAULT_LIMITS.maxPixels),
+      : size.count('longest_edge', DEFAULT_LIMITS.maxPixels * frames) / frames,
   };
+}
+
+/** An image whose shorter side is less than `unit`, enlarged until it is about that. */
+function atLeast(size: Size, unit: number): Size {
+  const scale = Math.max(unit / size.height, unit / size.width);
+  if (scale <= 1) return size;
+  return { width: Math.trunc(size.width * scale), height: Math.trunc(size.height * scale) };
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { ActivationName } from '../../graph/builder.js';
 import { AfterimageError } from '../../errors.js';
 import { readJson } from '../checkpoint/json-file.js';
+import { tensorsOf, type Tensor } from './safetensors.js';
 import { affine, batchNorm, doubled, repeated, widened } from './folding.js';
 import type {
   ConvolutionLayer,
@@ -18,15 +19,6 @@ import type {
   RecogniserNetwork,
 } from './networks.js';
 
-interface Tensor {
-  shape: number[];
-  data: Float32Array;
-}
-interface HeaderEntry {
-  dtype: string;
-  shape: number[];
-  data_offsets: [number, number];
-}
 type Stride = [number, number];
 
 /** [kernel, in, out, stride, squeeze and excite]; widths before scaling. */
@@ -52,30 +44,6 @@ export async function openHubFolder(folder: string): Promise<{ config: HubConfig
     );
   const tensors = tensorsOf(await readFile(file), file);
   return { config, weights: new HubWeights(tensors, file) };
-}
-
-/** The f32 tensors of a safetensors image. */
-function tensorsOf(bytes: Buffer, file: string): Map<string, Tensor> {
-  const tensors = new Map<string, Tensor>();
-  try {
-    const start = 8 + Number(bytes.readBigUInt64LE(0));
-    const header = JSON.parse(bytes.toString('utf8', 8, start)) as Record<string, HeaderEntry>;
-    for (const [name, { dtype, shape, data_offsets: offsets }] of Object.entries(header)) {
-      if (dtype !== 'F32') continue;
-      const part = new Uint8Array(bytes.subarray(start + offsets[0], start + offsets[1]));
-      const data = new Float32Array(part.buffer);
-      if (data.length !== shape.reduce((product, axis) => product * axis, 1))
-        throw new RangeError(`Tensor "${name}" has ${data.length} elements`);
-      tensors.set(name, { shape, data });
-    }
-  } catch (cause) {
-    throw new AfterimageError(
-      'INVALID_CHECKPOINT',
-      `"${file}" is not a usable safetensors file; download it again.`,
-      { cause },
-    );
-  }
-  return tensors;
 }
 
 export class HubWeights {

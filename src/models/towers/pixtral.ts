@@ -22,16 +22,15 @@ export function pixtralConfig(config: Config): Config {
   });
 }
 
-/** The same for the Mistral decoder behind it. */
+/** The same for the decoder behind it: Mistral's class, or Llama's. */
 export function mistralConfig(config: Config): Config {
-  return config.section('text_config').withDefaults({
-    vocab_size: 32000,
-    hidden_size: 4096,
-    intermediate_size: 14336,
-    num_hidden_layers: 32,
-    num_attention_heads: 32,
-    num_key_value_heads: 8,
-  });
+  const text = config.section('text_config');
+  const shared = { vocab_size: 32000, hidden_size: 4096, num_hidden_layers: 32, num_attention_heads: 32 };
+  return text.withDefaults(
+    text.string('model_type', 'mistral') === 'llama'
+      ? { ...shared, intermediate_size: 11008, rms_norm_eps: 1e-6 }
+      : { ...shared, intermediate_size: 14336, num_key_value_heads: 8 },
+  );
 }
 
 export const pixtralWeights = (checkpoint: Checkpoint): WeightScope =>
@@ -82,7 +81,7 @@ export function pixtralTower(g: GraphBuilder, vision: Config, w: WeightScope, fe
 }
 
 /** How many layers to run so that `featureLayer` (−1: the last) is the output. */
-function outputLayer(layers: number, featureLayer: number): number {
+export function outputLayer(layers: number, featureLayer: number): number {
   const count = featureLayer < 0 ? layers + 1 + featureLayer : featureLayer;
   if (Number.isInteger(count) && count >= 1 && count <= layers) return count;
   throw new AfterimageError(

@@ -16,6 +16,13 @@ export function visionRope(g: GraphBuilder, positions: Value, headDim: number): 
   return g.ropeTable(positions, { invFreq: [...f, ...f], axis: [...f.map(() => 0), ...f.map(() => 1)] });
 }
 
+export interface VisionAttentionOptions {
+  /** true where absent. */
+  bias?: boolean;
+  /** q and k are normed per head before they are turned. */
+  qkNormEps?: number;
+}
+
 /** Full attention inside each segment; fused projection of q, k and v. x[patches, width] → [patches, width] */
 export function visionAttention(
   g: GraphBuilder,
@@ -24,15 +31,22 @@ export function visionAttention(
   heads: number,
   rope: Value,
   segments: Value,
+  options: VisionAttentionOptions = {},
 ): Value {
   const { width } = x;
+  const { bias = true, qkNormEps } = options;
   const kDim = width / heads;
-  const qkv = g.linear(x, w('attn.qkv'), 3 * width, { bias: true }); // [patches, 3·width]
-  const q = g.rope(g.slice(qkv, 0, width), rope, heads);
-  const k = g.rope(g.slice(qkv, width, width), rope, heads);
+  const qkv = g.linear(x, w('attn.qkv'), 3 * width, { bias }); // [patches, 3·width]
+  const turned = (start: number, norm: string): Value => {
+    const y = g.slice(qkv, start, width);
+    const normed =
+      qkNormEps === undefined ? y : g.rmsNorm(y, w(`attn.${norm}`), qkNormEps, { groups: heads });
+    return g.rope(normed, rope, heads);
+  };
+  const [q, k] = [turned(0, 'q_norm'), turned(width, 'k_norm')];
   const v = g.slice(qkv, 2 * width, width);
   const o = g.segmentAttention(q, k, v, segments, { heads, kvHeads: heads, kDim, scale: kDim ** -0.5 });
-  return g.linear(o, w('attn.proj'), width, { bias: true });
+  return g.linear(o, w('attn.proj'), width, { bias });
 }
 
 /** Declares `name` as boundaries of attention segments. */

@@ -49,9 +49,15 @@ export function siglipTower(g: GraphBuilder, w: WeightScope, c: SiglipShape, pos
 
 /** Attention inside each segment of rows; one segment per frame. */
 export function siglipBlocks(g: GraphBuilder, embedded: Value, w: WeightScope, c: SiglipShape): Value {
+  return g.layerNorm(siglipStates(g, embedded, w, c).at(-1)!, w('post_layernorm'), c.layer_norm_eps);
+}
+
+/** What goes into the blocks, and what each block makes of it. CLIP's blocks are the same. */
+export function siglipStates(g: GraphBuilder, embedded: Value, w: WeightScope, c: SiglipShape): Value[] {
   const segments = segmentInput(g, 'segments');
-  let x = embedded;
+  const states = [embedded];
   for (let i = 0; i < c.num_hidden_layers; i++) {
+    let x = states[i]!;
     const layer: WeightScope = (name) => w(`encoder.layers.${i}.${name}`);
     x = g.add(
       x,
@@ -64,9 +70,9 @@ export function siglipBlocks(g: GraphBuilder, embedded: Value, w: WeightScope, c
       { bias: true },
     );
     x = g.add(x, g.linear(g.activation(f, c.hidden_act), layer('mlp.fc2'), c.hidden_size, { bias: true }));
-    g.named(`blocks.${i}.output`, x);
+    states.push(g.named(`blocks.${i}.output`, x));
   }
-  return g.layerNorm(x, w('post_layernorm'), c.layer_norm_eps);
+  return states;
 }
 
 function siglipAttention(g: GraphBuilder, x: Value, w: WeightScope, c: SiglipShape, segments: Value): Value {

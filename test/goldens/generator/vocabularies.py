@@ -64,6 +64,22 @@ def sentence_bpe(merges, first, last, begin="<bos>"):
     return _with_added(tokenizer, last, (), begin)
 
 
+def prefixed_bpe(merges, first, last, begin):
+    """As Llama's: every text between added tokens gets a U+2581 in front, newlines are bytes, nothing is split beforehand."""
+    learnt = _learn_sentence_merges(merges)
+    pieces = [piece for piece, _ in sorted(learnt["vocab"].items(), key=lambda item: item[1]) if "\n" not in piece]
+    pairs = [tuple(pair) if isinstance(pair, list) else tuple(pair.split(" ")) for pair in learnt["merges"]]
+    pairs = [pair for pair in pairs if "\n" not in "".join(pair)]
+    order = [*first, *(f"<0x{byte:02X}>" for byte in range(256)), *pieces]
+    vocabulary = {piece: i for i, piece in enumerate(order)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=pairs, unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(),
+                                           decoders.Strip(" ", 1, 0)])
+    tokenizer.add_special_tokens([AddedToken(t, normalized=False, special=True) for t in first])
+    return _with_added(tokenizer, last, (), begin)
+
+
 def _learn_sentence_merges(merges):
     text = "".join(c for c in TEXT if c in " \n" or ord(c) < 0x250)
     alphabet = sorted({c for c in text if c not in " \n"} | {"\u2581"})

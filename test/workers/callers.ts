@@ -1,4 +1,4 @@
 // How other modules call them.
-import { workers } from '../../src/work/pool.js';
+import { workers } from '../../src/workers/pool.js';
 
 export const nested = workers.job<() => number>(import.meta.url, './jobs', 'thread');

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { threadId } from 'node:worker_threads';
-import { movable } from '../../src/work/buffers.js';
-import { workers } from '../../src/work/pool.js';
-import { isShared, sharedBytes, toShared } from '../../src/work/shared-bytes.js';
+import { movable } from '../../src/workers/buffers.js';
+import { workers } from '../../src/workers/pool.js';
+import { isShared, sharedBytes, toShared } from '../../src/workers/shared-bytes.js';
 import { nested } from './callers.js';
 import type * as jobs from './jobs.js';
 

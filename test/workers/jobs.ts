@@ -1,7 +1,7 @@
 // Functions that the tests of the worker pool run in other threads.
 import { threadId } from 'node:worker_threads';
 import { AfterimageError } from '../../src/errors.js';
-import { isShared, sharedBytes } from '../../src/work/shared-bytes.js';
+import { isShared, sharedBytes } from '../../src/workers/shared-bytes.js';
 import { nested } from './callers.js';
 
 export function thread(): number {

@@ -1,0 +1,125 @@
+// What each read line of a picture is: a button that is disabled, a checkbox that is not checked, the name of a field.
+import { AfterimageError } from '../errors.js';
+import type { ElementNetwork } from '../engine/text-networks.js';
+import { ByteLru } from '../image/byte-lru.js';
+import type { ImageInput } from '../image/rgb-image.js';
+import { workers } from '../workers/pool.js';
+import { toShared } from '../workers/shared-bytes.js';
+import type { Reading } from './reading.js';
+
+const viewsOf = workers.job<typeof import('./element-views.js').elementViews>(
+  import.meta.url,
+  './element-views',
+  'elementViews',
+);
+
+const CACHE_BYTES = 4 * 2 ** 20;
+const UNMARKED = 'plain';
+/** Least logit between what is said and what is next to it, for a mark that is sure: about four to one. */
+const SURE = 1.5;
+/** The states that a role can have; of other roles, those of `plain`. Two of them exclude each other. */
+const STATES: Record<string, string[]> = {
+  checkbox: ['checked', 'not checked', 'disabled'],
+  radio: ['checked', 'not checked', 'disabled'],
+  switch: ['on', 'off', 'disabled'],
+  plain: ['selected', 'focused', 'disabled', 'wrong'],
+};
+const EITHER = [
+  ['checked', 'not checked'],
+  ['on', 'off'],
+];
+
+/** What a line is. */
+export interface Mark {
+  role: string;
+  states: string[];
+  /** Of a button that has one. */
+  colour?: string;
+  /** Whether the network is sure of the role and of every state. */
+  sure: boolean;
+}
+
+export interface Elements {
+  /** Whether most of the picture is dark. */
+  dark: boolean;
+  /** What each line is, in the order of the reading's lines. */
+  marks: Mark[];
+}
+
+/** As a prompt holds it: "button, disabled, blue". */
+export function wordsOf({ role, states, colour }: Mark): string {
+  return [role, ...states, ...(colour === undefined ? [] : [colour])].join(', ');
+}
+
+/** Says what lines are; what it has said of a picture it knows. Nothing is loaded before the first one. */
+export class ElementReader {
+  readonly #open: () => Promise<ElementNetwork>;
+  readonly #known = new ByteLru<Elements>(CACHE_BYTES);
+  #network: Promise<ElementNetwork> | undefined;
+  #closed = false;
+
+  constructor(open: () => Promise<ElementNetwork>) {
+    this.#open = open;
+  }
+
+  /** @throws AfterimageError CLOSED, and what decoding and the network throw. */
+  async of(image: ImageInput, { lines }: Reading, signal?: AbortSignal): Promise<Elements> {
+    const known = this.#known.get(image.pixelHash);
+    if (known) return known;
+    const network = await this.#ready();
+    const pixels = await image.pixels();
+    const picture = { ...pixels, data: toShared(pixels.data) };
+    const seen = lines.map(({ text, box }) => ({ text, box }));
+    const { views, features, dark } = await viewsOf({ picture, lines: seen }, { signal });
+    const logits = await network.classify(views, features, signal);
+    const elements = { dark, marks: logits.map((of) => markOf(of, network)) };
+    this.#known.set(image.pixelHash, elements, 100 + 40 * lines.length);
+    return elements;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await (await this.#network?.catch(() => undefined))?.close();
+  }
+
+  /** A failed opening is tried again by the next picture. */
+  #ready(): Promise<ElementNetwork> {
+    if (this.#closed) throw new AfterimageError('CLOSED', 'The element classifier is closed.');
+    this.#network ??= this.#open().catch((error: unknown) => {
+      this.#network = undefined;
+      throw error;
+    });
+    return this.#network;
+  }
+}
+
+/** The likeliest role, its states that are likelier than not, and of a button its colour. */
+function markOf(logits: Float32Array, { roles, states, colours }: ElementNetwork): Mark {
+  const chosen = best(logits, 0, roles.length);
+  const role = roles[chosen]!;
+  const from = roles.length;
+  const logit = (state: string): number => logits[from + states.indexOf(state)]!;
+  const allowed = states.filter((state) => (STATES[role] ?? STATES[UNMARKED]!).includes(state));
+  const margins = new Map(allowed.map((state) => [state, margin(state, logit)]));
+  const colour = role === 'button' ? best(logits, from + states.length, colours.length) : 0;
+  const others = logits.subarray(0, from).filter((_, i) => i !== chosen);
+  const surest = Math.min(logits[chosen]! - Math.max(...others), ...[...margins.values()].map(Math.abs));
+  return {
+    role,
+    states: allowed.filter((state) => margins.get(state)! > 0),
+    ...(colour > 0 && { colour: colours[colour]! }),
+    sure: surest > SURE,
+  };
+}
+
+/** Of two that exclude each other by how much it is the likelier one, else how much likelier than not it is. */
+function margin(state: string, logit: (state: string) => number): number {
+  const other = EITHER.find((pair) => pair.includes(state))?.find((name) => name !== state);
+  return other === undefined ? logit(state) : logit(state) - logit(other);
+}
+
+function best(logits: Float32Array, from: number, count: number): number {
+  let found = 0;
+  for (let i = 1; i < count; i++) if (logits[from + i]! > logits[from + found]!) found = i;
+  return found;
+}

@@ -1,0 +1,124 @@
+// What lines are: the views and numbers are those of training/elements, a line's answer is its own, and a prompt says it.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import type { ElementNetwork } from '../../src/engine/text-networks.js';
+import type { RgbImage } from '../../src/image/rgb-image.js';
+import { elementsText } from '../../src/prompt/layout.js';
+import { elementViews } from '../../src/reading/element-views.js';
+import { ElementReader, wordsOf } from '../../src/reading/elements.js';
+import type { ReadLine } from '../../src/reading/reading.js';
+
+/** The same as in training/tests/test_elements.py, which expects the same digest and the same numbers. */
+const BOX = { x: 30, y: 40, width: 80, height: 17 };
+const VIEWS_DIGEST = 'ab20be290516f00bf9271ed63b6ca289a404c999faa2b527599a6941cec4070c';
+const NUMBERS = [
+  0.15, 0.404167, 0.55, 0.235294, 0, 0.235294, 0.153846, 0.153846, 0.153846, 0.2, 0, 1, 1, 0.433333,
+];
+
+function picture(width = 200, height = 120): RgbImage {
+  const data = new Uint8Array(width * height * 3);
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++)
+      for (let c = 0; c < 3; c++) data[(y * width + x) * 3 + c] = (x * 7 + y * 13 + c * 50) % 256;
+  return { width, height, data };
+}
+
+const line = (text: string, box = BOX): ReadLine => ({ text, box, confidence: 1, characters: [] });
+
+const input = (image: RgbImage) => ({
+  ...image,
+  pixelHash: createHash('sha256').update(image.data).digest('hex'),
+  pixels: async () => image,
+});
+
+/** Says of every line what `say` makes of its number, and counts its runs. */
+class Scripted implements ElementNetwork {
+  roles = ['plain', 'button', 'checkbox'];
+  states = ['checked', 'not checked', 'disabled'];
+  colours = ['none', 'blue'];
+  runs = 0;
+  closed = 0;
+  readonly #say: number[][];
+
+  constructor(...say: number[][]) {
+    this.#say = say;
+  }
+
+  async classify(): Promise<Float32Array[]> {
+    this.runs++;
+    return this.#say.map((logits) => Float32Array.from(logits));
+  }
+
+  async close(): Promise<void> {
+    this.closed++;
+  }
+}
+
+const reading = (lines: ReadLine[]) => ({ width: 200, height: 120, lines, rows: lines.map((_, i) => [i]) });
+
+test('views and numbers are those that the classifier was trained on', () => {
+  const { views, features } = elementViews({ picture: picture(), lines: [line('Total: 12 •A.')] });
+  assert.equal(createHash('sha256').update(views).digest('hex'), VIEWS_DIGEST);
+  for (const [i, number] of NUMBERS.entries())
+    assert.ok(Math.abs(features[i]! - number) < 1e-6, `number ${i}: ${features[i]} is not ${number}`);
+});
+
+test('the height of the other lines is one of the numbers', () => {
+  const higher = { ...BOX, height: 34 };
+  const { features } = elementViews({ picture: picture(), lines: [line('a'), line('b', higher)] });
+  assert.deepEqual(
+    [features[4], features[14 + 4]].map((share) => Math.round(share! * 1000)),
+    [-333, 333],
+  );
+});
+
+test('a picture is dark when most of it is', () => {
+  const grey = (level: number) => ({ width: 10, height: 10, data: new Uint8Array(300).fill(level) });
+  assert.equal(elementViews({ picture: grey(30), lines: [] }).dark, true);
+  assert.equal(elementViews({ picture: grey(200), lines: [] }).dark, false);
+});
+
+test('the likeliest role is said, with states that it can have, and the colour of a button', async () => {
+  const network = new Scripted(
+    [0, 5, 1, -1, 3, 2, 0, 4], // a button: "not checked" is no state of it
+    [0, 1, 5, -3, -2, -1, 0, 4], // both unlikely, so the likelier; no colour
+    [5, 0, 0, 2, 2, -1, 4, 0],
+  );
+  const elements = new ElementReader(async () => network);
+  const said = await elements.of(input(picture()), reading([line('a'), line('b'), line('c')]));
+  assert.deepEqual(said.marks.map(wordsOf), ['button, disabled, blue', 'checkbox, not checked', 'plain']);
+  assert.deepEqual(
+    said.marks.map(({ sure }) => sure),
+    [true, false, false],
+  );
+});
+
+test('what was said of a picture is known; a failed opening is tried again; closing closes the network', async () => {
+  const network = new Scripted([5, 0, 0, 0, 0, -1, 0, 0]);
+  let tries = 0;
+  const elements = new ElementReader(async () => {
+    if (tries++ === 0) throw new Error('not yet');
+    return network;
+  });
+  await assert.rejects(elements.of(input(picture()), reading([line('a')])), /not yet/);
+  await elements.of(input(picture()), reading([line('a')]));
+  await elements.of(input(picture()), reading([line('a')]));
+  assert.equal(network.runs, 1);
+  await elements.close();
+  assert.equal(network.closed, 1);
+  await assert.rejects(elements.of(input(picture(90)), reading([line('a')])), { code: 'CLOSED' });
+});
+
+test('a prompt says of each line where it is, what it is, and then its text', () => {
+  const lines = [
+    { text: 'Sign in', x: 20, y: 12, mark: 'heading' },
+    { text: 'Save', x: 100, y: 60, mark: 'button, blue' },
+  ];
+  const size = { width: 200, height: 120 };
+  assert.equal(
+    elementsText(lines, size, true),
+    'Elements, dark:\n10 10 heading: Sign in\n50 50 button, blue: Save\n',
+  );
+  assert.match(elementsText([], size, false), /^Elements, light:\n$/);
+});
