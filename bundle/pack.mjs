@@ -1,39 +1,78 @@
-// Packs afterimage.mcpb for this platform: the build, its production dependencies, the addon and the starter model.
-// node bundle/pack.mjs [OUTPUT]; needs `npm run build` before it, and the packer: npm ci --prefix test/mcp/suites.
+// Packs a .mcpb for Claude Desktop out of the packages that `npm run package` made: the main one with its dependencies,
+// and the platform's engine.
+//   npm run bundle [-- --platform darwin-arm64]     default: this machine's; makes the packages first
+// A bundle holds what is installed here, sharp included, so it is made on its own platform.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { npm } from './npm.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const stage = join(root, 'build', 'mcpb');
-const output = resolve(
-  process.argv[2] ?? join(root, 'build', `afterimage-${process.platform}-${process.arch}.mcpb`),
-);
+const HERE = `${process.platform}-${process.arch}`;
+const { values } = parseArgs({ options: { platform: { type: 'string', default: HERE } } });
+const { platform } = values;
+const LAUNCHER = platform.startsWith('win32') ? 'launch.mjs' : 'launch.sh';
+if (platform !== HERE) fail(`A bundle for ${platform} is made on that platform; this is ${HERE}.`);
 
-const MCPB = join(root, 'test/mcp/suites/node_modules/.bin/mcpb');
+const { name, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const packages = join(root, 'build', 'packages');
+const stage = join(root, 'build', 'mcpb', platform);
+const output = join(root, 'build', `afterimage-${version}-${platform}.mcpb`);
 
-const PARTS = ['dist', 'models/starter', 'build/Release/afterimage.node', 'package.json', 'LICENSE'];
-
+npm(['run', 'package'], root);
 rmSync(stage, { recursive: true, force: true });
-mkdirSync(stage, { recursive: true });
-for (const file of ['manifest.json', 'launch.sh']) cpSync(join(root, 'bundle', file), join(stage, file));
-for (const part of [...PARTS, ...productionDependencies()]) {
-  if (!existsSync(join(root, part))) {
-    process.stderr.write(`bundle: ${part} is missing; run npm install and npm run build first.\n`);
-    process.exit(1);
+unpack(name, stage);
+unpack(`${name}-${platform}`, join(stage, 'node_modules', `${name}-${platform}`));
+for (const folder of dependencies())
+  cpSync(join(root, folder), join(stage, folder), { recursive: true, dereference: true });
+cpSync(join(root, 'bundle', LAUNCHER), join(stage, LAUNCHER));
+writeFileSync(join(stage, 'manifest.json'), `${JSON.stringify(manifestFor(platform), null, 2)}\n`);
+mcpb('validate', join(stage, 'manifest.json'));
+mcpb('pack', stage, output);
+
+/** The manifest in the tree is for all; a bundle says which one it is for. */
+function manifestFor(platform) {
+  const manifest = JSON.parse(readFileSync(join(root, 'bundle', 'manifest.json'), 'utf8'));
+  const [os, cpu] = platform.split('-');
+  manifest.version = version;
+  if (os === 'win32') {
+    const { mcp_config } = Object.assign(manifest.server, { entry_point: LAUNCHER });
+    mcp_config.command = 'node';
+    mcp_config.args[0] = `\${__dirname}/${LAUNCHER}`;
   }
-  cpSync(join(root, part), join(stage, part), { recursive: true, dereference: true });
+  manifest.compatibility.platforms = [os];
+  manifest.long_description += ` This bundle is for ${os} on ${cpu}.`;
+  return manifest;
 }
-execFileSync(MCPB, ['validate', join(stage, 'manifest.json')], { cwd: root, stdio: 'inherit' });
-execFileSync(MCPB, ['pack', stage, output], { cwd: root, stdio: 'inherit' });
+
+function packed(name) {
+  return join(packages, `${name}-${version}.tgz`);
+}
+
+function unpack(name, folder) {
+  mkdirSync(folder, { recursive: true });
+  execFileSync('tar', ['-xzf', packed(name), '-C', folder, '--strip-components', '1']);
+}
 
 /** Folders of packages that run with the server, relative to the project. */
-function productionDependencies() {
-  const listed = execFileSync('npm', ['ls', '--omit=dev', '--all', '--parseable'], {
-    cwd: root,
-    encoding: 'utf8',
-  });
-  const folders = listed.split('\n').filter((folder) => folder !== '' && resolve(folder) !== root);
-  return folders.map((folder) => relative(root, folder));
+function dependencies() {
+  const folders = npm(['ls', '--omit=dev', '--all', '--parseable'], root).split(/\r?\n/);
+  return folders
+    .filter((folder) => folder !== '' && resolve(folder) !== root)
+    .map((folder) => relative(root, folder));
+}
+
+/** The packer, at the version that the protocol suites check the manifest with. */
+function mcpb(...args) {
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'test/mcp/suites/package.json'), 'utf8'));
+  process.stdout.write(
+    npm(['exec', '--yes', '--', `@anthropic-ai/mcpb@${dependencies['@anthropic-ai/mcpb']}`, ...args], root),
+  );
+}
+
+function fail(sentence) {
+  process.stderr.write(`bundle: ${sentence}\n`);
+  process.exit(1);
 }

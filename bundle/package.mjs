@@ -3,14 +3,13 @@
 // Default: this machine's platform, build/packages. On Linux a package is refused when it needs more than glibc 2.28.
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { build, BuildFailed } from '../native/toolchain.mjs';
+import { npm } from './npm.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const require = createRequire(import.meta.url);
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /** Every platform that has a package; `npm run package` makes those that this machine can compile for. */
@@ -24,9 +23,19 @@ const HERE = `${process.platform}-${process.arch}`;
 const OLDEST_GLIBC = [2, 28];
 
 /** What users run or need to build the addon themselves; the compiled tests and the emulator stay at home. */
-const MAIN_FILES = ['dist', 'models/starter', 'mcp.json', 'server.json', 'README.md', 'LICENSE', 'NOTICE'];
+const MAIN_FILES = [
+  'dist',
+  'models/starter',
+  'skills',
+  'mcp.json',
+  'server.json',
+  'README.md',
+  'LICENSE',
+  'NOTICE',
+];
 const NATIVE_FILES = [
   'CMakeLists.txt',
+  'build-into.mjs',
   'build.mjs',
   'addon',
   'cache',
@@ -35,6 +44,7 @@ const NATIVE_FILES = [
   'metal',
   'portable',
   'session',
+  'toolchain.mjs',
   'weights',
 ];
 const DEVELOPMENT_ONLY = /native\/metal\/rig(\/|$)/;
@@ -47,13 +57,13 @@ const { values } = parseArgs({
 });
 const out = resolve(values.out);
 mkdirSync(out, { recursive: true });
-for (const platform of values.platform.split(',')) packPlatform(platform);
+for (const platform of values.platform.split(',')) await packPlatform(platform);
 packMain();
 
-function packPlatform(platform) {
+async function packPlatform(platform) {
   const target = PLATFORMS[platform];
   if (!target) fail(`There is no package for ${platform}; there are ${Object.keys(PLATFORMS).join(', ')}.`);
-  const addon = compile(platform, target);
+  const addon = await compile(platform, target);
   if (target.os === 'linux') checkBaseline(addon);
   const name = `${manifest.name}-${platform}`;
   const stage = freshStage(name);
@@ -94,27 +104,18 @@ function packMain() {
   pack(stage);
 }
 
-function compile(platform, { os, cpu }) {
-  if (os !== process.platform) fail(`${platform} is compiled on ${os} only.`);
-  const folder = join(root, 'build', 'package', platform);
-  const headers = join(dirname(require.resolve('node-api-headers/package.json')), 'include');
-  run('cmake', [
-    ...['-S', join(root, 'native'), '-B', folder, '-DCMAKE_BUILD_TYPE=Release'],
-    ...['-DAFTERIMAGE_TESTS=OFF', '-DAFTERIMAGE_PORTABLE=ON', `-DNODE_API_HEADERS_DIR=${headers}`],
-    `-DNODE_ADDON_API_DIR=${dirname(require.resolve('node-addon-api/package.json'))}`,
-    ...(cpu === process.arch ? [] : crossCompiler(os, cpu)),
-  ]);
-  run('cmake', ['--build', folder, '--config', 'Release', '--parallel', String(availableParallelism())]);
-  return join(folder, 'Release', 'afterimage.node');
-}
-
-function crossCompiler(os, cpu) {
-  if (os !== 'linux' || cpu !== 'arm64') fail(`This machine cannot compile for ${os}-${cpu}.`);
-  return [
-    '-DCMAKE_SYSTEM_NAME=Linux',
-    '-DCMAKE_SYSTEM_PROCESSOR=aarch64',
-    '-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++',
-  ];
+/** On Linux the addon that has libstdc++ inside (native/portable); others have one addon only. */
+async function compile(platform, { os }) {
+  const folder = platform === HERE ? join(root, 'build') : join(root, 'build', 'cross', platform);
+  const [target, place] =
+    os === 'linux' ? ['afterimage_portable', 'Portable'] : ['afterimage_addon', 'Release'];
+  try {
+    await build({ folder, target, platform: platform === HERE ? undefined : platform });
+  } catch (error) {
+    if (!(error instanceof BuildFailed)) throw error;
+    fail(`${error.message}\n${error.output}`);
+  }
+  return join(folder, place, 'afterimage.node');
 }
 
 /** Reads the versions of the C library's symbols that the addon asks for; libstdc++ must be inside. */
@@ -148,14 +149,11 @@ function writeManifest(stage, content) {
 }
 
 function pack(stage) {
-  const [{ filename, size }] = JSON.parse(
-    execFileSync('npm', ['pack', '--json', '--pack-destination', out], { cwd: stage, encoding: 'utf8' }),
+  // A list, or since npm 12 an object by name.
+  const [{ filename, size }] = Object.values(
+    JSON.parse(npm(['pack', '--json', '--pack-destination', out], stage)),
   );
   process.stdout.write(`${filename}  ${(size / 1e6).toFixed(1)} MB\n`);
-}
-
-function run(command, args) {
-  execFileSync(command, args, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
 function fail(sentence) {

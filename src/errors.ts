@@ -41,6 +41,7 @@ export const ERROR_CODES = [
   'ENGINE_REFUSED',
   'ENGINE_INCOMPATIBLE',
   'NATIVE_MISSING',
+  'NATIVE_BUILDING',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -1,7 +1,9 @@
 // afterimage config CLIENT: what the client needs to start this server, printed or, with --write, put where it belongs.
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { absolute } from '../mcp/app.js';
 import { AfterimageError } from '../errors.js';
+import { packageRoot } from '../package-root.js';
 import { CLIENTS, client, deadlineFor, type Client, type ClientName } from './clients/clients.js';
 import { snippet, write } from './clients/configuration.js';
 import { pictureFolders } from './clients/folders.js';
@@ -10,6 +12,8 @@ import { checkSharing } from './open-engine.js';
 import type { OptionName, Options } from './options.js';
 
 const PATHS = new Set<OptionName>(['engine-key-file', 'allow', 'socket', 'cache-dir', 'reader']);
+/** For agents that know skills: `When you cannot see, use this`. */
+const SKILL = join(packageRoot(), 'skills', 'afterimage');
 /** Options of this command itself, which the client does not pass on. */
 const OWN = new Set<OptionName>(['write', 'pasted', 'file']);
 
@@ -25,6 +29,7 @@ export async function config(options: Options): Promise<void> {
   const chosen = client(name as ClientName);
   const start = launch([...defaults(chosen, options), ...given(options)]);
   const file = options.text('file') ?? chosen.file;
+  process.stderr.write(`A skill tells an agent when to use it: give it the folder ${SKILL}\n`);
   if (!options.flag('write')) {
     process.stderr.write(`${chosen.title}: ${file} (--write puts it there)\n`);
     process.stdout.write(`${snippet(chosen, start)}\n`);

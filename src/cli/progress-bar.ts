@@ -5,6 +5,7 @@ import type { CallProgress as Progress } from '../ask/call.js';
 type Stage = Progress['stage'];
 
 const LABELS: Record<Stage, string> = {
+  build: 'Building the engine',
   read: 'Reading the text',
   queue: 'Waiting',
   load: 'Loading the model',

@@ -2,6 +2,7 @@
 import { loadAddon } from '../engine/native.js';
 import { AfterimageError } from '../errors.js';
 import { clearReadings, listReadings } from '../reading/reading-cache.js';
+import { nativeReady } from './native-ready.js';
 import { cacheFolder } from './open-engine.js';
 import { readingsFolder } from './open-reader.js';
 import type { Options } from './options.js';
@@ -9,6 +10,7 @@ import type { Options } from './options.js';
 /** `afterimage cache list|clear` */
 export async function cache(options: Options): Promise<void> {
   const [action = 'list'] = options.positionals;
+  await nativeReady();
   const folder = cacheFolder(options);
   const readings = readingsFolder(options);
   if (action === 'clear') {

@@ -15,6 +15,7 @@ import { createLog, unquoted } from '../mcp/log.js';
 import { defaultTokenFile, readTokens } from '../mcp/token.js';
 import type { Reader } from '../reading/reading.js';
 import { readingService } from '../reading/shared-reader.js';
+import { nativeReady } from './native-ready.js';
 import { checkElsewhere, engineOptions, imageLimits, isHere, openEngine, socketOf } from './open-engine.js';
 import { openElementReader, openReader } from './open-reader.js';
 import { OPTIONS_OF_THE_ENGINE, type Options } from './options.js';
@@ -65,6 +66,7 @@ export async function serve(options: Options, signal: AbortSignal): Promise<void
   if (port === undefined) checkWithoutDoor(options);
   checkElsewhere(options);
   const here = isHere(options);
+  if (here) await nativeReady(signal);
   const engine = here ? new LocalEngine(engineOptions(options)) : openEngine(options);
   const log = createLog({ level: options.flag('verbose') ? 'debug' : 'warn' });
   const reader = openReader(options);

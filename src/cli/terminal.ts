@@ -9,6 +9,7 @@ import type { Engine } from '../engine/engine.js';
 import { createImageContext } from '../image/load.js';
 import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
+import { nativeReady } from './native-ready.js';
 import { imageLimits, openEngine } from './open-engine.js';
 import { openElementReader, openReader } from './open-reader.js';
 import type { Options } from './options.js';
@@ -64,6 +65,7 @@ export class Terminal {
     body: (terminal: Terminal) => Promise<void>,
   ): Promise<void> {
     const engine = openEngine(options);
+    if (!options.flag('remote')) await nativeReady(signal);
     const reader = openReader(options);
     const elements = openElementReader(options);
     const conversations = new Conversations(engine);

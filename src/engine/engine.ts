@@ -12,7 +12,7 @@ export interface SamplingOptions {
   seed?: number;
 }
 
-export type Stage = 'queue' | 'load' | 'encode' | 'prefill' | 'decode';
+export type Stage = 'build' | 'queue' | 'load' | 'encode' | 'prefill' | 'decode';
 
 export interface Progress {
   stage: Stage;

@@ -12,7 +12,7 @@ import { LoadedModel } from './loaded-model.js';
 import { isBundled, modelName, starterFolder } from './model-folder.js';
 import type { NativeEngineOptions } from './native-engine.js';
 import { leastMemory, requireMemory, SCREEN } from './memory-need.js';
-import { loadAddon, type BackendName, type KvType, type Precision } from './native.js';
+import { addonReady, loadAddon, type BackendName, type KvType, type Precision } from './native.js';
 import { chosenProcessor, type ImageDetail } from './chosen-processor.js';
 import { PromptRows } from './prompt-rows.js';
 import { scriptsIdentity } from './scripts-identity.js';
@@ -46,13 +46,14 @@ const CHUNK_ROWS = 256;
 
 /**
  * @param signal Ends loading at the next weight.
- * @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, MODEL_CHANGED, INVALID_CHECKPOINT, OUT_OF_MEMORY, NATIVE_MISSING
+ * @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, MODEL_CHANGED, INVALID_CHECKPOINT, OUT_OF_MEMORY, NATIVE_MISSING, NATIVE_BUILDING
  */
 export async function loadModel(
   options: LocalEngineOptions,
   onProgress: (progress: Progress) => void,
   signal?: AbortSignal,
 ): Promise<LoadedModel> {
+  await addonReady(onProgress, { signal });
   onProgress({ stage: 'load', done: 0 });
   const folder = options.model ?? starterFolder();
   const { checkpoint, model: whole } = openModel(folder);

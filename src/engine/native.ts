@@ -1,9 +1,20 @@
 // The boundary to the native core: finds the addon, types it, and turns its errors into AfterimageError.
 import { createRequire } from 'node:module';
 import { isAbsolute, join } from 'node:path';
+import { familySync, MUSL } from 'detect-libc';
 import { AfterimageError, isErrorCode } from '../errors.js';
 import { packageRoot } from '../package-root.js';
 import { packageVersion } from '../version.js';
+import {
+  beginBuild,
+  buildFolder,
+  buildStatus,
+  buildsItself,
+  howFar,
+  watchBuild,
+  type BuildStatus,
+  type WatchOptions,
+} from './native-build.js';
 import type {
   BackendName,
   KvType,
@@ -83,13 +94,23 @@ interface Addon {
   clearDiskCache(folder: string): number;
 }
 
+const ADDON = 'afterimage.node';
+
 let addon: Addon | undefined;
 
-/** @throws AfterimageError NATIVE_MISSING with the command that builds it. */
+/**
+ * Where none is there and this installation can build one, the build begins.
+ * @throws AfterimageError NATIVE_BUILDING with how far it is, NATIVE_MISSING with the command that builds it.
+ */
 export function loadAddon(): Addon {
+  return load(beginBuild);
+}
+
+function load(build: () => BuildStatus | undefined): Addon {
   if (addon) return addon;
   const tried: string[] = [];
-  for (const candidate of [`afterimage-mcp-${process.platform}-${process.arch}`, localBuild()]) {
+  const platformPackage = `afterimage-mcp-${process.platform}-${process.arch}`;
+  for (const candidate of [platformPackage, localBuild(), join(buildFolder(), ADDON)]) {
     try {
       requireOurVersion(candidate);
       addon = require(candidate) as Addon;
@@ -98,14 +119,67 @@ export function loadAddon(): Addon {
       tried.push(`${candidate}: ${(cause as Error).message.split('\n')[0]}`);
     }
   }
-  throw new AfterimageError(
+  throw missing(tried, build);
+}
+
+/** An agent that is told to come back does so at once; a call may as well wait as long as every client does. */
+const PATIENCE_MS = 15_000;
+
+/**
+ * Begins the build of an addon that is missing, and waits for it for a while.
+ * @throws AfterimageError as `loadAddon`
+ */
+export async function addonReady(
+  onProgress: (progress: { stage: 'build'; done: number; total?: number }) => void = () => {},
+  { patienceMs = PATIENCE_MS, signal }: Omit<WatchOptions, 'folder'> = {},
+): Promise<void> {
+  try {
+    loadAddon();
+  } catch (error) {
+    if (!(error instanceof AfterimageError) || error.code !== 'NATIVE_BUILDING') throw error;
+    await watchBuild((done, total) => onProgress({ stage: 'build', done, total }), { patienceMs, signal });
+    load(buildStatus); // says why it failed, instead of beginning anew
+  }
+}
+
+/** @param libc Its family; a test has its own. */
+export function missing(
+  tried: string[],
+  build: () => BuildStatus | undefined,
+  libc = familySync(),
+): AfterimageError {
+  const command = `\`node native/build.mjs\` in ${packageRoot()}`;
+  if (libc === MUSL) {
+    return new AfterimageError(
+      'NATIVE_MISSING',
+      `The native engine needs glibc and this system has musl (Alpine Linux); use an image with glibc, such as node:22-bookworm-slim. Tried ${tried.join('; ')}`,
+    );
+  }
+  const status = buildsItself() ? build() : undefined;
+  if (status?.state === 'building') {
+    return new AfterimageError(
+      'NATIVE_BUILDING',
+      `There is no package of the native engine that runs here, so it is being built, once: ${howFar(status)}.`,
+    );
+  }
+  if (status?.state === 'failed') {
+    const log = join(buildFolder(), 'build.log');
+    return new AfterimageError(
+      'NATIVE_MISSING',
+      status.toolsMissing
+        ? `There is no package of the native engine that runs here. ${status.message} Then ask again, or build it with ${command}.`
+        : `${status.message} What the compiler said is in ${log}; build it with ${command}.`,
+    );
+  }
+  return new AfterimageError(
     'NATIVE_MISSING',
-    `The native engine could not be loaded; build it with \`node native/build.mjs\` in ${packageRoot()} (needs CMake and a C++20 compiler). Tried ${tried.join('; ')}`,
+    `The native engine could not be loaded; build it with ${command} (needs CMake and a C++20 compiler). Tried ${tried.join('; ')}`,
   );
 }
 
 /** @returns a runner that is loaded; `identity` is what its bits depend on: the core's text, its compiler, the backend. @throws AfterimageError */
 export async function createRunner(options: RunnerOptions): Promise<Runner & { identity: string }> {
+  await addonReady();
   const runner = new (loadAddon().Runner)({ threads: 0, backend: 'cpu', ...options });
   let identity: string;
   try {
@@ -153,5 +227,5 @@ export function fromNative(error: unknown): unknown {
 }
 
 function localBuild(): string {
-  return process.env['AFTERIMAGE_ADDON'] ?? join(packageRoot(), 'build', 'Release', 'afterimage.node');
+  return process.env['AFTERIMAGE_ADDON'] ?? join(packageRoot(), 'build', 'Release', ADDON);
 }

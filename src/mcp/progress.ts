@@ -12,6 +12,7 @@ interface Part {
 }
 
 const PARTS: Record<Stage, Part> = {
+  build: { from: 0, to: 5, words: 'building the native engine' },
   read: { from: 0, to: 30, words: 'reading the text' },
   queue: { from: 0, to: 5, words: 'waiting for other calls' },
   load: { from: 5, to: 35, words: 'loading the model' },

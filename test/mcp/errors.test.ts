@@ -35,6 +35,7 @@ const TABLE: Record<ErrorCode, [sentence: string, next: string]> = {
   MODEL_CHANGED: ['is not what it was when this model was loaded', 'restart, so that it is loaded anew.'],
   MODEL_NOT_FOUND: ['There is no model folder', 'pass --model with the folder of a downloaded checkpoint.'],
   MODEL_UNSUPPORTED: ['${found} is not supported', 'supported are'],
+  NATIVE_BUILDING: ['There is no package of the native engine that runs here', '${howFar(status)}.'],
   NATIVE_MISSING: ['The native engine could not be loaded', 'build it with'],
   OUT_OF_MEMORY: ['Reading this picture in one piece needs', 'read it in smaller pieces.'],
   PATH_NOT_ALLOWED: ['is outside the allowed folders', 'Copy the image into one of them'],

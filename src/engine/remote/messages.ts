@@ -82,7 +82,7 @@ export const pixelPiece = call.extend({ image: count, from: count });
 /** Base64, padded. */
 export const pixelBytes = z.string();
 
-const stage = z.enum(['queue', 'load', 'encode', 'prefill', 'decode']);
+const stage = z.enum(['build', 'queue', 'load', 'encode', 'prefill', 'decode']);
 export const progress = z.object({
   stage,
   done: z.number(),

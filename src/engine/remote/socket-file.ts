@@ -1,7 +1,9 @@
-// Where a resident engine listens: a socket in a folder of its owner's. Whoever can connect may use the engine, so both
-// sides look at the permissions first.
+// Where a resident engine listens: a socket in a folder of its owner's, or on Windows a named pipe. Whoever can connect
+// may use the engine, so both sides look at a socket's permissions first; a pipe takes requests from its owner only, by
+// Windows' default for pipes.
 import { lstatSync, rmSync, statSync } from 'node:fs';
 import { createConnection } from 'node:net';
+import { userInfo } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { baseFolder } from '../../base-folder.js';
 import { AfterimageError } from '../../errors.js';
@@ -11,25 +13,38 @@ import { makeFolder } from '../../make-folder.js';
 const NOT_OWNER = 0o077;
 /** What `sockaddr_un` holds on macOS, the shortest; the last byte is 0. */
 const LONGEST = 103;
+/** With the prefix, Windows allows 256. */
+const LONGEST_PIPE = 247;
+
+const PIPES = '\\\\.\\pipe\\';
 
 /** The same for every program of a user, however it was started. */
-export function defaultSocket(environment: NodeJS.ProcessEnv = process.env): string {
+export function defaultSocket(
+  environment: NodeJS.ProcessEnv = process.env,
+  platform = process.platform,
+): string {
+  if (platform === 'win32') return `afterimage-${userInfo().username}`;
   return join(baseFolder('XDG_CACHE_HOME', '.cache', environment), 'afterimage', 'engine.sock');
 }
 
 /** @throws AfterimageError INVALID_ARGUMENT for a path no socket can have. */
-export function socketPath(file: string): string {
-  if (process.platform === 'win32') {
-    throw new AfterimageError(
-      'INVALID_ARGUMENT',
-      'A resident engine needs Unix sockets; use WSL on Windows.',
-    );
-  }
+export function socketPath(file: string, platform = process.platform): string {
+  if (platform === 'win32') return pipePath(file);
   const path = resolve(file);
   if (Buffer.byteLength(path) <= LONGEST) return path;
   throw new AfterimageError(
     'INVALID_ARGUMENT',
     `The socket's path "${path}" is longer than ${LONGEST} bytes; choose a shorter one with --socket FILE.`,
+  );
+}
+
+/** Pipes have names, not places: what is given as a path becomes the name of one. */
+function pipePath(file: string): string {
+  const name = file.startsWith(PIPES) ? file.slice(PIPES.length) : file.replace(/[\\/:]+/g, '-');
+  if (name !== '' && name.length <= LONGEST_PIPE) return PIPES + name;
+  throw new AfterimageError(
+    'INVALID_ARGUMENT',
+    `The pipe's name "${name}" has not 1 to ${LONGEST_PIPE} characters; choose another with --socket NAME.`,
   );
 }
 
@@ -39,6 +54,8 @@ export function socketPath(file: string): string {
  * write in the folder.
  */
 export async function prepareSocket(path: string): Promise<void> {
+  // A pipe goes with its engine, so nothing can be left over; a second one of the name cannot be made.
+  if (path.startsWith(PIPES)) return;
   const folder = dirname(path);
   try {
     makeFolder(folder);
@@ -66,6 +83,7 @@ export async function prepareSocket(path: string): Promise<void> {
 
 /** @throws AfterimageError ENGINE_UNREACHABLE when there is no socket, or one that its owner does not keep to himself. */
 export function checkSocket(path: string): void {
+  if (path.startsWith(PIPES)) return;
   const found = statSync(path, { throwIfNoEntry: false });
   if (!found?.isSocket()) throw unreachable(path);
   if (found.uid !== process.getuid!() || (found.mode & NOT_OWNER) !== 0) {

@@ -1,0 +1,136 @@
+// What `npm run package` made, installed as a user would: by each npm, from a registry on loopback, into an empty prefix,
+// with a PATH of node, sh and env. Nothing can be compiled there. `npm run test:install` prepares and runs it.
+import assert from 'node:assert/strict';
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative, resolve } from 'node:path';
+import { after, before, test } from 'node:test';
+import { startRegistry, type Registry } from './registry.js';
+
+const HERE = import.meta.dirname;
+const ROOT = resolve(HERE, '../../..');
+const PACKAGES = join(ROOT, 'build', 'packages');
+const PICTURE = join(ROOT, 'models', 'starter', 'examples', 'login.png');
+/** npm 12 runs on Node.js 22 and newer. */
+const NODE_22 = join(HERE, 'node_modules', 'node22', 'bin', 'node');
+const NPMS = { npm10: process.execPath, npm11: process.execPath, npm12: NODE_22 };
+
+/** From `npm install` to the first answer, in seconds of the processor: those of the clock are longer beside other work. */
+const MOST_SECONDS = 15;
+/** What comes over the wire. */
+const MOST_MB = 45;
+
+const scratch = mkdtempSync(join(tmpdir(), 'afterimage-install-'));
+let registry: Registry;
+
+before(async () => {
+  const ours = existsSync(PACKAGES) ? tarballs(PACKAGES) : [];
+  assert.ok(ours.length >= 2, `${PACKAGES} has no packages; run npm run package first.`);
+  registry = await startRegistry([...ours, ...packedDependencies()]);
+});
+
+after(() => {
+  registry?.close();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+for (const [npm, node] of Object.entries(NPMS)) {
+  const cli = (name: string) => join(HERE, 'node_modules', npm, 'bin', name);
+
+  test(`${npm} install -g: the first answer in time`, async (t) => {
+    const { installed, answered, megabytes, onDisk } = await installAndLook(npm, node, cli('npm-cli.js'));
+    t.diagnostic(
+      `${npm}: installed in ${shown(installed)}, answered after ${shown(answered)}; ${megabytes.toFixed(1)} MB fetched, ${onDisk} MB on disk`,
+    );
+    assert.ok(answered.processor <= MOST_SECONDS, shown(answered));
+    assert.ok(megabytes <= MOST_MB, `${megabytes} MB`);
+  });
+
+  test(`${npm}: npx -y`, async () => {
+    const env = environment(join(scratch, `${npm}-npx`), node);
+    const args = [cli('npx-cli.js'), '-y', 'afterimage-mcp', 'describe', PICTURE];
+    assert.match(await run(node, args, env), /Email/);
+  });
+}
+
+async function installAndLook(npm: string, node: string, cli: string) {
+  const home = join(scratch, npm);
+  const env = environment(home, node);
+  registry.takeBytes();
+  const install = await timed([node, cli, 'install', '-g', 'afterimage-mcp'], env);
+  const look = await timed([join(home, 'bin', 'afterimage'), 'describe', PICTURE], env);
+  assert.match(look.output, /Email/);
+  const folder = join(home, 'lib', 'node_modules', 'afterimage-mcp');
+  assert.ok(!existsSync(join(folder, 'build')), 'nothing was compiled');
+  const onDisk = Number(execFileSync('du', ['-sm', folder], { encoding: 'utf8' }).split('\t')[0]);
+  const answered = { clock: install.clock + look.clock, processor: install.processor + look.processor };
+  return { installed: install, answered, megabytes: registry.takeBytes() / 1e6, onDisk };
+}
+
+interface Seconds {
+  clock: number;
+  /** User and system, of all its processes. */
+  processor: number;
+}
+
+const shown = ({ clock, processor }: Seconds) =>
+  `${clock.toFixed(1)} s (processor ${processor.toFixed(1)} s)`;
+
+async function timed(command: string[], env: NodeJS.ProcessEnv): Promise<Seconds & { output: string }> {
+  const times = join(scratch, 'times');
+  const start = performance.now();
+  const output = await run('/bin/sh', ['-c', '"$@" && times > "$0"', times, ...command], env);
+  const clock = (performance.now() - start) / 1000;
+  const children = readFileSync(times, 'utf8').split('\n')[1]!;
+  const parts = [...children.matchAll(/(\d+)m([\d.]+)s/g)].map(([, m, s]) => 60 * Number(m) + Number(s));
+  return { output, clock, processor: parts[0]! + parts[1]! };
+}
+
+/** Nothing of this process: a home, a prefix and a cache of its own, the registry, and a PATH of three programs. */
+function environment(home: string, node: string): NodeJS.ProcessEnv {
+  const bare = join(home, 'programs');
+  mkdirSync(bare, { recursive: true });
+  symlinkSync(node, join(bare, 'node'));
+  symlinkSync('/bin/sh', join(bare, 'sh'));
+  symlinkSync('/usr/bin/env', join(bare, 'env'));
+  return {
+    PATH: bare,
+    HOME: home,
+    npm_config_registry: registry.url,
+    npm_config_prefix: home,
+    npm_config_cache: join(home, 'npm-cache'),
+  };
+}
+
+function run(program: string, args: string[], env: NodeJS.ProcessEnv): Promise<string> {
+  return new Promise((done, fail) => {
+    execFile(program, args, { cwd: scratch, env, maxBuffer: 2 ** 26 }, (error, stdout, stderr) => {
+      if (error) fail(new Error(`${error.message}\n${stderr}`));
+      else done(stdout);
+    });
+  });
+}
+
+/** Production dependencies as they lie in node_modules, one tarball each. */
+function packedDependencies(): string[] {
+  const packed = join(scratch, 'dependencies');
+  mkdirSync(packed);
+  const listed = execFileSync('npm', ['ls', '--omit=dev', '--all', '--parseable'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
+  const folders = listed.split('\n').filter((folder) => folder !== '' && resolve(folder) !== ROOT);
+  const specs = folders.map((folder) => `./${relative(ROOT, folder)}`);
+  execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', packed, ...specs], {
+    cwd: ROOT,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  return tarballs(packed);
+}
+
+function tarballs(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.tgz'))
+    .map((name) => join(folder, name));
+}
