@@ -50,7 +50,7 @@ typedef uint16_t VHmem __attribute__((vector_size(kLanes * 2), aligned(1), may_a
 CPU_INLINE VI load_half(const void* p) { return __builtin_convertvector(*reinterpret_cast<const VHmem*>(p), VI); }
 CPU_INLINE void store_half(void* p, VU v) { *reinterpret_cast<VHmem*>(p) = __builtin_convertvector(v, VH); }
 
-// The first n < kLanes lanes; the others are zero, or left alone.
+// The first n <= kLanes lanes; the others are zero, or left alone.
 #if defined(__AVX2__) && !defined(__AVX512F__)
 CPU_INLINE VF load_n(const float* p, int n) {
   const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -59,6 +59,7 @@ CPU_INLINE VF load_n(const float* p, int n) {
 // Masked stores are slow on some processors; branches on a count that stays the same are not.
 CPU_INLINE void store_n(float* p, VF v, int n) {
   __m128 part = _mm256_castps256_ps128((__m256)v);
+  if (n & 8) return _mm256_storeu_ps(p, (__m256)v);
   if (n & 4) {
     _mm_storeu_ps(p, part);
     part = _mm256_extractf128_ps((__m256)v, 1);
