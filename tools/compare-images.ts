@@ -105,9 +105,25 @@ For what one image shows use describe_image, for images that are not two states 
       };
     const read = await readChanges(call, before, after, diff, ignore_regions);
     const uri = DIFF_URI + call.differences.put(await diff.picture());
+    const references = [
+      { uri, name: 'difference.png', description: 'Changed pixels in red', mimeType: 'image/png' },
+    ];
+    const inline = inline_difference
+      ? [{ mimeType: 'image/png', data: await diff.picture(INLINE_SIDE) }]
+      : [];
     const whole = await withReadings(call, [before, after], undefined);
     // A model that answers from read lines knows pairs of whole pictures, and reads no better in a crop.
     const readsAlong = whole.some(({ reading }) => reading !== undefined);
+    // To what was measured and read the bundled model has nothing true to add, so it is not asked unless somebody asks.
+    if (readsAlong && !question && read.text_changes) {
+      const answer = measuredChanges(diff, read.text_changes, read.state_changes);
+      const structured = unasked(answer, [before, after]);
+      return {
+        structured: { ...structured, ...measured(diff), ...read, difference: uri },
+        references,
+        inline,
+      };
+    }
     const crops = readsAlong ? [] : diff.regions.filter(worthCropping(diff)).slice(0, MOST_CROPS);
     const asked = compareQuestion(crops.length > 0 ? 'crops' : 'whole');
     const pairs = await Promise.all(crops.map((region) => cropPair(call, before, after, region)));
@@ -122,10 +138,8 @@ For what one image shows use describe_image, for images that are not two states 
     const answer = withFacts(measuredChanges(diff, read.text_changes, read.state_changes), reply.text);
     return {
       structured: { ...toFields(reply), answer, ...measured(diff), ...read, difference: uri },
-      references: [
-        { uri, name: 'difference.png', description: 'Changed pixels in red', mimeType: 'image/png' },
-      ],
-      inline: inline_difference ? [{ mimeType: 'image/png', data: await diff.picture(INLINE_SIDE) }] : [],
+      references,
+      inline,
     };
   },
 });
@@ -205,10 +219,17 @@ function same(
 ): fields.ReplyFields {
   const where = ignored.length > 0 ? 'outside the ignored regions' : 'in the whole image';
   const how = alignment === 'scaled' ? ' once both have the same size' : '';
-  return {
-    answer: identical
+  return unasked(
+    identical
       ? `The images are identical: every pixel ${where} is equal.`
       : `No pixel ${where} differs by more than the threshold${how}.`,
+    pictures,
+  );
+}
+
+function unasked(answer: string, pictures: Picture[]): fields.ReplyFields {
+  return {
+    answer,
     images: seenImages(pictures, []),
     cache: NOTHING_DONE,
     stop_reason: 'end',

@@ -141,6 +141,7 @@ std::vector<Draft> drafts() {
       {"activation", {f(9)}, {}, {f(9)}, {{"activation", "\"silu\""}, {"scale", "0.5"}}, {}, ""},
       {"gatedActivation", {f(9), f(9)}, {}, {f(9)}, {{"activation", "\"gelu\""}}, {}, ""},
       {"softcap", {f(9)}, {}, {f(9)}, {{"softcap", "30"}}, {}, ""},
+      {"clamp", {f(9)}, {{1}, {1}}, {f(9)}, {}, {}, ""},
       {"rowStatistic",
        {f(9)},
        {},

@@ -15,8 +15,6 @@ const viewsOf = workers.job<typeof import('./element-views.js').elementViews>(
 
 const CACHE_BYTES = 4 * 2 ** 20;
 const UNMARKED = 'plain';
-/** Least logit between what is said and what is next to it, for a mark that is sure: about four to one. */
-const SURE = 1.5;
 /** The states that a role can have; of other roles, those of `plain`. Two of them exclude each other. */
 const STATES: Record<string, string[]> = {
   checkbox: ['checked', 'not checked', 'disabled'],
@@ -35,8 +33,8 @@ export interface Mark {
   states: string[];
   /** Of a button that has one. */
   colour?: string;
-  /** Whether the network is sure of the role and of every state. */
-  sure: boolean;
+  /** Of each state that the role can have, by how many logits it is likelier than its opposite. */
+  margins: Record<string, number>;
 }
 
 export interface Elements {
@@ -95,20 +93,17 @@ export class ElementReader {
 
 /** The likeliest role, its states that are likelier than not, and of a button its colour. */
 function markOf(logits: Float32Array, { roles, states, colours }: ElementNetwork): Mark {
-  const chosen = best(logits, 0, roles.length);
-  const role = roles[chosen]!;
+  const role = roles[best(logits, 0, roles.length)]!;
   const from = roles.length;
   const logit = (state: string): number => logits[from + states.indexOf(state)]!;
   const allowed = states.filter((state) => (STATES[role] ?? STATES[UNMARKED]!).includes(state));
-  const margins = new Map(allowed.map((state) => [state, margin(state, logit)]));
+  const margins = Object.fromEntries(allowed.map((state) => [state, margin(state, logit)]));
   const colour = role === 'button' ? best(logits, from + states.length, colours.length) : 0;
-  const others = logits.subarray(0, from).filter((_, i) => i !== chosen);
-  const surest = Math.min(logits[chosen]! - Math.max(...others), ...[...margins.values()].map(Math.abs));
   return {
     role,
-    states: allowed.filter((state) => margins.get(state)! > 0),
+    states: allowed.filter((state) => margins[state]! > 0),
     ...(colour > 0 && { colour: colours[colour]! }),
-    sure: surest > SURE,
+    margins,
   };
 }
 

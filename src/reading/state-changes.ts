@@ -1,5 +1,5 @@
 // Elements whose text is the same in two pictures but whose state is not: a box that was checked, a row that was selected.
-// Only what the element classifier is sure of on both sides, and only where pixels near the line changed.
+// Only where pixels near the line changed, and where they changed the element classifier's mind clearly.
 import type { Region } from '../image/region.js';
 import type { Elements, Mark } from './elements.js';
 import type { Reading, ReadLine } from './reading.js';
@@ -26,6 +26,10 @@ const OPPOSITE: Record<string, string> = {
   off: 'on',
 };
 const TOLD = [...Object.keys(OPPOSITE), 'selected', 'disabled'];
+/** Roles that are easily taken for each other, and have the same states. */
+const ALIKE: Record<string, string> = { radio: 'checkbox' };
+/** Logits by which a state has become likelier than it was. */
+const CLEAR = 1.5;
 /** A mark stands within so many heights of its line in the same row, */
 const ALONG = 30;
 /** and within so many above or below. */
@@ -45,10 +49,12 @@ export function stateChanges(
   const changes: StateChange[] = [];
   for (const [i, line] of after.reading.lines.entries()) {
     const mark = after.elements.marks[i]!;
-    if (!mark.sure || !regions.some((region) => near(line.box, region))) continue;
-    const same = left.filter(({ line: old, mark: was }) => key(old) === key(line) && was.role === mark.role);
+    if (!regions.some((region) => near(line.box, region))) continue;
+    const same = left.filter(
+      ({ line: old, mark: was }) => key(old) === key(line) && kind(was) === kind(mark),
+    );
     const nearest = same.sort((a, b) => away(a.line, line, scale) - away(b.line, line, scale))[0];
-    if (!nearest?.mark.sure) continue;
+    if (!nearest) continue;
     left.splice(left.indexOf(nearest), 1);
     const now = changed(nearest.mark, mark);
     if (now !== undefined)
@@ -58,10 +64,19 @@ export function stateChanges(
 }
 
 function changed(old: Mark, now: Mark): string | undefined {
-  const gained = TOLD.find((state) => now.states.includes(state) && !old.states.includes(state));
+  const moved = (state: string) => (now.margins[state] ?? 0) - (old.margins[state] ?? 0);
+  const gained = TOLD.find((state) => isNew(state, now, old) && moved(state) > CLEAR);
   if (gained !== undefined) return gained;
-  const lost = TOLD.find((state) => old.states.includes(state) && !now.states.includes(state));
+  const lost = TOLD.find((state) => isNew(state, old, now) && moved(state) < -CLEAR);
   return lost === undefined ? undefined : (OPPOSITE[lost] ?? `not ${lost}`);
+}
+
+function isNew(state: string, mark: Mark, before: Mark): boolean {
+  return mark.states.includes(state) && !before.states.includes(state);
+}
+
+function kind({ role }: Mark): string {
+  return ALIKE[role] ?? role;
 }
 
 function near({ x, y, width, height }: Region, region: Region): boolean {

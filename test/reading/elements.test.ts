@@ -88,10 +88,7 @@ test('the likeliest role is said, with states that it can have, and the colour o
   const elements = new ElementReader(async () => network);
   const said = await elements.of(input(picture()), reading([line('a'), line('b'), line('c')]));
   assert.deepEqual(said.marks.map(wordsOf), ['button, disabled, blue', 'checkbox, not checked', 'plain']);
-  assert.deepEqual(
-    said.marks.map(({ sure }) => sure),
-    [true, false, false],
-  );
+  assert.deepEqual(said.marks[1]!.margins, { checked: -1, 'not checked': 1, disabled: -1 });
 });
 
 test('what was said of a picture is known; a failed opening is tried again; closing closes the network', async () => {

@@ -1,11 +1,13 @@
-// Changed states: told of elements that are sure on both sides, where pixels near them changed.
+// Changed states: told of elements near which pixels changed, where the classifier clearly thinks otherwise now.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Mark } from '../../src/reading/elements.js';
 import type { ReadLine } from '../../src/reading/reading.js';
 import { stateChanges } from '../../src/reading/state-changes.js';
 
-type Line = [text: string, y: number, role: string, states: string[], sure?: boolean];
+type Line = [text: string, y: number, role: string, states: string[], margin?: number];
+
+const STATES = ['checked', 'not checked', 'on', 'off', 'selected', 'disabled'];
 
 function seen(...lines: Line[]) {
   const read = lines.map(([text, y]): ReadLine => ({
@@ -14,7 +16,10 @@ function seen(...lines: Line[]) {
     confidence: 1,
     characters: [],
   }));
-  const marks = lines.map(([, , role, states, sure = true]): Mark => ({ role, states, sure }));
+  const marks = lines.map(([, , role, states, margin = 3]): Mark => {
+    const margins = STATES.map((state) => [state, states.includes(state) ? margin : -margin]);
+    return { role, states, margins: Object.fromEntries(margins) as Mark['margins'] };
+  });
   return {
     reading: { width: 400, height: 300, lines: read, rows: read.map((_, i) => [i]) },
     elements: { dark: false, marks },
@@ -47,13 +52,17 @@ test('a box that was checked, a switch that was turned off, a tab that was selec
   ]);
 });
 
-test('nothing where no pixel near the line changed, where the network is unsure, or where the role is another', () => {
+test('nothing where no pixel near the line changed, where the network hardly changed its mind, or where the role is another', () => {
   const before = seen(['Wifi', 20, 'checkbox', ['not checked']]);
   const after = seen(['Wifi', 20, 'checkbox', ['checked']]);
   assert.deepEqual(told(before, after, beside(20)), ['checkbox Wifi checked']);
   assert.deepEqual(told(before, after, beside(120)), []);
-  assert.deepEqual(told(before, seen(['Wifi', 20, 'checkbox', ['checked'], false]), beside(20)), []);
-  assert.deepEqual(told(seen(['Wifi', 20, 'checkbox', ['not checked'], false]), after, beside(20)), []);
+  const hardly = seen(['Wifi', 20, 'checkbox', ['not checked'], 0.5]);
+  assert.deepEqual(told(hardly, seen(['Wifi', 20, 'checkbox', ['checked'], 0.5]), beside(20)), []);
+  assert.deepEqual(told(hardly, after, beside(20)), ['checkbox Wifi checked']);
+  assert.deepEqual(told(seen(['Wifi', 20, 'radio', ['not checked']]), after, beside(20)), [
+    'checkbox Wifi checked',
+  ]);
   assert.deepEqual(told(before, seen(['Wifi', 20, 'switch', ['on']]), beside(20)), []);
 });
 
