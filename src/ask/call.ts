@@ -14,11 +14,11 @@ import {
 } from '../engine/engine.js';
 import type { Message } from '../prompt/message.js';
 import type { ImageContext } from '../image/load.js';
-import { assistantMessage, systemMessage, textsOf, userMessage } from '../prompt/layout.js';
+import { assistantMessage, systemMessage, userMessage, writtenLines } from '../prompt/layout.js';
 import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
 import type { TextLine } from '../prompt/parse.js';
 import { sureLines, unseen, UNSURE } from './certainty.js';
-import { quotesOnly } from './quotes.js';
+import { settledBy } from './quotes.js';
 import { cancelled, inTime, type TimeLimits } from './deadline.js';
 import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
@@ -106,7 +106,7 @@ export async function ask(call: Call, conversation: Conversation, question: Ques
     const stopReason = answer?.stopReason ?? 'deadline';
     // What has not begun can be begun anew anywhere.
     const endsForGood = model?.endsForGood === true && whole !== '';
-    const sure = weighed && weigh(weighed, answer, isCut(stopReason), mayStand(turns));
+    const sure = weighed && weigh(weighed, answer, isCut(stopReason), settling(turns));
     record(
       conversation,
       turns,
@@ -149,18 +149,18 @@ function weigh(
   { certainty, shown }: Weighed,
   answer: Said | null,
   cut: boolean,
-  mayStand?: (statement: string) => boolean,
+  settled?: (statement: string) => string | undefined,
 ): Weighed {
   if (!answer) return { certainty, shown };
   const all = [...certainty, ...(answer.certainty ?? [])];
-  const sure = sureLines(answer.text, all, mayStand);
+  const sure = sureLines(answer.text, all, settled);
   return { certainty: all, shown: cut && sure === UNSURE ? shown : sure };
 }
 
-/** Where read lines were handed on, only what quotes them. */
-function mayStand(turns: readonly Turn[]): ((statement: string) => boolean) | undefined {
+/** Where read lines were handed on, only what quotes them, as what they are. */
+function settling(turns: readonly Turn[]): ((statement: string) => string | undefined) | undefined {
   const readings = turns.flatMap(({ pictures }) => pictures.flatMap(({ reading }) => reading ?? []));
-  return readings.length > 0 ? quotesOnly(readings.flatMap(textsOf)) : undefined;
+  return readings.length > 0 ? settledBy(readings.flatMap(writtenLines)) : undefined;
 }
 
 /** The last turn as it was while it was being answered. */

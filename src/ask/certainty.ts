@@ -9,19 +9,20 @@ export const UNSURE = 'I am not sure.';
 
 /**
  * @param certainty Of every token of `text`.
- * @param mayStand Whether a statement may stand; absent: every sure one.
- * @returns `text` without what is unsure or may not stand; UNSURE where nothing is left.
+ * @param settled What remains of a sure statement; absent: all of it.
+ * @returns `text` without what is unsure or does not remain; UNSURE where nothing is left.
  */
 export function sureLines(
   text: string,
   certainty: readonly TokenCertainty[],
-  mayStand: (statement: string) => boolean = () => true,
+  settled: (statement: string) => string | undefined = (statement) => statement,
 ): string {
   const kept: string[] = [];
   let start = 0;
   for (const line of text.split('\n')) {
     const part = surePart(line, firstUnsure(text, start, start + line.length, certainty));
-    if (part !== undefined && mayStand(part)) kept.push(part);
+    const remains = part === undefined ? undefined : settled(part);
+    if (remains !== undefined) kept.push(remains);
     start += line.length + 1;
   }
   return kept.length > 0 ? kept.join('\n') : UNSURE;

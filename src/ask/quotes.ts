@@ -1,28 +1,73 @@
-// A model that answers from read lines quotes them and nothing else: a quotation that was not read is an invention.
+// A model that answers from read lines quotes them and nothing else: a quotation that was not read is an invention. What a
+// quoted line is, is for the element classifier to say, which knows better.
+import type { WrittenLine } from '../prompt/layout.js';
 
-/** @param lines Texts of the lines that stand in the prompt. */
-export function quotesOnly(lines: readonly string[]): (statement: string) => boolean {
-  const read = lines.map(bare);
-  return (statement) =>
-    [...statement.matchAll(/"([^"]*)"(?=[ ,:.]|$)/g)].every(([, quoted]) =>
-      quoted!.split(' | ').every((piece) => wasRead(bare(piece), read)),
-    );
+/** A statement about an element: `role "text": "value", states`. */
+const STATEMENT = /^([a-z ]+) "([^"]*)"(?:: "([^"]*)")?((?:, [a-z ]+)*)$/;
+/** Lines that are no element of their own. */
+const NO_ELEMENT = ['plain', 'value'];
+/** Colours of buttons; a statement does not say them. */
+const COLOURS = /, (blue|green|purple|red|orange|teal|gray)$/;
+
+interface Known extends WrittenLine {
+  /** Without spaces, in which readers and models differ. */
+  bare: string;
 }
 
-/** Part of one line, or several lines that follow each other, from the beginning of the first to the end of the last. */
-function wasRead(piece: string, read: readonly string[]): boolean {
-  return read.some((line, first) => {
-    if (line.includes(piece)) return true;
-    let joined = line;
-    for (let next = first + 1; piece.startsWith(joined) && next < read.length; next++) {
-      if (joined === piece) return true;
-      joined += read[next]!;
-    }
-    return joined === piece;
-  });
+/**
+ * @param lines Those that stand in the prompt.
+ * @returns what remains of a statement: undefined where it quotes what was not read or says again what was said.
+ */
+export function settledBy(lines: readonly WrittenLine[]): (statement: string) => string | undefined {
+  const known = lines.map((line) => ({ ...line, bare: bare(line.text) }));
+  const said = new Set<string>();
+  return (statement) => {
+    if (!quotesOnly(statement, known)) return undefined;
+    const settled = marked(statement, known);
+    if (settled === undefined || (settled.includes('"') && said.has(settled))) return undefined;
+    said.add(settled);
+    return settled;
+  };
 }
 
-/** Readers and models differ in spaces. */
+function quotesOnly(statement: string, known: readonly Known[]): boolean {
+  return [...statement.matchAll(/"([^"]*)"(?=[ ,:.]|$)/g)].every(([, quoted]) =>
+    quoted!.split(' | ').every((piece) => firstOf(bare(piece), known) !== undefined),
+  );
+}
+
+/** The statement with the role and the states that the classifier gives its line; undefined where that is no element. */
+function marked(statement: string, known: readonly Known[]): string | undefined {
+  const [, role, text, value] = STATEMENT.exec(statement) ?? [];
+  const mark = text === undefined ? undefined : firstOf(bare(text.split(' | ')[0]!), known)?.mark;
+  if (mark === undefined) return statement;
+  const [kind, ...states] = mark.replace(COLOURS, '').split(', ');
+  if (NO_ELEMENT.includes(kind!)) return undefined;
+  const holds = kind === 'field' && role === 'field' && value !== undefined && isValue(value, known);
+  return [`${kind} "${text}"${holds ? `: "${value}"` : ''}`, ...states].join(', ');
+}
+
+function isValue(value: string, known: readonly Known[]): boolean {
+  return firstOf(bare(value), known)?.mark?.startsWith('value') === true;
+}
+
+/** The line that `piece` is a part of, or the first of several that make it up from beginning to end. */
+function firstOf(piece: string, known: readonly Known[]): Known | undefined {
+  return (
+    known.find((line) => line.bare === piece) ??
+    known.find((line, first) => line.bare.includes(piece) || joins(piece, known, first))
+  );
+}
+
+function joins(piece: string, known: readonly Known[], first: number): boolean {
+  let joined = known[first]!.bare;
+  for (let next = first + 1; piece.startsWith(joined) && next < known.length; next++) {
+    if (joined === piece) return true;
+    joined += known[next]!.bare;
+  }
+  return joined === piece;
+}
+
 function bare(text: string): string {
   return text.replace(/\s+/g, '');
 }

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sureLines } from '../../src/ask/certainty.js';
-import { quotesOnly } from '../../src/ask/quotes.js';
-import { elementsText, readingText, textsOf } from '../../src/prompt/layout.js';
+import { settledBy } from '../../src/ask/quotes.js';
+import { elementsText, readingText, writtenLines } from '../../src/prompt/layout.js';
 
 const lines = ['Sign in', 'Wrong email or', 'password.', 'Name', 'Size', 'notes.txt 4 KB'];
-const stands = quotesOnly(lines);
+const stands = (said: string) => settledBy(lines.map((text) => ({ text })))(said) === said;
 
 test('a whole line, a part of one, several lines together and cells of a row were read', () => {
   for (const said of [
@@ -35,13 +35,44 @@ test('a word that is not there, a line that runs on into a part of the next, and
 test('what a prompt holds is read back from it', () => {
   const written = lines.map((text, i) => ({ text, x: i, y: 2 * i, mark: 'button, disabled' }));
   const size = { width: 100, height: 100 };
-  assert.deepEqual(textsOf(readingText(written, size)), lines);
-  assert.deepEqual(textsOf(elementsText(written, size, true)), lines);
-  assert.deepEqual(textsOf(readingText([{ text: 'total: 5', x: 1, y: 1 }], size)), ['total: 5']);
+  assert.deepEqual(
+    writtenLines(readingText(written, size)),
+    lines.map((text) => ({ text })),
+  );
+  assert.deepEqual(
+    writtenLines(elementsText(written, size, true)),
+    lines.map((text) => ({ text, mark: 'button, disabled' })),
+  );
+  const plain = readingText([{ text: 'total: 5', x: 1, y: 1 }], size);
+  assert.deepEqual(writtenLines(plain), [{ text: 'total: 5' }]);
+});
+
+test('what a quoted line is, its mark says: role and states, and which line is the content of a field', () => {
+  const marked = [
+    { text: 'Log in', mark: 'heading' },
+    { text: 'Email', mark: 'field, wrong' },
+    { text: 'anna@x.org', mark: 'value' },
+    { text: 'Stay signed in', mark: 'checkbox, not checked' },
+    { text: 'Save', mark: 'button, disabled, blue' },
+    { text: 'Version 3', mark: 'plain' },
+  ];
+  const settled = settledBy(marked);
+  assert.equal(settled('switch "Log in", on'), 'heading "Log in"');
+  assert.equal(settled('field "Email": "anna@x.org"'), 'field "Email": "anna@x.org", wrong');
+  assert.equal(settled('field "Email": "Stay signed in"'), 'field "Email", wrong');
+  assert.equal(settled('button "Stay signed in"'), 'checkbox "Stay signed in", not checked');
+  assert.equal(settled('button "Save"'), 'button "Save", disabled');
+  assert.equal(settled('button "Version 3"'), undefined);
+  assert.equal(settled('link "Save"'), undefined, 'it was said before');
+  assert.equal(
+    settled('A dark form titled "Log in" with 1 button.'),
+    'A dark form titled "Log in" with 1 button.',
+  );
 });
 
 test('an answer is shown without its inventions', () => {
   const text = 'A light form.\nheading "Sign in"\nbutton "Buy now"';
   const sure = [{ end: text.length, probability: 1 }];
-  assert.equal(sureLines(text, sure, stands), 'A light form.\nheading "Sign in"');
+  const settled = settledBy(lines.map((line) => ({ text: line })));
+  assert.equal(sureLines(text, sure, settled), 'A light form.\nheading "Sign in"');
 });
