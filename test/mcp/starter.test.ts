@@ -51,13 +51,21 @@ for (const kind of ['v2 stdio', 'sdk http'] as const) {
         assert.equal(cache.encode_ms, 0);
       }
       const compared = answered(
-        await client.call('compare_images', { image_a: small, image_b: changed, max_tokens: 8 }),
+        await client.call('compare_images', {
+          image_a: small,
+          image_b: changed,
+          question: 'What is new?',
+          max_tokens: 8,
+        }),
       );
       assert.equal(compared['changed_pixels'], 90 * 30);
       assert.ok(
         compared['cache'].image_tokens_reused >= first['cache'].image_tokens,
         'the first image is known',
       );
+      const measured = answered(await client.call('compare_images', { image_a: small, image_b: changed }));
+      assert.equal(measured['model'], 'none', 'without a question the bundled model has nothing to add');
+      assert.match(measured['answer'], /of the pixels changed, in one place/);
     });
 
     test('a session, its second question and its fork compute no image', async () => {
