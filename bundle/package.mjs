@@ -25,6 +25,7 @@ const OLDEST_GLIBC = [2, 28];
 /** What users run or need to build the addon themselves; the compiled tests and the emulator stay at home. */
 const MAIN_FILES = [
   'dist',
+  'models/elements',
   'models/starter',
   'skills',
   'mcp.json',
