@@ -1,5 +1,6 @@
 // The commands: where each is, how many arguments it takes and which options belong to it.
 import { AfterimageError } from '../errors.js';
+import { CLIENTS } from './clients/clients.js';
 import { nearest } from './nearest.js';
 import { OPTIONS_OF_OTHERS, OPTIONS_OF_THE_ENGINE, type OptionName, type Options } from './options.js';
 
@@ -105,7 +106,7 @@ export const COMMANDS: Record<string, Command> = {
     group: 'serve',
     form: 'config CLIENT',
     about: 'the snippet for an MCP client',
-    more: 'Prints the snippet for claude-desktop, claude-code, cursor, vscode, windsurf or goose, with the options that are given.',
+    more: `Prints the snippet for ${CLIENTS.slice(0, -1).join(', ')} or ${CLIENTS.at(-1)}, with the options that are given.`,
     load: async () => (await import('./config.js')).config,
     most: 1,
     options: [...SERVER, 'write', 'file', 'pasted'],
