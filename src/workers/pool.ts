@@ -35,13 +35,12 @@ export class WorkerPool {
    * @param caller `import.meta.url`
    * @param module Relative to the caller, without extension: './pixel-work'.
    */
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
-  job<F extends (input: any) => unknown>(caller: string, module: string, name: string) {
+  job<F extends (input: never) => unknown>(caller: string, module: string, name: string) {
     const address = new URL(`${module}${EXTENSION}`, caller).href;
     return async (input: Parameters<F>[0], options: JobOptions = {}): Promise<Awaited<ReturnType<F>>> => {
       if (Tinypool.isWorkerThread) {
         const functions = (await import(address)) as Record<string, F>;
-        return (await functions[name]!(input)) as Awaited<ReturnType<F>>;
+        return (await functions[name]!(input as never)) as Awaited<ReturnType<F>>;
       }
       return (await this.#run({ module: address, name, input }, options)) as Awaited<ReturnType<F>>;
     };
