@@ -14,7 +14,7 @@ import {
 } from '../engine/engine.js';
 import type { Message } from '../prompt/message.js';
 import type { ImageContext } from '../image/load.js';
-import { assistantMessage, systemMessage, userMessage, writtenLines } from '../prompt/layout.js';
+import { assistantMessage, systemMessage, userMessage } from '../prompt/layout.js';
 import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
 import type { TextLine } from '../prompt/parse.js';
 import { sureLines, unseen, UNSURE } from './certainty.js';
@@ -160,7 +160,7 @@ function weigh(
 /** Where read lines were handed on, only what quotes them, as what they are. */
 function settling(turns: readonly Turn[]): ((statement: string) => string | undefined) | undefined {
   const readings = turns.flatMap(({ pictures }) => pictures.flatMap(({ reading }) => reading ?? []));
-  return readings.length > 0 ? settledBy(readings.flatMap(writtenLines)) : undefined;
+  return readings.length > 0 ? settledBy(readings.flatMap(({ lines }) => lines)) : undefined;
 }
 
 /** The last turn as it was while it was being answered. */
@@ -213,7 +213,7 @@ function toMessages({ pictures, question, answer }: Turn): Message[] {
   const asked = userMessage(
     pictures.map(({ input }) => input),
     question,
-    pictures.map(({ reading }) => reading),
+    pictures.map(({ reading }) => reading?.written),
   );
   return answer === undefined ? [asked] : [asked, assistantMessage(answer)];
 }

@@ -1,4 +1,5 @@
 // Conversations by handle: history kept on our side, the engine's session behind it, expiry. No protocol, no prompts.
+import type { Mark } from '../reading/elements.js';
 import { randomBytes } from 'node:crypto';
 import { AfterimageError } from '../errors.js';
 import type { AnswerSoFar, Engine, ModelInfo, Session, TokenCertainty } from '../engine/engine.js';
@@ -6,6 +7,12 @@ import type { ImageInput } from '../image/rgb-image.js';
 import type { Region, Size } from '../image/region.js';
 import type { TextLine } from '../prompt/parse.js';
 import { inTime, type TimeLimits } from './deadline.js';
+
+/** Read lines as they stand in a prompt, and what each is where that is said. */
+export interface HandedOn {
+  written: string;
+  lines: { text: string; mark?: Mark }[];
+}
 
 /** One image of a turn as the model gets it, and what a result says about it. */
 export interface Picture {
@@ -16,8 +23,8 @@ export interface Picture {
   region?: Region;
   /** Crops we add ourselves (compare_images) are not listed in results. */
   listed: boolean;
-  /** The lines read in it, as the model is given them. */
-  reading?: string;
+  /** The lines read in it that the model is given. */
+  reading?: HandedOn;
 }
 
 export interface Turn {

@@ -1,15 +1,14 @@
 // A model that answers from read lines quotes them and nothing else: a quotation that was not read is an invention. What a
 // quoted line is, is for the element classifier to say, which knows better.
-import type { WrittenLine } from '../prompt/layout.js';
+import type { HandedOn } from './conversations.js';
 
 /** A statement about an element: `role "text": "value", states`. */
 const STATEMENT = /^([a-z ]+) "([^"]*)"(?:: "([^"]*)")?((?:, [a-z ]+)*)$/;
 /** Lines that are no element of their own. */
 const NO_ELEMENT = ['plain', 'value'];
-/** Colours of buttons; a statement does not say them. */
-const COLOURS = /, (blue|green|purple|red|orange|teal|gray)$/;
+type Line = HandedOn['lines'][number];
 
-interface Known extends WrittenLine {
+interface Known extends Line {
   /** Without spaces, in which readers and models differ. */
   bare: string;
 }
@@ -18,7 +17,7 @@ interface Known extends WrittenLine {
  * @param lines Those that stand in the prompt.
  * @returns what remains of a statement: undefined where it quotes what was not read or says again what was said.
  */
-export function settledBy(lines: readonly WrittenLine[]): (statement: string) => string | undefined {
+export function settledBy(lines: readonly Line[]): (statement: string) => string | undefined {
   const known = lines.map((line) => ({ ...line, bare: bare(line.text) }));
   const said = new Set<string>();
   return (statement) => {
@@ -41,14 +40,13 @@ function marked(statement: string, known: readonly Known[]): string | undefined 
   const [, role, text, value] = STATEMENT.exec(statement) ?? [];
   const mark = text === undefined ? undefined : firstOf(bare(text.split(' | ')[0]!), known)?.mark;
   if (mark === undefined) return statement;
-  const [kind, ...states] = mark.replace(COLOURS, '').split(', ');
-  if (NO_ELEMENT.includes(kind!)) return undefined;
-  const holds = kind === 'field' && role === 'field' && value !== undefined && isValue(value, known);
-  return [`${kind} "${text}"${holds ? `: "${value}"` : ''}`, ...states].join(', ');
+  if (NO_ELEMENT.includes(mark.role)) return undefined;
+  const holds = mark.role === 'field' && role === 'field' && value !== undefined && isValue(value, known);
+  return [`${mark.role} "${text}"${holds ? `: "${value}"` : ''}`, ...mark.states].join(', ');
 }
 
 function isValue(value: string, known: readonly Known[]): boolean {
-  return firstOf(bare(value), known)?.mark?.startsWith('value') === true;
+  return firstOf(bare(value), known)?.mark?.role === 'value';
 }
 
 /** The line that `piece` is a part of, or the first of several that make it up from beginning to end. */

@@ -6,7 +6,7 @@ import { wordsOf, type Elements } from '../reading/elements.js';
 import type { Quad } from '../reading/quad.js';
 import type { Reading } from '../reading/reading.js';
 import { loaded, type Call } from './call.js';
-import type { Picture } from './conversations.js';
+import type { HandedOn, Picture } from './conversations.js';
 import { inTime } from './deadline.js';
 
 /** @returns null when the call's time was over first; what was read until then is kept for the next call */
@@ -34,8 +34,8 @@ export async function withReadings(
   const read: Picture[] = [];
   for (const picture of pictures) {
     const reading = await readText(call, picture);
-    const text = reading && (await writtenOut(call, picture, reading, trained));
-    read.push(text === null ? picture : { ...picture, reading: text });
+    const handed = reading && (await writtenOut(call, picture, reading, trained));
+    read.push(handed ? { ...picture, reading: handed } : picture);
   }
   return read;
 }
@@ -46,16 +46,14 @@ async function writtenOut(
   { input }: Picture,
   reading: Reading,
   trained: boolean,
-): Promise<string | null> {
+): Promise<HandedOn | null> {
   const lines = reading.lines.map(({ text, box: { x, y } }) => ({ text, x, y }));
-  if (!trained || !call.elements) return readingText(lines, input);
+  if (!trained || !call.elements) return { written: readingText(lines, input), lines };
   const found = await elementsOf(call, input, reading);
   if (!found) return null;
-  return elementsText(
-    lines.map((line, i) => ({ ...line, mark: wordsOf(found.marks[i]!) })),
-    input,
-    found.dark,
-  );
+  const marked = lines.map((line, i) => ({ ...line, mark: found.marks[i]! }));
+  const worded = marked.map((line) => ({ ...line, mark: wordsOf(line.mark) }));
+  return { written: elementsText(worded, input, found.dark), lines: marked };
 }
 
 /** What the lines of a reading are; null when the call's time was over first, or nobody here can say. */

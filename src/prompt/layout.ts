@@ -57,23 +57,6 @@ export function elementsText(
   return `${instructions.elements[dark ? 'dark' : 'light']}\n${written.join('')}`;
 }
 
-/** A line as a prompt holds it. */
-export interface WrittenLine {
-  text: string;
-  /** What it is, where that was said. */
-  mark?: string;
-}
-
-/** The lines that `readingText` or `elementsText` wrote. */
-export function writtenLines(written: string): WrittenLine[] {
-  const [heading, ...lines] = written.trimEnd().split('\n');
-  const form = heading === instructions.reading ? /^\d+ \d+ (.*)$/ : /^\d+ \d+ (?:([a-z ,]+): )(.*)$/;
-  return lines.map((line) => {
-    const parts = form.exec(line)?.slice(1) ?? [line];
-    return { text: parts.at(-1)!, ...(parts.length > 1 && { mark: parts[0]! }) };
-  });
-}
-
 /** Column and row in hundredths of the image. */
 function place({ x, y }: LineStart, { width, height }: Size): string {
   const hundredth = (at: number, side: number) => Math.max(0, Math.min(99, Math.floor((100 * at) / side)));

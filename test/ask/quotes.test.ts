@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sureLines } from '../../src/ask/certainty.js';
 import { settledBy } from '../../src/ask/quotes.js';
-import { elementsText, readingText, writtenLines } from '../../src/prompt/layout.js';
+import type { Mark } from '../../src/reading/elements.js';
 
 const lines = ['Sign in', 'Wrong email or', 'password.', 'Name', 'Size', 'notes.txt 4 KB'];
 const stands = (said: string) => settledBy(lines.map((text) => ({ text })))(said) === said;
@@ -32,29 +32,19 @@ test('a word that is not there, a line that runs on into a part of the next, and
     assert.equal(stands(said), false, said);
 });
 
-test('what a prompt holds is read back from it', () => {
-  const written = lines.map((text, i) => ({ text, x: i, y: 2 * i, mark: 'button, disabled' }));
-  const size = { width: 100, height: 100 };
-  assert.deepEqual(
-    writtenLines(readingText(written, size)),
-    lines.map((text) => ({ text })),
-  );
-  assert.deepEqual(
-    writtenLines(elementsText(written, size, true)),
-    lines.map((text) => ({ text, mark: 'button, disabled' })),
-  );
-  const plain = readingText([{ text: 'total: 5', x: 1, y: 1 }], size);
-  assert.deepEqual(writtenLines(plain), [{ text: 'total: 5' }]);
+const line = (text: string, role: string, ...states: string[]): { text: string; mark: Mark } => ({
+  text,
+  mark: { role, states, margins: {} },
 });
 
 test('what a quoted line is, its mark says: role and states, and which line is the content of a field', () => {
   const marked = [
-    { text: 'Log in', mark: 'heading' },
-    { text: 'Email', mark: 'field, wrong' },
-    { text: 'anna@x.org', mark: 'value' },
-    { text: 'Stay signed in', mark: 'checkbox, not checked' },
-    { text: 'Save', mark: 'button, disabled, blue' },
-    { text: 'Version 3', mark: 'plain' },
+    line('Log in', 'heading'),
+    line('Email', 'field', 'wrong'),
+    line('anna@x.org', 'value'),
+    line('Stay signed in', 'checkbox', 'not checked'),
+    line('Save', 'button', 'disabled'),
+    line('Version 3', 'plain'),
   ];
   const settled = settledBy(marked);
   assert.equal(settled('switch "Log in", on'), 'heading "Log in"');
@@ -73,6 +63,6 @@ test('what a quoted line is, its mark says: role and states, and which line is t
 test('an answer is shown without its inventions', () => {
   const text = 'A light form.\nheading "Sign in"\nbutton "Buy now"';
   const sure = [{ end: text.length, probability: 1 }];
-  const settled = settledBy(lines.map((line) => ({ text: line })));
+  const settled = settledBy(lines.map((text) => ({ text })));
   assert.equal(sureLines(text, sure, settled), 'A light form.\nheading "Sign in"');
 });

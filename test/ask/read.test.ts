@@ -33,7 +33,7 @@ for (const [readsAlong, wanted, given] of [
 ] as const) {
   test(`trained so: ${readsAlong}, asked for: ${wanted}`, async () => {
     const [read] = await withReadings(callTo(readsAlong), [picture], wanted);
-    assert.equal(read!.reading, given ? 'Text:\n3 50 Save\n' : undefined);
+    assert.equal(read!.reading?.written, given ? 'Text:\n3 50 Save\n' : undefined);
   });
 }
 
