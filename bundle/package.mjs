@@ -49,7 +49,7 @@ const NATIVE_FILES = [
   'toolchain.mjs',
   'weights',
 ];
-const DEVELOPMENT_ONLY = /native\/metal\/rig(\/|$)|\.js\.map$/;
+const DEVELOPMENT_ONLY = /native\/metal\/rig(\/|$)|\.js\.map$|windows\.sh$/;
 
 const { values } = parseArgs({
   options: {

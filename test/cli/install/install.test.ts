@@ -63,6 +63,11 @@ async function installAndLook(npm: string, node: string, cli: string) {
   assert.match(look.output, /Email/);
   const folder = join(home, 'lib', 'node_modules', 'afterimage-mcp');
   assert.ok(!existsSync(join(folder, 'build')), 'nothing was compiled');
+  const shipped = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  assert.ok(
+    !shipped.some((file) => /^dist.*\.map$|windows\.sh$|metal.rig/.test(file)),
+    'nothing for development',
+  );
   const { mcpName, repository } = jsonOf(join(folder, 'package.json'));
   const server = jsonOf(join(folder, 'server.json'));
   assert.equal(server.name, mcpName);
