@@ -58,7 +58,7 @@ const FUNCTIONS: Record<string, string> = {
   'Math.sqrt': 'Math.abs',
 };
 
-/** Said for people, for caches and for memory: not what a reference computes. */
+/** Said for people, for caches and for memory, or whether a checkpoint is refused: not what a reference computes. */
 const UNJUDGED = new Set([
   'identity',
   'boxes',
@@ -70,6 +70,7 @@ const UNJUDGED = new Set([
   'limitedTo',
   'viewedWidth',
   'viewedHeight',
+  'valid',
 ]);
 /** The second argument stands for what published files leave out; the checkpoints state everything. */
 const READERS = new Set([
