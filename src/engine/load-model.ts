@@ -79,7 +79,7 @@ export async function loadModel(
       readsAlong: prompts.tokenizer.spellsReadings,
     };
     const digest = [loaded.digest, content, scriptsIdentity()].join(' ');
-    const rows = new PromptRows(prompts, model, sight, weights, digest);
+    const rows = new PromptRows(prompts, model, sight, weights, digest, info.name);
     const { maxPixels, imageTokens } = options;
     const ready = new LoadedModel(
       info,

@@ -10,6 +10,7 @@ import type { Prompt, PromptBuilder } from '../prompt/prompt.js';
 import type { Tokenizer } from '../prompt/tokenizer.js';
 import type { Answer } from './engine.js';
 import { imageKey } from './image-key.js';
+import { labelOf } from './kept-label.js';
 import type { NativePrompt } from './native-engine.js';
 import type { Sight } from './sight.js';
 
@@ -36,14 +37,26 @@ export class PromptRows {
   readonly #weights: WeightFiles;
   readonly #digest: string;
   readonly #sight: Sight;
+  readonly #name: string;
 
-  /** @param digest Of all that is the same for every image: part of its key. */
-  constructor(prompts: PromptBuilder, model: Model, sight: Sight, weights: WeightFiles, digest: string) {
+  /**
+   * @param digest Of all that is the same for every image: part of its key.
+   * @param name Of the model, for listings.
+   */
+  constructor(
+    prompts: PromptBuilder,
+    model: Model,
+    sight: Sight,
+    weights: WeightFiles,
+    digest: string,
+    name: string,
+  ) {
     this.#prompts = prompts;
     this.#model = model;
     this.#sight = sight;
     this.#weights = weights;
     this.#digest = digest;
+    this.#name = name;
   }
 
   get tokenizer(): Tokenizer {
@@ -101,6 +114,7 @@ export class PromptRows {
         end,
         key: images[image]!.key,
         symbols: images[image]!.plan.symbols,
+        label: labelOf(this.#name, images[image]!.input),
       })),
       marks: Int32Array.from(turnEnds),
       ropeDelta: positions.ropeDelta,
