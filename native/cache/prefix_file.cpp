@@ -18,10 +18,11 @@ namespace afterimage {
 namespace {
 
 constexpr char kMagic[8] = {'A', 'F', 'T', 'R', 'I', 'M', 'G', '\n'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;  // 1 had no label
 constexpr size_t kPage = 4096;
 constexpr size_t kDigestBytes = 32;
 constexpr size_t kIdentityLimit = 4096;
+constexpr size_t kItemsLimit = size_t{1} << 30;
 
 struct Header {
   char magic[8];
@@ -33,7 +34,7 @@ struct Header {
 static_assert(sizeof(Header) == 64);
 
 size_t data_offset(size_t identity_bytes, size_t items_bytes) {
-  return (sizeof(Header) + identity_bytes + items_bytes + kPage - 1) / kPage * kPage;
+  return (sizeof(Header) + identity_bytes + items_bytes + kLabelLimit + kPage - 1) / kPage * kPage;
 }
 
 Header expected_header(const PrefixFormat& format, const PrefixItems& prefix) {
@@ -123,9 +124,10 @@ void write_prefix_file(const std::string& folder, const PrefixFormat& format, co
   draft.write(&header, sizeof header);
   draft.write(format.identity.data(), format.identity.size());
   draft.write(prefix.items.data(), prefix.items.size());
-  const std::vector<std::byte> gap(data_offset(format.identity.size(), prefix.items.size()) - sizeof header -
-                                   format.identity.size() - prefix.items.size());
-  draft.write(gap.data(), gap.size());
+  std::string label = prefix.label.size() <= kLabelLimit ? prefix.label : "";
+  label.resize(data_offset(format.identity.size(), prefix.items.size()) - sizeof header - format.identity.size() -
+               prefix.items.size());
+  draft.write(label.data(), label.size());
   draft.write(blocks.data(), blocks.size());
   draft.write(state.data(), state.size());
   draft.publish(prefix_file_name(format, prefix));
@@ -166,6 +168,11 @@ PrefixSummary summarise_prefix_file(const std::string& path) {
   summary.identity.resize(header.identity_bytes);
   if (std::fread(summary.identity.data(), 1, header.identity_bytes, file.get()) != header.identity_bytes) return {};
   summary.tokens = header.end;
+  if (header.version < kVersion || header.items_bytes > kItemsLimit) return summary;
+  char label[kLabelLimit];
+  const bool there = std::fseek(file.get(), static_cast<long>(header.items_bytes), SEEK_CUR) == 0 &&
+                     std::fread(label, sizeof label, 1, file.get()) == 1;
+  if (there) summary.label.assign(label, strnlen(label, sizeof label));
   return summary;
 }
 
