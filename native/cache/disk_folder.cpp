@@ -50,7 +50,8 @@ std::vector<DiskEntry> list_disk_cache(const std::string& folder) {
   for (const File& file : files_of(folder)) {
     if (file.temporary) continue;
     PrefixSummary summary = summarise_prefix_file(folder + "/" + file.name);
-    entries.push_back({file.name, file.bytes, file.used_at, summary.tokens, std::move(summary.identity)});
+    entries.push_back(
+        {file.name, file.bytes, file.used_at, summary.tokens, std::move(summary.identity), std::move(summary.label)});
   }
   return entries;
 }

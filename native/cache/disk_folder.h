@@ -13,6 +13,7 @@ struct DiskEntry {
   int64_t used_at = 0;   // seconds since the epoch: written or last read
   int32_t tokens = 0;    // length of the prefix; 0 where the header cannot be read
   std::string identity;  // weights, backend, precision, KV type and layout it belongs to
+  std::string label;     // what the image was called; empty where that was not written
 };
 
 // Newest first. An absent folder is empty.

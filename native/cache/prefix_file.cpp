@@ -13,10 +13,11 @@ namespace afterimage {
 namespace {
 
 constexpr char kMagic[8] = {'A', 'F', 'T', 'R', 'I', 'M', 'G', '\n'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;  // 1 had no label
 constexpr size_t kPage = 4096;
 constexpr size_t kDigestBytes = 32;
 constexpr size_t kIdentityLimit = 4096;
+constexpr size_t kItemsLimit = size_t{1} << 30;
 
 struct Header {
   char magic[8];
@@ -28,7 +29,7 @@ struct Header {
 static_assert(sizeof(Header) == 64);
 
 size_t data_offset(size_t identity_bytes, size_t items_bytes) {
-  return (sizeof(Header) + identity_bytes + items_bytes + kPage - 1) / kPage * kPage;
+  return (sizeof(Header) + identity_bytes + items_bytes + kLabelLimit + kPage - 1) / kPage * kPage;
 }
 
 Header expected_header(const PrefixFormat& format, const PrefixItems& prefix) {
@@ -118,9 +119,10 @@ void write_prefix_file(const std::string& folder, const PrefixFormat& format, co
   draft.write(&header, sizeof header);
   draft.write(format.identity.data(), format.identity.size());
   draft.write(prefix.items.data(), prefix.items.size());
-  const std::vector<std::byte> gap(data_offset(format.identity.size(), prefix.items.size()) - sizeof header -
-                                   format.identity.size() - prefix.items.size());
-  draft.write(gap.data(), gap.size());
+  std::string label = prefix.label.size() <= kLabelLimit ? prefix.label : "";
+  label.resize(data_offset(format.identity.size(), prefix.items.size()) - sizeof header - format.identity.size() -
+               prefix.items.size());
+  draft.write(label.data(), label.size());
   draft.write(blocks.data(), blocks.size());
   draft.write(state.data(), state.size());
   draft.publish(prefix_file_name(format, prefix));
@@ -161,6 +163,11 @@ PrefixSummary summarise_prefix_file(const std::string& path) {
   summary.identity.resize(header.identity_bytes);
   if (!file.read(summary.identity.data(), header.identity_bytes)) return {};
   summary.tokens = header.end;
+  if (header.version < kVersion || header.items_bytes > kItemsLimit) return summary;
+  char label[kLabelLimit];
+  const auto skipped = static_cast<std::streamoff>(header.items_bytes);
+  if (file.seekg(skipped, std::ios::cur) && file.read(label, sizeof label))
+    summary.label.assign(label, static_cast<size_t>(std::find(label, label + sizeof label, '\0') - label));
   return summary;
 }
 

@@ -23,7 +23,7 @@ inline std::vector<std::byte> pattern(size_t size, int seed) {
 
 inline StagedPrefix staged(int seed, int32_t end = 150) {
   StagedPrefix prefix;
-  prefix.prefix = {pattern(600, seed), 1, end};
+  prefix.prefix = {pattern(600, seed), 1, end, "picture " + std::to_string(seed)};
   prefix.state = pattern(96, seed + 2);
   prefix.blocks = pattern(static_cast<size_t>(prefix.prefix.block_count()) * kFormat.block_bytes, seed + 1);
   return prefix;

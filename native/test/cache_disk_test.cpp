@@ -42,8 +42,8 @@ void every_damage_is_noticed() {
   CHECK(verdict(path, prefix).empty());
   CHECK(private_mode(path, 0600));
   const std::vector<char> sound = read_all(path);
-  // Every byte of header, identity, items and checksum; every 61st of padding, blocks and state.
-  for (size_t at = 0; at < sound.size(); at += at < 700 || at + 40 > sound.size() ? 1 : 61) {
+  // Every byte of header, identity, items, label's beginning and checksum; every 61st of padding, blocks and state.
+  for (size_t at = 0; at < sound.size(); at += at < 720 || at + 40 > sound.size() ? 1 : 61) {
     std::vector<char> damaged = sound;
     damaged[at] = static_cast<char>(damaged[at] ^ (1 << (at % 8)));
     write_all(path, damaged);
@@ -79,6 +79,30 @@ void foreign_files_are_refused() {
   CHECK(verdict(kNullDevice, prefix) != "" && verdict(folder.path(), prefix) != "");
 }
 
+// What a picture is called is for whoever lists files: another name finds the same file, one that is too long is left
+// out.
+void labels_are_no_part_of_what_must_be_equal() {
+  TempFolder folder;
+  const StagedPrefix prefix = staged(1);
+  const std::string path = write(folder.path(), prefix);
+  StagedPrefix renamed = prefix;
+  renamed.prefix.label = "another";
+  CHECK(path_of(folder.path(), renamed) == path && verdict(path, renamed).empty());
+  CHECK(summarise_prefix_file(path).label == "picture 1");
+  for (const size_t length : {size_t{0}, kLabelLimit, kLabelLimit + 1}) {
+    renamed.prefix.label.assign(length, 'x');
+    write(folder.path(), renamed);
+    CHECK(verdict(path, prefix).empty());
+    CHECK(summarise_prefix_file(path).label.size() == (length > kLabelLimit ? 0 : length));
+  }
+  // The format before had none: listed as it was.
+  std::vector<char> old = read_all(path);
+  old[8] = 1;
+  write_all(path, old);
+  CHECK(summarise_prefix_file(path).tokens == 150 && summarise_prefix_file(path).label.empty());
+  CHECK(verdict(path, prefix).find("version 1") != std::string::npos);
+}
+
 void tier_writes_behind_and_finds_paths() {
   TempFolder folder;
   const std::string inside = folder.path() + "/cache";
@@ -111,6 +135,7 @@ void tier_writes_behind_and_finds_paths() {
   CHECK(find(tier, {first.prefix, second.prefix}).size() == 2);
   const auto entries = list_disk_cache(inside);
   CHECK(entries.size() == 2 && entries[0].tokens == 150 && entries[0].identity == kFormat.identity);
+  CHECK(entries[0].label.starts_with("picture ") && entries[1].label.starts_with("picture "));
   // A file that vanishes while it is mapped is still readable.
   DiskTier::Found held = find(tier, {first.prefix});
   CHECK(clear_disk_cache(inside) >= kRemovableWhileOneIsMapped);
@@ -159,6 +184,7 @@ void folders_that_cannot_be_used_turn_the_tier_off() {
 int main() {
   every_damage_is_noticed();
   foreign_files_are_refused();
+  labels_are_no_part_of_what_must_be_equal();
   tier_writes_behind_and_finds_paths();
   limits_hold();
   folders_that_cannot_be_used_turn_the_tier_off();
