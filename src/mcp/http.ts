@@ -15,6 +15,7 @@ import {
   type McpServerFactory,
 } from '@modelcontextprotocol/server';
 import { AfterimageError } from '../errors.js';
+import { stopSignals } from '../exit.js';
 import { createApp, LONGEST_MESSAGE, LONGEST_REST, type AppOptions } from './app.js';
 import { gate } from './gate.js';
 import { LegacyClients } from './legacy-clients.js';
@@ -37,7 +38,7 @@ export interface Listening {
 const LOOPBACK = '127.0.0.1';
 const PATH = '/mcp';
 
-/** Serves until SIGINT or SIGTERM. */
+/** Serves until a signal asks it to stop. */
 export async function runHttp(options: HttpOptions): Promise<void> {
   const tokenFile = options.tokenFile ?? defaultTokenFile();
   const tokens = await readTokens(tokenFile);
@@ -51,7 +52,7 @@ export async function runHttp(options: HttpOptions): Promise<void> {
   process.stderr.write(`Afterimage listens on ${listening.url}; the bearer token is in ${tokenFile}\n`);
   if (options.preload) app.preload();
   await new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
+    for (const signal of stopSignals()) process.once(signal, resolve);
   });
   await listening.close();
   await app.close();
