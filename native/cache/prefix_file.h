@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "graph/error.h"
-#include "weights/mapped_file.h"
+#include "platform/mapped_file.h"
 
 namespace afterimage {
 
