@@ -79,22 +79,24 @@ export class CheckpointThread {
   /**
    * @param limitOf Most pixels in which an image is seen.
    * @param answer Tokens with which the answer begins.
-   * @throws AfterimageError IMAGE_UNSUPPORTED, INVALID_CHECKPOINT, INVALID_ARGUMENT, MODEL_CHANGED
+   * @param gone Whether anybody still waits for it.
+   * @throws AfterimageError CANCELLED, IMAGE_UNSUPPORTED, INVALID_CHECKPOINT, INVALID_ARGUMENT, MODEL_CHANGED
    */
   async prompt(
     messages: readonly Message[],
     limitOf: (image: ImageInput) => number | undefined,
     answer: readonly number[],
+    gone?: AbortSignal,
   ): Promise<ThreadPrompt> {
     const source = this.#source;
     const images = messages
       .flatMap(imagesOf)
       .map((image) => ({ width: image.width, height: image.height, limit: limitOf(image) }));
     const most = MOST_MS + MOST_MS_PER_CHARACTER * length(messages);
-    const drafted = await honest(draft({ source, messages: listed(messages), images }, most));
+    const drafted = await honest(draft({ source, messages: listed(messages), images }, most, gone));
     const { marks, plans, identities } = drafted;
-    const rendered = drafted.rendered ?? (await this.#template!.render(drafted.wanted));
-    const rows = await honest(finish({ source, drafted: { marks, plans }, rendered, answer }, most));
+    const rendered = drafted.rendered ?? (await this.#template!.render(drafted.wanted, gone));
+    const rows = await honest(finish({ source, drafted: { marks, plans }, rendered, answer }, most, gone));
     return { ...rows, plans, identities };
   }
 
