@@ -12,6 +12,7 @@ import type * as work from './checkpoint-work.js';
 import type { CheckpointSource, ListedMessage, ModelFacts, TokenRows } from './checkpoint-work.js';
 import type { NativeEngineOptions } from './native-engine.js';
 import type { LocalEngineOptions } from './native-options.js';
+import type { Step } from './pace.js';
 import type { UsableMemory } from './usable-memory.js';
 
 /** The largest checkpoints take seconds on a slow machine. */
@@ -26,6 +27,7 @@ const thread = new LimitedThread<typeof work>(import.meta.url, './checkpoint-wor
   idleTimeout: IDLE_MS,
 });
 const open = thread.job<typeof work.open>('open');
+const steps = thread.job<typeof work.steps>('steps');
 const draft = thread.job<typeof work.draft>('draft');
 const finish = thread.job<typeof work.finish>('finish');
 const texts = thread.job<typeof work.texts>('texts');
@@ -110,6 +112,11 @@ export class CheckpointThread {
       return added.texts;
     };
     return { push: (ids) => more(ids, false), end: async () => (await more([], true))[0]! };
+  }
+
+  /** Sizes in which a screen can be seen. */
+  steps(): Promise<Step[]> {
+    return honest(steps({ source: this.#source }, MOST_MS));
   }
 
   /** Lets the thread drop what it keeps. */

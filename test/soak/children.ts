@@ -32,7 +32,7 @@ export class Children {
 
   /** A resident engine that answers, with so little room that much is evicted and read again from disk. */
   async serve(path: string): Promise<ChildProcess> {
-    const settings = ['--model', SMALL_MODEL, '--threads', '1', '--kv-gb', '0.005', '--socket', path];
+    const settings = ['--model', SMALL_MODEL, '--threads', '1', '--kv-gb', '0.01', '--socket', path];
     const child = this.start(['--import', import.meta.resolve('tsx'), MAIN, 'serve', ...settings]);
     const client = new RemoteEngine(path);
     for (let answers = false; !answers;) {
