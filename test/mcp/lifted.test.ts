@@ -79,6 +79,7 @@ test('between the parts of a long line the event loop turns', async () => {
     turns++;
     next = setImmediate(turn);
   });
+  lines.write('{"params":{"arguments":{"image":"');
   for (let part = 0; part < 64; part++) lines.write(Buffer.alloc(65_536, 'A'));
   await new Promise((resolve) => lines.end('\n', resolve as () => void));
   clearImmediate(next);
