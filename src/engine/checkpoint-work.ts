@@ -251,7 +251,7 @@ function openAnew(source: CheckpointSource): { opened: Opened; checkpoint: Check
 /** Of everything but the weights; a folder that is not there is found missing by whoever opens it. */
 function settingsStamp(folder: string): string {
   try {
-    const names = readdirSync(folder).filter((name) => /\.(json|jinja)$/.test(name));
+    const names = readdirSync(folder).filter((name) => /\.(json|jinja|model|tiktoken)$/.test(name));
     return names
       .sort()
       .map((name) => `${name} ${stampOf(join(folder, name))}`)
