@@ -12,6 +12,7 @@ import type * as work from './checkpoint-work.js';
 import type { CheckpointSource, ListedMessage, ModelFacts, TokenRows } from './checkpoint-work.js';
 import type { NativeEngineOptions } from './native-engine.js';
 import type { LocalEngineOptions } from './native-options.js';
+import type { Step } from './pace.js';
 import type { UsableMemory } from './usable-memory.js';
 
 /** The largest checkpoints take seconds on a slow machine. */
@@ -26,6 +27,7 @@ const thread = new LimitedThread<typeof work>(import.meta.url, './checkpoint-wor
   idleTimeout: IDLE_MS,
 });
 const open = thread.job<typeof work.open>('open');
+const steps = thread.job<typeof work.steps>('steps');
 const draft = thread.job<typeof work.draft>('draft');
 const finish = thread.job<typeof work.finish>('finish');
 const texts = thread.job<typeof work.texts>('texts');
@@ -79,22 +81,24 @@ export class CheckpointThread {
   /**
    * @param limitOf Most pixels in which an image is seen.
    * @param answer Tokens with which the answer begins.
-   * @throws AfterimageError IMAGE_UNSUPPORTED, INVALID_CHECKPOINT, INVALID_ARGUMENT, MODEL_CHANGED
+   * @param gone Whether anybody still waits for it.
+   * @throws AfterimageError CANCELLED, IMAGE_UNSUPPORTED, INVALID_CHECKPOINT, INVALID_ARGUMENT, MODEL_CHANGED
    */
   async prompt(
     messages: readonly Message[],
     limitOf: (image: ImageInput) => number | undefined,
     answer: readonly number[],
+    gone?: AbortSignal,
   ): Promise<ThreadPrompt> {
     const source = this.#source;
     const images = messages
       .flatMap(imagesOf)
       .map((image) => ({ width: image.width, height: image.height, limit: limitOf(image) }));
     const most = MOST_MS + MOST_MS_PER_CHARACTER * length(messages);
-    const drafted = await honest(draft({ source, messages: listed(messages), images }, most));
+    const drafted = await honest(draft({ source, messages: listed(messages), images }, most, gone));
     const { marks, plans, identities } = drafted;
-    const rendered = drafted.rendered ?? (await this.#template!.render(drafted.wanted));
-    const rows = await honest(finish({ source, drafted: { marks, plans }, rendered, answer }, most));
+    const rendered = drafted.rendered ?? (await this.#template!.render(drafted.wanted, gone));
+    const rows = await honest(finish({ source, drafted: { marks, plans }, rendered, answer }, most, gone));
     return { ...rows, plans, identities };
   }
 
@@ -108,6 +112,11 @@ export class CheckpointThread {
       return added.texts;
     };
     return { push: (ids) => more(ids, false), end: async () => (await more([], true))[0]! };
+  }
+
+  /** Sizes in which a screen can be seen. */
+  steps(): Promise<Step[]> {
+    return honest(steps({ source: this.#source }, MOST_MS));
   }
 
   /** Lets the thread drop what it keeps. */

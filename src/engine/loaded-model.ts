@@ -7,6 +7,7 @@ import type { CheckpointThread } from './checkpoint-thread.js';
 import type { ModelFacts } from './checkpoint-work.js';
 import type { AskOptions, ModelInfo } from './engine.js';
 import type { NativeEngine, NativeGenerateOptions, NativePlan } from './native-engine.js';
+import type { Step } from './pace.js';
 import type { PreparedImage, PreparedPrompt, PromptRows } from './prompt-rows.js';
 import type { Sight } from './sight.js';
 import type * as work from './vision-work.js';
@@ -46,6 +47,11 @@ export class LoadedModel {
 
   get facts(): ModelFacts {
     return this.#checkpoint.facts;
+  }
+
+  /** Sizes in which a screen can be seen. */
+  steps(): Promise<Step[]> {
+    return this.#checkpoint.steps();
   }
 
   get budgets(): Budgets {

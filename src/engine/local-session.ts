@@ -64,7 +64,7 @@ export class LocalSession implements Session {
       : this.#closing.signal;
     try {
       const model = await this.#host.ready({ onProgress: options.onProgress, signal: stop });
-      const prompt = await model.prompts.prepare(messages, options.continues?.tokenIds);
+      const prompt = await model.prompts.prepare(messages, options.continues?.tokenIds, stop);
       return await this.#run(model, prompt, options, stop);
     } catch (error) {
       if (stop.aborted && isCancellation(error)) return unanswered(options.continues);

@@ -63,14 +63,20 @@ export class PromptRows {
 
   /**
    * @param answer Tokens with which the answer begins.
-   * @throws AfterimageError IMAGE_UNSUPPORTED (size), CONTEXT_FULL, INVALID_ARGUMENT (no token of the model),
+   * @param gone Whether anybody still waits for it.
+   * @throws AfterimageError CANCELLED, IMAGE_UNSUPPORTED (size), CONTEXT_FULL, INVALID_ARGUMENT (no token of the model),
    *   MODEL_CHANGED
    */
-  async prepare(messages: Message[], answer: readonly number[] = []): Promise<PreparedPrompt> {
+  async prepare(
+    messages: Message[],
+    answer: readonly number[] = [],
+    gone?: AbortSignal,
+  ): Promise<PreparedPrompt> {
     this.#weights.check();
     this.#checkTokens(answer);
     const inputs = messages.flatMap(imagesOf);
-    const prompt = await this.#checkpoint.prompt(messages, (image) => this.#sight.limitOf(image), answer);
+    const limitOf = (image: ImageInput): number | undefined => this.#sight.limitOf(image);
+    const prompt = await this.#checkpoint.prompt(messages, limitOf, answer, gone);
     const { contextLength, visibility } = this.#checkpoint.facts;
     if (prompt.ids.length >= contextLength) throw this.#contextFull(prompt.ids.length, inputs.length);
     const images = inputs.map((input, i) => {

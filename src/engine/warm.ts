@@ -9,8 +9,8 @@ import { imagesOnly, type PreparedPrompt } from './prompt-rows.js';
  * whose prompt sees itself whole only the features, because its rows depend on the question.
  */
 export async function warm(model: LoadedModel, images: ImageInput[], signal?: AbortSignal): Promise<void> {
-  const whole = await model.prompts.prepare([systemMessage(), userMessage(images, '')]);
   try {
+    const whole = await model.prompts.prepare([systemMessage(), userMessage(images, '')], [], signal);
     await compute(model, model.causal ? imagesOnly(whole) : whole, signal);
   } catch (error) {
     if (!signal?.aborted) throw error;

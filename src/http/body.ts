@@ -1,6 +1,11 @@
 // JSON bodies, bounded: each by what one request may hold, all together by what this process can keep at once.
 import type { IncomingMessage } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import { AfterimageError } from '../errors.js';
+import { releaseCarried } from '../image/carried.js';
+import { LONGEST_REST } from '../mcp/app.js';
+import { Breath } from '../mcp/breath.js';
+import { LiftedMessage } from '../mcp/lifted.js';
 import { RefusedField } from './failures.js';
 
 /** Of all requests that are being read or whose images are being decoded. */
@@ -18,11 +23,13 @@ export class Bodies {
   }
 
   /**
-   * Runs `use` with the parsed body, which counts as held until it is done.
+   * Runs `use` with the parsed body, which counts as held until it is done. Long strings in it are carried: pictures as
+   * they are loaded, texts by `textOf`.
    * @throws AfterimageError IMAGE_TOO_LARGE, ENGINE_BUSY, INVALID_ARGUMENT
    */
   async read<T>(request: IncomingMessage, use: (json: unknown) => Promise<T>): Promise<T> {
     let held = 0;
+    let json: unknown;
     const hold = (bytes: number): void => {
       held += bytes;
       this.#held += bytes;
@@ -31,13 +38,10 @@ export class Bodies {
     };
     try {
       if (Number(request.headers['content-length'] ?? 0) > this.#most) throw this.#tooLarge();
-      const parts: Buffer[] = [];
-      for await (const part of request as AsyncIterable<Buffer>) {
-        hold(part.length);
-        parts.push(part);
-      }
-      return await use(parsed(parts));
+      json = parsed(await lifted(request, hold));
+      return await use(json);
     } finally {
+      releaseCarried(json);
       this.#held -= held;
     }
   }
@@ -48,6 +52,30 @@ export class Bodies {
       `The request has more than ${Math.round(this.#most / 2 ** 20)} MB; send smaller or fewer images, or their paths.`,
     );
   }
+}
+
+/** @throws AfterimageError INVALID_ARGUMENT when it is long without its long strings */
+async function lifted(request: IncomingMessage, hold: (bytes: number) => void): Promise<Buffer[]> {
+  const message = new LiftedMessage();
+  const breath = new Breath();
+  const parts: Buffer[] = [];
+  let rest = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    hold(part.length);
+    const left = message.lift(part);
+    rest += left.reduce((sum, { length }) => sum + length, 0);
+    if (rest > LONGEST_REST) throw tooLongARest();
+    parts.push(...left);
+    if (breath.due(part.length)) await setImmediate();
+  }
+  return [...parts, ...message.end()];
+}
+
+function tooLongARest(): AfterimageError {
+  return new AfterimageError(
+    'INVALID_ARGUMENT',
+    `The request has more than ${LONGEST_REST} bytes beside its pictures; send a shorter conversation.`,
+  );
 }
 
 function parsed(parts: Buffer[]): unknown {

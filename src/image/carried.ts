@@ -1,6 +1,7 @@
 // Image data that came inside a message: the text of a JSON string, kept as the bytes it arrived in. Of tens of megabytes
 // no string is ever made on the main thread; in the message stands a reference that cannot be guessed.
 import { randomBytes } from 'node:crypto';
+import { AfterimageError } from '../errors.js';
 import { sharedBytes } from '../workers/shared-bytes.js';
 import { ByteLru } from './byte-lru.js';
 
@@ -24,6 +25,30 @@ export function isCarried(reference: string): boolean {
 /** Undefined when its call has ended, or when too much came after it. */
 export function carriedText(reference: string): CarriedText | undefined {
   return texts.get(reference);
+}
+
+/** Longer texts are read by no model; making a string of one takes a few milliseconds. */
+const LONGEST_TEXT = 2 ** 20;
+
+/**
+ * A text that may have been carried, where it is no image that is due.
+ * @throws AfterimageError INVALID_ARGUMENT when it is longer than any that is read, or no JSON
+ */
+export function textOf(said: string): string {
+  const carried = isCarried(said) ? texts.get(said) : undefined;
+  if (!carried) return said;
+  const bytes = carried.reduce((sum, { length }) => sum + length, 0);
+  if (bytes > LONGEST_TEXT) {
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      `A text has ${bytes} bytes, more than the ${LONGEST_TEXT} that are read; send a shorter one.`,
+    );
+  }
+  try {
+    return JSON.parse(`"${Buffer.concat(carried).toString('utf8')}"`) as string;
+  } catch (cause) {
+    throw new AfterimageError('INVALID_ARGUMENT', 'A text is no JSON; send it as a JSON string.', { cause });
+  }
 }
 
 /** What the arguments of a call that has ended refer to is let go. */

@@ -6,6 +6,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import {
   createMcpHandler,
@@ -17,6 +18,7 @@ import {
 import { AfterimageError } from '../errors.js';
 import { stopSignals } from '../exit.js';
 import { createApp, LONGEST_MESSAGE, LONGEST_REST, type AppOptions } from './app.js';
+import { Breath } from './breath.js';
 import { gate } from './gate.js';
 import { LegacyClients } from './legacy-clients.js';
 import { LiftedMessage } from './lifted.js';
@@ -151,6 +153,7 @@ async function liftedRequest(request: IncomingMessage): Promise<IncomingMessage 
   if (method !== 'POST') return request;
   if (Number(headers['content-length']) > LONGEST_MESSAGE) return undefined;
   const message = new LiftedMessage();
+  const breath = new Breath();
   const parts: Buffer[] = [];
   let [received, rest] = [0, 0];
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -159,6 +162,7 @@ async function liftedRequest(request: IncomingMessage): Promise<IncomingMessage 
     rest += lifted.reduce((sum, { length }) => sum + length, 0);
     if (received > LONGEST_MESSAGE || rest > LONGEST_REST) return undefined;
     parts.push(...lifted);
+    if (breath.due(chunk.length)) await setImmediate();
   }
   parts.push(...message.end());
   const bodyHeaders = { ...headers, 'content-length': undefined, 'transfer-encoding': undefined };
