@@ -4,7 +4,12 @@ import type { Model, NamedTensor } from '../models/family.js';
 import { workers } from '../workers/pool.js';
 import type { Budgets } from './budgets.js';
 import type { AskOptions, ModelInfo } from './engine.js';
-import type { NativeEngine, NativeGenerateOptions, NativePlan } from './native-engine.js';
+import type {
+  NativeEngine,
+  NativeGenerateOptions,
+  NativePlan,
+  NativeRequestOptions,
+} from './native-engine.js';
 import type { PreparedImage, PreparedPrompt, PromptRows } from './prompt-rows.js';
 import type { Sight } from './sight.js';
 import type * as work from './vision-work.js';
@@ -57,7 +62,7 @@ export class LoadedModel {
    */
   async admit(
     prompt: PreparedPrompt,
-    options: { maxTokens: number; lowPriority: boolean },
+    options: NativeRequestOptions,
     stop?: AbortSignal,
   ): Promise<{ request: number; needed: Uint8Array[] }> {
     for (;;) {

@@ -81,6 +81,11 @@ export class PromptRows {
     };
   }
 
+  /** Tokens of answers as the model would give them. @throws AfterimageError INVALID_ARGUMENT */
+  async answers(texts: readonly string[]): Promise<Int32Array[]> {
+    return (await this.#prompts.answerIds(texts)).map((ids) => Int32Array.from(ids));
+  }
+
   #native(
     { ids, featureIndex, spans, turnEnds }: Prompt,
     images: PreparedPrompt['images'],

@@ -62,6 +62,7 @@ export class PromptBuilder {
   readonly #template: ChatTemplate | TemplateThread | undefined;
   readonly #controls: Controls;
   readonly #processorOf: ProcessorOf;
+  #answerLead: Promise<string> | undefined;
 
   /**
    * @param processorOf Where images are not all seen alike.
@@ -115,11 +116,38 @@ export class PromptBuilder {
   /** As `build`, wherever the template runs. */
   async buildApart(messages: readonly Message[]): Promise<Prompt> {
     const draft = this.#draft(messages);
-    const apart = this.#template instanceof TemplateThread;
-    const rendered = apart
-      ? await (this.#template as TemplateThread).render(draft.wanted)
-      : this.#renderHere(draft.wanted);
-    return this.#finished(draft, rendered);
+    return this.#finished(draft, await this.#render(draft.wanted));
+  }
+
+  /**
+   * Tokens of answers as the model would give them, the blank included that its template writes before one.
+   * @throws AfterimageError INVALID_ARGUMENT where one is empty or would be read as a control token.
+   */
+  async answerIds(answers: readonly string[]): Promise<number[][]> {
+    this.#answerLead ??= this.#findAnswerLead();
+    const lead = await this.#answerLead;
+    return answers.map((answer) => {
+      const ids = this.tokenizer.encode(lead + answer);
+      if (ids.length > 0 && !ids.some((id) => this.#controls.ids.has(id))) return ids;
+      throw new AfterimageError(
+        'INVALID_ARGUMENT',
+        `"${answer.slice(0, 40)}" is no text for this model; word that choice differently.`,
+      );
+    });
+  }
+
+  async #findAnswerLead(): Promise<string> {
+    const said = (role: 'user' | 'assistant'): TemplateMessage => ({
+      role,
+      content: [{ type: 'text', text: role === 'user' ? 'Q' : 'A' }],
+    });
+    const messages = [said('user'), said('assistant')];
+    const [asked, answered] = await this.#render([
+      { messages: messages.slice(0, 1), addGenerationPrompt: true },
+      { messages, addGenerationPrompt: false },
+    ]);
+    if (!answered!.startsWith(asked!)) return '';
+    return /^([ \n]*)A/.exec(answered!.slice(asked!.length))?.[1] ?? '';
   }
 
   #draft(messages: readonly Message[]): Draft {
@@ -182,6 +210,11 @@ export class PromptBuilder {
 
   #guardedText({ text, reading }: TextPart, guard: Guard, controls: ControlStrings): string {
     return reading && this.tokenizer.spellsReadings ? guard.spell(text) : guard.protect(text, controls);
+  }
+
+  async #render(wanted: Rendering[]): Promise<string[]> {
+    const template = this.#template;
+    return template instanceof TemplateThread ? template.render(wanted) : this.#renderHere(wanted);
   }
 
   #renderHere(wanted: Rendering[]): string[] {
