@@ -85,7 +85,7 @@ export class LocalSession implements Session {
     const answerTokens = options.choices ? 0 : (options.maxTokens ?? DEFAULT_MAX_TOKENS);
     const wanted = { maxTokens: answerTokens, lowPriority: false, choices };
     const { request, needed } = await model.admit(prompt, wanted, stop);
-    const reader = new AnswerReader(model.prompts.tokenizer, prompt.question, options, () =>
+    const reader = new AnswerReader(model.prompts.textAfter(prompt.question), options, () =>
       native.finish(request),
     );
     const cancel = (): void => native.cancel(request);
@@ -101,7 +101,7 @@ export class LocalSession implements Session {
       );
       const weighed = options.choices && result.stop === 'end';
       return {
-        ...(weighed ? chosen(options.choices!, choices, result) : reader.end(result.stop)),
+        ...(weighed ? chosen(options.choices!, choices, result) : await reader.end(result.stop)),
         cache: cacheReport(result.cache),
         ...(options.certainty && { certainty: reader.certainty(result) }),
         decodeMs: result.decodeMs,
@@ -110,7 +110,7 @@ export class LocalSession implements Session {
     } catch (error) {
       native.cancel(request);
       if (!stop.aborted || !isCancellation(error)) throw error;
-      return unanswered(reader.end('cancelled'));
+      return unanswered(await reader.end('cancelled'));
     } finally {
       stop.removeEventListener('abort', cancel);
     }
