@@ -59,8 +59,8 @@ async function withWeights(
     weights.check();
     const sight = new Sight();
     const digest = [loaded.digest, content, facts.scripts].join(' ');
-    const rows = new PromptRows(checkpoint, sight, weights, digest);
     const info = infoOf(facts, settings.precision, loaded.backend);
+    const rows = new PromptRows(checkpoint, sight, weights, digest, info.name);
     const { maxPixels, imageTokens } = options;
     const source = { folder: facts.folder, maxPixels, imageTokens, tokenIds: facts.tokenIds };
     const ready = new LoadedModel(info, native, rows, checkpoint, sight, source);

@@ -8,6 +8,7 @@ import type { TextSource } from './answer-reader.js';
 import type { CheckpointThread, ThreadPrompt } from './checkpoint-thread.js';
 import type { Answer } from './engine.js';
 import { imageKey } from './image-key.js';
+import { labelOf } from './kept-label.js';
 import type { NativePrompt } from './native-engine.js';
 import type { Sight } from './sight.js';
 
@@ -35,13 +36,24 @@ export class PromptRows {
   readonly #weights: WeightFiles;
   readonly #digest: string;
   readonly #sight: Sight;
+  readonly #name: string;
 
-  /** @param digest Of all that is the same for every image: part of its key. */
-  constructor(checkpoint: CheckpointThread, sight: Sight, weights: WeightFiles, digest: string) {
+  /**
+   * @param digest Of all that is the same for every image: part of its key.
+   * @param name Of the model, for listings.
+   */
+  constructor(
+    checkpoint: CheckpointThread,
+    sight: Sight,
+    weights: WeightFiles,
+    digest: string,
+    name: string,
+  ) {
     this.#checkpoint = checkpoint;
     this.#sight = sight;
     this.#weights = weights;
     this.#digest = digest;
+    this.#name = name;
   }
 
   /** The text of an answer's tokens. @param question Tokens before it. */
@@ -68,7 +80,7 @@ export class PromptRows {
     // What the model answers is causal even where the prompt sees itself whole.
     const prefixLength = visibility === 'prefix' ? prompt.question.length : 0;
     return {
-      native: nativePrompt(prompt, images, prefixLength),
+      native: nativePrompt(prompt, images, prefixLength, this.#name),
       question: prompt.question,
       images,
       viewed: prompt.plans.map(({ viewedWidth, viewedHeight, tokens }) => ({
@@ -113,6 +125,7 @@ function nativePrompt(
   { ids, positionIds, ropeDelta, featureIndex, spans, turnEnds }: ThreadPrompt,
   images: PreparedImage[],
   prefixLength: number,
+  model: string,
 ): NativePrompt {
   return {
     ids,
@@ -123,6 +136,7 @@ function nativePrompt(
       end,
       key: images[image]!.key,
       symbols: images[image]!.plan.symbols,
+      label: labelOf(model, images[image]!.input),
     })),
     marks: Int32Array.from(turnEnds),
     ropeDelta,
