@@ -30,6 +30,8 @@ export interface Picture {
 export interface Turn {
   pictures: Picture[];
   question: string;
+  /** The answer is one of these. */
+  choices?: readonly string[];
   /** Absent while the turn is being answered. */
   answer?: string;
 }

@@ -4,6 +4,7 @@ import { AfterimageError } from '../errors.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import type { ImagePlan } from '../models/family.js';
 import type { Message } from '../prompt/message.js';
+import { ANSWERED } from '../prompt/answered.js';
 import { textAfter } from '../prompt/stream.js';
 import { TemplateThread } from '../prompt/template-thread.js';
 import { LimitedThread, TookTooLong } from '../workers/limited-thread.js';
@@ -30,6 +31,7 @@ const open = thread.job<typeof work.open>('open');
 const steps = thread.job<typeof work.steps>('steps');
 const draft = thread.job<typeof work.draft>('draft');
 const finish = thread.job<typeof work.finish>('finish');
+const answers = thread.job<typeof work.answers>('answers');
 const texts = thread.job<typeof work.texts>('texts');
 const forget = thread.job<typeof work.forget>('forget');
 
@@ -100,6 +102,15 @@ export class CheckpointThread {
     const rendered = drafted.rendered ?? (await this.#template!.render(drafted.wanted, gone));
     const rows = await honest(finish({ source, drafted: { marks, plans }, rendered, answer }, most, gone));
     return { ...rows, plans, identities };
+  }
+
+  /** Tokens of answers as the model would give them. @throws AfterimageError INVALID_ARGUMENT, INVALID_CHECKPOINT, MODEL_CHANGED */
+  async answers(texts: readonly string[]): Promise<Int32Array[]> {
+    if (texts.length === 0) return [];
+    const rendered = await this.#template?.render(ANSWERED);
+    const characters = texts.reduce((sum, text) => sum + text.length, 0);
+    const most = MOST_MS + MOST_MS_PER_CHARACTER * characters;
+    return honest(answers({ source: this.#source, texts, rendered }, most));
   }
 
   /** @param context Tokens before the first one of the text. */

@@ -11,6 +11,7 @@ import type { ImagePlan, Model } from '../models/family.js';
 import { linearPositions, mropePositions } from '../models/positions.js';
 import { openModel } from '../models/registry.js';
 import type { ContentPart, Message } from '../prompt/message.js';
+import { ANSWERED } from '../prompt/answered.js';
 import { PromptBuilder, templateOf, type Draft, type PromptTokens } from '../prompt/prompt.js';
 import { Detokenizer, type TextState } from '../prompt/stream.js';
 import type { TemplateSource } from '../prompt/template-work.js';
@@ -167,6 +168,21 @@ export function finish({
       ? mropePositions(ids.length, grids(tokens, drafted.plans))
       : linearPositions(ids.length);
   return { ...tokens, question: asked.ids, positionIds: data, ropeDelta };
+}
+
+/** Tokens of answers. @param rendered Of ANSWERED, where the checkpoint has a template. @throws AfterimageError INVALID_ARGUMENT */
+export function answers({
+  source,
+  texts,
+  rendered,
+}: {
+  source: CheckpointSource;
+  texts: readonly string[];
+  rendered: string[] | undefined;
+}): Int32Array[] {
+  const { prompts } = found(source);
+  const ids = prompts.answerIds(texts, rendered ?? prompts.renderHere(ANSWERED));
+  return ids.map((answer) => Int32Array.from(answer));
 }
 
 function grids({ spans, featureIndex }: PromptTokens, plans: readonly ImagePlan[]) {

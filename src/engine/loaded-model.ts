@@ -6,7 +6,12 @@ import type { Budgets } from './budgets.js';
 import type { CheckpointThread } from './checkpoint-thread.js';
 import type { ModelFacts } from './checkpoint-work.js';
 import type { AskOptions, ModelInfo } from './engine.js';
-import type { NativeEngine, NativeGenerateOptions, NativePlan } from './native-engine.js';
+import type {
+  NativeEngine,
+  NativeGenerateOptions,
+  NativePlan,
+  NativeRequestOptions,
+} from './native-engine.js';
 import type { Step } from './pace.js';
 import type { PreparedImage, PreparedPrompt, PromptRows } from './prompt-rows.js';
 import type { Sight } from './sight.js';
@@ -70,7 +75,7 @@ export class LoadedModel {
    */
   async admit(
     prompt: PreparedPrompt,
-    options: { maxTokens: number; lowPriority: boolean },
+    options: NativeRequestOptions,
     stop?: AbortSignal,
   ): Promise<{ request: number; needed: Uint8Array[] }> {
     for (;;) {

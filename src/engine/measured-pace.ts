@@ -56,7 +56,11 @@ async function timedLook(model: LoadedModel, maxPixels: number): Promise<Timed> 
   const input = { ...pixelIdentity(image), maxPixels, pixels: async () => image };
   const asked = [systemMessage(), userMessage([input], describeQuestion('normal'))];
   const prompt = await model.prompts.prepare(asked);
-  const { request, needed } = await model.admit(prompt, { maxTokens: TOKENS, lowPriority: false });
+  const { request, needed } = await model.admit(prompt, {
+    maxTokens: TOKENS,
+    lowPriority: false,
+    choices: [],
+  });
   try {
     await model.encodeMissing(request, prompt, needed);
     const nobody = (): void => {};

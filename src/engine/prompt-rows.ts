@@ -97,6 +97,11 @@ export class PromptRows {
     };
   }
 
+  /** Tokens of answers as the model would give them. @throws AfterimageError INVALID_ARGUMENT */
+  answers(texts: readonly string[]): Promise<Int32Array[]> {
+    return this.#checkpoint.answers(texts);
+  }
+
   /** They come from whoever asks, and native code looks rows up by them. */
   #checkTokens(ids: readonly number[]): void {
     const { vocab } = this.#checkpoint.facts;

@@ -18,7 +18,11 @@ export async function warm(model: LoadedModel, images: ImageInput[], signal?: Ab
 }
 
 async function compute(model: LoadedModel, prompt: PreparedPrompt, signal?: AbortSignal): Promise<void> {
-  const { request, needed } = await model.admit(prompt, { maxTokens: 0, lowPriority: true }, signal);
+  const { request, needed } = await model.admit(
+    prompt,
+    { maxTokens: 0, lowPriority: true, choices: [] },
+    signal,
+  );
   const cancel = (): void => model.native.cancel(request);
   if (signal?.aborted) cancel();
   signal?.addEventListener('abort', cancel, { once: true });
