@@ -1,10 +1,13 @@
 // afterimage cache
 import { loadAddon } from '../engine/native.js';
 import { AfterimageError } from '../errors.js';
-import { clearReadings, listReadings } from '../reading/reading-cache.js';
+import type { KeptFiles } from '../kept-files.js';
+import { keptPictures } from '../image/shelf.js';
+import { keptReadings } from '../reading/reading-cache.js';
 import { nativeReady } from './native-ready.js';
 import { cacheFolder } from './open-engine.js';
-import { readingsFolder } from './open-reader.js';
+import { keptDescriptions } from '../http/proxy/described.js';
+import { picturesFolder, readingsFolder } from './open-reader.js';
 import type { Options } from './options.js';
 
 /** `afterimage cache list|clear` */
@@ -12,9 +15,14 @@ export async function cache(options: Options): Promise<void> {
   const [action = 'list'] = options.positionals;
   await nativeReady();
   const folder = cacheFolder(options);
-  const readings = readingsFolder(options);
+  const kept: [what: string, files: KeptFiles][] = [
+    ['readings', keptReadings(readingsFolder(options))],
+    ['pictures', keptPictures(picturesFolder(options))],
+    ['descriptions', keptDescriptions(picturesFolder(options))],
+  ];
   if (action === 'clear') {
-    const removed = loadAddon().clearDiskCache(folder) + (await clearReadings(readings));
+    let removed = loadAddon().clearDiskCache(folder);
+    for (const [, files] of kept) removed += await files.clear();
     process.stdout.write(
       options.flag('json')
         ? `${JSON.stringify({ removed, folder })}\n`
@@ -22,8 +30,9 @@ export async function cache(options: Options): Promise<void> {
     );
   } else if (action === 'list') {
     const entries = loadAddon().listDiskCache(folder);
-    const read = await listReadings(readings);
-    if (options.flag('json')) return void process.stdout.write(`${JSON.stringify([...entries, ...read])}\n`);
+    const listed = await Promise.all(kept.map(([, files]) => files.list()));
+    if (options.flag('json'))
+      return void process.stdout.write(`${JSON.stringify([...entries, ...listed.flat()])}\n`);
     const now = Date.now() / 1000;
     for (const { file, bytes, usedAt, tokens, identity } of entries) {
       process.stdout.write(
@@ -31,7 +40,8 @@ export async function cache(options: Options): Promise<void> {
       );
     }
     process.stdout.write(`${entries.length} prefixes (${megabytes(sum(entries))} MB) in ${folder}\n`);
-    process.stdout.write(`${read.length} readings (${megabytes(sum(read))} MB) in ${readings}\n`);
+    for (const [at, [what, { folder: place }]] of kept.entries())
+      process.stdout.write(`${listed[at]!.length} ${what} (${megabytes(sum(listed[at]!))} MB) in ${place}\n`);
   } else {
     throw new AfterimageError(
       'INVALID_ARGUMENT',

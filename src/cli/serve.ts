@@ -17,7 +17,7 @@ import type { Reader } from '../reading/reading.js';
 import { readingService } from '../reading/shared-reader.js';
 import { nativeReady } from './native-ready.js';
 import { checkElsewhere, engineOptions, imageLimits, isHere, openEngine, socketOf } from './open-engine.js';
-import { openElementReader, openReader } from './open-reader.js';
+import { openElementReader, openReader, openShelf } from './open-reader.js';
 import { OPTIONS_OF_THE_ENGINE, type Options } from './options.js';
 
 export async function mcp(options: Options): Promise<void> {
@@ -29,16 +29,17 @@ export async function mcp(options: Options): Promise<void> {
 }
 
 /** What looks and what reads. */
-interface Eyes {
+export interface Eyes {
   engine: Engine;
   reader: Reader;
 }
 
-function appOptions(options: Options, { engine, reader }: Eyes): AppOptions {
+export function appOptions(options: Options, { engine, reader }: Eyes): AppOptions {
   return {
     engine,
     reader,
     elements: openElementReader(options),
+    shelf: openShelf(options),
     allow: options.list('allow'),
     limits: imageLimits(options),
     allowUrls: options.flag('allow-urls'),
@@ -50,7 +51,7 @@ function appOptions(options: Options, { engine, reader }: Eyes): AppOptions {
 }
 
 /** A client shows why a call failed, but not why a server did not start: a model that is not there is told by each call. */
-function availableEngine(options: Options): Engine {
+export function availableEngine(options: Options): Engine {
   try {
     return openEngine(options);
   } catch (error) {

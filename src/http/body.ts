@@ -1,6 +1,7 @@
 // JSON bodies, bounded: each by what one request may hold, all together by what this process can keep at once.
 import type { IncomingMessage } from 'node:http';
 import { AfterimageError } from '../errors.js';
+import { SharedWriter, type CarriedText } from '../image/carried.js';
 import { RefusedField } from './failures.js';
 
 /** Of all requests that are being read or whose images are being decoded. */
@@ -21,7 +22,15 @@ export class Bodies {
    * Runs `use` with the parsed body, which counts as held until it is done.
    * @throws AfterimageError IMAGE_TOO_LARGE, ENGINE_BUSY, INVALID_ARGUMENT
    */
-  async read<T>(request: IncomingMessage, use: (json: unknown) => Promise<T>): Promise<T> {
+  read<T>(request: IncomingMessage, use: (json: unknown) => Promise<T>): Promise<T> {
+    return this.bytes(request, (parts) => use(parsed(parts)));
+  }
+
+  /**
+   * As `read`, with the bytes as they came.
+   * @throws AfterimageError IMAGE_TOO_LARGE, ENGINE_BUSY
+   */
+  async bytes<T>(request: IncomingMessage, use: (parts: CarriedText) => Promise<T>): Promise<T> {
     let held = 0;
     const hold = (bytes: number): void => {
       held += bytes;
@@ -31,12 +40,14 @@ export class Bodies {
     };
     try {
       if (Number(request.headers['content-length'] ?? 0) > this.#most) throw this.#tooLarge();
-      const parts: Buffer[] = [];
-      for await (const part of request as AsyncIterable<Buffer>) {
+      const body = new SharedWriter();
+      // What is refused is answered on the connection that it came on.
+      const arriving = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+      for await (const part of arriving) {
         hold(part.length);
-        parts.push(part);
+        body.append(part);
       }
-      return await use(parsed(parts));
+      return await use(body.end());
     } finally {
       this.#held -= held;
     }
@@ -50,7 +61,7 @@ export class Bodies {
   }
 }
 
-function parsed(parts: Buffer[]): unknown {
+function parsed(parts: Uint8Array[]): unknown {
   try {
     return JSON.parse(Buffer.concat(parts).toString('utf8')) as unknown;
   } catch (cause) {

@@ -8,6 +8,7 @@ import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
 import type { ImageLimits } from '../image/decode.js';
 import { createImageContext, type ImageContext } from '../image/load.js';
+import type { PictureShelf } from '../image/shelf.js';
 import { Conversations, type ConversationLimits } from '../ask/conversations.js';
 import { Differences } from '../ask/differences.js';
 import type { Room } from '../ask/call.js';
@@ -27,6 +28,8 @@ export interface AppOptions {
   preload?: boolean;
   limits?: Partial<ImageLimits>;
   conversations?: Partial<ConversationLimits>;
+  /** Pictures that another program of this user looked at; the first room's, because ids are its client's own. */
+  shelf?: PictureShelf;
   log?: LogOptions;
 }
 
@@ -64,14 +67,16 @@ export function createApp(options: AppOptions): App {
   const room = (): App => {
     const conversations = new Conversations(engine, options.conversations);
     rooms.push(conversations);
-    return { ...shared, conversations, differences: new Differences(), images: images() };
+    const shelf = rooms.length === 1 ? options.shelf : undefined;
+    return { ...shared, conversations, differences: new Differences(), images: images(shelf) };
   };
-  const images = (): ImageContext =>
+  const images = (shelf: PictureShelf | undefined): ImageContext =>
     createImageContext({
       folders,
       urls: options.allowUrls ? URLS_ALLOWED : URLS_OFF,
       clipboard: options.allowClipboard,
       limits: options.limits,
+      shelf,
     });
   const shared = {
     engine,

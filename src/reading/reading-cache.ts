@@ -1,54 +1,38 @@
 // What was read is kept: whole pictures by their pixels, in memory and on disk; single lines by theirs, in memory. Every
 // key begins with the reader's identity, so another reader finds nothing. A damaged file is a miss.
-import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
 import { ByteLru } from '../image/byte-lru.js';
+import { KeptFiles, sealed, unsealed } from '../kept-files.js';
 import type { LineText } from './line-text.js';
 import type { Reading } from './reading.js';
 
 const PICTURE_BYTES = 32 * 2 ** 20;
 const LINE_BYTES = 32 * 2 ** 20;
 const DISK_BYTES = 64 * 2 ** 20;
-/** Files of readings end so. */
-const SUFFIX = '.reading';
-/** Pruning looks at every file; once in so many writes is enough. */
-const WRITES_BETWEEN_PRUNES = 32;
 
-export interface KeptReading {
-  file: string;
-  bytes: number;
-  /** Seconds since 1970. */
-  usedAt: number;
+/** The readings in a folder. */
+export function keptReadings(folder: string, mostBytes = DISK_BYTES): KeptFiles {
+  return new KeptFiles(folder, { suffix: '.reading', mostBytes });
 }
 
 export class ReadingCache {
   readonly #identity: string;
-  readonly #diskBytes: number;
-
   readonly #pictures = new ByteLru<Reading>(PICTURE_BYTES);
   readonly #lines = new ByteLru<LineText[]>(LINE_BYTES);
-  readonly #folder: string | undefined;
-  #writes = 0;
+  readonly #disk: KeptFiles | undefined;
 
   /** @param folder Made on the first write; absent: memory only. */
   constructor(identity: string, folder?: string, diskBytes = DISK_BYTES) {
     this.#identity = identity;
-    this.#diskBytes = diskBytes;
-
-    this.#folder = folder;
+    this.#disk = folder === undefined ? undefined : keptReadings(folder, diskBytes);
   }
 
   async picture(pixelHash: string): Promise<Reading | undefined> {
     const key = this.#key(pixelHash);
     const known = this.#pictures.get(key);
-    if (known || this.#folder === undefined) return known;
-    const path = join(this.#folder, key + SUFFIX);
-    const text = unsealed(await readFile(path, 'utf8').catch(() => undefined));
+    if (known || !this.#disk) return known;
+    const text = unsealed(await this.#disk.get(key));
     if (text === undefined) return undefined;
-    const now = new Date();
-    // Only the order of leaving depends on it.
-    await utimes(path, now, now).catch(() => {});
     const reading = JSON.parse(text) as Reading;
     this.#pictures.set(key, reading, text.length);
     return reading;
@@ -59,10 +43,7 @@ export class ReadingCache {
     const key = this.#key(pixelHash);
     const text = JSON.stringify(reading);
     this.#pictures.set(key, reading, text.length);
-    if (this.#folder === undefined) return;
-    await write(this.#folder, key + SUFFIX, sealed(text)).catch(() => {});
-    if (this.#writes++ % WRITES_BETWEEN_PRUNES === 0)
-      await prune(this.#folder, this.#diskBytes).catch(() => {});
+    await this.#disk?.put(key, sealed(text));
   }
 
   line(hash: string): LineText[] | undefined {
@@ -76,56 +57,5 @@ export class ReadingCache {
 
   #key(pixelHash: string): string {
     return createHash('sha256').update(`${this.#identity}\n${pixelHash}`).digest('hex').slice(0, 40);
-  }
-}
-
-function sealed(text: string): string {
-  return `${createHash('sha256').update(text).digest('hex')}\n${text}`;
-}
-
-function unsealed(content: string | undefined): string | undefined {
-  const [seal, text] = content?.split('\n', 2) ?? [];
-  if (text === undefined || createHash('sha256').update(text).digest('hex') !== seal) return undefined;
-  return text;
-}
-
-async function write(folder: string, name: string, content: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const temporary = join(folder, `.${name}.${randomBytes(6).toString('hex')}`);
-  try {
-    await writeFile(temporary, content, { mode: 0o600 });
-    await rename(temporary, join(folder, name));
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-}
-
-/** Most recently used first. */
-export async function listReadings(folder: string): Promise<KeptReading[]> {
-  const names = await readdir(folder).catch(() => []);
-  const kept = await Promise.all(
-    names
-      .filter((name) => name.endsWith(SUFFIX))
-      .map(async (file) => {
-        const found = await stat(join(folder, file)).catch(() => undefined);
-        return found?.isFile() ? [{ file, bytes: found.size, usedAt: found.mtimeMs / 1000 }] : [];
-      }),
-  );
-  return kept.flat().sort((a, b) => b.usedAt - a.usedAt);
-}
-
-/** @returns how many files were removed */
-export async function clearReadings(folder: string): Promise<number> {
-  const kept = await listReadings(folder);
-  for (const { file } of kept) await rm(join(folder, file), { force: true });
-  return kept.length;
-}
-
-async function prune(folder: string, most: number): Promise<void> {
-  let bytes = 0;
-  for (const { file, bytes: own } of await listReadings(folder)) {
-    bytes += own;
-    if (bytes > most) await rm(join(folder, file), { force: true });
   }
 }

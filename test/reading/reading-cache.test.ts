@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { clearReadings, listReadings, ReadingCache } from '../../src/reading/reading-cache.js';
+import { keptReadings, ReadingCache } from '../../src/reading/reading-cache.js';
 import type { Reading } from '../../src/reading/reading.js';
 import { line } from '../mcp/scripted-reader.js';
 
@@ -42,18 +42,18 @@ describe('kept readings', () => {
   test('the least recently used leave when there are too many bytes', async () => {
     const place = folder();
     await new ReadingCache('one', place).keepPicture('p', READING);
-    const [kept] = await listReadings(place);
+    const [kept] = await keptReadings(place).list();
     // A new cache prunes with its first write.
     await new ReadingCache('one', place, 1.5 * kept!.bytes).keepPicture('q', READING);
-    assert.equal((await listReadings(place)).length, 1);
+    assert.equal((await keptReadings(place).list()).length, 1);
     assert.deepEqual(await new ReadingCache('one', place).picture('q'), READING);
   });
 
   test('they can be listed and cleared', async () => {
     const place = folder();
-    assert.deepEqual(await listReadings(place), []);
+    assert.deepEqual(await keptReadings(place).list(), []);
     await new ReadingCache('one', place).keepPicture('p', READING);
-    assert.equal(await clearReadings(place), 1);
+    assert.equal(await keptReadings(place).clear(), 1);
     assert.deepEqual(readdirSync(place), []);
   });
 });
