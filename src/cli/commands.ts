@@ -120,6 +120,15 @@ export const COMMANDS: Record<string, Command> = {
     most: 0,
     options: ['json', 'remove'],
   },
+  use: {
+    group: 'manage',
+    form: 'use [NAME]',
+    about: 'the model that is meant where --model is not given',
+    more: 'Makes an installed model (org/name, or a folder) the default: of commands, and at once of servers that run without --model. Without NAME it says which it is; afterimage-starter is the bundled one.',
+    load: async () => (await import('./use.js')).use,
+    most: 1,
+    options: [],
+  },
   pull: {
     group: 'manage',
     form: 'pull ORG/NAME[@REVISION]',

@@ -15,7 +15,7 @@ export const OPTIONS = {
   model: {
     type: 'string',
     value: 'DIR',
-    help: 'checkpoint folder, or org/name of a pulled one (default: the bundled starter model)',
+    help: 'checkpoint folder, or org/name of a pulled one (default: that of `afterimage use`, else the bundled one)',
   },
   json: { type: 'boolean', help: 'print one JSON object instead of text' },
   'max-tokens': { type: 'string', value: 'N', help: 'longest answer (default: that of the tool)' },

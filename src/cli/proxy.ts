@@ -4,9 +4,9 @@ import { createApp } from '../mcp/app.js';
 import { AfterimageError } from '../errors.js';
 import { keptDescriptions, type Keeping } from '../http/proxy/described.js';
 import { openProxy, type ProxyOptions } from '../http/proxy/proxy.js';
-import { openReader, openShelf, picturesFolder } from './open-reader.js';
+import { openShelf, picturesFolder } from './open-reader.js';
 import type { Options } from './options.js';
-import { appOptions, availableEngine } from './serve.js';
+import { appOptions, openEyes } from './serve.js';
 
 const DEFAULT_PORT = 8788;
 
@@ -18,7 +18,7 @@ export async function proxy(options: Options, signal: AbortSignal): Promise<void
   const port = options.number('port', 0, true, 65535) ?? DEFAULT_PORT;
   const elsewhere = await guarded(options);
   const app = createApp({
-    ...appOptions(options, { engine: availableEngine(options), reader: openReader(options) }),
+    ...appOptions(options, openEyes(options)),
     // A picture is asked about once here; what was seen of it stays cached all the same.
     conversations: { live: 0 },
   });

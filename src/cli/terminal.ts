@@ -69,7 +69,7 @@ export class Terminal {
     if (!options.flag('remote')) await nativeReady(signal);
     const reader = openReader(options);
     const elements = openElementReader(options);
-    const conversations = new Conversations(engine);
+    const conversations = new Conversations();
     try {
       const terminal = new Terminal(options, engine, reader, elements, conversations, signal);
       await body(terminal).finally(() => terminal.clear());

@@ -32,8 +32,8 @@ export interface LocalEngineOptions extends ImageDetail {
   answerMs?: number;
   /** Those that are absent follow from the memory there is. */
   budgets?: Partial<Budgets>;
-  /** Absent: what the system says. */
-  memory?: UsableMemory;
+  /** Asked when loading begins; absent: what the system says. */
+  memory?: UsableMemory | (() => UsableMemory);
   /** Folder of the disk tier; absent: none. Its parent must exist. */
   cacheFolder?: string;
   cacheBytes?: number;
@@ -63,7 +63,7 @@ export async function loadModel(
   const precision = precisionOf(options, checkpoint);
   const weights = new WeightFiles(checkpoint.files);
   const unbudgeted = nativeOptions(options, checkpoint, model, precision);
-  const memory = options.memory ?? usableMemory();
+  const memory = typeof options.memory === 'function' ? options.memory() : (options.memory ?? usableMemory());
   const budgets = requireMemory(modelName(checkpoint.folder), unbudgeted, model, memory, options.budgets);
   const native = new (loadAddon().Engine)({ ...unbudgeted, budgets });
   const stop = (): void => void native.close();

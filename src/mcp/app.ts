@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { parse, resolve } from 'node:path';
 import type { Engine } from '../engine/engine.js';
+import type { Models } from '../engine/models.js';
 import { URLS_ALLOWED, URLS_OFF } from '../image/download.js';
 import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
@@ -16,6 +17,8 @@ import { createLog, type Log, type LogOptions } from './log.js';
 
 export interface AppOptions {
   engine: Engine;
+  /** Others that calls may name; absent: the engine's only. */
+  models?: Models;
   reader: Reader;
   elements?: ElementReader;
   /** Folders from --allow. Absent or empty: the working folder, and the client's roots if it declares any. */
@@ -56,7 +59,7 @@ export interface App extends Room {
 }
 
 export function createApp(options: AppOptions): App {
-  const { engine, reader, elements } = options;
+  const { engine, models, reader, elements } = options;
   const log = createLog(options.log);
   const named = substituted(options.allow ?? []).map(absolute);
   const folders = named.length > 0 ? named : workingFolder(process.cwd());
@@ -65,7 +68,7 @@ export function createApp(options: AppOptions): App {
   log.info({ folders, urls: options.allowUrls ?? false }, 'starting');
   const rooms: Conversations[] = [];
   const room = (): App => {
-    const conversations = new Conversations(engine, options.conversations);
+    const conversations = new Conversations(options.conversations);
     rooms.push(conversations);
     const shelf = rooms.length === 1 ? options.shelf : undefined;
     return { ...shared, conversations, differences: new Differences(), images: images(shelf) };
@@ -80,6 +83,7 @@ export function createApp(options: AppOptions): App {
     });
   const shared = {
     engine,
+    models,
     reader,
     elements,
     deadlineMs: options.deadlineMs ?? DEFAULT_DEADLINE_MS,
