@@ -1,63 +1,68 @@
 // afterimage cache
-import { loadAddon } from '../engine/native.js';
 import { AfterimageError } from '../errors.js';
-import type { KeptFiles } from '../kept-files.js';
-import { keptPictures } from '../image/shelf.js';
-import { keptReadings } from '../reading/reading-cache.js';
+import { writeJson } from './json-line.js';
+import { clearKept, keptFiles, type KeptFile, type KeptFolders } from './kept.js';
 import { nativeReady } from './native-ready.js';
 import { cacheFolder } from './open-engine.js';
-import { keptDescriptions } from '../http/proxy/described.js';
 import { picturesFolder, readingsFolder } from './open-reader.js';
 import type { Options } from './options.js';
 
 /** `afterimage cache list|clear` */
 export async function cache(options: Options): Promise<void> {
   const [action = 'list'] = options.positionals;
-  await nativeReady();
-  const folder = cacheFolder(options);
-  const kept: [what: string, files: KeptFiles][] = [
-    ['readings', keptReadings(readingsFolder(options))],
-    ['pictures', keptPictures(picturesFolder(options))],
-    ['descriptions', keptDescriptions(picturesFolder(options))],
-  ];
-  if (action === 'clear') {
-    let removed = loadAddon().clearDiskCache(folder);
-    for (const [, files] of kept) removed += await files.clear();
-    process.stdout.write(
-      options.flag('json')
-        ? `${JSON.stringify({ removed, folder })}\n`
-        : `Removed ${removed} files from ${folder}\n`,
-    );
-  } else if (action === 'list') {
-    const entries = loadAddon().listDiskCache(folder);
-    const listed = await Promise.all(kept.map(([, files]) => files.list()));
-    if (options.flag('json'))
-      return void process.stdout.write(`${JSON.stringify([...entries, ...listed.flat()])}\n`);
-    const now = Date.now() / 1000;
-    for (const { file, bytes, usedAt, tokens, identity } of entries) {
-      process.stdout.write(
-        `${megabytes(bytes).padStart(9)} MB ${String(tokens).padStart(7)} tokens  used ${age(now - usedAt)} ago  ${weightsOf(identity)}  ${file}\n`,
-      );
-    }
-    process.stdout.write(`${entries.length} prefixes (${megabytes(sum(entries))} MB) in ${folder}\n`);
-    for (const [at, [what, { folder: place }]] of kept.entries())
-      process.stdout.write(`${listed[at]!.length} ${what} (${megabytes(sum(listed[at]!))} MB) in ${place}\n`);
-  } else {
+  if (action !== 'list' && action !== 'clear')
     throw new AfterimageError(
       'INVALID_ARGUMENT',
-      `Expected list or clear but received "${action}"; see afterimage --help.`,
+      `Expected list or clear but received "${action}"; see afterimage cache --help.`,
     );
+  await nativeReady();
+  const folders = {
+    prefixes: cacheFolder(options),
+    readings: readingsFolder(options),
+    pictures: picturesFolder(options),
+  };
+  const json = options.flag('json');
+  if (action === 'clear') {
+    const removed = await clearKept(folders);
+    const where = `${folders.prefixes}, ${folders.readings} and ${folders.pictures}`;
+    if (json) writeJson({ removed, folders });
+    else process.stdout.write(`Removed ${removed} files from ${where}\n`);
+    return;
   }
+  const files = await keptFiles(folders);
+  if (json) writeJson({ files, folders });
+  else process.stdout.write(`${keptTable(files, folders, Date.now() / 1000)}\n`);
 }
 
-function sum(entries: { bytes: number }[]): number {
-  return entries.reduce((all, { bytes }) => all + bytes, 0);
+/** A row for each file: size, age, model, picture; then what each folder holds. @param now Seconds since 1970. */
+export function keptTable(
+  files: KeptFile[],
+  { prefixes, readings, pictures }: KeptFolders,
+  now: number,
+): string {
+  const widest = Math.max(0, ...files.map(({ model }) => model.length));
+  const rows = files.map(
+    ({ bytes, used_at, model, image, file }) =>
+      `${megabytes(bytes).padStart(9)} MB  ${age(now - used_at).padStart(6)} ago  ${model.padEnd(widest)}  ${pictureOf(image) ?? file}`,
+  );
+  const total = (kind: KeptFile['kind'], what: string, folder: string) => {
+    const these = files.filter((file) => file.kind === kind);
+    return `${these.length} ${what} (${megabytes(these.reduce((all, { bytes }) => all + bytes, 0))} MB) in ${folder}`;
+  };
+  return [
+    ...rows,
+    total('prefix', 'prefixes', prefixes),
+    total('reading', 'readings', readings),
+    total('picture', 'pictures', pictures),
+    total('description', 'descriptions', pictures),
+  ].join('\n');
 }
 
-/** Which model a prefix belongs to: the beginning of its weights' digest. */
-function weightsOf(identity: string): string {
-  const digest = /^weights ([0-9a-f]+)/m.exec(identity)?.[1] ?? 'unknown';
-  return `weights ${digest.slice(0, 8)}`;
+/** "login.png, 448 × 256, img_…": the last is what agents and resources call it. */
+function pictureOf(image: KeptFile['image']): string | undefined {
+  if (image === undefined) return undefined;
+  const { name, width, height, image_id } = image;
+  return [...(name === undefined ? [] : [name]), `${width} × ${height}`, image_id].join(', ');
 }
 
 function megabytes(bytes: number): string {
@@ -65,6 +70,6 @@ function megabytes(bytes: number): string {
 }
 
 function age(seconds: number): string {
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 3600) return `${Math.max(0, Math.floor(seconds / 60))} min`;
   return seconds < 86400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86400)} d`;
 }
