@@ -18,6 +18,7 @@ const input = z.strictObject({
   choices: fields.choices,
   fork: z.boolean().default(false).describe('Answer in a copy of the session.'),
   max_tokens: fields.maxTokens().default(512),
+  model: fields.model,
 });
 
 const output = z.looseObject({

@@ -27,6 +27,7 @@ const input = z.strictObject({
   max_tokens: fields.maxTokens().optional(),
   session_id: fields.sessionId.optional(),
   reading: fields.reading,
+  model: fields.model,
 });
 
 export const describeImage = defineTool({

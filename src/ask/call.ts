@@ -14,6 +14,7 @@ import {
   type Session,
   type StopReason,
 } from '../engine/engine.js';
+import type { Models } from '../engine/models.js';
 import type { Message } from '../prompt/message.js';
 import type { ImageContext } from '../image/load.js';
 import { assistantMessage, choicesQuestion, systemMessage, userMessage } from '../prompt/layout.js';
@@ -29,6 +30,8 @@ import type { Differences } from './differences.js';
 /** Everything that outlives a call. */
 export interface Room {
   engine: Engine;
+  /** Others that a call may name; absent: the engine's only. */
+  models?: Models;
   reader: Reader;
   /** Absent: what read lines are is not said to any model. */
   elements?: ElementReader;
@@ -95,8 +98,9 @@ export const isCut = (stopReason: Ending): boolean => stopReason === 'deadline' 
  * Puts a question to a conversation. Its history changes only when an answer, whole or cut, comes back.
  * @throws AfterimageError CANCELLED, SESSION_BUSY, INVALID_ARGUMENT (nothing to continue) and what the engine throws.
  */
-export async function ask(call: Call, conversation: Conversation, question: Question): Promise<Reply> {
-  return call.conversations.use(conversation, async (session) => {
+export async function ask(asked: Call, conversation: Conversation, question: Question): Promise<Reply> {
+  const call = question.turn ? asked : await ofTheCutter(asked, conversation.cut);
+  const work = async (session: Session): Promise<Reply> => {
     const before = question.turn ? fresh(question) : conversation.cut;
     if (!before) throw nothingToContinue();
     const turns = question.turn ? [...conversation.turns, question.turn] : reopened(conversation.turns);
@@ -120,7 +124,7 @@ export async function ask(call: Call, conversation: Conversation, question: Ques
     record(
       conversation,
       turns,
-      { ...before, text: whole, tokenIds, weighed: sure ?? before.weighed },
+      { ...before, text: whole, tokenIds, model: model?.name, weighed: sure ?? before.weighed },
       stopReason,
       endsForGood,
     );
@@ -141,7 +145,14 @@ export async function ask(call: Call, conversation: Conversation, question: Ques
       lines: answer && model ? newLines(before, answer, model.boxes) : undefined,
       choices: answer?.choices,
     };
-  });
+  };
+  return call.conversations.use(conversation, call.engine, work);
+}
+
+/** An answer is gone on with by the model that began it, whichever is asked otherwise. @throws AfterimageError MODEL_NOT_FOUND */
+async function ofTheCutter(call: Call, cut: Cut | undefined): Promise<Call> {
+  if (cut?.model === undefined || cut.tokenIds.length === 0 || !call.models) return call;
+  return { ...call, engine: await call.models.engine(cut.model) };
 }
 
 function fresh({ turn, reader, states }: Question): Cut {

@@ -50,6 +50,8 @@ export const maxTokens = () =>
 
 export const sessionId = z.string().trim().describe('From an earlier result.');
 
+export const model = z.string().trim().max(200).optional().describe('An installed one.');
+
 export const verbose = z
   .boolean()
   .default(false)

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import { AfterimageError } from '../errors.js';
-import { releaseCarried } from '../image/carried.js';
+import { releaseCarried, SharedWriter, type CarriedText } from '../image/carried.js';
 import { LONGEST_REST } from '../mcp/app.js';
 import { Breath } from '../mcp/breath.js';
 import { LiftedMessage } from '../mcp/lifted.js';
@@ -27,9 +27,35 @@ export class Bodies {
    * they are loaded, texts by `textOf`.
    * @throws AfterimageError IMAGE_TOO_LARGE, ENGINE_BUSY, INVALID_ARGUMENT
    */
-  async read<T>(request: IncomingMessage, use: (json: unknown) => Promise<T>): Promise<T> {
+  read<T>(request: IncomingMessage, use: (json: unknown) => Promise<T>): Promise<T> {
+    return this.#counted(request, async (hold) => {
+      const json = parsed(await lifted(arriving(request), hold));
+      try {
+        return await use(json);
+      } finally {
+        releaseCarried(json);
+      }
+    });
+  }
+
+  /**
+   * As `read`, with the bytes as they came.
+   * @throws AfterimageError IMAGE_TOO_LARGE, ENGINE_BUSY
+   */
+  bytes<T>(request: IncomingMessage, use: (parts: CarriedText) => Promise<T>): Promise<T> {
+    return this.#counted(request, async (hold) => {
+      const body = new SharedWriter();
+      for await (const part of arriving(request)) {
+        hold(part.length);
+        body.append(part);
+      }
+      return use(body.end());
+    });
+  }
+
+  /** Runs `work`, which says of every part what it holds of the body until it is done. */
+  async #counted<T>(request: IncomingMessage, work: (hold: Hold) => Promise<T>): Promise<T> {
     let held = 0;
-    let json: unknown;
     const hold = (bytes: number): void => {
       held += bytes;
       this.#held += bytes;
@@ -38,10 +64,8 @@ export class Bodies {
     };
     try {
       if (Number(request.headers['content-length'] ?? 0) > this.#most) throw this.#tooLarge();
-      json = parsed(await lifted(request, hold));
-      return await use(json);
+      return await work(hold);
     } finally {
-      releaseCarried(json);
       this.#held -= held;
     }
   }
@@ -54,13 +78,20 @@ export class Bodies {
   }
 }
 
+type Hold = (bytes: number) => void;
+
+/** The parts of a body; what is refused meanwhile is answered on the connection that it came on. */
+function arriving(request: IncomingMessage): AsyncIterable<Buffer> {
+  return request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+}
+
 /** @throws AfterimageError INVALID_ARGUMENT when it is long without its long strings */
-async function lifted(request: IncomingMessage, hold: (bytes: number) => void): Promise<Buffer[]> {
+async function lifted(body: AsyncIterable<Buffer>, hold: Hold): Promise<Buffer[]> {
   const message = new LiftedMessage();
   const breath = new Breath();
   const parts: Buffer[] = [];
   let rest = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
+  for await (const part of body) {
     hold(part.length);
     const left = message.lift(part);
     rest += left.reduce((sum, { length }) => sum + length, 0);

@@ -97,19 +97,32 @@ export async function listen(
 }
 
 /** @returns the address. @throws AfterimageError IO_FAILED when the port cannot be had. */
-export async function onLoopback(listener: Server, port: number): Promise<string> {
+export function onLoopback(listener: Server, port: number): Promise<string> {
+  return listenOn(listener, { host: LOOPBACK, port }, 'Choose another with --http PORT.');
+}
+
+/**
+ * @param next What to do when it fails.
+ * @returns the address. @throws AfterimageError IO_FAILED when the port cannot be had.
+ */
+export async function listenOn(
+  listener: Server,
+  { host, port }: { host: string; port: number },
+  next: string,
+): Promise<string> {
   await new Promise<void>((resolve, reject) => {
-    const failed = (cause: Error): void => {
-      const message = `Cannot listen on port ${port} of ${LOOPBACK}. Choose another with --http PORT.`;
-      reject(new AfterimageError('IO_FAILED', message, { cause }));
-    };
+    const failed = (cause: Error): void =>
+      reject(
+        new AfterimageError('IO_FAILED', `Cannot listen on port ${port} of ${host}. ${next}`, { cause }),
+      );
     listener.once('error', failed);
-    listener.listen(port, LOOPBACK, () => {
+    listener.listen(port, host, () => {
       listener.off('error', failed);
       resolve();
     });
   });
-  return `http://${LOOPBACK}:${(listener.address() as AddressInfo).port}`;
+  const bracketed = host.includes(':') ? `[${host}]` : host;
+  return `http://${bracketed}:${(listener.address() as AddressInfo).port}`;
 }
 
 /** The server of one client, in both eras of the protocol; no other client reaches its sessions. */

@@ -168,7 +168,10 @@ describe('reporting', () => {
       stdout,
       /^ +\d+\.\d MB +\d+ min ago {2}afterimage-starter +\S.*login\.png, 448 × 256, img_[0-9a-f]{32}$/m,
     );
-    assert.match(stdout, /^\d+ prefixes \(\d+\.\d MB\) in .*\n\d+ readings \(\d+\.\d MB\) in .*\n$/m);
+    assert.match(
+      stdout,
+      /^\d+ prefixes \(\d+\.\d MB\) in .*\n\d+ readings \(\d+\.\d MB\) in .*\n0 pictures .*\n0 descriptions .*\n$/m,
+    );
     const cleared = await afterimage(['cache', 'clear', '--cache-dir', cache]);
     assert.match(cleared.stdout, /^Removed [1-9]/);
     const left = await afterimage(['cache', 'list', '--json', '--cache-dir', cache]);
