@@ -127,7 +127,7 @@ export const COMMANDS: Record<string, Command> = {
     more: 'Makes an installed model (org/name, or a folder) the default: of commands, and at once of servers that run without --model. Without NAME it says which it is; afterimage-starter is the bundled one.',
     load: async () => (await import('./use.js')).use,
     most: 1,
-    options: [],
+    options: ['json'],
   },
   pull: {
     group: 'manage',

@@ -61,6 +61,7 @@ export function appOptions(options: Options, { engine, models, reader }: Eyes): 
 
 /** A client shows why a call failed, but not why a server did not start: a model that is not there is told by each call. */
 export function openEyes(options: Options): Eyes {
+  checkSharing(options);
   const reader = openReader(options);
   try {
     return { ...enginesOf(options), reader };
@@ -74,7 +75,6 @@ export function openEyes(options: Options): Eyes {
 
 /** Models that are loaded here are all that are installed; elsewhere it is one. @throws AfterimageError as `openEngine` */
 function enginesOf(options: Options): Pick<Eyes, 'engine' | 'models'> {
-  checkSharing(options);
   if (isHere(options)) {
     const models = openModels(options);
     return { engine: models.usual, models };

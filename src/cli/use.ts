@@ -5,12 +5,17 @@ import { findModel, modelName, STARTER } from '../engine/model-folder.js';
 import { useModel, usualModel } from '../engine/usual-model.js';
 import { AfterimageError } from '../errors.js';
 import { openModel } from '../models/registry.js';
+import { writeJson } from './json-line.js';
 import type { Options } from './options.js';
 
 /** Without a name: says which it is. */
 export async function use(options: Options): Promise<void> {
   const [name] = options.positionals;
-  if (name === undefined) return void process.stdout.write(`${modelName(findModel())}\n`);
+  const json = options.flag('json');
+  if (name === undefined) {
+    const model = modelName(findModel());
+    return json ? writeJson({ model }) : void process.stdout.write(`${model}\n`);
+  }
   const folder = findModel(name);
   if (!statSync(folder).isDirectory())
     throw new AfterimageError('MODEL_NOT_FOUND', `${folder} is no folder; name that of a checkpoint.`);
@@ -19,8 +24,9 @@ export async function use(options: Options): Promise<void> {
   const before = usualModel();
   const chosen = name === STARTER ? undefined : isPath(name) ? resolve(folder) : name;
   useModel(chosen);
-  const same = before === chosen ? ' already' : '';
-  process.stdout.write(`${modelName(folder)} is${same} the default\n`);
+  const changed = before !== chosen;
+  if (json) writeJson({ model: modelName(folder), changed });
+  else process.stdout.write(`${modelName(folder)} is${changed ? '' : ' already'} the default\n`);
   if (process.env['AFTERIMAGE_MODEL'])
     process.stderr.write('AFTERIMAGE_MODEL is set and comes first; unset it.\n');
 }

@@ -30,7 +30,7 @@ export async function loadModel(
   onProgress({ stage: 'load', done: 0 });
   const folder = options.model ?? starterFolder();
   const memory = typeof options.memory === 'function' ? options.memory() : (options.memory ?? usableMemory());
-  const checkpoint = await CheckpointThread.open(folder, modelName(folder), options, memory);
+  const checkpoint = await CheckpointThread.open(folder, modelName(folder), { ...options, memory }, memory);
   try {
     return await withWeights(checkpoint, options, onProgress, signal);
   } catch (error) {

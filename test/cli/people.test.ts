@@ -148,7 +148,7 @@ describe('progress', () => {
 
 test('every command that says something says it as JSON too, in the words of the tools’ results', () => {
   for (const [name, { options }] of Object.entries(COMMANDS))
-    assert.equal(options.includes('json'), !['mcp', 'serve'].includes(name), name);
+    assert.equal(options.includes('json'), !['mcp', 'serve', 'proxy'].includes(name), name);
   assert.deepEqual(spelledAsTools({ modelType: 'm', rows: [{ usedAt: 1 }, null, 'aB'] }), {
     model_type: 'm',
     rows: [{ used_at: 1 }, null, 'aB'],
