@@ -30,7 +30,9 @@ class ViewsTest(unittest.TestCase):
 
     def test_numbers(self):
         said = features("Total: 12 •A.", self.box, (200, 120), 17.0)
-        np.testing.assert_allclose(said, [0.15, 0.404167, 0.55, 0.235294, 0, 0.235294, 0.153846, 0.153846, 0.153846, 0.2, 0, 1, 1, 0.433333], atol=1e-6)
+        np.testing.assert_allclose(said, [0.15, 0.404167, 0.55, 0.235294, 0, 0.235294, 0.153846, 0.153846, 0.153846, 0.2, 0, 1, 1, 0.433333, 0], atol=1e-6)
+        for text, failure in (("12:04 ERROR lost", 1), ("Sign-in failed", 1), ("Errorless", 0), ("terror", 0)):
+            self.assertEqual(features(text, self.box, (200, 120), 17.0)[-1], failure)
 
     def test_quick_views_are_nearly_the_same(self):
         smooth = np.clip(np.add.outer(np.arange(120), np.arange(200))[..., None] * [0.5, 0.6, 0.7], 0, 255).astype(np.uint8)
