@@ -25,6 +25,7 @@ class Kit:
     def __init__(self, rng, size, dark=None):
         self.rng, self.size = rng, size
         self.dark = rng.random() < 0.45 if dark is None else dark
+        self.scheme = "dark" if self.dark and rng.random() < 0.5 else "light"      # many dark pages leave native controls light
         self.back, self.panel, self.ink, self.faint, self.line = rng.choice(DARK if self.dark else LIGHT)
         self.accent_name = rng.choice(list(SHADES))
         self.accent = rng.choice(SHADES[self.accent_name])
@@ -45,7 +46,7 @@ class Kit:
 
     def base(self):
         r = self.rng
-        return f"""* {{ box-sizing: border-box; }} html {{ color-scheme: {'dark' if self.dark else 'light'}; }}
+        return f"""* {{ box-sizing: border-box; }} html {{ color-scheme: {self.scheme}; }}
 body {{ margin: 0; font: {self.size}px/{r.choice([1.3, 1.4, 1.5, 1.6])} '{self.font}', sans-serif; background: {self.back}; color: {self.ink}; overflow: hidden; }}
 h1 {{ font-size: {r.choice([1.15, 1.3, 1.5, 1.75])}em; font-weight: {r.choice([500, 600, 700, 400])}; margin: 0 0 {r.choice([.3, .5, .7])}em; }}
 h2 {{ font-size: {r.choice([1, 1.1, 1.2])}em; margin: .5em 0 .25em; font-weight: 600; }} p {{ margin: 0 0 {r.choice([.4, .6, .8])}em; }}
