@@ -43,6 +43,7 @@ const NATIVE_FILES = [
   'cpu',
   'graph',
   'metal',
+  'platform',
   'portable',
   'session',
   'toolchain.mjs',

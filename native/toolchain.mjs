@@ -20,9 +20,10 @@ const INSTALL = {
     'Install CMake and the Visual Studio Build Tools with "Desktop development with C++" and "C++ Clang tools for Windows".',
 };
 
-/** How the compiler of another platform is named to CMake. */
+/** How the compiler of another platform is named to CMake: Debian's cross-compilers. */
 const CROSS = {
   'linux-arm64': ['-DCMAKE_SYSTEM_NAME=Linux', '-DCMAKE_SYSTEM_PROCESSOR=aarch64', '-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++'],
+  'win32-x64': ['-DCMAKE_SYSTEM_NAME=Windows', '-DCMAKE_SYSTEM_PROCESSOR=AMD64', '-DCMAKE_CXX_COMPILER=x86_64-w64-mingw32-g++-posix'],
 };
 
 /** One sentence for people; what the compiler said stands in `output`. */

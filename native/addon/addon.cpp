@@ -37,7 +37,7 @@ static Napi::Value predict(const Napi::CallbackInfo& info) {
   });
 }
 
-// (folder) → [{file, bytes, usedAt, tokens, identity}]
+// (folder) → [{file, bytes, usedAt, tokens, identity, label}]
 static Napi::Value list_disk(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&] {
@@ -49,6 +49,7 @@ static Napi::Value list_disk(const Napi::CallbackInfo& info) {
       object.Set("usedAt", static_cast<double>(entry.used_at));
       object.Set("tokens", entry.tokens);
       object.Set("identity", entry.identity);
+      object.Set("label", entry.label);
       entries.Set(entries.Length(), object);
     }
     return entries;

@@ -16,6 +16,7 @@ class Reader {
   Reader(const Napi::Value& value, std::string name) : object_(object_of(value, name)), name_(std::move(name)) {}
   Field at(const char* key) const { return field(object_, key, name_); }
   std::string text(const char* key) const { return string_of(at(key).value, at(key).name); }
+  std::string text_or_none(const char* key) const { return at(key).has() ? text(key) : std::string(); }
   double number(const char* key) const { return number_of(at(key).value, at(key).name); }
   int64_t integer(const char* key) const { return integer_of(at(key).value, at(key).name); }
   int32_t small(const char* key) const {
@@ -157,7 +158,8 @@ Prompt prompt_of(const Napi::Value& value) {
   for (uint32_t i = 0; i < array.Length(); i++) {
     const Reader span(array.Get(i), spans_name + "[" + std::to_string(i) + "]");
     prompt.spans.push_back({span.small("start"), span.small("end"),
-                            image_key_of(span.at("key").value, span.at("key").name), counts_of(span.child("symbols"))});
+                            image_key_of(span.at("key").value, span.at("key").name), counts_of(span.child("symbols")),
+                            span.text_or_none("label")});
   }
   return prompt;
 }

@@ -18,6 +18,7 @@
 #include "cpu/cpu_backend.h"
 #include "cpu/cpu_features.h"
 #include "cpu/thread_pool.h"
+#include "platform/processors.h"
 
 using namespace afterimage;
 

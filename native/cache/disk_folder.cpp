@@ -1,18 +1,12 @@
 #include "cache/disk_folder.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <system_error>
 
 #include "cache/prefix_file.h"
-#include "graph/error.h"
+#include "platform/files.h"
 
 namespace afterimage {
 
@@ -31,13 +25,13 @@ struct File {
 std::vector<File> files_of(const std::string& folder) {
   std::vector<File> files;
   std::error_code failed;
-  for (std::filesystem::directory_iterator it(folder, failed), end; !failed && it != end; it.increment(failed)) {
-    const std::string name = it->path().filename().string();
+  for (std::filesystem::directory_iterator it(platform::native_path(folder), failed), end; !failed && it != end;
+       it.increment(failed)) {
+    const std::string name = platform::utf8_of(it->path().filename());
     const bool temporary = name.starts_with(kTemporaryPrefix);
     if (!temporary && !name.ends_with(kPrefixSuffix)) continue;
-    struct stat status;
-    if (lstat(it->path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
-    files.push_back({name, static_cast<uint64_t>(status.st_size), static_cast<int64_t>(status.st_mtime), temporary});
+    if (const auto facts = platform::facts_of(it->path()))
+      files.push_back({name, facts->bytes, facts->modified_seconds, temporary});
   }
   std::sort(files.begin(), files.end(), [](const File& a, const File& b) {
     return a.used_at != b.used_at ? a.used_at > b.used_at : a.name < b.name;
@@ -46,31 +40,18 @@ std::vector<File> files_of(const std::string& folder) {
 }
 
 bool remove_file(const std::string& folder, const std::string& name) {
-  return unlink((folder + "/" + name).c_str()) == 0;
+  return platform::remove_file(folder + "/" + name);
 }
 
 }  // namespace
-
-void prepare_disk_folder(const std::string& folder) {
-  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
-    throw Error("IO_FAILED", "The cache folder " + folder + " could not be made: " + std::strerror(errno) + ".");
-  struct stat status;
-  const bool ours = lstat(folder.c_str(), &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == geteuid();
-  if (!ours)
-    throw Error("IO_FAILED", "The cache folder " + folder + " is not a folder of this user; name another one.");
-  if ((status.st_mode & 077) != 0 && chmod(folder.c_str(), 0700) != 0)
-    throw Error("IO_FAILED",
-                "The cache folder " + folder + " could not be made private: " + std::strerror(errno) + ".");
-  if (access(folder.c_str(), W_OK | X_OK) != 0)
-    throw Error("IO_FAILED", "The cache folder " + folder + " is not writable: " + std::strerror(errno) + ".");
-}
 
 std::vector<DiskEntry> list_disk_cache(const std::string& folder) {
   std::vector<DiskEntry> entries;
   for (const File& file : files_of(folder)) {
     if (file.temporary) continue;
     PrefixSummary summary = summarise_prefix_file(folder + "/" + file.name);
-    entries.push_back({file.name, file.bytes, file.used_at, summary.tokens, std::move(summary.identity)});
+    entries.push_back(
+        {file.name, file.bytes, file.used_at, summary.tokens, std::move(summary.identity), std::move(summary.label)});
   }
   return entries;
 }

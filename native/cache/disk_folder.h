@@ -1,4 +1,4 @@
-// The folder of the disk tier as a set of files: made private, listed, kept within limits, cleared. Works without a
+// The folder of the disk tier as a set of files: listed, kept within limits, cleared. Works without a
 // model. Several processes may use one folder; files that vanish meanwhile are no error.
 #pragma once
 #include <cstdint>
@@ -13,10 +13,9 @@ struct DiskEntry {
   int64_t used_at = 0;   // seconds since the epoch: written or last read
   int32_t tokens = 0;    // length of the prefix; 0 where the header cannot be read
   std::string identity;  // weights, backend, precision, KV type and layout it belongs to
+  std::string label;     // what the image was called; empty where that was not written
 };
 
-// Makes the folder with mode 0700, or makes it private if it is ours. Throws IO_FAILED.
-void prepare_disk_folder(const std::string& folder);
 // Newest first. An absent folder is empty.
 std::vector<DiskEntry> list_disk_cache(const std::string& folder);
 // Removes every prefix and left-over temporary file; returns how many. Nothing else in the folder is touched.

@@ -1,11 +1,8 @@
 #include "cache/disk_tier.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "cache/disk_folder.h"
 #include "graph/error.h"
+#include "platform/files.h"
 
 namespace afterimage {
 
@@ -13,7 +10,7 @@ DiskTier::DiskTier(DiskOptions options, PrefixFormat format)
     : options_(std::move(options)), format_(std::move(format)) {
   if (options_.folder.empty()) return;
   try {
-    prepare_disk_folder(options_.folder);
+    platform::make_private_folder(options_.folder);
   } catch (const Error& error) {
     counters_.problem = error.what();
     return;
@@ -93,7 +90,7 @@ void DiskTier::write_loop() {
 
 void DiskTier::write(const StagedPrefix& staged) {
   const std::string path = options_.folder + "/" + prefix_file_name(format_, staged.prefix);
-  if (access(path.c_str(), F_OK) == 0) return;  // another process was first; its bytes are the same
+  if (platform::exists(path)) return;  // another process was first; its bytes are the same
   try {
     write_prefix_file(options_.folder, format_, staged.prefix, staged.blocks, staged.state);
     std::lock_guard lock(mutex_);
@@ -128,7 +125,7 @@ DiskTier::Found DiskTier::look_up(const std::vector<PrefixItems>& wanted) {
   Found found;
   for (const PrefixItems& prefix : wanted) {
     const std::string path = options_.folder + "/" + prefix_file_name(format_, prefix);
-    if (access(path.c_str(), F_OK) != 0) {
+    if (!platform::exists(path)) {
       std::lock_guard lock(mutex_);
       ++counters_.misses;
       break;
@@ -137,14 +134,14 @@ DiskTier::Found DiskTier::look_up(const std::vector<PrefixItems>& wanted) {
       found.push_back(std::make_unique<PrefixFile>(path, format_, prefix));
     } catch (const UnsoundFile& error) {
       // Out of the way, so that a sound file can take its place.
-      unlink(path.c_str());
+      platform::remove_file(path);
       report(&DiskCounters::rejected, error.what());
       break;
     } catch (const std::exception& error) {
       report(&DiskCounters::skipped, error.what());  // such as too many open files
       break;
     }
-    utimensat(AT_FDCWD, path.c_str(), nullptr, 0);  // used now: the last to go
+    platform::touch(path);  // used now: the last to go
     std::lock_guard lock(mutex_);
     ++counters_.hits;
   }

@@ -1,16 +1,11 @@
 #include "cache/prefix_file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <utility>
+#include <fstream>
 
 #include "graph/error.h"
+#include "platform/files.h"
 #include "weights/sha256.h"
 
 namespace afterimage {
@@ -18,10 +13,11 @@ namespace afterimage {
 namespace {
 
 constexpr char kMagic[8] = {'A', 'F', 'T', 'R', 'I', 'M', 'G', '\n'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;  // 1 had no label
 constexpr size_t kPage = 4096;
 constexpr size_t kDigestBytes = 32;
 constexpr size_t kIdentityLimit = 4096;
+constexpr size_t kItemsLimit = size_t{1} << 30;
 
 struct Header {
   char magic[8];
@@ -33,7 +29,7 @@ struct Header {
 static_assert(sizeof(Header) == 64);
 
 size_t data_offset(size_t identity_bytes, size_t items_bytes) {
-  return (sizeof(Header) + identity_bytes + items_bytes + kPage - 1) / kPage * kPage;
+  return (sizeof(Header) + identity_bytes + items_bytes + kLabelLimit + kPage - 1) / kPage * kPage;
 }
 
 Header expected_header(const PrefixFormat& format, const PrefixItems& prefix) {
@@ -54,33 +50,36 @@ Header expected_header(const PrefixFormat& format, const PrefixItems& prefix) {
 
 [[noreturn]] void fail(const std::string& what) { throw Error("IO_FAILED", what); }
 
+[[noreturn]] void fail_with_reason(const std::string& what) { fail(what + platform::last_problem() + "."); }
+
+std::string draft_path(const std::string& folder) {
+  static std::atomic<uint64_t> counter{0};
+  const std::string id = std::to_string(platform::process_id()) + "-" + std::to_string(counter++);
+  const std::string path = folder + "/" + kTemporaryPrefix + id;
+  platform::remove_file(path);  // left by an earlier process of the same id
+  return path;
+}
+
 // A temporary file that disappears unless it is published.
 class Draft {
  public:
-  explicit Draft(const std::string& folder) {
-    static std::atomic<uint64_t> counter{0};
-    folder_ = folder;
-    path_ = folder + "/" + kTemporaryPrefix + std::to_string(getpid()) + "-" + std::to_string(counter++);
-    unlink(path_.c_str());  // left by an earlier process of the same id
-    fd_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd_ < 0) fail(std::string("A cache file could not be created: ") + std::strerror(errno) + ".");
+  explicit Draft(const std::string& folder) : folder_(folder), path_(draft_path(folder)), file_(path_) {
+    if (!file_->opened()) fail_with_reason("A cache file could not be created: ");
   }
   ~Draft() {
-    if (fd_ >= 0) close(fd_);
-    if (!published_) unlink(path_.c_str());
+    file_.reset();
+    if (!published_) platform::remove_file(path_);
   }
   Draft(const Draft&) = delete;
 
   void write(const void* bytes, size_t size) {
     const auto* at = static_cast<const char*>(bytes);
     while (size > 0) {
-      const ssize_t done = ::write(fd_, at, std::min(size, write_pace.slice));
-      if (done < 0 && errno == EINTR) continue;
-      if (done <= 0)
-        fail(std::string("A cache file could not be written: ") + std::strerror(done < 0 ? errno : ENOSPC) + ".");
-      digest_.update(at, static_cast<size_t>(done));
+      const size_t done = file_->write(at, std::min(size, write_pace.slice));
+      if (done == 0) fail_with_reason("A cache file could not be written: ");
+      digest_.update(at, done);
       at += done;
-      size -= static_cast<size_t>(done);
+      size -= done;
       if (write_pace.pause) write_pace.pause();
     }
   }
@@ -88,21 +87,18 @@ class Draft {
   void publish(const std::string& name) {
     const auto digest = digest_.digest();
     write(digest.data(), digest.size());
-    const bool closed = fsync(fd_) == 0 && close(std::exchange(fd_, -1)) == 0;
-    if (!closed || rename(path_.c_str(), (folder_ + "/" + name).c_str()) != 0)
-      fail(std::string("A cache file could not be finished: ") + std::strerror(errno) + ".");
-    published_ = true;
-    // The name itself survives a power loss only once the folder is synced; its content is complete in any case.
-    const int folder = open(folder_.c_str(), O_RDONLY | O_CLOEXEC);
-    if (folder >= 0) {
-      fsync(folder);
-      close(folder);
-    }
+    const std::string path = folder_ + "/" + name;
+    published_ = file_->finish() && platform::move_file(path_, path, folder_);
+    if (published_) return;
+    const std::string reason = platform::last_problem();
+    // Another process was first and is reading its file, which some systems do not let be replaced. Its bytes are the
+    // same.
+    if (!platform::exists(path)) fail("A cache file could not be finished: " + reason + ".");
   }
 
  private:
   std::string folder_, path_;
-  int fd_ = -1;
+  std::optional<platform::NewFile> file_;
   bool published_ = false;
   Sha256 digest_;
 };
@@ -123,9 +119,10 @@ void write_prefix_file(const std::string& folder, const PrefixFormat& format, co
   draft.write(&header, sizeof header);
   draft.write(format.identity.data(), format.identity.size());
   draft.write(prefix.items.data(), prefix.items.size());
-  const std::vector<std::byte> gap(data_offset(format.identity.size(), prefix.items.size()) - sizeof header -
-                                   format.identity.size() - prefix.items.size());
-  draft.write(gap.data(), gap.size());
+  std::string label = prefix.label.size() <= kLabelLimit ? prefix.label : "";
+  label.resize(data_offset(format.identity.size(), prefix.items.size()) - sizeof header - format.identity.size() -
+               prefix.items.size());
+  draft.write(label.data(), label.size());
   draft.write(blocks.data(), blocks.size());
   draft.write(state.data(), state.size());
   draft.publish(prefix_file_name(format, prefix));
@@ -159,13 +156,18 @@ PrefixFile::PrefixFile(const std::string& path, const PrefixFormat& format, cons
 
 PrefixSummary summarise_prefix_file(const std::string& path) {
   PrefixSummary summary;
-  std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
+  std::ifstream file(platform::native_path(path), std::ios::binary);
   Header header;
-  if (!file || std::fread(&header, sizeof header, 1, file.get()) != 1) return summary;
+  if (!file.read(reinterpret_cast<char*>(&header), sizeof header)) return summary;
   if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0 || header.identity_bytes > kIdentityLimit) return summary;
   summary.identity.resize(header.identity_bytes);
-  if (std::fread(summary.identity.data(), 1, header.identity_bytes, file.get()) != header.identity_bytes) return {};
+  if (!file.read(summary.identity.data(), header.identity_bytes)) return {};
   summary.tokens = header.end;
+  if (header.version < kVersion || header.items_bytes > kItemsLimit) return summary;
+  char label[kLabelLimit];
+  const bool there = std::fseek(file.get(), static_cast<long>(header.items_bytes), SEEK_CUR) == 0 &&
+                     std::fread(label, sizeof label, 1, file.get()) == 1;
+  if (there) summary.label.assign(label, strnlen(label, sizeof label));
   return summary;
 }
 

@@ -1,7 +1,8 @@
 // One image prefix as an immutable file: who made it, the exact items, the KV blocks from the end of the image before
 // it, and the recurrent state at its end.
 //
-//   Header (64 bytes, little-endian) · identity · items · zeros to a multiple of 4096 · blocks · state · SHA-256 of all
+//   Header (64 bytes, little-endian) · identity · items · label (512 bytes, filled up with zeros) ·
+//   zeros to a multiple of 4096 · blocks · state · SHA-256 of all
 //
 // A file appears under its final name complete or not at all. Whatever is wrong with one makes it a miss.
 #pragma once
@@ -16,9 +17,12 @@
 #include <vector>
 
 #include "graph/error.h"
-#include "weights/mapped_file.h"
+#include "platform/mapped_file.h"
 
 namespace afterimage {
+
+// Bytes of the longest label; a longer one is left out.
+inline constexpr size_t kLabelLimit = 512;
 
 // What must be equal for the bytes to mean the same: shared by all files of one engine.
 struct PrefixFormat {
@@ -31,6 +35,7 @@ struct PrefixItems {
   std::vector<std::byte> items;  // Sequence::identity(end)
   int32_t first_block = 0;       // KV block that holds the end of the image before; 0 for the first image
   int32_t end = 0;
+  std::string label = {};  // ImageSpan::label; no part of the name, and none of what must be equal
   int64_t block_count() const noexcept { return (end + 63) / 64 - first_block; }
 };
 
@@ -74,7 +79,7 @@ class PrefixFile {
 // Header fields of a file for listing; tokens 0 where it is no prefix file.
 struct PrefixSummary {
   int32_t tokens = 0;
-  std::string identity;
+  std::string identity, label;  // label: empty in files of the format before it
 };
 PrefixSummary summarise_prefix_file(const std::string& path);
 

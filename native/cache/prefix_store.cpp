@@ -10,7 +10,11 @@ namespace {
 
 PrefixItems items_of(const Sequence& sequence, size_t image) {
   const auto& ends = sequence.image_ends();
-  return {sequence.identity(ends[image]), image == 0 ? 0 : ends[image - 1] / kBlockPositions, ends[image]};
+  std::string label;  // the last image's, where a file holds several
+  for (const ImageSpan& span : sequence.prompt().spans)
+    if (span.end <= ends[image]) label = span.label;
+  return {sequence.identity(ends[image]), image == 0 ? 0 : ends[image - 1] / kBlockPositions, ends[image],
+          std::move(label)};
 }
 
 }  // namespace

@@ -17,6 +17,8 @@ struct ImageSpan {
   // Row counts of the vision program for this image by symbol ("patches", "tokens", …): its memory is predicted from
   // them before anything runs.
   std::map<std::string, int64_t> symbols;
+  // Written into files of this image, for whoever lists them: text of the caller's, and no part of any comparison.
+  std::string label = {};
 };
 
 // causal: a cached path may be cut anywhere. block: tokens of one image see each other, so a path is cut at the edge

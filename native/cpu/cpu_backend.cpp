@@ -6,6 +6,7 @@
 #include "cpu/cpu_features.h"
 #include "cpu/winograd.h"
 #include "graph/error.h"
+#include "platform/processors.h"
 
 namespace afterimage {
 namespace {

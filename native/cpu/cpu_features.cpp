@@ -1,5 +1,7 @@
 #include "cpu/cpu_features.h"
 
+#include <cstdint>
+
 #include "cpu/kernels.h"
 
 #if defined(__linux__) && defined(__aarch64__)
@@ -14,11 +16,54 @@
 namespace afterimage {
 
 #if defined(__x86_64__)
-// CPUID leaf 7, subleaf 1, EAX bit 4; compilers' built-ins know this feature only since GCC 14.
-static bool has_avx_vnni() {
+namespace {
+
+struct CpuidAnswer {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & (1u << 4));
+};
+
+CpuidAnswer cpuid(unsigned leaf, unsigned subleaf = 0) {
+  CpuidAnswer a;
+  __get_cpuid_count(leaf, subleaf, &a.eax, &a.ebx, &a.ecx, &a.edx);
+  return a;
 }
+
+// Registers that the operating system saves: bits of XCR0.
+uint64_t saved_registers() {
+  constexpr unsigned kOsxsave = 1u << 27;
+  if (!(cpuid(1).ecx & kOsxsave)) return 0;
+  uint32_t low = 0, high = 0;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return uint64_t{high} << 32 | low;
+}
+
+// By CPUID and not by the compilers' built-ins, which do not know every feature, and are not there with every linker:
+// Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2A, CPUID.
+struct Features {
+  bool avx2 = false, avx_vnni = false, avx512 = false, avx512_bf16 = false, amd = false;
+
+  Features() {
+    constexpr uint64_t kYmm = 0x6, kZmm = 0xe6;
+    constexpr unsigned kFma = 1u << 12, kF16c = 1u << 29, kAvx2 = 1u << 5;
+    constexpr unsigned kAvx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // F, DQ, BW, VL
+    constexpr unsigned kVnni = 1u << 11, kAvxVnni = 1u << 4, kBf16 = 1u << 5, kAuthenticAmd = 0x68747541;
+    const uint64_t saved = saved_registers();
+    const CpuidAnswer basic = cpuid(1), seven = cpuid(7), more = cpuid(7, 1);
+    const bool ymm = (saved & kYmm) == kYmm, zmm = (saved & kZmm) == kZmm;
+    avx2 = ymm && (basic.ecx & kFma) && (basic.ecx & kF16c) && (seven.ebx & kAvx2);
+    avx_vnni = avx2 && (more.eax & kAvxVnni);
+    avx512 = avx2 && zmm && (seven.ebx & kAvx512) == kAvx512 && (seven.ecx & kVnni);
+    avx512_bf16 = avx512 && (more.eax & kBf16);
+    amd = cpuid(0).ebx == kAuthenticAmd;
+  }
+};
+
+const Features& features() {
+  static const Features known;
+  return known;
+}
+
+}  // namespace
 #endif
 
 bool cpu_supports(CpuIsa isa) {
@@ -26,17 +71,14 @@ bool cpu_supports(CpuIsa isa) {
     case CpuIsa::portable:
       return true;
 #if defined(__x86_64__)
-    // The compiler's built-ins read CPUID and check that the operating system saves the wide registers.
     case CpuIsa::avx2:
-      return avx2_kernels() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+      return avx2_kernels() && features().avx2;
     case CpuIsa::avx2_vnni:
-      return avx2_vnni_kernels() && cpu_supports(CpuIsa::avx2) && has_avx_vnni();
+      return avx2_vnni_kernels() && features().avx_vnni;
     case CpuIsa::avx512:
-      return avx512_kernels() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-             __builtin_cpu_supports("avx512vnni");
+      return avx512_kernels() && features().avx512;
     case CpuIsa::avx512_bf16:
-      return avx512_bf16_kernels() && cpu_supports(CpuIsa::avx512) && __builtin_cpu_supports("avx512bf16");
+      return avx512_bf16_kernels() && features().avx512_bf16;
 #elif defined(__aarch64__) && defined(__linux__)
     case CpuIsa::neon:
       return neon_kernels() && (getauxval(AT_HWCAP) & HWCAP_ASIMDDP);
@@ -51,7 +93,7 @@ bool cpu_supports(CpuIsa isa) {
 
 CpuIsa best_cpu_isa() {
 #if defined(__x86_64__)
-  if (__builtin_cpu_is("amd") && cpu_supports(CpuIsa::avx512_bf16)) return CpuIsa::avx512_bf16;
+  if (features().amd && cpu_supports(CpuIsa::avx512_bf16)) return CpuIsa::avx512_bf16;
 #endif
   for (CpuIsa isa : {CpuIsa::avx512, CpuIsa::avx2_vnni, CpuIsa::avx2, CpuIsa::neon})
     if (cpu_supports(isa)) return isa;

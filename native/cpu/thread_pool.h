@@ -49,7 +49,4 @@ class ThreadPool {
   std::atomic<bool> stop_{false};
 };
 
-// Cores this process may run on, hyper-threads counted once.
-int physical_cores();
-
 }  // namespace afterimage

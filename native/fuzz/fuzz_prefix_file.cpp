@@ -1,6 +1,4 @@
 // Arbitrary bytes as a file of the disk tier: listed without harm, and either refused or exactly what was written.
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -8,6 +6,7 @@
 #include <fstream>
 
 #include "cache/prefix_file.h"
+#include "platform/files.h"
 
 using namespace afterimage;
 
@@ -22,7 +21,8 @@ struct Case {
   PrefixFormat format{"weights 1234\nbackend fuzz\n", 512, 96};
   PrefixItems prefix{std::vector<std::byte>(300, std::byte{7}), 1, 150};
   std::vector<std::byte> blocks{1024, std::byte{3}}, state{96, std::byte{5}};
-  std::string folder = (std::filesystem::temp_directory_path() / ("fuzz-prefix-" + std::to_string(getpid()))).string();
+  std::string folder =
+      (std::filesystem::temp_directory_path() / ("fuzz-prefix-" + std::to_string(platform::process_id()))).string();
   std::string path = folder + "/" + prefix_file_name(format, prefix);
   std::string sound;
 

@@ -1,8 +1,7 @@
 // Memory without kernels, and prompts made of runs, for tests of the cache alone.
 #pragma once
-#include <unistd.h>
-
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -12,6 +11,7 @@
 
 #include "cache/prefix_tree.h"
 #include "graph/error.h"
+#include "platform/files.h"
 
 #define CHECK(condition)                                                            \
   do {                                                                              \
@@ -26,9 +26,12 @@ namespace afterimage::test {
 class TempFolder {
  public:
   TempFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "afterimage-test-XXXXXX").string();
-    if (!mkdtemp(pattern.data())) std::abort();
-    path_ = pattern;
+    static std::atomic<int> serial{0};
+    const std::string name = std::to_string(platform::process_id()) + "-" + std::to_string(serial++);
+    const auto path = std::filesystem::temp_directory_path() / ("afterimage-test-" + name);
+    std::filesystem::remove_all(path);  // left by an earlier process of the same id
+    if (!std::filesystem::create_directory(path)) std::abort();
+    path_ = path.string();
   }
   ~TempFolder() { std::filesystem::remove_all(path_); }
   TempFolder(const TempFolder&) = delete;

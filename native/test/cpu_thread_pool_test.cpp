@@ -4,6 +4,7 @@
 
 #include "cpu/thread_pool.h"
 #include "graph_check.h"
+#include "platform/processors.h"
 
 using namespace afterimage;
 

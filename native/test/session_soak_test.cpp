@@ -1,5 +1,9 @@
 // Thousands of short conversations under a tight budget: memory stays flat and no block is lost.
 //   session_soak_test [conversations]
+#ifndef _WIN32
+#include <unistd.h>
+#endif
+
 #include <fstream>
 
 #include "session_ask.h"
@@ -20,10 +24,14 @@ constexpr bool kMeasuresMemory = true;
 
 // Resident bytes of this process; 0 where the system does not say.
 size_t resident_bytes() {
+#ifdef _WIN32
+  return 0;
+#else
   std::ifstream statm("/proc/self/statm");
   size_t total = 0, resident = 0;
   statm >> total >> resident;
   return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+#endif
 }
 
 void soak(Kind kind, int conversations) {

@@ -1,8 +1,6 @@
 // A tiny random vision-language model for the session tests: programs as JSON, weights as a safetensors file, and
 // prompts over "images" that are nothing but a seed.
 #pragma once
-#include <unistd.h>
-
 #include <cmath>
 #include <cstdint>
 #include <cstdio>

@@ -1,13 +1,13 @@
 // Writes safetensors files for tests, and tensors into them.
 #pragma once
-#include <unistd.h>
-
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
+
+#include "platform/files.h"
 
 namespace afterimage::test {
 
@@ -53,7 +53,7 @@ class TemporaryFile {
   explicit TemporaryFile(const std::string& content) {
     static int serial = 0;
     path_ = (std::filesystem::temp_directory_path() /
-             ("afterimage-" + std::to_string(::getpid()) + "-" + std::to_string(serial++)))
+             ("afterimage-" + std::to_string(platform::process_id()) + "-" + std::to_string(serial++)))
                 .string();
     std::ofstream(path_, std::ios::binary) << content;
   }

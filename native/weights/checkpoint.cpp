@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "graph/error.h"
-#include "weights/mapped_file.h"
+#include "platform/mapped_file.h"
 #include "weights/recipe_source.h"
 #include "weights/sha256.h"
 #include "weights/stored_type.h"

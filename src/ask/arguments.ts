@@ -2,6 +2,10 @@
 // can only mean one thing is read as that: null for "left out", numbers as text, one path where a list is due.
 import { z } from 'zod';
 import { AfterimageError } from '../errors.js';
+import { isRecord, isScalar, parseJson } from './json-text.js';
+import { named as spelledArguments, unwrappedArguments } from './other-names.js';
+import { rectangle } from './rectangle.js';
+import { reference, references, separated } from './references.js';
 import type { Tool } from './tool.js';
 
 export interface CheckedArguments {
@@ -13,7 +17,7 @@ export interface CheckedArguments {
 /** @throws AfterimageError INVALID_ARGUMENT, TOO_MANY_IMAGES: what no reading of the arguments can satisfy. */
 export function checkArguments({ name, input }: Tool, given: unknown): CheckedArguments {
   const ignored: string[] = [];
-  const parsed = input.safeParse(asObject(input, given ?? {}, '', ignored));
+  const parsed = input.safeParse(checked(input, given ?? {}, ignored));
   if (parsed.success) return { args: parsed.data, ignored };
   throw invalidArguments(name, parsed.error, ignored);
 }
@@ -38,16 +42,33 @@ function named(keys: string[]): string {
 
 type Schema = z.core.$ZodType;
 
+function checked(input: z.ZodObject, given: unknown, ignored: string[]): unknown {
+  const fields = Object.keys(input.shape);
+  const value = unwrappedArguments(given, fields);
+  if (!isRecord(value)) return value;
+  const { args, foreign } = spelledArguments(value, fields);
+  ignored.push(...foreign);
+  const repairedArgs = fields.map((field) => [
+    field,
+    repaired(input.shape[field], args[field], field, ignored),
+  ]);
+  return Object.fromEntries(repairedArgs.filter(([, part]) => part !== undefined)) as object;
+}
+
 /** The value as the schema would have it; undefined when it is absent in all but name. */
-function repaired(schema: Schema, value: unknown, path: string, ignored: string[]): unknown {
+function repaired(schema: Schema, value: unknown, field: string, ignored: string[]): unknown {
   const bare = unwrapped(schema);
-  if (isBlank(value, bare)) return schema === bare && acceptsEmpty(bare) ? '' : undefined;
-  if (bare instanceof z.ZodObject) return asObject(bare, value, path, ignored);
-  if (bare instanceof z.ZodArray) return asArray(bare, value, path, ignored);
-  if (bare instanceof z.ZodNumber) return asNumber(value);
-  if (bare instanceof z.ZodBoolean) return asBoolean(value);
-  if (bare instanceof z.ZodEnum) return typeof value === 'string' ? value.trim().toLowerCase() : value;
-  return Array.isArray(value) && value.length === 1 && typeof value[0] === 'string' ? value[0] : value;
+  if (isBlank(value, bare, field)) return schema === bare && acceptsEmpty(bare) ? '' : undefined;
+  const foreign = (name: string) => ignored.push(`${field}.${name}`);
+  if (bare instanceof z.ZodObject) return rectangle(value, foreign);
+  if (bare instanceof z.ZodArray) return asArray(bare, value, field, foreign);
+  if (isImage(field)) return reference(value);
+  const one = Array.isArray(value) && value.length === 1 ? (value[0] as unknown) : value;
+  if (bare instanceof z.ZodNumber) return asNumber(unquoted(one));
+  if (bare instanceof z.ZodBoolean) return asBoolean(unquoted(one));
+  if (bare instanceof z.ZodEnum) return typeof one === 'string' ? unquoted(one.toLowerCase()) : one;
+  // What looks like a number is often sent as one.
+  return typeof one === 'number' || typeof one === 'boolean' ? String(one) : one;
 }
 
 function unwrapped(schema: Schema): Schema {
@@ -60,130 +81,88 @@ function acceptsEmpty(schema: Schema): boolean {
   return schema instanceof z.ZodString && schema.safeParse('').success;
 }
 
+function isImage(field: string): boolean {
+  return /^image(_[ab])?$/.test(field);
+}
+
 const BLANK = ['', 'null', 'undefined'];
-const NONE = ['none', 'nil'];
+const NONE = [...BLANK, 'none', 'nil', 'n/a', 'auto', 'default'];
 
-function isBlank(value: unknown, schema: Schema): boolean {
+function isBlank(value: unknown, schema: Schema, field: string): boolean {
   if (value === null || value === undefined) return true;
-  if (typeof value === 'string')
-    return (
-      BLANK.includes(value.trim()) ||
-      (!(schema instanceof z.ZodString) && NONE.includes(value.trim().toLowerCase()))
-    );
-  if (!(schema instanceof z.ZodObject) || typeof value !== 'object' || Array.isArray(value)) return false;
-  return Object.values(value).every((part) => part === null || part === '');
-}
-
-/** Other names of a rectangle's sides. */
-const ALIASES: Record<string, string> = { w: 'width', h: 'height', left: 'x', top: 'y' };
-
-function asObject(schema: z.ZodObject, given: unknown, path: string, ignored: string[]): unknown {
-  const fields = Object.keys(schema.shape);
-  const value = path !== '' && Array.isArray(given) ? inOrder(fields, given) : fromText(fields, given);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  const result: Record<string, unknown> = {};
-  const named = new Map(
-    Object.entries(value).map(([key, part]) => [fieldOf(key, fields, value), { key, part }]),
-  );
-  for (const [field, { key, part }] of named) {
-    if (!fields.includes(field)) ignored.push(path + key);
-    else result[field] = repaired(schema.shape[field], part, `${path}${field}.`, ignored);
+  if (typeof value === 'string') {
+    const isText = schema instanceof z.ZodString && field !== 'session_id';
+    return (isText ? BLANK : NONE).includes(isText ? value.trim() : value.trim().toLowerCase());
   }
-  for (const field of fields) {
-    result[field] ??= repaired(schema.shape[field], undefined, '', ignored);
-    if (result[field] === undefined) delete result[field];
-  }
-  // Forms that must be filled in are filled with zeros; a rectangle without any extent names no part.
-  const nothing = path !== '' && fields.every((field) => result[field] === 0);
-  return nothing ? undefined : result;
+  return Array.isArray(value) && value.length === 0 && !(schema instanceof z.ZodArray);
 }
 
-function fieldOf(key: string, fields: string[], value: object): string {
-  const alias = ALIASES[key] ?? key;
-  return !fields.includes(key) && fields.includes(alias) && !(alias in value) ? alias : key;
-}
-
-/** [x, y, width, height] for {x, y, width, height}. */
-function inOrder(fields: string[], values: unknown[]): unknown {
-  return values.length === fields.length
-    ? Object.fromEntries(fields.map((field, index) => [field, values[index]]))
-    : values;
-}
-
-/** Numbers and a few fields, as text: patterns are tried at each of its characters. */
-const LONGEST_FORM = 1000;
-
-/** JSON, "x,y,width,height" or "x=0, y=0, width=9, height=9". */
-function fromText(fields: string[], value: unknown): unknown {
-  if (typeof value !== 'string' || value.length > LONGEST_FORM) return value;
-  const parsed = parseJson(value);
-  if (Array.isArray(parsed)) return inOrder(fields, parsed);
-  if (parsed !== undefined && typeof parsed === 'object') return parsed;
-  const pairs = [...value.matchAll(/([a-z_]+)\s*[:=]\s*(-?[\d.]+)/gi)];
-  if (pairs.length > 0)
-    return Object.fromEntries(pairs.map(([, key, number]) => [key!.toLowerCase(), number]));
-  const numbers = value
-    .replace(/[[\](){}]/g, ' ')
-    .trim()
-    .split(/[\s,;]+/);
-  return numbers.every((number) => asNumber(number) !== number) ? inOrder(fields, numbers) : value;
-}
-
-function asArray(schema: z.ZodArray, value: unknown, path: string, ignored: string[]): unknown {
+function asArray(
+  schema: z.ZodArray,
+  value: unknown,
+  field: string,
+  foreign: (name: string) => void,
+): unknown {
   const element = unwrapped(schema.element);
-  const list = listOf(element, value);
+  const list = listOf(element, value, field);
   // Longer lists are refused whatever they hold; there is no need to go through them.
   if (list.length > 1000) return list;
-  return list.map((part) => repaired(element, part, path, ignored)).filter((part) => part !== undefined);
+  const each = (part: unknown) =>
+    isBlank(part, element, field)
+      ? undefined
+      : element instanceof z.ZodObject
+        ? rectangle(part, foreign)
+        : part;
+  return list.map(each).filter((part) => part !== undefined);
 }
 
-function listOf(element: Schema, value: unknown): unknown[] {
-  const parsed = typeof value === 'string' ? parseJson(value) : value;
-  if (!Array.isArray(parsed)) return [typeof value === 'string' ? value : parsed];
-  // One rectangle as [x, y, width, height] where a list of them is due.
-  const flat = element instanceof z.ZodObject && parsed.length > 0 && parsed.every(isScalar);
-  return flat && parsed.every((part) => typeof asNumber(part) === 'number') ? [parsed] : parsed;
+function listOf(element: Schema, value: unknown, field: string): unknown[] {
+  if (field === 'images') return references(value);
+  const parsed = typeof value === 'string' ? (parseJson(value) ?? value) : value;
+  if (element instanceof z.ZodObject) return rectangles(parsed);
+  if (typeof parsed === 'string') return separated(parsed, /[,;+/]/);
+  return Array.isArray(parsed) ? parsed : [parsed];
 }
 
-function isScalar(value: unknown): boolean {
-  return typeof value === 'number' || typeof value === 'string';
+/** One rectangle, or several in one text or one list of numbers. */
+function rectangles(value: unknown): unknown[] {
+  if (typeof value === 'string') {
+    const apart = separated(value, /[;|\n]/);
+    return apart.length > 1 && apart.every((part) => isRecord(rectangle(part))) ? apart : [value];
+  }
+  if (!Array.isArray(value)) return [value];
+  const flat =
+    value.length > 0 && value.every((part) => isScalar(part) && typeof asNumber(part) === 'number');
+  if (!flat || value.length % 4 !== 0) return value;
+  return Array.from({ length: value.length / 4 }, (_, at) => value.slice(4 * at, 4 * at + 4) as unknown[]);
 }
+
+const LONGEST_NUMBER = 1000;
 
 function asNumber(value: unknown): unknown {
-  if (typeof value !== 'string' || value.length > LONGEST_FORM) return value;
+  if (typeof value !== 'string' || value.length > LONGEST_NUMBER) return value;
   if (!/^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(value)) return value;
   return Number(value);
 }
 
+/** Without the quotes and blanks that a text of a text brings along. */
+function unquoted(value: unknown): unknown {
+  return typeof value === 'string'
+    ? value
+        .trim()
+        .replace(/^(["'`])(.*)\1$/s, '$2')
+        .trim()
+    : value;
+}
+
 const BOOLEANS: Record<string, boolean> = {
-  true: true,
-  yes: true,
-  on: true,
-  '1': true,
-  false: false,
-  no: false,
-  off: false,
-  '0': false,
+  ...{ true: true, yes: true, y: true, on: true, '1': true },
+  ...{ false: false, no: false, n: false, off: false, '0': false },
 };
 
 function asBoolean(value: unknown): unknown {
-  const word = isScalar(value) ? String(value).trim().toLowerCase() : '';
+  const word = isScalar(value) ? String(value).toLowerCase() : '';
   return Object.hasOwn(BOOLEANS, word) ? BOOLEANS[word] : value;
-}
-
-const LONGEST_JSON = 100_000;
-
-/** A list or an object written as JSON, or as Python prints it; undefined for other text. */
-function parseJson(text: string): unknown {
-  if (!/^\s*[[{]/.test(text) || text.length > LONGEST_JSON) return undefined;
-  for (const json of [text, text.replaceAll("'", '"').replace(/\bNone\b/g, 'null')]) {
-    try {
-      return JSON.parse(json) as unknown;
-    } catch {
-      // Not JSON: perhaps Python's spelling of it, else a name that begins with a bracket.
-    }
-  }
-  return undefined;
 }
 
 function invalidArguments(tool: string, error: z.ZodError, ignored: string[]): AfterimageError {
@@ -201,5 +180,7 @@ function problem(issue: z.core.$ZodIssue): string {
   const where = issue.path.join('.') || 'arguments';
   const missing =
     issue.code === 'invalid_type' && issue.input === undefined && issue.message.includes('undefined');
-  return missing ? `${where} is missing` : `${where}: ${issue.message}`;
+  if (missing) return `${where} is missing`;
+  const isPlace = ['region', 'ignore_regions'].includes(String(issue.path[0]));
+  return `${where}: ${isPlace ? 'expected x, y, width and height in whole pixels of the original image' : issue.message}`;
 }

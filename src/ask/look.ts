@@ -47,7 +47,7 @@ async function look({ image: reference, region, closely }: Wanted, call: Looking
     original: { width, height },
     region,
     listed: true,
-    input: remembered(closely ? { ...shown, maxPixels: CLOSELY } : shown, imageId, region, images),
+    input: remembered(closely ? { ...shown, maxPixels: CLOSELY } : shown, image, region, images),
   };
 }
 
@@ -62,13 +62,14 @@ async function load(reference: string, { images, differences, signal }: Looking)
 /** A part of a picture for the model alone: results do not list it. */
 export async function part(picture: Picture, region: Region, images: ImageContext): Promise<Picture> {
   const shown = await cropImage(picture.input, region);
-  return { ...picture, region, listed: false, input: remembered(shown, picture.imageId, region, images) };
+  const whole = { imageId: picture.imageId, name: picture.input.name };
+  return { ...picture, region, listed: false, input: remembered(shown, whole, region, images) };
 }
 
 /** Conversations outlive calls: they hold an image by its id, and the store bounds how many bytes stay in memory. */
 function remembered(
   shown: ImageInput,
-  imageId: string,
+  { imageId, name }: Pick<LoadedImage, 'imageId'> & { name?: string },
   region: Region | undefined,
   context: ImageContext,
 ): ImageInput {
@@ -79,6 +80,9 @@ function remembered(
     width,
     height,
     ...(maxPixels !== undefined && { maxPixels }),
+    ...(name !== undefined && {
+      name: region ? `${name} [${region.x}, ${region.y}, ${region.width}, ${region.height}]` : name,
+    }),
     pixels: region ? async () => cut({ image: await whole(), region }) : whole,
   };
 }

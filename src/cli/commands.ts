@@ -109,7 +109,7 @@ export const COMMANDS: Record<string, Command> = {
     more: `Prints the snippet for ${CLIENTS.slice(0, -1).join(', ')} or ${CLIENTS.at(-1)}, with the options that are given.`,
     load: async () => (await import('./config.js')).config,
     most: 1,
-    options: [...SERVER, 'write', 'file', 'pasted'],
+    options: [...SERVER, 'write', 'file', 'pasted', 'json'],
   },
   models: {
     group: 'manage',
@@ -126,7 +126,7 @@ export const COMMANDS: Record<string, Command> = {
     more: 'Downloads a checkpoint from the Hugging Face hub into Hugging Face’s own cache. HF_TOKEN, HF_HOME, HF_HUB_CACHE, HF_ENDPOINT and HTTPS_PROXY are heeded.',
     load: async () => (await import('./pull.js')).pullModel,
     most: 1,
-    options: ['revision'],
+    options: ['revision', 'json'],
   },
   cache: {
     group: 'manage',

@@ -8,6 +8,7 @@ import { CLIENTS, client, deadlineFor, type Client, type ClientName } from './cl
 import { snippet, write } from './clients/configuration.js';
 import { pictureFolders } from './clients/folders.js';
 import { launch } from './clients/launch.js';
+import { writeJson } from './json-line.js';
 import { checkSharing } from './open-engine.js';
 import type { OptionName, Options } from './options.js';
 
@@ -15,7 +16,7 @@ const PATHS = new Set<OptionName>(['engine-key-file', 'allow', 'socket', 'cache-
 /** For agents that know skills: `When you cannot see, use this`. */
 const SKILL = join(packageRoot(), 'skills', 'afterimage');
 /** Options of this command itself, which the client does not pass on. */
-const OWN = new Set<OptionName>(['write', 'pasted', 'file']);
+const OWN = new Set<OptionName>(['write', 'pasted', 'file', 'json']);
 
 export async function config(options: Options): Promise<void> {
   const [name] = options.positionals;
@@ -30,12 +31,15 @@ export async function config(options: Options): Promise<void> {
   const start = launch([...defaults(chosen, options), ...given(options)]);
   const file = options.text('file') ?? chosen.file;
   process.stderr.write(`A skill tells an agent when to use it: give it the folder ${SKILL}\n`);
+  const json = options.flag('json');
   if (!options.flag('write')) {
+    if (json) return writeJson({ client: name, file, snippet: snippet(chosen, start) });
     process.stderr.write(`${chosen.title}: ${file} (--write puts it there)\n`);
     process.stdout.write(`${snippet(chosen, start)}\n`);
     return;
   }
   const { backup, changed } = write(chosen, start, absolute(file));
+  if (json) return writeJson({ client: name, file, changed, ...(backup !== undefined && { backup }) });
   const kept = backup === undefined ? '' : `; what was there before is kept as ${backup}`;
   process.stdout.write(
     changed ? `${file} written${kept}. Restart ${chosen.title}.\n` : `${file} already says this.\n`,

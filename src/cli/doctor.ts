@@ -9,6 +9,7 @@ import { usableMemory } from '../engine/usable-memory.js';
 import { AfterimageError } from '../errors.js';
 import { createImageContext, loadImage } from '../image/load.js';
 import { describeQuestion, systemMessage, userMessage } from '../prompt/layout.js';
+import { writeJson } from './json-line.js';
 import { metalReport } from './metal-report.js';
 import { engineOptions, openEngine, socketOf } from './open-engine.js';
 import type { Options } from './options.js';
@@ -125,9 +126,10 @@ function details({ modelType, parameters, precision, backend }: ModelInfo): stri
 
 /** The verdict first; counters only for those who ask for them. */
 function show(options: Options, report: Report): void {
-  if (options.flag('json')) return void process.stdout.write(`${JSON.stringify(report)}\n`);
+  const said = verdict(report);
+  if (options.flag('json')) return writeJson({ verdict: said, ...report });
   const { cache, ...rest } = report;
-  process.stdout.write(`${verdict(report)}\n\n${rows(rest)}`);
+  process.stdout.write(`${said}\n\n${rows(rest)}`);
   if (cache && options.flag('verbose')) process.stdout.write(rows({ cache }));
 }
 

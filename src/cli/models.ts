@@ -11,6 +11,7 @@ import { readConfig } from '../models/checkpoint/checkpoint-folder.js';
 import { bytesIn16Bits, bytesIn4Bits } from '../models/checkpoint-size.js';
 import { families, supportedModelTypes } from '../models/registry.js';
 import { removeModel } from '../pull/remove.js';
+import { writeJson } from './json-line.js';
 import type { Options } from './options.js';
 
 const GIB = 2 ** 30;
@@ -46,16 +47,13 @@ export async function models(options: Options): Promise<void> {
   const name = options.text('remove');
   if (name !== undefined) return remove(name, options.flag('json'));
   const installed = installedRows(await residentModel());
-  process.stdout.write(
-    options.flag('json')
-      ? `${JSON.stringify([...modelRows(), ...installed])}\n`
-      : `${installedTable(installed)}\n\n${modelsTable()}\n`,
-  );
+  if (options.flag('json')) return writeJson({ installed, supported: modelRows() });
+  process.stdout.write(`${installedTable(installed)}\n\n${modelsTable()}\n`);
 }
 
 async function remove(name: string, json: boolean): Promise<void> {
   const { removed, left } = await removeModel(name);
-  if (json) return void process.stdout.write(`${JSON.stringify({ removed, left })}\n`);
+  if (json) return writeJson({ removed, left });
   for (const { folder, bytes } of removed)
     process.stdout.write(`Removed ${folder} (${(bytes / 1e9).toFixed(2)} GB)\n`);
   for (const folder of left) process.stdout.write(`Left ${folder}, which is LM Studio's\n`);

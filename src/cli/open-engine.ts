@@ -1,7 +1,7 @@
 // The engine that the command line's options describe.
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { LocalEngineOptions } from '../engine/load-model.js';
+import type { LocalEngineOptions } from '../engine/native-options.js';
 import type { Engine } from '../engine/engine.js';
 import { CompletionsEngine } from '../engine/completions/completions-engine.js';
 import { LocalEngine } from '../engine/local-engine.js';

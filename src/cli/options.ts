@@ -17,7 +17,10 @@ export const OPTIONS = {
     value: 'DIR',
     help: 'checkpoint folder, or org/name of a pulled one (default: the bundled starter model)',
   },
-  json: { type: 'boolean', help: 'print one JSON object instead of text' },
+  json: {
+    type: 'boolean',
+    help: 'print JSON instead of text: an object a line, in the words of the tools’ results',
+  },
   'max-tokens': { type: 'string', value: 'N', help: 'longest answer (default: that of the tool)' },
   detail: { type: 'string', value: 'LEVEL', help: 'brief, normal or full (default normal)' },
   lines: { type: 'boolean', help: 'one line of text per row, its box first' },

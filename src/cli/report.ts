@@ -1,7 +1,7 @@
 // afterimage cache
-import { loadAddon } from '../engine/native.js';
 import { AfterimageError } from '../errors.js';
-import { clearReadings, listReadings } from '../reading/reading-cache.js';
+import { writeJson } from './json-line.js';
+import { clearKept, keptFiles, type KeptFile, type KeptFolders } from './kept.js';
 import { nativeReady } from './native-ready.js';
 import { cacheFolder } from './open-engine.js';
 import { readingsFolder } from './open-reader.js';
@@ -10,44 +10,45 @@ import type { Options } from './options.js';
 /** `afterimage cache list|clear` */
 export async function cache(options: Options): Promise<void> {
   const [action = 'list'] = options.positionals;
-  await nativeReady();
-  const folder = cacheFolder(options);
-  const readings = readingsFolder(options);
-  if (action === 'clear') {
-    const removed = loadAddon().clearDiskCache(folder) + (await clearReadings(readings));
-    process.stdout.write(
-      options.flag('json')
-        ? `${JSON.stringify({ removed, folder })}\n`
-        : `Removed ${removed} files from ${folder}\n`,
-    );
-  } else if (action === 'list') {
-    const entries = loadAddon().listDiskCache(folder);
-    const read = await listReadings(readings);
-    if (options.flag('json')) return void process.stdout.write(`${JSON.stringify([...entries, ...read])}\n`);
-    const now = Date.now() / 1000;
-    for (const { file, bytes, usedAt, tokens, identity } of entries) {
-      process.stdout.write(
-        `${megabytes(bytes).padStart(9)} MB ${String(tokens).padStart(7)} tokens  used ${age(now - usedAt)} ago  ${weightsOf(identity)}  ${file}\n`,
-      );
-    }
-    process.stdout.write(`${entries.length} prefixes (${megabytes(sum(entries))} MB) in ${folder}\n`);
-    process.stdout.write(`${read.length} readings (${megabytes(sum(read))} MB) in ${readings}\n`);
-  } else {
+  if (action !== 'list' && action !== 'clear')
     throw new AfterimageError(
       'INVALID_ARGUMENT',
-      `Expected list or clear but received "${action}"; see afterimage --help.`,
+      `Expected list or clear but received "${action}"; see afterimage cache --help.`,
     );
+  await nativeReady();
+  const folders = { prefixes: cacheFolder(options), readings: readingsFolder(options) };
+  const json = options.flag('json');
+  if (action === 'clear') {
+    const removed = await clearKept(folders);
+    const where = `${folders.prefixes} and ${folders.readings}`;
+    if (json) writeJson({ removed, folders });
+    else process.stdout.write(`Removed ${removed} files from ${where}\n`);
+    return;
   }
+  const files = await keptFiles(folders);
+  if (json) writeJson({ files, folders });
+  else process.stdout.write(`${keptTable(files, folders, Date.now() / 1000)}\n`);
 }
 
-function sum(entries: { bytes: number }[]): number {
-  return entries.reduce((all, { bytes }) => all + bytes, 0);
+/** A row for each file: size, age, model, picture; then what each folder holds. @param now Seconds since 1970. */
+export function keptTable(files: KeptFile[], { prefixes, readings }: KeptFolders, now: number): string {
+  const widest = Math.max(0, ...files.map(({ model }) => model.length));
+  const rows = files.map(
+    ({ bytes, used_at, model, image, file }) =>
+      `${megabytes(bytes).padStart(9)} MB  ${age(now - used_at).padStart(6)} ago  ${model.padEnd(widest)}  ${pictureOf(image) ?? file}`,
+  );
+  const total = (kind: KeptFile['kind'], what: string, folder: string) => {
+    const these = files.filter((file) => file.kind === kind);
+    return `${these.length} ${what} (${megabytes(these.reduce((all, { bytes }) => all + bytes, 0))} MB) in ${folder}`;
+  };
+  return [...rows, total('prefix', 'prefixes', prefixes), total('reading', 'readings', readings)].join('\n');
 }
 
-/** Which model a prefix belongs to: the beginning of its weights' digest. */
-function weightsOf(identity: string): string {
-  const digest = /^weights ([0-9a-f]+)/m.exec(identity)?.[1] ?? 'unknown';
-  return `weights ${digest.slice(0, 8)}`;
+/** "login.png, 448 × 256, img_…": the last is what agents and resources call it. */
+function pictureOf(image: KeptFile['image']): string | undefined {
+  if (image === undefined) return undefined;
+  const { name, width, height, image_id } = image;
+  return [...(name === undefined ? [] : [name]), `${width} × ${height}`, image_id].join(', ');
 }
 
 function megabytes(bytes: number): string {
@@ -55,6 +56,6 @@ function megabytes(bytes: number): string {
 }
 
 function age(seconds: number): string {
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 3600) return `${Math.max(0, Math.floor(seconds / 60))} min`;
   return seconds < 86400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86400)} d`;
 }

@@ -1,17 +1,24 @@
 // Reads an answer while it is generated: tokens to text, stop strings, endless repetition.
 import { LoopGuard } from '../prompt/loop-guard.js';
-import { Detokenizer, StopStrings } from '../prompt/stream.js';
-import type { Tokenizer } from '../prompt/tokenizer.js';
+import { StopStrings } from '../prompt/stream.js';
 import type { Answer, AskOptions, TokenCertainty } from './engine.js';
 import type { NativeResult } from './native-engine.js';
 
 type Ending = 'end' | 'length' | 'finished' | 'cancelled';
 
+/** Tokens to text, elsewhere: a checkpoint's own rules make it. */
+export interface TextSource {
+  /** What each of the next tokens adds; '' while a character is incomplete. */
+  push(ids: readonly number[]): Promise<string[]>;
+  /** The rest, incomplete characters as U+FFFD. */
+  end(): Promise<string>;
+}
+
 export class AnswerReader {
+  readonly #source: TextSource;
   readonly #options: Pick<AskOptions, 'onText' | 'stop' | 'continues'>;
   readonly #finish: () => void;
 
-  readonly #detokenizer: Detokenizer;
   readonly #stops: StopStrings;
   readonly #loop = new LoopGuard();
   #text = '';
@@ -19,38 +26,42 @@ export class AnswerReader {
   /** Length of the text with each token of this call. */
   readonly #ends: number[] = [];
   #ended: 'stop' | 'loop' | undefined;
+  /** Tokens whose text is not known yet. */
+  #waiting: number[];
+  /** How many of them belong to the answer that goes on. */
+  #before: number;
+  #reading: Promise<void> | undefined;
+  #failure: { error: unknown } | undefined;
 
-  /**
-   * @param context Prompt tokens before the answer.
-   * @param finish Asks the engine to end after the token in progress.
-   */
+  /** @param finish Asks the engine to end after the token in progress. */
   constructor(
-    tokenizer: Tokenizer,
-    context: Int32Array,
+    source: TextSource,
     options: Pick<AskOptions, 'onText' | 'stop' | 'continues'>,
     finish: () => void,
   ) {
+    this.#source = source;
     this.#options = options;
     this.#finish = finish;
 
-    this.#detokenizer = new Detokenizer(tokenizer, [...context.subarray(-8)]);
     this.#stops = new StopStrings(options.stop ?? []);
-    for (const id of options.continues?.tokenIds ?? []) this.#read(id);
+    this.#waiting = [...(options.continues?.tokenIds ?? [])];
+    this.#before = this.#waiting.length;
   }
 
   /** Tokens that arrive after the answer has ended are dropped. */
   push(id: number): void {
-    if (this.#ended) return;
-    const text = this.#read(id);
-    this.#ends.push(this.#text.length);
-    if (text !== '') this.#options.onText?.(text);
-    if (this.#ended) this.#finish();
+    if (this.#ended || this.#failure) return this.#finish();
+    this.#waiting.push(id);
+    this.#reading ??= this.#read();
   }
 
-  end(ending: Ending): Pick<Answer, 'text' | 'tokenIds' | 'stopReason'> {
+  /** @throws what the source of the text failed with */
+  async end(ending: Ending): Promise<Pick<Answer, 'text' | 'tokenIds' | 'stopReason'>> {
+    await (this.#reading ?? this.#read());
+    if (this.#failure) throw this.#failure.error;
     if (this.#ended !== 'stop') {
       // A character that the cut went through comes whole with the continuation.
-      const passed = this.#stops.push(isCut(ending) ? '' : this.#detokenizer.end());
+      const passed = this.#stops.push(isCut(ending) ? '' : await this.#source.end());
       const rest = passed.text + this.#stops.end();
       this.#text += rest;
       if (rest !== '') this.#options.onText?.(rest);
@@ -60,20 +71,38 @@ export class AnswerReader {
     return { text: this.#text, tokenIds: this.#tokenIds, stopReason };
   }
 
-  /** How probable the tokens were in the rows that they were sampled from (greedily). */
+  /** How probable the tokens were in the rows that they were sampled from (greedily); to be asked at the end. */
   certainty({ probabilities }: Pick<NativeResult, 'probabilities'>): TokenCertainty[] {
     return this.#ends.map((end, i) => ({ end, probability: probabilities[i]! }));
   }
 
-  /** @returns What the token adds to the answer. */
-  #read(id: number): string {
+  /** Everything that waits, and what comes meanwhile. */
+  async #read(): Promise<void> {
+    try {
+      while (this.#waiting.length > 0 && !this.#ended) {
+        const ids = this.#waiting.splice(0);
+        const texts = await this.#source.push(ids);
+        ids.forEach((id, i) => this.#take(id, texts[i]!));
+      }
+    } catch (error) {
+      this.#failure = { error };
+    }
+    this.#reading = undefined;
+    if ((this.#ended || this.#failure) && this.#before === 0) this.#finish();
+  }
+
+  #take(id: number, text: string): void {
+    const known = this.#before > 0;
+    if (known) this.#before--;
+    else if (this.#ended) return;
     this.#tokenIds.push(id);
-    const text = this.#detokenizer.push(id);
     const passed = this.#stops.push(text);
     this.#text += passed.text;
     if (passed.stopped) this.#ended = 'stop';
     else if (this.#loop.push(id, text)) this.#ended = 'loop';
-    return passed.text;
+    if (known) return;
+    this.#ends.push(this.#text.length);
+    if (passed.text !== '') this.#options.onText?.(passed.text);
   }
 }
 

@@ -1,18 +1,18 @@
 // The identity of what the model sees of an image. Two images share work exactly when their keys are equal.
 import { createHash } from 'node:crypto';
-import type { ImagePlan, Processor } from '../models/family.js';
+import type { ImagePlan } from '../models/family.js';
 import type { ImageInput } from '../image/rgb-image.js';
 
 /** 32 bytes: SHA-256 over {weights digest, processor and settings, mode, width, height, target size, pixels}. */
 export function imageKey(
   weightsDigest: string,
-  processor: Processor,
+  processorIdentity: string,
   image: ImageInput,
   plan: ImagePlan,
 ): Uint8Array {
   const identity = [
     weightsDigest,
-    processor.identity,
+    processorIdentity,
     'RGB8',
     `${image.width}x${image.height}`,
     `${plan.viewedWidth}x${plan.viewedHeight}`,

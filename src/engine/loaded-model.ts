@@ -1,8 +1,10 @@
 // A model that can answer: its prompt rules and its native engine, ready together.
 import type { RgbImage } from '../image/rgb-image.js';
-import type { Model, NamedTensor } from '../models/family.js';
+import type { NamedTensor } from '../models/family.js';
 import { workers } from '../workers/pool.js';
 import type { Budgets } from './budgets.js';
+import type { CheckpointThread } from './checkpoint-thread.js';
+import type { ModelFacts } from './checkpoint-work.js';
 import type { AskOptions, ModelInfo } from './engine.js';
 import type { NativeEngine, NativeGenerateOptions, NativePlan } from './native-engine.js';
 import type { PreparedImage, PreparedPrompt, PromptRows } from './prompt-rows.js';
@@ -16,28 +18,25 @@ export class LoadedModel {
   readonly #info: ModelInfo;
   readonly native: NativeEngine;
   readonly prompts: PromptRows;
-  readonly #model: Model;
+  readonly #checkpoint: CheckpointThread;
   readonly #source: ProcessorSource;
   readonly sight: Sight;
-  readonly budgets: Budgets;
 
   /** @param source What other threads make the processor of. */
   constructor(
     info: ModelInfo,
     native: NativeEngine,
     prompts: PromptRows,
-    model: Model,
+    checkpoint: CheckpointThread,
     sight: Sight,
     source: ProcessorSource,
-    budgets: Budgets,
   ) {
     this.#info = info;
     this.sight = sight;
     this.native = native;
     this.prompts = prompts;
-    this.#model = model;
+    this.#checkpoint = checkpoint;
     this.#source = source;
-    this.budgets = budgets;
   }
 
   get info(): ModelInfo {
@@ -45,9 +44,17 @@ export class LoadedModel {
     return { ...this.#info, ...(usual !== undefined && { usualPixels: usual }) };
   }
 
+  get facts(): ModelFacts {
+    return this.#checkpoint.facts;
+  }
+
+  get budgets(): Budgets {
+    return this.#checkpoint.native.budgets;
+  }
+
   /** Whether a prompt's beginning is computed the same whatever follows. */
   get causal(): boolean {
-    return this.#model.visibility !== 'prefix';
+    return this.facts.visibility !== 'prefix';
   }
 
   /**
@@ -97,8 +104,7 @@ export class LoadedModel {
     }
   }
 
-  #inputs(image: RgbImage, { input, plan }: PreparedImage): Promise<Record<string, NamedTensor>> {
-    const { identity } = this.sight.of(input);
+  #inputs(image: RgbImage, { input, plan, identity }: PreparedImage): Promise<Record<string, NamedTensor>> {
     const limit = this.sight.limitOf(input);
     return visionInputs({ ...this.#source, limit, identity, image, plan });
   }
@@ -111,13 +117,14 @@ export class LoadedModel {
       minP: options.minP ?? 0,
       repetitionPenalty: options.repetitionPenalty ?? 1,
       seed: options.seed ?? 0,
-      stopIds: Int32Array.from(this.#model.eosTokenIds),
+      stopIds: Int32Array.from(this.facts.eosTokenIds),
       captureLogits: false,
       weighTokens: options.certainty === true,
     };
   }
 
   close(): Promise<void> {
+    this.#checkpoint.close();
     return this.native.close();
   }
 }

@@ -2,10 +2,11 @@
 import { AfterimageError } from '../errors.js';
 import type { AskOptions, Engine, EngineStatus, ModelInfo, Progress } from './engine.js';
 import type { ImageInput } from '../image/rgb-image.js';
-import { loadModel, type LocalEngineOptions } from './load-model.js';
+import { loadModel } from './load-model.js';
 import type { LoadedModel } from './loaded-model.js';
 import { LocalSession } from './local-session.js';
 import { fromNative } from './native.js';
+import type { LocalEngineOptions } from './native-options.js';
 import { warm } from './warm.js';
 
 export class LocalEngine implements Engine {

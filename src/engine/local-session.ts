@@ -83,7 +83,7 @@ export class LocalSession implements Session {
     options.onProgress?.({ stage: 'queue', done: 0 });
     const wanted = { maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS, lowPriority: false };
     const { request, needed } = await model.admit(prompt, wanted, stop);
-    const reader = new AnswerReader(model.prompts.tokenizer, prompt.question, options, () =>
+    const reader = new AnswerReader(model.prompts.textAfter(prompt.question), options, () =>
       native.finish(request),
     );
     const cancel = (): void => native.cancel(request);
@@ -98,7 +98,7 @@ export class LocalSession implements Session {
         (stage, done, total) => options.onProgress?.({ stage, done, total }),
       );
       return {
-        ...reader.end(result.stop),
+        ...(await reader.end(result.stop)),
         cache: cacheReport(result.cache),
         ...(options.certainty && { certainty: reader.certainty(result) }),
         decodeMs: result.decodeMs,
@@ -107,7 +107,7 @@ export class LocalSession implements Session {
     } catch (error) {
       native.cancel(request);
       if (!stop.aborted || !isCancellation(error)) throw error;
-      return unanswered(reader.end('cancelled'));
+      return unanswered(await reader.end('cancelled'));
     } finally {
       stop.removeEventListener('abort', cancel);
     }

@@ -36,22 +36,14 @@ export async function measuredPixels(
 ): Promise<number | undefined> {
   const { bundled, backend, precision, name } = model.info;
   if (answerMs === undefined || maxPixels !== undefined || bundled) return undefined;
-  const { whole } = model.sight;
+  const { identity, ladder } = model.facts;
   const machine = [cpus()[0]?.model, cpus().length, backend];
-  const subject = JSON.stringify([
-    packageVersion(),
-    digest,
-    machine,
-    precision,
-    kvType,
-    whole.identity,
-    answerMs,
-  ]);
+  const subject = JSON.stringify([packageVersion(), digest, machine, precision, kvType, identity, answerMs]);
   const folder = cacheFolder === undefined ? undefined : join(dirname(cacheFolder), 'pace');
   const known = folder && recall(noteFile(folder, subject))?.maxPixels;
   if (known === null || typeof known === 'number') return known ?? undefined;
   if (!measured.has(subject))
-    measured.set(subject, await usualPixels(whole, answerMs, (most) => timedLook(model, most)));
+    measured.set(subject, await usualPixels(ladder, answerMs, (most) => timedLook(model, most)));
   const pixels = measured.get(subject);
   if (folder) remember(folder, noteFile(folder, subject), { model: name, maxPixels: pixels ?? null });
   return pixels;

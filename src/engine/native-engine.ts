@@ -49,7 +49,14 @@ export interface NativePrompt {
   /** [n][axes] */
   positionIds: Int32Array;
   featureIndex: Int32Array;
-  spans: { start: number; end: number; key: Uint8Array; symbols: Record<string, number> }[];
+  spans: {
+    start: number;
+    end: number;
+    key: Uint8Array;
+    symbols: Record<string, number>;
+    /** Written into files of this image, at most 512 bytes; part of no comparison. */
+    label?: string;
+  }[];
   /** Token counts worth a state snapshot: turn ends. */
   marks: Int32Array;
   ropeDelta: number;

@@ -86,10 +86,10 @@ interface Addon {
   backendIdentity(backend: BackendName, threads: number): string;
   /** Device, limits, every kernel's verdict and bandwidth, as JSON. */
   metalReport(): string;
-  /** Image prefixes on disk, newest first; `usedAt` in seconds since the epoch. */
+  /** Image prefixes on disk, newest first; `usedAt` in seconds since the epoch; `label` empty in older files. */
   listDiskCache(
     folder: string,
-  ): { file: string; bytes: number; usedAt: number; tokens: number; identity: string }[];
+  ): { file: string; bytes: number; usedAt: number; tokens: number; identity: string; label: string }[];
   /** Returns how many files were removed. */
   clearDiskCache(folder: string): number;
 }

@@ -18,7 +18,8 @@ export interface Timed {
   tokenMs: number;
 }
 
-interface Step {
+/** A size in which a screen can be seen. */
+export interface Step {
   /** Undefined: no limit. */
   maxPixels: number | undefined;
   /** Image tokens of a screen. */
@@ -26,16 +27,16 @@ interface Step {
 }
 
 /**
+ * @param steps Of the ladder.
  * @param answerMs Time for a call.
  * @param look Looks at a screen with at most so many pixels.
  * @returns the most pixels with which a screen is answered in time, the fewest where none is; undefined: no limit needed
  */
 export async function usualPixels(
-  processor: Processor,
+  steps: readonly Step[],
   answerMs: number,
   look: (maxPixels: number) => Promise<Timed>,
 ): Promise<number | undefined> {
-  const steps = ladder(processor);
   const [whole, smallest] = [steps[0]!, steps.at(-1)!];
   if (smallest.maxPixels === undefined) return undefined;
   const first = await look(smallest.maxPixels);
@@ -51,7 +52,7 @@ export async function usualPixels(
 }
 
 /** From the whole picture down, without steps that change nothing. */
-function ladder(processor: Processor): Step[] {
+export function ladder(processor: Processor): Step[] {
   const tokensOf = (seen: Processor): number => seen.plan(SCREEN.width, SCREEN.height).tokens;
   const steps: Step[] = [{ maxPixels: undefined, tokens: tokensOf(processor) }];
   for (let step = 0; step <= STEPS; step++) {

@@ -1,21 +1,22 @@
 // A conversation → the token rows of one request: ids, positions, image spans under their keys.
 import { AfterimageError } from '../errors.js';
-import { decoderWidths } from '../graph/program.js';
 import type { ImageInput, RgbImage } from '../image/rgb-image.js';
 import type { WeightFiles } from '../models/checkpoint/weights-content.js';
-import type { ImagePlan, Model } from '../models/family.js';
-import { linearPositions, mropePositions } from '../models/positions.js';
+import type { ImagePlan } from '../models/family.js';
 import type { Message } from '../prompt/message.js';
-import type { Prompt, PromptBuilder } from '../prompt/prompt.js';
-import type { Tokenizer } from '../prompt/tokenizer.js';
+import type { TextSource } from './answer-reader.js';
+import type { CheckpointThread, ThreadPrompt } from './checkpoint-thread.js';
 import type { Answer } from './engine.js';
 import { imageKey } from './image-key.js';
+import { labelOf } from './kept-label.js';
 import type { NativePrompt } from './native-engine.js';
 import type { Sight } from './sight.js';
 
 export interface PreparedImage {
   input: ImageInput;
   plan: ImagePlan;
+  /** Of the processor that sees it. */
+  identity: string;
   key: Uint8Array;
   /** Once they have been fetched. */
   pixels?: RgbImage;
@@ -31,23 +32,33 @@ export interface PreparedPrompt {
 }
 
 export class PromptRows {
-  readonly #prompts: PromptBuilder;
-  readonly #model: Model;
+  readonly #checkpoint: CheckpointThread;
   readonly #weights: WeightFiles;
   readonly #digest: string;
   readonly #sight: Sight;
+  readonly #name: string;
 
-  /** @param digest Of all that is the same for every image: part of its key. */
-  constructor(prompts: PromptBuilder, model: Model, sight: Sight, weights: WeightFiles, digest: string) {
-    this.#prompts = prompts;
-    this.#model = model;
+  /**
+   * @param digest Of all that is the same for every image: part of its key.
+   * @param name Of the model, for listings.
+   */
+  constructor(
+    checkpoint: CheckpointThread,
+    sight: Sight,
+    weights: WeightFiles,
+    digest: string,
+    name: string,
+  ) {
+    this.#checkpoint = checkpoint;
     this.#sight = sight;
     this.#weights = weights;
     this.#digest = digest;
+    this.#name = name;
   }
 
-  get tokenizer(): Tokenizer {
-    return this.#prompts.tokenizer;
+  /** The text of an answer's tokens. @param question Tokens before it. */
+  textAfter(question: Int32Array): TextSource {
+    return this.#checkpoint.textAfter(question);
   }
 
   /**
@@ -58,22 +69,21 @@ export class PromptRows {
   async prepare(messages: Message[], answer: readonly number[] = []): Promise<PreparedPrompt> {
     this.#weights.check();
     this.#checkTokens(answer);
-    const asked = await this.#prompts.buildApart(messages);
-    const prompt = answered(asked, answer);
-    const { ids, images: inputs, plans } = prompt;
-    if (ids.length >= this.#model.contextLength) throw this.#contextFull(ids.length, inputs.length);
-    const images = inputs.map((input, i) => ({
-      input,
-      plan: plans[i]!,
-      key: imageKey(this.#digest, this.#sight.of(input), input, plans[i]!),
-    }));
+    const inputs = messages.flatMap(imagesOf);
+    const prompt = await this.#checkpoint.prompt(messages, (image) => this.#sight.limitOf(image), answer);
+    const { contextLength, visibility } = this.#checkpoint.facts;
+    if (prompt.ids.length >= contextLength) throw this.#contextFull(prompt.ids.length, inputs.length);
+    const images = inputs.map((input, i) => {
+      const [plan, identity] = [prompt.plans[i]!, prompt.identities[i]!];
+      return { input, plan, identity, key: imageKey(this.#digest, identity, input, plan) };
+    });
     // What the model answers is causal even where the prompt sees itself whole.
-    const prefixLength = this.#model.visibility === 'prefix' ? asked.ids.length : 0;
+    const prefixLength = visibility === 'prefix' ? prompt.question.length : 0;
     return {
-      native: this.#native(prompt, images, prefixLength),
-      question: asked.ids,
+      native: nativePrompt(prompt, images, prefixLength, this.#name),
+      question: prompt.question,
       images,
-      viewed: plans.map(({ viewedWidth, viewedHeight, tokens }) => ({
+      viewed: prompt.plans.map(({ viewedWidth, viewedHeight, tokens }) => ({
         width: viewedWidth,
         height: viewedHeight,
         tokens,
@@ -81,37 +91,9 @@ export class PromptRows {
     };
   }
 
-  #native(
-    { ids, featureIndex, spans, turnEnds }: Prompt,
-    images: PreparedPrompt['images'],
-    prefixLength: number,
-  ): NativePrompt {
-    const grids = spans.flatMap(({ start, image }) => {
-      const { grid } = images[image]!.plan;
-      return grid ? [{ start: start + featureIndex.subarray(start).findIndex((row) => row >= 0), grid }] : [];
-    });
-    const positions =
-      this.#model.positionAxes === 3 ? mropePositions(ids.length, grids) : linearPositions(ids.length);
-    return {
-      ids,
-      positionIds: positions.data,
-      featureIndex,
-      spans: spans.map(({ start, end, image }) => ({
-        start,
-        end,
-        key: images[image]!.key,
-        symbols: images[image]!.plan.symbols,
-      })),
-      marks: Int32Array.from(turnEnds),
-      ropeDelta: positions.ropeDelta,
-      prefixLength,
-    };
-  }
-
   /** They come from whoever asks, and native code looks rows up by them. */
   #checkTokens(ids: readonly number[]): void {
-    if (ids.length === 0) return;
-    const { vocab } = decoderWidths(this.#model.decoder);
+    const { vocab } = this.#checkpoint.facts;
     const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocab);
     if (wrong === undefined) return;
     throw new AfterimageError(
@@ -125,9 +107,36 @@ export class PromptRows {
       images > 1 ? 'ask about fewer images at once' : 'ask a shorter question or use --max-pixels';
     return new AfterimageError(
       'CONTEXT_FULL',
-      `The prompt has ${tokens} tokens but the model reads at most ${this.#model.contextLength}; ${remedy}.`,
+      `The prompt has ${tokens} tokens but the model reads at most ${this.#checkpoint.facts.contextLength}; ${remedy}.`,
     );
   }
+}
+
+function imagesOf({ content }: Message): ImageInput[] {
+  return content.flatMap((part) => (part.type === 'image' ? [part.image] : []));
+}
+
+function nativePrompt(
+  { ids, positionIds, ropeDelta, featureIndex, spans, turnEnds }: ThreadPrompt,
+  images: PreparedImage[],
+  prefixLength: number,
+  model: string,
+): NativePrompt {
+  return {
+    ids,
+    positionIds,
+    featureIndex,
+    spans: spans.map(({ start, end, image }) => ({
+      start,
+      end,
+      key: images[image]!.key,
+      symbols: images[image]!.plan.symbols,
+      label: labelOf(model, images[image]!.input),
+    })),
+    marks: Int32Array.from(turnEnds),
+    ropeDelta,
+    prefixLength,
+  };
 }
 
 /**
@@ -146,15 +155,5 @@ export function imagesOnly({ native, ...prompt }: PreparedPrompt): PreparedPromp
       featureIndex: native.featureIndex.slice(0, end),
       marks: native.marks.filter((mark) => mark <= end),
     },
-  };
-}
-
-/** The prompt with the beginning of its answer, whose tokens are text whatever their ids. */
-function answered(prompt: Prompt, answer: readonly number[]): Prompt {
-  if (answer.length === 0) return prompt;
-  return {
-    ...prompt,
-    ids: Int32Array.from([...prompt.ids, ...answer]),
-    featureIndex: Int32Array.from([...prompt.featureIndex, ...answer.map(() => -1)]),
   };
 }

@@ -52,6 +52,7 @@ class ReaderEngine implements TextNetworks {
   readonly #recogniser: ImageRunner;
 
   readonly identity: string;
+  readonly name: string;
   readonly characters: string[];
 
   constructor(
@@ -64,6 +65,7 @@ class ReaderEngine implements TextNetworks {
     this.#recogniser = recogniser;
 
     this.characters = model.characters;
+    this.name = model.name;
     const parts = [model.digest, precision, detector.identity, recogniser.identity];
     this.identity = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
   }

@@ -4,20 +4,9 @@ import { CLOSELY, type ImageInput } from '../image/rgb-image.js';
 import type { Processor } from '../models/family.js';
 
 export class Sight {
-  readonly #whole: Processor;
-  readonly #limited = new Map<number, Processor>();
   #usual: number | undefined;
 
-  /** @param whole As the checkpoint, or whoever started the program, limits it. */
-  constructor(whole: Processor) {
-    this.#whole = whole;
-  }
-
-  get whole(): Processor {
-    return this.#whole;
-  }
-
-  /** Most pixels of a picture that does not say so itself; undefined: as the whole processor has it. */
+  /** Most pixels of a picture that does not say so itself; undefined: as the checkpoint, or whoever started the program, has it. */
   get usual(): number | undefined {
     return this.#usual;
   }
@@ -30,12 +19,27 @@ export class Sight {
   limitOf({ maxPixels = this.#usual }: Pick<ImageInput, 'maxPixels'>): number | undefined {
     return maxPixels === undefined || maxPixels >= CLOSELY ? undefined : maxPixels;
   }
+}
 
-  of(image: Pick<ImageInput, 'maxPixels'>): Processor {
-    const limit = this.limitOf(image);
+/** Limits come with questions; more than a few at a time are nobody's. */
+const MOST_LIMITS = 64;
+
+export class Processors {
+  readonly #whole: Processor;
+  readonly #limited = new Map<number, Processor>();
+
+  constructor(whole: Processor) {
+    this.#whole = whole;
+  }
+
+  /** @param limit Most pixels of a picture; undefined: none but the checkpoint's. */
+  of(limit: number | undefined): Processor {
     if (limit === undefined) return this.#whole;
-    let processor = this.#limited.get(limit);
-    if (!processor) this.#limited.set(limit, (processor = this.#whole.limitedTo(limit)));
+    const known = this.#limited.get(limit);
+    if (known) return known;
+    if (this.#limited.size >= MOST_LIMITS) this.#limited.clear();
+    const processor = this.#whole.limitedTo(limit);
+    this.#limited.set(limit, processor);
     return processor;
   }
 }

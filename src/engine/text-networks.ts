@@ -12,6 +12,8 @@ export interface RecognisedSteps {
 export interface TextNetworks {
   /** Part of every cache key: whatever may change a bit of an output. */
   identity: string;
+  /** For listings. */
+  name: string;
   /** [0] is the CTC blank, the last one the space. */
   characters: string[];
   /** An image whose sides are multiples of 32 → the probability of text, row-major width * height, 0…1. */

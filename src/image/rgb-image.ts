@@ -16,6 +16,8 @@ export interface ImageInput {
   pixelHash: string;
   width: number;
   height: number;
+  /** How whoever gave it calls it: for listings, no part of what it is. */
+  name?: string;
   /** See it with at most so many pixels; absent: as the engine has decided for this machine. */
   maxPixels?: number;
   /** Another process has the pixels, and may never send them: nothing may be held while they are waited for. */

@@ -14,7 +14,7 @@ const IMAGE_TOKEN = '<|media_pad|>';
 
 export const kimiVl: Family = {
   modelTypes: ['kimi_vl'],
-  // Its own uploads ship tiktoken.model alone, which is not read; conversions with a tokenizer.json work.
+  // Its own uploads ship tiktoken.model alone, which is read; none of them has been tried whole yet.
   checkpoints: [],
   build: (checkpoint) => kimiModel(checkpoint, 'kimi_vl', kimiVlProcessor),
 };

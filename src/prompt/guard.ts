@@ -27,14 +27,27 @@ export function controlStrings(strings: Iterable<string>): ControlStrings {
   return groups;
 }
 
+/** The two characters that a guard puts into texts. */
+export interface Marks {
+  mark: string;
+  seam: string;
+}
+
 export class Guard {
+  readonly marks: Marks;
   readonly #mark: string;
   readonly #seam: string;
 
-  /** @param occupied Every text that the rendering sees: the mark is a character that none of them contains. */
-  constructor(occupied: readonly string[]) {
-    this.#mark = freeCharacter(occupied);
-    this.#seam = freeCharacter([...occupied, this.#mark]);
+  constructor(marks: Marks) {
+    this.marks = marks;
+    this.#mark = marks.mark;
+    this.#seam = marks.seam;
+  }
+
+  /** @param occupied Every text that the rendering sees: the marks are characters that none of them contains. */
+  static for(occupied: readonly string[]): Guard {
+    const mark = freeCharacter(occupied);
+    return new Guard({ mark, seam: freeCharacter([...occupied, mark]) });
   }
 
   /** @param controls Strings that must not be recognised inside `text`. */

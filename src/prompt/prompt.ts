@@ -2,17 +2,15 @@
 import { AfterimageError } from '../errors.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import type { ContentPart, Message } from './message.js';
-import type { Checkpoint } from '../models/checkpoint/checkpoint.js';
 import type { ImagePlan, Model, Processor } from '../models/family.js';
-import { controlStrings, Guard, type ControlStrings } from './guard.js';
+import { controlStrings, Guard, type ControlStrings, type Marks } from './guard.js';
 import { expandPlaceholders, locateImages, tokenAt, type ImageSpan } from './spans.js';
 import { ChatTemplate, findTemplate, specialTokenStrings, type TemplateMessage } from './template.js';
-import { TemplateThread } from './template-thread.js';
 import type { Rendering, TemplateSource } from './template-work.js';
 import { reading } from '../models/checkpoint/plain-file.js';
 import { Tokenizer } from './tokenizer.js';
 
-export interface Prompt {
+export interface PromptTokens {
   ids: Int32Array;
   /** Whole blocks of the images, markers included, in prompt order. */
   spans: ImageSpan[];
@@ -20,11 +18,14 @@ export interface Prompt {
   featureIndex: Int32Array;
   /** Token counts after which a message is complete, ascending: what a longer conversation shares with this one. */
   turnEnds: number[];
+  /** The rendered text before expansion, without guards. */
+  rendered: string;
+}
+
+export interface Prompt extends PromptTokens {
   images: ImageInput[];
   /** One for each image. */
   plans: ImagePlan[];
-  /** The rendered text before expansion, without guards. */
-  rendered: string;
 }
 
 /** The part of a model that prompts depend on. */
@@ -46,20 +47,23 @@ interface Controls {
   ids: Set<number>;
 }
 
-/** A prompt before its template has rendered it. */
-interface Draft {
-  guard: Guard;
-  images: ImageInput[];
+/** A prompt before its template has rendered it: data, as it may be rendered elsewhere. */
+export interface Draft {
+  marks: Marks;
+  /** One for each image. */
   plans: ImagePlan[];
   wanted: Rendering[];
 }
+
+/** The template's text, and the template itself where it is trusted to render here. */
+type SomeTemplate = Pick<ChatTemplate, 'source'> & Partial<Pick<ChatTemplate, 'render'>>;
 
 type TextPart = Extract<ContentPart, { type: 'text' }>;
 
 export class PromptBuilder {
   readonly tokenizer: Tokenizer;
   readonly #model: PromptModel;
-  readonly #template: ChatTemplate | TemplateThread | undefined;
+  readonly #template: SomeTemplate | undefined;
   readonly #controls: Controls;
   readonly #processorOf: ProcessorOf;
 
@@ -70,7 +74,7 @@ export class PromptBuilder {
   constructor(
     model: PromptModel,
     tokenizer: Tokenizer,
-    template?: ChatTemplate | TemplateThread,
+    template?: SomeTemplate,
     processorOf: ProcessorOf = () => model.processor,
   ) {
     this.#processorOf = processorOf;
@@ -93,41 +97,23 @@ export class PromptBuilder {
     return reading(folder, () => new PromptBuilder(model, Tokenizer.load(folder), template));
   }
 
-  /** As `load`, with the template in a thread that can be ended. */
-  static async open(
-    { folder, tokenizer }: Pick<Checkpoint, 'folder' | 'tokenizer'>,
-    model: PromptModel,
-    processorOf?: ProcessorOf,
-  ): Promise<PromptBuilder> {
-    const given = templateOf(folder, model);
-    const template = given && (await TemplateThread.open(given));
-    return new PromptBuilder(model, Tokenizer.load(folder, tokenizer), template, processorOf);
-  }
-
   /**
    * @throws AfterimageError IMAGE_UNSUPPORTED from the processor, INVALID_CHECKPOINT, INVALID_ARGUMENT.
    */
   build(messages: readonly Message[]): Prompt {
-    const draft = this.#draft(messages);
-    return this.#finished(draft, this.#renderHere(draft.wanted));
+    const draft = this.draft(messages);
+    const tokens = this.finish(draft, this.renderHere(draft.wanted));
+    return { ...tokens, images: messages.flatMap(imagesOf), plans: draft.plans };
   }
 
-  /** As `build`, wherever the template runs. */
-  async buildApart(messages: readonly Message[]): Promise<Prompt> {
-    const draft = this.#draft(messages);
-    const apart = this.#template instanceof TemplateThread;
-    const rendered = apart
-      ? await (this.#template as TemplateThread).render(draft.wanted)
-      : this.#renderHere(draft.wanted);
-    return this.#finished(draft, rendered);
-  }
-
-  #draft(messages: readonly Message[]): Draft {
-    const guard = new Guard([...messages.flatMap(texts), this.#template?.source ?? '']);
-    const images = messages.flatMap(imagesOf);
-    const plans = images.map((image) => this.#processorOf(image).plan(image.width, image.height));
+  /** @throws AfterimageError IMAGE_UNSUPPORTED from the processor. */
+  draft(messages: readonly Message[]): Draft {
+    const guard = Guard.for([...messages.flatMap(texts), this.#template?.source ?? '']);
+    const plans = messages
+      .flatMap(imagesOf)
+      .map((image) => this.#processorOf(image).plan(image.width, image.height));
     const guarded = messages.map((message) => this.#guarded(message, guard));
-    return { guard, images, plans, wanted: this.#renderings(guarded) };
+    return { marks: guard.marks, plans, wanted: this.#renderings(guarded) };
   }
 
   /** The whole conversation, then what it was after each message. */
@@ -140,7 +126,12 @@ export class PromptBuilder {
     return [whole, ...parts];
   }
 
-  #finished({ guard, images, plans }: Draft, rendered: string[]): Prompt {
+  /**
+   * @param rendered What the template made of `draft.wanted`.
+   * @throws AfterimageError INVALID_CHECKPOINT, INVALID_ARGUMENT.
+   */
+  finish({ marks, plans }: Pick<Draft, 'marks' | 'plans'>, rendered: readonly string[]): PromptTokens {
+    const guard = new Guard(marks);
     // Templates of some families leave the first token to the tokenizer; a family without one places it itself.
     const begun = !this.#template || rendered[0]!.startsWith(this.tokenizer.begin);
     const begin = begun ? '' : this.tokenizer.begin;
@@ -161,8 +152,6 @@ export class PromptBuilder {
       ids: Int32Array.from(encoded.ids),
       ...locateImages(encoded, expanded.blocks, this.#model.imageTokenId, rows),
       turnEnds: [...new Set(ends.map((end) => tokenAt(end, encoded.anchors)))].filter((end) => end > 0),
-      images,
-      plans,
       rendered: plain.text.slice(begin.length),
     };
   }
@@ -186,13 +175,14 @@ export class PromptBuilder {
     return asked ? guard.protectSpelled(text, controls) : guard.protect(text, controls);
   }
 
-  #renderHere(wanted: Rendering[]): string[] {
+  /** By a template that was given with what renders it, or by the family where there is none. */
+  renderHere(wanted: readonly Rendering[]): string[] {
     const template = this.#template;
-    if (template instanceof TemplateThread)
-      throw new TypeError('Expected a template of this thread but received one of another');
-    return wanted.map(({ messages, addGenerationPrompt }) =>
-      template ? template.render(messages, addGenerationPrompt) : this.#renderOwn(messages),
-    );
+    return wanted.map(({ messages, addGenerationPrompt }) => {
+      if (!template) return this.#renderOwn(messages);
+      if (template.render) return template.render(messages, addGenerationPrompt);
+      throw new TypeError('Expected a template that renders here but received the text of one');
+    });
   }
 
   /** Of families that have no template. */
@@ -224,7 +214,8 @@ export class PromptBuilder {
   }
 }
 
-function templateOf(folder: string, model: PromptModel): TemplateSource | undefined {
+/** @throws AfterimageError INVALID_CHECKPOINT */
+export function templateOf(folder: string, model: PromptModel): TemplateSource | undefined {
   const source = model.renderPrompt ? undefined : findTemplate(folder);
   if (source === undefined) return undefined;
   return {

@@ -7,21 +7,35 @@ const REPLACEMENT = '\ufffd';
 /** Tokens decoded together at most, so that a long answer costs no more per token than a short one. */
 const WINDOW = 64;
 
+/** How far a text has come. */
+export interface TextState {
+  /** Tokens decoded before, kept because decoders treat the first token of a text apart, and those not written yet. */
+  window: number[];
+  /** How many tokens of the window are written. */
+  written: number;
+}
+
+/** @param context Last tokens before the first one pushed (the prompt's, where the answer continues a prefill). */
+export function textAfter(context: readonly number[]): TextState {
+  const window = context.slice(-8);
+  return { window, written: window.length };
+}
+
 /** Text of a growing list of tokens. The pieces joined equal the text of all tokens decoded at once. */
 export class Detokenizer {
   readonly #tokenizer: Tokenizer;
-  readonly #skipSpecial: boolean;
-  /** Tokens decoded before, kept because decoders treat the first token of a text apart, and those not written yet. */
   #window: number[];
-  /** How many tokens of the window are written. */
   #written: number;
 
-  /** @param context Last tokens before the first one pushed (the prompt's, where the answer continues a prefill). */
-  constructor(tokenizer: Tokenizer, context: readonly number[] = [], skipSpecial = true) {
+  constructor(tokenizer: Tokenizer, { window, written }: TextState = textAfter([])) {
     this.#tokenizer = tokenizer;
-    this.#skipSpecial = skipSpecial;
-    this.#window = context.slice(-8);
-    this.#written = this.#window.length;
+    this.#window = window;
+    this.#written = written;
+  }
+
+  /** Another detokenizer goes on from it. */
+  get state(): TextState {
+    return { window: this.#window, written: this.#written };
   }
 
   /** @returns What can be written now; '' while a character is incomplete. */
@@ -53,7 +67,7 @@ export class Detokenizer {
   }
 
   #decode(ids: number[]): string {
-    return this.#tokenizer.decode(ids, this.#skipSpecial);
+    return this.#tokenizer.decode(ids);
   }
 }
 

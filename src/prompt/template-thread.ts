@@ -1,23 +1,26 @@
 // A checkpoint's chat template as this process uses it: hostile until it has rendered. It runs in a thread with little
 // memory and little time.
 import { AfterimageError } from '../errors.js';
-import { WorkerPool } from '../workers/pool.js';
+import { LimitedThread, TookTooLong } from '../workers/limited-thread.js';
 import type * as work from './template-work.js';
 
 /** A real template takes a millisecond. */
 const MOST_MS = 3000;
 const IDLE_MS = 600_000;
 
-const thread = new WorkerPool({
-  maxThreads: 1,
+const thread = new LimitedThread<typeof work>(import.meta.url, './template-work', {
   idleTimeout: IDLE_MS,
   resourceLimits: { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32, stackSizeMb: 2 },
 });
-const ready = thread.job<typeof work.ready>(import.meta.url, './template-work', 'ready');
-const renderAll = thread.job<typeof work.renderAll>(import.meta.url, './template-work', 'renderAll');
+const renderAll = thread.job<typeof work.renderAll>('renderAll');
 
 export class TemplateThread {
   readonly #given: work.TemplateSource;
+
+  /** Begins to start the thread, which takes longer than most templates. */
+  static start(): void {
+    thread.start();
+  }
 
   /** Resolves with a template that parses and renders a conversation with an image. @throws as `render` */
   static async open(given: work.TemplateSource): Promise<TemplateThread> {
@@ -36,13 +39,14 @@ export class TemplateThread {
 
   /** @throws AfterimageError INVALID_CHECKPOINT when it refuses, or takes more time or memory than a template may. */
   async render(wanted: work.Rendering[]): Promise<string[]> {
-    await ready(undefined);
-    const late = AbortSignal.timeout(MOST_MS);
     try {
-      return await renderAll({ given: this.#given, wanted }, { signal: late });
+      return await renderAll({ given: this.#given, wanted }, MOST_MS);
     } catch (cause) {
       if (cause instanceof AfterimageError) throw cause;
-      const what = late.aborted ? `takes longer than ${MOST_MS / 1000} s` : 'takes more memory than it may';
+      const what =
+        cause instanceof TookTooLong
+          ? `takes longer than ${MOST_MS / 1000} s`
+          : 'takes more memory than it may';
       throw new AfterimageError(
         'INVALID_CHECKPOINT',
         `The chat template ${what}, so it is not used; download the checkpoint again from its maker.`,

@@ -18,7 +18,7 @@ export interface Rendering {
 /** Parsed and probed; one model is resident, so one template is enough. */
 let known: { key: string; template: ChatTemplate } | undefined;
 
-/** Tells that the thread is there: its start is nothing that a template is to blame for. */
+/** Nothing has to happen before. */
 export function ready(): void {}
 
 /** @throws AfterimageError INVALID_CHECKPOINT */

@@ -1,8 +1,9 @@
-// Text ↔ token ids by the checkpoint's tokenizer.json. A prompt's control tokens are single ids exactly where the
+// Text ↔ token ids by the checkpoint's tokenizer.json, or what stands for it. A prompt's control tokens are single ids exactly where the
 // template wrote them; the same characters typed by a person become ordinary text tokens.
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { AfterimageError } from '../errors.js';
 import { readJson } from '../models/checkpoint/json-file.js';
+import { readTokenizer } from '../models/checkpoint/tiktoken.js';
 import type { GuardedText } from './guard.js';
 
 export interface AddedToken {
@@ -39,6 +40,7 @@ export class Tokenizer {
   constructor(tokenizerJson: Record<string, unknown>, tokenizerConfig: Record<string, unknown>) {
     this.#hub = new HubTokenizer(tokenizerJson, tokenizerConfig);
     keepByteOrderMarks(this.#hub);
+    mergeByRank(this.#hub, tokenizerJson.model as RankedModel | undefined);
     this.#added = tokenizerJson.added_tokens as AddedToken[];
     this.#special = new Set(this.#added.filter(({ special }) => special).map(({ id }) => id));
     this.#byFirst = groupByFirst(this.#added);
@@ -52,13 +54,13 @@ export class Tokenizer {
    */
   static load(
     folder: string,
-    read: () => Record<string, unknown> | undefined = () => readJson(folder, 'tokenizer.json'),
+    read: () => Record<string, unknown> | undefined = () => readTokenizer(folder),
   ): Tokenizer {
     const tokenizerJson = read();
     if (!tokenizerJson)
       throw new AfterimageError(
         'INVALID_CHECKPOINT',
-        `"${folder}" has no tokenizer.json; other forms (tiktoken.model, tokenizer.model) are not read, so take a copy that has one, such as an MLX conversion.`,
+        `"${folder}" has no tokenizer.json or tiktoken.model; other forms (tokenizer.model, vocab.json) are not read, so take a copy that has one, such as an MLX conversion.`,
       );
     try {
       return new Tokenizer(tokenizerJson, readJson(folder, 'tokenizer_config.json') ?? {});
@@ -165,6 +167,34 @@ function keepByteOrderMarks({ decoder }: HubTokenizer): void {
     if (step?.config?.type === 'ByteFallback')
       step.text_decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   }
+}
+
+interface RankedModel {
+  vocab: Record<string, number>;
+  merge_by_rank?: boolean;
+}
+
+interface MergeNode {
+  token: string;
+  next: MergeNode;
+  /** Breaks ties: below 1, smaller further left. */
+  bias: number;
+  score: number;
+}
+
+/** The library looks merges up in a list of pairs; by ranks they are all pairs that make a token. */
+function mergeByRank({ model }: HubTokenizer, { vocab, merge_by_rank }: Partial<RankedModel> = {}): void {
+  if (!merge_by_rank) return;
+  const ranks = new Map(Object.entries(vocab!));
+  (model as unknown as { add_node: unknown }).add_node = (
+    queue: { push(node: MergeNode): void },
+    node: MergeNode,
+  ) => {
+    const rank = ranks.get(node.token + node.next.token);
+    if (rank === undefined) return;
+    node.score = rank + node.bias;
+    queue.push(node);
+  };
 }
 
 /** Longest first. */

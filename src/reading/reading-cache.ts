@@ -3,7 +3,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { labelOf, readLabel, type KeptLabel } from '../engine/kept-label.js';
 import { ByteLru } from '../image/byte-lru.js';
+import type { ImageInput } from '../image/rgb-image.js';
 import type { LineText } from './line-text.js';
 import type { Reading } from './reading.js';
 
@@ -20,10 +22,13 @@ export interface KeptReading {
   bytes: number;
   /** Seconds since 1970. */
   usedAt: number;
+  /** Absent in files of older versions. */
+  label?: KeptLabel;
 }
 
 export class ReadingCache {
   readonly #identity: string;
+  readonly #reader: string;
   readonly #diskBytes: number;
 
   readonly #pictures = new ByteLru<Reading>(PICTURE_BYTES);
@@ -31,11 +36,14 @@ export class ReadingCache {
   readonly #folder: string | undefined;
   #writes = 0;
 
-  /** @param folder Made on the first write; absent: memory only. */
-  constructor(identity: string, folder?: string, diskBytes = DISK_BYTES) {
+  /**
+   * @param reader What it is called, for listings.
+   * @param folder Made on the first write; absent: memory only.
+   */
+  constructor(identity: string, reader: string, folder?: string, diskBytes = DISK_BYTES) {
     this.#identity = identity;
+    this.#reader = reader;
     this.#diskBytes = diskBytes;
-
     this.#folder = folder;
   }
 
@@ -44,7 +52,7 @@ export class ReadingCache {
     const known = this.#pictures.get(key);
     if (known || this.#folder === undefined) return known;
     const path = join(this.#folder, key + SUFFIX);
-    const text = unsealed(await readFile(path, 'utf8').catch(() => undefined));
+    const [text] = unsealed(await readFile(path, 'utf8').catch(() => undefined)) ?? [];
     if (text === undefined) return undefined;
     const now = new Date();
     // Only the order of leaving depends on it.
@@ -55,12 +63,12 @@ export class ReadingCache {
   }
 
   /** Kept in memory when this returns; on disk when its promise settles. A disk that refuses costs only the keeping. */
-  async keepPicture(pixelHash: string, reading: Reading): Promise<void> {
-    const key = this.#key(pixelHash);
+  async keepPicture(image: ImageInput, reading: Reading): Promise<void> {
+    const key = this.#key(image.pixelHash);
     const text = JSON.stringify(reading);
     this.#pictures.set(key, reading, text.length);
     if (this.#folder === undefined) return;
-    await write(this.#folder, key + SUFFIX, sealed(text)).catch(() => {});
+    await write(this.#folder, key + SUFFIX, sealed(text, labelOf(this.#reader, image))).catch(() => {});
     if (this.#writes++ % WRITES_BETWEEN_PRUNES === 0)
       await prune(this.#folder, this.#diskBytes).catch(() => {});
   }
@@ -79,14 +87,17 @@ export class ReadingCache {
   }
 }
 
-function sealed(text: string): string {
-  return `${createHash('sha256').update(text).digest('hex')}\n${text}`;
+/** A line for the seal of all that follows, one for the reading, one for what its picture is called. */
+function sealed(...lines: string[]): string {
+  const content = lines.join('\n');
+  return `${createHash('sha256').update(content).digest('hex')}\n${content}`;
 }
 
-function unsealed(content: string | undefined): string | undefined {
-  const [seal, text] = content?.split('\n', 2) ?? [];
-  if (text === undefined || createHash('sha256').update(text).digest('hex') !== seal) return undefined;
-  return text;
+/** [reading, label]; files of older versions have no label. */
+function unsealed(file: string | undefined): string[] | undefined {
+  const [, seal, content] = /^([0-9a-f]{64})\n(.*)$/s.exec(file ?? '') ?? [];
+  if (content === undefined || createHash('sha256').update(content).digest('hex') !== seal) return undefined;
+  return content.split('\n');
 }
 
 async function write(folder: string, name: string, content: string): Promise<void> {
@@ -101,15 +112,18 @@ async function write(folder: string, name: string, content: string): Promise<voi
   }
 }
 
-/** Most recently used first. */
-export async function listReadings(folder: string): Promise<KeptReading[]> {
+/** Most recently used first. @param labels Whether each file is read for what its picture is called. */
+export async function listReadings(folder: string, labels = false): Promise<KeptReading[]> {
   const names = await readdir(folder).catch(() => []);
   const kept = await Promise.all(
     names
       .filter((name) => name.endsWith(SUFFIX))
       .map(async (file) => {
         const found = await stat(join(folder, file)).catch(() => undefined);
-        return found?.isFile() ? [{ file, bytes: found.size, usedAt: found.mtimeMs / 1000 }] : [];
+        if (!found?.isFile()) return [];
+        const content = labels ? await readFile(join(folder, file), 'utf8').catch(() => '') : '';
+        const label = readLabel(unsealed(content)?.[1]);
+        return [{ file, bytes: found.size, usedAt: found.mtimeMs / 1000, ...(label && { label }) }];
       }),
   );
   return kept.flat().sort((a, b) => b.usedAt - a.usedAt);

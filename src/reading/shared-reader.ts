@@ -4,7 +4,7 @@ import type { CancellationToken, MessageConnection } from 'vscode-jsonrpc/node';
 import { z } from 'zod';
 import { AfterimageError } from '../errors.js';
 import type { Service } from '../engine/remote/guest.js';
-import { count, imagesCall, replyOf } from '../engine/remote/messages.js';
+import { count, imagesCall, replyOf, wireImageOf } from '../engine/remote/messages.js';
 import type { RemoteEngine } from '../engine/remote/remote-engine.js';
 import { exchange } from '../engine/remote/wire.js';
 import type { ImageInput } from '../image/rgb-image.js';
@@ -68,9 +68,8 @@ export class RemoteReader implements Reader {
 
   /** @throws AfterimageError what the resident reader threw; ENGINE_UNREACHABLE, ENGINE_INCOMPATIBLE, CLOSED */
   read(image: ImageInput, { signal, onProgress }: ReadOptions = {}): Promise<Reading> {
-    const { pixelHash, width, height } = image;
     const send = (connection: MessageConnection, call: number, token: CancellationToken): Promise<unknown> =>
-      connection.sendRequest(READ.type, { call, images: [{ pixelHash, width, height }] }, token);
+      connection.sendRequest(READ.type, { call, images: [wireImageOf(image)] }, token);
     return this.#engine.call(
       { images: [image], onProgress: ({ done, total }) => onProgress?.(done, total) },
       signal ? [signal] : [],

@@ -66,7 +66,7 @@ export class TextReader implements Reader {
       const kept = await opened.cache.picture(image.pixelHash);
       if (kept) return kept;
       const fresh = await readPicture(landed ?? (await image.pixels()), opened, options);
-      await opened.cache.keepPicture(image.pixelHash, fresh);
+      await opened.cache.keepPicture(image, fresh);
       return fresh;
     })();
     this.#turn = reading;
@@ -79,7 +79,7 @@ export class TextReader implements Reader {
     this.#opened ??= this.#open().then(
       (networks) => ({
         networks,
-        cache: new ReadingCache(`${readingIdentity()}\n${networks.identity}`, this.#folder),
+        cache: new ReadingCache(`${readingIdentity()}\n${networks.identity}`, networks.name, this.#folder),
       }),
       (error: unknown) => {
         this.#opened = undefined;

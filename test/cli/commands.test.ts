@@ -7,6 +7,7 @@ import { after, describe, test } from 'node:test';
 import { starterFolder } from '../../src/engine/model-folder.js';
 import { describeImage } from '../../tools/describe-image.js';
 import { families } from '../../src/models/registry.js';
+import type { KeptFile } from '../../src/cli/kept.js';
 import { afterimage } from './command.js';
 
 const cache = mkdtempSync(join(tmpdir(), 'afterimage-cache-'));
@@ -127,7 +128,9 @@ describe('looking', () => {
 describe('reporting', () => {
   test('models lists every family', async () => {
     const { stdout } = await afterimage(['models', '--json']);
-    const listed = new Set(JSON.parse(stdout).map(({ modelType }: { modelType: string }) => modelType));
+    const { supported, installed } = JSON.parse(stdout);
+    assert.ok(Array.isArray(installed));
+    const listed = new Set(supported.map(({ model_type }: { model_type: string }) => model_type));
     for (const { modelTypes, checkpoints } of families)
       assert.ok(checkpoints.length === 0 || listed.has(modelTypes[0]!));
   });
@@ -135,7 +138,9 @@ describe('reporting', () => {
   test('doctor passes its self-test', async () => {
     const { code, stdout, stderr } = await afterimage(['doctor', '--json', '--cache-dir', cache]);
     assert.equal(code, 0, stderr);
-    assert.match(JSON.parse(stdout).self_test, /^passed/);
+    const report = JSON.parse(stdout);
+    assert.equal(report.verdict, 'Looking works here, with starter.');
+    assert.match(report.self_test, /^passed/);
   });
 
   test('doctor --metal says what the device is, or that there is none', async () => {
@@ -146,22 +151,36 @@ describe('reporting', () => {
 
   test('cache list and clear', async () => {
     const before = await afterimage(['cache', 'list', '--json', '--cache-dir', cache]);
-    const entries = JSON.parse(before.stdout);
-    assert.ok(entries.length > 0);
-    // Other kernels, other bits: prefixes are those of one build.
-    const prefixes = entries.filter(({ identity }: { identity?: string }) => identity !== undefined);
-    assert.ok(prefixes.length > 0);
-    for (const { identity } of prefixes)
-      assert.match(identity, /^engine [0-9a-f]{16}\nweights [0-9a-f]{64}\n/);
+    const { files } = JSON.parse(before.stdout) as { files: KeptFile[] };
+    const prefixes = files.filter(({ kind }) => kind === 'prefix');
+    assert.ok(prefixes.length > 0 && prefixes.length < files.length);
+    for (const { kind, model, image, identity, bytes } of files) {
+      assert.ok(bytes > 0);
+      assert.equal(model, kind === 'prefix' ? 'starter' : 'PP-OCRv4');
+      assert.match(image!.image_id, /^img_[0-9a-f]{32}$/);
+      assert.ok(image!.width > 0 && image!.height > 0);
+      // Other kernels, other bits: prefixes are those of one build.
+      if (kind === 'prefix') assert.match(identity!, /^engine [0-9a-f]{16}\nweights [0-9a-f]{64}\n/);
+    }
+    assert.ok(files.some(({ image }) => image!.name === LOGIN));
+    const { stdout } = await afterimage(['cache', 'list', '--cache-dir', cache]);
+    assert.match(
+      stdout,
+      /^ +\d+\.\d MB +\d+ min ago {2}starter +\S.*login\.png, 448 × 256, img_[0-9a-f]{32}$/m,
+    );
+    assert.match(stdout, /^\d+ prefixes \(\d+\.\d MB\) in .*\n\d+ readings \(\d+\.\d MB\) in .*\n$/m);
     const cleared = await afterimage(['cache', 'clear', '--cache-dir', cache]);
     assert.match(cleared.stdout, /^Removed [1-9]/);
     const left = await afterimage(['cache', 'list', '--json', '--cache-dir', cache]);
-    assert.deepEqual(JSON.parse(left.stdout), []);
+    assert.deepEqual(JSON.parse(left.stdout).files, []);
   });
 
   test('config prints what a client wants', async () => {
     const { stdout } = await afterimage(['config', 'claude-code']);
     assert.ok(JSON.parse(stdout).mcpServers.afterimage);
+    const told = JSON.parse((await afterimage(['config', 'claude-code', '--json'])).stdout);
+    assert.equal(told.client, 'claude-code');
+    assert.deepEqual(JSON.parse(told.snippet), JSON.parse(stdout));
     const shared = await afterimage(['config', 'claude-code', '--remote']);
     assert.deepEqual(JSON.parse(shared.stdout).mcpServers.afterimage.args.slice(-1), ['--remote']);
   });

@@ -5,10 +5,12 @@ import { describe, test } from 'node:test';
 import { COMMANDS, findCommand } from '../../src/cli/commands.js';
 import { helpOf, overview } from '../../src/cli/help.js';
 import { given, parted } from '../../src/cli/look.js';
+import { spelledAsTools } from '../../src/cli/json-line.js';
 import { nearest } from '../../src/cli/nearest.js';
 import { engineOptions } from '../../src/cli/open-engine.js';
 import { Options } from '../../src/cli/options.js';
-import { progressLine, redrawn } from '../../src/cli/progress-bar.js';
+import { ProgressBar, progressLine, redrawn, type ProgressStream } from '../../src/cli/progress-bar.js';
+import { progressLine as pullLine } from '../../src/cli/pull.js';
 import { starterFolder } from '../../src/engine/model-folder.js';
 import { afterimage } from './command.js';
 
@@ -104,9 +106,52 @@ describe('progress', () => {
     });
   }
 
+  const piped = () => {
+    const written: string[] = [];
+    const stream = { isTTY: false, columns: 0, write: (text: string) => written.push(text) > 0 };
+    return { written, bar: new ProgressBar(stream as unknown as ProgressStream) };
+  };
+
+  test('a pipe gets a plain line now and then, and none for what is over soon', (t) => {
+    t.mock.timers.enable({ apis: ['Date', 'setTimeout'] });
+    const { written, bar } = piped();
+    for (let done = 0; done <= 100; done++) bar.update({ stage: 'load', done, total: 100 });
+    t.mock.timers.tick(1900);
+    assert.deepEqual(written, [], 'soon over');
+    bar.update({ stage: 'encode', done: 0, total: 1 });
+    t.mock.timers.tick(200);
+    assert.deepEqual(written, ['Looking at the image 0 %\n'], 'also where nothing more is heard');
+    for (let done = 0; done <= 1000; done++) {
+      bar.update({ stage: 'prefill', done, total: 1000 });
+      t.mock.timers.tick(20);
+    }
+    assert.ok(written.length >= 4 && written.length <= 6, `${written.length} lines`);
+    for (const line of written) assert.match(line, /^[A-Z][a-z ]{3,20} \d+ %\n$/);
+    bar.update({ stage: 'queue', done: 0 });
+    bar.update({ stage: 'decode', done: 1 });
+    t.mock.timers.tick(60_000);
+    assert.ok(written.length <= 6, 'an answer needs no progress');
+  });
+
+  test('of a download, parts are left out whole where there is no room', () => {
+    const half = { file: 'model-00001-of-00002.safetensors', doneBytes: 2e9, totalBytes: 4e9 };
+    const fast = { ...half, bytesPerSecond: 1e7, secondsLeft: 200 };
+    assert.equal(pullLine(fast, 30), '50 %  2.0 of 4.0 GB');
+    assert.equal(pullLine(fast, 50), '50 %  2.0 of 4.0 GB  10.0 MB/s  4 min left');
+  });
+
   test('what is piped holds no control characters', async () => {
     const { stderr } = await afterimage(['ocr', 'missing.png']);
     assert.doesNotMatch(stderr, /[\r\x1b]/);
+  });
+});
+
+test('every command that says something says it as JSON too, in the words of the tools’ results', () => {
+  for (const [name, { options }] of Object.entries(COMMANDS))
+    assert.equal(options.includes('json'), !['mcp', 'serve'].includes(name), name);
+  assert.deepEqual(spelledAsTools({ modelType: 'm', rows: [{ usedAt: 1 }, null, 'aB'] }), {
+    model_type: 'm',
+    rows: [{ used_at: 1 }, null, 'aB'],
   });
 });
 

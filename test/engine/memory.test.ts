@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { budgetsWithin, leastBytes, type LeastMemory } from '../../src/engine/budgets.js';
 import { LocalEngine } from '../../src/engine/local-engine.js';
-import { nativeOptions } from '../../src/engine/load-model.js';
+import { nativeOptions } from '../../src/engine/native-options.js';
 import { leastMemory } from '../../src/engine/memory-need.js';
 import { starterFolder } from '../../src/engine/model-folder.js';
 import { usableMemory } from '../../src/engine/usable-memory.js';
@@ -129,7 +129,7 @@ describe('a model', () => {
     for (const model of [starterFolder(), ...checkpointFolders()]) {
       const opened = openModel(model);
       const quantized = opened.checkpoint.config['quantization'] !== undefined;
-      const native = nativeOptions(options, opened.checkpoint, opened.model, quantized ? 'fast' : 'exact');
+      const native = nativeOptions(options, opened.checkpoint, opened.model);
       const [{ weights }] = leastMemory(native, opened.model, [opened.model.processor.plan(64, 64)]) as [
         LeastMemory,
       ];

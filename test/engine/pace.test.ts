@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { LocalEngine } from '../../src/engine/local-engine.js';
 import { starterFolder } from '../../src/engine/model-folder.js';
-import { usualPixels, type Timed } from '../../src/engine/pace.js';
-import { Sight } from '../../src/engine/sight.js';
+import { ladder, usualPixels, type Timed } from '../../src/engine/pace.js';
+import { Processors, Sight } from '../../src/engine/sight.js';
 import { pixelIdentity } from '../../src/image/key.js';
 import { CLOSELY } from '../../src/image/rgb-image.js';
 import type { Processor } from '../../src/models/family.js';
@@ -32,7 +32,7 @@ function machine(ms: (tokens: number) => number, tokenMs = 1) {
 describe('the size for a pace', () => {
   test('a fast machine has no limit, and is asked once', async () => {
     const { looks, look } = machine((tokens) => tokens);
-    assert.equal(await usualPixels(processor, 50_000, look), undefined);
+    assert.equal(await usualPixels(ladder(processor), 50_000, look), undefined);
     assert.equal(looks.length, 1);
   });
 
@@ -43,38 +43,40 @@ describe('the size for a pace', () => {
   })) {
     test(`a time ${name} is met, and a step more would not be`, async () => {
       const { look } = machine(ms);
-      const pixels = await usualPixels(processor, 50_000, look);
+      const pixels = await usualPixels(ladder(processor), 50_000, look);
       assert.ok(pixels !== undefined);
       assert.ok(ms(tokensOf(processor.limitedTo(pixels))) + 64 <= 25_000);
       assert.ok(ms(tokensOf(processor.limitedTo(pixels * 1.5))) + 64 > 25_000);
-      assert.equal(await usualPixels(processor, 50_000, look), pixels);
+      assert.equal(await usualPixels(ladder(processor), 50_000, look), pixels);
     });
   }
 
   test('slow answers leave less for looking', async () => {
     const ms = (tokens: number) => (24_000 * tokens) / whole;
-    assert.equal(await usualPixels(processor, 50_000, machine(ms).look), undefined);
-    assert.ok((await usualPixels(processor, 50_000, machine(ms, 200).look))! < 800_000);
+    assert.equal(await usualPixels(ladder(processor), 50_000, machine(ms).look), undefined);
+    assert.ok((await usualPixels(ladder(processor), 50_000, machine(ms, 200).look))! < 800_000);
   });
 
   test('where nothing is small enough, the smallest', async () => {
     const { looks, look } = machine(() => 60_000);
-    assert.equal(await usualPixels(processor, 50_000, look), looks[0]);
+    assert.equal(await usualPixels(ladder(processor), 50_000, look), looks[0]);
   });
 
   test('a processor with one size is not measured', async () => {
     const fixed: Processor = { ...processor, limitedTo: () => fixed };
-    assert.equal(await usualPixels(fixed, 1, () => assert.fail('it looked')), undefined);
+    assert.equal(await usualPixels(ladder(fixed), 1, () => assert.fail('it looked')), undefined);
   });
 });
 
 test('a limit is part of what names an image, looking closely is the same as no limit', () => {
-  const sight = new Sight(processor);
-  const free = sight.of({}).identity;
+  const sight = new Sight();
+  const processors = new Processors(processor);
+  const seen = (image: { maxPixels?: number }) => processors.of(sight.limitOf(image));
+  const free = seen({}).identity;
   sight.decide(200_000);
-  assert.notEqual(sight.of({}).identity, free);
-  assert.equal(sight.of({ maxPixels: CLOSELY }).identity, free);
-  assert.equal(sight.of({ maxPixels: 200_000 }), sight.of({}));
+  assert.notEqual(seen({}).identity, free);
+  assert.equal(seen({ maxPixels: CLOSELY }).identity, free);
+  assert.equal(seen({ maxPixels: 200_000 }), seen({}));
 });
 
 describe('an engine', () => {

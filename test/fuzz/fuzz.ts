@@ -1,14 +1,21 @@
-// Runs a check on changed inputs for so long: AFTERIMAGE_FUZZ_SECONDS, 2 unless it says otherwise. A longer run begins at
-// another seed each time.
+// Runs a check on changed inputs: for AFTERIMAGE_FUZZ_SECONDS, 2 unless it says otherwise, or on AFTERIMAGE_FUZZ_INPUTS of
+// them. A run of a chosen length begins at another seed each time; AFTERIMAGE_FUZZ_SEED repeats one.
 import assert from 'node:assert/strict';
 import { AfterimageError } from '../../src/errors.js';
 import { random, type Random } from './mutations.js';
 
-const given = process.env['AFTERIMAGE_FUZZ_SECONDS'];
-export const SECONDS = Number(given ?? 2);
+const { AFTERIMAGE_FUZZ_SECONDS: seconds, AFTERIMAGE_FUZZ_INPUTS: inputs } = process.env;
+const SECONDS = Number(seconds ?? 2);
+const INPUTS = Number(inputs ?? Infinity);
+const chosen = seconds !== undefined || inputs !== undefined;
+const SEED = Number(process.env['AFTERIMAGE_FUZZ_SEED'] ?? (chosen ? Date.now() >>> 0 : 1));
 
 /** What one input may take. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 30_000;
+const DAY_MS = 86_400_000;
+
+/** How long a test of the chosen length may take. */
+export const LIMIT_MS = inputs === undefined ? SECONDS * 1000 + 120_000 : DAY_MS;
 
 export interface Fuzz<T> {
   make(next: Random): T;
@@ -17,22 +24,28 @@ export interface Fuzz<T> {
   show(input: T): string;
 }
 
-/** @returns How many inputs were tried, and how many of them were accepted. */
-export async function fuzz<T>({ make, run, show }: Fuzz<T>): Promise<{ tried: number; accepted: number }> {
-  const next = random(given === undefined ? 1 : Date.now() >>> 0);
-  const end = performance.now() + SECONDS * 1000;
-  let [tried, accepted] = [0, 0];
-  for (; performance.now() < end; tried++) {
+export interface Tally {
+  seed: number;
+  tried: number;
+  accepted: number;
+}
+
+export async function fuzz<T>({ make, run, show }: Fuzz<T>): Promise<Tally> {
+  const next = random(SEED);
+  const end = inputs === undefined ? performance.now() + SECONDS * 1000 : Infinity;
+  const tally = { seed: SEED, tried: 0, accepted: 0 };
+  for (; tally.tried < INPUTS && performance.now() < end; tally.tried++) {
     const input = make(next);
     const start = performance.now();
+    const shown = (): string => `seed ${SEED}, input ${tally.tried}: ${show(input).slice(0, 4000)}`;
     try {
       await run(input);
-      accepted++;
+      tally.accepted++;
     } catch (error) {
-      assert.ok(error instanceof AfterimageError, `${(error as Error).stack}\n${show(input).slice(0, 4000)}`);
-      assert.notEqual(error.code, 'INTERNAL', show(input).slice(0, 4000));
+      assert.ok(error instanceof AfterimageError, `${(error as Error).stack}\n${shown()}`);
+      assert.notEqual(error.code, 'INTERNAL', shown());
     }
-    assert.ok(performance.now() - start < PATIENCE_MS, `takes too long: ${show(input).slice(0, 4000)}`);
+    assert.ok(performance.now() - start < PATIENCE_MS, `takes too long: ${shown()}`);
   }
-  return { tried, accepted };
+  return tally;
 }

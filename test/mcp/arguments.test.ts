@@ -51,7 +51,99 @@ const DESCRIBE: [what: string, given: Record<string, unknown>, read: Record<stri
   ['a switch as text', { verbose: 'True' }, { verbose: true }],
   ['a switch as a number', { verbose: 1 }, { verbose: true }],
   ['an image in a list', { image: ['L'] }, {}],
+  ['an image in a list in text', { image: '["L"]' }, {}],
+  ['a region by its corners', { region: { left: 1, top: 2, right: 31, bottom: 42 } }, { region: part }],
+  [
+    'a region by two points',
+    {
+      region: [
+        [1, 2],
+        [31, 42],
+      ],
+    },
+    { region: part },
+  ],
+  ['a region as x1, y1, x2, y2', { region: { x1: 1, y1: 2, x2: 31, y2: 42 } }, { region: part }],
+  ['a region as x_min', { region: { x_min: 1, y_min: 2, x_max: '31', y_max: 42 } }, { region: part }],
+  ['a region as xmin', { region: { xmin: 1, ymin: 2, xmax: 31, ymax: 42 } }, { region: part }],
+  ['a region in capitals', { region: { X: 1, Y: 2, Width: 30, HEIGHT: 40 } }, { region: part }],
+  ['a region in px', { region: { x: '1px', y: '2 px', width: '30px', height: '40px' } }, { region: part }],
+  ['a region in px with commas', { region: '1px, 2px, 30px, 40px' }, { region: part }],
+  ['a region as ImageMagick writes it', { region: '30x40+1+2' }, { region: part }],
+  ['a region in a list', { region: [part] }, { region: part }],
+  ['a region as a list in a list', { region: [[1, 2, 30, 40]] }, { region: part }],
+  ['a region in a region', { region: { region: part } }, { region: part }],
+  [
+    'a region by position and size',
+    { region: { position: { x: 1, y: 2 }, size: { width: 30, height: 40 } } },
+    { region: part },
+  ],
+  ['parts of pixels', { region: { x: 1.4, y: 2, width: 29.6, height: 40 } }, { region: part }],
+  ['a region under another name', { bbox: [1, 2, 30, 40] }, { region: part }],
+  ['a region that is no part', { region: 'full image' }, {}],
+  ['no region as false', { region: false }, {}],
+  ['no region as a list', { region: [] }, {}],
+  ['a quoted number', { max_tokens: '"8"' }, { max_tokens: 8 }],
+  ['a number in a list', { max_tokens: [8] }, { max_tokens: 8 }],
+  ['a number that is left to us', { max_tokens: 'auto', detail: 'default' }, {}],
+  ['a number where a text is due', { question: 5 }, { question: '5' }],
+  ['a quoted choice', { detail: '"full"' }, { detail: 'full' }],
+  ['a choice in a list', { detail: ['full'] }, { detail: 'full' }],
+  ['a quoted switch', { verbose: '"true"' }, { verbose: true }],
+  ['no session', { session_id: 'N/A' }, {}],
+  ['names in capitals', { QUESTION: 'hi', maxTokens: 8 }, { question: 'hi', max_tokens: 8 }],
+  ['a question under another name', { prompt: 'hi' }, { question: 'hi' }],
 ];
+
+describe('an image', () => {
+  const id = `img_${'0'.repeat(32)}`;
+  for (const [what, given, read = 'L'] of [
+    ['under another name', { path: 'L' }],
+    ['under the name of a list', { images: ['L'] }],
+    ['as the parts of chat completions', { image: { type: 'image_url', image_url: { url: 'L' } } }],
+    [
+      'as a part of MCP',
+      { image: { type: 'image', data: 'iVBORw0KGgo', mimeType: 'image/png' } },
+      'iVBORw0KGgo',
+    ],
+    [
+      'as a part with a source',
+      { image: { type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'iVBO' } } },
+      'iVBO',
+    ],
+    ['as an object in text', { image: '{"path": "L"}' }],
+    ['by its id in an object', { image: { image_id: id, width: 3 } }, id],
+    ['in a name that is quoted', { '"image"': 'L' }],
+    ['in arguments of arguments', { arguments: { image: 'L' } }],
+    ['in text of arguments', { params: '{"image": "L"}' }],
+    ['in a fence', '```json\n{"image": "L"}\n```'],
+    ['with a comma too many', '{"image": "L",}'],
+    ['in a list of arguments', [{ image: 'L' }]],
+  ] as [string, unknown, string?][]) {
+    test(what, () => {
+      const { args, ignored } = check('describe_image', given);
+      assert.equal(args['image'], read);
+      assert.deepEqual(ignored, []);
+    });
+  }
+
+  test('its own name goes before others', () => {
+    const { args, ignored } = check('describe_image', { path: 'M', image: 'L' });
+    assert.deepEqual([args['image'], ignored], ['L', ['path']]);
+  });
+
+  for (const given of [
+    { images: ['L', 'M'] },
+    { before: 'L', after: 'M' },
+    { image1: 'L', image2: 'M' },
+    { imageA: 'L', imageB: 'M' },
+  ]) {
+    test(`two of a comparison as ${Object.keys(given).join(', ')}`, () => {
+      const { args } = check('compare_images', given);
+      assert.deepEqual([args['image_a'], args['image_b']], ['L', 'M']);
+    });
+  }
+});
 
 describe('describe_image', () => {
   for (const [what, given, read] of DESCRIBE) {
@@ -75,10 +167,10 @@ describe('describe_image', () => {
       'a\nb': 1,
     });
     assert.deepEqual(args['region'], part);
-    assert.deepEqual(ignored, ['toolCallId', 'sessionId', 'region.unit', 'a\nb']);
+    assert.deepEqual(ignored, ['toolCallId', 'sessionId', 'a\nb', 'region.unit']);
     assert.equal(
       ignoredNote(ignored),
-      'Ignored, as this tool has no such arguments: toolCallId, sessionId, region.unit, a?b.',
+      'Ignored, as this tool has no such arguments: toolCallId, sessionId, a?b, region.unit.',
     );
     assert.equal(ignoredNote([]), undefined);
     assert.ok(ignoredNote(Array.from({ length: 500 }, () => 'k'.repeat(500)))!.length < 500);
@@ -92,6 +184,28 @@ const CHAT: [what: string, given: Record<string, unknown>, read: Record<string, 
   ['a list as Python prints it', { images: "['L', 'M']" }, { images: ['L', 'M'] }],
   ['blanks in a list', { images: ['L', null, ''] }, { images: ['L'] }],
   ['no list', { images: '' }, {}],
+  ['one a line', { images: 'L\nM\n' }, { images: ['L', 'M'] }],
+  ['one a line with bullets', { images: '- L\n- M' }, { images: ['L', 'M'] }],
+  ['with quotes and commas', { images: '"L", "M"' }, { images: ['L', 'M'] }],
+  ['whole paths with commas', { images: '/a b/L.png, /M.jpg' }, { images: ['/a b/L.png', '/M.jpg'] }],
+  ['a name with a comma', { images: '/a, b.png' }, { images: ['/a, b.png'] }],
+  ['a list in a list', { images: [['L', 'M']] }, { images: ['L', 'M'] }],
+  ['a list in a text in a list', { images: ['["L", "M"]'] }, { images: ['L', 'M'] }],
+  ['a list as XML becomes', { images: { item: ['L', 'M'] } }, { images: ['L', 'M'] }],
+  ['a list with numbers', { images: { 0: 'L', 1: 'M' } }, { images: ['L', 'M'] }],
+  ['objects', { images: [{ path: 'L' }, { url: 'M' }] }, { images: ['L', 'M'] }],
+  ['one image', { image: 'L' }, { images: ['L'] }],
+  [
+    'data in lines',
+    { images: 'data:image/png;base64,AAAA\nBBBB' },
+    { images: ['data:image/png;base64,AAAA\nBBBB'] },
+  ],
+  [
+    'lines of base64',
+    { images: `${'A'.repeat(76)}\n${'B'.repeat(76)}` },
+    { images: [`${'A'.repeat(76)}\n${'B'.repeat(76)}`] },
+  ],
+  ['another name of the message', { message: null, question: 'hi' }, { message: 'hi' }],
   ['a switch as text', { images: ['L'], fork: 'false' }, { images: ['L'] }],
   ['no message', { message: null, session_id: 'abc' }, { message: '', session_id: 'abc' }],
 ];
@@ -108,6 +222,27 @@ describe('chat_with_images', () => {
 });
 
 describe('lists of other things', () => {
+  test('several rectangles in one text or one list', () => {
+    const other = { x: 5, y: 6, width: 7, height: 8 };
+    for (const ignore_regions of [
+      '1,2,30,40; 5,6,7,8',
+      [1, 2, 30, 40, 5, 6, 7, 8],
+      '[[1,2,30,40],[5,6,7,8]]',
+    ]) {
+      const { args } = check('compare_images', { image_a: 'L', image_b: 'L', ignore_regions });
+      assert.deepEqual(args['ignore_regions'], [part, other]);
+    }
+  });
+
+  test('several languages in one text', () => {
+    for (const languages of ['German, English', 'German+English', '["German", "English"]'])
+      assert.deepEqual(check('ocr', { image: 'L', languages }).args['languages'], ['German', 'English']);
+    assert.deepEqual(check('ocr', { image: 'L', language: 'German' }).args['languages'], ['German']);
+  });
+
+  test('a number that is looked for', () =>
+    assert.equal(check('ocr', { image: 'L', find: 4821 }).args['find'], '4821'));
+
   test('one language', () => {
     const { args } = check('ocr', { image: 'L', languages: 'German', format: null });
     assert.deepEqual(args, { image: 'L', ...DEFAULTS['ocr'], languages: ['German'] });
@@ -122,6 +257,7 @@ describe('lists of other things', () => {
     ['JSON of one', JSON.stringify(part)],
     ['JSON of numbers', '[1,2,30,40]'],
     ['a list of texts', ['1,2,30,40']],
+    ['by its corners', { left: 1, top: 2, right: 31, bottom: 42 }],
     ['beside zeros and nulls', [null, part, { x: 0, y: 0, width: 0, height: 0 }]],
   ] as const) {
     test(`one rectangle as ${what}`, () => {
@@ -144,7 +280,9 @@ describe('lists of other things', () => {
 /** What has no single meaning. */
 const REFUSED: [tool: string, given: unknown, message: RegExp, code?: string][] = [
   ['describe_image', {}, /image is missing/],
-  ['describe_image', { path: 'L' }, /image is missing.*no path/],
+  ['describe_image', { chatInput: 'L' }, /image is missing.*no chatInput/],
+  ['describe_image', { images: ['L', 'M'] }, /image: /],
+  ['describe_image', { image: { width: 9 } }, /image: /],
   ['describe_image', { image: 7 }, /image: /],
   ['describe_image', { image: ['L', 'M'] }, /image: /],
   ['describe_image', { image: 'L', max_tokens: 'many' }, /max_tokens: /],
@@ -152,7 +290,24 @@ const REFUSED: [tool: string, given: unknown, message: RegExp, code?: string][] 
   ['describe_image', { image: 'L', max_tokens: '8.5' }, /max_tokens: /],
   ['describe_image', { image: 'L', region: [1, 2, 30] }, /region: /],
   ['describe_image', { image: 'L', region: '1,2,30' }, /region: /],
-  ['describe_image', { image: 'L', region: 'the top' }, /region: /],
+  [
+    'describe_image',
+    { image: 'L', region: 'the top' },
+    /region: expected x, y, width and height in whole pixels/,
+  ],
+  [
+    'describe_image',
+    { image: 'L', region: { x: 0.1, y: 0.2, width: 0.5, height: 0.5 } },
+    /region.x: .*pixels/,
+  ],
+  ['describe_image', { image: 'L', region: { area: 'top', of: 'page' } }, /region.x is missing/],
+  ['describe_image', { image: 'L', region: [[1, 2], [3]] }, /region: /],
+  ['describe_image', { image: 'L', region: [1, 2, 3, 4, 5] }, /region: /],
+  ['describe_image', { image: 'L', max_tokens: '1,024' }, /max_tokens: /],
+  ['describe_image', { image: 'L', detail: 'high' }, /detail: .*brief.*normal.*full/],
+  ['describe_image', { image: 'L', question: { text: 'hi' } }, /question: /],
+  ['compare_images', { images: ['L', 'M', 'N'] }, /image_a is missing/],
+  ['compare_images', { images: ['L', 'M'], image_a: 'K' }, /image_b is missing/],
   ['describe_image', { image: 'L', region: { x: 1 } }, /region.y is missing/],
   ['describe_image', { image: 'L', verbose: 'perhaps' }, /verbose: /],
   ['describe_image', { image: 'L', detail: 'tiny' }, /detail: /],
@@ -160,6 +315,7 @@ const REFUSED: [tool: string, given: unknown, message: RegExp, code?: string][] 
   ['describe_image', 'L', /arguments: /],
   ['chat_with_images', { message: 'hi', images: Array(6).fill('L') }, /images: /, 'TOO_MANY_IMAGES'],
   ['chat_with_images', { message: 'hi', images: { a: 1 } }, /images.0: /],
+  ['chat_with_images', { message: 'hi', images: Array(2000).fill('L') }, /images: /, 'TOO_MANY_IMAGES'],
   ['chat_with_images', { message: 'hi', images: [7] }, /images.0: /],
   ['ocr', { image: 'L', languages: Array(9).fill('German') }, /languages: /],
 ];
@@ -174,4 +330,30 @@ test('the given arguments stay as they are', () => {
   const copy = structuredClone(given);
   check('describe_image', given);
   assert.deepEqual(given, copy);
+});
+
+test('long texts of nothing are refused at once', () => {
+  for (const text of [
+    ' '.repeat(90_000),
+    `\`\`\`${' '.repeat(90_000)}x`,
+    `[${' '.repeat(90_000)}`,
+    ', '.repeat(40_000),
+  ]) {
+    const start = performance.now();
+    for (const given of [
+      { images: text },
+      { images: [text] },
+      { region: text },
+      { ignore_regions: text },
+      { languages: text },
+    ])
+      for (const tool of tools) {
+        try {
+          checkArguments(tool, { image: 'L', image_a: 'L', image_b: 'L', ...given });
+        } catch (error) {
+          assert.equal((error as { code?: string }).code, 'INVALID_ARGUMENT');
+        }
+      }
+    assert.ok(performance.now() - start < 5000);
+  }
 });

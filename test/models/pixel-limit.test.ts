@@ -175,7 +175,13 @@ for (const [name, processor] of Object.entries(PROCESSORS)) {
       processor.limitedTo(200_000).plan(image.width, image.height),
       'the least limit counts',
     );
-    assert.equal(limited.inputs(image, plan)['pixel_values']!.rows, plan.symbols['patches']);
+    for (const among of [limited, processor.limitedTo(1)]) {
+      const { symbols } = among.plan(image.width, image.height);
+      assert.equal(
+        among.inputs(image, among.plan(image.width, image.height))['pixel_values']!.rows,
+        symbols['patches'],
+      );
+    }
   });
 }
 

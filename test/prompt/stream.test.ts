@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Detokenizer, StopStrings } from '../../src/prompt/stream.js';
+import { Detokenizer, StopStrings, textAfter } from '../../src/prompt/stream.js';
 import { Tokenizer } from '../../src/prompt/tokenizer.js';
 import { familyFolder, familyNames, readFixture } from './families.js';
 
@@ -70,7 +70,7 @@ test('an incomplete character at the end is shown as such', () => {
 
 test('a continued text keeps its space', () => {
   const tokenizer = Tokenizer.load(familyFolder('paligemma'));
-  const stream = new Detokenizer(tokenizer, tokenizer.encode('The'));
+  const stream = new Detokenizer(tokenizer, textAfter(tokenizer.encode('The')));
   assert.equal(
     tokenizer
       .encode(' cat')

@@ -23,6 +23,7 @@ export function picture(width: number, height: number, bars: readonly Bar[]): Im
 
 export class BarNetworks implements TextNetworks {
   readonly identity = 'bars';
+  readonly name = 'bars';
   readonly characters = ['', ...'HIJ', ' '];
   detected = 0;
   recognised = 0;

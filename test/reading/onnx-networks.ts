@@ -41,6 +41,7 @@ export class OnnxNetworks implements TextNetworks {
   readonly #recogniser: InferenceSession;
 
   readonly identity = 'onnxruntime PP-OCRv4';
+  readonly name = 'PP-OCRv4';
   readonly characters: string[];
 
   private constructor(detector: InferenceSession, recogniser: InferenceSession) {
@@ -109,6 +110,7 @@ export class KeptNetworks implements TextNetworks {
   readonly #folder: string;
 
   readonly identity: string;
+  readonly name: string;
   readonly characters: string[];
 
   constructor(networks: TextNetworks, folder: string) {
@@ -116,6 +118,7 @@ export class KeptNetworks implements TextNetworks {
     this.#folder = folder;
 
     this.identity = networks.identity;
+    this.name = networks.name;
     this.characters = networks.characters;
     mkdirSync(folder, { recursive: true });
   }

@@ -1,28 +1,37 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { clearReadings, listReadings, ReadingCache } from '../../src/reading/reading-cache.js';
+import type { ImageInput } from '../../src/image/rgb-image.js';
 import type { Reading } from '../../src/reading/reading.js';
 import { line } from '../mcp/scripted-reader.js';
 
 const READING: Reading = { width: 80, height: 20, lines: [line('Hello', 1, 2, 50, 10)], rows: [[0]] };
+const picture = (pixelHash: string): ImageInput => ({
+  pixelHash,
+  width: 80,
+  height: 20,
+  name: `/shots/${pixelHash}.png`,
+  pixels: () => assert.fail('nobody needs them'),
+});
 const folder = () => join(mkdtempSync(join(tmpdir(), 'afterimage-readings-')), 'readings');
 
 describe('kept readings', () => {
   test('another process finds them, another reader does not', async () => {
     const place = folder();
-    await new ReadingCache('one', place).keepPicture('p', READING);
-    assert.deepEqual(await new ReadingCache('one', place).picture('p'), READING);
-    assert.equal(await new ReadingCache('two', place).picture('p'), undefined);
-    assert.equal(await new ReadingCache('one', place).picture('q'), undefined);
-    assert.equal(await new ReadingCache('one').picture('p'), undefined);
+    await new ReadingCache('one', 'R', place).keepPicture(picture('p'), READING);
+    assert.deepEqual(await new ReadingCache('one', 'R', place).picture('p'), READING);
+    assert.equal(await new ReadingCache('two', 'R', place).picture('p'), undefined);
+    assert.equal(await new ReadingCache('one', 'R', place).picture('q'), undefined);
+    assert.equal(await new ReadingCache('one', 'R').picture('p'), undefined);
   });
 
   test('only their owner may read them', async () => {
     const place = folder();
-    await new ReadingCache('one', place).keepPicture('p', READING);
+    await new ReadingCache('one', 'R', place).keepPicture(picture('p'), READING);
     assert.equal(statSync(place).mode & 0o777, 0o700);
     const [file] = readdirSync(place);
     assert.equal(statSync(join(place, file!)).mode & 0o777, 0o600);
@@ -30,29 +39,49 @@ describe('kept readings', () => {
 
   test('a damaged file is a miss', async () => {
     const place = folder();
-    await new ReadingCache('one', place).keepPicture('p', READING);
+    await new ReadingCache('one', 'R', place).keepPicture(picture('p'), READING);
     const path = join(place, readdirSync(place)[0]!);
     const whole = readFileSync(path, 'utf8');
     for (const damaged of [whole.replace('Hello', 'Hullo'), whole.slice(0, -5), '', 'x']) {
       writeFileSync(path, damaged);
-      assert.equal(await new ReadingCache('one', place).picture('p'), undefined);
+      assert.equal(await new ReadingCache('one', 'R', place).picture('p'), undefined);
     }
   });
 
   test('the least recently used leave when there are too many bytes', async () => {
     const place = folder();
-    await new ReadingCache('one', place).keepPicture('p', READING);
+    await new ReadingCache('one', 'R', place).keepPicture(picture('p'), READING);
     const [kept] = await listReadings(place);
     // A new cache prunes with its first write.
-    await new ReadingCache('one', place, 1.5 * kept!.bytes).keepPicture('q', READING);
+    await new ReadingCache('one', 'R', place, 1.5 * kept!.bytes).keepPicture(picture('q'), READING);
     assert.equal((await listReadings(place)).length, 1);
-    assert.deepEqual(await new ReadingCache('one', place).picture('q'), READING);
+    assert.deepEqual(await new ReadingCache('one', 'R', place).picture('q'), READING);
+  });
+
+  test('files of older versions, which do not say what they are of, are listed and read', async () => {
+    const place = folder();
+    await new ReadingCache('one', 'R', place).keepPicture(picture('p'), READING);
+    const path = join(place, readdirSync(place)[0]!);
+    const text = readFileSync(path, 'utf8').split('\n')[1]!;
+    writeFileSync(path, `${createHash('sha256').update(text).digest('hex')}\n${text}`);
+    assert.deepEqual(await new ReadingCache('one', 'R', place).picture('p'), READING);
+    const [kept] = await listReadings(place, true);
+    assert.ok(kept!.bytes > 0 && kept!.label === undefined);
   });
 
   test('they can be listed and cleared', async () => {
     const place = folder();
     assert.deepEqual(await listReadings(place), []);
-    await new ReadingCache('one', place).keepPicture('p', READING);
+    await new ReadingCache('one', 'R', place).keepPicture(picture('p'), READING);
+    const [kept] = await listReadings(place, true);
+    assert.deepEqual(kept!.label, {
+      model: 'R',
+      image_id: 'img_p',
+      width: 80,
+      height: 20,
+      name: '/shots/p.png',
+    });
+    assert.equal((await listReadings(place))[0]!.label, undefined, 'only where it is asked for');
     assert.equal(await clearReadings(place), 1);
     assert.deepEqual(readdirSync(place), []);
   });

@@ -1,6 +1,8 @@
 // The form of everything that is said over the wire. Neither side trusts the other, so both check what they hear.
 import { z } from 'zod';
 import { ERROR_CODES } from '../../errors.js';
+import { displayName } from '../../image/display-name.js';
+import type { ImageInput } from '../../image/rgb-image.js';
 import type { Answer, AskOptions, EngineStatus, ModelInfo, Progress } from '../engine.js';
 
 /** Width × height of the largest image an engine takes over a wire. */
@@ -8,18 +10,25 @@ const MOST_PIXELS = 2 ** 28;
 /** In one conversation. */
 const MOST_IMAGES = 256;
 const LONGEST_NAME = 256;
+const LONGEST_PICTURE_NAME = 512;
 
 export const count = z.int().nonnegative();
 const name = z.string().max(LONGEST_NAME);
 const side = z.int().positive().max(MOST_PIXELS);
 
-/** An image is its identity; its pixels are asked for. */
+/** What is said of an image: its pixels are asked for. */
+export function wireImageOf({ pixelHash, width, height, maxPixels, name }: ImageInput): WireImage {
+  return { pixelHash, width, height, maxPixels, ...(name !== undefined && { name: displayName(name) }) };
+}
+
+/** An image is its identity; what it is called is for listings. */
 const wireImage = z
   .object({
     pixelHash: z.string().regex(/^[0-9a-f]{64}$/),
     width: side,
     height: side,
     maxPixels: z.int().positive().optional(),
+    name: z.string().max(LONGEST_PICTURE_NAME).optional(),
   })
   .refine(({ width, height }) => width * height <= MOST_PIXELS, `an image has at most ${MOST_PIXELS} pixels`);
 

@@ -34,7 +34,7 @@ import {
   heard,
   toWire,
 } from './wire.js';
-import type { PixelPiece, WireImage, WireMessage } from './messages.js';
+import { wireImageOf, type PixelPiece, type WireMessage } from './messages.js';
 
 /** What the engine may ask and say about a call while it runs. */
 interface Running {
@@ -96,7 +96,7 @@ export class RemoteEngine implements Engine {
   async warm(images: ImageInput[], signal?: AbortSignal): Promise<void> {
     await this.call({ images }, signal ? [signal] : [], {
       send: (connection, call, token) =>
-        connection.sendRequest(WARM.type, { call, images: images.map(identity) }, token),
+        connection.sendRequest(WARM.type, { call, images: images.map(wireImageOf) }, token),
       answered: WARM.answered,
     });
   }
@@ -271,7 +271,7 @@ class RemoteSession implements Session {
     const asked = {
       session: this.id,
       parent: this.#parent?.id,
-      images: images.map(identity),
+      images: images.map(wireImageOf),
       messages: said,
       options: rest,
     };
@@ -303,10 +303,6 @@ function withoutPixels({ role, content }: Message, images: ImageInput[]): WireMe
       part.type === 'text' ? part : { type: 'image', image: images.push(part.image) - 1 },
     ),
   };
-}
-
-function identity({ pixelHash, width, height, maxPixels }: ImageInput): WireImage {
-  return { pixelHash, width, height, maxPixels };
 }
 
 /** The connection ended before the answer came. */

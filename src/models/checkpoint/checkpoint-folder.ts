@@ -6,6 +6,7 @@ import { AfterimageError } from '../../errors.js';
 import type { Checkpoint, StoredTensorInfo, TokenIds } from './checkpoint.js';
 import { readJson, type Json } from './json-file.js';
 import { readSafetensorsHeader } from './safetensors-header.js';
+import { readTokenizer } from './tiktoken.js';
 
 /** config.json alone, so that a family that is not supported is refused before its weights are looked at. */
 export function readConfig(path: string): Json {
@@ -27,7 +28,7 @@ export function openCheckpoint(path: string, tokenIds: TokenIds = new Map()): Ch
   const { media_proc_cfg: media, ...flat } = preprocessor;
   const files = weightFiles(folder);
   let parsed: { json: Json | undefined } | undefined;
-  const tokenizer = () => (parsed ??= { json: readJson(folder, 'tokenizer.json') }).json;
+  const tokenizer = () => (parsed ??= { json: readTokenizer(folder) }).json;
   return {
     folder,
     config,

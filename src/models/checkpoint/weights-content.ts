@@ -63,7 +63,8 @@ export class WeightFiles {
   }
 }
 
-function stampOf(file: string): Stamp {
+/** @throws AfterimageError MODEL_CHANGED when the file has gone. */
+export function stampOf(file: string): Stamp {
   const found = statSync(file, { bigint: true, throwIfNoEntry: false });
   if (!found) throw changed(file);
   const { dev, ino, size, mtimeNs, ctimeNs } = found;

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { AfterimageError } from '../../errors.js';
 import { readJson } from '../checkpoint/json-file.js';
 import { detectorProgram } from './detector.js';
@@ -22,6 +22,8 @@ export interface PixelNorm {
 }
 
 export interface ReaderModel {
+  /** What people call it. */
+  name: string;
   detector: ImageProgram & { pixels: PixelNorm };
   recogniser: ImageProgram & { pixels: PixelNorm };
   /** By class: blank, then the alphabet. */
@@ -40,6 +42,7 @@ export async function loadBundledReader(): Promise<ReaderModel> {
   const hash = createHash('sha256');
   for (const bytes of [detector!, recogniser!, alphabet!]) hash.update(bytes);
   return {
+    name: 'PP-OCRv4',
     detector: {
       ...detectorProgram(detectorOf(readOnnx(detector!, names[0]))),
       pixels: { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] },
@@ -68,6 +71,7 @@ export async function loadHubReader(folder: string): Promise<ReaderModel> {
     for (const name of ['config.json', 'preprocessor_config.json', 'model.safetensors'])
       hash.update(await readFile(join(path, name)));
   return {
+    name: basename(resolve(folder)),
     detector: {
       ...detectorProgram(rgb),
       pixels: { mean: pixels.mean.toReversed(), deviation: pixels.deviation.toReversed() },

@@ -10,7 +10,7 @@
 #include <sys/sysctl.h>
 #endif
 
-#include "cpu/thread_pool.h"
+#include "platform/processors.h"
 
 namespace afterimage {
 namespace {

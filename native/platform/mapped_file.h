@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "weights/mapped_ranges.h"
+#include "platform/mapped_ranges.h"
 
 namespace afterimage {
 
@@ -30,7 +30,7 @@ class MappedFile {
 
  private:
   std::string path_;
-  int fd_ = -1;
+  intptr_t handle_ = -1;  // the system's, of the open file
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
   int64_t modified_ns_ = 0;

@@ -1,5 +1,3 @@
-#include "weights/mapped_file.h"
-
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -10,6 +8,7 @@
 #include <utility>
 
 #include "graph/error.h"
+#include "platform/mapped_file.h"
 
 namespace afterimage {
 namespace {
@@ -56,19 +55,20 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
     ::munmap(address, size_);
     throw;
   }
-  fd_ = file.keep();
+  handle_ = file.keep();
 }
 
 bool MappedFile::whole() const noexcept {
-  if (fd_ < 0) return true;
+  if (handle_ < 0) return true;
   struct stat info;
-  return !range_->damaged() && ::fstat(fd_, &info) == 0 && static_cast<size_t>(info.st_size) == size_;
+  return !range_->damaged() && ::fstat(static_cast<int>(handle_), &info) == 0 &&
+         static_cast<size_t>(info.st_size) == size_;
 }
 
 bool MappedFile::intact() const noexcept {
-  if (fd_ < 0) return true;
+  if (handle_ < 0) return true;
   struct stat info;
-  return whole() && ::fstat(fd_, &info) == 0 && modified(info) == modified_ns_;
+  return whole() && ::fstat(static_cast<int>(handle_), &info) == 0 && modified(info) == modified_ns_;
 }
 
 void MappedFile::drop(const std::byte* from, size_t bytes) const noexcept {
@@ -82,7 +82,7 @@ MappedFile::~MappedFile() {
   if (!data_) return;
   range_.reset();
   ::munmap(const_cast<std::byte*>(data_), size_);
-  ::close(fd_);
+  ::close(static_cast<int>(handle_));
 }
 
 }  // namespace afterimage

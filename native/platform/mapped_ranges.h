@@ -1,5 +1,5 @@
-// The mapped files of this process. Where one is cut short behind its back, the kernel raises SIGBUS at whoever reads
-// what is gone; here that thread reads zeros instead, and the file is known as damaged. Other SIGBUS go on as before.
+// The mapped files of this process. Where one is cut short behind its back, or its disk is gone, the system raises a
+// fault at whoever reads what is missing; here that thread reads zeros instead, and the file is known as damaged.
 #pragma once
 #include <atomic>
 #include <cstddef>

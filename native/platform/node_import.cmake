@@ -1,0 +1,16 @@
+# Windows binds the names of Node-API to the program that has them: node.exe, by an import library made of the
+# definitions that come with the headers.
+foreach(name js_native_api node_api)
+  set(definition ${NODE_API_HEADERS_DIR}/../def/${name}.def)
+  set(library ${CMAKE_BINARY_DIR}/${name}.lib)
+  if(MSVC)
+    set(make_library ${CMAKE_AR} /nologo /machine:x64 /def:${definition} /out:${library})
+  else()
+    set(make_library ${CMAKE_DLLTOOL} --dllname node.exe --input-def ${definition} --output-lib ${library})
+  endif()
+  add_custom_command(OUTPUT ${library} COMMAND ${make_library} DEPENDS ${definition} VERBATIM)
+  list(APPEND node_libraries ${library})
+endforeach()
+add_custom_target(node_import DEPENDS ${node_libraries})
+add_dependencies(afterimage_addon node_import)
+target_link_libraries(afterimage_addon PRIVATE ${node_libraries})

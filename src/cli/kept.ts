@@ -1,0 +1,60 @@
+// What is kept on disk as one list: prefixes of the models, readings of the text reader, each with what it is of.
+import { readLabel, type KeptLabel } from '../engine/kept-label.js';
+import { loadAddon } from '../engine/native.js';
+import { clearReadings, listReadings } from '../reading/reading-cache.js';
+
+export interface KeptFile {
+  kind: 'prefix' | 'reading';
+  file: string;
+  bytes: number;
+  /** Seconds since 1970. */
+  used_at: number;
+  /** What it was computed with; its weights' digest in files of older versions, which do not say. */
+  model: string;
+  /** The picture, where it is known. */
+  image?: Omit<KeptLabel, 'model'>;
+  /** Of a prefix. */
+  tokens?: number;
+  /** Of a prefix: build, weights, backend and layout that it belongs to. */
+  identity?: string;
+}
+
+export interface KeptFolders {
+  prefixes: string;
+  readings: string;
+}
+
+/** Each kind's most recently used first. */
+export async function keptFiles({ prefixes, readings }: KeptFolders): Promise<KeptFile[]> {
+  const computed = loadAddon().listDiskCache(prefixes);
+  const read = await listReadings(readings, true);
+  return [
+    ...computed.map(({ file, bytes, usedAt, tokens, identity, label }) => ({
+      kind: 'prefix' as const,
+      ...{ file, bytes, used_at: usedAt, tokens, identity },
+      ...of(readLabel(label), weightsOf(identity)),
+    })),
+    ...read.map(({ file, bytes, usedAt, label }) => ({
+      kind: 'reading' as const,
+      ...{ file, bytes, used_at: usedAt },
+      ...of(label, 'unknown'),
+    })),
+  ];
+}
+
+/** @returns how many files were removed */
+export async function clearKept({ prefixes, readings }: KeptFolders): Promise<number> {
+  return loadAddon().clearDiskCache(prefixes) + (await clearReadings(readings));
+}
+
+function of(label: KeptLabel | undefined, otherwise: string): Pick<KeptFile, 'model' | 'image'> {
+  if (label === undefined) return { model: otherwise };
+  const { model, ...image } = label;
+  return { model, image };
+}
+
+/** The beginning of the weights' digest. */
+function weightsOf(identity: string): string {
+  const digest = /^weights ([0-9a-f]+)/m.exec(identity)?.[1] ?? 'unknown';
+  return `weights ${digest.slice(0, 8)}`;
+}

@@ -1,0 +1,286 @@
+// What a checkpoint folder says, read where it can hold nobody up: settings, programs and the tokenizer of strangers take
+// seconds at best, and for ever at worst. Runs in a thread of its own; callers use `checkpoint-thread.ts`.
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { AfterimageError } from '../errors.js';
+import { decoderWidths, type DecoderWidths } from '../graph/program.js';
+import type { Checkpoint, TokenIds } from '../models/checkpoint/checkpoint.js';
+import { reading } from '../models/checkpoint/plain-file.js';
+import { stampOf } from '../models/checkpoint/weights-content.js';
+import type { ImagePlan, Model } from '../models/family.js';
+import { linearPositions, mropePositions } from '../models/positions.js';
+import { openModel } from '../models/registry.js';
+import type { ContentPart, Message } from '../prompt/message.js';
+import { PromptBuilder, templateOf, type Draft, type PromptTokens } from '../prompt/prompt.js';
+import { Detokenizer, type TextState } from '../prompt/stream.js';
+import type { TemplateSource } from '../prompt/template-work.js';
+import { Tokenizer } from '../prompt/tokenizer.js';
+import type { Budgets } from './budgets.js';
+import { chosenProcessor, type ImageDetail } from './chosen-processor.js';
+import { requireMemory } from './memory-need.js';
+import { fromNative } from './native.js';
+import type { NativeEngineOptions } from './native-engine.js';
+import { nativeOptions, type LocalEngineOptions } from './native-options.js';
+import { ladder, type Step } from './pace.js';
+import { scriptsIdentity } from './scripts-identity.js';
+import { Processors } from './sight.js';
+import type { UsableMemory } from './usable-memory.js';
+
+export interface CheckpointSource extends ImageDetail {
+  folder: string;
+  /** Of its settings when it was opened first; a thread that takes over must find the same. */
+  stamp?: string;
+}
+
+/** What everybody else needs to know of a model: data. */
+export interface ModelFacts
+  extends
+    Pick<Model, 'modelType' | 'contextLength' | 'boxes' | 'visibility' | 'positionAxes' | 'eosTokenIds'>,
+    DecoderWidths {
+  folder: string;
+  stamp: string;
+  parameters: number;
+  readsAlong: boolean;
+  template: TemplateSource | undefined;
+  tokenIds: TokenIds;
+  /** Of the processor without a limit. */
+  identity: string;
+  /** Sizes in which a screen can be seen. */
+  ladder: Step[];
+  /** Of the scripts that make pixels and tokens. */
+  scripts: string;
+}
+
+interface Opened {
+  model: Model;
+  processors: Processors;
+  prompts: PromptBuilder;
+  facts: ModelFacts;
+}
+
+/** By source; one model is usual, and what was closed is dropped. */
+const known = new Map<string, Opened>();
+
+/** Opens again what was opened in a thread that has ended. @throws AfterimageError as `open`, MODEL_CHANGED */
+export function ready(input?: { source: CheckpointSource }): void {
+  if (input?.source.stamp !== undefined) found(input.source);
+}
+
+/**
+ * @param name Of the model, as people know it.
+ * @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, IO_FAILED, OUT_OF_MEMORY
+ */
+export function open({
+  source,
+  name,
+  options,
+  memory,
+}: {
+  source: CheckpointSource;
+  name: string;
+  options: LocalEngineOptions;
+  memory: UsableMemory;
+}): { facts: ModelFacts; native: NativeEngineOptions } {
+  const { opened, checkpoint } = openAnew(source);
+  const { facts, model } = opened;
+  const unbudgeted = nativeOptions(options, checkpoint, model);
+  let budgets: Budgets;
+  try {
+    budgets = requireMemory(name, unbudgeted, model, memory, options.budgets);
+  } catch (error) {
+    throw fromNative(error);
+  }
+  known.set(keyOf({ ...source, stamp: facts.stamp }), opened);
+  return { facts, native: { ...unbudgeted, budgets } };
+}
+
+/** An image as prompts need it. */
+export interface SeenImage {
+  width: number;
+  height: number;
+  limit: number | undefined;
+}
+
+/** A message whose images are places in a list. */
+export interface ListedMessage {
+  role: Message['role'];
+  content: (Extract<ContentPart, { type: 'text' }> | { type: 'image'; image: number })[];
+}
+
+export interface DraftedPrompt extends Draft {
+  /** Of the processor that sees each image. */
+  identities: string[];
+  /** Where the checkpoint has no template that must render it. */
+  rendered: string[] | undefined;
+}
+
+/** @throws AfterimageError IMAGE_UNSUPPORTED */
+export function draft({
+  source,
+  messages,
+  images,
+}: {
+  source: CheckpointSource;
+  messages: ListedMessage[];
+  images: SeenImage[];
+}): DraftedPrompt {
+  const { prompts, processors, facts } = found(source);
+  const drafted = prompts.draft(messages.map((message) => withImages(message, images)));
+  return {
+    ...drafted,
+    identities: images.map(({ limit }) => processors.of(limit).identity),
+    rendered: facts.template ? undefined : prompts.renderHere(drafted.wanted),
+  };
+}
+
+export interface TokenRows extends PromptTokens {
+  positionIds: Int32Array;
+  ropeDelta: number;
+  /** Tokens before the answer; `ids` may go on with the beginning of one. */
+  question: Int32Array;
+}
+
+/** @throws AfterimageError INVALID_CHECKPOINT, INVALID_ARGUMENT */
+export function finish({
+  source,
+  drafted,
+  rendered,
+  answer,
+}: {
+  source: CheckpointSource;
+  drafted: Pick<Draft, 'marks' | 'plans'>;
+  rendered: string[];
+  /** Tokens with which the answer begins: text, whatever their ids. */
+  answer: readonly number[];
+}): TokenRows {
+  const { prompts, model } = found(source);
+  const asked = prompts.finish(drafted, rendered);
+  const ids = Int32Array.from([...asked.ids, ...answer]);
+  const featureIndex = Int32Array.from([...asked.featureIndex, ...answer.map(() => -1)]);
+  const tokens = { ...asked, ids, featureIndex };
+  const { data, ropeDelta } =
+    model.positionAxes === 3
+      ? mropePositions(ids.length, grids(tokens, drafted.plans))
+      : linearPositions(ids.length);
+  return { ...tokens, question: asked.ids, positionIds: data, ropeDelta };
+}
+
+function grids({ spans, featureIndex }: PromptTokens, plans: readonly ImagePlan[]) {
+  return spans.flatMap(({ start, image }) => {
+    const { grid } = plans[image]!;
+    return grid ? [{ start: start + featureIndex.subarray(start).findIndex((row) => row >= 0), grid }] : [];
+  });
+}
+
+/** What each of the tokens adds to a text, and at its end what was held back. */
+export function texts({
+  source,
+  state,
+  ids,
+  end,
+}: {
+  source: CheckpointSource;
+  state: TextState;
+  ids: readonly number[];
+  end: boolean;
+}): { texts: string[]; state: TextState } {
+  const text = new Detokenizer(found(source).prompts.tokenizer, state);
+  const added = ids.map((id) => text.push(id));
+  if (end) added.push(text.end());
+  return { texts: added, state: text.state };
+}
+
+export function forget({ source }: { source: CheckpointSource }): void {
+  known.delete(keyOf(source));
+}
+
+/** @throws AfterimageError MODEL_CHANGED where it must be opened again and is not what it was. */
+function found(source: CheckpointSource): Opened {
+  const key = keyOf(source);
+  let opened = known.get(key);
+  if (opened) return opened;
+  ({ opened } = openAnew(source));
+  if (opened.facts.stamp !== source.stamp) {
+    throw new AfterimageError(
+      'MODEL_CHANGED',
+      `The settings in "${source.folder}" are not those that were loaded; restart, so that they are loaded anew.`,
+    );
+  }
+  known.set(key, opened);
+  return opened;
+}
+
+function keyOf({ folder, maxPixels, imageTokens, stamp }: CheckpointSource): string {
+  return JSON.stringify([folder, maxPixels, imageTokens, stamp]);
+}
+
+function openAnew(source: CheckpointSource): { opened: Opened; checkpoint: Checkpoint } {
+  const { folder } = source;
+  const stamp = settingsStamp(folder);
+  const { checkpoint, model: whole } = openModel(folder);
+  const model = { ...whole, processor: chosenProcessor(whole, source) };
+  const processors = new Processors(model.processor);
+  const template = templateOf(checkpoint.folder, model);
+  const prompts = reading(
+    folder,
+    () =>
+      new PromptBuilder(model, Tokenizer.load(checkpoint.folder, checkpoint.tokenizer), template, (image) =>
+        processors.of(image.maxPixels),
+      ),
+  );
+  const { modelType, contextLength, boxes, visibility, positionAxes, eosTokenIds } = model;
+  const facts = {
+    ...{ modelType, contextLength, boxes, visibility, positionAxes, eosTokenIds },
+    ...decoderWidths(model.decoder),
+    folder: checkpoint.folder,
+    stamp,
+    parameters: parameterCount(model),
+    readsAlong: prompts.tokenizer.spellsReadings,
+    template,
+    tokenIds: checkpoint.tokenIds ?? new Map(),
+    identity: model.processor.identity,
+    ladder: ladder(model.processor),
+    scripts: scriptsIdentity(),
+  };
+  return { opened: { model, processors, prompts, facts }, checkpoint };
+}
+
+/** Of everything but the weights; a folder that is not there is found missing by whoever opens it. */
+function settingsStamp(folder: string): string {
+  try {
+    const names = readdirSync(folder).filter((name) => /\.(json|jinja)$/.test(name));
+    return names
+      .sort()
+      .map((name) => `${name} ${stampOf(join(folder, name))}`)
+      .join('\n');
+  } catch {
+    return '';
+  }
+}
+
+/** The limit of each image stands where a question's own would. */
+function withImages({ role, content }: ListedMessage, images: readonly SeenImage[]): Message {
+  return {
+    role,
+    content: content.map((part) => {
+      if (part.type === 'text') return part;
+      const { width, height, limit } = images[part.image]!;
+      return { type: 'image', image: { width, height, maxPixels: limit, pixelHash: '', pixels: nothing } };
+    }),
+  };
+}
+
+function nothing(): never {
+  throw new TypeError('Expected a question about the size of an image but received one about its pixels');
+}
+
+/** Logical weights of both programs, each counted once. */
+function parameterCount({ vision, decoder }: Model): number {
+  const sizes = new Map(
+    [...vision.weights, ...decoder.weights].map(({ name, shape }) => [
+      name,
+      shape.reduce((a, b) => a * b, 1),
+    ]),
+  );
+  return [...sizes.values()].reduce((a, b) => a + b, 0);
+}
