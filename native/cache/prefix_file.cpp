@@ -165,9 +165,9 @@ PrefixSummary summarise_prefix_file(const std::string& path) {
   summary.tokens = header.end;
   if (header.version < kVersion || header.items_bytes > kItemsLimit) return summary;
   char label[kLabelLimit];
-  const bool there = std::fseek(file.get(), static_cast<long>(header.items_bytes), SEEK_CUR) == 0 &&
-                     std::fread(label, sizeof label, 1, file.get()) == 1;
-  if (there) summary.label.assign(label, strnlen(label, sizeof label));
+  const auto skipped = static_cast<std::streamoff>(header.items_bytes);
+  if (file.seekg(skipped, std::ios::cur) && file.read(label, sizeof label))
+    summary.label.assign(label, static_cast<size_t>(std::find(label, label + sizeof label, '\0') - label));
   return summary;
 }
 
