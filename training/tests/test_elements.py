@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from elements.export import write
-from elements.network import Elements, loss_of, right
+from elements.export import read, write
+from elements.network import Elements, balance, loss_of, right
 from elements.views import FEATURES, features, quick_views, views
 from PIL import Image
 from safetensors.torch import load_file
@@ -58,6 +58,16 @@ class NetworkTest(unittest.TestCase):
             hidden = torch.relu(torch.nn.functional.linear(rows, kept["hidden.weight"].float(), kept["hidden.bias"]))
             said = torch.nn.functional.linear(hidden, kept["marks.weight"].float(), kept["marks.bias"])
             torch.testing.assert_close(said, network(seen, told), atol=5e-3, rtol=5e-3)
+            again = Elements()
+            read(again, Path(folder), seen)
+            torch.testing.assert_close(again.eval()(seen, told), said, atol=5e-3, rtol=5e-3)
+
+    def test_rare_roles_weigh_more(self):
+        wanted = torch.zeros(100, marks.FIELDS, dtype=torch.long)
+        wanted[90:, 0] = 3
+        weights = balance(wanted)
+        self.assertEqual(weights[0].item(), 0.5)
+        self.assertTrue(weights[0] < weights[3] < weights[5] <= 3)
 
     def test_loss_falls_with_right_answers(self):
         wanted = torch.zeros(2, marks.FIELDS, dtype=torch.long)
