@@ -45,7 +45,7 @@ def about(rng, screen, budget=480):
         spell, quoter = speller(screen), None
     else:
         spell = quoter = Quoter(rng, screen)
-    questions_only = quoter and screen.kind != PLAIN and rng.random() < 0.6
+    questions_only = quoter and screen.kind != PLAIN and rng.random() < 0.3
     made = [t for t in (asked_about(rng, screen, spell) if questions_only and rng.random() < 0.95 else turn(rng, screen, spell, quoter)
                         for _ in range(rng.randint(8, 18) if questions_only else rng.randint(2, 7))) if t]
     turns = [t for i, t in enumerate(made) if t[0] not in [m[0] for m in made[:i]]]
