@@ -47,7 +47,7 @@ async function answers(
   for (const image of images) {
     for (const question of QUESTIONS) {
       const prompt = await loaded.prompts.prepare([systemMessage(), userMessage([image], question)]);
-      const options = { maxTokens: Number(values.tokens), lowPriority: false };
+      const options = { maxTokens: Number(values.tokens), lowPriority: false, choices: [] };
       const { request, plan } = loaded.native.begin(prompt.native, options);
       await loaded.encodeMissing(request, prompt, (await plan).needed);
       const sampling = { ...loaded.sampling({}), captureLogits: true, weighTokens: false };

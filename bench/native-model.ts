@@ -52,14 +52,18 @@ export class BenchModel {
     this.loadMs = performance.now() - start;
   }
 
-  /** Greedy, never stops early. `firstTokenMs` counts from the call, preprocessing included. */
+  /**
+   * Greedy, never stops early. `firstTokenMs` counts from the call, preprocessing included.
+   * @param choices Weighed instead of an answer.
+   */
   async ask(
     prompt: NativePrompt,
     images: SyntheticImage[],
     maxTokens: number,
+    choices: Int32Array[] = [],
   ): Promise<NativeResult & { firstTokenMs: number }> {
     const start = performance.now();
-    const { request, plan } = this.engine.begin(prompt, { maxTokens, lowPriority: false });
+    const { request, plan } = this.engine.begin(prompt, { maxTokens, lowPriority: false, choices });
     for (const key of (await plan).needed) {
       const found = images.find((image) => Buffer.compare(image.key, key) === 0);
       if (!found) throw new Error('The plan asks for an image that is not part of the prompt.');

@@ -10,7 +10,7 @@ import { build, BuildFailed } from '../native/toolchain.mjs';
 import { npm } from './npm.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const manifest = withOwner(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')));
 
 /** Every platform that has a package; `npm run package` makes those that this machine can compile for. */
 export const PLATFORMS = {
@@ -49,7 +49,7 @@ const NATIVE_FILES = [
   'toolchain.mjs',
   'weights',
 ];
-const DEVELOPMENT_ONLY = /native\/metal\/rig(\/|$)/;
+const DEVELOPMENT_ONLY = /native\/metal\/rig(\/|$)|\.js\.map$|windows\.sh$/;
 
 const { values } = parseArgs({
   options: {
@@ -103,7 +103,34 @@ function packMain() {
     manifest.version,
   ]);
   writeManifest(stage, { ...published, optionalDependencies: Object.fromEntries(platforms) });
+  const server = JSON.parse(readFileSync(join(root, 'server.json'), 'utf8'));
+  writeFileSync(join(stage, 'server.json'), `${JSON.stringify(serverOf(server), null, 2)}\n`);
   pack(stage);
+}
+
+/**
+ * Who publishes it stands in package.json's `config.owner` alone. The registry of MCP servers takes a package for a
+ * server's where both say the same `mcpName`; npm's provenance wants the repository.
+ */
+function withOwner({ config: { owner }, ...rest }) {
+  const repository = { type: 'git', url: `git+https://github.com/${owner}/afterimage.git` };
+  return { ...rest, mcpName: `io.github.${owner}/afterimage`, repository };
+}
+
+/** server.json as it is published: the tree has it without an owner. */
+function serverOf(server) {
+  const { mcpName, version, repository } = manifest;
+  const { $schema, title, description, packages } = server;
+  const url = repository.url.replace(/^git\+|\.git$/g, '');
+  return {
+    $schema,
+    name: mcpName,
+    title,
+    description,
+    repository: { url, source: 'github' },
+    version,
+    packages: packages.map((entry) => ({ ...entry, version })),
+  };
 }
 
 /** On Linux the addon that has libstdc++ inside (native/portable); others have one addon only. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The command line: chooses the command, turns errors into one sentence and an exit code.
 import { AfterimageError } from './errors.js';
-import { endSoon } from './exit.js';
+import { endSoon, stopSignals } from './exit.js';
 import { checkForm, findCommand } from './cli/commands.js';
 import { helpOf, overview } from './cli/help.js';
 import { Options } from './cli/options.js';
@@ -12,7 +12,7 @@ const INTERNAL = new Set(['INVALID_PROGRAM', 'BACKEND_FAILED', 'INTERNAL', 'CLOS
 
 async function main(args: string[]): Promise<number> {
   const interrupt = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of stopSignals()) {
     process.on(signal, () => {
       interrupt.abort();
       endSoon(130);

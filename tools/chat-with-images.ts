@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { AfterimageError } from '../src/errors.js';
 import { ask, type Call } from '../src/ask/call.js';
+import { checkChoices } from '../src/ask/choices.js';
 import type { Conversation } from '../src/ask/conversations.js';
 import * as fields from '../src/ask/fields.js';
 import { lookAt, MOST_IMAGES } from '../src/ask/look.js';
@@ -11,11 +12,13 @@ import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
 const input = z.strictObject({
   message: fields.question('What to say; empty: go on with an answer that was truncated.'),
-  images: z.array(fields.image).max(MOST_IMAGES).optional().describe('Images to add; see describe_image.'),
+  images: z.array(fields.source).max(MOST_IMAGES).optional().describe('Images to add; see describe_image.'),
   session_id: fields.sessionId.optional(),
   reading: fields.reading,
+  choices: fields.choices,
   fork: z.boolean().default(false).describe('Answer in a copy of the session.'),
   max_tokens: fields.maxTokens().default(512),
+  model: fields.model,
 });
 
 const output = z.looseObject({
@@ -31,7 +34,8 @@ For one question about one image describe_image is simpler, for reading text ocr
   annotations: { ...LOOKS_ONLY, idempotentHint: false },
   input,
   output,
-  async run({ message, images = [], session_id, fork, max_tokens, reading }, call) {
+  async run({ message, images = [], session_id, fork, max_tokens, reading, choices }, call) {
+    checkChoices(choices, message);
     const seen = await lookAt(
       call,
       images.map((image) => ({ image })),
@@ -41,7 +45,7 @@ For one question about one image describe_image is simpler, for reading text ocr
     if (message === '' && !continues) throw questionMissing();
     const conversation = converse(call, session_id, fork, pictures.length > 0);
     const reply = await ask(call, conversation, {
-      turn: continues ? undefined : { pictures, question: message },
+      turn: continues ? undefined : { pictures, question: message, choices },
       maxTokens: max_tokens,
       states: true,
     });

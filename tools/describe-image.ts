@@ -1,6 +1,7 @@
 // describe_image: what one image, or a part of it, shows.
 import { z } from 'zod';
 import { describeQuestion } from '../src/prompt/layout.js';
+import { checkChoices } from '../src/ask/choices.js';
 import { ask } from '../src/ask/call.js';
 import type { Conversation, Picture } from '../src/ask/conversations.js';
 import * as fields from '../src/ask/fields.js';
@@ -22,9 +23,11 @@ const input = z.strictObject({
     .default('normal')
     .describe('How much to describe; full also looks as closely as the model can.'),
   region: fields.region.optional(),
+  choices: fields.choices,
   max_tokens: fields.maxTokens().optional(),
   session_id: fields.sessionId.optional(),
   reading: fields.reading,
+  model: fields.model,
 });
 
 export const describeImage = defineTool({
@@ -35,7 +38,8 @@ For its text use ocr, for what changed between two images compare_images, for se
   annotations: LOOKS_ONLY,
   input,
   output: z.looseObject(fields.replyFields),
-  async run({ image, question, detail, region, max_tokens, session_id, reading }, call) {
+  async run({ image, question, detail, region, choices, max_tokens, session_id, reading }, call) {
+    checkChoices(choices, question);
     const [picture] = await lookAt(call, [{ image, region, closely: detail === 'full' }]);
     const conversation =
       session_id === undefined ? call.conversations.start() : call.conversations.get(session_id);
@@ -43,7 +47,7 @@ For its text use ocr, for what changed between two images compare_images, for se
     const pictures = await withReadings(call, fresh, reading);
     const continues = question === undefined && pictures.length === 0 && conversation.cut !== undefined;
     const reply = await ask(call, conversation, {
-      turn: continues ? undefined : { pictures, question: question || describeQuestion(detail) },
+      turn: continues ? undefined : { pictures, question: question || describeQuestion(detail), choices },
       maxTokens: max_tokens ?? DESCRIPTION_TOKENS[detail],
       states: true,
     });

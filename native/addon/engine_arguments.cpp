@@ -166,7 +166,12 @@ Prompt prompt_of(const Napi::Value& value) {
 
 RequestOptions request_options_of(const Napi::Value& value) {
   const Reader reader(value, "options");
-  return {reader.small("maxTokens"), reader.boolean("lowPriority")};
+  RequestOptions options{reader.small("maxTokens"), reader.boolean("lowPriority")};
+  const auto [choices, name] = reader.at("choices");
+  const Napi::Array array = array_of(choices, name);
+  for (uint32_t i = 0; i < array.Length(); i++)
+    options.choices.push_back(int32s_of(array.Get(i), name + "[" + std::to_string(i) + "]"));
+  return options;
 }
 
 std::vector<NamedInput> named_inputs_of(const Napi::Value& value, const std::shared_ptr<JsQueue>& queue) {
@@ -237,6 +242,13 @@ Napi::Value to_js(Napi::Env env, const GenerateResult& generated) {
   Napi::Float32Array probabilities = Napi::Float32Array::New(env, generated.probabilities.size());
   std::copy(generated.probabilities.begin(), generated.probabilities.end(), probabilities.Data());
   result.Set("probabilities", probabilities);
+  Napi::Array choices = Napi::Array::New(env, generated.choices.size());
+  for (uint32_t i = 0; i < generated.choices.size(); i++) {
+    Napi::Float64Array log_probabilities = Napi::Float64Array::New(env, generated.choices[i].size());
+    std::copy(generated.choices[i].begin(), generated.choices[i].end(), log_probabilities.Data());
+    choices.Set(i, log_probabilities);
+  }
+  result.Set("choices", choices);
   return result;
 }
 

@@ -64,15 +64,16 @@ std::vector<const ImageSpan*> images_after(const Sequence& sequence, int32_t fro
 }
 
 void check_budgets(const Model& model, const EngineOptions& options, const Sequence& sequence, int64_t positions,
-                   const std::vector<const ImageSpan*>& images) {
+                   size_t beside, const std::vector<const ImageSpan*>& images) {
   const Budgets& budgets = options.budgets;
-  const size_t kv = model.kv->bytes_for((positions + kBlockPositions - 1) / kBlockPositions, 2);
+  const size_t kv = model.kv->bytes_for((positions + kBlockPositions - 1) / kBlockPositions, 2) + beside;
+  const std::string behind =
+      beside > 0 ? "its choices" : "an answer of up to " + std::to_string(positions - sequence.prompt_size());
   if (kv > budgets.kv_bytes)
-    refuse("The prompt of " + std::to_string(sequence.prompt_size()) + " tokens and an answer of up to " +
-               std::to_string(positions - sequence.prompt_size()) + " need a KV cache of",
+    refuse("The prompt of " + std::to_string(sequence.prompt_size()) + " tokens and " + behind + " need a KV cache of",
            kv, budgets.kv_bytes,
-           std::string(options.kv_type == KvType::q8 ? "" : "use 8-bit KV, ") +
-               "a smaller max_pixels, fewer images, fewer answer tokens, or raise the KV budget");
+           std::string(options.kv_type == KvType::q8 ? "" : "use 8-bit KV, ") + "a smaller max_pixels, fewer images, " +
+               (beside > 0 ? "fewer choices" : "fewer answer tokens") + ", or raise the KV budget");
 
   const size_t features = feature_bytes(model.traits, sequence, images);
   if (features > budgets.feature_bytes)

@@ -12,9 +12,10 @@
 namespace afterimage {
 
 // Throws OUT_OF_MEMORY where a budget does not allow the request even when nothing else runs: a sentence with the
-// numbers and what to change. `images` are the spans whose features are needed (keys distinct).
+// numbers and what to change. `beside`: KV bytes of choices. `images` are the spans whose features are needed (keys
+// distinct).
 void check_budgets(const Model& model, const EngineOptions& options, const Sequence& sequence, int64_t positions,
-                   const std::vector<const ImageSpan*>& images);
+                   size_t beside, const std::vector<const ImageSpan*>& images);
 
 // Rows that other requests may add to a run, one token each: the answers that are computed together.
 constexpr int64_t kMostAnswers = 16;

@@ -15,6 +15,8 @@ using RequestId = uint64_t;
 struct RequestOptions {
   int32_t max_tokens = 0;     // 0: prefill only (warming): nothing is sampled
   bool low_priority = false;  // runs only while no other request has work; pre-empted between chunks
+  // Instead of an answer (max_tokens 0): continuations of the prompt, by their tokens, whose probabilities are wanted.
+  std::vector<std::vector<int32_t>> choices = {};
 };
 
 // Best tier that served image tokens.
@@ -49,6 +51,9 @@ struct GenerateResult {
   double decode_ms = 0;
   std::vector<std::vector<float>> logits;  // with capture_logits
   std::vector<float> probabilities;        // of `tokens`, with weigh_tokens
+  // Of each of the request's choices: the natural logarithm of the probability of every token given those before it,
+  // then that of the end, by any of stop_ids.
+  std::vector<std::vector<double>> choices;
 };
 
 enum class Stage : uint8_t { queue, encode, prefill, decode };

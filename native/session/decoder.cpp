@@ -63,8 +63,8 @@ void Decoder::append(const DecoderRows& part, Inputs& inputs) const {
     inputs.positions.insert(inputs.positions.end(), positions.begin(), positions.end());
     inputs.batch.visible_end.push_back(sequence.visible_end(item));
     append_features(part, item, inputs);
+    if (item >= part.logits_from) inputs.logit_rows.push_back(static_cast<int32_t>(inputs.ids.size()) - 1);
   }
-  if (part.logits) inputs.logit_rows.push_back(static_cast<int32_t>(inputs.ids.size()) - 1);
 }
 
 void Decoder::append_features(const DecoderRows& part, int32_t item, Inputs& inputs) const {

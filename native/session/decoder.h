@@ -20,7 +20,7 @@ struct DecoderRows {
   const Timeline* timeline;
   const HeldFeatures* features;
   int32_t end;
-  bool logits;  // of the last row
+  int32_t logits_from;  // first item whose logits are wanted; `end`: of none
   int32_t count() const noexcept { return end - timeline->computed(); }
 };
 

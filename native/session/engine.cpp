@@ -133,11 +133,28 @@ Engine::Engine(EngineOptions options, ModelSource source, std::unique_ptr<Backen
 
 Engine::~Engine() { close(); }
 
+namespace {
+
+void check_choices(const RequestOptions& options, int64_t vocab) {
+  if (!options.choices.empty() && options.max_tokens != 0)
+    throw Error("INVALID_ARGUMENT", "Expected choices or an answer but received both.");
+  for (const auto& choice : options.choices) {
+    if (choice.empty()) throw Error("INVALID_ARGUMENT", "Expected at least one token in each choice.");
+    for (int32_t id : choice)
+      if (id < 0 || id >= vocab)
+        throw Error("INVALID_ARGUMENT",
+                    "Expected tokens of the model in each choice but received " + std::to_string(id) + ".");
+  }
+}
+
+}  // namespace
+
 RequestId Engine::begin(Prompt prompt, const RequestOptions& options, OnPlan on_plan, OnError on_error) {
   const ModelTraits& traits = impl_->model.traits;
   if (options.max_tokens < 0)
     throw Error("INVALID_ARGUMENT",
                 "Expected 0 or more answer tokens but received " + std::to_string(options.max_tokens) + ".");
+  check_choices(options, traits.vocab);
   auto sequence = std::make_shared<Sequence>(std::move(prompt), traits.position_axes, traits.visibility);
   std::lock_guard lock(impl_->mutex);
   impl_->require_open();

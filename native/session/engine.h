@@ -31,7 +31,7 @@ class Engine {
   ~Engine();  // closes
 
   // All functions may be called from any thread. After close() they throw CLOSED.
-  // Starts a request over the full prompt. Throws INVALID_ARGUMENT (malformed prompt).
+  // Starts a request over the full prompt. Throws INVALID_ARGUMENT (malformed prompt or choices).
   // Then one of: on_plan, once its memory is reserved (waits for other requests where it fits only after them);
   // on_error with OUT_OF_MEMORY (can never fit; says what to change), CONTEXT_FULL, CANCELLED or CLOSED.
   RequestId begin(Prompt prompt, const RequestOptions& options, OnPlan on_plan, OnError on_error);
@@ -40,8 +40,8 @@ class Engine {
   void encode(RequestId request, const ImageKey& key, std::vector<NamedInput> inputs, OnEncoded on_encoded,
               OnError on_error);
   // Throws INVALID_ARGUMENT that names a sampling option out of range.
-  // Prefills what is not reused and samples up to max_tokens; ends the request. A cancelled generate ends with
-  // on_done, StopReason::cancelled and the tokens so far.
+  // Prefills what is not reused, then samples up to max_tokens or weighs the choices; ends the request. A cancelled
+  // generate ends with on_done, StopReason::cancelled and the tokens so far.
   void generate(RequestId request, GenerateOptions options, GenerateCallbacks callbacks);
   // Ends the answer after the token in progress (stop string found): StopReason::finished. Unknown ids are ignored.
   void finish(RequestId request);

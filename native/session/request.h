@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "session/answer.h"
+#include "session/choices.h"
 #include "session/decoder.h"
 #include "session/interrupt.h"
 #include "session/named_input.h"
@@ -28,8 +29,8 @@ struct EncodeJob {
 };
 
 struct Request : Interrupt::Subject {
-  // begun → looking_up (disk) → waiting (memory) → planned ⇄ encoding → prefilling → decoding → ended
-  enum class State : uint8_t { looking_up, waiting, planned, encoding, prefilling, decoding, ended };
+  // begun → looking_up (disk) → waiting (memory) → planned ⇄ encoding → prefilling → decoding or weighing → ended
+  enum class State : uint8_t { looking_up, waiting, planned, encoding, prefilling, decoding, weighing, ended };
 
   Request(RequestId request, const RequestOptions& request_options) : id(request), options(request_options) {}
 
@@ -41,6 +42,7 @@ struct Request : Interrupt::Subject {
   OnPlan on_plan;
   OnError on_error;  // of the plan
   std::unique_ptr<Timeline> timeline;
+  std::unique_ptr<Choices> choices;  // null: an answer, or nothing, is wanted
   HeldFeatures features;
   size_t feature_bytes = 0;  // promised for its images
   int32_t restored_end = 0;  // end of what came from disk
@@ -54,9 +56,13 @@ struct Request : Interrupt::Subject {
   GenerateResult result;
   Clock::time_point decode_start;
 
-  bool generating() const noexcept { return state == State::prefilling || state == State::decoding; }
-  // Items at the end of the prompt that are evaluated whatever is cached: an answer needs logits of the last one.
-  int32_t evaluated_at_least() const noexcept { return options.max_tokens > 0 ? 1 : 0; }
+  bool generating() const noexcept {
+    return state == State::prefilling || state == State::decoding || state == State::weighing;
+  }
+  // An answer and choices need the logits of the prompt's last item.
+  bool wants_logits() const noexcept { return options.max_tokens > 0 || !options.choices.empty(); }
+  // Items at the end of the prompt that are evaluated whatever is cached.
+  int32_t evaluated_at_least() const noexcept { return wants_logits() ? 1 : 0; }
   // Takes over what others have computed meanwhile.
   void catch_up();
   // Counts everything up to computed() that this request did not run itself.

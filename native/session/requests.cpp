@@ -5,7 +5,8 @@ namespace afterimage {
 void Requests::end(const RequestPtr& request, StopReason stop) {
   // A lone answer that was cancelled in the middle of a run has lost its state; see RowsStep::prepare().
   if (request->state == Request::State::prefilling || stop != StopReason::cancelled) request->timeline->snapshot();
-  if (request->result.tokens.size() > 0) request->result.decode_ms = milliseconds_since(request->decode_start);
+  if (request->result.tokens.size() > 0 || request->state == Request::State::weighing)
+    request->result.decode_ms = milliseconds_since(request->decode_start);
   request->result.stop = stop;
   request->result.cache = request->plan.cache;
   release(request);
@@ -51,6 +52,7 @@ void Requests::give_back_features(Request& request) {
 void Requests::release(const RequestPtr& request) {
   if (request->generating()) request->timeline->publish_tail();
   request->state = Request::State::ended;
+  request->choices.reset();
   request->timeline.reset();
   give_back_features(*request);
   std::erase(requests_, request);

@@ -33,21 +33,21 @@ bool RowsStep::features_complete(Request& request) const {
   return true;
 }
 
-void RowsStep::run(std::vector<RequestPtr> requests, const RequestPtr& prefilling) {
-  if (prefilling) {
-    prefilling->catch_up();
-    const Timeline& timeline = *prefilling->timeline;
-    if (timeline.computed() == timeline.sequence().prompt_size()) {
-      state_.requests.end(prefilling, StopReason::length);  // warming, and all of it is in the cache
+void RowsStep::run(std::vector<RequestPtr> requests, const RequestPtr& next) {
+  if (next) {
+    if (next->state == Request::State::prefilling) next->catch_up();
+    const Timeline& timeline = *next->timeline;
+    if (next->state == Request::State::prefilling && timeline.computed() == timeline.sequence().prompt_size()) {
+      state_.requests.end(next, StopReason::length);  // warming, and all of it is in the cache
     } else {
-      requests.push_back(prefilling);
+      requests.push_back(next);
     }
   }
   const Outcome outcome = run_batch(requests);
   if (outcome == Outcome::failed)
     for (const RequestPtr& request : requests) run_batch({request});  // only the one at fault fails
-  if (!prefilling || prefilling->state != Request::State::prefilling) return;
-  outcome == Outcome::cancelled ? state_.turns.go_first(prefilling) : state_.turns.join(prefilling);
+  if (!next || !(next->state == Request::State::prefilling || next->state == Request::State::weighing)) return;
+  outcome == Outcome::cancelled ? state_.turns.go_first(next) : state_.turns.join(next);
 }
 
 int32_t RowsStep::next_end(const Request& request) const {
@@ -65,31 +65,47 @@ RowsStep::Batch RowsStep::prepare(const std::vector<RequestPtr>& wanted) {
   Batch batch;
   for (const RequestPtr& request : wanted) {
     if (request->state == Request::State::ended) continue;
-    const int32_t end = next_end(*request);
-    const bool logits = end >= request->timeline->sequence().prompt_size() && request->options.max_tokens > 0;
+    const bool weighs = request->state == Request::State::weighing;
     try {
       // A lone answer that is cancelled needs its state no more; any other may have to go back to it.
-      request->timeline->prepare(end, wanted.size() > 1 || request->state == Request::State::prefilling);
+      if (!weighs) add_rows(request, wanted.size() > 1 || request->state == Request::State::prefilling, batch);
+      // Memory was predicted for so many logits beside those of the answers.
+      if (weighs) add_choices(request, static_cast<int32_t>(kMostAnswers + 2 - wanted.size()), batch);
     } catch (...) {
       state_.requests.fail(request, error_of(std::current_exception()));
       continue;
     }
-    batch.requests.push_back(request);
     batch.subjects.push_back(request.get());
-    batch.parts.push_back({request->timeline.get(), &request->features, end, logits});
   }
   return batch;
 }
 
+void RowsStep::add_rows(const RequestPtr& request, bool keep_state, Batch& batch) const {
+  const int32_t end = next_end(*request);
+  const bool logits = end >= request->timeline->sequence().prompt_size() && request->wants_logits();
+  request->timeline->prepare(end, keep_state);
+  batch.parts.push_back({request, request->timeline.get(), {}});
+  batch.rows.push_back({request->timeline.get(), &request->features, end, logits ? end - 1 : end});
+}
+
+void RowsStep::add_choices(const RequestPtr& request, int32_t most, Batch& batch) const {
+  const std::vector<Choices::Rows> choices = request->choices->next(*request->timeline, most);
+  for (const Choices::Rows& choice : choices) choice.timeline->prepare(choice.end, true);
+  for (const Choices::Rows& choice : choices) {
+    batch.parts.push_back({request, choice.timeline, choice});
+    batch.rows.push_back({choice.timeline, &request->features, choice.end, choice.timeline->computed()});
+  }
+}
+
 RowsStep::Outcome RowsStep::run_batch(const std::vector<RequestPtr>& wanted) {
   const Batch batch = prepare(wanted);
-  if (batch.requests.empty()) return Outcome::done;
+  if (batch.parts.empty()) return Outcome::done;
   const auto start = Clock::now();
   HostTensor logits;
   try {
     const InterruptibleRun run(state_.interrupt, batch.subjects);
     if (!run.begun()) return Outcome::cancelled;
-    logits = state_.model.decoder->run(batch.parts, state_.interrupt.flag());
+    logits = state_.model.decoder->run(batch.rows, state_.interrupt.flag());
     state_.model.require_intact();
   } catch (...) {
     return give_up(batch, error_of(std::current_exception()));
@@ -100,13 +116,13 @@ RowsStep::Outcome RowsStep::run_batch(const std::vector<RequestPtr>& wanted) {
 }
 
 RowsStep::Outcome RowsStep::give_up(const Batch& batch, const Error& error) {
-  for (const RequestPtr& request : batch.requests) request->timeline->roll_back();
+  for (const Part& part : batch.parts) part.timeline->roll_back();
   if (error.is("CANCELLED")) {
     ++state_.counters.runs_cancelled;
     return Outcome::cancelled;
   }
-  if (batch.requests.size() > 1) return Outcome::failed;
-  state_.requests.fail(batch.requests.front(), error);
+  if (batch.subjects.size() > 1) return Outcome::failed;
+  state_.requests.fail(batch.parts.front().request, error);
   return Outcome::done;
 }
 
@@ -114,29 +130,55 @@ void RowsStep::count(const Batch& batch, double spent_ms) {
   Counters& counters = state_.counters;
   ++counters.decoder_runs;
   bool prefill = false;
-  for (size_t i = 0; i < batch.requests.size(); ++i) {
-    const bool chunk = batch.requests[i]->state == Request::State::prefilling;
-    (chunk ? counters.prefill_rows : counters.decode_rows) += static_cast<uint64_t>(batch.parts[i].count());
-    if (chunk) batch.requests[i]->plan.cache.prefill_ms += spent_ms;
+  for (size_t i = 0; i < batch.parts.size(); ++i) {
+    Request& request = *batch.parts[i].request;
+    const bool chunk = request.state == Request::State::prefilling;
+    (chunk ? counters.prefill_rows : counters.decode_rows) += static_cast<uint64_t>(batch.rows[i].count());
+    if (chunk) request.plan.cache.prefill_ms += spent_ms;
     prefill = prefill || chunk;
   }
   (prefill ? counters.prefill_ms : counters.decode_ms) += spent_ms;
 }
 
 void RowsStep::take_results(const Batch& batch, const HostTensor& logits) {
-  int64_t row = 0;
-  for (size_t i = 0; i < batch.requests.size(); ++i) {
-    const RequestPtr& request = batch.requests[i];
-    const DecoderRows& part = batch.parts[i];
-    std::span<const float> own;
-    if (part.logits) own = {logits.data.data() + logits.width * row++, static_cast<size_t>(logits.width)};
+  std::span<const float> left(logits.data);
+  for (size_t i = 0; i < batch.parts.size(); ++i) {
+    const auto& [request, timeline, choice] = batch.parts[i];
+    const DecoderRows& rows = batch.rows[i];
+    const auto own = left.first(static_cast<size_t>((rows.end - rows.logits_from) * logits.width));
+    left = left.subspan(own.size());
     if (request->state == Request::State::prefilling) {
-      take_chunk(request, part.end, own);
-    } else {
-      request->timeline->commit(part.end);
+      take_chunk(request, rows.end, own);
+    } else if (request->state == Request::State::weighing) {
+      weigh(request, choice, own, logits.width);
+    } else if (request->state == Request::State::decoding) {
+      timeline->commit(rows.end);
       sample(request, own);
     }
   }
+}
+
+void RowsStep::begin_weighing(const RequestPtr& request, std::span<const float> logits) {
+  request->state = Request::State::weighing;
+  request->decode_start = Clock::now();
+  try {
+    request->choices->begin(logits, request->generate_options.stop_ids);
+  } catch (...) {
+    state_.requests.fail(request, error_of(std::current_exception()));
+  }
+}
+
+// The request may end with it; what else the run computed for it is then not looked at.
+void RowsStep::weigh(const RequestPtr& request, const Choices::Rows& rows, std::span<const float> logits,
+                     int64_t width) {
+  try {
+    request->choices->take(rows, logits, width);
+  } catch (...) {
+    return state_.requests.fail(request, error_of(std::current_exception()));
+  }
+  if (!request->choices->done()) return;
+  request->result.choices = std::move(*request->choices).results();
+  state_.requests.end(request, StopReason::end);
 }
 
 void RowsStep::take_chunk(const RequestPtr& request, int32_t end, std::span<const float> logits) {
@@ -150,7 +192,8 @@ void RowsStep::take_chunk(const RequestPtr& request, int32_t end, std::span<cons
   if (request->callbacks.on_progress) request->callbacks.on_progress(Stage::prefill, end, sequence.prompt_size());
   if (end < sequence.prompt_size()) return;
   state_.requests.give_back_features(*request);
-  if (request->options.max_tokens == 0) return state_.requests.end(request, StopReason::length);
+  if (!request->wants_logits()) return state_.requests.end(request, StopReason::length);
+  if (request->choices) return begin_weighing(request, logits);
   request->state = Request::State::decoding;
   request->decode_start = Clock::now();
   sample(request, logits);

@@ -1,5 +1,5 @@
 // One run of rows through the decoder: the next token of every request that is answering, and beside them one chunk of
-// a prompt.
+// a prompt, or rows of the choices of a request.
 #pragma once
 #include <span>
 #include <vector>
@@ -14,25 +14,35 @@ class RowsStep {
 
   // Checks that everything is there for the prefill and lets the request take turns.
   void accept(const RequestPtr& request, GenerateOptions options, GenerateCallbacks callbacks);
-  // `prefilling` may be null.
-  void run(std::vector<RequestPtr> requests, const RequestPtr& prefilling);
+  // `next`, which may be null, is prefilling or weighing.
+  void run(std::vector<RequestPtr> requests, const RequestPtr& next);
 
  private:
+  // What a request contributes to a run: rows of its own timeline or of those of its choices.
+  struct Part {
+    RequestPtr request;
+    Timeline* timeline;
+    Choices::Rows choice;
+  };
   struct Batch {
-    std::vector<RequestPtr> requests;
     std::vector<Interrupt::Subject*> subjects;
-    std::vector<DecoderRows> parts;
+    std::vector<Part> parts;
+    std::vector<DecoderRows> rows;  // of each part
   };
   enum class Outcome : uint8_t { done, cancelled, failed };
 
   bool features_complete(Request& request) const;
   Outcome run_batch(const std::vector<RequestPtr>& wanted);
   Batch prepare(const std::vector<RequestPtr>& wanted);
+  void add_rows(const RequestPtr& request, bool keep_state, Batch& batch) const;
+  void add_choices(const RequestPtr& request, int32_t most, Batch& batch) const;
   Outcome give_up(const Batch& batch, const Error& error);
   int32_t next_end(const Request& request) const;
   void count(const Batch& batch, double spent_ms);
   void take_results(const Batch& batch, const HostTensor& logits);
   void take_chunk(const RequestPtr& request, int32_t end, std::span<const float> logits);
+  void begin_weighing(const RequestPtr& request, std::span<const float> logits);
+  void weigh(const RequestPtr& request, const Choices::Rows& rows, std::span<const float> logits, int64_t width);
   void sample(const RequestPtr& request, std::span<const float> logits);
 
   EngineState& state_;

@@ -29,6 +29,18 @@ void require(bool valid, const char* expected, double received) {
                 std::string("Expected ") + expected + " but received " + std::to_string(received) + ".");
 }
 
+// The best logit, which bounds what is added up.
+double require_numbers(std::span<const float> logits) {
+  float best = -INFINITY;
+  for (float logit : logits) {
+    if (!(logit < INFINITY))
+      throw Error("BACKEND_FAILED", "The model's output is not a number; check the weights, or use exact precision.");
+    best = std::max(best, logit);
+  }
+  if (best == -INFINITY) throw Error("BACKEND_FAILED", "The model excludes every token; check the weights.");
+  return best;
+}
+
 }  // namespace
 
 void check_sampling(const SamplingOptions& options) {
@@ -39,6 +51,19 @@ void check_sampling(const SamplingOptions& options) {
   require(options.min_p >= 0 && options.min_p <= 1, "min_p in [0, 1]", options.min_p);
   require(options.repetition_penalty > 0 && std::isfinite(options.repetition_penalty), "a repetition penalty above 0",
           options.repetition_penalty);
+}
+
+LogSoftmax::LogSoftmax(std::span<const float> logits) : logits_(logits) {
+  const double best = require_numbers(logits);
+  double sum = 0;
+  for (float logit : logits) sum += std::exp(logit - best);
+  log_sum_ = best + std::log(sum);
+}
+
+double LogSoftmax::any_of(std::span<const int32_t> ids) const noexcept {
+  double sum = 0;
+  for (int32_t id : ids) sum += std::exp(at(id));
+  return std::log(sum);
 }
 
 float softmax_at(std::span<const float> logits, int32_t id) noexcept {
@@ -65,13 +90,7 @@ float Sampler::penalised(float logit, int32_t id) const noexcept {
 }
 
 int32_t Sampler::sample(std::span<const float> logits) {
-  bool finite = false;
-  for (float logit : logits) {
-    if (!(logit < INFINITY))
-      throw Error("BACKEND_FAILED", "The model's output is not a number; check the weights, or use exact precision.");
-    finite = finite || logit > -INFINITY;
-  }
-  if (!finite) throw Error("BACKEND_FAILED", "The model excludes every token; check the weights.");
+  require_numbers(logits);
   const int32_t id = options_.temperature == 0 ? greedy(logits) : draw(logits);
   remember(id);
   ++step_;

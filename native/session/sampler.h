@@ -22,6 +22,20 @@ void check_sampling(const SamplingOptions& options);
 // softmax(logits)[id]: how probable the row makes the token.
 float softmax_at(std::span<const float> logits, int32_t id) noexcept;
 
+// log softmax of one row, by token. A row is summed once, in f64 and in the order of its tokens.
+class LogSoftmax {
+ public:
+  // Throws BACKEND_FAILED where a logit is NaN or +∞, or all are −∞.
+  explicit LogSoftmax(std::span<const float> logits);
+  double at(int32_t id) const noexcept { return logits_[static_cast<size_t>(id)] - log_sum_; }
+  // That one of them comes; −∞ without any.
+  double any_of(std::span<const int32_t> ids) const noexcept;
+
+ private:
+  std::span<const float> logits_;
+  double log_sum_;
+};
+
 // The draw of step i is SplitMix64(seed + (i + 1) · golden ratio) (Steele et al. 2014): a function of seed and step
 // alone, so an answer does not depend on what else ran. Ties go to the lower id.
 class Sampler {

@@ -46,7 +46,7 @@ void Scheduler::pause_for_others(const RequestPtr& encoding) {
   if (encoding->options.low_priority && state_.turns.image_waits(false)) throw EncodeStep::Preempted();
   if (!encode_step_.rows_fit_beside()) return;
   const std::vector<RequestPtr> answering = state_.turns.answering(false);
-  const RequestPtr next = state_.turns.take_prefilling(false);
+  const RequestPtr next = state_.turns.take_rows(false);
   if (next || !answering.empty()) rows_step_.run(answering, next);
 }
 

@@ -12,6 +12,33 @@ Timeline::~Timeline() {
   for (const Pending& pending : pending_) kv_.pool().forget_state(*pending.state);
 }
 
+size_t Timeline::branch_bytes(const KvCache& kv, int32_t computed, int32_t tokens) {
+  const int32_t blocks = (computed + tokens + kBlockPositions - 1) / kBlockPositions - computed / kBlockPositions;
+  return kv.bytes_for(blocks, 2);
+}
+
+std::unique_ptr<Timeline> Timeline::branch(const Timeline& trunk, std::span<const int32_t> tokens) {
+  auto branch = std::make_unique<Timeline>(trunk.kv_, trunk.sequence_);
+  branch->is_branch_ = true;
+  for (int32_t token : tokens) branch->sequence_.append(token);
+  branch->computed_ = trunk.computed_;
+  branch->reserved_ = branch_bytes(trunk.kv_, trunk.computed_, static_cast<int32_t>(tokens.size()));
+  trunk.kv_.reserve(branch->reserved_);
+  const auto whole = static_cast<size_t>(trunk.computed_ / kBlockPositions);
+  const int32_t part = trunk.computed_ % kBlockPositions;
+  branch->blocks_.assign(trunk.blocks_.begin(), trunk.blocks_.begin() + static_cast<ptrdiff_t>(whole));
+  if (part > 0) {
+    branch->blocks_.push_back(branch->take_reserved_block());
+    trunk.kv_.copy_positions(branch->blocks_.back().memory().host(), trunk.blocks_[whole].memory().host(), part);
+  }
+  if (trunk.kv_.recurrent()) {
+    branch->state_ = branch->take_reserved_state();
+    branch->state_before_ = branch->take_reserved_state();
+    std::memcpy(branch->state_->host(), trunk.state_->host(), trunk.kv_.states().bytes);
+  }
+  return branch;
+}
+
 void Timeline::give_up_reservation(size_t bytes) noexcept {
   bytes = std::min(bytes, reserved_);
   reserved_ -= bytes;
@@ -30,13 +57,13 @@ std::unique_ptr<Memory> Timeline::take_reserved_state() {
   return state;
 }
 
-bool Timeline::open(int32_t positions, int32_t evaluated_at_least) {
+bool Timeline::open(int32_t positions, size_t beside, int32_t evaluated_at_least) {
   evaluated_at_least_ = evaluated_at_least;
   total_blocks_ = (positions + kBlockPositions - 1) / kBlockPositions;
   const Match match = kv_.tree().match(sequence_, kv_.recurrent());
   seen_version_ = kv_.tree().version();
   Reuse reuse = usable(match, match.length);
-  while (!fits(match, reuse)) {
+  while (!fits(match, reuse, beside)) {
     if (reuse.part() == 0) return false;
     // No room to copy part of a block beside its source: only whole blocks are shared.
     reuse = usable(match, reuse.end - reuse.part());
@@ -68,12 +95,12 @@ Timeline::Reuse Timeline::usable(const Match& match, int32_t limit) {
   return {snapshot->position, snapshot->state};
 }
 
-bool Timeline::fits(const Match& match, const Reuse& reuse) const {
+bool Timeline::fits(const Match& match, const Reuse& reuse, size_t beside) const {
   const size_t whole = reuse.whole_blocks();
   const size_t touched = whole + (reuse.part() > 0 ? 1 : 0);
   const Pin path(touched > 0 ? match.path[touched - 1] : nullptr);
   const size_t needed = kv_.bytes_for(total_blocks_ - static_cast<int64_t>(whole), 2);
-  return kv_.committed_bytes() + needed <= kv_.pool().budget_bytes();
+  return kv_.committed_bytes() + needed + beside <= kv_.pool().budget_bytes();
 }
 
 bool Timeline::catch_up() {
@@ -145,6 +172,7 @@ void Timeline::roll_back() noexcept {
 
 void Timeline::commit(int32_t end) {
   computed_ = end;
+  if (is_branch_) return;
   while ((published_ + 1) * kBlockPositions <= computed_) {
     publish_block((published_ + 1) * kBlockPositions);
     ++published_;

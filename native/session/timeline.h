@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "cache/kv_cache.h"
@@ -15,6 +16,10 @@ class Timeline {
  public:
   Timeline(KvCache& kv, Sequence sequence) : kv_(kv), sequence_(std::move(sequence)) {}
   ~Timeline();
+  // Goes on behind what `trunk` has computed, beside it: whole blocks are shared, the block in progress and the state
+  // are copied, and nothing of it becomes visible to others. Promises itself branch_bytes(); throws OUT_OF_MEMORY.
+  static std::unique_ptr<Timeline> branch(const Timeline& trunk, std::span<const int32_t> tokens);
+  static size_t branch_bytes(const KvCache& kv, int32_t computed, int32_t tokens);
   Timeline(const Timeline&) = delete;
 
   Sequence& sequence() noexcept { return sequence_; }
@@ -22,8 +27,9 @@ class Timeline {
   int32_t computed() const noexcept { return computed_; }
 
   // Reserves room for `positions` positions, state buffers included, and takes over what the tree has. False where
-  // the budget does not allow it beside what is in use now. At least `evaluated_at_least` items stay to be evaluated.
-  bool open(int32_t positions, int32_t evaluated_at_least);
+  // the budget does not allow it, and `beside` more bytes that the caller is about to reserve, beside what is in use
+  // now. At least `evaluated_at_least` items stay to be evaluated.
+  bool open(int32_t positions, size_t beside, int32_t evaluated_at_least);
   // What open() would take over now.
   int32_t reusable(int32_t evaluated_at_least);
   // Takes over what others have computed of this sequence since; true if that is more than before.
@@ -57,7 +63,7 @@ class Timeline {
     int32_t part() const noexcept { return end % kBlockPositions; }
   };
   Reuse usable(const Match& match, int32_t limit);
-  bool fits(const Match& match, const Reuse& reuse) const;
+  bool fits(const Match& match, const Reuse& reuse, size_t beside) const;
   void take_over(const Match& match, const Reuse& reuse, BlockRef copy);
   void settle_pending(const Match& match, size_t whole_blocks);
   void publish_block(int32_t end);
@@ -76,6 +82,7 @@ class Timeline {
   std::vector<Memory*> block_memory_;
   std::unique_ptr<Memory> state_, state_before_;
   bool state_saved_ = false;
+  bool is_branch_ = false;
   std::vector<Pending> pending_;
   size_t reserved_ = 0;
   uint64_t seen_version_ = 0;

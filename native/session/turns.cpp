@@ -12,6 +12,10 @@ auto in_state(Request::State state) {
   return [state](const RequestPtr& request) { return request->state == state; };
 }
 
+bool computes_rows(const RequestPtr& request) {
+  return request->state == Request::State::prefilling || request->state == Request::State::weighing;
+}
+
 auto answering_at(bool low) {
   return [low](const RequestPtr& request) {
     return request->state == Request::State::decoding && request->options.low_priority == low;
@@ -32,9 +36,9 @@ RequestPtr Turns::take(bool low) {
   return next;
 }
 
-RequestPtr Turns::take_prefilling(bool low) {
+RequestPtr Turns::take_rows(bool low) {
   Lane& lane = lanes_[low ? 1 : 0];
-  const auto found = std::find_if(lane.begin(), lane.end(), in_state(Request::State::prefilling));
+  const auto found = std::find_if(lane.begin(), lane.end(), computes_rows);
   if (found == lane.end()) return nullptr;
   RequestPtr next = *found;
   lane.erase(found);

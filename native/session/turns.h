@@ -1,5 +1,5 @@
-// Whose turn it is. Requests with an image to encode or a chunk to prefill take turns, low-priority ones only while no
-// other has work; those that answer go on together.
+// Whose turn it is. Requests with an image to encode, a chunk to prefill or choices to weigh take turns, low-priority
+// ones only while no other has work; those that answer go on together.
 #pragma once
 #include <deque>
 #include <vector>
@@ -21,7 +21,8 @@ class Turns {
   bool low_priority() const { return lanes_[0].empty() && !anyone_answers(false); }
   // Taken out of its lane; null where none waits.
   RequestPtr take(bool low);
-  RequestPtr take_prefilling(bool low);
+  // The first of those that compute rows: a chunk of a prompt or choices.
+  RequestPtr take_rows(bool low);
   bool image_waits(bool low) const;
   // The answers that go on in the next run: at most kMostAnswers of them, by turns.
   std::vector<RequestPtr> answering(bool low);

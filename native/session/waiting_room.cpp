@@ -11,7 +11,9 @@ void WaitingRoom::enter(const RequestPtr& request, Sequence sequence) {
   request->timeline = std::make_unique<Timeline>(state_.kv, std::move(sequence));
   const Sequence& items = request->timeline->sequence();
   try {
-    request->plan.max_tokens = clamp_answer(items, request->options.max_tokens);
+    if (!request->options.choices.empty())
+      request->choices = std::make_unique<Choices>(state_.kv, request->options.choices);
+    request->plan.max_tokens = clamp_answer(items, *request);
   } catch (const Error& error) {
     return state_.requests.fail(request, error);
   }
@@ -27,10 +29,12 @@ void WaitingRoom::enter(const RequestPtr& request, Sequence sequence) {
   });
 }
 
-int32_t WaitingRoom::clamp_answer(const Sequence& sequence, int32_t max_tokens) const {
+int32_t WaitingRoom::clamp_answer(const Sequence& sequence, const Request& request) const {
+  const int32_t max_tokens = request.options.max_tokens;
   const int64_t context = state_.model.traits.context;
   const int64_t left = context - sequence.prompt_size();
-  if (left < (max_tokens > 0 ? 1 : 0))
+  const int32_t least = request.choices ? request.choices->longest() : max_tokens > 0 ? 1 : 0;
+  if (left < least)
     throw Error("CONTEXT_FULL", "The prompt has " + std::to_string(sequence.prompt_size()) +
                                     " tokens and the model's context is " + std::to_string(context) +
                                     "; use a shorter conversation, fewer images or a smaller max_pixels.");
@@ -70,13 +74,15 @@ bool WaitingRoom::admit(const RequestPtr& request) {
   const ModelTraits& traits = state_.model.traits;
   const int32_t positions = sequence.prompt_size() + request->plan.max_tokens;
   const auto images = images_after(sequence, timeline.reusable(request->evaluated_at_least()));
-  check_budgets(state_.model, state_.options, sequence, positions, images);
+  const size_t beside = request->choices ? request->choices->bytes(sequence.prompt_size()) : 0;
+  check_budgets(state_.model, state_.options, sequence, positions, beside, images);
   for (const ImageSpan* span : images)
     if (const FeatureCache::Held held = state_.features.find(span->key)) check_features(sequence, span->key, *held);
   if (state_.requests.promised_feature_bytes() + feature_bytes(traits, sequence, images) >
       state_.options.budgets.feature_bytes)
     return false;
-  if (!timeline.open(positions, request->evaluated_at_least())) return false;
+  if (!timeline.open(positions, beside, request->evaluated_at_least())) return false;
+  if (request->choices) request->choices->reserve(sequence.prompt_size());
 
   waiting_.pop_front();
   request->state = Request::State::planned;

@@ -23,7 +23,7 @@ class WaitingRoom {
   size_t size() const noexcept { return waiting_.size(); }
 
  private:
-  int32_t clamp_answer(const Sequence& sequence, int32_t max_tokens) const;
+  int32_t clamp_answer(const Sequence& sequence, const Request& request) const;
   void wait_for_memory(const RequestPtr& request);
   void admit_waiting();
   bool admit(const RequestPtr& request);

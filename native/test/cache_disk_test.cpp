@@ -10,10 +10,12 @@ namespace {
 
 #ifdef _WIN32
 constexpr const char* kNullDevice = "NUL";
+constexpr size_t kRemovableWhileOneIsMapped = 1;  // of two: it may keep what is mapped
 // Who may do what is not written in a mode here.
 bool private_mode(const std::string& path, unsigned) { return platform::exists(path); }
 #else
 constexpr const char* kNullDevice = "/dev/null";
+constexpr size_t kRemovableWhileOneIsMapped = 2;
 bool private_mode(const std::string& path, unsigned mode) {
   return static_cast<unsigned>(std::filesystem::status(path).permissions()) == mode;
 }
@@ -136,8 +138,11 @@ void tier_writes_behind_and_finds_paths() {
   CHECK(entries[0].label.starts_with("picture ") && entries[1].label.starts_with("picture "));
   // A file that vanishes while it is mapped is still readable.
   DiskTier::Found held = find(tier, {first.prefix});
-  CHECK(clear_disk_cache(inside) == 2 && list_disk_cache(inside).empty());
+  CHECK(clear_disk_cache(inside) >= kRemovableWhileOneIsMapped);
   CHECK(std::memcmp(held[0]->block(1), first.blocks.data() + 8192, 8192) == 0);
+  held.clear();
+  clear_disk_cache(inside);
+  CHECK(list_disk_cache(inside).empty());
   CHECK(find(tier, {first.prefix}).empty());
 }
 

@@ -4,7 +4,9 @@ import { AfterimageError } from '../errors.js';
 import {
   NOTHING_DONE,
   type Answer,
+  type AskOptions,
   type CacheReport,
+  type ChoiceWeight,
   type Engine,
   type ModelInfo,
   type Progress,
@@ -12,9 +14,10 @@ import {
   type Session,
   type StopReason,
 } from '../engine/engine.js';
+import type { Models } from '../engine/models.js';
 import type { Message } from '../prompt/message.js';
 import type { ImageContext } from '../image/load.js';
-import { assistantMessage, systemMessage, userMessage } from '../prompt/layout.js';
+import { assistantMessage, choicesQuestion, systemMessage, userMessage } from '../prompt/layout.js';
 import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
 import type { TextLine } from '../prompt/parse.js';
 import { sureLines, unseen, UNSURE } from './certainty.js';
@@ -27,6 +30,8 @@ import type { Differences } from './differences.js';
 /** Everything that outlives a call. */
 export interface Room {
   engine: Engine;
+  /** Others that a call may name; absent: the engine's only. */
+  models?: Models;
   reader: Reader;
   /** Absent: what read lines are is not said to any model. */
   elements?: ElementReader;
@@ -80,6 +85,8 @@ export interface Reply {
   endsForGood: boolean;
   /** Lines that are new in this call, where the question had a reader. */
   lines?: TextLine[];
+  /** Of a question with choices, once they were weighed. */
+  choices?: ChoiceWeight[];
 }
 
 /** Beyond the deadline, for the engine to stop and hand over what there is. */
@@ -91,8 +98,9 @@ export const isCut = (stopReason: Ending): boolean => stopReason === 'deadline' 
  * Puts a question to a conversation. Its history changes only when an answer, whole or cut, comes back.
  * @throws AfterimageError CANCELLED, SESSION_BUSY, INVALID_ARGUMENT (nothing to continue) and what the engine throws.
  */
-export async function ask(call: Call, conversation: Conversation, question: Question): Promise<Reply> {
-  return call.conversations.use(conversation, async (session) => {
+export async function ask(asked: Call, conversation: Conversation, question: Question): Promise<Reply> {
+  const call = question.turn ? asked : await ofTheCutter(asked, conversation.cut);
+  const work = async (session: Session): Promise<Reply> => {
     const before = question.turn ? fresh(question) : conversation.cut;
     if (!before) throw nothingToContinue();
     const turns = question.turn ? [...conversation.turns, question.turn] : reopened(conversation.turns);
@@ -100,7 +108,13 @@ export async function ask(call: Call, conversation: Conversation, question: Ques
     const model = await loaded(call);
     const weighed = model?.bundled === true ? before.weighed : undefined;
     const answer = model
-      ? await generate(call, session, turns, before, question.maxTokens, weighed !== undefined)
+      ? await generate(call, session, toMessages(turns, model), {
+          ...call.sampling,
+          maxTokens: question.maxTokens,
+          certainty: weighed !== undefined,
+          choices: turns.at(-1)?.choices,
+          continues: before,
+        })
       : null;
     const { text: whole, tokenIds } = answer ?? before;
     const stopReason = answer?.stopReason ?? 'deadline';
@@ -110,7 +124,7 @@ export async function ask(call: Call, conversation: Conversation, question: Ques
     record(
       conversation,
       turns,
-      { ...before, text: whole, tokenIds, weighed: sure ?? before.weighed },
+      { ...before, text: whole, tokenIds, model: model?.name, weighed: sure ?? before.weighed },
       stopReason,
       endsForGood,
     );
@@ -129,12 +143,21 @@ export async function ask(call: Call, conversation: Conversation, question: Ques
       viewed: answer?.viewed ?? [],
       endsForGood,
       lines: answer && model ? newLines(before, answer, model.boxes) : undefined,
+      choices: answer?.choices,
     };
-  });
+  };
+  return call.conversations.use(conversation, call.engine, work);
 }
 
-function fresh({ reader, states }: Question): Cut {
-  return { text: '', tokenIds: [], reader, ...(states && { weighed: { certainty: [], shown: '' } }) };
+/** An answer is gone on with by the model that began it, whichever is asked otherwise. @throws AfterimageError MODEL_NOT_FOUND */
+async function ofTheCutter(call: Call, cut: Cut | undefined): Promise<Call> {
+  if (cut?.model === undefined || cut.tokenIds.length === 0 || !call.models) return call;
+  return { ...call, engine: await call.models.engine(cut.model) };
+}
+
+function fresh({ turn, reader, states }: Question): Cut {
+  const weighed = states && !turn?.choices && { certainty: [], shown: '' };
+  return { text: '', tokenIds: [], reader, ...(weighed && { weighed }) };
 }
 
 type Weighed = NonNullable<Cut['weighed']>;
@@ -177,28 +200,17 @@ export function loaded(call: Call): Promise<ModelInfo | null> {
 async function generate(
   call: Call,
   session: Session,
-  turns: Turn[],
-  before: Cut,
-  maxTokens: number,
-  certainty: boolean,
+  messages: Message[],
+  options: AskOptions,
 ): Promise<Said | null> {
   if (call.deadline <= performance.now()) return null;
-  const { onProgress, sampling } = call;
+  const { onProgress } = call;
   // What is left out must not have been shown.
-  const onText = certainty ? undefined : call.onText;
-  const messages = [systemMessage(), ...turns.flatMap(toMessages)];
+  const onText = options.certainty ? undefined : call.onText;
   return inTime(
     call,
     async (stop) => {
-      const answer = await session.ask(messages, {
-        ...sampling,
-        maxTokens,
-        onProgress,
-        onText,
-        certainty,
-        signal: stop,
-        continues: before,
-      });
+      const answer = await session.ask(messages, { ...options, onProgress, onText, signal: stop });
       const { stopReason } = answer;
       if (stopReason !== 'cancelled') return { ...answer, stopReason };
       // Stopped by neither the deadline nor the client: the engine was closed.
@@ -209,10 +221,15 @@ async function generate(
   );
 }
 
-function toMessages({ pictures, question, answer }: Turn): Message[] {
+function toMessages(turns: readonly Turn[], { bundled }: ModelInfo): Message[] {
+  return [systemMessage(), ...turns.flatMap((turn) => ofTurn(turn, bundled))];
+}
+
+/** The bundled model knows the questions that it was trained on, and no list of answers behind them. */
+function ofTurn({ pictures, question, choices, answer }: Turn, bundled: boolean): Message[] {
   const asked = userMessage(
     pictures.map(({ input }) => input),
-    question,
+    choices && !bundled ? choicesQuestion(question, choices) : question,
     pictures.map(({ reading }) => reading?.written),
   );
   return answer === undefined ? [asked] : [asked, assistantMessage(answer)];

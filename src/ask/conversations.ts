@@ -30,12 +30,16 @@ export interface Picture {
 export interface Turn {
   pictures: Picture[];
   question: string;
+  /** The answer is one of these. */
+  choices?: readonly string[];
   /** Absent while the turn is being answered. */
   answer?: string;
 }
 
 /** An answer that ended before its end; it can be continued exactly where it stopped. */
 export interface Cut extends AnswerSoFar {
+  /** Whose tokens they are: to another model they mean nothing. */
+  model?: string;
   /** Reads more than text out of the answer (OCR lines with boxes), once it goes on. */
   reader?: LineReader;
   /** Where only what the model is sure of is shown: how sure it was so far, and what was shown. */
@@ -56,6 +60,7 @@ export class Conversation {
   /** Settles when the images are computed, where that was left to the background. */
   warming: Promise<void> = Promise.resolve();
   #session: Session | undefined;
+  #engine: Engine | undefined;
   readonly #ended = new AbortController();
 
   constructor(id: string, now: number) {
@@ -67,8 +72,10 @@ export class Conversation {
     return this.#session !== undefined;
   }
 
-  /** The engine's session; opened again when it had been released to save memory. */
+  /** The engine's session; opened again when it had been released to save memory, or when another engine is asked. */
   session(engine: Engine): Session {
+    if (this.#engine !== engine) this.release();
+    this.#engine = engine;
     this.#session ??= engine.open();
     return this.#session;
   }
@@ -78,6 +85,7 @@ export class Conversation {
     this.turns = parent.turns.filter((turn) => turn.answer !== undefined).map((turn) => ({ ...turn }));
     this.cut = parent.busy ? undefined : parent.cut;
     if (!parent.busy) this.#session = parent.#session?.fork();
+    this.#engine = parent.#engine;
   }
 
   /**
@@ -116,7 +124,6 @@ const REMEMBERED = 1024;
 
 export class Conversations {
   readonly limits: ConversationLimits;
-  readonly #engine: Engine;
   readonly #now: () => number;
   /** In order of last use: a Map keeps insertion order, and use re-inserts. */
   readonly #open = new Map<string, Conversation>();
@@ -125,8 +132,7 @@ export class Conversations {
   readonly #queues = new Map<string, Promise<void>>();
   readonly #sweeper: NodeJS.Timeout;
 
-  constructor(engine: Engine, limits: Partial<ConversationLimits> = {}, now: () => number = Date.now) {
-    this.#engine = engine;
+  constructor(limits: Partial<ConversationLimits> = {}, now: () => number = Date.now) {
     this.limits = { ...CONVERSATION_LIMITS, ...limits };
     this.#now = now;
     this.#sweeper = setInterval(() => this.sweep(), 60_000).unref();
@@ -184,13 +190,18 @@ export class Conversations {
 
   /**
    * Runs `work` as the only user of the conversation.
+   * @param engine Whose session it gets.
    * @throws AfterimageError SESSION_BUSY when another call is using it.
    */
-  async use<T>(conversation: Conversation, work: (session: Session) => Promise<T>): Promise<T> {
+  async use<T>(
+    conversation: Conversation,
+    engine: Engine,
+    work: (session: Session) => Promise<T>,
+  ): Promise<T> {
     if (conversation.busy) throw busy();
     conversation.busy = true;
     try {
-      const result = await work(conversation.session(this.#engine));
+      const result = await work(conversation.session(engine));
       conversation.known = true;
       return result;
     } finally {

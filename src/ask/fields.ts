@@ -14,10 +14,11 @@ export const MOST_TOKENS = 4096;
 /** The longest question; far below every model's context. */
 const LONGEST_TEXT = 20_000;
 
-export const image = z
-  .string()
-  .min(1)
-  .describe('Absolute path, file://, data: or (if allowed) http(s) URL, image_id, or "latest".');
+export const source = z.string().min(1);
+
+export const image = source.describe(
+  'Absolute path, file://, data: or (if allowed) http(s) URL, image_id, or "latest".',
+);
 
 export const reading = z
   .boolean()
@@ -33,15 +34,28 @@ export const region = area.describe(
 
 export const question = (text: string) => z.string().max(LONGEST_TEXT).describe(text);
 
+/** Of one question. */
+const MOST_CHOICES = 32;
+const LONGEST_CHOICE = 200;
+
+export const choices = z
+  .array(z.string().min(1).max(LONGEST_CHOICE))
+  .min(2)
+  .max(MOST_CHOICES)
+  .optional()
+  .describe('Answer with one of these; returns each with its (uncalibrated) probability.');
+
 export const maxTokens = () =>
-  z.int().min(1).max(MOST_TOKENS).describe('Longest answer; a longer one is truncated and can be continued.');
+  z.int().min(1).max(MOST_TOKENS).describe('Longest answer; one that is cut can be continued.');
 
 export const sessionId = z.string().trim().describe('From an earlier result.');
+
+export const model = z.string().trim().max(200).optional().describe('An installed one.');
 
 export const verbose = z
   .boolean()
   .default(false)
-  .describe(`Also return how the answer was made (cache, model, sizes seen).`);
+  .describe('Also how the answer was made: cache, model, sizes.');
 
 export interface SeenImage {
   /** Names the image in later calls, until the server forgets it. */
@@ -63,11 +77,23 @@ export interface ReplyFields {
   cache: CacheReport;
   stop_reason: Ending;
   truncated: boolean;
+  /** Best first. */
+  choices?: Choice[];
   /** What to do to get the rest. */
   next?: string;
   model: string;
   /** What the caller should know about this answer. */
   note?: string;
+}
+
+export interface Choice {
+  text: string;
+  /** That the model answers exactly this, among the choices. Not calibrated. */
+  probability: number;
+  /** The same by the mean over its tokens, which does not favour short choices. */
+  length_normalized: number;
+  /** Natural logarithm, among all answers that the model could give. */
+  log_probability: number;
 }
 
 /** Published result fields of every tool. Each agent reads them with the list of tools, so they say little. */

@@ -2,6 +2,7 @@
 import { isCut, type Reply } from './call.js';
 import type { Picture } from './conversations.js';
 import type { ReplyFields, SeenImage } from './fields.js';
+import { bestFirst } from './choices.js';
 import { shrunkNote } from './shrunk.js';
 
 /** Said once in a conversation. */
@@ -25,6 +26,7 @@ export function toFields(reply: Reply): ReplyFields {
     cache: reply.cache,
     stop_reason: stopReason,
     truncated,
+    ...(reply.choices && { choices: bestFirst(reply.choices) }),
     ...(truncated && { next: nextStep(reply) }),
     model: reply.model ?? 'loading',
     ...(notes.length > 0 && { note: notes.join(' ') }),

@@ -31,16 +31,8 @@ export const GROUPS = {
 const ENGINE = [...OPTIONS_OF_THE_ENGINE, ...OPTIONS_OF_OTHERS] as const;
 const FILES = ['max-bytes', 'max-megapixels'] as const;
 const LOOK = [...ENGINE, ...FILES, 'json', 'max-tokens', 'temperature', 'seed'] as const;
-const SERVER = [
-  ...ENGINE,
-  ...FILES,
-  'allow',
-  'allow-urls',
-  'allow-clipboard',
-  'preload',
-  'deadline-ms',
-  'verbose',
-] as const;
+const PASSING = [...ENGINE, ...FILES, 'allow', 'allow-urls', 'preload', 'verbose'] as const;
+const SERVER = [...PASSING, 'allow-clipboard', 'deadline-ms'] as const;
 
 export const COMMANDS: Record<string, Command> = {
   describe: {
@@ -102,6 +94,15 @@ export const COMMANDS: Record<string, Command> = {
     most: 0,
     options: [...SERVER, 'http', 'token-file', 'max-images'],
   },
+  proxy: {
+    group: 'serve',
+    form: 'proxy --upstream URL',
+    about: 'eyes for agents whose model is text-only: words in place of pictures',
+    more: 'Passes chat completions, OpenAI Responses and Anthropic Messages on to the provider at URL, each picture replaced by what the model sees in it, the text that is read in it and its image_id; everything else passes as it is, keys and streams included. Point the agent’s base URL at it. The same picture always gets the same words; commands and MCP servers of the same user know it by its image_id for a week.',
+    load: async () => (await import('./proxy.js')).proxy,
+    most: 0,
+    options: [...PASSING, 'upstream', 'port', 'host', 'token-file'],
+  },
   config: {
     group: 'serve',
     form: 'config CLIENT',
@@ -118,6 +119,15 @@ export const COMMANDS: Record<string, Command> = {
     load: async () => (await import('./models.js')).models,
     most: 0,
     options: ['json', 'remove'],
+  },
+  use: {
+    group: 'manage',
+    form: 'use [NAME]',
+    about: 'the model that is meant where --model is not given',
+    more: 'Makes an installed model (org/name, or a folder) the default: of commands, and at once of servers that run without --model. Without NAME it says which it is; afterimage-starter is the bundled one.',
+    load: async () => (await import('./use.js')).use,
+    most: 1,
+    options: [],
   },
   pull: {
     group: 'manage',

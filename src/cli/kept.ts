@@ -1,10 +1,13 @@
 // What is kept on disk as one list: prefixes of the models, readings of the text reader, each with what it is of.
 import { readLabel, type KeptLabel } from '../engine/kept-label.js';
 import { loadAddon } from '../engine/native.js';
+import { keptDescriptions } from '../http/proxy/described.js';
+import { keptPictures } from '../image/shelf.js';
+import type { KeptFile as KeptByAge } from '../kept-files.js';
 import { clearReadings, listReadings } from '../reading/reading-cache.js';
 
 export interface KeptFile {
-  kind: 'prefix' | 'reading';
+  kind: 'prefix' | 'reading' | 'picture' | 'description';
   file: string;
   bytes: number;
   /** Seconds since 1970. */
@@ -22,12 +25,16 @@ export interface KeptFile {
 export interface KeptFolders {
   prefixes: string;
   readings: string;
+  /** Of the proxy: pictures, and the words that took their places. */
+  pictures: string;
 }
 
 /** Each kind's most recently used first. */
-export async function keptFiles({ prefixes, readings }: KeptFolders): Promise<KeptFile[]> {
+export async function keptFiles({ prefixes, readings, pictures }: KeptFolders): Promise<KeptFile[]> {
   const computed = loadAddon().listDiskCache(prefixes);
   const read = await listReadings(readings, true);
+  const shelved = await keptPictures(pictures).list();
+  const described = await keptDescriptions(pictures).list();
   return [
     ...computed.map(({ file, bytes, usedAt, tokens, identity, label }) => ({
       kind: 'prefix' as const,
@@ -39,12 +46,19 @@ export async function keptFiles({ prefixes, readings }: KeptFolders): Promise<Ke
       ...{ file, bytes, used_at: usedAt },
       ...of(label, 'unknown'),
     })),
+    ...shelved.map((kept) => ofProxy('picture', kept)),
+    ...described.map((kept) => ofProxy('description', kept)),
   ];
 }
 
+function ofProxy(kind: KeptFile['kind'], { file, bytes, usedAt }: KeptByAge): KeptFile {
+  return { kind, file, bytes, used_at: usedAt, model: 'proxy' };
+}
+
 /** @returns how many files were removed */
-export async function clearKept({ prefixes, readings }: KeptFolders): Promise<number> {
-  return loadAddon().clearDiskCache(prefixes) + (await clearReadings(readings));
+export async function clearKept({ prefixes, readings, pictures }: KeptFolders): Promise<number> {
+  const removed = loadAddon().clearDiskCache(prefixes) + (await clearReadings(readings));
+  return removed + (await keptPictures(pictures).clear()) + (await keptDescriptions(pictures).clear());
 }
 
 function of(label: KeptLabel | undefined, otherwise: string): Pick<KeptFile, 'model' | 'image'> {

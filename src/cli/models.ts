@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { memoryToLook } from '../engine/load-model.js';
-import { findModel } from '../engine/model-folder.js';
+import { findModel, modelName } from '../engine/model-folder.js';
 import { copiesOf, isComplete, namesThere, weightBytes, type PlaceKind } from '../engine/model-places.js';
+import { loadedThere } from '../engine/remote/lent-models.js';
 import { RemoteEngine } from '../engine/remote/remote-engine.js';
 import { defaultSocket, socketPath } from '../engine/remote/socket-file.js';
 import { AfterimageError } from '../errors.js';
@@ -46,9 +47,10 @@ export interface InstalledRow {
 export async function models(options: Options): Promise<void> {
   const name = options.text('remove');
   if (name !== undefined) return remove(name, options.flag('json'));
-  const installed = installedRows(await residentModel());
+  const resident = await residentModels();
+  const installed = installedRows(resident);
   if (options.flag('json')) return writeJson({ installed, supported: modelRows() });
-  process.stdout.write(`${installedTable(installed)}\n\n${modelsTable()}\n`);
+  process.stdout.write(`${installedTable(installed, resident)}\n\n${modelsTable()}\n`);
 }
 
 async function remove(name: string, json: boolean): Promise<void> {
@@ -72,7 +74,7 @@ export function modelRows(): ModelRow[] {
 }
 
 /** Copies of models that are supported, in the order `--model` prefers them. */
-export function installedRows(resident?: string): InstalledRow[] {
+export function installedRows(resident: readonly string[] = []): InstalledRow[] {
   const usual = findModelOrNone();
   return namesThere().flatMap((name) =>
     copiesOf(name).flatMap(({ kind, folder }) => {
@@ -91,7 +93,7 @@ export function installedRows(resident?: string): InstalledRow[] {
           complete,
           ...(memory !== undefined && { memory }),
           default: folder === usual,
-          loaded: complete && name === resident,
+          loaded: complete && resident.includes(name),
         },
       ];
     }),
@@ -107,16 +109,16 @@ function memoryOf(folder: string): number | undefined {
   return withoutCode(() => memoryToLook({ model: folder }));
 }
 
-/** The name of the model of the engine that listens where `--remote` looks; undefined where none answers. */
-async function residentModel(): Promise<string | undefined> {
+/** Names of the models that the engine holds that listens where `--remote` looks; none where none answers. */
+async function residentModels(): Promise<string[]> {
   const socket = socketPath(defaultSocket());
-  if (!existsSync(socket)) return undefined;
+  if (!existsSync(socket)) return [];
   const engine = new RemoteEngine(socket);
   try {
     const late = sleep(RESIDENT_MS, undefined, { ref: false });
-    return (await Promise.race([engine.ready(), late]))?.name;
+    return (await Promise.race([loadedThere(engine), late])) ?? [];
   } catch (error) {
-    if (error instanceof AfterimageError) return undefined;
+    if (error instanceof AfterimageError) return [];
     throw error;
   } finally {
     await engine.close();
@@ -137,9 +139,13 @@ function modelTypeOf(folder: string): string | undefined {
   return withoutCode(() => String(readConfig(folder).model_type));
 }
 
-function installedTable(rows: InstalledRow[]): string {
+function installedTable(rows: InstalledRow[], resident: string[]): string {
+  const usual =
+    withoutCode(() => modelName(findModel())) ?? 'not there any more; choose another with `afterimage use`';
+  const held = resident.length > 0 ? `\nLoaded by afterimage serve: ${resident.join(', ')}` : '';
+  const said = `Default: ${usual}${held}`;
   if (rows.length === 0)
-    return 'Installed: none but the bundled model; afterimage pull ORG/NAME downloads one.';
+    return `Installed: none but the bundled model; afterimage pull ORG/NAME downloads one.\n${said}`;
   const lines = rows.map(
     ({ name, modelType, bytes, memory, place, folder, ...state }) =>
       `${modelType.padEnd(14)}${name.padEnd(44)}${gib(bytes / GIB)}${memory === undefined ? ' '.repeat(10) : gib(memory / GIB)}  ${stateOf(state)}${place}: ${folder}`,
@@ -147,6 +153,7 @@ function installedTable(rows: InstalledRow[]): string {
   return [
     `${'installed'.padEnd(14)}${'name for --model'.padEnd(44)}${'on disk'.padStart(10)}${'memory'.padStart(10)}`,
     ...lines,
+    said,
   ].join('\n');
 }
 

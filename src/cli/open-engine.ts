@@ -6,7 +6,9 @@ import type { Engine } from '../engine/engine.js';
 import { CompletionsEngine } from '../engine/completions/completions-engine.js';
 import { LocalEngine } from '../engine/local-engine.js';
 import { makeFolder } from '../make-folder.js';
-import { findModel } from '../engine/model-folder.js';
+import { InstalledModels } from '../engine/installed-models.js';
+import { findModel, modelName, STARTER } from '../engine/model-folder.js';
+import { copiesOf, isComplete, namesThere } from '../engine/model-places.js';
 import type { KvType } from '../engine/native.js';
 import { RemoteEngine } from '../engine/remote/remote-engine.js';
 import { defaultSocket, socketPath } from '../engine/remote/socket-file.js';
@@ -29,6 +31,42 @@ export function openEngine(options: Options): Engine {
   return options.flag('remote')
     ? new RemoteEngine(socketOf(options))
     : new LocalEngine(engineOptions(options));
+}
+
+/**
+ * All models that are installed, for programs that run for long: the one of --model, else whatever is the default at the
+ * time, where none is named. @throws AfterimageError INVALID_ARGUMENT, MODEL_NOT_FOUND
+ */
+export function openModels(options: Options): InstalledModels {
+  const settings = settingsOf(options);
+  const given = options.text('model');
+  if (given !== undefined) findModel(given);
+  return new InstalledModels({
+    find: (name) => (name === undefined ? findModel(given) : folderNamed(name, given)),
+    nameOf: modelName,
+    names: () => installedNames(given),
+    open: (model, memory) => new LocalEngine({ ...settings, model, memory }),
+  });
+}
+
+function installedNames(given: string | undefined): string[] {
+  const whole = namesThere().filter((name) => copiesOf(name).some(({ folder }) => isComplete(folder)));
+  return [...new Set([...usualName(given), STARTER, ...whole])];
+}
+
+/** The default may be a folder that is found by no name. */
+function folderNamed(name: string, given: string | undefined): string {
+  return usualName(given).includes(name) ? findModel(given) : findModel(name);
+}
+
+/** None where the default is not there any more. */
+function usualName(given: string | undefined): string[] {
+  try {
+    return [modelName(findModel(given))];
+  } catch (error) {
+    if (error instanceof AfterimageError && error.code === 'MODEL_NOT_FOUND') return [];
+    throw error;
+  }
 }
 
 /** Whether the options describe an engine that is loaded in this process. */
@@ -85,6 +123,11 @@ export function socketOf(options: Options): string {
 
 /** @throws AfterimageError INVALID_ARGUMENT, MODEL_NOT_FOUND */
 export function engineOptions(options: Options): LocalEngineOptions {
+  return { ...settingsOf(options), model: findModel(options.text('model')) };
+}
+
+/** @throws AfterimageError INVALID_ARGUMENT */
+function settingsOf(options: Options): LocalEngineOptions {
   const bits = options.text('kv-bits');
   if (bits !== undefined && !Object.hasOwn(KV_TYPES, bits)) {
     throw new AfterimageError(
@@ -94,7 +137,6 @@ export function engineOptions(options: Options): LocalEngineOptions {
   }
   const kvGb = options.number('kv-gb', 0.01, false, MOST_GIB);
   return {
-    model: findModel(options.text('model')),
     precision: options.choice('precision', ['exact', 'fast', 'faster'] as const),
     backend: options.choice('backend', ['cpu', 'metal'] as const),
     threads: threadsOf(options),

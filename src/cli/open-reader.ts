@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { openElements } from '../engine/element-engine.js';
 import { openReader as openNetworks } from '../engine/reader-engine.js';
 import { RemoteEngine } from '../engine/remote/remote-engine.js';
+import { PictureShelf } from '../image/shelf.js';
 import { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
 import { RemoteReader } from '../reading/shared-reader.js';
@@ -25,6 +26,15 @@ export function openElementReader(options: Options): ElementReader {
   const threads = threadsOf(options);
   const backend = options.choice('backend', ['cpu', 'metal'] as const);
   return new ElementReader(() => openElements({ threads, backend }));
+}
+
+/** Where pictures lie that were replaced by words, for whoever asks about them; absent where nothing is kept on disk. */
+export function openShelf(options: Options): PictureShelf | undefined {
+  return usableCacheFolder(options) === undefined ? undefined : new PictureShelf(picturesFolder(options));
+}
+
+export function picturesFolder(options: Options): string {
+  return join(dirname(cacheFolder(options)), 'pictures');
 }
 
 /** Where readings are kept; only its owner may look into it. */

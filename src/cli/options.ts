@@ -15,7 +15,7 @@ export const OPTIONS = {
   model: {
     type: 'string',
     value: 'DIR',
-    help: 'checkpoint folder, or org/name of a pulled one (default: the bundled starter model)',
+    help: 'checkpoint folder, or org/name of a pulled one (default: that of `afterimage use`, else the bundled one)',
   },
   json: {
     type: 'boolean',
@@ -85,6 +85,17 @@ export const OPTIONS = {
     type: 'string',
     value: 'PORT',
     help: '127.0.0.1:PORT; mcp: instead of stdio; serve: chat completions at /v1, MCP at /mcp',
+  },
+  upstream: {
+    type: 'string',
+    value: 'URL',
+    help: 'where requests go on to, such as https://api.example.com/v1; the key comes with each request',
+  },
+  port: { type: 'string', value: 'N', help: 'where it listens (default 8788; 0: any free one)' },
+  host: {
+    type: 'string',
+    value: 'ADDRESS',
+    help: 'listen there instead of on 127.0.0.1, for clients that send X-Afterimage-Token',
   },
   'max-images': { type: 'string', value: 'N', help: 'images of one request over HTTP (default 5)' },
   'token-file': {

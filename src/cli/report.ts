@@ -4,7 +4,7 @@ import { writeJson } from './json-line.js';
 import { clearKept, keptFiles, type KeptFile, type KeptFolders } from './kept.js';
 import { nativeReady } from './native-ready.js';
 import { cacheFolder } from './open-engine.js';
-import { readingsFolder } from './open-reader.js';
+import { picturesFolder, readingsFolder } from './open-reader.js';
 import type { Options } from './options.js';
 
 /** `afterimage cache list|clear` */
@@ -16,11 +16,15 @@ export async function cache(options: Options): Promise<void> {
       `Expected list or clear but received "${action}"; see afterimage cache --help.`,
     );
   await nativeReady();
-  const folders = { prefixes: cacheFolder(options), readings: readingsFolder(options) };
+  const folders = {
+    prefixes: cacheFolder(options),
+    readings: readingsFolder(options),
+    pictures: picturesFolder(options),
+  };
   const json = options.flag('json');
   if (action === 'clear') {
     const removed = await clearKept(folders);
-    const where = `${folders.prefixes} and ${folders.readings}`;
+    const where = `${folders.prefixes}, ${folders.readings} and ${folders.pictures}`;
     if (json) writeJson({ removed, folders });
     else process.stdout.write(`Removed ${removed} files from ${where}\n`);
     return;
@@ -31,7 +35,11 @@ export async function cache(options: Options): Promise<void> {
 }
 
 /** A row for each file: size, age, model, picture; then what each folder holds. @param now Seconds since 1970. */
-export function keptTable(files: KeptFile[], { prefixes, readings }: KeptFolders, now: number): string {
+export function keptTable(
+  files: KeptFile[],
+  { prefixes, readings, pictures }: KeptFolders,
+  now: number,
+): string {
   const widest = Math.max(0, ...files.map(({ model }) => model.length));
   const rows = files.map(
     ({ bytes, used_at, model, image, file }) =>
@@ -41,7 +49,13 @@ export function keptTable(files: KeptFile[], { prefixes, readings }: KeptFolders
     const these = files.filter((file) => file.kind === kind);
     return `${these.length} ${what} (${megabytes(these.reduce((all, { bytes }) => all + bytes, 0))} MB) in ${folder}`;
   };
-  return [...rows, total('prefix', 'prefixes', prefixes), total('reading', 'readings', readings)].join('\n');
+  return [
+    ...rows,
+    total('prefix', 'prefixes', prefixes),
+    total('reading', 'readings', readings),
+    total('picture', 'pictures', pictures),
+    total('description', 'descriptions', pictures),
+  ].join('\n');
 }
 
 /** "login.png, 448 × 256, img_…": the last is what agents and resources call it. */

@@ -4,11 +4,10 @@ import { runStdio } from '../mcp/stdio.js';
 import { AfterimageError } from '../errors.js';
 import type { Engine } from '../engine/engine.js';
 import { UnavailableEngine } from '../engine/unavailable-engine.js';
-import { LocalEngine } from '../engine/local-engine.js';
 import { serveEngine } from '../engine/remote/engine-server.js';
 import { openDoor, DOOR_IMAGE_BYTES, type DoorOptions } from '../http/door.js';
-import { findModel, modelName } from '../engine/model-folder.js';
-import { OneModel } from '../engine/models.js';
+import { OneModel, type Models } from '../engine/models.js';
+import { modelsService } from '../engine/remote/lent-models.js';
 import { createApp, type AppOptions } from '../mcp/app.js';
 import type { Listening } from '../mcp/http.js';
 import { createLog, unquoted } from '../mcp/log.js';
@@ -16,12 +15,20 @@ import { defaultTokenFile, readTokens } from '../mcp/token.js';
 import type { Reader } from '../reading/reading.js';
 import { readingService } from '../reading/shared-reader.js';
 import { nativeReady } from './native-ready.js';
-import { checkElsewhere, engineOptions, imageLimits, isHere, openEngine, socketOf } from './open-engine.js';
-import { openElementReader, openReader } from './open-reader.js';
+import {
+  checkElsewhere,
+  checkSharing,
+  imageLimits,
+  isHere,
+  openEngine,
+  openModels,
+  socketOf,
+} from './open-engine.js';
+import { openElementReader, openReader, openShelf } from './open-reader.js';
 import { OPTIONS_OF_THE_ENGINE, type Options } from './options.js';
 
 export async function mcp(options: Options): Promise<void> {
-  const app = appOptions(options, { engine: availableEngine(options), reader: openReader(options) });
+  const app = appOptions(options, openEyes(options));
   const port = options.number('http', 0, true, 65535);
   await (port === undefined
     ? runStdio(app)
@@ -29,16 +36,19 @@ export async function mcp(options: Options): Promise<void> {
 }
 
 /** What looks and what reads. */
-interface Eyes {
+export interface Eyes {
   engine: Engine;
+  models: Models;
   reader: Reader;
 }
 
-function appOptions(options: Options, { engine, reader }: Eyes): AppOptions {
+export function appOptions(options: Options, { engine, models, reader }: Eyes): AppOptions {
   return {
     engine,
+    models,
     reader,
     elements: openElementReader(options),
+    shelf: openShelf(options),
     allow: options.list('allow'),
     limits: imageLimits(options),
     allowUrls: options.flag('allow-urls'),
@@ -50,14 +60,27 @@ function appOptions(options: Options, { engine, reader }: Eyes): AppOptions {
 }
 
 /** A client shows why a call failed, but not why a server did not start: a model that is not there is told by each call. */
-function availableEngine(options: Options): Engine {
+export function openEyes(options: Options): Eyes {
+  const reader = openReader(options);
   try {
-    return openEngine(options);
+    return { ...enginesOf(options), reader };
   } catch (error) {
     if (!(error instanceof AfterimageError) || error.code !== 'MODEL_NOT_FOUND') throw error;
     process.stderr.write(`${error.message} [${error.code}]\n`);
-    return new UnavailableEngine(error);
+    const engine = new UnavailableEngine(error);
+    return { engine, models: new OneModel(engine), reader };
   }
+}
+
+/** Models that are loaded here are all that are installed; elsewhere it is one. @throws AfterimageError as `openEngine` */
+function enginesOf(options: Options): Pick<Eyes, 'engine' | 'models'> {
+  checkSharing(options);
+  if (isHere(options)) {
+    const models = openModels(options);
+    return { engine: models.usual, models };
+  }
+  const engine = openEngine(options);
+  return { engine, models: new OneModel(engine) };
 }
 
 /** One engine and one text reader for all programs of a user, until a signal stops them. */
@@ -67,17 +90,21 @@ export async function serve(options: Options, signal: AbortSignal): Promise<void
   checkElsewhere(options);
   const here = isHere(options);
   if (here) await nativeReady(signal);
-  const engine = here ? new LocalEngine(engineOptions(options)) : openEngine(options);
+  const { engine, models } = enginesOf(options);
   const log = createLog({ level: options.flag('verbose') ? 'debug' : 'warn' });
   const reader = openReader(options);
   const open: { close(): Promise<void> }[] = [];
   signal.addEventListener('abort', () => void engine.close(), { once: true });
   try {
     // The door before the socket: a token file that cannot be used is told before anything is shared.
-    const door = port === undefined ? undefined : await doorOf(options, { engine, reader }, port, open);
+    const door =
+      port === undefined ? undefined : await doorOf(options, { engine, models, reader }, port, open);
     const path = here ? socketOf(options) : undefined;
     const onError = (error: Error): void => log.warn(unquoted(error), 'connection');
-    if (path) open.push(await serveEngine(engine, path, onError, {}, [readingService(reader)]));
+    if (path)
+      open.push(
+        await serveEngine(engine, path, onError, {}, [readingService(reader), modelsService(models)]),
+      );
     const { name, backend } = await engine.ready();
     if (path)
       process.stderr.write(
@@ -114,11 +141,10 @@ async function doorOf(
   const tokens = await readTokens(tokenFile);
   const app = createApp(appOptions(options, eyes));
   open.push(app);
-  const name = !isHere(options) ? undefined : modelName(findModel(options.text('model')));
   const settings: DoorOptions = {
     port,
     tokens,
-    models: new OneModel(eyes.engine, name),
+    models: eyes.models,
     mostImages: options.number('max-images', 1, true, 64),
     imageBytes: options.number('max-bytes', 1) ?? DOOR_IMAGE_BYTES,
   };

@@ -11,7 +11,7 @@ import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
 import { nativeReady } from './native-ready.js';
 import { imageLimits, openEngine } from './open-engine.js';
-import { openElementReader, openReader } from './open-reader.js';
+import { openElementReader, openReader, openShelf } from './open-reader.js';
 import type { Options } from './options.js';
 import { ProgressBar } from './progress-bar.js';
 import { Rates } from './rates.js';
@@ -46,6 +46,7 @@ export class Terminal {
         cwd: process.cwd(),
         limits: imageLimits(options),
         clipboard: true,
+        shelf: openShelf(options),
       }),
       sampling: {
         temperature: options.number('temperature', 0, false),
@@ -68,7 +69,7 @@ export class Terminal {
     if (!options.flag('remote')) await nativeReady(signal);
     const reader = openReader(options);
     const elements = openElementReader(options);
-    const conversations = new Conversations(engine);
+    const conversations = new Conversations();
     try {
       const terminal = new Terminal(options, engine, reader, elements, conversations, signal);
       await body(terminal).finally(() => terminal.clear());

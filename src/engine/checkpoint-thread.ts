@@ -4,6 +4,7 @@ import { AfterimageError } from '../errors.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import type { ImagePlan } from '../models/family.js';
 import type { Message } from '../prompt/message.js';
+import { ANSWERED } from '../prompt/answered.js';
 import { textAfter } from '../prompt/stream.js';
 import { TemplateThread } from '../prompt/template-thread.js';
 import { LimitedThread, TookTooLong } from '../workers/limited-thread.js';
@@ -12,6 +13,7 @@ import type * as work from './checkpoint-work.js';
 import type { CheckpointSource, ListedMessage, ModelFacts, TokenRows } from './checkpoint-work.js';
 import type { NativeEngineOptions } from './native-engine.js';
 import type { LocalEngineOptions } from './native-options.js';
+import type { Step } from './pace.js';
 import type { UsableMemory } from './usable-memory.js';
 
 /** The largest checkpoints take seconds on a slow machine. */
@@ -26,8 +28,10 @@ const thread = new LimitedThread<typeof work>(import.meta.url, './checkpoint-wor
   idleTimeout: IDLE_MS,
 });
 const open = thread.job<typeof work.open>('open');
+const steps = thread.job<typeof work.steps>('steps');
 const draft = thread.job<typeof work.draft>('draft');
 const finish = thread.job<typeof work.finish>('finish');
+const answers = thread.job<typeof work.answers>('answers');
 const texts = thread.job<typeof work.texts>('texts');
 const forget = thread.job<typeof work.forget>('forget');
 
@@ -79,23 +83,34 @@ export class CheckpointThread {
   /**
    * @param limitOf Most pixels in which an image is seen.
    * @param answer Tokens with which the answer begins.
-   * @throws AfterimageError IMAGE_UNSUPPORTED, INVALID_CHECKPOINT, INVALID_ARGUMENT, MODEL_CHANGED
+   * @param gone Whether anybody still waits for it.
+   * @throws AfterimageError CANCELLED, IMAGE_UNSUPPORTED, INVALID_CHECKPOINT, INVALID_ARGUMENT, MODEL_CHANGED
    */
   async prompt(
     messages: readonly Message[],
     limitOf: (image: ImageInput) => number | undefined,
     answer: readonly number[],
+    gone?: AbortSignal,
   ): Promise<ThreadPrompt> {
     const source = this.#source;
     const images = messages
       .flatMap(imagesOf)
       .map((image) => ({ width: image.width, height: image.height, limit: limitOf(image) }));
     const most = MOST_MS + MOST_MS_PER_CHARACTER * length(messages);
-    const drafted = await honest(draft({ source, messages: listed(messages), images }, most));
+    const drafted = await honest(draft({ source, messages: listed(messages), images }, most, gone));
     const { marks, plans, identities } = drafted;
-    const rendered = drafted.rendered ?? (await this.#template!.render(drafted.wanted));
-    const rows = await honest(finish({ source, drafted: { marks, plans }, rendered, answer }, most));
+    const rendered = drafted.rendered ?? (await this.#template!.render(drafted.wanted, gone));
+    const rows = await honest(finish({ source, drafted: { marks, plans }, rendered, answer }, most, gone));
     return { ...rows, plans, identities };
+  }
+
+  /** Tokens of answers as the model would give them. @throws AfterimageError INVALID_ARGUMENT, INVALID_CHECKPOINT, MODEL_CHANGED */
+  async answers(texts: readonly string[]): Promise<Int32Array[]> {
+    if (texts.length === 0) return [];
+    const rendered = await this.#template?.render(ANSWERED);
+    const characters = texts.reduce((sum, text) => sum + text.length, 0);
+    const most = MOST_MS + MOST_MS_PER_CHARACTER * characters;
+    return honest(answers({ source: this.#source, texts, rendered }, most));
   }
 
   /** @param context Tokens before the first one of the text. */
@@ -108,6 +123,11 @@ export class CheckpointThread {
       return added.texts;
     };
     return { push: (ids) => more(ids, false), end: async () => (await more([], true))[0]! };
+  }
+
+  /** Sizes in which a screen can be seen. */
+  steps(): Promise<Step[]> {
+    return honest(steps({ source: this.#source }, MOST_MS));
   }
 
   /** Lets the thread drop what it keeps. */

@@ -11,11 +11,11 @@ import type { ImagePlan, Model } from '../models/family.js';
 import { linearPositions, mropePositions } from '../models/positions.js';
 import { openModel } from '../models/registry.js';
 import type { ContentPart, Message } from '../prompt/message.js';
+import { ANSWERED } from '../prompt/answered.js';
 import { PromptBuilder, templateOf, type Draft, type PromptTokens } from '../prompt/prompt.js';
 import { Detokenizer, type TextState } from '../prompt/stream.js';
 import type { TemplateSource } from '../prompt/template-work.js';
 import { Tokenizer } from '../prompt/tokenizer.js';
-import type { Budgets } from './budgets.js';
 import { chosenProcessor, type ImageDetail } from './chosen-processor.js';
 import { requireMemory } from './memory-need.js';
 import { fromNative } from './native.js';
@@ -45,8 +45,6 @@ export interface ModelFacts
   tokenIds: TokenIds;
   /** Of the processor without a limit. */
   identity: string;
-  /** Sizes in which a screen can be seen. */
-  ladder: Step[];
   /** Of the scripts that make pixels and tokens. */
   scripts: string;
 }
@@ -84,14 +82,20 @@ export function open({
   const { opened, checkpoint } = openAnew(source);
   const { facts, model } = opened;
   const unbudgeted = nativeOptions(options, checkpoint, model);
-  let budgets: Budgets;
-  try {
-    budgets = requireMemory(name, unbudgeted, model, memory, options.budgets);
-  } catch (error) {
-    throw fromNative(error);
-  }
+  const budgets = reading(source.folder, () => {
+    try {
+      return requireMemory(name, unbudgeted, model, memory, options.budgets);
+    } catch (error) {
+      throw fromNative(error);
+    }
+  });
   known.set(keyOf({ ...source, stamp: facts.stamp }), opened);
   return { facts, native: { ...unbudgeted, budgets } };
+}
+
+/** Sizes in which a screen can be seen. */
+export function steps({ source }: { source: CheckpointSource }): Step[] {
+  return ladder(found(source).model.processor);
 }
 
 /** An image as prompts need it. */
@@ -125,7 +129,8 @@ export function draft({
   images: SeenImage[];
 }): DraftedPrompt {
   const { prompts, processors, facts } = found(source);
-  const drafted = prompts.draft(messages.map((message) => withImages(message, images)));
+  const asked = messages.map((message) => withImages(message, images));
+  const drafted = reading(source.folder, () => prompts.draft(asked));
   return {
     ...drafted,
     identities: images.map(({ limit }) => processors.of(limit).identity),
@@ -154,7 +159,7 @@ export function finish({
   answer: readonly number[];
 }): TokenRows {
   const { prompts, model } = found(source);
-  const asked = prompts.finish(drafted, rendered);
+  const asked = reading(source.folder, () => prompts.finish(drafted, rendered));
   const ids = Int32Array.from([...asked.ids, ...answer]);
   const featureIndex = Int32Array.from([...asked.featureIndex, ...answer.map(() => -1)]);
   const tokens = { ...asked, ids, featureIndex };
@@ -163,6 +168,21 @@ export function finish({
       ? mropePositions(ids.length, grids(tokens, drafted.plans))
       : linearPositions(ids.length);
   return { ...tokens, question: asked.ids, positionIds: data, ropeDelta };
+}
+
+/** Tokens of answers. @param rendered Of ANSWERED, where the checkpoint has a template. @throws AfterimageError INVALID_ARGUMENT */
+export function answers({
+  source,
+  texts,
+  rendered,
+}: {
+  source: CheckpointSource;
+  texts: readonly string[];
+  rendered: string[] | undefined;
+}): Int32Array[] {
+  const { prompts } = found(source);
+  const ids = prompts.answerIds(texts, rendered ?? prompts.renderHere(ANSWERED));
+  return ids.map((answer) => Int32Array.from(answer));
 }
 
 function grids({ spans, featureIndex }: PromptTokens, plans: readonly ImagePlan[]) {
@@ -239,7 +259,6 @@ function openAnew(source: CheckpointSource): { opened: Opened; checkpoint: Check
     template,
     tokenIds: checkpoint.tokenIds ?? new Map(),
     identity: model.processor.identity,
-    ladder: ladder(model.processor),
     scripts: scriptsIdentity(),
   };
   return { opened: { model, processors, prompts, facts }, checkpoint };
@@ -248,7 +267,7 @@ function openAnew(source: CheckpointSource): { opened: Opened; checkpoint: Check
 /** Of everything but the weights; a folder that is not there is found missing by whoever opens it. */
 function settingsStamp(folder: string): string {
   try {
-    const names = readdirSync(folder).filter((name) => /\.(json|jinja)$/.test(name));
+    const names = readdirSync(folder).filter((name) => /\.(json|jinja|model|tiktoken)$/.test(name));
     return names
       .sort()
       .map((name) => `${name} ${stampOf(join(folder, name))}`)

@@ -31,6 +31,8 @@ export interface AskOptions extends SamplingOptions {
   /** Also say how probable each token was; for models with a small vocabulary. */
   certainty?: boolean;
   onProgress?: (progress: Progress) => void;
+  /** Instead of an answer in the model's own words: how probable is each of these? Nothing is sampled. */
+  choices?: readonly string[];
   /** An answer that was cut: its tokens are fed to the model as the start of its turn, and the new answer includes it. */
   continues?: AnswerSoFar;
 }
@@ -76,6 +78,17 @@ export interface Answer {
   viewed: { width: number; height: number; tokens?: number }[];
   /** Of the tokens of this call, where it was asked for. */
   certainty?: TokenCertainty[];
+  /** As they were given; `text` is then the most probable of them, the first of equals. */
+  choices?: ChoiceWeight[];
+}
+
+/** How probable the model makes it that its answer is exactly this. */
+export interface ChoiceWeight {
+  text: string;
+  /** Natural logarithm of the product over its tokens, the end of the turn included. */
+  logProbability: number;
+  /** How many factors that product has. */
+  tokens: number;
 }
 
 export interface TokenCertainty {

@@ -29,7 +29,7 @@ export async function loadModel(
   await addonReady(onProgress, { signal });
   onProgress({ stage: 'load', done: 0 });
   const folder = options.model ?? starterFolder();
-  const memory = options.memory ?? usableMemory();
+  const memory = typeof options.memory === 'function' ? options.memory() : (options.memory ?? usableMemory());
   const checkpoint = await CheckpointThread.open(folder, modelName(folder), options, memory);
   try {
     return await withWeights(checkpoint, options, onProgress, signal);

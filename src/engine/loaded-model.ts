@@ -6,7 +6,13 @@ import type { Budgets } from './budgets.js';
 import type { CheckpointThread } from './checkpoint-thread.js';
 import type { ModelFacts } from './checkpoint-work.js';
 import type { AskOptions, ModelInfo } from './engine.js';
-import type { NativeEngine, NativeGenerateOptions, NativePlan } from './native-engine.js';
+import type {
+  NativeEngine,
+  NativeGenerateOptions,
+  NativePlan,
+  NativeRequestOptions,
+} from './native-engine.js';
+import type { Step } from './pace.js';
 import type { PreparedImage, PreparedPrompt, PromptRows } from './prompt-rows.js';
 import type { Sight } from './sight.js';
 import type * as work from './vision-work.js';
@@ -48,6 +54,11 @@ export class LoadedModel {
     return this.#checkpoint.facts;
   }
 
+  /** Sizes in which a screen can be seen. */
+  steps(): Promise<Step[]> {
+    return this.#checkpoint.steps();
+  }
+
   get budgets(): Budgets {
     return this.#checkpoint.native.budgets;
   }
@@ -64,7 +75,7 @@ export class LoadedModel {
    */
   async admit(
     prompt: PreparedPrompt,
-    options: { maxTokens: number; lowPriority: boolean },
+    options: NativeRequestOptions,
     stop?: AbortSignal,
   ): Promise<{ request: number; needed: Uint8Array[] }> {
     for (;;) {

@@ -12,7 +12,7 @@ import {
 } from './engine.js';
 import type { Message } from '../prompt/message.js';
 import type { LoadedModel } from './loaded-model.js';
-import type { NativeCacheReport } from './native-engine.js';
+import type { NativeCacheReport, NativeResult } from './native-engine.js';
 import { fromNative } from './native.js';
 import type { PreparedPrompt } from './prompt-rows.js';
 
@@ -64,7 +64,7 @@ export class LocalSession implements Session {
       : this.#closing.signal;
     try {
       const model = await this.#host.ready({ onProgress: options.onProgress, signal: stop });
-      const prompt = await model.prompts.prepare(messages, options.continues?.tokenIds);
+      const prompt = await model.prompts.prepare(messages, options.continues?.tokenIds, stop);
       return await this.#run(model, prompt, options, stop);
     } catch (error) {
       if (stop.aborted && isCancellation(error)) return unanswered(options.continues);
@@ -81,7 +81,9 @@ export class LocalSession implements Session {
     const { native } = model;
     if (this.#closed) throw closedError();
     options.onProgress?.({ stage: 'queue', done: 0 });
-    const wanted = { maxTokens: options.maxTokens ?? DEFAULT_MAX_TOKENS, lowPriority: false };
+    const choices = await model.prompts.answers(options.choices ?? []);
+    const answerTokens = options.choices ? 0 : (options.maxTokens ?? DEFAULT_MAX_TOKENS);
+    const wanted = { maxTokens: answerTokens, lowPriority: false, choices };
     const { request, needed } = await model.admit(prompt, wanted, stop);
     const reader = new AnswerReader(model.prompts.textAfter(prompt.question), options, () =>
       native.finish(request),
@@ -97,8 +99,9 @@ export class LocalSession implements Session {
         (id) => reader.push(id),
         (stage, done, total) => options.onProgress?.({ stage, done, total }),
       );
+      const weighed = options.choices && result.stop === 'end';
       return {
-        ...(await reader.end(result.stop)),
+        ...(weighed ? chosen(options.choices!, choices, result) : await reader.end(result.stop)),
         cache: cacheReport(result.cache),
         ...(options.certainty && { certainty: reader.certainty(result) }),
         decodeMs: result.decodeMs,
@@ -112,6 +115,23 @@ export class LocalSession implements Session {
       stop.removeEventListener('abort', cancel);
     }
   }
+}
+
+function chosen(
+  texts: readonly string[],
+  tokens: readonly Int32Array[],
+  { choices }: NativeResult,
+): Pick<Answer, 'text' | 'tokenIds' | 'stopReason' | 'choices'> {
+  const weights = choices.map((logProbabilities, i) => ({
+    text: texts[i]!,
+    logProbability: logProbabilities.reduce((sum, logProbability) => sum + logProbability, 0),
+    tokens: logProbabilities.length,
+  }));
+  const best = weights.reduce(
+    (top, { logProbability }, i) => (logProbability > weights[top]!.logProbability ? i : top),
+    0,
+  );
+  return { text: texts[best]!, tokenIds: [...tokens[best]!], stopReason: 'end', choices: weights };
 }
 
 function cacheReport(native: NativeCacheReport): CacheReport {

@@ -36,14 +36,14 @@ export async function measuredPixels(
 ): Promise<number | undefined> {
   const { bundled, backend, precision, name } = model.info;
   if (answerMs === undefined || maxPixels !== undefined || bundled) return undefined;
-  const { identity, ladder } = model.facts;
+  const { identity } = model.facts;
   const machine = [cpus()[0]?.model, cpus().length, backend];
   const subject = JSON.stringify([packageVersion(), digest, machine, precision, kvType, identity, answerMs]);
   const folder = cacheFolder === undefined ? undefined : join(dirname(cacheFolder), 'pace');
   const known = folder && recall(noteFile(folder, subject))?.maxPixels;
   if (known === null || typeof known === 'number') return known ?? undefined;
   if (!measured.has(subject))
-    measured.set(subject, await usualPixels(ladder, answerMs, (most) => timedLook(model, most)));
+    measured.set(subject, await usualPixels(await model.steps(), answerMs, (most) => timedLook(model, most)));
   const pixels = measured.get(subject);
   if (folder) remember(folder, noteFile(folder, subject), { model: name, maxPixels: pixels ?? null });
   return pixels;
@@ -56,7 +56,11 @@ async function timedLook(model: LoadedModel, maxPixels: number): Promise<Timed> 
   const input = { ...pixelIdentity(image), maxPixels, pixels: async () => image };
   const asked = [systemMessage(), userMessage([input], describeQuestion('normal'))];
   const prompt = await model.prompts.prepare(asked);
-  const { request, needed } = await model.admit(prompt, { maxTokens: TOKENS, lowPriority: false });
+  const { request, needed } = await model.admit(prompt, {
+    maxTokens: TOKENS,
+    lowPriority: false,
+    choices: [],
+  });
   try {
     await model.encodeMissing(request, prompt, needed);
     const nobody = (): void => {};

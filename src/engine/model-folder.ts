@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { AfterimageError } from '../errors.js';
 import { packageRoot } from '../package-root.js';
+import { usualModel } from './usual-model.js';
 import { copiesOf, isComplete, isModelName, modelPlaces, nameInPlace } from './model-places.js';
 
 export function starterFolder(): string {
@@ -14,13 +15,17 @@ export function isBundled(folder: string): boolean {
   return folder === starterFolder();
 }
 
+/** How the bundled model is called. */
+export const STARTER = 'afterimage-starter';
+
 /**
- * @param reference Folder, or `org/name` of a downloaded checkpoint; absent: $AFTERIMAGE_MODEL, else the starter model.
+ * @param reference Folder, or `org/name` of a downloaded checkpoint; absent: $AFTERIMAGE_MODEL, else the one that was
+ *   chosen with `afterimage use`, else the starter model.
  * @throws AfterimageError MODEL_NOT_FOUND with the places that were tried, or with the copy that is not complete.
  */
 export function findModel(reference?: string): string {
-  const wanted = reference ?? process.env['AFTERIMAGE_MODEL'];
-  if (wanted === undefined || wanted === '') return starterFolder();
+  const wanted = reference ?? (process.env['AFTERIMAGE_MODEL'] || usualModel());
+  if (wanted === undefined || wanted === '' || wanted === STARTER) return starterFolder();
   const asPath = resolve(wanted.replace(/^~(?=\/|$)/, homedir()));
   if (existsSync(asPath)) return asPath;
   if (!isModelName(wanted)) {
@@ -44,5 +49,5 @@ export function findModel(reference?: string): string {
 
 /** A name for people: `org/name` of a downloaded checkpoint, else the folder's own name. */
 export function modelName(folder: string): string {
-  return nameInPlace(folder) ?? (isBundled(folder) ? 'afterimage-starter' : basename(folder));
+  return nameInPlace(folder) ?? (isBundled(folder) ? STARTER : basename(folder));
 }

@@ -16,7 +16,7 @@ export interface Models {
 }
 
 /** What clients call the model that is simply there. */
-const ANY = new Set(['', 'default', 'afterimage']);
+export const ANY: ReadonlySet<string> = new Set(['', 'default', 'afterimage']);
 
 /** One model for all, whatever holds it. */
 export class OneModel implements Models {

@@ -74,6 +74,14 @@ export interface NativeCacheReport {
   source: Exclude<CacheReport['source'], 'remote'>;
 }
 
+export interface NativeRequestOptions {
+  /** 0: nothing is sampled. */
+  maxTokens: number;
+  lowPriority: boolean;
+  /** Continuations of the prompt that are weighed instead, by their tokens; maxTokens is then 0. */
+  choices: Int32Array[];
+}
+
 export interface NativePlan {
   cache: NativeCacheReport;
   /** Keys of images whose features must be encoded before generate(). */
@@ -102,6 +110,8 @@ export interface NativeResult {
   logits: Float32Array[];
   /** Of `tokens`, with weighTokens: softmax of the row that each was sampled from. */
   probabilities: Float32Array;
+  /** Of each of the request's choices: log-probabilities of its tokens, then that of the end, by any of stopIds. */
+  choices: Float64Array[];
 }
 
 export type NativeStage = 'queue' | 'encode' | 'prefill' | 'decode';
@@ -110,10 +120,7 @@ export interface NativeEngine {
   load(
     onProgress: (doneBytes: number, totalBytes: number) => void,
   ): Promise<{ digest: string; backend: string; weightBytes: number }>;
-  begin(
-    prompt: NativePrompt,
-    options: { maxTokens: number; lowPriority: boolean },
-  ): { request: number; plan: Promise<NativePlan> };
+  begin(prompt: NativePrompt, options: NativeRequestOptions): { request: number; plan: Promise<NativePlan> };
   /** Reads `inputs` where they lie: they are neither written to nor handed over until the promise has settled. */
   encode(request: number, key: Uint8Array, inputs: Record<string, NamedTensor>): Promise<void>;
   generate(

@@ -19,8 +19,8 @@ export interface LocalEngineOptions extends ImageDetail {
   answerMs?: number;
   /** Those that are absent follow from the memory there is. */
   budgets?: Partial<Budgets>;
-  /** Absent: what the system says. */
-  memory?: UsableMemory;
+  /** Asked when loading begins; absent: what the system says. */
+  memory?: UsableMemory | (() => UsableMemory);
   /** Folder of the disk tier; absent: none. Its parent must exist. */
   cacheFolder?: string;
   cacheBytes?: number;

@@ -63,14 +63,20 @@ export class PromptRows {
 
   /**
    * @param answer Tokens with which the answer begins.
-   * @throws AfterimageError IMAGE_UNSUPPORTED (size), CONTEXT_FULL, INVALID_ARGUMENT (no token of the model),
+   * @param gone Whether anybody still waits for it.
+   * @throws AfterimageError CANCELLED, IMAGE_UNSUPPORTED (size), CONTEXT_FULL, INVALID_ARGUMENT (no token of the model),
    *   MODEL_CHANGED
    */
-  async prepare(messages: Message[], answer: readonly number[] = []): Promise<PreparedPrompt> {
+  async prepare(
+    messages: Message[],
+    answer: readonly number[] = [],
+    gone?: AbortSignal,
+  ): Promise<PreparedPrompt> {
     this.#weights.check();
     this.#checkTokens(answer);
     const inputs = messages.flatMap(imagesOf);
-    const prompt = await this.#checkpoint.prompt(messages, (image) => this.#sight.limitOf(image), answer);
+    const limitOf = (image: ImageInput): number | undefined => this.#sight.limitOf(image);
+    const prompt = await this.#checkpoint.prompt(messages, limitOf, answer, gone);
     const { contextLength, visibility } = this.#checkpoint.facts;
     if (prompt.ids.length >= contextLength) throw this.#contextFull(prompt.ids.length, inputs.length);
     const images = inputs.map((input, i) => {
@@ -89,6 +95,11 @@ export class PromptRows {
         tokens,
       })),
     };
+  }
+
+  /** Tokens of answers as the model would give them. @throws AfterimageError INVALID_ARGUMENT */
+  answers(texts: readonly string[]): Promise<Int32Array[]> {
+    return this.#checkpoint.answers(texts);
   }
 
   /** They come from whoever asks, and native code looks rows up by them. */

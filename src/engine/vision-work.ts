@@ -3,6 +3,7 @@ import type { RgbImage } from '../image/rgb-image.js';
 import { chosenProcessor, type ImageDetail } from './chosen-processor.js';
 import type { ImagePlan, NamedTensor, Processor } from '../models/family.js';
 import type { TokenIds } from '../models/checkpoint/checkpoint.js';
+import { reading } from '../models/checkpoint/plain-file.js';
 import { openModel } from '../models/registry.js';
 import { AfterimageError } from '../errors.js';
 
@@ -48,7 +49,8 @@ export function visionInputs({
     }
     known = { key, processor };
   }
-  return ownedByThisImage(known.processor.inputs(image, plan));
+  const { processor } = known;
+  return ownedByThisImage(reading(folder, () => processor.inputs(image, plan)));
 }
 
 /** What a job returns is taken from this thread: tables that a processor makes once and keeps are copied, pixels are not. */

@@ -9,8 +9,8 @@ import { imagesOnly, type PreparedPrompt } from './prompt-rows.js';
  * whose prompt sees itself whole only the features, because its rows depend on the question.
  */
 export async function warm(model: LoadedModel, images: ImageInput[], signal?: AbortSignal): Promise<void> {
-  const whole = await model.prompts.prepare([systemMessage(), userMessage(images, '')]);
   try {
+    const whole = await model.prompts.prepare([systemMessage(), userMessage(images, '')], [], signal);
     await compute(model, model.causal ? imagesOnly(whole) : whole, signal);
   } catch (error) {
     if (!signal?.aborted) throw error;
@@ -18,7 +18,11 @@ export async function warm(model: LoadedModel, images: ImageInput[], signal?: Ab
 }
 
 async function compute(model: LoadedModel, prompt: PreparedPrompt, signal?: AbortSignal): Promise<void> {
-  const { request, needed } = await model.admit(prompt, { maxTokens: 0, lowPriority: true }, signal);
+  const { request, needed } = await model.admit(
+    prompt,
+    { maxTokens: 0, lowPriority: true, choices: [] },
+    signal,
+  );
   const cancel = (): void => model.native.cancel(request);
   if (signal?.aborted) cancel();
   signal?.addEventListener('abort', cancel, { once: true });

@@ -1,6 +1,11 @@
 // JSON bodies, bounded: each by what one request may hold, all together by what this process can keep at once.
 import type { IncomingMessage } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import { AfterimageError } from '../errors.js';
+import { releaseCarried, SharedWriter, type CarriedText } from '../image/carried.js';
+import { LONGEST_REST } from '../mcp/app.js';
+import { Breath } from '../mcp/breath.js';
+import { LiftedMessage } from '../mcp/lifted.js';
 import { RefusedField } from './failures.js';
 
 /** Of all requests that are being read or whose images are being decoded. */
@@ -18,10 +23,38 @@ export class Bodies {
   }
 
   /**
-   * Runs `use` with the parsed body, which counts as held until it is done.
+   * Runs `use` with the parsed body, which counts as held until it is done. Long strings in it are carried: pictures as
+   * they are loaded, texts by `textOf`.
    * @throws AfterimageError IMAGE_TOO_LARGE, ENGINE_BUSY, INVALID_ARGUMENT
    */
-  async read<T>(request: IncomingMessage, use: (json: unknown) => Promise<T>): Promise<T> {
+  read<T>(request: IncomingMessage, use: (json: unknown) => Promise<T>): Promise<T> {
+    return this.#counted(request, async (hold) => {
+      const json = parsed(await lifted(arriving(request), hold));
+      try {
+        return await use(json);
+      } finally {
+        releaseCarried(json);
+      }
+    });
+  }
+
+  /**
+   * As `read`, with the bytes as they came.
+   * @throws AfterimageError IMAGE_TOO_LARGE, ENGINE_BUSY
+   */
+  bytes<T>(request: IncomingMessage, use: (parts: CarriedText) => Promise<T>): Promise<T> {
+    return this.#counted(request, async (hold) => {
+      const body = new SharedWriter();
+      for await (const part of arriving(request)) {
+        hold(part.length);
+        body.append(part);
+      }
+      return use(body.end());
+    });
+  }
+
+  /** Runs `work`, which says of every part what it holds of the body until it is done. */
+  async #counted<T>(request: IncomingMessage, work: (hold: Hold) => Promise<T>): Promise<T> {
     let held = 0;
     const hold = (bytes: number): void => {
       held += bytes;
@@ -31,12 +64,7 @@ export class Bodies {
     };
     try {
       if (Number(request.headers['content-length'] ?? 0) > this.#most) throw this.#tooLarge();
-      const parts: Buffer[] = [];
-      for await (const part of request as AsyncIterable<Buffer>) {
-        hold(part.length);
-        parts.push(part);
-      }
-      return await use(parsed(parts));
+      return await work(hold);
     } finally {
       this.#held -= held;
     }
@@ -48,6 +76,37 @@ export class Bodies {
       `The request has more than ${Math.round(this.#most / 2 ** 20)} MB; send smaller or fewer images, or their paths.`,
     );
   }
+}
+
+type Hold = (bytes: number) => void;
+
+/** The parts of a body; what is refused meanwhile is answered on the connection that it came on. */
+function arriving(request: IncomingMessage): AsyncIterable<Buffer> {
+  return request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+}
+
+/** @throws AfterimageError INVALID_ARGUMENT when it is long without its long strings */
+async function lifted(body: AsyncIterable<Buffer>, hold: Hold): Promise<Buffer[]> {
+  const message = new LiftedMessage();
+  const breath = new Breath();
+  const parts: Buffer[] = [];
+  let rest = 0;
+  for await (const part of body) {
+    hold(part.length);
+    const left = message.lift(part);
+    rest += left.reduce((sum, { length }) => sum + length, 0);
+    if (rest > LONGEST_REST) throw tooLongARest();
+    parts.push(...left);
+    if (breath.due(part.length)) await setImmediate();
+  }
+  return [...parts, ...message.end()];
+}
+
+function tooLongARest(): AfterimageError {
+  return new AfterimageError(
+    'INVALID_ARGUMENT',
+    `The request has more than ${LONGEST_REST} bytes beside its pictures; send a shorter conversation.`,
+  );
 }
 
 function parsed(parts: Buffer[]): unknown {

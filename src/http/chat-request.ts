@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { PEER, peerRequest, type PeerRequest } from '../engine/completions/peer.js';
 import type { AskOptions } from '../engine/engine.js';
+import { textOf } from '../image/carried.js';
 import { RefusedField } from './failures.js';
 
 const MOST_TOKENS = 16_384;
@@ -146,7 +147,7 @@ function readMessage({ role, content }: z.infer<typeof message>, index: number):
       `Messages of the role "${role.slice(0, 40)}" are not supported; send system, user and assistant.`,
     );
   }
-  if (typeof content === 'string') return { role: known, parts: [{ type: 'text', text: content }] };
+  if (typeof content === 'string') return { role: known, parts: [{ type: 'text', text: textOf(content) }] };
   const parts = (content ?? []).map((part, at) => readPart(part, `${place}.content[${at}]`));
   if (known !== 'user' && parts.some(({ type }) => type === 'image'))
     throw new RefusedField(place, `Images belong into messages of the user, not into ${place}.`);
@@ -155,7 +156,7 @@ function readMessage({ role, content }: z.infer<typeof message>, index: number):
 
 function readPart(part: { type: string }, place: string): WantedPart {
   const asText = textPart.safeParse(part).data;
-  if (asText) return { type: 'text', text: asText.text, ...(asText.reading && { reading: true }) };
+  if (asText) return { type: 'text', text: textOf(asText.text), ...(asText.reading && { reading: true }) };
   const asImage = imagePart.safeParse(part).data;
   if (asImage) {
     const { image_url: url } = asImage;

@@ -235,7 +235,16 @@ function unreadable(name: string, cause: unknown): AfterimageError {
   const reason = (cause instanceof Error ? cause.message : String(cause))
     .replace(/\s+/g, ' ')
     .trim()
+    // libvips says the same twice and more.
+    .replace(/(.{8,}?)(?: \1)+/g, '$1')
     .slice(0, 160);
+  if (/not configured|bad labq|unsupported (compression|photometric|colou?r)/i.test(reason)) {
+    return new AfterimageError(
+      'IMAGE_UNSUPPORTED',
+      `${name} is stored in a way that is not read here (${reason}); convert it to PNG first.`,
+      { cause },
+    );
+  }
   return new AfterimageError(
     'IMAGE_UNREADABLE',
     `${name} is damaged or incomplete (${reason}); save the image again and retry.`,

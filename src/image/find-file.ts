@@ -4,7 +4,7 @@ import { readdir, realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, normalize, parse, relative, sep } from 'node:path';
 import { existsSync } from 'node:fs';
 import type { FilePolicy } from './policy.js';
-import { readings, spelled } from './spelling.js';
+import { looselySpelled, readings, spelled } from './spelling.js';
 
 /** More folders or files than this with names that look alike are not gone through. */
 const MOST_ALIKE = 8;
@@ -14,11 +14,18 @@ const MOST_ALIKE = 8;
  * @param path Absolute.
  */
 export async function filesSpelled(path: string, policy: FilePolicy): Promise<string[]> {
+  const closely = await filesAlike(path, policy, spelled);
+  return closely.length > 0 ? closely : filesAlike(path, policy, looselySpelled);
+}
+
+type Spelling = (name: string) => string;
+
+async function filesAlike(path: string, policy: FilePolicy, spelling: Spelling): Promise<string[]> {
   const found = new Set<string>();
   for (const reading of readings(path, sep === '/').map(normalize)) {
     for (const root of rootsOf(reading, policy)) {
       const rest = restBelow(root, reading);
-      if (rest) for (const file of await below(root, rest, policy)) found.add(file);
+      if (rest) for (const file of await below(root, rest, policy, spelling)) found.add(file);
     }
   }
   return distinct([...found]);
@@ -48,13 +55,18 @@ function restBelow(root: string, path: string): string[] | undefined {
   return alike && rest.length > 0 ? rest : undefined;
 }
 
-async function below(folder: string, [name, ...rest]: string[], policy: FilePolicy): Promise<string[]> {
+async function below(
+  folder: string,
+  [name, ...rest]: string[],
+  policy: FilePolicy,
+  spelling: Spelling,
+): Promise<string[]> {
   const names = await namesIn(folder, policy);
-  const wanted = spelled(name!);
-  const alike = names.includes(name!) ? [name!] : names.filter((other) => spelled(other) === wanted);
+  const wanted = spelling(name!);
+  const alike = names.includes(name!) ? [name!] : names.filter((other) => spelling(other) === wanted);
   const paths = alike.slice(0, MOST_ALIKE).map((match) => join(folder, match));
   if (rest.length === 0) return paths;
-  return (await Promise.all(paths.map((path) => below(path, rest, policy)))).flat();
+  return (await Promise.all(paths.map((path) => below(path, rest, policy, spelling)))).flat();
 }
 
 /** Nothing of a folder that cannot be read, or that a link leads to from inside an allowed folder to outside. */

@@ -27,6 +27,10 @@ export class ImageStore {
     return image;
   }
 
+  has(imageId: string): boolean {
+    return this.#images.get(imageId) !== undefined;
+  }
+
   /** @throws AfterimageError UNKNOWN_IMAGE */
   get(imageId: string): StoredImage {
     const image = this.#images.get(imageId);

@@ -1,4 +1,5 @@
 // The one way in: a reference as tools receive it → an image with its handle, identity and, when asked for, pixels.
+import { AfterimageError } from '../errors.js';
 import type { ImageInput } from './rgb-image.js';
 import type { RgbImage } from './rgb-image.js';
 import { ByteLru } from './byte-lru.js';
@@ -9,6 +10,7 @@ import { bytesHash, imageIdIn, isImageId, PixelMemo } from './key.js';
 import { FilePolicy } from './policy.js';
 import { cropped, decoded, hashOf, identified } from './pixel-jobs.js';
 import { checkRegion, type Region } from './region.js';
+import type { PictureShelf } from './shelf.js';
 import { readSource } from './source.js';
 
 /** Everything that images of one server or one command share. */
@@ -17,6 +19,8 @@ export interface ImageContext {
   urls: UrlPolicy;
   limits: ImageLimits;
   store: ImageStore;
+  /** Where pictures lie that another program of this user looked at. */
+  shelf?: PictureShelf;
   memo: PixelMemo;
   /** Pixels decoded lately, by pixel hash: decoding for the hash must not be followed by decoding for the model. */
   decoded: ByteLru<RgbImage>;
@@ -49,12 +53,14 @@ export function createImageContext(options: {
   cwd?: string;
   clipboard?: boolean;
   alpha?: AlphaHandling;
+  shelf?: PictureShelf;
 }): ImageContext {
   return {
     files: new FilePolicy(options.folders),
     urls: options.urls ?? URLS_OFF,
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     store: new ImageStore(options.storeBytes ?? DEFAULT_STORE_BYTES),
+    shelf: options.shelf,
     memo: new PixelMemo(),
     decoded: new ByteLru(DECODED_BYTES),
     cwd: options.cwd,
@@ -72,11 +78,24 @@ export async function loadImage(
   // A mistyped handle is no path to an agent; a person may have a file of that name.
   const id = imageIdIn(reference);
   if (id !== undefined && (isImageId(id) || context.cwd === undefined)) {
+    const shelved = context.store.has(id) ? undefined : await fromShelf(id, context);
+    if (shelved) return shelved;
     const { bytes, name, ...identity } = context.store.get(id);
     return { ...identity, bytes, name, pixels: () => pixelsOf(identity.pixelHash, bytes, name, context) };
   }
   const { bytes, name } = await readSource(reference, { ...context, signal });
   return register(bytes, name, context);
+}
+
+/** Undefined where nothing lies under the id, or something else. */
+async function fromShelf(id: string, context: ImageContext): Promise<LoadedImage | undefined> {
+  const bytes = isImageId(id) ? await context.shelf?.get(id) : undefined;
+  if (!bytes) return undefined;
+  const image = await register(bytes, 'The picture', context).catch((error: unknown) => {
+    if (error instanceof AfterimageError) return undefined;
+    throw error;
+  });
+  return image?.imageId === id ? image : undefined;
 }
 
 /** Gives bytes that are already here a handle. @throws AfterimageError as `decode`. */

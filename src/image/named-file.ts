@@ -2,8 +2,8 @@
 // can only mean. Whatever is found, the policy decides whether it may be opened.
 import { existsSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { isAbsolute, join, normalize, resolve } from 'node:path';
+import { homedir, userInfo } from 'node:os';
+import { basename, isAbsolute, join, normalize, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AfterimageError, type ErrorCode } from '../errors.js';
 import { displayName } from './display-name.js';
@@ -22,7 +22,7 @@ export interface NamedFile {
  * @throws AfterimageError INVALID_ARGUMENT, IMAGE_NOT_FOUND, PATH_NOT_ALLOWED, IMAGE_UNREADABLE.
  */
 export async function openNamed(reference: string, files: FilePolicy, cwd?: string): Promise<NamedFile> {
-  const bare = unwrapped(reference);
+  const bare = onThisMachine(unwrapped(reference));
   if (cwd === undefined && isRelative(bare)) return openRelative(bare, files);
   try {
     // Blanks around an absolute path may belong to its name, and where there is a working folder so may anything.
@@ -61,11 +61,16 @@ async function openMeant(
 async function openRelative(name: string, files: FilePolicy): Promise<NamedFile> {
   const folders = files.folders === 'everywhere' ? [] : files.folders;
   const path = normalize(name);
-  if (name.split(/[\\/]/).includes('..') || isElsewhere(name)) {
+  if (isElsewhere(name))
+    throw invalid(
+      `${displayName(name)} is a path of Windows, which this system has no drive of; give the path here.`,
+    );
+  if (name.split(/[\\/]/).includes('..')) {
     throw invalid(`${displayName(name)} is no path in an allowed folder; give the absolute path.`);
   }
-  const exact = folders.map((folder) => join(folder, path)).filter((file) => existsSync(file));
-  const alike = folders.map((folder) => filesSpelled(join(folder, path), files));
+  const candidates = folders.flatMap((folder) => [join(folder, path), ...belowItself(folder, path)]);
+  const exact = candidates.filter((file) => existsSync(file));
+  const alike = candidates.map((file) => filesSpelled(file, files));
   const where = folders.length > 0 ? `the allowed folders (${folders.join(', ')})` : 'an allowed folder';
   const missing = new AfterimageError(
     'IMAGE_NOT_FOUND',
@@ -81,6 +86,12 @@ function pathMeant(bare: string, cwd: string | undefined, error: AfterimageError
   const plain = /^file:\/\/(?:localhost)?(\/.*)$/is.exec(bare)?.[1];
   if (error.cause instanceof URIError && plain !== undefined) return plain;
   return toPath(bare, cwd);
+}
+
+/** Who stands in the folder above writes a folder's own name first. */
+function belowItself(folder: string, path: string): string[] {
+  const [first, ...rest] = path.split(sep);
+  return rest.length > 0 && first === basename(folder) ? [join(folder, ...rest)] : [];
 }
 
 function isRelative(name: string): boolean {
@@ -99,7 +110,7 @@ export function toPath(reference: string, cwd?: string): string {
     throw invalid('The image reference is empty; give a path, a file:// or data: URL, or an image_id.');
   // Where there is a working folder, a file in it may be called as it likes.
   if (cwd !== undefined && existsSync(resolve(cwd, path))) return resolve(cwd, path);
-  const bare = cwd === undefined ? path : unwrapped(path);
+  const bare = onThisMachine(cwd === undefined ? path : unwrapped(path));
   if (/^file:/i.test(bare)) return fromFileUrl(bare);
   if (bare === '~' || /^~[/\\]/.test(bare)) return resolve(homedir(), bare.slice(2));
   if (bare.startsWith('~'))
@@ -113,7 +124,42 @@ export function toPath(reference: string, cwd?: string): string {
   throw invalid(`${displayName(path)} is a relative path; give the absolute path.`);
 }
 
+/** Editors' and other programs' addresses of local files. */
+const ADDRESS =
+  /^(?:vscode-file:\/\/vscode-app|vscode:\/\/file|vscode-remote:\/\/[^/]+|sandbox:(?:\/\/)?|computer:\/\/)(?=\/)/i;
+const HOME = /^(?:file:\/\/(?=~)|\$HOME(?=[\\/])|\$\{HOME\}|%USERPROFILE%|%HOME%)/i;
+/** \\wsl$\Ubuntu\… is how Windows calls the files of this system, C:\… what this one has under /mnt/c. */
+const WSL = /^(?:file:)?[\\/]{2}wsl(?:\$|\.localhost)[\\/][^\\/]+(?=[\\/])/i;
+const DRIVE = /^(?:file:\/\/\/)?([a-z]):[\\/]/i;
+
+/** The same file as a path of this machine, where it was named from another program or system. */
+function onThisMachine(name: string): string {
+  if (ADDRESS.test(name)) return name.replace(ADDRESS, '');
+  if (HOME.test(name)) return name.replace(HOME, (found) => (found.endsWith('/') ? '' : '~'));
+  const own = `~${userName()}`;
+  if (own !== '~' && (name === own || /^[\\/]/.test(name.slice(own.length))) && name.startsWith(own))
+    return `~${name.slice(own.length)}`;
+  if (sep === '\\') return name;
+  if (WSL.test(name)) return name.replace(WSL, '').replaceAll('\\', '/');
+  const drive = DRIVE.exec(name)?.[1];
+  const mounted = drive && `/mnt/${drive.toLowerCase()}`;
+  if (!mounted || !existsSync(mounted)) return name.replace(/^file:\/\/127\.0\.0\.1(?=\/)/i, 'file://');
+  return `${mounted}/${name.replace(DRIVE, '').replaceAll('\\', '/')}`;
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // No entry in the list of users, as in some containers: then nobody writes ~name either.
+    return '';
+  }
+}
+
 function fromFileUrl(text: string): string {
+  // # and ? end the path of a URL, but whoever puts file:// before a path means all of it.
+  const plain = /^file:\/\/(?:localhost)?(\/.*[#?].*)$/is.exec(text)?.[1];
+  if (plain !== undefined && existsSync(plain)) return plain;
   try {
     return fileURLToPath(text);
   } catch (cause) {

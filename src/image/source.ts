@@ -53,8 +53,9 @@ export async function readSource(reference: string, options: SourceOptions): Pro
   const { files, cwd } = options;
   // Where there is a working folder, a file in it may be called like that.
   const isWord = cwd === undefined || !existsSync(resolve(cwd, bare));
-  if (isWord && bare === 'clipboard') return fromClipboard(options);
-  const named = isWord && bare === 'latest' ? await latestIn(options) : reference;
+  const word = bare.toLowerCase();
+  if (isWord && word === 'clipboard') return fromClipboard(options);
+  const named = isWord && word === 'latest' ? await latestIn(options) : reference;
   const { path, file } = await openNamed(named, files, cwd);
   try {
     return { bytes: await readFile(file, path, options), name: displayName(path) };

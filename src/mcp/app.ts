@@ -3,11 +3,13 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { parse, resolve } from 'node:path';
 import type { Engine } from '../engine/engine.js';
+import type { Models } from '../engine/models.js';
 import { URLS_ALLOWED, URLS_OFF } from '../image/download.js';
 import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
 import type { ImageLimits } from '../image/decode.js';
 import { createImageContext, type ImageContext } from '../image/load.js';
+import type { PictureShelf } from '../image/shelf.js';
 import { Conversations, type ConversationLimits } from '../ask/conversations.js';
 import { Differences } from '../ask/differences.js';
 import type { Room } from '../ask/call.js';
@@ -15,6 +17,8 @@ import { createLog, type Log, type LogOptions } from './log.js';
 
 export interface AppOptions {
   engine: Engine;
+  /** Others that calls may name; absent: the engine's only. */
+  models?: Models;
   reader: Reader;
   elements?: ElementReader;
   /** Folders from --allow. Absent or empty: the working folder, and the client's roots if it declares any. */
@@ -27,6 +31,8 @@ export interface AppOptions {
   preload?: boolean;
   limits?: Partial<ImageLimits>;
   conversations?: Partial<ConversationLimits>;
+  /** Pictures that another program of this user looked at; the first room's, because ids are its client's own. */
+  shelf?: PictureShelf;
   log?: LogOptions;
 }
 
@@ -53,7 +59,7 @@ export interface App extends Room {
 }
 
 export function createApp(options: AppOptions): App {
-  const { engine, reader, elements } = options;
+  const { engine, models, reader, elements } = options;
   const log = createLog(options.log);
   const named = substituted(options.allow ?? []).map(absolute);
   const folders = named.length > 0 ? named : workingFolder(process.cwd());
@@ -62,19 +68,22 @@ export function createApp(options: AppOptions): App {
   log.info({ folders, urls: options.allowUrls ?? false }, 'starting');
   const rooms: Conversations[] = [];
   const room = (): App => {
-    const conversations = new Conversations(engine, options.conversations);
+    const conversations = new Conversations(options.conversations);
     rooms.push(conversations);
-    return { ...shared, conversations, differences: new Differences(), images: images() };
+    const shelf = rooms.length === 1 ? options.shelf : undefined;
+    return { ...shared, conversations, differences: new Differences(), images: images(shelf) };
   };
-  const images = (): ImageContext =>
+  const images = (shelf: PictureShelf | undefined): ImageContext =>
     createImageContext({
       folders,
       urls: options.allowUrls ? URLS_ALLOWED : URLS_OFF,
       clipboard: options.allowClipboard,
       limits: options.limits,
+      shelf,
     });
   const shared = {
     engine,
+    models,
     reader,
     elements,
     deadlineMs: options.deadlineMs ?? DEFAULT_DEADLINE_MS,

@@ -6,6 +6,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import {
   createMcpHandler,
@@ -15,7 +16,9 @@ import {
   type McpServerFactory,
 } from '@modelcontextprotocol/server';
 import { AfterimageError } from '../errors.js';
+import { stopSignals } from '../exit.js';
 import { createApp, LONGEST_MESSAGE, LONGEST_REST, type AppOptions } from './app.js';
+import { Breath } from './breath.js';
 import { gate } from './gate.js';
 import { LegacyClients } from './legacy-clients.js';
 import { LiftedMessage } from './lifted.js';
@@ -37,7 +40,7 @@ export interface Listening {
 const LOOPBACK = '127.0.0.1';
 const PATH = '/mcp';
 
-/** Serves until SIGINT or SIGTERM. */
+/** Serves until a signal asks it to stop. */
 export async function runHttp(options: HttpOptions): Promise<void> {
   const tokenFile = options.tokenFile ?? defaultTokenFile();
   const tokens = await readTokens(tokenFile);
@@ -51,7 +54,7 @@ export async function runHttp(options: HttpOptions): Promise<void> {
   process.stderr.write(`Afterimage listens on ${listening.url}; the bearer token is in ${tokenFile}\n`);
   if (options.preload) app.preload();
   await new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
+    for (const signal of stopSignals()) process.once(signal, resolve);
   });
   await listening.close();
   await app.close();
@@ -94,19 +97,32 @@ export async function listen(
 }
 
 /** @returns the address. @throws AfterimageError IO_FAILED when the port cannot be had. */
-export async function onLoopback(listener: Server, port: number): Promise<string> {
+export function onLoopback(listener: Server, port: number): Promise<string> {
+  return listenOn(listener, { host: LOOPBACK, port }, 'Choose another with --http PORT.');
+}
+
+/**
+ * @param next What to do when it fails.
+ * @returns the address. @throws AfterimageError IO_FAILED when the port cannot be had.
+ */
+export async function listenOn(
+  listener: Server,
+  { host, port }: { host: string; port: number },
+  next: string,
+): Promise<string> {
   await new Promise<void>((resolve, reject) => {
-    const failed = (cause: Error): void => {
-      const message = `Cannot listen on port ${port} of ${LOOPBACK}. Choose another with --http PORT.`;
-      reject(new AfterimageError('IO_FAILED', message, { cause }));
-    };
+    const failed = (cause: Error): void =>
+      reject(
+        new AfterimageError('IO_FAILED', `Cannot listen on port ${port} of ${host}. ${next}`, { cause }),
+      );
     listener.once('error', failed);
-    listener.listen(port, LOOPBACK, () => {
+    listener.listen(port, host, () => {
       listener.off('error', failed);
       resolve();
     });
   });
-  return `http://${LOOPBACK}:${(listener.address() as AddressInfo).port}`;
+  const bracketed = host.includes(':') ? `[${host}]` : host;
+  return `http://${bracketed}:${(listener.address() as AddressInfo).port}`;
 }
 
 /** The server of one client, in both eras of the protocol; no other client reaches its sessions. */
@@ -150,6 +166,7 @@ async function liftedRequest(request: IncomingMessage): Promise<IncomingMessage 
   if (method !== 'POST') return request;
   if (Number(headers['content-length']) > LONGEST_MESSAGE) return undefined;
   const message = new LiftedMessage();
+  const breath = new Breath();
   const parts: Buffer[] = [];
   let [received, rest] = [0, 0];
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -158,6 +175,7 @@ async function liftedRequest(request: IncomingMessage): Promise<IncomingMessage 
     rest += lifted.reduce((sum, { length }) => sum + length, 0);
     if (received > LONGEST_MESSAGE || rest > LONGEST_REST) return undefined;
     parts.push(...lifted);
+    if (breath.due(chunk.length)) await setImmediate();
   }
   parts.push(...message.end());
   const bodyHeaders = { ...headers, 'content-length': undefined, 'transfer-encoding': undefined };

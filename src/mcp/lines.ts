@@ -1,6 +1,7 @@
 // Whole lines out of stdin chunks, in linear time, with a bound on the length of one line.
 import { Transform, type TransformCallback } from 'node:stream';
 import { LONGEST_REST } from './app.js';
+import { Breath } from './breath.js';
 import { LiftedMessage } from './lifted.js';
 
 const NEWLINE = 0x0a;
@@ -17,6 +18,7 @@ export class WholeLines extends Transform {
   #length = 0;
   #rest = 0;
   #message = new LiftedMessage();
+  readonly #breath = new Breath();
   #skipping = false;
 
   constructor(longest: number, onTooLong: () => void) {
@@ -26,10 +28,15 @@ export class WholeLines extends Transform {
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    this.#cut(chunk);
+    if (this.#breath.due(chunk.length)) setImmediate(done);
+    else done();
+  }
+
+  #cut(chunk: Buffer): void {
     const end = chunk.lastIndexOf(NEWLINE) + 1;
     if (end === 0) {
-      this.#keep(chunk);
-      return done();
+      return this.#keep(chunk);
     }
     const first = chunk.indexOf(NEWLINE) + 1;
     // A line that ends within a string is broken, but it is a line.
@@ -39,7 +46,6 @@ export class WholeLines extends Transform {
     this.#forget();
     if (end > first) this.push(chunk.subarray(first, end));
     if (end < chunk.length) this.#keep(chunk.subarray(end));
-    done();
   }
 
   #keep(part: Buffer): void {

@@ -1,7 +1,7 @@
 // MCP over stdin and stdout. From here on stdout carries protocol messages and nothing else.
 import { Writable } from 'node:stream';
 import { StdioServerTransport, serveStdio } from '@modelcontextprotocol/server/stdio';
-import { endSoon } from '../exit.js';
+import { endSoon, stopSignals } from '../exit.js';
 import { createApp, LONGEST_MESSAGE, type App, type AppOptions } from './app.js';
 import { WholeLines } from './lines.js';
 import { unquoted } from './log.js';
@@ -56,6 +56,6 @@ function stopRequested(protocol: Writable): Promise<string> {
   return new Promise((resolve) => {
     for (const event of ['end', 'close', 'error']) process.stdin.once(event, () => resolve(`stdin ${event}`));
     for (const event of ['error', 'close']) protocol.once(event, () => resolve(`stdout ${event}`));
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal));
+    for (const signal of stopSignals()) process.once(signal, () => resolve(signal));
   });
 }

@@ -89,6 +89,7 @@ async function callTool(
     const run = (folders: string[]) =>
       runTool(tool, args, {
         engine: app.engine,
+        models: app.models,
         reader: app.reader,
         elements: app.elements,
         conversations: app.conversations,

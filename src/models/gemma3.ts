@@ -12,6 +12,7 @@ import { localRopeSettings, ropeSettings } from './rope.js';
 import { siglipShape, siglipTower } from './towers/siglip.js';
 import { imageTokenId, stopTokenIds } from './checkpoint/special-tokens.js';
 import { weightScope, type WeightScope } from './checkpoint/weights.js';
+import { imageTokens } from './processors/placeholder.js';
 
 const START_OF_IMAGE = '<start_of_image>';
 const IMAGE_TOKEN = '<image_soft_token>';
@@ -74,7 +75,7 @@ const textWeights = (checkpoint: Checkpoint): WeightScope =>
 
 /** Text for one image; its crops follow with a sentence that says what they are. */
 function placeholder(frames: number, tokens: number): string {
-  const frame = `\n\n${START_OF_IMAGE}${IMAGE_TOKEN.repeat(tokens)}${END_OF_IMAGE}\n\n`;
+  const frame = `\n\n${START_OF_IMAGE}${imageTokens(IMAGE_TOKEN, tokens)}${END_OF_IMAGE}\n\n`;
   if (frames === 1) return frame;
   const crops = Array<string>(frames - 1)
     .fill(frame)

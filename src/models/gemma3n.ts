@@ -25,6 +25,7 @@ import { pixelRows } from './processors/pixels.js';
 import { inverseFrequencies, localRopeSettings, ropeSettings } from './rope.js';
 import { imageTokenId, stopTokenIds } from './checkpoint/special-tokens.js';
 import { weightScope, type WeightScope } from './checkpoint/weights.js';
+import { imageTokens } from './processors/placeholder.js';
 
 const START_OF_IMAGE = '<start_of_image>';
 const IMAGE_TOKEN = '<image_soft_token>';
@@ -54,7 +55,7 @@ export const gemma3n: Family = {
       processor: fixedSquareProcessor(checkpoint, {
         patch: 1,
         tokensPerFrame: tokens,
-        placeholder: () => `\n\n${START_OF_IMAGE}${IMAGE_TOKEN.repeat(tokens)}${END_OF_IMAGE}\n\n`,
+        placeholder: () => `\n\n${START_OF_IMAGE}${imageTokens(IMAGE_TOKEN, tokens)}${END_OF_IMAGE}\n\n`,
         rows: ([frame], channels) => ({ pixel_values: pixelRows(frame!, channels), ...tables() }),
       }),
       positionAxes: 1,

@@ -10,6 +10,7 @@ import { gemma4Decoder, gemma4Shape } from './decoders/gemma4.js';
 import type { Family, Model } from './family.js';
 import { gemma4ImageProcessor, plainResize } from './processors/gemma4-image.js';
 import { gemma4Tables, gemma4Tower, gemma4TowerShape } from './towers/gemma4.js';
+import { imageTokens } from './processors/placeholder.js';
 
 const IMAGE_TOKEN = '<|image|>';
 const [START_OF_IMAGE, END_OF_IMAGE] = ['<|image>', '<image|>'];
@@ -47,7 +48,7 @@ export const gemma4: Family = {
 };
 
 export const gemma4Placeholder = (tokens: number): string =>
-  `${START_OF_IMAGE}${IMAGE_TOKEN.repeat(tokens)}${END_OF_IMAGE}`;
+  `${START_OF_IMAGE}${imageTokens(IMAGE_TOKEN, tokens)}${END_OF_IMAGE}`;
 
 const textWeights = (checkpoint: Checkpoint): WeightScope =>
   weightScope(checkpoint, ['model.language_model.', 'language_model.model.'], 'embed_tokens');

@@ -11,6 +11,7 @@ import { ropeSettings } from './rope.js';
 import { siglipShape, siglipTower, type SiglipShape } from './towers/siglip.js';
 import { imageTokenId, stopTokenIds } from './checkpoint/special-tokens.js';
 import { weightModule, weightScope, type WeightScope } from './checkpoint/weights.js';
+import { imageTokens } from './processors/placeholder.js';
 
 const IMAGE_TOKEN = '<image>';
 const FAKE_TOKEN = '<fake_token_around_image>';
@@ -91,7 +92,7 @@ function visionShape(vision: Config): SiglipShape {
 
 /** Text for one image: each tile behind its row and column, a line break after each row of tiles, the whole image last. */
 function placeholder(rows: number, columns: number, tokensPerFrame: number): string {
-  const frame = IMAGE_TOKEN.repeat(tokensPerFrame);
+  const frame = imageTokens(IMAGE_TOKEN, tokensPerFrame);
   let text = '';
   for (let row = 1; row <= rows; row++) {
     for (let column = 1; column <= columns; column++)

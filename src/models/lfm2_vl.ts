@@ -14,6 +14,7 @@ import { inverseFrequencies, ropeSettings } from './rope.js';
 import { siglipBlocks, siglipShape } from './towers/siglip.js';
 import { imageTokenId, stopTokenIds } from './checkpoint/special-tokens.js';
 import { outputHead, weightScope, type WeightScope } from './checkpoint/weights.js';
+import { imageTokens } from './processors/placeholder.js';
 
 const IMAGE_TOKEN = '<image>';
 
@@ -67,7 +68,7 @@ const textWeights = (checkpoint: Checkpoint): WeightScope =>
 
 /** Tiles behind their row and column, then the thumbnail behind its marker. */
 function placeholder(rows: number, columns: number, tokens: number[]): string {
-  const frames = tokens.map((count) => IMAGE_TOKEN.repeat(count));
+  const frames = tokens.map((count) => imageTokens(IMAGE_TOKEN, count));
   const tiled = rows * columns > 1;
   const marker = (i: number): string => {
     if (!tiled) return '';

@@ -20,6 +20,7 @@ import { pixtralImageProcessor, pixtralMarkers } from './processors/pixtral-imag
 import { ropeSettings } from './rope.js';
 import { imageTokenId, stopTokenIds } from './checkpoint/special-tokens.js';
 import { weightModule, weightScope, type WeightScope } from './checkpoint/weights.js';
+import { imageTokens } from './processors/placeholder.js';
 
 export const llava: Family = {
   modelTypes: ['llava', 'pixtral'],
@@ -59,7 +60,7 @@ function clipModel(checkpoint: Checkpoint, config: Config): Model {
   g.output('features', project(g, x, projectorWeights(checkpoint), config, true));
   const processor = clipImageProcessor(checkpoint, {
     patch: shape.patch_size,
-    placeholder: (tokens) => image.repeat(tokens),
+    placeholder: (tokens) => imageTokens(image, tokens),
     symbols: clipSymbols,
     tables: clipTables,
   });

@@ -12,6 +12,7 @@ import { llavaNextImageProcessor } from './processors/llava-next-image.js';
 import type { Size } from './processors/smart-resize.js';
 import { clipShape, clipSymbols, clipTables, clipTower } from './towers/clip.js';
 import { mistralConfig, projectorWeights } from './towers/pixtral.js';
+import { imageTokens } from './processors/placeholder.js';
 
 export const llavaNext: Family = {
   modelTypes: ['llava_next'],
@@ -31,7 +32,7 @@ export const llavaNext: Family = {
     const image = clipImageToken(checkpoint);
     const processor = llavaNextImageProcessor(checkpoint, pinpoints(checkpoint, config), {
       patch: clipShape(config).patch_size,
-      placeholder: (tokens) => image.repeat(tokens),
+      placeholder: (tokens) => imageTokens(image, tokens),
       symbols: clipSymbols,
       tables: clipTables,
     });

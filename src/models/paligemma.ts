@@ -11,6 +11,7 @@ import { ropeSettings } from './rope.js';
 import { siglipShape, siglipTower } from './towers/siglip.js';
 import { imageTokenId, stopTokenIds } from './checkpoint/special-tokens.js';
 import { weightScope, type WeightScope } from './checkpoint/weights.js';
+import { imageTokens } from './processors/placeholder.js';
 
 const IMAGE_TOKEN = '<image>';
 
@@ -33,7 +34,7 @@ export const paligemma: Family = {
       processor: fixedSquareProcessor(checkpoint, {
         patch: patch_size,
         tokensPerFrame: tokens,
-        placeholder: () => IMAGE_TOKEN.repeat(tokens),
+        placeholder: () => imageTokens(IMAGE_TOKEN, tokens),
       }),
       positionAxes: 1,
       imagePlaceholder: IMAGE_TOKEN,

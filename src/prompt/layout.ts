@@ -24,6 +24,11 @@ export function compareQuestion(shown: keyof typeof wording.compare): string {
   return instructions.compare[shown];
 }
 
+/** A question that is answered by one of these. */
+export function choicesQuestion(question: string, choices: readonly string[]): string {
+  return [question, instructions.choices, ...choices].join('\n');
+}
+
 /** The fixed beginning of every prompt; with the images after it, the prefix that warming computes. */
 export function systemMessage(): Message {
   return { role: 'system', content: [text(instructions.system)] };

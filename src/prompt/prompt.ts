@@ -3,6 +3,7 @@ import { AfterimageError } from '../errors.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import type { ContentPart, Message } from './message.js';
 import type { ImagePlan, Model, Processor } from '../models/family.js';
+import { leadOf } from './answered.js';
 import { controlStrings, Guard, type ControlStrings, type Marks } from './guard.js';
 import { expandPlaceholders, locateImages, tokenAt, type ImageSpan } from './spans.js';
 import { ChatTemplate, findTemplate, specialTokenStrings, type TemplateMessage } from './template.js';
@@ -104,6 +105,23 @@ export class PromptBuilder {
     const draft = this.draft(messages);
     const tokens = this.finish(draft, this.renderHere(draft.wanted));
     return { ...tokens, images: messages.flatMap(imagesOf), plans: draft.plans };
+  }
+
+  /**
+   * Tokens of answers as the model would give them, the blank included that its template writes before one.
+   * @param rendered What the template made of ANSWERED.
+   * @throws AfterimageError INVALID_ARGUMENT where one is empty or would be read as a control token.
+   */
+  answerIds(answers: readonly string[], rendered: readonly string[]): number[][] {
+    const lead = leadOf(rendered[0]!, rendered[1]!);
+    return answers.map((answer) => {
+      const ids = this.tokenizer.encode(lead + answer);
+      if (ids.length > 0 && !ids.some((id) => this.#controls.ids.has(id))) return ids;
+      throw new AfterimageError(
+        'INVALID_ARGUMENT',
+        `"${answer.slice(0, 40)}" is no text for this model; word that choice differently.`,
+      );
+    });
   }
 
   /** @throws AfterimageError IMAGE_UNSUPPORTED from the processor. */

@@ -37,10 +37,13 @@ export class TemplateThread {
     return this.#given.source;
   }
 
-  /** @throws AfterimageError INVALID_CHECKPOINT when it refuses, or takes more time or memory than a template may. */
-  async render(wanted: work.Rendering[]): Promise<string[]> {
+  /**
+   * @param gone Whether anybody still waits for it.
+   * @throws AfterimageError CANCELLED, and INVALID_CHECKPOINT when it refuses, or takes more time or memory than a template may.
+   */
+  async render(wanted: work.Rendering[], gone?: AbortSignal): Promise<string[]> {
     try {
-      return await renderAll({ given: this.#given, wanted }, MOST_MS);
+      return await renderAll({ given: this.#given, wanted }, MOST_MS, gone);
     } catch (cause) {
       if (cause instanceof AfterimageError) throw cause;
       const what =

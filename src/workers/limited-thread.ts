@@ -1,6 +1,7 @@
 // One thread for work that strangers wrote: a job at a time, each for so long at most. One that takes longer is ended with
 // its thread, and the next one finds a new thread.
 import type { Options } from 'tinypool';
+import { AfterimageError } from '../errors.js';
 import { WorkerPool } from './pool.js';
 
 export class TookTooLong extends Error {}
@@ -36,11 +37,15 @@ export class LimitedThread<M extends Module> {
     void this.#next(() => this.#ready(undefined)).catch(() => {});
   }
 
-  /** As `WorkerPool.job`; the function it gives rejects with TookTooLong after `ms`. */
+  /**
+   * As `WorkerPool.job`; the function it gives rejects with TookTooLong after `ms`, and does nothing for those who have
+   * gone when their turn comes: who asks a thousand things and leaves keeps nobody waiting.
+   */
   job<F extends (input: never) => unknown>(name: string) {
     const run = this.#pool.job<F>(this.#caller, this.#module, name);
-    return (input: Parameters<F>[0], ms: number) =>
+    return (input: Parameters<F>[0], ms: number, gone?: AbortSignal) =>
       this.#next<unknown>(async () => {
+        if (gone?.aborted) throw new AfterimageError('CANCELLED', 'The question was cancelled.');
         await limited(READY_MS, (signal) => this.#ready(input, { signal }));
         return limited(ms, (signal) => run(input, { signal }));
       }) as Promise<Awaited<ReturnType<F>>>;

@@ -139,7 +139,7 @@ describe('reporting', () => {
     const { code, stdout, stderr } = await afterimage(['doctor', '--json', '--cache-dir', cache]);
     assert.equal(code, 0, stderr);
     const report = JSON.parse(stdout);
-    assert.equal(report.verdict, 'Looking works here, with starter.');
+    assert.equal(report.verdict, 'Looking works here, with afterimage-starter.');
     assert.match(report.self_test, /^passed/);
   });
 
@@ -156,7 +156,7 @@ describe('reporting', () => {
     assert.ok(prefixes.length > 0 && prefixes.length < files.length);
     for (const { kind, model, image, identity, bytes } of files) {
       assert.ok(bytes > 0);
-      assert.equal(model, kind === 'prefix' ? 'starter' : 'PP-OCRv4');
+      assert.equal(model, kind === 'prefix' ? 'afterimage-starter' : 'PP-OCRv4');
       assert.match(image!.image_id, /^img_[0-9a-f]{32}$/);
       assert.ok(image!.width > 0 && image!.height > 0);
       // Other kernels, other bits: prefixes are those of one build.
@@ -166,9 +166,12 @@ describe('reporting', () => {
     const { stdout } = await afterimage(['cache', 'list', '--cache-dir', cache]);
     assert.match(
       stdout,
-      /^ +\d+\.\d MB +\d+ min ago {2}starter +\S.*login\.png, 448 × 256, img_[0-9a-f]{32}$/m,
+      /^ +\d+\.\d MB +\d+ min ago {2}afterimage-starter +\S.*login\.png, 448 × 256, img_[0-9a-f]{32}$/m,
     );
-    assert.match(stdout, /^\d+ prefixes \(\d+\.\d MB\) in .*\n\d+ readings \(\d+\.\d MB\) in .*\n$/m);
+    assert.match(
+      stdout,
+      /^\d+ prefixes \(\d+\.\d MB\) in .*\n\d+ readings \(\d+\.\d MB\) in .*\n0 pictures .*\n0 descriptions .*\n$/m,
+    );
     const cleared = await afterimage(['cache', 'clear', '--cache-dir', cache]);
     assert.match(cleared.stdout, /^Removed [1-9]/);
     const left = await afterimage(['cache', 'list', '--json', '--cache-dir', cache]);

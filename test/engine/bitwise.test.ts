@@ -89,7 +89,11 @@ class Subject {
     images: SyntheticImage[],
     cancelAfterMs?: number,
   ): Promise<NativeResult | undefined> {
-    const { request, plan } = this.native.begin(prompt, { maxTokens: ANSWER, lowPriority: false });
+    const { request, plan } = this.native.begin(prompt, {
+      maxTokens: ANSWER,
+      lowPriority: false,
+      choices: [],
+    });
     const timer =
       cancelAfterMs === undefined ? undefined : setTimeout(() => this.native.cancel(request), cancelAfterMs);
     try {

@@ -228,6 +228,15 @@ test('a cut answer is continued where the server can, and refused where it canno
   });
 });
 
+test('choices are refused by name: chat completions do not say how probable an answer is', async () => {
+  const one = await server(undefined, [{ say: ['yes'] }]);
+  await assert.rejects(ask(engineAt([one]), undefined, { choices: ['yes', 'no'] }), {
+    code: 'INVALID_ARGUMENT',
+    message: /leave out choices/,
+  });
+  assert.equal(one.asked.length, 0);
+});
+
 test('models: the only one, the named one, the choice, and those that do not see', async () => {
   const two = { data: [...MODELS('vllm').data, { id: 'other', owned_by: 'vllm' }] };
   const many = await server(two);

@@ -94,6 +94,14 @@ describe('a resident engine on the bundled model', () => {
     assert.equal(image.asked, 2, 'once by each engine, however many pieces');
   });
 
+  test('weighs choices as the engine itself does', async () => {
+    const ask = (engine: Engine) =>
+      engine.open().ask(question(picture(4), 'Is there a button?'), { choices: ['Yes.', 'No.', 'A chart.'] });
+    const [remote, direct] = [await ask(one), await ask(local)];
+    assert.equal(remote.choices?.length, 3);
+    assert.deepEqual([remote.text, remote.choices], [direct.text, direct.choices]);
+  });
+
   test('streams text and stages', async () => {
     const stages = new Set<Stage>();
     let text = '';

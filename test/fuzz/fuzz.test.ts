@@ -26,6 +26,7 @@ import { createImageContext, loadImage } from '../../src/image/load.js';
 import { systemMessage, userMessage } from '../../src/prompt/layout.js';
 import { TemplateThread } from '../../src/prompt/template-thread.js';
 import { openCheckpoint } from '../../src/models/checkpoint/checkpoint-folder.js';
+import { reading } from '../../src/models/checkpoint/plain-file.js';
 import { buildModel } from '../../src/models/registry.js';
 import { packageVersion } from '../../src/version.js';
 import { LimitedThread, TookTooLong } from '../../src/workers/limited-thread.js';
@@ -123,7 +124,10 @@ test('settings build a model or are refused', limit, async (context) => {
         return { ...checkpoint, [changed]: mutatedJson(checkpoint[changed], next) };
       },
       show: ({ folder, config, imageProcessor }) => JSON.stringify([folder, config, imageProcessor]),
-      run: (checkpoint) => void buildModel(checkpoint).processor.plan(640, 480),
+      run(checkpoint) {
+        const { processor } = buildModel(checkpoint);
+        reading(checkpoint.folder, () => processor.plan(640, 480));
+      },
     }),
   );
 });

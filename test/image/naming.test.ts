@@ -9,7 +9,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { createImageContext, loadImage, type ImageContext } from '../../src/image/load.js';
@@ -90,7 +90,85 @@ describe('one file of that name, spelled otherwise', () => {
   });
 });
 
+describe('named from elsewhere', () => {
+  const names = ['login.png', 'My Shot.png', 'a&b.png', 'sub dir/x.png', '#1.png', 'in\u202fbetween.png'];
+  let D: string;
+  let context: ImageContext;
+  before(async () => ({ folder: D, context } = await folderOf(...names)));
+  for (const [asked, file = 'login.png'] of [
+    ['file://localhost/D/login.png'],
+    ['file://127.0.0.1/D/login.png'],
+    ['file:///D/login.png?raw=true'],
+    ['file:///D/#1.png', '#1.png'],
+    ['vscode-file://vscode-app/D/login.png'],
+    ['vscode-remote://wsl+Ubuntu/D/login.png'],
+    ['sandbox:/D/login.png'],
+    ['computer:///D/login.png'],
+    ['\\\\wsl$\\Ubuntu\\D\\login.png'],
+    ['//wsl.localhost/Ubuntu/D/sub dir/x.png', 'sub dir/x.png'],
+    ['/D\\sub dir\\x.png', 'sub dir/x.png'],
+    ['sub dir\\x.png', 'sub dir/x.png'],
+    ['.\\login.png'],
+    ['./login.png'],
+    ['BASE/login.png'],
+    ['![shot](/D/login.png)'],
+    ['[shot](file:///D/login.png)'],
+    ['<img src="/D/login.png" alt="x">'],
+    ['(/D/login.png)'],
+    ['[/D/login.png]'],
+    ['path: /D/login.png'],
+    ['file=/D/login.png'],
+    ['#file:/D/login.png'],
+    ['@file:/D/login.png'],
+    ['@"/D/login.png"'],
+    ['„/D/login.png“'],
+    ['‹/D/login.png›'],
+    ['「/D/login.png」'],
+    ['\\"/D/login.png\\"'],
+    ['"/D/login.png'],
+    ['/D/login.png"'],
+    ['/D/login.png.'],
+    ['/D/login.png,'],
+    ['/D/login.png:12'],
+    ['/D/login.png\\n'],
+    ['\u202a/D/login.png\u202c'],
+    ['\u200b/D/login.png'],
+    ['/D/LOGIN.PNG'],
+    ['/D/My+Shot.png', 'My Shot.png'],
+    ['/D/a&amp;b.png', 'a&b.png'],
+    ['/D/in\\u202fbetween.png', 'in\u202fbetween.png'],
+  ] as [string, string?][]) {
+    test(JSON.stringify(asked), async () => {
+      const base = D.split('/').at(-1)!;
+      const reference = asked
+        .replace('BASE', base)
+        .replace('\\D\\', `${D.replaceAll('/', '\\')}\\`)
+        .replace('/D', D);
+      assert.equal(await leadsTo(reference, context), join(D, file));
+    });
+  }
+
+  test('the home folder in every spelling, judged by the policy', async () => {
+    const own = userInfo().username;
+    for (const home of ['~', `~${own}`, '$HOME', '${HOME}', '%USERPROFILE%', 'file://~'])
+      await assert.rejects(loadImage(`${home}/none.png`, context), {
+        code: 'PATH_NOT_ALLOWED',
+        message: new RegExp(`^${homedir()}/none.png|^~/none.png`),
+      });
+  });
+});
+
 describe('which file', () => {
+  test('another case is looked for only where nothing is spelled closer', async () => {
+    const { folder, context } = await folderOf('a b.png', 'A B.png', 'c.png', 'C.png');
+    assert.equal(await leadsTo(`${folder}/a\u00a0b.png`, context), join(folder, 'a b.png'));
+    assert.equal(await leadsTo(`${folder}/C.png`, context), join(folder, 'C.png'));
+    await assert.rejects(loadImage(`${folder}/A+b.png`, context), {
+      code: 'IMAGE_NOT_FOUND',
+      message: / or /,
+    });
+  });
+
   test('the exact name wins', async () => {
     const names = ['a b.png', 'a\u00a0b.png', 'a%20b.png', 'a\\ b.png', ' a b.png'];
     const { folder, context } = await folderOf(...names);
@@ -185,7 +263,7 @@ describe('image data', () => {
 });
 
 test('readings, spellings and wrappings on their own', () => {
-  assert.deepEqual(readings('/a\\ b%20c', true), ['/a\\ b%20c', '/a b%20c', '/a\\ b c']);
+  assert.deepEqual(readings('/a\\ b%20c', true), ['/a\\ b%20c', '/a b%20c', '/a/ b%20c', '/a\\ b c']);
   assert.deepEqual(readings('/100%', true), ['/100%']);
   assert.deepEqual(readings('C:\\a', false), ['C:\\a']);
   assert.deepEqual(readings('/a%00', true), ['/a%00']);

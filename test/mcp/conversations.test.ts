@@ -9,10 +9,10 @@ const MINUTE = 60_000;
 function setup(limits = {}) {
   const engine = new ScriptedEngine();
   const clock = { now: 0 };
-  const conversations = new Conversations(engine, limits, () => clock.now);
+  const conversations = new Conversations(limits, () => clock.now);
   const answered = async (): Promise<Conversation> => {
     const conversation = conversations.start();
-    await conversations.use(conversation, async () => {
+    await conversations.use(conversation, engine, async () => {
       conversation.turns = [{ pictures: [], question: 'Q', answer: 'A' }];
     });
     return conversation;
@@ -62,36 +62,36 @@ test('engine sessions of idle conversations are released and opened again', asyn
   await answered();
   assert.equal(engine.status().sessions, 2);
   assert.equal(first.live, false);
-  await conversations.use(first, async (session) => assert.ok(session));
+  await conversations.use(first, engine, async (session) => assert.ok(session));
   assert.equal(first.turns.length, 1, 'its history stayed');
 });
 
 test('one call at a time', async () => {
-  const { conversations, answered } = setup();
+  const { engine, conversations, answered } = setup();
   const conversation = await answered();
-  await conversations.use(conversation, async () => {
+  await conversations.use(conversation, engine, async () => {
     await assert.rejects(
-      conversations.use(conversation, async () => {}),
+      conversations.use(conversation, engine, async () => {}),
       { code: 'SESSION_BUSY', message: /fork/ },
     );
   });
-  await conversations.use(conversation, async () => {});
+  await conversations.use(conversation, engine, async () => {});
 });
 
 test('a conversation whose first call fails is forgotten; one that has answered is kept', async () => {
   const { conversations, answered, engine } = setup();
   const fresh = conversations.start();
   const failure = () => Promise.reject(new Error('no'));
-  await assert.rejects(conversations.use(fresh, failure));
+  await assert.rejects(conversations.use(fresh, engine, failure));
   assert.throws(() => conversations.get(fresh.id), { code: 'SESSION_NOT_FOUND' });
   const kept = await answered();
-  await assert.rejects(conversations.use(kept, failure));
+  await assert.rejects(conversations.use(kept, engine, failure));
   assert.equal(conversations.get(kept.id), kept);
   assert.equal(engine.status().sessions, 1);
 });
 
 test('a fork copies history; while its parent answers, only what is finished', async () => {
-  const { conversations, answered } = setup();
+  const { engine, conversations, answered } = setup();
   const parent = await answered();
   parent.cut = { text: 'half', tokenIds: [] };
   const copy = conversations.fork(parent.id);
@@ -100,7 +100,7 @@ test('a fork copies history; while its parent answers, only what is finished', a
   assert.ok(copy.live, 'it shares what was computed');
   copy.turns.push({ pictures: [], question: 'Q2', answer: 'A2' });
   assert.equal(parent.turns.length, 1);
-  await conversations.use(parent, async () => {
+  await conversations.use(parent, engine, async () => {
     const early = conversations.fork(parent.id);
     assert.equal(early.cut, undefined);
     assert.equal(early.live, false);

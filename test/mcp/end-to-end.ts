@@ -218,6 +218,62 @@ export function endToEnd(
         );
       });
 
+      test('choices come with their probabilities, best first, and are refused where there is nothing to choose', async () => {
+        const ask = (tool: string, given: object) =>
+          client.call(tool, {
+            ...(tool === 'describe_image'
+              ? { image: file('red'), question: 'Is it open?' }
+              : { images: [file('red')], message: 'Is it open?' }),
+            ...given,
+          });
+        for (const tool of ['describe_image', 'chat_with_images']) {
+          const { structured, text } = await ask(tool, { choices: ['yes', 'no'] });
+          assert.equal(structured['answer'], 'no');
+          assert.ok(text.startsWith('no'));
+          assert.deepEqual(structured['choices'], [
+            { text: 'no', probability: 0.73106, length_normalized: 0.52082, log_probability: -2 },
+            { text: 'yes', probability: 0.26894, length_normalized: 0.47918, log_probability: -3 },
+          ]);
+          const { session_id } = structured;
+          const next = await client.call('chat_with_images', { message: 'And now?', session_id });
+          assert.match(
+            next.structured['answer'],
+            /And now\? \(after 1 answers\)/,
+            'it stands in the history',
+          );
+          for (const [choices, why] of [
+            [['yes'], /choices/],
+            [['yes', 'yes'], /twice/],
+            [['yes', ''], /choices/],
+            [Array.from({ length: 33 }, (_, i) => `${i}`), /choices/],
+          ] as const) {
+            const refused = await ask(tool, { choices });
+            assert.equal(refused.code, 'INVALID_ARGUMENT');
+            assert.match(refused.text, why);
+          }
+        }
+        const unasked = await client.call('describe_image', { image: file('red'), choices: ['yes', 'no'] });
+        assert.match(unasked.text, /Choices answer a question/);
+      });
+
+      test('choices whose deadline came are weighed by the call that goes on', async () => {
+        const unseen = file(`${kind.replace(' ', '-')}-choices`);
+        await draw(unseen, `#1${KINDS.indexOf(kind)}3311`);
+        const first = await client.call('describe_image', {
+          image: unseen,
+          question: 'encode takes 1100 ms, prefill takes 300 ms',
+          choices: ['open', 'shut', 'ajar!'],
+        });
+        assert.deepEqual([first.structured['truncated'], first.structured['choices']], [true, undefined]);
+        const { session_id } = first.structured;
+        const more = await client.call('chat_with_images', { message: '', session_id });
+        assert.equal(more.structured['truncated'], false);
+        assert.deepEqual(
+          more.structured['choices'].map(({ text }: { text: string }) => text),
+          ['open', 'shut', 'ajar!'],
+        );
+      });
+
       test('a session keeps its images and history', async () => {
         const first = await client.call('chat_with_images', {
           message: 'What is this?',

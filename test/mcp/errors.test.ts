@@ -83,6 +83,15 @@ for (const code of ERROR_CODES) {
   });
 }
 
+test('a mistake of ours is INTERNAL, and its words stay here', () => {
+  const log = createLog({ level: 'silent' });
+  for (const mistake of [new TypeError('secret'), new Error('secret'), 'secret', undefined]) {
+    const result = toErrorResult(mistake, log);
+    assert.deepEqual(result._meta, { 'afterimage-mcp/error': { code: 'INTERNAL' } });
+    assert.doesNotMatch(JSON.stringify(result), /secret|BACKEND_FAILED/);
+  }
+});
+
 test('each code reaches a client in words and for programs', () => {
   const log = createLog({ level: 'silent' });
   for (const code of ERROR_CODES) {

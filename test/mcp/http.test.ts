@@ -175,6 +175,38 @@ test('odd hosts, methods and bodies are refused, not failed at, and never quoted
   assert.deepEqual(unquoted(new SyntaxError('Unexpected token s in "secret"')), { error: 'SyntaxError' });
 });
 
+test('what is sent is never quoted in the log, whatever is wrong with it', async () => {
+  const lines: unknown[] = [];
+  const keep = (...said: unknown[]) => void lines.push(said);
+  const app = createApp({ engine: new ScriptedEngine(), reader: new ScriptedReader() });
+  const log = { warn: keep, error: keep, info: keep } as unknown as typeof app.log;
+  const heard = await listen(({ era }) => createServer(app, { era }), { port: 0, tokens: [TOKEN], log });
+  const good = { authorization: `Bearer ${TOKEN}` };
+  const bodies = [
+    '{"secret',
+    '"secret"',
+    '[{"method":"secret"}]',
+    '{"jsonrpc":"2.0","id":"secret","method":7}',
+  ];
+  for (const body of bodies) await post(good, '/mcp', body, heard.url);
+  const odd: Record<string, string>[] = [
+    { 'mcp-session-id': 'secret' },
+    { 'content-type': 'text/secret' },
+    { accept: 'secret' },
+    { origin: 'http://secret' },
+    { 'mcp-protocol-version': 'secret' },
+    { authorization: 'Bearer secret' },
+  ];
+  for (const headers of odd) await post({ ...good, ...headers }, '/mcp', INITIALIZE, heard.url);
+  assert.ok(lines.length > 0, 'something is logged');
+  assert.doesNotMatch(
+    JSON.stringify(lines, (_, value: unknown) => (value instanceof Error ? value.stack : value)),
+    /secret/,
+  );
+  await heard.close();
+  await app.close();
+});
+
 test('a token names a client: what one put in, no other can name', async () => {
   const other = 'b'.repeat(64);
   const app = createApp({

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createApp } from '../../src/mcp/app.js';
-import { LegacyClients } from '../../src/mcp/legacy-clients.js';
+import { LEGACY_LIMITS, LegacyClients } from '../../src/mcp/legacy-clients.js';
 import { createServer } from '../../src/mcp/server.js';
 import { ScriptedEngine } from './scripted-engine.js';
 import { ScriptedReader } from './scripted-reader.js';
@@ -88,6 +88,20 @@ test('where all are busy a new one is told to wait', async () => {
   await call.text();
   await started(clients);
   assert.equal(clients.size, 1);
+  await clients.close();
+});
+
+test('the 65th pushes out the longest idle, and none that has a call in flight', async () => {
+  const clients = crowd(LEGACY_LIMITS);
+  const working = await started(clients);
+  const call = await clients.fetch(request(busy(2), working));
+  const idle = await started(clients);
+  for (let more = 2; more < 64; more++) await started(clients);
+  assert.equal(clients.size, 64);
+  await started(clients);
+  assert.equal(clients.size, 64);
+  assert.match(await call.text(), /1 2 3/);
+  assert.equal((await clients.fetch(request({ id: 3, method: 'tools/list' }, idle))).status, 404);
   await clients.close();
 });
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AfterimageError } from '../../src/errors.js';
-import { carriedText, isCarried, releaseCarried } from '../../src/image/carried.js';
+import { carriedText, isCarried, releaseCarried, textOf } from '../../src/image/carried.js';
 import { createImageContext, loadImage } from '../../src/image/load.js';
 import { LONGEST_REST } from '../../src/mcp/app.js';
 import { LiftedMessage } from '../../src/mcp/lifted.js';
@@ -69,6 +69,32 @@ test('a line that ends within a string harms no other', async () => {
   await new Promise((resolve) => lines.end(resolve));
   assert.throws(() => JSON.parse(out.split('\n')[0]!) as unknown, SyntaxError);
   assert.equal(out.split('\n')[1], '{"id":"next"}');
+});
+
+test('between the parts of a long line the event loop turns', async () => {
+  const lines = new WholeLines(64 * LONGEST_REST, () => assert.fail('too long'));
+  lines.resume();
+  let turns = 0;
+  let next = setImmediate(function turn() {
+    turns++;
+    next = setImmediate(turn);
+  });
+  lines.write('{"params":{"arguments":{"image":"');
+  for (let part = 0; part < 64; part++) lines.write(Buffer.alloc(65_536, 'A'));
+  await new Promise((resolve) => lines.end('\n', resolve as () => void));
+  clearImmediate(next);
+  assert.ok(turns >= 15, `${turns} turns for 4 MiB`);
+});
+
+test('a carried text is the text; one that is no JSON or far too long says so', () => {
+  const carried = (said: string): string =>
+    (JSON.parse(lifted(`[[["${said}"]]]`, 65_536)) as string[][][])[0]![0]![0]!;
+  const good = carried('a\\n\\u00e9 '.repeat(10_000));
+  assert.ok(isCarried(good));
+  assert.equal(textOf(good), 'a\n\u00e9 '.repeat(10_000));
+  assert.equal(textOf('short'), 'short');
+  for (const said of [`\\x${'a'.repeat(70_000)}`, 'a'.repeat(2 * LONGEST_REST)])
+    assert.throws(() => textOf(carried(said)), { code: 'INVALID_ARGUMENT' });
 });
 
 test('a line is bounded with its pictures and without them', async () => {

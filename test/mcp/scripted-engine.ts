@@ -5,6 +5,7 @@ import { AfterimageError } from '../../src/errors.js';
 import type {
   Answer,
   AskOptions,
+  ChoiceWeight,
   Engine,
   EngineStatus,
   ModelInfo,
@@ -40,6 +41,11 @@ const ANSWERS: [trigger: RegExp, answer: string][] = [
   [/Read all text/, 'First line\nSecond [?] line'],
   [/Name every difference/, 'The button is red instead of blue.'],
 ];
+
+/** The shorter a choice, the more probable: e to the power of minus its length, a token a character and one at its end. */
+function weighed(text: string): ChoiceWeight {
+  return { text, logProbability: -text.length, tokens: text.length + 1 };
+}
 
 export class ScriptedEngine implements Engine {
   readonly script: Script;
@@ -115,7 +121,10 @@ export class ScriptedEngine implements Engine {
     }
     options.onProgress?.({ stage: 'prefill', done: 0, total: 10 });
     await run.pass(prefillMs);
-    const text = await this.#decode(answerTo(messages), wordMs, run, options);
+    const choices = run.stopped ? undefined : options.choices?.map(weighed);
+    const text = choices
+      ? [...choices].sort((a, b) => b.logProbability - a.logProbability)[0]!.text
+      : await this.#decode(answerTo(messages), wordMs, run, options);
     const imageTokens = images.length * IMAGE_TOKENS;
     const reused = (images.length - fresh.length) * IMAGE_TOKENS;
     return {
@@ -131,6 +140,7 @@ export class ScriptedEngine implements Engine {
         prefill_ms: 0,
         source: reused > 0 ? 'memory' : 'none',
       },
+      ...(choices && { choices }),
       decodeMs: 0,
       viewed: images.map(() => ({ width: 256, height: 128, tokens: IMAGE_TOKENS })),
     };

@@ -2,7 +2,7 @@
 // killed at work: memory stays flat, nothing stays open and no process is left. AFTERIMAGE_SOAK=1 is the whole size,
 // to be run before each release; a test run takes a twentieth.
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,8 @@ import { RemoteEngine } from '../../src/engine/remote/remote-engine.js';
 import { AfterimageError } from '../../src/errors.js';
 import { packageVersion } from '../../src/version.js';
 import { random, type Random } from '../fuzz/mutations.js';
-import { conversation, picture, SMALL_MODEL } from './small-model.js';
+import { Children } from './children.js';
+import { conversation, picture } from './small-model.js';
 import { frame } from './strangers.js';
 
 const SCALE = Number(process.env['AFTERIMAGE_SOAK'] ?? 0.05);
@@ -31,37 +32,11 @@ const FLAT_BYTES = 64 * MEBI;
 const folder = mkdtempSync(join(tmpdir(), 'afterimage-soak-'));
 const path = join(folder, 's.sock');
 const pictures = Array.from({ length: 40 }, (_, number) => picture(number));
-const started = new Set<number>();
 let engine: ChildProcess;
 
-function start(args: string[]): ChildProcess {
-  const child = spawn(process.execPath, args, {
-    stdio: ['pipe', 'ignore', 'inherit'],
-    env: { ...process.env, XDG_CACHE_HOME: folder },
-  });
-  started.add(child.pid!);
-  return child;
-}
-
-async function serve(): Promise<ChildProcess> {
-  const main = new URL('../../src/main.ts', import.meta.url).pathname;
-  const settings = ['--model', SMALL_MODEL, '--threads', '1', '--kv-gb', '0.01', '--socket', path];
-  const child = start(['--import', import.meta.resolve('tsx'), main, 'serve', ...settings]);
-  const client = new RemoteEngine(path);
-  for (;;) {
-    assert.equal(child.exitCode, null, 'the engine ended');
-    const ready = await client.ready().then(
-      () => true,
-      () => false,
-    );
-    if (ready) break;
-    await sleep(100);
-  }
-  await client.close();
-  return child;
-}
-
-before(async () => void (engine = await serve()), { timeout: 120_000 });
+const children = new Children(folder);
+const serve = (): Promise<ChildProcess> => children.serve(path);
+before(async () => void (engine = await serve()), { timeout: 300_000 });
 after(() => {
   engine?.kill('SIGKILL');
   rmSync(folder, { recursive: true, force: true });
@@ -113,7 +88,7 @@ async function killedInMidMessage(next: Random): Promise<void> {
     },
   });
   const whole = hello + (next() < 0.3 ? ask : '') + ask;
-  const child = start([
+  const child = children.start([
     '-e',
     DYING,
     path,
@@ -192,8 +167,8 @@ test(`${ENGINES} engines killed at work`, { timeout: 7_200_000 }, async (t) => {
 test('no process is left', { timeout: 60_000 }, async (t) => {
   engine.kill('SIGTERM');
   await once(engine, 'exit');
-  const left = [...started].filter((pid) => existsSync(`/proc/${pid}`));
-  t.diagnostic(`${started.size} processes started, ${left.length} left`);
+  const left = children.left();
+  t.diagnostic(`${children.started} processes started, ${left.length} left`);
   assert.deepEqual(left, []);
   assert.equal(existsSync(path), false, 'the last engine took its socket with it');
 });

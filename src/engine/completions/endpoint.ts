@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { APIError } from 'openai';
+import { AfterimageError } from '../../errors.js';
 import type { ImageInput } from '../../image/rgb-image.js';
 import { systemMessage, userMessage } from '../../prompt/layout.js';
 import type { Message } from '../../prompt/message.js';
@@ -107,10 +108,11 @@ export class Endpoint {
 
   async #ask(messages: Message[], options: Asking, stop: AbortSignal, onBegun: () => void): Promise<Answer> {
     const { kind } = await this.describe();
-    const { certainty } = options;
+    const { certainty, choices } = options;
     const continues = isContinued(options) ? exactly(options.continues!) : undefined;
     const call = randomBytes(16).toString('hex');
-    const peer = kind === 'afterimage' ? { call, options: { certainty, continues } } : undefined;
+    const peer = kind === 'afterimage' ? { call, options: { certainty, continues, choices } } : undefined;
+    if (choices && !peer) throw choicesUnknown(this.name);
     const letter = await this.#letter(messages, options, peer);
     try {
       return await this.#exchange(letter, options, stop, onBegun, peer);
@@ -180,6 +182,13 @@ export class Endpoint {
 
 function hasStatus(error: unknown): boolean {
   return error instanceof APIError && error.status !== undefined;
+}
+
+function choicesUnknown(server: string): AfterimageError {
+  return new AfterimageError(
+    'INVALID_ARGUMENT',
+    `${server} cannot say how probable each of several choices is; leave out choices, or ask a model of Afterimage's own.`,
+  );
 }
 
 function exactly({ text, tokenIds }: AnswerSoFar): AnswerSoFar {

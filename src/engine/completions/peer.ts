@@ -17,7 +17,7 @@ const callName = z.string().regex(/^[0-9a-f]{32}$/);
 export const peerRequest = z.strictObject({
   /** Names the call where it is to be stopped: 128 random bits. */
   call: callName,
-  options: askOptions.pick({ certainty: true, continues: true }).optional(),
+  options: askOptions.pick({ certainty: true, continues: true, choices: true }).optional(),
   /** Only compute the images, when nothing else is to be done. */
   warm: z.boolean().optional(),
 });

@@ -12,6 +12,8 @@ const MOST_IMAGES = 256;
 const LONGEST_NAME = 256;
 const LONGEST_PICTURE_NAME = 512;
 
+const MOST_CHOICES = 32;
+
 export const count = z.int().nonnegative();
 const name = z.string().max(LONGEST_NAME);
 const side = z.int().positive().max(MOST_PIXELS);
@@ -60,6 +62,7 @@ export const askOptions = z.strictObject({
   seed: z.number().optional(),
   maxTokens: z.number().optional(),
   certainty: z.boolean().optional(),
+  choices: z.array(z.string().min(1).max(LONGEST_NAME)).min(1).max(MOST_CHOICES).readonly().optional(),
   stop: z.array(z.string().max(1024)).max(64).optional(),
   continues: z.object({ text: z.string(), tokenIds }).optional(),
 }) satisfies z.ZodType<WireOptions>;
@@ -140,6 +143,7 @@ export const answer = z.looseObject({
   decodeMs: z.number(),
   viewed: z.array(z.object({ width: count, height: count, tokens: count.optional() })),
   certainty: z.array(z.object({ end: count, probability: z.number() })).optional(),
+  choices: z.array(z.object({ text: z.string(), logProbability: z.number(), tokens: count })).optional(),
 }) satisfies z.ZodType<Answer>;
 
 /** Every answer brings the engine's status along, so that a client has a recent one at hand. */

@@ -1,9 +1,9 @@
 // Where a resident engine listens: a socket in a folder of its owner's, or on Windows a named pipe. Whoever can connect
-// may use the engine, so both sides look at a socket's permissions first; a pipe takes requests from its owner only, by
-// Windows' default for pipes.
-import { lstatSync, rmSync, statSync } from 'node:fs';
+// may use the engine, so both sides look at a socket's permissions first. A pipe takes requests from its owner only, by
+// Windows' default for pipes; so that nobody else makes it first, its name is a secret in the owner's folder.
+import { randomBytes } from 'node:crypto';
+import { lstatSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
-import { userInfo } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { baseFolder } from '../../base-folder.js';
 import { AfterimageError } from '../../errors.js';
@@ -18,13 +18,32 @@ const LONGEST_PIPE = 247;
 
 const PIPES = '\\\\.\\pipe\\';
 
-/** The same for every program of a user, however it was started. */
+/**
+ * The same for every program of a user, however it was started.
+ * @throws AfterimageError IO_FAILED where Windows' secret name has no place to be
+ */
 export function defaultSocket(
   environment: NodeJS.ProcessEnv = process.env,
   platform = process.platform,
 ): string {
-  if (platform === 'win32') return `afterimage-${userInfo().username}`;
-  return join(baseFolder('XDG_CACHE_HOME', '.cache', environment), 'afterimage', 'engine.sock');
+  const folder = join(baseFolder('XDG_CACHE_HOME', '.cache', environment), 'afterimage');
+  return platform === 'win32' ? secretName(folder) : join(folder, 'engine.sock');
+}
+
+/** Made once: whoever comes second takes the first one's. */
+function secretName(folder: string): string {
+  const file = join(folder, 'pipe-name');
+  try {
+    makeFolder(folder);
+    try {
+      writeFileSync(file, `afterimage-${randomBytes(16).toString('hex')}`, { flag: 'wx', mode: 0o600 });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    return readFileSync(file, 'utf8').trim();
+  } catch (cause) {
+    throw failed(`The name of the engine's pipe cannot be kept in ${file}`, cause);
+  }
 }
 
 /** @throws AfterimageError INVALID_ARGUMENT for a path no socket can have. */

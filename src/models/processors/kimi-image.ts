@@ -7,6 +7,7 @@ import type { Config } from '../checkpoint/config.js';
 import { channelTables, pixelStep, normalization, patchRows, rasterCorners } from './pixels.js';
 import { withinPixels, type Size } from './smart-resize.js';
 import { tensorResize } from './tensor-resize.js';
+import { imageTokens } from './placeholder.js';
 
 export interface KimiImageOptions {
   imageToken: string;
@@ -53,7 +54,7 @@ export function kimiImageProcessor(settings: Config, options: KimiImageOptions):
         viewedWidth: viewed.width,
         viewedHeight: viewed.height,
         symbols: { patches: rows * columns, segments: 2 },
-        placeholder: imageToken.repeat(tokens),
+        placeholder: imageTokens(imageToken, tokens),
         layout: { image_grid_thw: [1, rows, columns] },
       };
     },

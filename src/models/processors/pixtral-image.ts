@@ -16,6 +16,7 @@ import {
 } from './pixels.js';
 import { mergeOrder } from './qwen-image.js';
 import { withinPixels, type Size } from './smart-resize.js';
+import { imageTokens } from './placeholder.js';
 
 export interface PixtralOptions {
   patch: number;
@@ -51,7 +52,7 @@ export function pixtralImageProcessor(checkpoint: Checkpoint, { patch, merge }: 
         viewedHeight: viewed.height,
         symbols: { patches: rows * columns * merge * merge, segments: 2 },
         placeholder:
-          Array<string>(rows).fill(markers.image.repeat(columns)).join(markers.lineBreak) + markers.end,
+          Array<string>(rows).fill(imageTokens(markers.image, columns)).join(markers.lineBreak) + markers.end,
         layout: { image_sizes: [viewed.height, viewed.width] },
       };
     },

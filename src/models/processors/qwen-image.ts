@@ -7,6 +7,7 @@ import { Config } from '../checkpoint/config.js';
 import type { NamedTensor, Processor } from '../family.js';
 import { channelTables, pixelStep, normalization, patchRows, resampleFilter } from './pixels.js';
 import { smartResize, withinPixels, type PixelLimits, type Size } from './smart-resize.js';
+import { imageTokens } from './placeholder.js';
 
 /** Patches of one image. */
 export interface PatchExtent {
@@ -67,7 +68,7 @@ export function qwenImageProcessor(checkpoint: Checkpoint, options: QwenImageOpt
         viewedHeight: viewed.height,
         grid: { t: 1, h: extent.rows / merge, w: extent.columns / merge },
         symbols: { patches: extent.rows * extent.columns, ...options.symbols?.(extent) },
-        placeholder: options.imageToken.repeat(tokens),
+        placeholder: imageTokens(options.imageToken, tokens),
         layout: { image_grid_thw: [1, extent.rows, extent.columns] },
       };
     },

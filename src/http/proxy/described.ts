@@ -1,0 +1,181 @@
+// A picture of a request → the words that take its place: looked at and read by the tools, once for all requests that
+// hold it, and kept.
+import { createHash } from 'node:crypto';
+import { describeImage } from '../../../tools/describe-image.js';
+import { ocr } from '../../../tools/ocr.js';
+import { runTool } from '../../ask/run-tool.js';
+import type { Tool } from '../../ask/tool.js';
+import type { ModelInfo } from '../../engine/engine.js';
+import { AfterimageError } from '../../errors.js';
+import { ByteLru } from '../../image/byte-lru.js';
+import type { CarriedText } from '../../image/carried.js';
+import { loadImage, register, type LoadedImage } from '../../image/load.js';
+import { carriedData } from '../../image/pixel-jobs.js';
+import type { PictureShelf } from '../../image/shelf.js';
+import { KeptFiles, sealed, unsealed } from '../../kept-files.js';
+import type { App } from '../../mcp/app.js';
+import { packageVersion } from '../../version.js';
+import { toShared } from '../../workers/shared-bytes.js';
+import type { ImageBlock } from './image-blocks.js';
+import { markerOf, wordsOf, WORDING, type Description } from './words.js';
+
+const IN_MEMORY_BYTES = 16 * 2 ** 20;
+const ON_DISK_BYTES = 16 * 2 ** 20;
+/** A longer reference is data. */
+const LONGEST_REFERENCE = 8192;
+/** Which kind it really is, its own bytes say. */
+const DATA_URI = toShared(Buffer.from('data:image/png;base64,'));
+
+export function keptDescriptions(folder: string): KeptFiles {
+  return new KeptFiles(folder, { suffix: '.description', mostBytes: ON_DISK_BYTES });
+}
+
+export interface Keeping {
+  shelf: PictureShelf;
+  descriptions: KeptFiles;
+}
+
+interface Running {
+  words: Promise<string>;
+  waiting: number;
+  stop: AbortController;
+}
+
+export class Describer {
+  readonly #app: App;
+  readonly #keeping: Keeping | undefined;
+  readonly #known = new ByteLru<string>(IN_MEMORY_BYTES);
+  /** By key; given up when nobody waits for it any more. */
+  readonly #running = new Map<string, Running>();
+
+  /** @param keeping Absent: in memory only. */
+  constructor(app: App, keeping?: Keeping) {
+    this.#app = app;
+    this.#keeping = keeping;
+  }
+
+  /**
+   * The words; of what is no picture, or none that may be had, that it is not.
+   * @param written The characters between the quotes, as they came.
+   * @throws AfterimageError CANCELLED
+   */
+  async wordsFor(picture: ImageBlock['picture'], written: CarriedText, signal: AbortSignal): Promise<string> {
+    let image: LoadedImage;
+    try {
+      image = await this.#load(picture, written, signal);
+    } catch (error) {
+      if (signal.aborted || !(error instanceof AfterimageError)) throw error;
+      return markerOf(error);
+    }
+    await this.#keeping?.shelf.put(image.imageId, image.bytes);
+    return this.#wordsOf(image, signal);
+  }
+
+  async #load(
+    picture: ImageBlock['picture'],
+    written: CarriedText,
+    signal: AbortSignal,
+  ): Promise<LoadedImage> {
+    const { images } = this.#app;
+    if ('kept' in picture) throw ofProvider(picture.kept);
+    const length = written.reduce((sum, piece) => sum + piece.length, 0);
+    if (picture.written === 'reference' && length <= LONGEST_REFERENCE) {
+      const reference = JSON.parse(`"${Buffer.concat(written).toString('utf8')}"`) as string;
+      return loadImage(reference, images, signal);
+    }
+    const text = picture.written === 'base64' ? [DATA_URI, ...written] : written;
+    const bytes = await carriedData({ text, limits: images.limits });
+    if (!bytes) throw new AfterimageError('INVALID_ARGUMENT', 'It is no image data; send a data: URL.');
+    return register(bytes, 'The picture', images);
+  }
+
+  async #wordsOf(image: LoadedImage, signal: AbortSignal): Promise<string> {
+    const key = await this.#keyOf(image, signal);
+    const known = this.#known.get(key) ?? unsealed(await this.#keeping?.descriptions.get(key));
+    if (known !== undefined) {
+      this.#known.set(key, known, known.length);
+      return known;
+    }
+    const running = this.#running.get(key) ?? this.#begin(key, image);
+    running.waiting++;
+    try {
+      return await unlessAborted(running.words, signal);
+    } finally {
+      if (--running.waiting === 0) {
+        running.stop.abort();
+        this.#forget(key, running);
+      }
+    }
+  }
+
+  #begin(key: string, image: LoadedImage): Running {
+    const stop = new AbortController();
+    const words = this.#describe(key, image, stop.signal);
+    const running = { words, waiting: 0, stop };
+    this.#running.set(key, running);
+    // Whoever waits for it hears of a failure.
+    void words.catch(() => {}).finally(() => this.#forget(key, running));
+    return running;
+  }
+
+  #forget(key: string, running: Running): void {
+    if (this.#running.get(key) === running) this.#running.delete(key);
+  }
+
+  async #describe(key: string, image: LoadedImage, signal: AbortSignal): Promise<string> {
+    const { imageId } = image;
+    const read = await this.#told(ocr, imageId, signal);
+    const seen = await this.#told(describeImage, imageId, signal);
+    const small = this.#app.engine.status().model?.bundled === true;
+    const description: Description = { seen, read, small };
+    const words = wordsOf(imageId, image, description);
+    // What failed may succeed another time.
+    if (typeof seen !== 'string' || typeof read !== 'string') return words;
+    this.#known.set(key, words, words.length);
+    await this.#keeping?.descriptions.put(key, sealed(words));
+    return words;
+  }
+
+  async #told(tool: Tool, image: string, signal: AbortSignal): Promise<string | AfterimageError> {
+    const call = { ...this.#app, signal, deadline: Infinity, onProgress: () => {} };
+    try {
+      const { structured } = await runTool(tool, { image }, call);
+      return `${String(structured['answer']).trim()}${structured['truncated'] === true ? ' …' : ''}`;
+    } catch (error) {
+      if (signal.aborted || !(error instanceof AfterimageError)) throw error;
+      return error;
+    }
+  }
+
+  /** Another model says something else. How fast this machine is today is no reason for other words. */
+  async #keyOf({ imageId }: LoadedImage, signal: AbortSignal): Promise<string> {
+    const model = await unlessAborted(this.#model(), signal);
+    const parts = [WORDING, packageVersion(), model?.name, model?.precision, imageId];
+    return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 40);
+  }
+
+  /** Undefined where it cannot be had, which the tools tell. */
+  async #model(): Promise<ModelInfo | undefined> {
+    return this.#app.engine.ready().catch((error: unknown) => {
+      if (error instanceof AfterimageError) return undefined;
+      throw error;
+    });
+  }
+}
+
+function ofProvider(id: string): AfterimageError {
+  const name = id === '' ? 'It' : `The file "${id.slice(0, 100)}"`;
+  return new AfterimageError(
+    'IMAGE_NOT_FOUND',
+    `${name} is not in the request, only with the provider; send its data as a data: URL or as base64.`,
+  );
+}
+
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const abort = (): void => reject(new AfterimageError('CANCELLED', 'The client has gone.'));
+    if (signal.aborted) return abort();
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
