@@ -47,13 +47,15 @@ async function writtenOut(
   reading: Reading,
   trained: boolean,
 ): Promise<HandedOn | null> {
-  const lines = reading.lines.map(({ text, box: { x, y } }) => ({ text, x, y }));
+  const { lines } = reading;
   if (!trained || !call.elements) return { written: readingText(lines, input), lines };
   const found = await elementsOf(call, input, reading);
   if (!found) return null;
-  const marked = lines.map((line, i) => ({ ...line, mark: found.marks[i]! }));
-  const worded = marked.map((line) => ({ ...line, mark: wordsOf(line.mark) }));
-  return { written: elementsText(worded, input, found.dark), lines: marked };
+  const worded = lines.map(({ text, box }, i) => ({ text, box, mark: wordsOf(found.marks[i]!) }));
+  return {
+    written: elementsText(worded, input, found.dark),
+    lines: lines.map(({ text }, i) => ({ text, mark: found.marks[i]! })),
+  };
 }
 
 /** What the lines of a reading are; null when the call's time was over first, or nobody here can say. */

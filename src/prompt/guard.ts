@@ -60,6 +60,17 @@ export class Guard {
   }
 
   /**
+   * `protect`, with what stands between quotation marks encoded character by character, as `spell` does it with what was
+   * read: so a quoted name is found among the read lines letter by letter.
+   */
+  protectSpelled(text: string, controls: ControlStrings): string {
+    const spelled = text.replace(/"([^"\n]+)"/g, (_, quoted: string) => {
+      return `"${[...quoted].map((character) => this.#seam + character).join('')}${this.#seam}"`;
+    });
+    return this.protect(spelled, controls);
+  }
+
+  /**
    * A text whose lines, from the second on, are encoded in three parts: the place, what the line is, and then character by
    * character what was read, so that no control string can be in it.
    */

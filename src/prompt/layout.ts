@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module';
 import type { ContentPart, Message } from './message.js';
 import type { ImageInput } from '../image/rgb-image.js';
-import type { Size } from '../image/region.js';
+import type { Region, Size } from '../image/region.js';
 import type wording from './instructions.json';
 
 export const instructions: typeof wording = createRequire(import.meta.url)('./instructions.json');
@@ -37,33 +37,77 @@ export function systemMessage(): Message {
 /** Lines of one image that are handed to the model at most. */
 const MOST_READ_LINES = 80;
 
-/** A line read in an image: its text, and where it begins, in pixels of the image. */
-export interface LineStart {
+/** A line read in an image, in pixels of the image. */
+export interface ReadLine {
   text: string;
-  x: number;
-  y: number;
+  box: Region;
 }
 
+/** One that is known: what it is in words ("button, disabled"), the first of them its role. */
+export interface MarkedLine extends ReadLine {
+  mark: string;
+}
+
+/** Roles that are counted, in the order of equal counts. */
+const COUNTED = [
+  'button',
+  'field',
+  'checkbox',
+  'switch',
+  'radio',
+  'tab',
+  'link',
+  'item',
+  'menu item',
+  'row',
+  'message',
+  'line',
+  'bar',
+];
+
 /** What stands behind an image: a line for each read one, its column and row in hundredths of the image, then its text. */
-export function readingText(lines: readonly LineStart[], size: Size): string {
-  const written = lines.slice(0, MOST_READ_LINES).map((line) => `${place(line, size)} ${line.text}\n`);
+export function readingText(lines: readonly ReadLine[], size: Size): string {
+  const written = lines.slice(0, MOST_READ_LINES).map(({ text, box }) => `${place(box, size)} ${text}\n`);
   return `${instructions.reading}\n${written.join('')}`;
 }
 
-/** The same with what each line is before its text, for models that were trained so. @param dark Most of the image is. */
-export function elementsText(
-  lines: readonly (LineStart & { mark: string })[],
-  size: Size,
-  dark: boolean,
-): string {
-  const written = lines
-    .slice(0, MOST_READ_LINES)
-    .map((line) => `${place(line, size)} ${line.mark}: ${line.text}\n`);
-  return `${instructions.elements[dark ? 'dark' : 'light']}\n${written.join('')}`;
+/**
+ * For models that were trained so: how many elements of each role there are, then for each line the column and row of its
+ * middle, what it is, and its text.
+ * @param dark Most of the image is.
+ */
+export function elementsText(lines: readonly MarkedLine[], size: Size, dark: boolean): string {
+  const given = lines.slice(0, MOST_READ_LINES);
+  const found = counts(given).map(([role, count]) => `${count} ${count === 1 ? role : plural(role)}`);
+  const written = given.map(({ text, box, mark }) => `${place(middle(box), size)} ${mark}: ${text}\n`);
+  const head = [instructions.elements[dark ? 'dark' : 'light'], ...(found.length ? [found.join(', ')] : [])];
+  return `${head.join(' ')}\n${written.join('')}`;
+}
+
+/** How many elements of each role the lines are, most frequent first; the cells of a row, beside each other, are one. */
+function counts(lines: readonly MarkedLine[]): [string, number][] {
+  const found = new Map<string, number>();
+  lines.forEach(({ mark, box }, i) => {
+    const [role] = mark.split(',') as [string];
+    const last = lines[i - 1];
+    const beside =
+      last?.mark.split(',')[0] === role &&
+      Math.abs(middle(box).y - middle(last.box).y) <= 0.5 * last.box.height;
+    if (COUNTED.includes(role) && !(role === 'row' && beside)) found.set(role, (found.get(role) ?? 0) + 1);
+  });
+  return [...found].sort(([a, n], [b, m]) => m - n || COUNTED.indexOf(a) - COUNTED.indexOf(b));
+}
+
+function plural(role: string): string {
+  return `${role}${/(x|ch)$/.test(role) ? 'es' : 's'}`;
+}
+
+function middle({ x, y, width, height }: Region): { x: number; y: number } {
+  return { x: x + width / 2, y: y + height / 2 };
 }
 
 /** Column and row in hundredths of the image. */
-function place({ x, y }: LineStart, { width, height }: Size): string {
+function place({ x, y }: { x: number; y: number }, { width, height }: Size): string {
   const hundredth = (at: number, side: number) => Math.max(0, Math.min(99, Math.floor((100 * at) / side)));
   return `${hundredth(x, width)} ${hundredth(y, height)}`;
 }

@@ -182,13 +182,15 @@ export class PromptBuilder {
       content: content.map((part) =>
         part.type === 'image'
           ? { type: 'image' }
-          : { type: 'text', text: this.#guardedText(part, guard, controls) },
+          : { type: 'text', text: this.#guardedText(part, role === 'user', guard, controls) },
       ),
     };
   }
 
-  #guardedText({ text, reading }: TextPart, guard: Guard, controls: ControlStrings): string {
-    return reading && this.tokenizer.spellsReadings ? guard.spell(text) : guard.protect(text, controls);
+  #guardedText({ text, reading }: TextPart, asked: boolean, guard: Guard, controls: ControlStrings): string {
+    if (!this.tokenizer.spellsReadings) return guard.protect(text, controls);
+    if (reading) return guard.spell(text);
+    return asked ? guard.protectSpelled(text, controls) : guard.protect(text, controls);
   }
 
   /** By a template that was given with what renders it, or by the family where there is none. */

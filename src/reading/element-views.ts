@@ -31,7 +31,10 @@ const VIEWS = [
 const SAMPLES = 3;
 /** What lies beyond the picture. */
 const OUTSIDE = 128;
-const FEATURES = 14;
+const FEATURES = 15;
+/** Words of a line that reports a failure, which in a log or a terminal may look like any other. */
+const FAILURE =
+  /\b(errors?|exception|fail(ed|s|ure)?|fatal|denied|invalid|wrong|cannot|unable|missing|not found|refused|rejected)\b/i;
 /** A picture whose median of green is lower is dark. */
 const DARK = 112;
 
@@ -98,6 +101,7 @@ function numbersOf({ text, box }: LineSeen, { width, height }: RgbImage, median:
     Number(text.endsWith('.')),
     Number(text.includes(':')),
     Math.min(2, letters / 30),
+    Number(FAILURE.test(text)),
   ];
 }
 

@@ -245,15 +245,17 @@ function imageRuns(featureIndex: Int32Array): [number, number][] {
   return runs;
 }
 
+/** A tokenizer of models that were trained to answer from read lines, and the same without it. */
+function spellingTokenizers(folder: string) {
+  const file = (name: string) => JSON.parse(readFileSync(join(folder, name), 'utf8'));
+  const config = { ...file('tokenizer_config.json'), spells_readings: true };
+  return { spelling: new Tokenizer(file('tokenizer.json'), config), plain: Tokenizer.load(folder) };
+}
+
 test('a model that was trained so gets read lines one character at a time, what reads like a control token too', () => {
   const folder = familyFolder('qwen3_vl');
-  const file = (name: string) => JSON.parse(readFileSync(join(folder, name), 'utf8'));
   const { turns, imagePlaceholder } = recorded('qwen3_vl');
-  const spelling = new Tokenizer(file('tokenizer.json'), {
-    ...file('tokenizer_config.json'),
-    spells_readings: true,
-  });
-  const plain = Tokenizer.load(folder);
+  const { spelling, plain } = spellingTokenizers(folder);
   const lines = `3 20 Save the café\n4 40 ${imagePlaceholder}<|im_end|> 🙂\n`;
   const reading = { type: 'text', text: `Text:\n${lines}`, reading: true } as const;
   const image = imageOf(0);
@@ -275,4 +277,28 @@ test('a model that was trained so gets read lines one character at a time, what 
   assert.deepEqual(ids.slice(end, end + expected.length), expected);
   assert.ok(whole.ids.length < spelled.ids.length, 'others get it as text');
   assert.deepEqual(imageRuns(spelled.featureIndex), imageRuns(whole.featureIndex));
+});
+
+test('what a question quotes is spelled for such a model, and what reads like a control token in it is none', () => {
+  const folder = familyFolder('qwen3_vl');
+  const { spelling, plain } = spellingTokenizers(folder);
+  const ids = (tokenizer: Tokenizer, question: string) => [
+    ...builderFor('qwen3_vl', [], tokenizer).build([user(question)]).ids,
+  ];
+  const asked = (quoted: string) => `Is the button "${quoted}" or "x" disabled?`;
+  for (const quoted of ['Save as…', '<|im_end|>', ' ']) {
+    const expected = [
+      ...plain.encode('Is the button "'),
+      ...[...quoted].flatMap((character) => plain.encode(character)),
+      ...plain.encode('" or "'),
+      ...plain.encode('x'),
+      ...plain.encode('" disabled?'),
+    ];
+    const whole = ids(spelling, asked(quoted));
+    const start = whole.findIndex((_, i) => expected.every((id, j) => whole[i + j] === id));
+    assert.ok(start > 0, quoted);
+    assert.equal(spelling.decode(whole, false), plain.decode(ids(plain, asked(quoted)), false));
+  }
+  for (const question of ['Is there an error?', 'A " alone', '""'])
+    assert.deepEqual(ids(spelling, question), ids(plain, question));
 });

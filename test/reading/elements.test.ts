@@ -13,7 +13,7 @@ import type { ReadLine } from '../../src/reading/reading.js';
 const BOX = { x: 30, y: 40, width: 80, height: 17 };
 const VIEWS_DIGEST = 'ab20be290516f00bf9271ed63b6ca289a404c999faa2b527599a6941cec4070c';
 const NUMBERS = [
-  0.15, 0.404167, 0.55, 0.235294, 0, 0.235294, 0.153846, 0.153846, 0.153846, 0.2, 0, 1, 1, 0.433333,
+  0.15, 0.404167, 0.55, 0.235294, 0, 0.235294, 0.153846, 0.153846, 0.153846, 0.2, 0, 1, 1, 0.433333, 0,
 ];
 
 function picture(width = 200, height = 120): RgbImage {
@@ -68,7 +68,7 @@ test('the height of the other lines is one of the numbers', () => {
   const higher = { ...BOX, height: 34 };
   const { features } = elementViews({ picture: picture(), lines: [line('a'), line('b', higher)] });
   assert.deepEqual(
-    [features[4], features[14 + 4]].map((share) => Math.round(share! * 1000)),
+    [features[4], features[15 + 4]].map((share) => Math.round(share! * 1000)),
     [-333, 333],
   );
 });
@@ -107,15 +107,34 @@ test('what was said of a picture is known; a failed opening is tried again; clos
   await assert.rejects(elements.of(input(picture(90)), reading([line('a')])), { code: 'CLOSED' });
 });
 
-test('a prompt says of each line where it is, what it is, and then its text', () => {
-  const lines = [
-    { text: 'Sign in', x: 20, y: 12, mark: 'heading' },
-    { text: 'Save', x: 100, y: 60, mark: 'button, blue' },
-  ];
+const at = (text: string, mark: string, x: number, y: number) => ({
+  text,
+  mark,
+  box: { x, y, width: 20, height: 12 },
+});
+
+test('a prompt counts the elements and says of each line where its middle is, what it is, and then its text', () => {
   const size = { width: 200, height: 120 };
   assert.equal(
-    elementsText(lines, size, true),
-    'Elements, dark:\n10 10 heading: Sign in\n50 50 button, blue: Save\n',
+    elementsText([at('Sign in', 'heading', 20, 12), at('Save', 'button, blue', 100, 60)], size, true),
+    'Elements, dark: 1 button\n15 15 heading: Sign in\n55 55 button, blue: Save\n',
   );
-  assert.match(elementsText([], size, false), /^Elements, light:\n$/);
+  assert.equal(elementsText([], size, false), 'Elements, light:\n');
+});
+
+test('the cells of a row count once, roles stand by how often there is one, and what is no element is not counted', () => {
+  const lines = [
+    at('Name', 'header', 0, 0),
+    at('Ada', 'row', 0, 20),
+    at('36', 'row', 60, 23),
+    at('Bo', 'row, selected', 0, 40),
+    at('Keep me', 'checkbox, checked', 0, 60),
+    at('Apply', 'button', 0, 80),
+    at('Close', 'button', 40, 80),
+    at('x', 'plain', 0, 100),
+  ];
+  assert.match(
+    elementsText(lines, { width: 200, height: 120 }, true),
+    /^Elements, dark: 2 buttons, 2 rows, 1 checkbox\n/,
+  );
 });

@@ -35,10 +35,16 @@ class Elements(nn.Module):
         return self.marks(self.drop(F.relu(self.hidden(torch.cat((rows, features), 1)))))
 
 
-def loss_of(logits, marks):
-    """marks int64 [n, FIELDS], see starter.marks."""
+def balance(marks):
+    """float32 [roles]: what a line of each role weighs, the more the rarer it is among the marks [n, FIELDS]."""
+    share = torch.bincount(marks[:, 0], minlength=len(ROLES)).float().clamp(min=1) / len(marks)
+    return (1 / len(ROLES) / share).sqrt().clamp(0.5, 3)
+
+
+def loss_of(logits, marks, weights=None):
+    """marks int64 [n, FIELDS], see starter.marks; weights: of the roles, see balance."""
     role, state, colour = logits.split((len(ROLES), len(STATES), len(COLOURS)), 1)
-    loss = F.cross_entropy(role, marks[:, 0]) + 3 * F.binary_cross_entropy_with_logits(state, marks[:, 1:-1].float())
+    loss = F.cross_entropy(role, marks[:, 0], weights) + 3 * F.binary_cross_entropy_with_logits(state, marks[:, 1:-1].float())
     if (marks[:, -1] >= 0).any():
         loss = loss + 0.3 * F.cross_entropy(colour, marks[:, -1], ignore_index=IGNORED)
     return loss

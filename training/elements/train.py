@@ -1,6 +1,6 @@
 """Trains the element classifier on rendered pages and writes models/elements.
 
-    python training/elements/train.py --pages PAGES_FOLDER --out models/elements [--minutes 30]
+    python training/elements/train.py --pages PAGES_FOLDER --out models/elements [--minutes 30] [--init models/elements]
 """
 import argparse
 import random
@@ -15,8 +15,8 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from elements.data import entries, examples
-from elements.export import write
-from elements.network import Elements, loss_of, right
+from elements.export import read, write
+from elements.network import Elements, balance, loss_of, right
 from starter.marks import ROLES
 
 HELD_OUT = 0.06           # of the pages
@@ -67,6 +67,8 @@ def main():
     parser.add_argument("--pages", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--init", type=Path, help="an exported folder to start from")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -74,17 +76,21 @@ def main():
     pages = entries(args.pages)
     held = pages[::int(1 / HELD_OUT)]
     kept = [p for i, p in enumerate(pages) if i % int(1 / HELD_OUT)]
+    some = [e for e in (examples(p, random.Random(0)) for p in kept[::max(1, len(kept) // 200)]) if e]
+    weights = balance(torch.from_numpy(np.concatenate([e[2] for e in some])))
     network = Elements()
-    optimizer = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.02)
+    if args.init:
+        read(network, args.init, torch.from_numpy(np.concatenate([e[0] for e in some])[:600]))
+    optimizer = torch.optim.AdamW(network.parameters(), args.lr, weight_decay=0.02)
     begun, recent = time.time(), []
     for step, (views, features, marks) in enumerate(DataLoader(Lines(kept, 1), batch_size=None, num_workers=1, prefetch_factor=4)):
         gone = (time.time() - begun) / 60 / args.minutes
         if gone >= 1:
             break
         for group in optimizer.param_groups:
-            group["lr"] = 2e-3 * min(1, (step + 1) / 50) * (1 - gone)
+            group["lr"] = args.lr * min(1, (step + 1) / 50) * (1 - gone)
         said = network(views, features)
-        loss = loss_of(said, marks)
+        loss = loss_of(said, marks, weights)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

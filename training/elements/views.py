@@ -1,5 +1,6 @@
 """What the element classifier sees of one line: four views of its surroundings, and some numbers. The product cuts the same
 views and counts the same numbers (src/reading/elements.ts)."""
+import re
 from math import ceil, floor
 
 import numpy as np
@@ -10,7 +11,9 @@ ROWS, COLUMNS = 48, 96
 VIEWS = [(16, 40, 0), (16, 56, 1), (4, 40, 0), (4, 8, 1)]
 SAMPLES = 3                # a view's pixel is the mean of so many samples a side
 OUTSIDE = 128              # what lies beyond the picture
-FEATURES = 14
+FEATURES = 15
+# Words of a line that reports a failure, which in a log or a terminal may look like any other.
+FAILURE = re.compile(r"\b(errors?|exception|fail(ed|s|ure)?|fatal|denied|invalid|wrong|cannot|unable|missing|not found|refused|rejected)\b", re.I | re.A)
 
 
 def views(pixels, box):
@@ -61,4 +64,4 @@ def features(text, box, size, median):
         min(2.0, high / median - 1), min(2.0, width / high / 50),
         sum(c.isdigit() for c in text) / letters, sum(c in "•*·." for c in text) / letters,
         sum("A" <= c <= "Z" for c in text) / letters, text.count(" ") / 10,
-        float(text.endswith(":")), float(text.endswith(".")), float(":" in text), min(2.0, letters / 30)], np.float32)
+        float(text.endswith(":")), float(text.endswith(".")), float(":" in text), min(2.0, letters / 30), float(bool(FAILURE.search(text)))], np.float32)

@@ -25,6 +25,7 @@ class Kit:
     def __init__(self, rng, size, dark=None):
         self.rng, self.size = rng, size
         self.dark = rng.random() < 0.45 if dark is None else dark
+        self.scheme = "dark" if self.dark and rng.random() < 0.5 else "light"      # many dark pages leave native controls light
         self.back, self.panel, self.ink, self.faint, self.line = rng.choice(DARK if self.dark else LIGHT)
         self.accent_name = rng.choice(list(SHADES))
         self.accent = rng.choice(SHADES[self.accent_name])
@@ -36,7 +37,7 @@ class Kit:
         self.primary = rng.choice(["filled", "filled", "filled", "outlined"])
         self.marks = rng.choice(["native", "native", "native", "tinted", "tinted", "own"])
         self.switches = rng.choice(["pill", "pill", "square", "slim"])
-        self.chosen = rng.choice(["panel", "accent", "tint", "bar"])
+        self.chosen = rng.choice(["panel", "accent", "tint", "bar", "faint", "faint"])
         self.red = rng.choice(["#ff8a80", "#f87171", "#ff7b72"] if self.dark else ["#b91c1c", "#c62828", "#d1242f", "#a61b1b"])
 
     def css(self):
@@ -45,7 +46,7 @@ class Kit:
 
     def base(self):
         r = self.rng
-        return f"""* {{ box-sizing: border-box; }} html {{ color-scheme: {'dark' if self.dark else 'light'}; }}
+        return f"""* {{ box-sizing: border-box; }} html {{ color-scheme: {self.scheme}; }}
 body {{ margin: 0; font: {self.size}px/{r.choice([1.3, 1.4, 1.5, 1.6])} '{self.font}', sans-serif; background: {self.back}; color: {self.ink}; overflow: hidden; }}
 h1 {{ font-size: {r.choice([1.15, 1.3, 1.5, 1.75])}em; font-weight: {r.choice([500, 600, 700, 400])}; margin: 0 0 {r.choice([.3, .5, .7])}em; }}
 h2 {{ font-size: {r.choice([1, 1.1, 1.2])}em; margin: .5em 0 .25em; font-weight: 600; }} p {{ margin: 0 0 {r.choice([.4, .6, .8])}em; }}
@@ -117,10 +118,11 @@ pre {{ font: {max(11, self.size - r.choice([0, 1]))}px/{r.choice([1.25, 1.4, 1.5
                 f".s.on {{ background: {self.accent}; }} .s.on::after {{ left: auto; right: 2px; }} .off2 {{ opacity: .45; }}")
 
     def chosen_rules(self):
-        look = {"panel": f"background: {self.line};", "accent": f"background: {self.accent}; color: #fff;",
+        shade = self.panel if self.panel != self.back else self.line
+        look = {"panel": f"background: {self.line};", "faint": f"background: {shade}; {self.rng.choice(['', 'font-weight: 600;', 'font-weight: 700;'])}", "accent": f"background: {self.accent}; color: #fff;",
                 "tint": f"background: {self.accent}{'55' if self.dark else '2e'};", "bar": f"border-left: 4px solid {self.accent}; background: {self.panel}; font-weight: 600;"}[self.chosen]
         tab = self.rng.choice([f"border-bottom: 3px solid {self.accent}; color: {self.accent if not self.dark else self.ink};", f"background: {self.accent}; color: #fff; border-radius: {self.radius}px;",
-                               f"background: {self.panel}; border: 1px solid {self.line}; border-bottom-color: transparent; font-weight: 600;", f"border-bottom: 2px solid {self.ink}; font-weight: 700;"])
+                               f"background: {self.panel}; border: 1px solid {self.line}; border-bottom-color: transparent; font-weight: 600;", f"background: {shade}; font-weight: 600;", f"border-bottom: 2px solid {self.ink}; font-weight: 700;"])
         return (f".pick [aria-selected=true], tr[aria-selected=true] {{ {look} }} .tab {{ display: inline-block; padding: 4px {self.rng.choice([8, 12, 16])}px; }} "
                 f".tab[aria-selected=true] {{ {tab} }} .tabs {{ border-bottom: 1px solid {self.line}; margin-bottom: 8px; }} "
                 f".pick > div {{ padding: {self.rng.choice([2, 4, 6])}px {self.rng.choice([6, 10])}px; {self.rng.choice(['', '', f'border-bottom: 1px solid {self.line};'])} }}")

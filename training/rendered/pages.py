@@ -31,14 +31,14 @@ def signup(m):
 def form(m):
     head = title(m.rng)
     body = lead(m, head) + "".join(m.field() for _ in range(m.rng.randint(1, 6)))
-    body += m.options(m.rng.randint(2, 4), "radio") if m.some(0.3) else ""
+    body += m.options(m.rng.randint(2, 4), "radio") if m.some(0.5) else ""
     body += m.option("checkbox") if m.some(0.3) else ""
     return "form", head, (m.alert(m.rng.choice(ERRORS)) if m.some(0.2) else "") + body + m.buttons()
 
 
 def settings(m):
     head = m.rng.choice(["Settings", "Preferences", "Notifications", "Network", "Accessibility", "Account settings", "General", "Editor options"])
-    role = m.rng.choice(["checkbox", "checkbox", "switch", "radio", None])
+    role = m.rng.choice(["checkbox", "checkbox", "switch", "radio", "radio", None])
     body = lead(m, head) + (m.tabs(m.rng.sample(MENUS, m.rng.randint(2, 4))) if m.some(0.25) else "")
     for _ in range(m.rng.randint(1, 3)):
         body += m.heading(wording.phrase(m.rng, 2).capitalize(), 2) if m.some(0.3) else ""
@@ -70,7 +70,9 @@ def phone(m):
 
 def confirm(m):
     head = m.rng.choice(["Save changes?", "Delete project?", "Discard draft?", "Overwrite?", "Log out?", "Remove member?", "Update available", title(m.rng)])
-    body = lead(m, head) + "".join(m.paragraph() for _ in range(m.rng.randint(1, 2))) + (m.option("checkbox") if m.some(0.3) else "") + m.buttons(m.rng.randint(1, 3))
+    body = lead(m, head) + "".join(m.paragraph() for _ in range(m.rng.randint(1, 2)))
+    body += m.option("checkbox") if m.some(0.3) else m.options(m.rng.randint(2, 3), "radio") if m.some(0.3) else ""
+    body += m.buttons(m.rng.randint(1, 3))
     return "dialog", head, m.rng.choice(['{}', '{}', '<div class="card">{}</div>']).format(body)
 
 

@@ -1,4 +1,8 @@
 """Questions about a screen with their answers, straight from its tree."""
+import re
+
+from starter.parts import parts
+
 from . import wordings
 from .widgets import ACTIONS, LABELS
 
@@ -79,7 +83,14 @@ def where(rng, screen, spell):
         return None
     node = rng.choice(nodes)
     _, _, width, height = screen.root.box
-    return "where", f'Where is the {node.role} "{node.text}"?', [wordings.place_words(node.box, width, height) + "."]
+    box = shown_box(screen, node) if node.role == "heading" else node.box
+    return "where", f'Where is the {node.role} "{node.text}"?', [wordings.place_words(box, width, height) + "."]
+
+
+def shown_box(screen, node):
+    """Of its letters: a heading is often as wide as its page, which nobody sees."""
+    boxes = [line[1:] for line, part in zip(screen.painter.lines, parts(screen)) if part and part.node is node]
+    return [f(b[i] for b in boxes) for i, f in enumerate((min, min, max, max))] if boxes else node.box
 
 
 def colour(rng, screen, spell):
@@ -124,5 +135,34 @@ def unknown(rng, screen, spell):
     return "unknown", rng.choice(UNKNOWN), ["I cannot tell."]
 
 
+def may_be_pressed(rng, screen, spell):
+    """Of any of them, so that one disabled button does not answer for all."""
+    nodes = screen.root.all("button", "checkbox", "switch", "menu item")
+    if not nodes:
+        return None
+    node = rng.choice(nodes)
+    return "state", f'Is the {node.role} "{node.text}" disabled?', ["Yes." if node.state.get("disabled") else "No."]
+
+
+# The same questions in other words.
+PHRASES = [(r"What is the title\?", ["What is this called?", "Which title does it have?", "What does the title say?"]),
+           (r"How many (.*) are there\?", [r"How many \1 do you see?", r"Count the \1.", r"How many \1?"]),
+           (r'Is the [a-z ]+ ("[^"]*") (checked|on|disabled)\?', [r"Is \1 \2?"]),
+           (r'What is in the field ("[^"]*")\?', [r"What does the field \1 contain?", r"What is the value of \1?"]),
+           (r"Is there an error\?", ["Are there errors?", "Is something wrong?", "Does it show an error?"]),
+           (r"Which (.*) is selected\?", [r"Which \1 is highlighted?", r"What is the selected \1?"]),
+           (r'Where is the [a-z ]+ ("[^"]*")\?', [r"Where is \1?", r"Where do I find \1?"]),
+           (r'What color is the button ("[^"]*")\?', [r"What colour is the button \1?", r"Which color does \1 have?"]),
+           (r"Is the theme light or dark\?", ["Is it light or dark?", "Which theme is this?", "Light or dark?"]),
+           (r'Is there a (button|field) ("[^"]*")\?', [r"Is there a \2 \1?", r"Do you see a \1 \2?"])]
+
+
+def reworded(rng, question, share=0.25):
+    for pattern, others in PHRASES if rng.random() < share else []:
+        if re.fullmatch(pattern, question):
+            return re.sub(pattern, rng.choice(others), question)
+    return question
+
+
 FORMS = [title, how_many, state, enabled, value, error, selected, where, colour, theme, there, absent, first_line]
-TRAINED = [*FORMS, *FORMS, selected, where, colour, value, theme, unknown]
+TRAINED = [*FORMS, *FORMS, may_be_pressed, may_be_pressed, selected, where, where, state, colour, value, theme, unknown]

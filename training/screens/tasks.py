@@ -1,15 +1,19 @@
 """Examples made of screens: every tool's instruction, questions, several turns."""
 import random
+import re
 
 import numpy as np
 
 from starter import reading, targets
-from starter.prompt import Spelled, answer_tokens, instructions
+from starter.prompt import Spelled, answer_tokens, instructions, question_pieces
 
 from . import edits, questions, wordings
 from .drawing import PLAIN, draw, draw_other
 from .quoting import Quoter
 from .wordings import Unread
+
+
+QUOTED = re.compile(r'"([^"\n]+)"')
 
 
 def speller(screen, offset=0):
@@ -35,15 +39,30 @@ def example(seed, height, width, sizes=(12, 16)):
 
 
 def about(rng, screen, budget=480):
-    """One image with what a reader read in it and several turns, for answers are what trains; now and then without the reader."""
+    """One image with what a reader read in it and several turns, for answers are what trains; now and then without the reader.
+    Most often the turns are questions, which are short: many of them cost little more than the picture."""
     if rng.random() < 0.06:
         spell, quoter = speller(screen), None
     else:
         spell = quoter = Quoter(rng, screen)
-    made = [t for t in (turn(rng, screen, spell, quoter) for _ in range(rng.randint(2, 7))) if t]
+    questions_only = quoter and screen.kind != PLAIN and rng.random() < 0.3
+    made = [t for t in (asked_about(rng, screen, spell) if questions_only and rng.random() < 0.95 else turn(rng, screen, spell, quoter)
+                        for _ in range(rng.randint(8, 18) if questions_only else rng.randint(2, 7))) if t]
     turns = [t for i, t in enumerate(made) if t[0] not in [m[0] for m in made[:i]]]
     turns = affordable(turns or [(instructions()["describe"]["brief"], wordings.brief(screen, spell))], budget)
-    return bundle([screen], turns, [quoter])
+    return bundle([screen], [(pointed(q, screen, quoter), a) for q, a in turns], [quoter])
+
+
+def pointed(question, screen, quoter):
+    """The question with its quotations spelled, each character with its place among the read lines where it was read so."""
+    def sources(text):
+        boxes = [n.box for n in screen.root.walk() if n.text == text]
+        try:
+            said = quoter(text, boxes[0]) if quoter and len(boxes) == 1 else None
+        except Unread:
+            said = None
+        return said.sources if said and said.text == text else None
+    return question_pieces(question, [sources(text) for text in QUOTED.findall(question)])
 
 
 def affordable(turns, most=360):
@@ -62,9 +81,13 @@ def turn(rng, screen, spell, quoter):
     if form == "question" and screen.kind == PLAIN:
         return rng.choice(["What is the title?", "Is there an error?", "What does this screen show?"]), [wordings.NOT_A_SCREEN]
     if form == "question":
-        asked_about = questions.ask(rng, screen, spell, questions.TRAINED)
-        return asked_about and asked_about[1:]
+        return asked_about(rng, screen, spell)
     return asked["describe"][form], getattr(wordings, form)(screen, spell)
+
+
+def asked_about(rng, screen, spell):
+    made = questions.ask(rng, screen, spell, questions.TRAINED)
+    return made and (questions.reworded(rng, made[1]), made[2])
 
 
 def copied(quoter):

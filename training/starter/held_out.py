@@ -24,4 +24,4 @@ def token_losses(weights, count=32, height=64, width=256):
     labels = x["labels"][:, 1:]
     logits = model.logits(hidden[:, :-1][labels >= 0])
     labels = labels[labels >= 0]
-    return token_loss(logits, labels).item(), (logits.argmax(-1) == labels).float().mean().item()
+    return token_loss(logits, labels, torch.ones(len(labels))).item(), (logits.argmax(-1) == labels).float().mean().item()

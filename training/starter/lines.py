@@ -11,10 +11,12 @@ MOST_LINES = 80          # of a screen; what the product writes at most
 
 @dataclass
 class ReadLine:
-    """column, row: the start in hundredths of the picture; cells: of each character, −1 where there is none;
-    mark: what the line is, in the words of marks.words."""
+    """column, row: the middle in hundredths of the picture; middle, high: not rounded; cells: of each character, −1 where there is
+    none; mark: what the line is, in the words of marks.words."""
     column: int
     row: int
+    middle: float = 0
+    high: float = 0
     text: str = ""
     cells: list = field(default_factory=list)
     true: list = field(default_factory=list)      # the true lines in it
@@ -53,7 +55,7 @@ def read(rng, painter, most=MOST_LINES):
     reader, cells = Reader(rng), reading.cells_by_line(painter)
     lines, said = [], [None] * len(painter.lines)
     for row in reading.rows(painter):
-        last = None
+        last, left = None, 0
         for i in row:
             text, x0, y0, x1, y1 = painter.lines[i]
             if rng.random() < reader.miss or not text.strip():
@@ -63,7 +65,9 @@ def read(rng, painter, most=MOST_LINES):
             if not close:
                 if len(lines) == most:
                     return lines, said
-                lines.append(ReadLine(hundredth(x0, painter.width), hundredth(y0, painter.height)))
+                lines.append(ReadLine(0, 0))
+                left = x0
+            place(lines[-1], painter, left, y0, x1, y1)
             said[i] = write(lines[-1], reader.spelling(text, cells[i]), i, rng.random() < 0.7)
             last = x1
     return lines, said
@@ -73,9 +77,15 @@ def perfect(screen, most=MOST_LINES):
     """The lines of a screen as a reader and a classifier without mistakes hand them on; no cells, for answering only."""
     out, painter, known = [], screen.painter, marks.of_lines(screen)
     for i in [i for row in reading.rows(painter) for i in row][:most]:
-        text, x, y, _, _ = painter.lines[i]
-        out.append(ReadLine(hundredth(x, painter.width), hundredth(y, painter.height), text, [-1] * len(text), [i], marks.words(known[i])))
+        text, *box = painter.lines[i]
+        out.append(place(ReadLine(0, 0, 0, 0, text, [-1] * len(text), [i], marks.words(known[i])), painter, *box))
     return out
+
+
+def place(line, painter, x0, y0, x1, y1):
+    line.column, line.row = hundredth((x0 + x1) / 2, painter.width), hundredth((y0 + y1) / 2, painter.height)
+    line.middle, line.high = 50 * (y0 + y1) / painter.height, 100 * (y1 - y0) / painter.height
+    return line
 
 
 def write(line, spelled, true, spaced):

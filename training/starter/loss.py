@@ -6,7 +6,6 @@ from .charset import CLASSES
 from .config import TOKEN
 
 BLANK_WEIGHT = 0.15
-SAYING_WEIGHT = 3.0
 
 
 def dense_loss(logits, classes):
@@ -22,13 +21,9 @@ def dense_accuracy(logits, classes):
     return (logits.argmax(-1)[there] == classes[there]).float().mean().item()
 
 
-def token_loss(logits, labels, copied=None):
-    """Next-token cross-entropy over the answers; logits and labels of the same positions. Copied characters are most of an
-    answer and soon easy: what is said about them weighs more."""
+def token_loss(logits, labels, weights):
+    """Weighted next-token cross-entropy over the answers; logits, labels and weights of the same positions."""
     losses = F.cross_entropy(logits.float(), labels, reduction="none")
-    if copied is None:
-        return losses.mean()
-    weights = torch.where(copied, 1.0, SAYING_WEIGHT)
     return (losses * weights).sum() / weights.sum()
 
 
@@ -61,14 +56,21 @@ def image_targets(ids, cells, ahead, most, generator):
     return at, key
 
 
-def copy_targets(sources, ahead, most, generator):
-    """The same for characters of an answer that stand among the read lines. sources [B, L]: row of the prompt, or −1."""
+def copy_targets(sources, labels, ahead, most, generator):
+    """The same for characters of an answer that stand among the read lines, and, looking at the one itself, of a question's
+    quotations. sources [B, L]: row of the prompt, or −1; labels [B, L]: of answers."""
     at, key = [], []
-    for of_example in sources:
-        row = thinned((of_example >= 0).nonzero()[:, 0], most, generator)
+    for of_example, said in zip(sources, labels):
+        row = thinned(((of_example >= 0) & ((said >= 0) | (not ahead))).nonzero()[:, 0], most, generator)
         at.append(row - 1 if ahead else row)
         key.append(of_example[row])
     return at, key
+
+
+def mark_targets(marks, most, generator):
+    """Characters of read lines and the row where it has been said what their line is. marks [B, L]: that row, or −1."""
+    rows = [thinned((of_example >= 0).nonzero()[:, 0], most, generator) for of_example in marks]
+    return rows, [of_example[row] for of_example, row in zip(marks, rows)]
 
 
 def thinned(rows, most, generator):

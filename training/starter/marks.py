@@ -1,4 +1,6 @@
 """Role, states and colour of every line: what the element classifier learns, and what a prompt says of a read line."""
+from collections import Counter
+
 import numpy as np
 from screens import wordings
 from screens.theme import ACCENTS
@@ -42,6 +44,18 @@ def words(mark):
     role = ROLES[mark[0]] or "plain"
     said = [state for state, on in zip(STATES, mark[1:-1]) if on and state in STATES_OF.get(role, STATES_OF["plain"])]
     return ", ".join([role, *said, *([COLOURS[mark[-1]]] if role == "button" and mark[-1] > 0 else [])])
+
+
+def counts(lines):
+    """How many elements of each role the lines are, most frequent first; the cells of a row, beside each other, are one."""
+    found, last = Counter(), None
+    for line in lines:
+        role = line.mark.split(",")[0]
+        beside = last is not None and last.mark.split(",")[0] == role and abs(line.middle - last.middle) <= 0.5 * last.high
+        if role in wordings.COUNTED and not (role == "row" and beside):
+            found[role] += 1
+        last = line
+    return sorted(found.items(), key=lambda f: (-f[1], wordings.COUNTED.index(f[0])))
 
 
 class Classifier:

@@ -4,17 +4,22 @@ Text read off the screen is *spelled*: one token per byte, so that an output cha
 and has a place in the image. All other wording uses the BPE's merges.
 """
 import json
+import re
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from screens import wordings
+
 from .config import TOKEN
 from .folder import TOKENIZER
+from .marks import counts
 
 INSTRUCTIONS = Path(__file__).resolve().parents[2] / "src/prompt/instructions.json"
 IGNORED = -100
 DARK = 112
+COPIED, SAID, DECIDING = 1, 3, 8      # weights: copied characters are most of an answer and soon easy; the first token decides
 
 
 @lru_cache
@@ -47,6 +52,17 @@ class Spelled:
                 for i, t in enumerate(encode(c))]
 
 
+def question_pieces(question, known=()):
+    """What stands between quotation marks is spelled as read lines are, so that it is found among them letter by letter.
+    known: sources of the quotations' characters, one list for each."""
+    pieces, known = re.split(r'"([^"\n]+)"', question), iter(known)
+    for i in range(1, len(pieces), 2):
+        pieces[i - 1] += '"'
+        pieces[i] = Spelled(pieces[i], sources=next(known, None))
+        pieces[i + 1] = '"' + pieces[i + 1]
+    return pieces
+
+
 def answer_tokens(pieces):
     """[(token, cell or −1, source or None)] of an answer made of strings and Spelled pieces."""
     out = []
@@ -57,15 +73,17 @@ def answer_tokens(pieces):
 
 class Sequence:
     def __init__(self):
-        self.ids, self.labels, self.cells, self.sources, self.positions = [], [], [], [], []
+        self.ids, self.labels, self.weights, self.cells, self.sources, self.positions = [], [], [], [], [], []
         self.next = 0                     # next text position
         self.visual = 0                   # visual rows so far
         self.written = {}                 # (image, line, character) → its first row
+        self.marked = []                  # (row of a read line's character, row where its mark ends)
 
     def text(self, tokens, trained=False):
-        for token, cell, source in tokens:
+        for i, (token, cell, source) in enumerate(tokens):
             self.ids.append(token)
             self.labels.append(token if trained else IGNORED)
+            self.weights.append(DECIDING if i == 0 else COPIED if source else SAID)
             self.cells.append(cell)
             self.sources.append(self.written[source[0]] + source[1] if source else -1)
             self.positions.append((self.next,) * 3)
@@ -80,6 +98,7 @@ class Sequence:
             for c in range(columns):
                 self.ids.append(TOKEN["<|image_pad|>"])
                 self.labels.append(IGNORED)
+                self.weights.append(0)
                 self.cells.append(self.visual)
                 self.sources.append(-1)
                 self.positions.append((self.next, self.next + r, self.next + c))
@@ -89,13 +108,16 @@ class Sequence:
 
     def read(self, image, lines, dark, offset):
         """The lines that a reader found in an image and what each is, as the product writes them; offset: visual rows before it."""
-        self.plain(instructions()["elements"]["dark" if dark else "light"] + "\n")
+        found = ", ".join(wordings.plural(role, n) for role, n in counts(lines))
+        self.plain(instructions()["elements"]["dark" if dark else "light"] + (f" {found}" if found else "") + "\n")
         for i, line in enumerate(lines):
             self.plain(f"{line.column} {line.row} ")
             self.plain(f"{line.mark}: ")
+            end = len(self.ids) - 1
             for j, (char, cell) in enumerate(zip(line.text, line.cells)):
                 self.written[image, i, j] = len(self.ids)
                 self.text([(t, cell + offset if cell >= 0 else -1, None) for t in encode(char)])
+                self.marked.append((self.written[image, i, j], end))
             self.plain("\n")
 
 
@@ -118,22 +140,30 @@ def sequence(example, height, width):
         if example.get("reads"):
             s.read(i, example["reads"][i], is_dark(example["images"][i]), s.visual - height * width // 1024)
     for i, (question, pieces) in enumerate(example["turns"]):
-        s.plain(("" if i == 0 else "\n<|im_start|>user\n") + question + "<|im_end|>\n<|im_start|>assistant\n")
+        if i:
+            s.plain("\n<|im_start|>user\n")
+        s.text(answer_tokens(question_pieces(question) if isinstance(question, str) else question))
+        s.plain("<|im_end|>\n<|im_start|>assistant\n")
         s.text(answer_tokens(pieces) + [(TOKEN["<|im_end|>"], -1, None)], trained=True)
     return s
 
 
 def collate(examples, height, width, multiple=64):
     """Arrays of a batch, padded to a multiple so that few shapes occur: ids, labels, cells, sources int64 [B, L] (labels
-    are of the same position, not shifted), positions [3, B, L]."""
+    are of the same position, not shifted), weights float32 [B, L] of the labels, marks int64 [B, L] (of a read line's
+    character: the row where the line's mark ends, else −1), positions [3, B, L]."""
     made = [sequence(e, height, width) for e in examples]
     length = -(-max(len(s.ids) for s in made) // multiple) * multiple if multiple > 1 else max(len(s.ids) for s in made)
     ids = np.full((len(made), length), TOKEN["<|endoftext|>"], np.int64)
     labels = np.full_like(ids, IGNORED)
-    cells, sources = np.full_like(ids, -1), np.full_like(ids, -1)
+    cells, sources, marks = (np.full_like(ids, -1) for _ in range(3))
+    weights = np.zeros(ids.shape, np.float32)
     positions = np.zeros((3, len(made), length), np.int64)
     for i, s in enumerate(made):
         n = len(s.ids)
         ids[i, :n], labels[i, :n], cells[i, :n], sources[i, :n] = s.ids, s.labels, s.cells, s.sources
+        weights[i, :n] = s.weights
+        for row, end in s.marked:
+            marks[i, row] = end
         positions[:, i, :n] = np.array(s.positions).T
-    return dict(ids=ids, labels=labels, cells=cells, sources=sources, positions=positions)
+    return dict(ids=ids, labels=labels, weights=weights, cells=cells, sources=sources, marks=marks, positions=positions)

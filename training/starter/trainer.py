@@ -12,7 +12,8 @@ from rendered.cache import Pages
 
 from . import checkpoint, dense, folder, mixture, muon, network
 from .config import TOKEN, VISION
-from .loss import copy_targets, dense_accuracy, dense_loss, image_targets, pointing_loss, token_loss
+from .prompt import DECIDING
+from .loss import copy_targets, dense_accuracy, dense_loss, image_targets, mark_targets, pointing_loss, token_loss
 
 WARMUP = 30           # steps after a start without the optimiser's moments
 EMA = 0.99
@@ -21,6 +22,7 @@ LOG_EVERY = 10        # steps
 HEADS = Path(__file__).resolve().parent.parent / "heads.safetensors"        # the dense heads of the shipped model
 POINTERS = [(1, 0, False), (2, 0, True), (3, 2, True)]      # layer, head, next character's cell (or the last one's)
 COPIERS = [(3, 0, False), (4, 0, True), (4, 2, True)]       # layer, head, next character among the read lines (or the last one)
+MARKERS = [(2, 2)]            # layer, head: a read line's characters look at what their line is
 POINTING_WEIGHT = 0.2
 POINTED = 256         # characters of an example that pointing looks at
 CHARACTERS_WEIGHT = 0.3       # of the dense losses on characters, which were learnt before
@@ -177,16 +179,17 @@ class Trainer:
         visual = (x["ids"].flatten() == TOKEN["<|image_pad|>"]).nonzero()[:, 0]
         rows = decoder.embed_tokens(x["ids"])
         rows = rows.flatten(0, 1).index_copy(0, visual, tokens.flatten(0, 1).to(rows.dtype)).view_as(rows)
-        watched = {layer for layer, *_ in POINTERS + COPIERS}
+        watched = {layer for layer, *_ in POINTERS + COPIERS + MARKERS}
         hidden, seen = decoder(rows, x["positions"], visual, [d.flatten(0, 1) for d in deep], watch=watched)
         labels = x["labels"][:, 1:]
         wanted = labels >= 0
         logits = self.model.logits(hidden[:, :-1][wanted])
         copied = x["sources"][:, 1:][wanted] >= 0
-        token = token_loss(logits, labels[wanted], copied)
+        token = token_loss(logits, labels[wanted], x["weights"][:, 1:][wanted])
+        deciding = x["weights"][:, 1:][wanted] == DECIDING
         right = (logits.argmax(-1) == labels[wanted]).float()
         measures |= dict(token=token.item(), copied_right=right[copied].mean().item() if copied.any() else 1.0,
-                         said_right=right[~copied].mean().item())
+                         said_right=right[~copied].mean().item(), decided_right=right[deciding].mean().item())
         return token + dense + POINTING_WEIGHT * self.pointing(x, seen, measures), measures
 
     def pointing(self, x, seen, measures):
@@ -194,10 +197,11 @@ class Trainer:
         generator = torch.Generator().manual_seed(self.step)
         point = sum(pointing_loss(*seen[layer], head, *image_targets(x["ids"], x["cells"], ahead, POINTED, generator))
                     for layer, head, ahead in POINTERS)
-        copy = sum(pointing_loss(*seen[layer], head, *copy_targets(x["sources"], ahead, POINTED, generator))
+        copy = sum(pointing_loss(*seen[layer], head, *copy_targets(x["sources"], x["labels"], ahead, POINTED, generator))
                    for layer, head, ahead in COPIERS)
-        measures |= dict(point=point.item() / len(POINTERS), copy=copy.item() / len(COPIERS))
-        return point + copy
+        mark = sum(pointing_loss(*seen[layer], head, *mark_targets(x["marks"], POINTED, generator)) for layer, head in MARKERS)
+        measures |= dict(point=point.item() / len(POINTERS), copy=copy.item() / len(COPIERS), mark=mark.item() / len(MARKERS))
+        return point + copy + mark
 
     @torch.no_grad()
     def average(self):

@@ -132,6 +132,27 @@ class ReaderTest(unittest.TestCase):
                     for char, source in zip(piece.text, piece.sources):
                         self.assertTrue(source is None or quoter.lines[source[1]].text[source[2]] == char)
 
+    def test_the_cells_of_a_row_count_once_and_what_is_no_element_not_at_all(self):
+        def line(mark, middle):
+            return lines.ReadLine(0, 0, middle=middle, high=4, mark=mark)
+        read = [line("header", 2), line("row", 10), line("row", 11), line("row, selected", 16), line("button", 30), line("button, blue", 30), line("plain", 40)]
+        self.assertEqual(marks.counts(read), [("button", 2), ("row", 2)])
+
+    def test_a_question_in_other_words_asks_the_same(self):
+        self.assertEqual(questions.reworded(random.Random(0), "Who made this?", 1), "Who made this?")
+        for seed in range(40):
+            said = questions.reworded(random.Random(seed), 'Is the checkbox "Keep me" checked?', 1)
+            self.assertEqual(said, 'Is "Keep me" checked?')
+            self.assertIn("buttons", questions.reworded(random.Random(seed), "How many buttons are there?", 1))
+
+    def test_a_heading_is_where_its_letters_are(self):
+        screen = drawing.draw(4, 256, 448, kind="settings")
+        node = screen.root.all("heading")[0]
+        known = parts.parts(screen)
+        box = next(line[1:] for line, p in zip(screen.painter.lines, known) if p and p.node is node)
+        node.box = (0, 0, 448, 256)
+        self.assertEqual(list(questions.shown_box(screen, node)), list(box))
+
     def test_lines_know_their_element_and_a_field_its_content(self):
         screen = drawing.draw(9, 256, 448, kind="form")
         known = parts.parts(screen)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from elements.export import write
-from elements.network import Elements, loss_of, right
+from elements.export import read, write
+from elements.network import Elements, balance, loss_of, right
 from elements.views import FEATURES, features, quick_views, views
 from PIL import Image
 from safetensors.torch import load_file
@@ -30,7 +30,9 @@ class ViewsTest(unittest.TestCase):
 
     def test_numbers(self):
         said = features("Total: 12 •A.", self.box, (200, 120), 17.0)
-        np.testing.assert_allclose(said, [0.15, 0.404167, 0.55, 0.235294, 0, 0.235294, 0.153846, 0.153846, 0.153846, 0.2, 0, 1, 1, 0.433333], atol=1e-6)
+        np.testing.assert_allclose(said, [0.15, 0.404167, 0.55, 0.235294, 0, 0.235294, 0.153846, 0.153846, 0.153846, 0.2, 0, 1, 1, 0.433333, 0], atol=1e-6)
+        for text, failure in (("12:04 ERROR lost", 1), ("Sign-in failed", 1), ("Errorless", 0), ("terror", 0)):
+            self.assertEqual(features(text, self.box, (200, 120), 17.0)[-1], failure)
 
     def test_quick_views_are_nearly_the_same(self):
         smooth = np.clip(np.add.outer(np.arange(120), np.arange(200))[..., None] * [0.5, 0.6, 0.7], 0, 255).astype(np.uint8)
@@ -56,6 +58,16 @@ class NetworkTest(unittest.TestCase):
             hidden = torch.relu(torch.nn.functional.linear(rows, kept["hidden.weight"].float(), kept["hidden.bias"]))
             said = torch.nn.functional.linear(hidden, kept["marks.weight"].float(), kept["marks.bias"])
             torch.testing.assert_close(said, network(seen, told), atol=5e-3, rtol=5e-3)
+            again = Elements()
+            read(again, Path(folder), seen)
+            torch.testing.assert_close(again.eval()(seen, told), said, atol=5e-3, rtol=5e-3)
+
+    def test_rare_roles_weigh_more(self):
+        wanted = torch.zeros(100, marks.FIELDS, dtype=torch.long)
+        wanted[90:, 0] = 3
+        weights = balance(wanted)
+        self.assertEqual(weights[0].item(), 0.5)
+        self.assertTrue(weights[0] < weights[3] < weights[5] <= 3)
 
     def test_loss_falls_with_right_answers(self):
         wanted = torch.zeros(2, marks.FIELDS, dtype=torch.long)

@@ -59,15 +59,32 @@ class PromptTest(unittest.TestCase):
         self.assertEqual(prompt.tokenizer().decode(ids), text)
 
     def test_read_lines_stand_behind_their_image_one_token_a_byte(self):
-        line = ReadLine(3, 20, "A cat", [0, -1, 1, 1, 1], mark="tab, selected")
+        line = ReadLine(3, 20, text="A cat", cells=[0, -1, 1, 1, 1], mark="tab, selected")
         quoted = Spelled("cat", [1, 1, 1], [(0, 0, 2), (0, 0, 3), (0, 0, 4)])
         s = prompt.sequence(dict(images=[np.zeros((32, 64, 3), np.uint8)], reads=[[line]], turns=[("What?", ['"', quoted, '"'])]), 32, 64)
         text = prompt.tokenizer().decode(s.ids, skip_special_tokens=False)
-        self.assertIn("<|vision_end|>Elements, dark:\n3 20 tab, selected: A cat\nWhat?<|im_end|>", text)
+        self.assertIn("<|vision_end|>Elements, dark: 1 tab\n3 20 tab, selected: A cat\nWhat?<|im_end|>", text)
         first = s.written[0, 0, 2]
         self.assertEqual(prompt.tokenizer().decode(s.ids[first:first + 3]), "cat")
         self.assertEqual([x for x in s.sources if x >= 0], [first, first + 1, first + 2])
         self.assertEqual([s.ids[x] for x in s.sources if x >= 0], [s.ids[i] for i, x in enumerate(s.sources) if x >= 0])
+
+    def test_what_a_question_quotes_is_spelled_and_knows_where_it_was_read(self):
+        line = ReadLine(3, 20, text="Save", cells=[-1] * 4, mark="button")
+        pieces = prompt.question_pieces('Is the button "Save" disabled?', [[(0, 0, i) for i in range(4)]])
+        self.assertEqual([p if isinstance(p, str) else p.text for p in pieces], ['Is the button "', "Save", '" disabled?'])
+        self.assertEqual(prompt.question_pieces("Is it dark?"), ["Is it dark?"])
+        s = prompt.sequence(dict(images=[np.zeros((32, 32, 3), np.uint8)], reads=[[line]], turns=[(pieces, ["No."])]), 32, 32)
+        said = prompt.tokenizer().decode([t for t, label in zip(s.ids, s.labels) if label >= 0], skip_special_tokens=False)
+        self.assertEqual(said, "No.<|im_end|>")
+        self.assertEqual([s.ids[x] for x in s.sources if x >= 0], [t for c in "Save" for t in prompt.encode(c)])
+        self.assertEqual(s.marked, [(s.written[0, 0, i], s.written[0, 0, 0] - 1) for i in range(4)])
+
+    def test_the_first_token_of_an_answer_weighs_most_and_copied_characters_least(self):
+        s = prompt.sequence(dict(images=[np.zeros((32, 32, 3), np.uint8)], reads=[[ReadLine(3, 20, text="ab", cells=[-1, -1])]],
+                                 turns=[("What?", ['"', Spelled("ab", None, [(0, 0, 0), (0, 0, 1)]), '"'])]), 32, 32)
+        weights = [w for w, label in zip(s.weights, s.labels) if label >= 0]
+        self.assertEqual(weights, [prompt.DECIDING, prompt.COPIED, prompt.COPIED, prompt.SAID, prompt.SAID])
 
     def test_positions_follow_mrope(self):
         s = prompt.Sequence()
@@ -90,9 +107,18 @@ class PointingTest(unittest.TestCase):
 
     def test_a_copied_character_points_at_the_read_line_it_comes_from(self):
         sources = torch.tensor([[-1, -1, -1, -1, 1, 2]])
-        self.assertEqual([t[0].tolist() for t in loss.copy_targets(sources, False, 9, None)], [[4, 5], [1, 2]])
-        self.assertEqual([t[0].tolist() for t in loss.copy_targets(sources, True, 9, None)], [[3, 4], [1, 2]])
-        self.assertEqual(len(loss.copy_targets(sources, True, 1, torch.Generator())[0][0]), 1)
+        labels = torch.tensor([[-100, -100, -100, -100, 7, 8]])
+        self.assertEqual([t[0].tolist() for t in loss.copy_targets(sources, labels, False, 9, None)], [[4, 5], [1, 2]])
+        self.assertEqual([t[0].tolist() for t in loss.copy_targets(sources, labels, True, 9, None)], [[3, 4], [1, 2]])
+        self.assertEqual(len(loss.copy_targets(sources, labels, True, 1, torch.Generator())[0][0]), 1)
+
+    def test_a_question_s_character_points_at_itself_but_announces_none(self):
+        sources, asked = torch.tensor([[-1, -1, -1, -1, 1, 2]]), torch.full((1, 6), -100)
+        self.assertEqual([t[0].tolist() for t in loss.copy_targets(sources, asked, False, 9, None)], [[4, 5], [1, 2]])
+        self.assertEqual([t[0].tolist() for t in loss.copy_targets(sources, asked, True, 9, None)], [[], []])
+
+    def test_the_characters_of_a_line_point_at_the_end_of_what_it_is(self):
+        self.assertEqual([t[0].tolist() for t in loss.mark_targets(torch.tensor([[-1, -1, 1, 1, -1]]), 9, None)], [[2, 3], [1, 1]])
 
 
 class PixelsTest(unittest.TestCase):
