@@ -11,7 +11,7 @@ import { packageRoot } from '../../src/package-root.js';
 const folder = join(packageRoot(), 'models', 'elements');
 const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as { strides: number[] };
 const tensors = tensorsOf(readFileSync(join(folder, 'model.safetensors')), 'model.safetensors');
-const [ROWS, COLUMNS, VIEWS, FEATURES] = [48, 96, 4, 14];
+const [ROWS, COLUMNS, VIEWS, FEATURES] = [48, 96, 4, 15];
 const LINE_BYTES = VIEWS * ROWS * COLUMNS * 3;
 
 /** Three lines of smooth noise, no two alike. */
