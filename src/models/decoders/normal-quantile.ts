@@ -15,7 +15,10 @@ export function normalQuantile(p: number): number {
 }
 
 function below(z: number, density: number): number {
-  let [sum, term] = [z, z];
-  for (let n = 3; Math.abs(term) > 1e-17 * Math.abs(sum); n += 2) sum += term *= (z * z) / n;
+  let [sum, term, before] = [z, z, NaN];
+  for (let n = 3; sum !== before; n += 2) {
+    before = sum;
+    sum += term *= (z * z) / n;
+  }
   return 0.5 + density * sum;
 }
