@@ -105,7 +105,7 @@ const IMAGES: [what: string, image: () => unknown, expected: Expected][] = [
   ['file:// with %00', () => `file://${files.allowed}/ok.png%00`, ['PATH_NOT_ALLOWED', 'INVALID_ARGUMENT']],
   ['file:// of another host', () => 'file://server/share/a.png', 'INVALID_ARGUMENT'],
   ['%2e in a plain path is a name', () => `${files.allowed}/%2e%2e/outside/secret.png`, 'IMAGE_NOT_FOUND'],
-  ['home of another user', () => '~root/a.png', 'INVALID_ARGUMENT'],
+  ['home of another user', () => '~root/a.png', 'PATH_NOT_ALLOWED'],
   ['home', () => '~/.ssh/id_rsa', 'PATH_NOT_ALLOWED'],
   ['a relative path', () => '../outside/secret.png', 'INVALID_ARGUMENT'],
   ['nothing', () => '', 'INVALID_ARGUMENT'],
@@ -118,7 +118,7 @@ const IMAGES: [what: string, image: () => unknown, expected: Expected][] = [
   ['a million characters', () => `/${'a'.repeat(1e6)}`, 'INVALID_ARGUMENT'],
   ['300 folders deep', () => `${files.allowed}${'/a'.repeat(300)}`, ['IMAGE_NOT_FOUND', 'IMAGE_UNREADABLE']],
   ['a number', () => 7, 'INVALID_ARGUMENT'],
-  ['an object', () => ({ path: files.secret }), 'INVALID_ARGUMENT'],
+  ['an object', () => ({ path: files.secret }), 'PATH_NOT_ALLOWED'],
   ['null', () => null, 'INVALID_ARGUMENT'],
   ['an empty file', () => `${files.allowed}/empty.png`, 'IMAGE_UNREADABLE'],
   ['ten bytes', () => `${files.allowed}/ten-bytes.png`, 'IMAGE_UNREADABLE'],
@@ -222,7 +222,7 @@ const CALLS: [what: string, tool: string, args: () => Record<string, unknown>, e
     'half pixels',
     'describe_image',
     () => ({ image: ok(), region: { ...whole, x: 0.5 } }),
-    'INVALID_ARGUMENT',
+    'INVALID_REGION',
   ],
   [
     '300 ignored regions',
@@ -299,7 +299,7 @@ const CALLS: [what: string, tool: string, args: () => Record<string, unknown>, e
   [
     'only unknown arguments',
     'describe_image',
-    () => ({ path: ok(), bbox: [0, 0, 9, 9] }),
+    () => ({ colour: 'red', size: [0, 0, 9, 9] }),
     'INVALID_ARGUMENT',
   ],
   [
