@@ -218,12 +218,7 @@ const CALLS: [what: string, tool: string, args: () => Record<string, unknown>, e
     () => ({ image: ok(), region: { ...whole, x: 1e300 } }),
     'INVALID_ARGUMENT',
   ],
-  [
-    'half pixels',
-    'describe_image',
-    () => ({ image: ok(), region: { ...whole, x: 0.5 } }),
-    'INVALID_REGION',
-  ],
+  ['half pixels', 'describe_image', () => ({ image: ok(), region: { ...whole, x: 0.5 } }), 'INVALID_REGION'],
   [
     '300 ignored regions',
     'compare_images',
