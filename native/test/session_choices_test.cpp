@@ -17,19 +17,7 @@ using Tokens = std::vector<int32_t>;
 
 const std::vector<int32_t> kEnds{7, 9};
 
-Tokens text(int length, int seed) {
-  Tokens ids;
-  for (int i = 0; i < length; ++i) ids.push_back(4 + (seed * 31 + i * 7 + i * i) % (kVocab - 4));
-  return ids;
-}
-
-EngineOptions options() {
-  EngineOptions o;
-  o.kv_type = KvType::f32;
-  o.chunk_rows = 32;
-  o.budgets.kv_bytes = size_t{8} << 20;
-  return o;
-}
+EngineOptions options() { return roomy(KvType::f32); }
 
 Pieces question(int length = 7) { return {{text(10, 1), {}}, {{}, {5, 40}}, {text(length, 2), {}}}; }
 

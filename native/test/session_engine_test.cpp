@@ -10,19 +10,7 @@ using namespace afterimage::test;
 
 namespace {
 
-std::vector<int32_t> text(int length, int seed) {
-  std::vector<int32_t> ids;
-  for (int i = 0; i < length; ++i) ids.push_back(4 + (seed * 31 + i * 7 + i * i) % (kVocab - 4));
-  return ids;
-}
-
-EngineOptions options() {
-  EngineOptions o;
-  o.kv_type = KvType::f16;
-  o.chunk_rows = 32;
-  o.budgets.kv_bytes = size_t{8} << 20;
-  return o;
-}
+EngineOptions options() { return roomy(KvType::f16); }
 
 void second_question_costs_the_question(Kind kind) {
   const TinyModel model(kind);

@@ -11,12 +11,6 @@ namespace {
 
 using Pieces = std::vector<Piece>;
 
-std::vector<int32_t> text(int length, int seed) {
-  std::vector<int32_t> ids;
-  for (int i = 0; i < length; ++i) ids.push_back(4 + (seed * 31 + i * 7 + i * i) % (kVocab - 4));
-  return ids;
-}
-
 EngineOptions options() {
   EngineOptions o;
   o.chunk_rows = 32;

@@ -289,6 +289,22 @@ inline Prompt render(const std::vector<Piece>& pieces, Kind kind) {
   return prompt;
 }
 
+// Tokens of a text; another seed, another text.
+inline std::vector<int32_t> text(int length, int seed) {
+  std::vector<int32_t> ids;
+  for (int i = 0; i < length; ++i) ids.push_back(4 + (seed * 31 + i * 7 + i * i) % (kVocab - 4));
+  return ids;
+}
+
+// Room for several conversations, in chunks that a short prompt already fills.
+inline EngineOptions roomy(KvType kv_type) {
+  EngineOptions o;
+  o.kv_type = kv_type;
+  o.chunk_rows = 32;
+  o.budgets.kv_bytes = size_t{8} << 20;
+  return o;
+}
+
 inline std::vector<Image> images_of(const std::vector<Piece>& pieces) {
   std::vector<Image> images;
   for (const Piece& piece : pieces)

@@ -1,8 +1,8 @@
 // A server that speaks chat completions exactly and does as it is told, one step for each request: answers, and everything
 // that goes wrong with servers. A request that is not as it should be is a failed test.
 import assert from 'node:assert/strict';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { loopback, type Loopback } from '../http/loopback.js';
 import type { Json } from '../mcp/clients.js';
 
 /** What the next completion does; after the last step it answers. */
@@ -15,8 +15,7 @@ export type Step =
   | { raw: string }
   | { silent: true };
 
-export interface ScriptedServer {
-  url: string;
+export interface ScriptedServer extends Loopback {
   /** Bodies of completions as they came. */
   asked: Json[];
   /** Paths that were asked for. */
@@ -27,7 +26,6 @@ export interface ScriptedServer {
   others: Record<string, unknown>;
   /** Completions whose client hung up. */
   left: number;
-  close(): Promise<void>;
 }
 
 export const MODELS = (owned_by: string, more: object = {}) => ({
@@ -35,8 +33,10 @@ export const MODELS = (owned_by: string, more: object = {}) => ({
   data: [{ id: 'seer', object: 'model', created: 1, owned_by, ...more }],
 });
 
+type Script = Omit<ScriptedServer, keyof Loopback>;
+
 export async function scriptedServer(models: unknown = MODELS('vllm'), port = 0): Promise<ScriptedServer> {
-  const state: Omit<ScriptedServer, 'url' | 'close'> = {
+  const state: Script = {
     asked: [],
     paths: [],
     keys: [],
@@ -44,22 +44,11 @@ export async function scriptedServer(models: unknown = MODELS('vllm'), port = 0)
     others: { '/v1/models': models },
     left: 0,
   };
-  const listener = createServer((request, response) => void serve(request, response, state));
-  await new Promise<void>((resolve) => listener.listen(port, '127.0.0.1', resolve));
-  return Object.assign(state, {
-    url: `http://127.0.0.1:${(listener.address() as AddressInfo).port}`,
-    close: async () => {
-      listener.closeAllConnections();
-      await new Promise((resolve) => listener.close(resolve));
-    },
-  });
+  const served = await loopback((request, response) => void serve(request, response, state), port);
+  return Object.assign(state, served);
 }
 
-async function serve(
-  request: IncomingMessage,
-  response: ServerResponse,
-  state: Omit<ScriptedServer, 'url' | 'close'>,
-): Promise<void> {
+async function serve(request: IncomingMessage, response: ServerResponse, state: Script): Promise<void> {
   const parts: Buffer[] = [];
   for await (const part of request as AsyncIterable<Buffer>) parts.push(part);
   const path = request.url!;

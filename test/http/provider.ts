@@ -1,6 +1,6 @@
 // A provider behind the proxy that writes down what it gets and does as it is told.
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { loopback, type Loopback } from './loopback.js';
 
 export interface Got {
   method: string;
@@ -10,8 +10,7 @@ export interface Got {
   body: string;
 }
 
-export interface Provider {
-  url: string;
+export interface Provider extends Loopback {
   got: Got[];
   /** Bodies are only counted: joining large ones takes its time. */
   counts: boolean;
@@ -19,33 +18,22 @@ export interface Provider {
   /** Answers whose client hung up. */
   left: number;
   answer: (response: ServerResponse, got: Got) => void | Promise<void>;
-  close(): Promise<void>;
 }
 
+type Script = Omit<Provider, keyof Loopback>;
+
 export async function provider(): Promise<Provider> {
-  const state: Omit<Provider, 'url' | 'close'> = {
+  const state: Script = {
     got: [],
     counts: false,
     received: 0,
     left: 0,
     answer: (response) => void response.end('{}'),
   };
-  const listener = createServer((request, response) => void serve(request, response, state));
-  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
-  return Object.assign(state, {
-    url: `http://127.0.0.1:${(listener.address() as AddressInfo).port}`,
-    close: async () => {
-      listener.closeAllConnections();
-      await new Promise((resolve) => listener.close(resolve));
-    },
-  });
+  return Object.assign(state, await loopback((request, response) => void serve(request, response, state)));
 }
 
-async function serve(
-  request: IncomingMessage,
-  response: ServerResponse,
-  state: Omit<Provider, 'url' | 'close'>,
-): Promise<void> {
+async function serve(request: IncomingMessage, response: ServerResponse, state: Script): Promise<void> {
   response.once('close', () => {
     if (!response.writableFinished) state.left++;
   });
