@@ -1,6 +1,6 @@
 // A native engine over a random checkpoint, as the benchmarks drive it.
-import { decoderWidths } from '../src/graph/program.js';
 import type { NativeEngine, NativePrompt, NativeResult } from '../src/engine/native-engine.js';
+import { programsOf } from '../src/engine/native-options.js';
 import { loadAddon, type KvType, type Precision } from '../src/engine/native.js';
 import type { Checkpoint } from '../src/models/checkpoint/checkpoint.js';
 import type { Model } from '../src/models/family.js';
@@ -34,15 +34,7 @@ export class BenchModel {
       chunkRows: 256,
       budgets: { kvBytes: options.kvBytes ?? 4 * GIB, featureBytes: GIB, scratchBytes: 4 * GIB },
       disk: { folder: options.diskFolder ?? '', maxBytes: 8 * GIB, maxAgeSeconds: 86400 },
-      files: options.checkpoint.files,
-      vision: JSON.stringify(this.model.vision),
-      decoder: JSON.stringify(this.model.decoder),
-      traits: {
-        positionAxes: this.model.positionAxes,
-        visibility: this.model.visibility,
-        ...decoderWidths(this.model.decoder),
-        context: this.model.contextLength,
-      },
+      ...programsOf(options.checkpoint, this.model),
     });
   }
 

@@ -58,7 +58,7 @@ export interface Question {
   turn?: Turn;
   maxTokens: number;
   reader?: LineReader;
-  /** The answer says what an image shows, so the bundled model is silent where it is unsure. Not where text is read. */
+  /** The answer says what an image shows, so a small model of ours is silent where it is unsure. Not where text is read. */
   states?: boolean;
 }
 
@@ -106,7 +106,7 @@ export async function ask(asked: Call, conversation: Conversation, question: Que
     const turns = question.turn ? [...conversation.turns, question.turn] : reopened(conversation.turns);
     await inTime(call, () => conversation.warming);
     const model = await loaded(call);
-    const weighed = model?.bundled === true ? before.weighed : undefined;
+    const weighed = model && isOurs(model) ? before.weighed : undefined;
     const answer = model
       ? await generate(call, session, toMessages(turns, model), {
           ...call.sampling,
@@ -221,15 +221,20 @@ async function generate(
   );
 }
 
-function toMessages(turns: readonly Turn[], { bundled }: ModelInfo): Message[] {
-  return [systemMessage(), ...turns.flatMap((turn) => ofTurn(turn, bundled))];
+function toMessages(turns: readonly Turn[], model: ModelInfo): Message[] {
+  return [systemMessage(), ...turns.flatMap((turn) => ofTurn(turn, isOurs(model)))];
 }
 
-/** The bundled model knows the questions that it was trained on, and no list of answers behind them. */
-function ofTurn({ pictures, question, choices, answer }: Turn, bundled: boolean): Message[] {
+/** The bundled model, or another one trained as it was, wherever its folder lies. */
+function isOurs({ bundled, readsAlong }: ModelInfo): boolean {
+  return bundled || readsAlong;
+}
+
+/** Our own models know the questions that they were trained on, and no list of answers behind them. */
+function ofTurn({ pictures, question, choices, answer }: Turn, ours: boolean): Message[] {
   const asked = userMessage(
     pictures.map(({ input }) => input),
-    choices && !bundled ? choicesQuestion(question, choices) : question,
+    choices && !ours ? choicesQuestion(question, choices) : question,
     pictures.map(({ reading }) => reading?.written),
   );
   return answer === undefined ? [asked] : [asked, assistantMessage(answer)];

@@ -12,7 +12,7 @@ import type { TextSource } from './answer-reader.js';
 import type * as work from './checkpoint-work.js';
 import type { CheckpointSource, ListedMessage, ModelFacts, TokenRows } from './checkpoint-work.js';
 import type { NativeEngineOptions } from './native-engine.js';
-import type { LocalEngineOptions } from './native-options.js';
+import type { ModelSettings } from './native-options.js';
 import type { Step } from './pace.js';
 import type { UsableMemory } from './usable-memory.js';
 
@@ -57,7 +57,7 @@ export class CheckpointThread {
   static async open(
     folder: string,
     name: string,
-    options: LocalEngineOptions,
+    options: ModelSettings,
     memory: UsableMemory,
   ): Promise<CheckpointThread> {
     const { maxPixels, imageTokens } = options;

@@ -20,7 +20,7 @@ import { chosenProcessor, type ImageDetail } from './chosen-processor.js';
 import { requireMemory } from './memory-need.js';
 import { fromNative } from './native.js';
 import type { NativeEngineOptions } from './native-engine.js';
-import { nativeOptions, type LocalEngineOptions } from './native-options.js';
+import { nativeOptions, type ModelSettings } from './native-options.js';
 import { ladder, type Step } from './pace.js';
 import { scriptsIdentity } from './scripts-identity.js';
 import { Processors } from './sight.js';
@@ -76,7 +76,7 @@ export function open({
 }: {
   source: CheckpointSource;
   name: string;
-  options: LocalEngineOptions;
+  options: ModelSettings;
   memory: UsableMemory;
 }): { facts: ModelFacts; native: NativeEngineOptions } {
   const { opened, checkpoint } = openAnew(source);

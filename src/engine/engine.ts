@@ -116,9 +116,12 @@ export interface ModelInfo {
   precision?: 'exact' | 'fast' | 'faster';
   backend: string;
   contextLength?: number;
-  /** It ships with the project: small, so what it says is held back where it is unsure. */
+  /** It ships with the project: results say once that it is small. */
   bundled: boolean;
-  /** It was trained to answer from the read lines of an image: it is given them unless the caller says otherwise. */
+  /**
+   * It was trained to answer from the read lines of an image: it is given them unless the caller says otherwise, and what it
+   * says is held back where it is unsure or quotes what was not read.
+   */
   readsAlong: boolean;
   /** Pixels with which a picture is seen at most unless it is looked at closely, where this machine is slow. */
   usualPixels?: number;

@@ -12,7 +12,7 @@ import { measuredPixels } from './measured-pace.js';
 import { leastMemory, SCREEN } from './memory-need.js';
 import { isBundled, modelName, starterFolder } from './model-folder.js';
 import { addonReady, loadAddon, type Precision } from './native.js';
-import { nativeOptions, type LocalEngineOptions } from './native-options.js';
+import { nativeOptions, type LocalEngineOptions, type ModelSettings } from './native-options.js';
 import { PromptRows } from './prompt-rows.js';
 import { Sight } from './sight.js';
 import { usableMemory } from './usable-memory.js';
@@ -22,15 +22,15 @@ import { usableMemory } from './usable-memory.js';
  * @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, MODEL_CHANGED, INVALID_CHECKPOINT, OUT_OF_MEMORY, NATIVE_MISSING, NATIVE_BUILDING
  */
 export async function loadModel(
-  options: LocalEngineOptions,
+  { memory = usableMemory, ...options }: LocalEngineOptions,
   onProgress: (progress: Progress) => void,
   signal?: AbortSignal,
 ): Promise<LoadedModel> {
   await addonReady(onProgress, { signal });
   onProgress({ stage: 'load', done: 0 });
   const folder = options.model ?? starterFolder();
-  const memory = typeof options.memory === 'function' ? options.memory() : (options.memory ?? usableMemory());
-  const checkpoint = await CheckpointThread.open(folder, modelName(folder), { ...options, memory }, memory);
+  const there = typeof memory === 'function' ? memory() : memory;
+  const checkpoint = await CheckpointThread.open(folder, modelName(folder), options, there);
   try {
     return await withWeights(checkpoint, options, onProgress, signal);
   } catch (error) {
@@ -41,7 +41,7 @@ export async function loadModel(
 
 async function withWeights(
   checkpoint: CheckpointThread,
-  options: LocalEngineOptions,
+  options: ModelSettings,
   onProgress: (progress: Progress) => void,
   signal?: AbortSignal,
 ): Promise<LoadedModel> {
@@ -77,7 +77,7 @@ async function withWeights(
 }
 
 /** Bytes that looking at a screen takes at least, weights included. @throws AfterimageError as `loadModel`. */
-export function memoryToLook(options: LocalEngineOptions): number {
+export function memoryToLook(options: ModelSettings): number {
   const { checkpoint, model: whole } = openModel(options.model ?? starterFolder());
   const model = { ...whole, processor: chosenProcessor(whole, options) };
   const native = nativeOptions(options, checkpoint, model);

@@ -7,7 +7,13 @@ import type { Budgets } from './budgets.js';
 import type { BackendName, KvType, NativeEngineOptions, Precision } from './native-engine.js';
 import type { UsableMemory } from './usable-memory.js';
 
-export interface LocalEngineOptions extends ImageDetail {
+export interface LocalEngineOptions extends ModelSettings {
+  /** Asked when loading begins; absent: what the system says. */
+  memory?: UsableMemory | (() => UsableMemory);
+}
+
+/** Data: it is handed to threads. */
+export interface ModelSettings extends ImageDetail {
   /** Checkpoint folder; absent: the bundled starter model. */
   model?: string;
   /** Default: fast for quantized weights, exact otherwise. */
@@ -19,8 +25,6 @@ export interface LocalEngineOptions extends ImageDetail {
   answerMs?: number;
   /** Those that are absent follow from the memory there is. */
   budgets?: Partial<Budgets>;
-  /** Asked when loading begins; absent: what the system says. */
-  memory?: UsableMemory | (() => UsableMemory);
   /** Folder of the disk tier; absent: none. Its parent must exist. */
   cacheFolder?: string;
   cacheBytes?: number;
@@ -33,7 +37,7 @@ const CHUNK_ROWS = 256;
 
 /** Budgets are left at nothing. */
 export function nativeOptions(
-  options: LocalEngineOptions,
+  options: ModelSettings,
   checkpoint: Checkpoint,
   model: Model,
 ): NativeEngineOptions {
@@ -50,7 +54,17 @@ export function nativeOptions(
       maxBytes: options.cacheBytes ?? 8 * GIB,
       maxAgeSeconds: options.cacheMaxAgeSeconds ?? 30 * DAY,
     },
-    files: checkpoint.files,
+    ...programsOf(checkpoint, model),
+  };
+}
+
+/** What is computed, and from which files. */
+export function programsOf(
+  { files }: Checkpoint,
+  model: Model,
+): Pick<NativeEngineOptions, 'files' | 'vision' | 'decoder' | 'traits'> {
+  return {
+    files,
     vision: JSON.stringify(model.vision),
     decoder: JSON.stringify(model.decoder),
     traits: {

@@ -13,8 +13,8 @@ import {
   type Part,
   type SyntheticImage,
 } from '../../bench/synthetic-prompt.js';
-import { decoderWidths } from '../../src/graph/program.js';
 import type { NativeEngine, NativePrompt, NativeResult } from '../../src/engine/native-engine.js';
+import { programsOf } from '../../src/engine/native-options.js';
 import { loadAddon, type KvType, type Precision } from '../../src/engine/native.js';
 import type { Model } from '../../src/models/family.js';
 import { openModel } from '../../src/models/registry.js';
@@ -69,15 +69,7 @@ class Subject {
       chunkRows: setting.chunkRows,
       budgets: { kvBytes: setting.kvBytes, featureBytes: MIB, scratchBytes: 512 * MIB },
       disk: { folder: setting.disk, maxBytes: 64 * MIB, maxAgeSeconds: 3600 },
-      files: checkpoint.files,
-      vision: JSON.stringify(model.vision),
-      decoder: JSON.stringify(model.decoder),
-      traits: {
-        positionAxes: model.positionAxes,
-        visibility: model.visibility,
-        ...decoderWidths(model.decoder),
-        context: model.contextLength,
-      },
+      ...programsOf(checkpoint, model),
     });
     await native.load(() => {});
     return new Subject(model, native);
