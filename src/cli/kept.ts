@@ -4,7 +4,7 @@ import { loadAddon } from '../engine/native.js';
 import { keptDescriptions } from '../http/proxy/described.js';
 import { keptPictures } from '../image/shelf.js';
 import type { KeptFile as KeptByAge } from '../kept-files.js';
-import { clearReadings, listReadings } from '../reading/reading-cache.js';
+import { keptReadings, labelsOf } from '../reading/reading-cache.js';
 
 export interface KeptFile {
   kind: 'prefix' | 'reading' | 'picture' | 'description';
@@ -32,7 +32,8 @@ export interface KeptFolders {
 /** Each kind's most recently used first. */
 export async function keptFiles({ prefixes, readings, pictures }: KeptFolders): Promise<KeptFile[]> {
   const computed = loadAddon().listDiskCache(prefixes);
-  const read = await listReadings(readings, true);
+  const read = await keptReadings(readings).list();
+  const labels = await labelsOf(keptReadings(readings), read);
   const shelved = await keptPictures(pictures).list();
   const described = await keptDescriptions(pictures).list();
   return [
@@ -41,10 +42,10 @@ export async function keptFiles({ prefixes, readings, pictures }: KeptFolders): 
       ...{ file, bytes, used_at: usedAt, tokens, identity },
       ...of(readLabel(label), weightsOf(identity)),
     })),
-    ...read.map(({ file, bytes, usedAt, label }) => ({
+    ...read.map(({ file, bytes, usedAt }, at) => ({
       kind: 'reading' as const,
       ...{ file, bytes, used_at: usedAt },
-      ...of(label, 'unknown'),
+      ...of(labels[at], 'unknown'),
     })),
     ...shelved.map((kept) => ofProxy('picture', kept)),
     ...described.map((kept) => ofProxy('description', kept)),
@@ -57,8 +58,10 @@ function ofProxy(kind: KeptFile['kind'], { file, bytes, usedAt }: KeptByAge): Ke
 
 /** @returns how many files were removed */
 export async function clearKept({ prefixes, readings, pictures }: KeptFolders): Promise<number> {
-  const removed = loadAddon().clearDiskCache(prefixes) + (await clearReadings(readings));
-  return removed + (await keptPictures(pictures).clear()) + (await keptDescriptions(pictures).clear());
+  let removed = loadAddon().clearDiskCache(prefixes);
+  for (const kept of [keptReadings(readings), keptPictures(pictures), keptDescriptions(pictures)])
+    removed += await kept.clear();
+  return removed;
 }
 
 function of(label: KeptLabel | undefined, otherwise: string): Pick<KeptFile, 'model' | 'image'> {

@@ -2,9 +2,11 @@
 // where the next one finds too little, the one that was asked least lately leaves. Nobody is interrupted for that.
 import { randomBytes } from 'node:crypto';
 import { AfterimageError } from '../errors.js';
+import { unlessAborted } from '../unless-aborted.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import type { Message } from '../prompt/message.js';
 import type { Answer, AskOptions, Engine, EngineStatus, ModelInfo, Progress, Session } from './engine.js';
+import { stoppedLoading } from './local-engine.js';
 import { ANY, type Models, type ServedModel } from './models.js';
 import { usableMemory, type UsableMemory } from './usable-memory.js';
 
@@ -78,7 +80,7 @@ export class InstalledModels implements Models {
     held.busy++;
     held.usedAt = ++this.#clock;
     try {
-      await unlessStopped(this.#ready(held, onProgress), signal);
+      await unlessAborted(this.#ready(held, onProgress), signal, stoppedLoading);
       return await work(held.engine);
     } finally {
       held.busy--;
@@ -278,18 +280,6 @@ class ViewSession implements Session {
     }
     return this.#inner.session;
   }
-}
-
-/** Stops waiting, not the work: loading goes on for those who come later. */
-function unlessStopped<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return work;
-  return new Promise<T>((resolve, reject) => {
-    const stop = (): void =>
-      reject(new AfterimageError('CANCELLED', 'The question was cancelled while the model was loading.'));
-    signal.addEventListener('abort', stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-    if (signal.aborted) stop();
-  });
 }
 
 function closedError(): AfterimageError {

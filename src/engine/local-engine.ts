@@ -1,5 +1,6 @@
 // The engine on this machine: loads the model once, in the background, and hands out sessions.
 import { AfterimageError } from '../errors.js';
+import { unlessAborted } from '../unless-aborted.js';
 import type { AskOptions, Engine, EngineStatus, ModelInfo, Progress } from './engine.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import { loadModel } from './load-model.js';
@@ -32,7 +33,7 @@ export class LocalEngine implements Engine {
   open(): LocalSession {
     if (this.#state === 'closed') throw closedError();
     const session = new LocalSession({
-      ready: ({ onProgress, signal }) => abortable(this.#loaded(onProgress), signal),
+      ready: ({ onProgress, signal }) => unlessAborted(this.#loaded(onProgress), signal, stoppedLoading),
       forget: (closed) => this.#sessions.delete(closed),
       fork: () => this.open(),
     });
@@ -107,18 +108,9 @@ export class LocalEngine implements Engine {
   }
 }
 
-/** Stops waiting, not the work: loading goes on for those who come later. */
-function abortable<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
-  if (!signal) return work;
-  // It may fail after nobody waits for it any more.
-  work.catch(() => {});
-  return new Promise<T>((resolve, reject) => {
-    const abort = (): void =>
-      reject(new AfterimageError('CANCELLED', 'The question was cancelled while the model was loading.'));
-    if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
+/** Loading goes on for those who come later. */
+export function stoppedLoading(): AfterimageError {
+  return new AfterimageError('CANCELLED', 'The question was cancelled while the model was loading.');
 }
 
 function closedError(): AfterimageError {

@@ -5,6 +5,7 @@ import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { AfterimageError } from '../errors.js';
+import { unlessAborted } from '../unless-aborted.js';
 import { sharedBytes } from '../workers/shared-bytes.js';
 import { isPublicAddress } from './address.js';
 
@@ -125,7 +126,7 @@ async function pin(url: URL, policy: UrlPolicy, stop: AbortSignal): Promise<Reso
   const literal = isIP(host);
   const addresses = literal
     ? [{ address: host, family: literal }]
-    : await untilAborted(policy.resolve(host), stop);
+    : await unlessAborted(policy.resolve(host), stop);
   const refused = addresses.find(({ address }) => !policy.isAddressAllowed(address));
   if (refused) {
     throw new AfterimageError(
@@ -135,15 +136,6 @@ async function pin(url: URL, policy: UrlPolicy, stop: AbortSignal): Promise<Reso
   }
   if (addresses.length === 0) throw new Error(`${url.host} has no address`);
   return addresses[0]!;
-}
-
-function untilAborted<T>(work: Promise<T>, stop: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(stop.reason as Error);
-    if (stop.aborted) abort();
-    stop.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => stop.removeEventListener('abort', abort));
-  });
 }
 
 function request(url: URL, pinned: ResolvedAddress, stop: AbortSignal): Promise<IncomingMessage> {

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { clearReadings, listReadings, ReadingCache } from '../../src/reading/reading-cache.js';
+import { keptReadings, labelsOf, ReadingCache } from '../../src/reading/reading-cache.js';
 import type { ImageInput } from '../../src/image/rgb-image.js';
 import type { Reading } from '../../src/reading/reading.js';
 import { line } from '../mcp/scripted-reader.js';
@@ -51,10 +51,10 @@ describe('kept readings', () => {
   test('the least recently used leave when there are too many bytes', async () => {
     const place = folder();
     await new ReadingCache('one', 'R', place).keepPicture(picture('p'), READING);
-    const [kept] = await listReadings(place);
+    const [kept] = await keptReadings(place).list();
     // A new cache prunes with its first write.
     await new ReadingCache('one', 'R', place, 1.5 * kept!.bytes).keepPicture(picture('q'), READING);
-    assert.equal((await listReadings(place)).length, 1);
+    assert.equal((await keptReadings(place).list()).length, 1);
     assert.deepEqual(await new ReadingCache('one', 'R', place).picture('q'), READING);
   });
 
@@ -65,24 +65,20 @@ describe('kept readings', () => {
     const text = readFileSync(path, 'utf8').split('\n')[1]!;
     writeFileSync(path, `${createHash('sha256').update(text).digest('hex')}\n${text}`);
     assert.deepEqual(await new ReadingCache('one', 'R', place).picture('p'), READING);
-    const [kept] = await listReadings(place, true);
-    assert.ok(kept!.bytes > 0 && kept!.label === undefined);
+    const kept = await keptReadings(place).list();
+    assert.ok(kept[0]!.bytes > 0);
+    assert.deepEqual(await labelsOf(keptReadings(place), kept), [undefined]);
   });
 
   test('they can be listed and cleared', async () => {
     const place = folder();
-    assert.deepEqual(await listReadings(place), []);
+    const readings = keptReadings(place);
+    assert.deepEqual(await readings.list(), []);
     await new ReadingCache('one', 'R', place).keepPicture(picture('p'), READING);
-    const [kept] = await listReadings(place, true);
-    assert.deepEqual(kept!.label, {
-      model: 'R',
-      image_id: 'img_p',
-      width: 80,
-      height: 20,
-      name: '/shots/p.png',
-    });
-    assert.equal((await listReadings(place))[0]!.label, undefined, 'only where it is asked for');
-    assert.equal(await clearReadings(place), 1);
+    assert.deepEqual(await labelsOf(readings, await readings.list()), [
+      { model: 'R', image_id: 'img_p', width: 80, height: 20, name: '/shots/p.png' },
+    ]);
+    assert.equal(await readings.clear(), 1);
     assert.deepEqual(readdirSync(place), []);
   });
 });

@@ -14,6 +14,7 @@ import { carriedData } from '../../image/pixel-jobs.js';
 import type { PictureShelf } from '../../image/shelf.js';
 import { KeptFiles, sealed, unsealed } from '../../kept-files.js';
 import type { App } from '../../mcp/app.js';
+import { unlessAborted } from '../../unless-aborted.js';
 import { packageVersion } from '../../version.js';
 import { toShared } from '../../workers/shared-bytes.js';
 import type { ImageBlock } from './image-blocks.js';
@@ -99,7 +100,7 @@ export class Describer {
     const running = this.#running.get(key) ?? this.#begin(key, image);
     running.waiting++;
     try {
-      return await unlessAborted(running.words, signal);
+      return await unlessAborted(running.words, signal, gone);
     } finally {
       if (--running.waiting === 0) {
         running.stop.abort();
@@ -149,7 +150,7 @@ export class Describer {
 
   /** Another model says something else. How fast this machine is today is no reason for other words. */
   async #keyOf({ imageId }: LoadedImage, signal: AbortSignal): Promise<string> {
-    const model = await unlessAborted(this.#model(), signal);
+    const model = await unlessAborted(this.#model(), signal, gone);
     const parts = [WORDING, packageVersion(), model?.name, model?.precision, imageId];
     return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 40);
   }
@@ -171,11 +172,6 @@ function ofProvider(id: string): AfterimageError {
   );
 }
 
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const abort = (): void => reject(new AfterimageError('CANCELLED', 'The client has gone.'));
-    if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
+function gone(): AfterimageError {
+  return new AfterimageError('CANCELLED', 'The client has gone.');
 }
