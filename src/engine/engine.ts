@@ -110,6 +110,8 @@ export interface Session {
 
 export interface ModelInfo {
   name: string;
+  /** Of what its answers follow from beside the prompt: weights, scripts, kernels, precision. Absent of a model elsewhere. */
+  identity?: string;
   /** Of a model elsewhere what its server tells; the rest is absent. */
   modelType?: string;
   parameters?: number;

@@ -1,4 +1,5 @@
 // A checkpoint folder → a model that can answer: what the folder says, and weights, in this order.
+import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { WeightFiles } from '../models/checkpoint/weights-content.js';
 import { openModel } from '../models/registry.js';
@@ -59,7 +60,11 @@ async function withWeights(
     weights.check();
     const sight = new Sight();
     const digest = [loaded.digest, content, facts.scripts].join(' ');
-    const info = infoOf(facts, settings.precision, loaded.backend);
+    const { precision, kvType } = settings;
+    const info = {
+      ...infoOf(facts, precision, loaded.backend),
+      identity: identityOf([digest, facts.identity, precision, kvType]),
+    };
     const rows = new PromptRows(checkpoint, sight, weights, digest, info.name);
     const { maxPixels, imageTokens } = options;
     const source = { folder: facts.folder, maxPixels, imageTokens, tokenIds: facts.tokenIds };
@@ -89,6 +94,10 @@ function infoOf(facts: ModelFacts, precision: Precision, backend: string): Model
   const { folder, modelType, parameters, contextLength, boxes, readsAlong } = facts;
   const shown = { modelType, parameters, precision, backend, contextLength, boxes, readsAlong };
   return { name: modelName(folder), bundled: isBundled(folder), ...shown };
+}
+
+function identityOf(parts: string[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
 }
 
 /** Of the weights' whole content where something of them outlives this process; in it they cannot change unnoticed. */

@@ -5,6 +5,7 @@ import { after, beforeEach } from 'node:test';
 import { openProxy, type ProxyOptions } from '../../src/http/proxy/proxy.js';
 import { createApp } from '../../src/mcp/app.js';
 import type { Listening } from '../../src/mcp/http.js';
+import type { Reader } from '../../src/reading/reading.js';
 import type { Json } from '../mcp/clients.js';
 import { draw, pictureFolder } from '../mcp/pictures.js';
 import { ScriptedEngine } from '../mcp/scripted-engine.js';
@@ -33,8 +34,12 @@ export interface Opened extends Listening {
   post(path: string, body: string | Uint8Array, init?: RequestInit): Promise<Response>;
 }
 
-async function proxy(options: Partial<ProxyOptions> = {}, engine = new ScriptedEngine()): Promise<Opened> {
-  const app = createApp({ engine, reader: new ScriptedReader(), allow: [folder], log: { level: 'silent' } });
+async function proxy(
+  options: Partial<ProxyOptions> = {},
+  engine = new ScriptedEngine(),
+  reader: Reader = new ScriptedReader(),
+): Promise<Opened> {
+  const app = createApp({ engine, reader, allow: [folder], log: { level: 'silent' } });
   const listening = await openProxy(app, { upstream: upstream.url, port: 0, ...options });
   return {
     url: listening.url,
@@ -57,8 +62,9 @@ export async function using(
   run: (opened: Opened) => Promise<void>,
   options: Partial<ProxyOptions> = {},
   engine?: ScriptedEngine,
+  reader?: Reader,
 ): Promise<void> {
-  const opened = await proxy(options, engine);
+  const opened = await proxy(options, engine, reader);
   try {
     await run(opened);
   } finally {

@@ -3,13 +3,14 @@ import assert from 'node:assert/strict';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { describe, mock, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AfterimageError } from '../../src/errors.js';
 import { keptDescriptions } from '../../src/http/proxy/described.js';
 import { createImageContext, loadImage } from '../../src/image/load.js';
 import { PictureShelf } from '../../src/image/shelf.js';
 import { ScriptedEngine } from '../mcp/scripted-engine.js';
+import { ScriptedReader } from '../mcp/scripted-reader.js';
 import { conversations, WORDS, type Conversation } from './conversations.js';
 import { blue, chatOf, folder, png, red, see, texts, upstream, using } from './proxied.js';
 
@@ -191,4 +192,30 @@ test('words outlive the proxy, and the picture is known to other programs by its
   await assert.rejects(loadImage(id, strange), { code: 'UNKNOWN_IMAGE' });
   await new PictureShelf(place).put(`img_${'0'.repeat(32)}`, Buffer.from(red, 'base64'));
   await assert.rejects(loadImage(`img_${'0'.repeat(32)}`, other), { code: 'UNKNOWN_IMAGE' });
+});
+
+test('words that other weights or another reader would choose otherwise are not kept', async () => {
+  const place = join(mkdtempSync(join(tmpdir(), 'afterimage-shelf-')), 'pictures');
+  const keeping = { shelf: new PictureShelf(place), descriptions: keptDescriptions(place) };
+  const asked = async (identity: string, word?: string): Promise<boolean> => {
+    const engine = new ScriptedEngine({ identity });
+    const reader = new ScriptedReader();
+    if (word !== undefined) {
+      const read = reader.read.bind(reader);
+      reader.read = async (...of) => {
+        const reading = await read(...of);
+        return { ...reading, lines: reading.lines.map((one) => ({ ...one, text: word })) };
+      };
+    }
+    const open = mock.method(engine, 'open');
+    const look = ({ post }: { post(path: string, body: string): Promise<Response> }) =>
+      post('/v1/messages', chatOf(png(red))).then(() => {});
+    await using(look, { keeping }, engine, reader);
+    if (word !== undefined) assert.match(texts()[0]!, new RegExp(`> ${word}`));
+    return open.mock.callCount() > 0;
+  };
+  assert.deepEqual(
+    [await asked('a'), await asked('a'), await asked('b'), await asked('a', 'Other'), await asked('a')],
+    [true, false, true, true, false],
+  );
 });

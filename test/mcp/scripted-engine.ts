@@ -21,6 +21,7 @@ export interface Script {
   warmMs?: number;
   boxes?: ModelInfo['boxes'];
   readsAlong?: boolean;
+  identity?: string;
   failLoad?: string;
 }
 
@@ -76,9 +77,10 @@ export class ScriptedEngine implements Engine {
   }
 
   get info(): ModelInfo {
-    const { boxes = null } = this.script;
+    const { boxes = null, identity } = this.script;
     return {
       name: 'scripted',
+      ...(identity !== undefined && { identity }),
       modelType: 'scripted',
       parameters: 0,
       precision: 'exact',

@@ -106,6 +106,7 @@ export const saidProgress = call.extend({ progress });
 
 export const modelInfo = z.looseObject({
   name: z.string(),
+  identity: z.string().max(64).optional(),
   modelType: z.string().optional(),
   parameters: z.number().optional(),
   precision: z.enum(['exact', 'fast', 'faster']).optional(),

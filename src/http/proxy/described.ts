@@ -18,7 +18,7 @@ import { unlessAborted } from '../../unless-aborted.js';
 import { packageVersion } from '../../version.js';
 import { toShared } from '../../workers/shared-bytes.js';
 import type { ImageBlock } from './image-blocks.js';
-import { markerOf, wordsOf, WORDING, type Description } from './words.js';
+import { markerOf, wordsOf, WORDING } from './words.js';
 
 const IN_MEMORY_BYTES = 16 * 2 ** 20;
 const ON_DISK_BYTES = 16 * 2 ** 20;
@@ -92,11 +92,8 @@ export class Describer {
 
   async #wordsOf(image: LoadedImage, signal: AbortSignal): Promise<string> {
     const key = await this.#keyOf(image, signal);
-    const known = this.#known.get(key) ?? unsealed(await this.#keeping?.descriptions.get(key));
-    if (known !== undefined) {
-      this.#known.set(key, known, known.length);
-      return known;
-    }
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
     const running = this.#running.get(key) ?? this.#begin(key, image);
     running.waiting++;
     try {
@@ -125,15 +122,17 @@ export class Describer {
 
   async #describe(key: string, image: LoadedImage, signal: AbortSignal): Promise<string> {
     const { imageId } = image;
+    // The reader keeps what it read itself, and knows when it reads otherwise: what was seen is kept beside it.
     const read = await this.#told(ocr, imageId, signal);
-    const seen = await this.#told(describeImage, imageId, signal);
+    const place = hashOf([key, String(read)]);
+    const kept = unsealed(await this.#keeping?.descriptions.get(place));
+    const seen = kept ?? (await this.#told(describeImage, imageId, signal));
     const small = this.#app.engine.status().model?.bundled === true;
-    const description: Description = { seen, read, small };
-    const words = wordsOf(imageId, image, description);
+    const words = wordsOf(imageId, image, { seen, read, small });
     // What failed may succeed another time.
     if (typeof seen !== 'string' || typeof read !== 'string') return words;
     this.#known.set(key, words, words.length);
-    await this.#keeping?.descriptions.put(key, sealed(words));
+    if (kept === undefined) await this.#keeping?.descriptions.put(place, sealed(seen));
     return words;
   }
 
@@ -151,8 +150,7 @@ export class Describer {
   /** Another model says something else. How fast this machine is today is no reason for other words. */
   async #keyOf({ imageId }: LoadedImage, signal: AbortSignal): Promise<string> {
     const model = await unlessAborted(this.#model(), signal, gone);
-    const parts = [WORDING, packageVersion(), model?.name, model?.precision, imageId];
-    return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 40);
+    return hashOf([WORDING, packageVersion(), model?.identity ?? model?.name, imageId]);
   }
 
   /** Undefined where it cannot be had, which the tools tell. */
@@ -162,6 +160,10 @@ export class Describer {
       throw error;
     });
   }
+}
+
+function hashOf(parts: unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 40);
 }
 
 function ofProvider(id: string): AfterimageError {
