@@ -192,7 +192,9 @@ function reopened(turns: Turn[]): Turn[] {
 }
 
 /** The model, or null when the deadline came before it was loaded; loading goes on in the background. */
-export function loaded(call: Call): Promise<ModelInfo | null> {
+export function loaded(
+  call: Pick<Call, 'engine' | 'signal' | 'deadline' | 'onProgress'>,
+): Promise<ModelInfo | null> {
   return inTime(call, () => call.engine.ready(call.onProgress));
 }
 

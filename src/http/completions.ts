@@ -86,8 +86,12 @@ export class Completions {
     const engine = await this.#models.engine(request.model);
     const { mostImages, imageBytes } = this.#limits;
     const images = { ...app.images, limits: { ...app.images.limits, maxBytes: imageBytes } };
-    const room = { images, differences: app.differences, mostImages };
-    const conversation = await conversationOf(request.messages, room, gone.signal);
+    const { differences, reader, elements } = app;
+    const conversation = await conversationOf(request.messages, {
+      ...{ images, differences, mostImages, engine, reader, elements },
+      signal: gone.signal,
+      reads: request.peer !== undefined,
+    });
     const { name: model } = await engine.ready();
     const id = `chatcmpl-${randomBytes(16).toString('hex')}`;
     const heading = { id, created: Math.floor(Date.now() / 1000), model };

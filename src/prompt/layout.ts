@@ -121,14 +121,16 @@ export function userMessage(
   question: string,
   readings: readonly (string | undefined)[] = [],
 ): Message {
-  const shown = images.flatMap((image, at): ContentPart[] => {
-    const read = readings[at];
-    return [
-      { type: 'image', image },
-      ...(read === undefined ? [] : [{ ...text(read), reading: true as const }]),
-    ];
-  });
+  const shown = images.flatMap((image, at) => imageParts(image, readings[at]));
   return { role: 'user', content: [...shown, text(question)] };
+}
+
+/** An image and, where it is handed on, what was read in it. */
+export function imageParts(image: ImageInput, reading?: string): ContentPart[] {
+  return [
+    { type: 'image', image },
+    ...(reading === undefined ? [] : [{ ...text(reading), reading: true as const }]),
+  ];
 }
 
 export function assistantMessage(answer: string): Message {

@@ -5,6 +5,8 @@ import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Json } from '../mcp/clients.js';
+import type { Session } from '../../src/engine/engine.js';
+import type { Message } from '../../src/prompt/message.js';
 import { ScriptedEngine } from '../mcp/scripted-engine.js';
 import { draw, pictureFolder } from '../mcp/pictures.js';
 import { imagesFirst } from '../../src/http/chat-messages.js';
@@ -347,4 +349,33 @@ test('MCP is there too, for the same client', async () => {
   );
   assert.equal(response.status, 200);
   assert.match(await response.text(), /Afterimage/);
+});
+
+test('a model that was trained so is given what was read, unless the other side is one of us and has done that', async () => {
+  const asked: Message[][] = [];
+  class Listening extends ScriptedEngine {
+    override open(): Session {
+      const session = super.open();
+      const say = session.ask.bind(session);
+      session.ask = (messages, options) => say((asked.push(messages), messages), options);
+      return session;
+    }
+  }
+  const content = [say('Which color?'), see(data)];
+  const peer = { call: '0'.repeat(32) };
+  for (const [readsAlong, more, written] of [
+    [true, {}, 1],
+    [true, { afterimage: peer }, 0],
+    [false, {}, 0],
+  ] as const) {
+    const other = await door(new Listening({ readsAlong }), { allow: [folder] });
+    await other.post('/v1/chat/completions', { messages: [user(...content)], ...more });
+    await other.close();
+    const parts = asked.at(-1)!.at(-1)!.content;
+    const [image, ...texts] = parts;
+    assert.equal(image?.type, 'image');
+    assert.deepEqual(texts.at(-1), say('Which color?'));
+    assert.equal(texts.length - 1, written);
+    if (written) assert.match(JSON.stringify(texts[0]), /First line.*"reading":true/);
+  }
 });
