@@ -55,12 +55,16 @@ function plain(schema: z.ZodObject): StandardSchemaWithJSON {
   return known;
 }
 
-/** Without what says nothing: zod bounds every integer by what a double can hold, and allows what is allowed anyway. */
+/**
+ * Without what says nothing: zod bounds every integer by what a double can hold, allows what is allowed anyway, and names
+ * the dialect that the protocol means where none is named.
+ */
 function tidied(schema: z.ZodObject): StandardSchemaWithJSON {
   const { jsonSchema, ...rest } = schema['~standard'] as StandardSchemaWithJSON['~standard'];
   const tidy = (json: Record<string, unknown>) =>
     JSON.parse(
       JSON.stringify(json, (key, value: unknown) =>
+        key === '$schema' ||
         Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER ||
         (key === 'additionalProperties' && value !== false)
           ? undefined
