@@ -275,7 +275,7 @@ export function endToEnd(
             assert.deepEqual(structured['structured'], { open: true, title: 'Save as' });
             assert.equal(structured['answer'], '{"open": true, "title": "Save as"}');
             assert.equal(text.split('Save as').length, 2, 'who reads the text reads it once');
-            assert.equal(structured['truncated'], undefined);
+            assert.ok(!structured['truncated']);
           }
           const plain = await ask(tool, {});
           assert.equal(plain.structured['structured'], undefined);
