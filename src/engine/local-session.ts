@@ -153,13 +153,13 @@ function cacheReport(native: NativeCacheReport): CacheReport {
   };
 }
 
-function isCancellation(error: unknown): boolean {
+export function isCancellation(error: unknown): boolean {
   const code = (error as { code?: unknown } | undefined)?.code;
   return code === 'CANCELLED' || code === 'CLOSED' || (error as Error | undefined)?.name === 'AbortError';
 }
 
 /** Stopped without a result of the engine's: nothing is known but the answer as far as it had come. */
-function unanswered({ text, tokenIds }: AnswerSoFar = { text: '', tokenIds: [] }): Answer {
+export function unanswered({ text, tokenIds }: AnswerSoFar = { text: '', tokenIds: [] }): Answer {
   return { text, tokenIds, stopReason: 'cancelled', cache: NOTHING_DONE, decodeMs: 0, viewed: [] };
 }
 
