@@ -50,6 +50,7 @@ For its text use ocr, for what changed between two images compare_images, for se
       turn: continues ? undefined : { pictures, question: question || describeQuestion(detail), choices },
       maxTokens: max_tokens ?? DESCRIPTION_TOKENS[detail],
       states: true,
+      whole: !question && detail === 'full',
     });
     return { structured: toFields(reply) };
   },

@@ -33,6 +33,8 @@ export interface Mark {
   states: string[];
   /** Of a button that has one. */
   colour?: string;
+  /** By how many logits the role is likelier than any other. */
+  lead: number;
   /** Of each state that the role can have, by how many logits it is likelier than its opposite. */
   margins: Record<string, number>;
 }
@@ -40,6 +42,8 @@ export interface Mark {
 export interface Elements {
   /** Whether most of the picture is dark. */
   dark: boolean;
+  /** Of screen, in words; absent where no text was read. */
+  kind?: string;
   /** What each line is, in the order of the reading's lines. */
   marks: Mark[];
 }
@@ -69,8 +73,10 @@ export class ElementReader {
     const picture = { ...pixels, data: toShared(pixels.data) };
     const seen = lines.map(({ text, box }) => ({ text, box }));
     const { views, features, dark } = await viewsOf({ picture, lines: seen }, { signal });
-    const logits = await network.classify(views, features, signal);
-    const elements = { dark, marks: logits.map((of) => markOf(of, network)) };
+    const { lines: logits, kinds } = await network.classify(views, features, signal);
+    const kind = network.kinds[best(kinds, 0, kinds.length)];
+    const marks = logits.map((of) => markOf(of, network));
+    const elements = { dark, marks, ...(logits.length > 0 && kind !== undefined && { kind }) };
     this.#known.set(image.pixelHash, elements, 100 + 40 * lines.length);
     return elements;
   }
@@ -93,7 +99,9 @@ export class ElementReader {
 
 /** The likeliest role, its states that are likelier than not, and of a button its colour. */
 function markOf(logits: Float32Array, { roles, states, colours }: ElementNetwork): Mark {
-  const role = roles[best(logits, 0, roles.length)]!;
+  const at = best(logits, 0, roles.length);
+  const role = roles[at]!;
+  const others = logits.subarray(0, roles.length).filter((_, other) => other !== at);
   const from = roles.length;
   const logit = (state: string): number => logits[from + states.indexOf(state)]!;
   const allowed = states.filter((state) => (STATES[role] ?? STATES[UNMARKED]!).includes(state));
@@ -103,6 +111,7 @@ function markOf(logits: Float32Array, { roles, states, colours }: ElementNetwork
     role,
     states: allowed.filter((state) => margins[state]! > 0),
     ...(colour > 0 && { colour: colours[colour]! }),
+    lead: logits[at]! - Math.max(...others),
     margins,
   };
 }

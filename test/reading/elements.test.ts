@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import type { ElementNetwork } from '../../src/engine/text-networks.js';
+import type { Classified, ElementNetwork } from '../../src/engine/text-networks.js';
 import type { RgbImage } from '../../src/image/rgb-image.js';
 import { elementsText } from '../../src/prompt/layout.js';
 import { elementViews } from '../../src/reading/element-views.js';
@@ -37,6 +37,7 @@ class Scripted implements ElementNetwork {
   roles = ['plain', 'button', 'checkbox'];
   states = ['checked', 'not checked', 'disabled'];
   colours = ['none', 'blue'];
+  kinds = ['form', 'list'];
   runs = 0;
   closed = 0;
   readonly #say: number[][];
@@ -45,9 +46,9 @@ class Scripted implements ElementNetwork {
     this.#say = say;
   }
 
-  async classify(): Promise<Float32Array[]> {
+  async classify(): Promise<Classified> {
     this.runs++;
-    return this.#say.map((logits) => Float32Array.from(logits));
+    return { lines: this.#say.map((logits) => Float32Array.from(logits)), kinds: Float32Array.from([1, 2]) };
   }
 
   async close(): Promise<void> {
@@ -88,6 +89,11 @@ test('the likeliest role is said, with states that it can have, and the colour o
   const elements = new ElementReader(async () => network);
   const said = await elements.of(input(picture()), reading([line('a'), line('b'), line('c')]));
   assert.deepEqual(said.marks.map(wordsOf), ['button, disabled, blue', 'checkbox, not checked', 'plain']);
+  assert.equal(said.kind, 'list');
+  assert.deepEqual(
+    said.marks.map(({ lead }) => lead),
+    [4, 4, 5],
+  );
   assert.deepEqual(said.marks[1]!.margins, { checked: -1, 'not checked': 1, disabled: -1 });
 });
 
