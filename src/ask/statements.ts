@@ -6,16 +6,22 @@ import { establishedAnswer } from './facts.js';
 import { fieldValues } from './field-values.js';
 import { quoted } from './quoted.js';
 import { Quotable } from './quotes.js';
+import { tableRows, type TableRow } from './table-rows.js';
 
 const STATEMENT = /^([a-z ]+) "([^"]*)"(?:: "([^"]*)")?((?:, [a-z ]+)*)$/;
 /** How a description begins. */
 const OPENING = /^A (?:dark|light) (.+?)( titled "[^"]*")?( with [^"]*)?\.$/;
 /** Lines that are no element of their own. */
 const NO_ELEMENT = ['plain', 'value'];
-/** What a full description does not leave out. */
-const IMPORTANT = ['error', 'heading', 'button', 'field', 'checkbox', 'switch', 'radio', 'tab'];
+/** What a full description does not leave out, the more important first; a text or a message may fill any number of lines. */
+const ADDED = [
+  ['error', 'heading', 'button', 'field', 'checkbox', 'switch', 'radio', 'tab'],
+  ['link', 'header', 'row', 'item', 'menu item', 'line'],
+];
 /** By so many logits a role must be likelier than the others where the model said nothing of the line. */
 const LEAST_LEAD = 1;
+/** What has no word is a mark or a picture that was taken for a sign. */
+const NAMED = /[\p{L}\p{Nd}]{2}/u;
 /** Their lines are each on their own; elsewhere one text may fill several. */
 const LINE_BY_LINE = ['terminal', 'log', 'error trace', 'code editor'];
 
@@ -27,7 +33,9 @@ export class Statements {
   readonly #screen: HandedOn['screen'];
   readonly #question: string;
   readonly #said = new Set<string>();
-  readonly #mentioned = new Map<string, number>();
+  readonly #rows: Map<number, TableRow>;
+  /** Of each statement its first line, and how many it is about. */
+  readonly #about = new Map<string, { at: number; count: number }>();
 
   constructor(readings: readonly HandedOn[], question = '') {
     this.#question = question;
@@ -35,6 +43,7 @@ export class Statements {
     this.#quotable = new Quotable(this.#lines);
     // Places in different pictures cannot be compared, nor do several have one look.
     this.#values = readings.length === 1 ? fieldValues(this.#lines) : new Map<number, number>();
+    this.#rows = readings.length === 1 ? tableRows(this.#lines) : new Map<number, TableRow>();
     this.#screen = readings.length === 1 ? readings[0]!.screen : undefined;
   }
 
@@ -53,22 +62,24 @@ export class Statements {
   }
 
   /**
-   * A description in full: where important lines are in none of its statements, theirs stand between the others.
+   * A description in full: where lines are in none of its statements, theirs stand between the others.
    * @param room Characters that may be added.
    */
   completed(statements: readonly string[], room: number): string[] {
-    const placed = statements.map((text) => ({ text, at: this.#mentioned.get(text) ?? -1 }));
-    const covered = new Set(
-      placed.flatMap(({ text, at }) => (at < 0 ? [] : range(at, this.#quotable.span(quotedIn(text), at)))),
-    );
+    const placed = statements.map((text) => ({ text, at: -1, count: 0, ...this.#about.get(text) }));
+    const covered = new Set(placed.flatMap(({ at, count }) => range(at, count)));
     let left = room;
-    for (const { text, at, count } of this.#important()) {
-      if (range(at, count).some((line) => covered.has(line)) || this.#said.has(text)) continue;
-      left -= text.length + 1;
-      if (left < 0) break;
-      const after = placed.findIndex((other) => other.at > at);
-      placed.splice(after < 0 ? placed.length : after, 0, { text, at });
-    }
+    for (const roles of ADDED)
+      for (const more of this.#sure(roles)) {
+        const lines = range(more.at, more.count);
+        if (lines.some((line) => covered.has(line)) || placed.some(({ text }) => text === more.text))
+          continue;
+        left -= more.text.length + 1;
+        if (left < 0) return placed.map(({ text }) => text);
+        for (const line of lines) covered.add(line);
+        const after = placed.findIndex(({ at }) => at > more.at);
+        placed.splice(after < 0 ? placed.length : after, 0, more);
+      }
     return placed.map(({ text }) => text);
   }
 
@@ -100,18 +111,26 @@ export class Statements {
     const at = text === undefined ? undefined : this.#quotable.lineOf(text.split(' | ')[0]!);
     const mark = at === undefined ? undefined : this.#lines[at]!.mark;
     if (at === undefined || mark === undefined) return statement;
-    if (NO_ELEMENT.includes(mark.role)) return undefined;
-    return this.#worded(at, text!, value);
+    if (NO_ELEMENT.includes(mark.role) && !this.#rows.has(at)) return undefined;
+    return this.#worded({ at, count: this.#quotable.span(text!.replaceAll(' | ', ''), at) }, text!, value);
   }
 
-  #worded(at: number, text: string, said?: string): string {
-    const { role, states } = this.#lines[at]!.mark!;
-    const value = role === 'field' ? this.#valueOf(at, said) : undefined;
-    const worded = [
-      `${role} ${quoted(text)}${value === undefined ? '' : `: ${quoted(value)}`}`,
-      ...states,
-    ].join(', ');
-    this.#mentioned.set(worded, at);
+  #worded(about: { at: number; count: number }, text: string, said?: string): string {
+    const row = this.#rows.get(about.at);
+    if (row) return this.#wordedRow(row);
+    const { role, states } = this.#lines[about.at]!.mark!;
+    const value = role === 'field' ? this.#valueOf(about.at, said) : undefined;
+    const held = value === undefined ? '' : `: ${quoted(value)}`;
+    const worded = [`${role} ${quoted(text)}${held}`, ...states].join(', ');
+    this.#about.set(worded, about);
+    return worded;
+  }
+
+  /** All cells of the row, whichever of them the model quotes. */
+  #wordedRow({ first, count, role, selected }: TableRow): string {
+    const cells = this.#lines.slice(first, first + count).map(({ text }) => text);
+    const worded = `${role} ${quoted(cells.join(' | '))}${selected ? ', selected' : ''}`;
+    this.#about.set(worded, { at: first, count });
     return worded;
   }
 
@@ -124,15 +143,16 @@ export class Statements {
     return !taken && this.#lines[found]!.mark?.role === 'value' ? said : undefined;
   }
 
-  /** Statements about important lines of which the classifier is sure, in reading order. */
-  *#important(): Generator<{ text: string; at: number; count: number }> {
+  /** Statements about the lines of these roles of which the classifier is sure, in reading order. */
+  *#sure(roles: readonly string[]): Generator<{ text: string; at: number; count: number }> {
     for (let at = 0, count = 1; at < this.#lines.length; at += count) {
-      count = this.#wrapped(at);
-      const { text, mark } = this.#lines[at]!;
-      if (!mark || !IMPORTANT.includes(mark.role) || mark.lead < LEAST_LEAD || !/[\p{L}\p{Nd}]/u.test(text))
-        continue;
-      const whole = this.#lines.slice(at, at + count).map((line) => line.text);
-      yield { text: this.#worded(at, whole.join(' ')), at, count };
+      const row = this.#rows.get(at);
+      count = row?.count ?? this.#wrapped(at);
+      const { mark } = this.#lines[at]!;
+      const whole = this.#lines.slice(at, at + count).map(({ text }) => text);
+      if (!mark || !roles.includes(row?.role ?? mark.role) || !NAMED.test(whole.join(' '))) continue;
+      if (!row && mark.lead < LEAST_LEAD) continue;
+      yield { text: this.#worded({ at, count }, whole.join(' ')), at, count };
     }
   }
 
@@ -150,10 +170,6 @@ function follows({ box: above, mark }: HandedLine, { box: below, mark: other }: 
   const gap = below.y - (above.y + above.height);
   const alike = Math.abs(above.height - below.height) <= 0.2 * above.height;
   return alike && Math.abs(above.x - below.x) <= above.height && gap < 0.6 * above.height;
-}
-
-function quotedIn(statement: string): string {
-  return STATEMENT.exec(statement)?.[2]?.replaceAll(' | ', '') ?? '';
 }
 
 function range(from: number, count: number): number[] {

@@ -5,12 +5,19 @@ import { ByteLru } from '../image/byte-lru.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import { workers } from '../workers/pool.js';
 import { toShared } from '../workers/shared-bytes.js';
+import type { Beside } from './option-marks.js';
 import type { Reading } from './reading.js';
 
 const viewsOf = workers.job<typeof import('./element-views.js').elementViews>(
   import.meta.url,
   './element-views',
   'elementViews',
+);
+
+const besideTexts = workers.job<typeof import('./option-marks.js').besideTexts>(
+  import.meta.url,
+  './option-marks',
+  'besideTexts',
 );
 
 const CACHE_BYTES = 4 * 2 ** 20;
@@ -26,6 +33,16 @@ const EITHER = [
   ['checked', 'not checked'],
   ['on', 'off'],
 ];
+
+/** Roles of what is chosen or switched on by a mark beside its text. */
+const OPTIONS = ['checkbox', 'radio', 'switch'];
+/** A line with a mark before it is an option where that is by so many logits less likely at most. */
+const NEARLY = 2;
+/** The margin of what was measured, in logits. */
+const MEASURED = 8;
+
+/** Cells below the head of a table, at least. */
+const LEAST_CELLS = 2;
 
 /** What a line is. */
 export interface Mark {
@@ -75,7 +92,15 @@ export class ElementReader {
     const { views, features, dark } = await viewsOf({ picture, lines: seen }, { signal });
     const { lines: logits, kinds } = await network.classify(views, features, signal);
     const kind = network.kinds[best(kinds, 0, kinds.length)];
-    const marks = logits.map((of) => markOf(of, network));
+    const options = logits.flatMap((of, i) => (mayBeOption(of, network.roles) ? [i] : []));
+    const boxes = options.map((i) => lines[i]!.box);
+    const beside = boxes.length > 0 ? await besideTexts({ picture, boxes }, { signal }) : [];
+    const marked = logits.map((of, i) => markOf(of, network, beside[options.indexOf(i)]));
+    // The head of a table stands over rows.
+    const table = marked.filter(({ role }) => role === 'row').length >= LEAST_CELLS;
+    const marks = marked.map((mark, i) =>
+      mark.role === 'header' && !table ? markOf(without(logits[i]!, network, 'header'), network) : mark,
+    );
     const elements = { dark, marks, ...(logits.length > 0 && kind !== undefined && { kind }) };
     this.#known.set(image.pixelHash, elements, 100 + 40 * lines.length);
     return elements;
@@ -97,8 +122,24 @@ export class ElementReader {
   }
 }
 
-/** The likeliest role, its states that are likelier than not, and of a button its colour. */
-function markOf(logits: Float32Array, { roles, states, colours }: ElementNetwork): Mark {
+function without(said: Float32Array, { roles }: ElementNetwork, role: string): Float32Array {
+  const logits = said.slice();
+  logits[roles.indexOf(role)] = -Infinity;
+  return logits;
+}
+
+function mayBeOption(logits: Float32Array, roles: string[]): boolean {
+  const most = Math.max(...logits.subarray(0, roles.length));
+  return OPTIONS.some((option) => logits[roles.indexOf(option)]! > most - NEARLY);
+}
+
+/**
+ * The likeliest role, its states that are likelier than not, and of a button its colour.
+ * @param beside Of a line that may be an option what stands beside it: it outweighs the classifier.
+ */
+function markOf(said: Float32Array, network: ElementNetwork, beside?: Beside): Mark {
+  const { roles, states, colours } = network;
+  const logits = beside === undefined ? said : measured(said, network, beside);
   const at = best(logits, 0, roles.length);
   const role = roles[at]!;
   const others = logits.subarray(0, roles.length).filter((_, other) => other !== at);
@@ -114,6 +155,21 @@ function markOf(logits: Float32Array, { roles, states, colours }: ElementNetwork
     lead: logits[at]! - Math.max(...others),
     margins,
   };
+}
+
+/** A box is a checkbox, a ring a radio button, checked where something is in it; where nothing stands beside a text, it is no option. */
+function measured(said: Float32Array, { roles, states }: ElementNetwork, beside: Beside): Float32Array {
+  const logits = said.slice();
+  if (beside === 'something') return logits;
+  const most = Math.max(...logits.subarray(0, roles.length));
+  if (beside === 'nothing') {
+    for (const option of OPTIONS) logits[roles.indexOf(option)] = most - MEASURED;
+    return logits;
+  }
+  logits[roles.indexOf(beside.round ? 'radio' : 'checkbox')] = most + MEASURED;
+  logits[roles.length + states.indexOf('checked')] = beside.filled ? MEASURED / 2 : -MEASURED / 2;
+  logits[roles.length + states.indexOf('not checked')] = beside.filled ? -MEASURED / 2 : MEASURED / 2;
+  return logits;
 }
 
 /** Of two that exclude each other by how much it is the likelier one, else how much likelier than not it is. */

@@ -113,6 +113,36 @@ test('an error that fills two lines is one, unless the screen is made of lines',
   assert.equal(about(apart).completed([], 1000).length, 2);
 });
 
+test('a row is all of its cells, whichever are quoted, and selected as they say together; rows are not left out', () => {
+  const cell = (y: number, x: number, text: string, margin: number, role = 'row'): HandedLine => {
+    const found = line(y, text, role, margin > 0 ? ['selected'] : [], { x });
+    return { ...found, mark: { ...found.mark!, margins: { selected: margin } } };
+  };
+  const table = [
+    cell(10, 10, 'No.', -3, 'header'),
+    cell(11, 100, 'Name', -3, 'header'),
+    cell(40, 10, '4303', -2),
+    cell(41, 100, 'Ines', 4),
+    cell(40, 200, 'Lamp', -1, 'plain'),
+    cell(70, 10, '51', -3),
+    cell(70, 100, 'Tom', -3),
+  ];
+  const statements = about(table, { kind: 'table' });
+  assert.equal(settle(statements, 'row "Ines | 4303"'), 'row "4303 | Ines | Lamp", selected');
+  assert.equal(settle(statements, 'text "Lamp"'), undefined, 'said with its row');
+  assert.deepEqual(statements.completed(['row "4303 | Ines | Lamp", selected'], 1000), [
+    'header "No. | Name"',
+    'row "4303 | Ines | Lamp", selected',
+    'row "51 | Tom"',
+  ]);
+});
+
+test('where room is short, what is important comes first', () => {
+  const lines = [line(10, 'Home', 'link'), line(40, 'Save', 'button')];
+  assert.deepEqual(about(lines).completed([], 'button "Save"'.length + 1), ['button "Save"']);
+  assert.deepEqual(about(lines).completed([], 1000), ['link "Home"', 'button "Save"']);
+});
+
 test('of several pictures no place is compared and no look said', () => {
   const reading = { written: '', lines: form, screen: { dark: true, kind: 'form', counts: [], size: SIZE } };
   const statements = new Statements([reading, reading]);

@@ -97,6 +97,51 @@ test('the likeliest role is said, with states that it can have, and the colour o
   assert.deepEqual(said.marks[1]!.margins, { checked: -1, 'not checked': 1, disabled: -1 });
 });
 
+/** A white picture with a text's letters from `left` on and, where one is given, a mark of that shape before it. */
+function option(shape: 'box' | 'ring' | 'none', left = 30): RgbImage {
+  const data = new Uint8Array(200 * 120 * 3).fill(255);
+  const paint = (x: number, y: number): void => void data.fill(40, (y * 200 + x) * 3, (y * 200 + x) * 3 + 3);
+  for (let y = 42; y < 55; y++)
+    for (let x = 0; x < 60; x++) {
+      if (x % 8 < 4) paint(left + x, y);
+      const away = Math.hypot(x - 6, y - 48);
+      const edge =
+        shape === 'box' ? x < 13 && (x % 12 === 0 || y === 42 || y === 54) : away <= 6.6 && away > 5.4;
+      if (shape !== 'none' && edge) paint(left - 20 + x, y);
+    }
+  return { width: 200, height: 120, data };
+}
+
+test('a mark that can be measured outweighs what the classifier thinks of it', async () => {
+  const roles = ['plain', 'checkbox', 'radio', 'switch'];
+  const said = async (picture: RgbImage, logits: number[]) => {
+    const network = new Scripted([...logits, 1, -1, 0, 0, 0]);
+    network.roles = roles;
+    const { marks } = await new ElementReader(async () => network).of(
+      input(picture),
+      reading([line('Keep', BOX)]),
+    );
+    return wordsOf(marks[0]!);
+  };
+  assert.equal(await said(option('box'), [0, 1, 5, 3]), 'checkbox, not checked');
+  assert.equal(await said(option('ring'), [0, 5, 1, 3]), 'radio, not checked');
+  assert.equal(await said(option('none'), [0, 1, 2, 5]), 'plain', 'no mark, no option');
+  assert.equal(await said(option('box'), [5, 4, 1, 1]), 'checkbox, not checked', 'nearly one');
+  assert.equal(await said(option('box'), [9, 4, 1, 1]), 'plain', 'surely none');
+});
+
+test('the head of a table stands over rows', async () => {
+  const said = async (...rows: number[][]) => {
+    const network = new Scripted(...rows.map((logits) => [...logits, 0, 0, 0, 0, 0]));
+    network.roles = ['heading', 'header', 'row'];
+    const lines = rows.map((_, i) => line(`a${i}`));
+    const { marks } = await new ElementReader(async () => network).of(input(picture()), reading(lines));
+    return marks.map(({ role }) => role);
+  };
+  assert.deepEqual(await said([2, 5, 0], [0, 1, 5]), ['heading', 'row']);
+  assert.deepEqual(await said([2, 5, 0], [0, 1, 5], [0, 1, 5]), ['header', 'row', 'row']);
+});
+
 test('what was said of a picture is known; a failed opening is tried again; closing closes the network', async () => {
   const network = new Scripted([5, 0, 0, 0, 0, -1, 0, 0]);
   let tries = 0;
