@@ -5,6 +5,7 @@ import { endSoon, stopSignals } from './exit.js';
 import { checkForm, findCommand } from './cli/commands.js';
 import { helpOf, overview } from './cli/help.js';
 import { Options } from './cli/options.js';
+import { tell, Told } from './cli/told.js';
 import { packageVersion } from './version.js';
 
 /** Internal errors end with 1; everything a person can mend ends with 2. */
@@ -31,25 +32,35 @@ async function main(args: string[]): Promise<number> {
   } catch (error) {
     if (interrupt.signal.aborted) return 130;
     if (!(error instanceof AfterimageError)) throw error;
-    process.stderr.write(`${error.message} [${error.code}]\n`);
+    if (!(error instanceof Told)) tell(error, args.includes('--json'));
     return INTERNAL.has(error.code) ? 1 : 2;
   }
 }
 
 async function run(args: string[], signal: AbortSignal): Promise<void> {
-  const [name, ...rest] = args;
-  if (name === undefined && !process.stdin.isTTY)
-    return (await findCommand('mcp').load())(new Options([]), signal);
-  if (name === 'help' && rest[0] !== undefined) return write(helpOf(findCommand(rest[0])));
-  if (name === undefined || ['--help', '-h', 'help'].includes(name)) return write(overview());
-  if (['--version', '-V', '-v', 'version'].includes(name)) return write(`${packageVersion()}\n`);
+  const [first, second] = args;
+  if (first === 'help' && second !== undefined) return write(helpOf(findCommand(second)));
+  if (first === undefined ? process.stdin.isTTY : ['--help', '-h', 'help'].includes(first))
+    return write(overview());
+  if (['--version', '-V', '-v', 'version'].includes(first ?? '')) return write(`${packageVersion()}\n`);
+  const { name, rest } = commandOf(args);
   const command = findCommand(name);
   if (asksForHelp(rest)) return write(helpOf(command));
-  const options = new Options(rest);
+  const options = new Options(rest, { name, options: command.options });
   checkForm(name, command, options);
   await (
     await command.load()
   )(options, signal);
+}
+
+/** The command comes first, or behind options; where a program that names none has started this, it is the server. */
+function commandOf(args: string[]): { name: string; rest: string[] } {
+  const [first, ...rest] = args;
+  if (first !== undefined && !first.startsWith('-')) return { name: first, rest };
+  const at = new Options(args).firstAt;
+  if (at !== undefined) return { name: args[at]!, rest: args.toSpliced(at, 1) };
+  if (!process.stdin.isTTY) return { name: 'mcp', rest: args };
+  throw new AfterimageError('INVALID_ARGUMENT', `Which command is ${first} for? See afterimage --help.`);
 }
 
 /** Whatever else is wrong with the arguments: whoever asks for help is told. */

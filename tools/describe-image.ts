@@ -13,7 +13,11 @@ import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 export const DETAILS = ['brief', 'normal', 'full'] as const;
 
 /** Longest description unless the caller says otherwise, in tokens. */
-const DESCRIPTION_TOKENS: Record<(typeof DETAILS)[number], number> = { brief: 96, normal: 384, full: 1024 };
+export const DESCRIPTION_TOKENS: Record<(typeof DETAILS)[number], number> = {
+  brief: 96,
+  normal: 384,
+  full: 1024,
+};
 
 const input = z.strictObject({
   image: fields.image,

@@ -86,6 +86,17 @@ const char* stop_name(StopReason stop) noexcept {
   return "end";
 }
 
+std::shared_ptr<Constraint> constraint_of(const Reader& reader, const std::shared_ptr<const TokenTrie>& tokens,
+                                          const std::vector<int32_t>& ends) {
+  if (!tokens) throw Error("INVALID_ARGUMENT", "Expected a vocabulary before a grammar; call setVocabulary() first.");
+  const GrammarTables tables{reader.small("states"), reader.small("start"),  reader.int32s("ranges"),
+                             reader.int32s("jumps"), reader.int32s("calls"), reader.int32s("repeats"),
+                             reader.int32s("finals")};
+  auto constraint = std::make_shared<Constraint>(tokens, std::make_shared<Grammar>(tables, *tokens), ends);
+  for (int32_t token : reader.int32s("begun")) constraint->take(token);
+  return constraint;
+}
+
 Napi::Object cache_to_js(Napi::Env env, const CacheReport& cache) {
   Napi::Object result = Napi::Object::New(env);
   result.Set("imageTokens", cache.image_tokens);
@@ -195,7 +206,7 @@ std::vector<NamedInput> named_inputs_of(const Napi::Value& value, const std::sha
   return inputs;
 }
 
-GenerateOptions generate_options_of(const Napi::Value& value) {
+GenerateOptions generate_options_of(const Napi::Value& value, const std::shared_ptr<const TokenTrie>& tokens) {
   const Reader reader(value, "options");
   GenerateOptions options;
   options.sampling.temperature = static_cast<float>(reader.number("temperature"));
@@ -207,6 +218,7 @@ GenerateOptions generate_options_of(const Napi::Value& value) {
   options.stop_ids = reader.int32s("stopIds");
   options.capture_logits = reader.boolean("captureLogits");
   options.weigh_tokens = reader.boolean("weighTokens");
+  if (reader.at("grammar").has()) options.constraint = constraint_of(reader.child("grammar"), tokens, options.stop_ids);
   return options;
 }
 
@@ -232,6 +244,8 @@ Napi::Value to_js(Napi::Env env, const GenerateResult& generated) {
   result.Set("stop", stop_name(generated.stop));
   result.Set("cache", cache_to_js(env, generated.cache));
   result.Set("decodeMs", generated.decode_ms);
+  result.Set("whole", generated.whole);
+  result.Set("hurried", generated.hurried);
   Napi::Array logits = Napi::Array::New(env, generated.logits.size());
   for (uint32_t i = 0; i < generated.logits.size(); i++) {
     Napi::Float32Array row = Napi::Float32Array::New(env, generated.logits[i].size());

@@ -22,7 +22,8 @@ RequestOptions request_options_of(const Napi::Value& value);
 ImageKey image_key_of(const Napi::Value& value, const std::string& name);
 // The arrays stay JavaScript's; `queue` lets them go.
 std::vector<NamedInput> named_inputs_of(const Napi::Value& value, const std::shared_ptr<JsQueue>& queue);
-GenerateOptions generate_options_of(const Napi::Value& value);
+// `tokens`: of the engine's vocabulary, null where it has not been given; answers by a grammar need it.
+GenerateOptions generate_options_of(const Napi::Value& value, const std::shared_ptr<const TokenTrie>& tokens);
 
 Napi::Value to_js(Napi::Env env, const PlanReport& report);
 Napi::Value to_js(Napi::Env env, const GenerateResult& result);

@@ -1,6 +1,7 @@
 #include "addon/engine_object.h"
 
 #include <atomic>
+#include <mutex>
 #include <utility>
 
 #include "addon/arguments.h"
@@ -18,8 +19,14 @@ struct EngineObject::Core {
   std::shared_ptr<Engine> engine;  // set on the worker, then `ready`; read on the JavaScript thread once that is true
   std::atomic<bool> ready{false};
   bool loading = false;  // the JavaScript thread's
+  std::mutex vocabulary_mutex;
+  std::shared_ptr<const TokenTrie> vocabulary;
   Worker worker;
 
+  std::shared_ptr<const TokenTrie> tokens() {
+    std::lock_guard lock(vocabulary_mutex);
+    return vocabulary;
+  }
   ~Core() {
     closing = true;
     worker.stop();
@@ -70,6 +77,7 @@ void EngineObject::define(Napi::Env env, Napi::Object exports) {
           env, "Engine",
           {InstanceMethod("load", &E::entry<&E::load>), InstanceMethod("begin", &E::entry<&E::begin>),
            InstanceMethod("encode", &E::entry<&E::encode>), InstanceMethod("generate", &E::entry<&E::generate>),
+           InstanceMethod("setVocabulary", &E::entry<&E::set_vocabulary>),
            InstanceMethod("finish", &E::entry<&E::finish>), InstanceMethod("cancel", &E::entry<&E::cancel>),
            InstanceMethod("stats", &E::entry<&E::stats>), InstanceMethod("clearMemory", &E::entry<&E::clear_memory>),
            InstanceMethod("flushDisk", &E::entry<&E::flush_disk>), InstanceMethod("close", &E::entry<&E::close>)}));
@@ -164,7 +172,7 @@ Napi::Value EngineObject::encode(const Napi::CallbackInfo& info) {
 Napi::Value EngineObject::generate(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto request = static_cast<RequestId>(integer_of(info[0], "request"));
-  GenerateOptions options = generate_options_of(info[1]);
+  GenerateOptions options = generate_options_of(info[1], core_->tokens());
   const Listener token(queue_, function_of(info[2], "onToken"));
   const Listener progress(queue_, function_of(info[3], "onProgress"));
   Engine& engine = core_->loaded();
@@ -198,6 +206,24 @@ Napi::Value EngineObject::generate(const Napi::CallbackInfo& info) {
     deferred.reject(std::current_exception());
     release();
   }
+  return deferred.promise();
+}
+
+Napi::Value EngineObject::set_vocabulary(const Napi::CallbackInfo& info) {
+  auto bytes = std::make_shared<std::vector<uint8_t>>(bytes_of(info[0], "bytes"));
+  auto ends = std::make_shared<std::vector<int32_t>>(int32s_of(info[1], "ends"));
+  core_->loaded();
+  const Deferred deferred(info.Env(), queue_);
+  core_->worker.post([core = core_.get(), bytes, ends, deferred] {
+    try {
+      auto tokens = std::make_shared<const TokenTrie>(std::move(*bytes), std::move(*ends));
+      std::lock_guard lock(core->vocabulary_mutex);
+      core->vocabulary = std::move(tokens);
+      deferred.resolve([](Napi::Env env) { return env.Undefined(); });
+    } catch (...) {
+      deferred.reject(std::current_exception());
+    }
+  });
   return deferred.promise();
 }
 

@@ -23,10 +23,11 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value entry(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] { return (this->*method)(info); });
   }
-  Napi::Value load(const Napi::CallbackInfo& info);          // (onProgress) → Promise<{digest, backend, weightBytes}>
-  Napi::Value begin(const Napi::CallbackInfo& info);         // (prompt, options) → {request, plan: Promise}
-  Napi::Value encode(const Napi::CallbackInfo& info);        // (request, key, inputs) → Promise
-  Napi::Value generate(const Napi::CallbackInfo& info);      // (request, options, onToken, onProgress) → Promise
+  Napi::Value load(const Napi::CallbackInfo& info);      // (onProgress) → Promise<{digest, backend, weightBytes}>
+  Napi::Value begin(const Napi::CallbackInfo& info);     // (prompt, options) → {request, plan: Promise}
+  Napi::Value encode(const Napi::CallbackInfo& info);    // (request, key, inputs) → Promise
+  Napi::Value generate(const Napi::CallbackInfo& info);  // (request, options, onToken, onProgress) → Promise
+  Napi::Value set_vocabulary(const Napi::CallbackInfo& info);
   Napi::Value finish(const Napi::CallbackInfo& info);        // (request)
   Napi::Value cancel(const Napi::CallbackInfo& info);        // (request)
   Napi::Value stats(const Napi::CallbackInfo& info);         // () → counters

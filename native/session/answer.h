@@ -2,9 +2,11 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "cache/prompt.h"
+#include "grammar/constraint.h"
 #include "graph/error.h"
 #include "session/sampler.h"
 
@@ -37,9 +39,10 @@ struct PlanReport {
 
 struct GenerateOptions {
   SamplingOptions sampling;
-  std::vector<int32_t> stop_ids;  // end of turn; not part of the answer's tokens
-  bool capture_logits = false;    // also return the row that each token was sampled from
-  bool weigh_tokens = false;      // also return how probable each token was in that row
+  std::vector<int32_t> stop_ids;                     // end of turn; not part of the answer's tokens
+  bool capture_logits = false;                       // also return the row that each token was sampled from
+  bool weigh_tokens = false;                         // also return how probable each token was in that row
+  std::shared_ptr<Constraint> constraint = nullptr;  // null: any answer; this request's alone
 };
 
 enum class StopReason : uint8_t { end, length, finished, cancelled };
@@ -49,6 +52,8 @@ struct GenerateResult {
   StopReason stop = StopReason::end;
   CacheReport cache;
   double decode_ms = 0;
+  bool whole = false;                      // with a constraint: the tokens are a whole answer by its grammar
+  bool hurried = false;                    // and would have gone on otherwise if it had not had to end
   std::vector<std::vector<float>> logits;  // with capture_logits
   std::vector<float> probabilities;        // of `tokens`, with weigh_tokens
   // Of each of the request's choices: the natural logarithm of the probability of every token given those before it,

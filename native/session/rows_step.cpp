@@ -18,12 +18,21 @@ void RowsStep::accept(const RequestPtr& request, GenerateOptions options, Genera
       throw Error("INVALID_ARGUMENT", "Expected features of every image that the plan lists; call encode first.");
     const auto& ids = request->timeline->sequence().prompt().ids;
     request->sampler = std::make_unique<Sampler>(request->generate_options.sampling, ids, state_.model.traits.vocab);
+    check_room(*request);
   } catch (const Error& error) {
     request->state = Request::State::prefilling;
     return state_.requests.fail(request, error);
   }
   request->state = Request::State::prefilling;
   state_.turns.join(request);
+}
+
+void RowsStep::check_room(const Request& request) {
+  const auto& constraint = request.generate_options.constraint;
+  if (!constraint || !request.wants_logits() || constraint->needed() <= request.plan.max_tokens) return;
+  throw Error("INVALID_ARGUMENT", "An answer by this schema may take " + std::to_string(constraint->needed()) +
+                                      " tokens but only " + std::to_string(request.plan.max_tokens) +
+                                      " are left for it; raise max_tokens, or ask for less.");
 }
 
 bool RowsStep::features_complete(Request& request) const {
@@ -199,27 +208,46 @@ void RowsStep::take_chunk(const RequestPtr& request, int32_t end, std::span<cons
   sample(request, logits);
 }
 
+int32_t RowsStep::next_token(Request& request, std::span<const float> logits) {
+  Sampler& sampler = *request.sampler;
+  Constraint* constraint = request.generate_options.constraint.get();
+  if (!constraint) return sampler.sample(logits);
+  int32_t left = request.plan.max_tokens - static_cast<int32_t>(request.result.tokens.size());
+  if (request.finishing) left = std::min(left, std::max(1, constraint->needed()));
+  const int32_t token = constraint->choose(sampler, logits, left);
+  sampler.took(token);
+  return token;
+}
+
 void RowsStep::sample(const RequestPtr& request, std::span<const float> logits) {
   const GenerateOptions& options = request->generate_options;
   GenerateResult& result = request->result;
   Requests& requests = state_.requests;
   int32_t token;
   try {
-    token = request->sampler->sample(logits);
+    token = next_token(*request, logits);
   } catch (...) {
     return requests.fail(request, error_of(std::current_exception()));
   }
   if (options.capture_logits) result.logits.emplace_back(logits.begin(), logits.end());
   if (std::count(options.stop_ids.begin(), options.stop_ids.end(), token) > 0)
     return requests.end(request, StopReason::end);
+  Constraint* constraint = options.constraint.get();
+  if (constraint) {
+    constraint->take(token);
+    result.whole = constraint->whole();
+    result.hurried = constraint->hurried();
+  }
   result.tokens.push_back(token);
   if (options.weigh_tokens) result.probabilities.push_back(softmax_at(logits, token));
   request->timeline->sequence().append(token);
   if (request->callbacks.on_token) request->callbacks.on_token(token);
   const auto count = static_cast<int32_t>(result.tokens.size());
   if (request->callbacks.on_progress) request->callbacks.on_progress(Stage::decode, count, request->plan.max_tokens);
+  if (constraint && constraint->over()) return requests.end(request, StopReason::end);
   if (count >= request->plan.max_tokens) return requests.end(request, StopReason::length);
-  if (request->finishing) return requests.end(request, StopReason::finished);
+  // What keeps to a grammar ends when it is whole, and as soon as it can.
+  if (request->finishing && (!constraint || constraint->whole())) return requests.end(request, StopReason::finished);
 }
 
 }  // namespace afterimage

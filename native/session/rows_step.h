@@ -32,6 +32,7 @@ class RowsStep {
   enum class Outcome : uint8_t { done, cancelled, failed };
 
   bool features_complete(Request& request) const;
+  static void check_room(const Request& request);
   Outcome run_batch(const std::vector<RequestPtr>& wanted);
   Batch prepare(const std::vector<RequestPtr>& wanted);
   void add_rows(const RequestPtr& request, bool keep_state, Batch& batch) const;
@@ -43,6 +44,7 @@ class RowsStep {
   void take_chunk(const RequestPtr& request, int32_t end, std::span<const float> logits);
   void begin_weighing(const RequestPtr& request, std::span<const float> logits);
   void weigh(const RequestPtr& request, const Choices::Rows& rows, std::span<const float> logits, int64_t width);
+  static int32_t next_token(Request& request, std::span<const float> logits);
   void sample(const RequestPtr& request, std::span<const float> logits);
 
   EngineState& state_;

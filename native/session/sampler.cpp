@@ -90,14 +90,22 @@ float Sampler::penalised(float logit, int32_t id) const noexcept {
 }
 
 int32_t Sampler::sample(std::span<const float> logits) {
-  require_numbers(logits);
-  const int32_t id = options_.temperature == 0 ? greedy(logits) : draw(logits);
-  remember(id);
-  ++step_;
+  const int32_t id = pick(logits);
+  took(id);
   return id;
 }
 
-int32_t Sampler::greedy(std::span<const float> logits) const {
+int32_t Sampler::pick(std::span<const float> logits) const {
+  require_numbers(logits);
+  return greedy() ? best(logits) : draw(logits);
+}
+
+void Sampler::took(int32_t id) noexcept {
+  remember(id);
+  ++step_;
+}
+
+int32_t Sampler::best(std::span<const float> logits) const {
   int32_t best = 0;
   for (int32_t id = 1; id < static_cast<int32_t>(logits.size()); ++id)
     if (penalised(logits[id], id) > penalised(logits[best], best)) best = id;
@@ -118,13 +126,13 @@ void Sampler::keep_best(std::vector<Candidate>& candidates) const {
   for (Candidate& candidate : candidates) candidate.probability /= sum;
 }
 
-int32_t Sampler::draw(std::span<const float> logits) {
-  const int32_t top = greedy(logits);
-  const float best = penalised(logits[top], top) / options_.temperature;
+int32_t Sampler::draw(std::span<const float> logits) const {
+  const int32_t top = best(logits);
+  const float highest = penalised(logits[top], top) / options_.temperature;
   std::vector<Candidate> candidates;
   for (int32_t id = 0; id < static_cast<int32_t>(logits.size()); ++id) {
     const float logit = penalised(logits[id], id) / options_.temperature;
-    if (logit >= best - kNegligible) candidates.push_back({id, logit, 0});
+    if (logit >= highest - kNegligible) candidates.push_back({id, logit, 0});
   }
   keep_best(candidates);
   size_t kept = 0;

@@ -41,8 +41,13 @@ class LogSoftmax {
 class Sampler {
  public:
   Sampler(const SamplingOptions& options, std::span<const int32_t> prompt, int64_t vocab);
-  // Throws BACKEND_FAILED where a logit is NaN or +∞.
+  // Throws BACKEND_FAILED where a logit is NaN or +∞, or all are −∞.
   int32_t sample(std::span<const float> logits);
+  // What the next sample() of this row would be. Nothing is remembered of it: that is for took().
+  int32_t pick(std::span<const float> logits) const;
+  void took(int32_t id) noexcept;
+  // Whether it picks the best token, so that what it picks among all it picks among some, too.
+  bool greedy() const noexcept { return options_.temperature == 0; }
 
  private:
   struct Candidate {
@@ -51,8 +56,8 @@ class Sampler {
     double probability;
   };
   float penalised(float logit, int32_t id) const noexcept;
-  int32_t greedy(std::span<const float> logits) const;
-  int32_t draw(std::span<const float> logits);
+  int32_t best(std::span<const float> logits) const;
+  int32_t draw(std::span<const float> logits) const;
   void keep_best(std::vector<Candidate>& candidates) const;
   void remember(int32_t id) noexcept;
 

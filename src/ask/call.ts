@@ -132,7 +132,7 @@ export async function ask(asked: Call, conversation: Conversation, question: Que
       endsForGood,
     );
     if (stopReason === 'deadline' && whole === before.text) conversation.warm(call.engine);
-    const text = sure ? newlySure(sure, weighed!) : whole.slice(before.text.length);
+    const text = sure ? newlySure(sure, weighed!, whole !== '') : whole.slice(before.text.length);
     // Shown only now, because how sure the model was is known at the end.
     if (sure && text !== '') call.onText?.(text);
     return {
@@ -165,9 +165,9 @@ function fresh({ turn, reader, states, whole }: Question): Cut {
 
 type Weighed = NonNullable<Cut['weighed']>;
 
-/** An answer that is cut before anything is sure says so too; what becomes sure later is shown then. */
-function newlySure(sure: Weighed, before: Weighed): string {
-  return unseen(sure.shown, before.shown) || (sure.shown === '' ? UNSURE : '');
+/** An answer that is cut before anything is sure says so too, once it has begun; what becomes sure later is shown then. */
+function newlySure(sure: Weighed, before: Weighed, begun: boolean): string {
+  return unseen(sure.shown, before.shown) || (begun && sure.shown === '' ? UNSURE : '');
 }
 
 /** What of the answer so far the model is sure of and, once it is whole, what was to be in it too. */

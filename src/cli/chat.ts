@@ -2,10 +2,10 @@
 import { createInterface } from 'node:readline';
 import { chatWithImages } from '../../tools/chat-with-images.js';
 import { lookAt } from '../ask/look.js';
-import { AfterimageError } from '../errors.js';
-import { usage } from './look.js';
+import type { AfterimageError } from '../errors.js';
 import type { Options } from './options.js';
 import { Terminal } from './terminal.js';
+import { usage } from './told.js';
 
 export async function chat(options: Options, signal: AbortSignal): Promise<void> {
   const files = options.positionals;
@@ -26,8 +26,7 @@ export async function chat(options: Options, signal: AbortSignal): Promise<void>
     signal.throwIfAborted();
     for await (const line of questions(signal)) await session.say(line.trim());
     signal.throwIfAborted();
-    if (session.refused)
-      throw new AfterimageError(session.refused.code, 'Not every question was answered; see above.');
+    if (session.refused) throw session.refused;
   });
 }
 
@@ -55,10 +54,7 @@ class Chat {
       this.#truncated = truncated;
       if (truncated) process.stderr.write('The answer was cut; an empty line continues it.\n');
     } catch (error) {
-      if (this.#terminal.call.signal.aborted || !(error instanceof AfterimageError)) throw error;
-      this.#terminal.clear();
-      process.stderr.write(`${error.message} [${error.code}]\n`);
-      this.refused = error;
+      this.refused = this.#terminal.told(error);
     }
   }
 }

@@ -19,6 +19,8 @@ export interface Command {
   /** Most arguments; a command says itself when there are too few. */
   most: number;
   options: readonly OptionName[];
+  /** Help of options that mean something else, or more, here. */
+  words?: Partial<Record<OptionName, string>>;
 }
 
 /** Headings of the overview, in its order. */
@@ -39,9 +41,11 @@ export const COMMANDS: Record<string, Command> = {
     group: 'look',
     form: 'describe FILE...',
     about: 'what an image shows',
+    more: 'Says what each image shows, one after another.',
     load: async () => (await import('./look.js')).describe,
     most: Infinity,
     options: [...LOOK, 'detail'],
+    words: { 'max-tokens': 'longest answer, in tokens (default: 96, 384 or 1024, as --detail says)' },
   },
   ask: {
     group: 'look',
@@ -51,39 +55,51 @@ export const COMMANDS: Record<string, Command> = {
     load: async () => (await import('./look.js')).ask,
     most: Infinity,
     options: LOOK,
+    words: { 'max-tokens': 'longest answer, in tokens (default 512)' },
   },
   ocr: {
     group: 'look',
     form: 'ocr FILE...',
-    about: 'its text in reading order',
+    about: 'the text of an image, in reading order',
+    more: 'Prints the text of each image in reading order. The text reader finds it exactly and without the model; [?] stands for what cannot be read.',
     load: async () => (await import('./ocr.js')).ocr,
     most: Infinity,
     options: [...LOOK, 'lines', 'find', 'annotate', 'method'],
+    words: {
+      'max-tokens': 'with --method model: longest answer, in tokens (default 1024)',
+      temperature: 'with --method model: 0 always takes the likeliest word (default); higher is freer',
+      seed: 'with --method model: another answer where --temperature is above 0 (default 0)',
+    },
   },
   compare: {
     group: 'look',
     form: 'compare BEFORE AFTER',
     about: 'what changed between two images',
+    more: 'Says what changed between two images: the pixels, the text, then what the model sees in the changed parts. Below that, the boxes that changed, before and after, as x,y WIDTHxHEIGHT.',
     load: async () => (await import('./look.js')).compare,
     most: Infinity,
     options: LOOK,
+    words: { 'max-tokens': 'longest answer, in tokens (default 384)' },
   },
   chat: {
     group: 'look',
     form: 'chat FILE...',
     about: 'questions one after another',
-    more: 'Questions from the terminal or a pipe, one a line, about the same images. An empty line continues an answer that was cut.',
+    more: 'Answers questions about the same images, from the terminal or a pipe, one a line. An empty line continues an answer that was cut.',
     load: async () => (await import('./chat.js')).chat,
     most: Infinity,
     options: LOOK,
+    words: { 'max-tokens': 'longest answer, in tokens (default 512)' },
   },
   mcp: {
     group: 'serve',
     form: 'mcp',
     about: 'the MCP server on stdio (--http PORT: on loopback)',
+    more: 'The MCP server. Clients start it themselves: afterimage config CLIENT prints what they need to know.',
     load: async () => (await import('./serve.js')).mcp,
     most: 0,
     options: [...SERVER, 'http', 'token-file'],
+    words: { http: 'listen on http://127.0.0.1:PORT/mcp instead of stdio (0: any free port)' },
   },
   serve: {
     group: 'serve',
@@ -93,6 +109,10 @@ export const COMMANDS: Record<string, Command> = {
     load: async () => (await import('./serve.js')).serve,
     most: 0,
     options: [...SERVER, 'http', 'token-file', 'max-images'],
+    words: {
+      http: 'also listen on 127.0.0.1:PORT (0: any free port): chat completions at /v1, MCP at /mcp',
+      'max-bytes': 'largest image file (default 20 MB, over chat completions 10 MB)',
+    },
   },
   proxy: {
     group: 'serve',
@@ -140,8 +160,9 @@ export const COMMANDS: Record<string, Command> = {
   },
   cache: {
     group: 'manage',
-    form: 'cache list|clear',
+    form: 'cache [list|clear]',
     about: 'what is kept on disk',
+    more: 'Lists what is kept on disk of images that were seen: sizes, ages, models, pictures. clear deletes all of it; it is made again when it is needed.',
     load: async () => (await import('./report.js')).cache,
     most: 1,
     options: ['json', 'cache-dir'],
@@ -154,6 +175,7 @@ export const COMMANDS: Record<string, Command> = {
     load: async () => (await import('./doctor.js')).doctor,
     most: 0,
     options: [...ENGINE, 'json', 'metal', 'verbose'],
+    words: { verbose: 'every counter', metal: 'only the Metal device and every kernel’s self-test' },
   },
 };
 

@@ -9,7 +9,9 @@ import { snippet, write } from './clients/configuration.js';
 import { pictureFolders } from './clients/folders.js';
 import { launch } from './clients/launch.js';
 import { writeJson } from './json-line.js';
+import { nearest } from './nearest.js';
 import { checkSharing } from './open-engine.js';
+import { usage } from './told.js';
 import type { OptionName, Options } from './options.js';
 
 const PATHS = new Set<OptionName>(['engine-key-file', 'allow', 'socket', 'cache-dir', 'reader']);
@@ -20,10 +22,12 @@ const OWN = new Set<OptionName>(['write', 'pasted', 'file', 'json']);
 
 export async function config(options: Options): Promise<void> {
   const [name] = options.positionals;
+  if (name === undefined) throw usage(`afterimage config ${CLIENTS.join('|')}`);
   if (!CLIENTS.includes(name as ClientName)) {
+    const meant = nearest(name, CLIENTS);
     throw new AfterimageError(
       'INVALID_ARGUMENT',
-      `Expected: afterimage config ${CLIENTS.join('|')}, but received "${name ?? ''}".`,
+      `There is no client "${name}"; ${meant ? `did you mean ${meant}?` : `there are ${CLIENTS.join(', ')}.`}`,
     );
   }
   checkSharing(options);

@@ -36,16 +36,20 @@ export function helpOf(command: Command): string {
   const model = command.options.filter((name) => engine.includes(name));
   return [
     `afterimage ${command.form}\n\n${command.more ?? sentence(command.about)}\n`,
-    section('Options', [...own, 'help']),
-    ...(model.length > 0 ? [section('Model and memory', model)] : []),
+    section('Options', [...own, 'help'], command),
+    ...(model.length > 0 ? [section('Model and memory', model, command)] : []),
   ].join('\n');
 }
 
-function section(title: string, names: OptionName[]): string {
+function section(title: string, names: OptionName[], { words }: Command): string {
   const options: Record<string, Option> = OPTIONS;
   const rows = names.map((name) => {
     const { value, help, short } = options[name]!;
-    return row(`${short ? `-${short}, ` : ''}--${name}${value ? ` ${value}` : ''}`, help, 22);
+    return row(
+      `${short ? `-${short}, ` : ''}--${name}${value ? ` ${value}` : ''}`,
+      words?.[name] ?? help,
+      22,
+    );
   });
   return `${title}\n${rows.join('\n')}\n`;
 }

@@ -7,16 +7,16 @@ import { describeImage, DETAILS } from '../../tools/describe-image.js';
 import { AfterimageError } from '../errors.js';
 import type { Options } from './options.js';
 import { Terminal, type Result } from './terminal.js';
+import { usage } from './told.js';
 
 export async function describe(options: Options, signal: AbortSignal): Promise<void> {
   const images = await given(options.positionals);
   if (images.length === 0) throw usage('afterimage describe FILE...');
   const detail = options.choice('detail', DETAILS);
   await Terminal.use(options, signal, async (terminal) => {
-    for (const [index, image] of images.entries()) {
-      terminal.title(options.positionals, index);
-      await terminal.show(describeImage, { image, detail });
-    }
+    await terminal.each(options.positionals, async (index) => {
+      await terminal.show(describeImage, { image: images[index], detail });
+    });
   });
 }
 
@@ -29,17 +29,20 @@ export async function ask(options: Options, signal: AbortSignal): Promise<void> 
   });
 }
 
-/** The question comes last; first only where that one is no file and the last one is. */
+/** The question comes last; first only where that one is no file and the last one is, or would be if it were there. */
 export function parted(args: string[]): { files: string[]; question: string | undefined } {
   const first = args[0] ?? '';
   const last = args.at(-1) ?? '';
-  if (args.length > 1 && isSource(last) && !isSource(first)) return { files: args.slice(1), question: first };
+  if (args.length > 1 && isFile(last) && !isFile(first)) return { files: args.slice(1), question: first };
   return { files: args.slice(0, -1), question: args.at(-1) };
 }
 
-function isSource(name: string): boolean {
+function isFile(name: string): boolean {
   return (
-    ['-', 'latest', 'clipboard'].includes(name) || /^(data|file|https?):/i.test(name) || existsSync(name)
+    ['-', 'latest', 'clipboard'].includes(name) ||
+    /^(data|file|https?|afterimage):/i.test(name) ||
+    /^\S+\.(png|jpe?g|webp|gif|avif|tiff?|bmp)$/i.test(name) ||
+    existsSync(name)
   );
 }
 
@@ -47,6 +50,11 @@ function isSource(name: string): boolean {
 export async function given(files: string[]): Promise<string[]> {
   if (files.filter((file) => file === '-').length > 1)
     throw new AfterimageError('INVALID_ARGUMENT', 'Standard input can be read once; give - once.');
+  if (files.some((file) => file.trim() === ''))
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      'A FILE is empty; give its path, or set the variable that names it.',
+    );
   return Promise.all(files.map(async (file) => (file === '-' ? standardInput() : file)));
 }
 
@@ -84,11 +92,4 @@ function changes(result: Result): string {
 
 function place(region: Box | undefined): string {
   return region ? `${region.x},${region.y} ${region.width}x${region.height}` : 'nothing';
-}
-
-export function usage(form: string): AfterimageError {
-  return new AfterimageError(
-    'INVALID_ARGUMENT',
-    `Expected: ${form}; see afterimage ${form.split(' ')[1]} --help.`,
-  );
 }

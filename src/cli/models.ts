@@ -148,10 +148,10 @@ function installedTable(rows: InstalledRow[], resident: string[]): string {
     return `Installed: none but the bundled model; afterimage pull ORG/NAME downloads one.\n${said}`;
   const lines = rows.map(
     ({ name, modelType, bytes, memory, place, folder, ...state }) =>
-      `${modelType.padEnd(14)}${name.padEnd(44)}${gib(bytes / GIB)}${memory === undefined ? ' '.repeat(10) : gib(memory / GIB)}  ${stateOf(state)}${place}: ${folder}`,
+      `${modelType.padEnd(16)}${name.padEnd(44)}${gib(bytes / GIB)}${memory === undefined ? ' '.repeat(10) : gib(memory / GIB)}  ${stateOf(state)}${place}: ${folder}`,
   );
   return [
-    `${'installed'.padEnd(14)}${'name for --model'.padEnd(44)}${'on disk'.padStart(10)}${'memory'.padStart(10)}`,
+    `${'installed'.padEnd(16)}${'name for --model'.padEnd(44)}${'on disk'.padStart(10)}${'memory'.padStart(10)}`,
     ...lines,
     said,
   ].join('\n');
@@ -167,10 +167,10 @@ function stateOf(row: Pick<InstalledRow, 'complete' | 'default' | 'loaded'>): st
 }
 
 export function modelsTable(): string {
-  const head = `${'model_type'.padEnd(14)}${'checkpoint'.padEnd(44)}${'parameters'.padStart(10)}${'4 bit'.padStart(10)}${'16 bit'.padStart(10)}`;
+  const head = `${'model_type'.padEnd(16)}${'checkpoint'.padEnd(44)}${'parameters'.padStart(10)}${'4 bit'.padStart(10)}${'16 bit'.padStart(10)}`;
   const lines = modelRows().map(
     ({ modelType, name, parameters, gib4, gib16 }) =>
-      `${modelType.padEnd(14)}${name.padEnd(44)}${`${(parameters / 1e9).toFixed(2)} B`.padStart(10)}${gib(gib4)}${gib(gib16)}`,
+      `${modelType.padEnd(16)}${name.padEnd(44)}${`${(parameters / 1e9).toFixed(2)} B`.padStart(10)}${gib(gib4)}${gib(gib16)}`,
   );
   return [
     head,

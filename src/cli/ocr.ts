@@ -6,9 +6,12 @@ import { AfterimageError } from '../errors.js';
 import { loadImage } from '../image/load.js';
 import { withOutlines, type Corners } from '../image/outline.js';
 import { encodePng } from '../image/picture.js';
-import { given, usage } from './look.js';
+import { given } from './look.js';
 import type { Options } from './options.js';
 import { Terminal, type Result } from './terminal.js';
+import { usage } from './told.js';
+
+const OF_THE_MODEL = ['max-tokens', 'temperature', 'seed'] as const;
 
 interface Box {
   x: number;
@@ -34,7 +37,18 @@ export async function ocr(options: Options, signal: AbortSignal): Promise<void> 
   if (drawing !== undefined && files.length > 1)
     throw new AfterimageError('INVALID_ARGUMENT', '--annotate draws into one picture; give one FILE.');
   const find = options.text('find');
+  if (find !== undefined && options.flag('lines'))
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      '--find lists matches and --lines all lines; leave one out.',
+    );
   const method = options.choice('method', ['reader', 'model'] as const);
+  const stray = method !== 'model' && OF_THE_MODEL.find((name) => options.given(name));
+  if (stray)
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      `--${stray} is the model's; add --method model, or leave it out.`,
+    );
   const boxed = options.flag('lines') || drawing !== undefined;
   const args = {
     ...(method && { method }),
@@ -42,11 +56,10 @@ export async function ocr(options: Options, signal: AbortSignal): Promise<void> 
   };
   const images = await given(files);
   await Terminal.use(options, signal, async (terminal) => {
-    for (const [index, image] of images.entries()) {
-      terminal.title(files, index);
-      const result = await terminal.show(ocrTool, { image, ...args }, textOf(options));
+    await terminal.each(files, async (index) => {
+      const result = await terminal.show(ocrTool, { image: images[index], ...args }, textOf(options));
       if (drawing !== undefined) await draw(terminal, result, drawing);
-    }
+    });
   });
 }
 

@@ -14,17 +14,21 @@ export interface Option {
 export const OPTIONS = {
   model: {
     type: 'string',
-    value: 'DIR',
-    help: 'checkpoint folder, or org/name of a pulled one (default: that of `afterimage use`, else the bundled one)',
+    value: 'NAME',
+    help: 'org/name of a pulled model, or a checkpoint folder (default: that of `afterimage use`, else the bundled one)',
   },
   json: {
     type: 'boolean',
-    help: 'print JSON instead of text: an object a line, in the words of the tools’ results',
+    help: 'one JSON object a line instead of text, spelled like the tools’ results',
   },
-  'max-tokens': { type: 'string', value: 'N', help: 'longest answer (default: that of the tool)' },
+  'max-tokens': { type: 'string', value: 'N', help: 'longest answer, in tokens' },
   detail: { type: 'string', value: 'LEVEL', help: 'brief, normal or full (default normal)' },
-  lines: { type: 'boolean', help: 'one line of text per row, its box first' },
-  find: { type: 'string', value: 'TEXT', help: 'only where TEXT stands, best match first' },
+  lines: { type: 'boolean', help: 'a row for each line of text: x,y WIDTHxHEIGHT, then the text' },
+  find: {
+    type: 'string',
+    value: 'TEXT',
+    help: 'only where TEXT stands, best match first: the point to click, the box, the text',
+  },
   annotate: { type: 'string', value: 'OUT.png', help: 'also write the picture with the boxes drawn in' },
   method: {
     type: 'string',
@@ -59,9 +63,17 @@ export const OPTIONS = {
     help: 'tokens of one image, where the model has a choice: Gemma 4 takes 70, 140, 280, 560 or 1120 (screens: 1120)',
   },
   'max-bytes': { type: 'string', value: 'N', help: 'largest image file (default 20 MB)' },
-  'max-megapixels': { type: 'string', value: 'N', help: 'largest image (default 100)' },
-  temperature: { type: 'string', value: 'T', help: '0 is greedy (default)' },
-  seed: { type: 'string', value: 'N', help: 'seed of sampling (default 0)' },
+  'max-megapixels': {
+    type: 'string',
+    value: 'N',
+    help: 'most pixels of an image, in millions (default 100)',
+  },
+  temperature: {
+    type: 'string',
+    value: 'T',
+    help: '0 always takes the likeliest word (default); higher is freer',
+  },
+  seed: { type: 'string', value: 'N', help: 'another answer where --temperature is above 0 (default 0)' },
   'cache-dir': {
     type: 'string',
     value: 'DIR',
@@ -84,7 +96,7 @@ export const OPTIONS = {
   http: {
     type: 'string',
     value: 'PORT',
-    help: '127.0.0.1:PORT; mcp: instead of stdio; serve: chat completions at /v1, MCP at /mcp',
+    help: 'listen on 127.0.0.1:PORT (0: any free one)',
   },
   upstream: {
     type: 'string',
@@ -139,7 +151,7 @@ export const OPTIONS = {
   revision: { type: 'string', value: 'REV', help: 'branch, tag or commit (default main)' },
   remove: { type: 'string', value: 'NAME', help: 'delete the downloaded model org/name' },
   metal: { type: 'boolean', help: 'the Metal device and every kernel’s self-test' },
-  verbose: { type: 'boolean', help: 'more on stderr; doctor: every counter' },
+  verbose: { type: 'boolean', help: 'log more to stderr' },
   help: { type: 'boolean', short: 'h', help: 'this text' },
 } satisfies Record<string, Option>;
 
@@ -169,9 +181,14 @@ export type OptionName = keyof typeof OPTIONS;
 export class Options {
   readonly #values: Record<string, string | boolean | (string | boolean)[] | undefined>;
   readonly positionals: string[];
+  /** Where among the arguments the first that is no option stands. */
+  readonly firstAt: number | undefined;
 
-  /** @throws AfterimageError INVALID_ARGUMENT for an unknown option or a missing value. */
-  constructor(args: string[]) {
+  /**
+   * @param command Its name and the options that it has: what a slip is taken for.
+   * @throws AfterimageError INVALID_ARGUMENT for an unknown option or a missing value.
+   */
+  constructor(args: string[], command?: { name: string; options: readonly string[] }) {
     const options = Object.fromEntries(
       Object.entries<Option>(OPTIONS).map(([name, { type, short, multiple }]) => [
         name,
@@ -179,14 +196,14 @@ export class Options {
       ]),
     ) as ParseArgsConfig['options'];
     try {
-      const parsed = parseArgs({ args, options, allowPositionals: true, strict: true });
+      const parsed = parseArgs({ args, options, allowPositionals: true, strict: true, tokens: true });
       this.#values = parsed.values;
       this.positionals = parsed.positionals;
+      this.firstAt = parsed.tokens.find(({ kind }) => kind === 'positional')?.index;
     } catch (cause) {
-      const sentence = (cause as Error).message.split(/\n|\. /)[0]!.replace(/\.$/, '');
-      const meant = nearest(/^Unknown option '--([^']+)'/.exec(sentence)?.[1] ?? '', Object.keys(OPTIONS));
-      const next = meant ? `did you mean --${meant}?` : 'see afterimage COMMAND --help.';
-      throw new AfterimageError('INVALID_ARGUMENT', `${sentence}; ${next}`, { cause });
+      const slip = slipOf(cause as Error & { code?: string }, command?.options ?? Object.keys(OPTIONS));
+      const next = slip.endsWith('?') ? '' : `; see afterimage ${command?.name ?? 'COMMAND'} --help.`;
+      throw new AfterimageError('INVALID_ARGUMENT', `${slip}${next}`, { cause });
     }
   }
 
@@ -220,7 +237,7 @@ export class Options {
     if (value === undefined || choices.includes(value as T)) return value as T | undefined;
     throw new AfterimageError(
       'INVALID_ARGUMENT',
-      `Expected ${choices.join(', ')} for --${name} but received "${value}".`,
+      `Expected ${choices.slice(0, -1).join(', ')} or ${choices.at(-1)} for --${name} but received "${value}".`,
     );
   }
 
@@ -243,4 +260,17 @@ export class Options {
     }
     return number;
   }
+}
+
+/** What the parser's own words mean to who typed the arguments. */
+function slipOf({ code, message }: Error & { code?: string }, known: readonly string[]): string {
+  const option = /'(?:-\w, )?(--?[^' ]+)/.exec(message)?.[1] ?? '';
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
+    const meant =
+      nearest(option.replace(/^--/, ''), known) ?? nearest(option.replace(/^--/, ''), Object.keys(OPTIONS));
+    return `There is no option ${option}${meant ? `; did you mean --${meant}?` : ''}`;
+  }
+  if (message.includes('does not take')) return `${option} takes no value`;
+  const value = (OPTIONS as Record<string, Option>)[option.replace(/^--/, '')]?.value;
+  return `${option} needs a value: ${option} ${value}, or ${option}=${value} where that begins with "-"`;
 }

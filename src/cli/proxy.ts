@@ -7,14 +7,14 @@ import { openProxy, type ProxyOptions } from '../http/proxy/proxy.js';
 import { openShelf, picturesFolder } from './open-reader.js';
 import type { Options } from './options.js';
 import { appOptions, openEyes } from './serve.js';
+import { usage } from './told.js';
 
 const DEFAULT_PORT = 8788;
 
 /** Passes requests on until a signal stops it. */
 export async function proxy(options: Options, signal: AbortSignal): Promise<void> {
   const upstream = options.text('upstream');
-  if (upstream === undefined)
-    throw new AfterimageError('INVALID_ARGUMENT', 'Expected: afterimage proxy --upstream URL [--port N].');
+  if (upstream === undefined) throw usage('afterimage proxy --upstream URL');
   const port = options.number('port', 0, true, 65535) ?? DEFAULT_PORT;
   const elsewhere = await guarded(options);
   const app = createApp({

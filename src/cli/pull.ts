@@ -5,15 +5,12 @@ import { pull } from '../pull/pull.js';
 import { writeJson } from './json-line.js';
 import type { Options } from './options.js';
 import { StatusLine } from './progress-bar.js';
+import { usage } from './told.js';
 
 /** `afterimage pull ORG/NAME[@REVISION] [--revision REVISION]` */
 export async function pullModel(options: Options, signal: AbortSignal): Promise<void> {
   const [wanted] = options.positionals;
-  if (!wanted)
-    throw new AfterimageError(
-      'INVALID_ARGUMENT',
-      'Expected: afterimage pull ORG/NAME[@REVISION]; see afterimage --help.',
-    );
+  if (!wanted) throw usage('afterimage pull ORG/NAME[@REVISION]');
   const [repository, attached] = wanted.split(/@(.*)/s) as [string, string | undefined];
   const revision = options.text('revision') ?? attached;
   if (attached !== undefined && revision !== attached)

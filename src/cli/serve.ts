@@ -27,9 +27,14 @@ import {
 import { openElementReader, openReader, openShelf } from './open-reader.js';
 import { OPTIONS_OF_THE_ENGINE, type Options } from './options.js';
 
+/** Nobody types this protocol. */
+const ON_A_TERMINAL =
+  'This is for an MCP client, which starts it itself: `afterimage config CLIENT` prints how. Ctrl-C ends it.\n';
+
 export async function mcp(options: Options): Promise<void> {
   const app = appOptions(options, openEyes(options));
   const port = options.number('http', 0, true, 65535);
+  if (port === undefined && process.stdin.isTTY) process.stderr.write(ON_A_TERMINAL);
   await (port === undefined
     ? runStdio(app)
     : runHttp({ ...app, port, tokenFile: options.text('token-file') }));

@@ -6,6 +6,7 @@ import { MOST_TOKENS, type ReplyFields } from '../ask/fields.js';
 import { runTool } from '../ask/run-tool.js';
 import type { Tool } from '../ask/tool.js';
 import type { Engine } from '../engine/engine.js';
+import { AfterimageError } from '../errors.js';
 import { createImageContext } from '../image/load.js';
 import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
@@ -15,6 +16,7 @@ import { openElementReader, openReader, openShelf } from './open-reader.js';
 import type { Options } from './options.js';
 import { ProgressBar } from './progress-bar.js';
 import { Rates } from './rates.js';
+import { tell, Told } from './told.js';
 
 /** What a tool returns: the fields of every reply, and the tool's own. */
 export type Result = ReplyFields & Record<string, unknown>;
@@ -24,6 +26,8 @@ export class Terminal {
   readonly #bar = new ProgressBar();
   readonly #json: boolean;
   readonly #maxTokens: number | undefined;
+  /** The last note; the same one is not repeated for the next file. */
+  #noted: string | undefined;
 
   private constructor(
     options: Options,
@@ -109,15 +113,42 @@ export class Terminal {
     if (this.#json) process.stdout.write(`${JSON.stringify(result)}\n`);
     else {
       process.stdout.write(`${streamed ? '' : (text?.(result) ?? result.answer)}\n`);
-      if (result.note) process.stderr.write(`${result.note}\n`);
+      this.#note(result.note);
       if (result.cache.prompt_tokens !== 0) process.stderr.write(`${rates.line(result)}\n`);
     }
     return result;
   }
 
-  /** Which of several files the next answer is about; with --json its images say so. */
-  title(files: string[], index: number): void {
-    if (files.length > 1 && !this.#json) process.stdout.write(`==> ${files[index]} <==\n`);
+  #note(note: string | undefined): void {
+    if (note && note !== this.#noted) process.stderr.write(`${note}\n`);
+    this.#noted = note ?? this.#noted;
+  }
+
+  /**
+   * One file after the other; one that cannot be read does not keep the others from their turn.
+   * @param files As they were typed.
+   * @param look Told the file's position.
+   * @throws AfterimageError the last that a file was refused with
+   */
+  async each(files: string[], look: (index: number) => Promise<void>): Promise<void> {
+    let refused: AfterimageError | undefined;
+    for (const [index, file] of files.entries()) {
+      if (files.length > 1 && !this.#json) process.stdout.write(`==> ${file} <==\n`);
+      try {
+        await look(index);
+      } catch (error) {
+        refused = this.told(error);
+      }
+    }
+    if (refused) throw refused;
+  }
+
+  /** Tells what was refused, so that what comes next has its turn; anything else is thrown. */
+  told(error: unknown): AfterimageError {
+    if (this.call.signal.aborted || !(error instanceof AfterimageError)) throw error;
+    this.clear();
+    tell(error, this.#json);
+    return new Told(error);
   }
 
   clear(): void {

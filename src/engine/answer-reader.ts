@@ -16,7 +16,7 @@ export interface TextSource {
 
 export class AnswerReader {
   readonly #source: TextSource;
-  readonly #options: Pick<AskOptions, 'onText' | 'stop' | 'continues'>;
+  readonly #options: Pick<AskOptions, 'onText' | 'stop' | 'continues' | 'schema'>;
   readonly #finish: () => void;
 
   readonly #stops: StopStrings;
@@ -26,6 +26,8 @@ export class AnswerReader {
   /** Length of the text with each token of this call. */
   readonly #ends: number[] = [];
   #ended: 'stop' | 'loop' | undefined;
+  /** Ran in circles where it had to become whole by its schema; what came then belongs to it. */
+  #looped = false;
   /** Tokens whose text is not known yet. */
   #waiting: number[];
   /** How many of them belong to the answer that goes on. */
@@ -36,7 +38,7 @@ export class AnswerReader {
   /** @param finish Asks the engine to end after the token in progress. */
   constructor(
     source: TextSource,
-    options: Pick<AskOptions, 'onText' | 'stop' | 'continues'>,
+    options: Pick<AskOptions, 'onText' | 'stop' | 'continues' | 'schema'>,
     finish: () => void,
   ) {
     this.#source = source;
@@ -67,7 +69,8 @@ export class AnswerReader {
       if (rest !== '') this.#options.onText?.(rest);
       if (passed.stopped) this.#ended ??= 'stop';
     }
-    const stopReason = this.#ended ?? (ending === 'finished' ? 'stop' : ending);
+    const looped = this.#looped && ending !== 'cancelled' ? 'loop' : undefined;
+    const stopReason = this.#ended ?? looped ?? (ending === 'finished' ? 'stop' : ending);
     return { text: this.#text, tokenIds: this.#tokenIds, stopReason };
   }
 
@@ -91,6 +94,12 @@ export class AnswerReader {
     if ((this.#ended || this.#failure) && this.#before === 0) this.#finish();
   }
 
+  #endLoop(): void {
+    if (!this.#options.schema) this.#ended = 'loop';
+    else if (!this.#looped) this.#finish();
+    this.#looped = true;
+  }
+
   #take(id: number, text: string): void {
     const known = this.#before > 0;
     if (known) this.#before--;
@@ -99,7 +108,7 @@ export class AnswerReader {
     const passed = this.#stops.push(text);
     this.#text += passed.text;
     if (passed.stopped) this.#ended = 'stop';
-    else if (this.#loop.push(id, text)) this.#ended = 'loop';
+    else if (this.#loop.push(id, text)) this.#endLoop();
     if (known) return;
     this.#ends.push(this.#text.length);
     if (passed.text !== '') this.#options.onText?.(passed.text);

@@ -6,6 +6,7 @@ import type { ImagePlan } from '../models/family.js';
 import type { Message } from '../prompt/message.js';
 import { ANSWERED } from '../prompt/answered.js';
 import { textAfter } from '../prompt/stream.js';
+import type { Vocabulary } from '../prompt/vocabulary.js';
 import { TemplateThread } from '../prompt/template-thread.js';
 import { LimitedThread, TookTooLong } from '../workers/limited-thread.js';
 import type { TextSource } from './answer-reader.js';
@@ -32,6 +33,7 @@ const steps = thread.job<typeof work.steps>('steps');
 const draft = thread.job<typeof work.draft>('draft');
 const finish = thread.job<typeof work.finish>('finish');
 const answers = thread.job<typeof work.answers>('answers');
+const vocabulary = thread.job<typeof work.vocabulary>('vocabulary');
 const texts = thread.job<typeof work.texts>('texts');
 const forget = thread.job<typeof work.forget>('forget');
 
@@ -111,6 +113,11 @@ export class CheckpointThread {
     const characters = texts.reduce((sum, text) => sum + text.length, 0);
     const most = MOST_MS + MOST_MS_PER_CHARACTER * characters;
     return honest(answers({ source: this.#source, texts, rendered }, most));
+  }
+
+  /** The bytes of the tokens of text. @throws AfterimageError MODEL_UNSUPPORTED, INVALID_CHECKPOINT, MODEL_CHANGED */
+  vocabulary(): Promise<Vocabulary> {
+    return honest(vocabulary({ source: this.#source }, MOST_MS));
   }
 
   /** @param context Tokens before the first one of the text. */

@@ -16,6 +16,7 @@ import { PromptBuilder, templateOf, type Draft, type PromptTokens } from '../pro
 import { Detokenizer, type TextState } from '../prompt/stream.js';
 import type { TemplateSource } from '../prompt/template-work.js';
 import { Tokenizer } from '../prompt/tokenizer.js';
+import type { Vocabulary } from '../prompt/vocabulary.js';
 import { chosenProcessor, type ImageDetail } from './chosen-processor.js';
 import { requireMemory } from './memory-need.js';
 import { fromNative } from './native.js';
@@ -183,6 +184,17 @@ export function answers({
   const { prompts } = found(source);
   const ids = prompts.answerIds(texts, rendered ?? prompts.renderHere(ANSWERED));
   return ids.map((answer) => Int32Array.from(answer));
+}
+
+/** The bytes of the tokens of text. @throws AfterimageError MODEL_UNSUPPORTED */
+export function vocabulary({ source }: { source: CheckpointSource }): Vocabulary {
+  const { prompts, facts } = found(source);
+  const known = prompts.tokenizer.vocabulary(facts.vocab);
+  if (known) return known;
+  throw new AfterimageError(
+    'MODEL_UNSUPPORTED',
+    "This model's tokenizer has tokens that are not simply bytes, so its answers cannot be held to a schema; leave it out, or use another model.",
+  );
 }
 
 function grids({ spans, featureIndex }: PromptTokens, plans: readonly ImagePlan[]) {

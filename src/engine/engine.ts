@@ -12,6 +12,8 @@ export interface SamplingOptions {
   seed?: number;
 }
 
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
 export type Stage = 'build' | 'queue' | 'load' | 'encode' | 'prefill' | 'decode';
 
 export interface Progress {
@@ -33,6 +35,8 @@ export interface AskOptions extends SamplingOptions {
   onProgress?: (progress: Progress) => void;
   /** Instead of an answer in the model's own words: how probable is each of these? Nothing is sampled. */
   choices?: readonly string[];
+  /** A JSON Schema that the answer holds by, whole; it is JSON then, and nothing else. */
+  schema?: JsonSchema;
   /** An answer that was cut: its tokens are fed to the model as the start of its turn, and the new answer includes it. */
   continues?: AnswerSoFar;
 }
@@ -74,6 +78,8 @@ export interface Answer {
   stopReason: StopReason;
   cache: CacheReport;
   decodeMs: number;
+  /** Where a schema was asked for: `text` is a whole value that holds by it. */
+  whole?: boolean;
   /** Size in which the model saw each image of the prompt, in prompt order; of an engine elsewhere, in which it got it. */
   viewed: { width: number; height: number; tokens?: number }[];
   /** Of the tokens of this call, where it was asked for. */

@@ -7,6 +7,7 @@ import type { ImageInput } from '../image/rgb-image.js';
 import type { Message } from '../prompt/message.js';
 import type { Answer, AskOptions, Engine, EngineStatus, ModelInfo, Progress, Session } from './engine.js';
 import { stoppedLoading } from './local-engine.js';
+import { isCancellation, unanswered } from './local-session.js';
 import { ANY, type Models, type ServedModel } from './models.js';
 import { usableMemory, type UsableMemory } from './usable-memory.js';
 
@@ -241,8 +242,8 @@ interface ViewHost {
 class ViewSession implements Session {
   readonly id = randomBytes(16).toString('hex');
   readonly #host: ViewHost;
+  readonly #closing = new AbortController();
   #inner: Inner | undefined;
-  #closed = false;
 
   constructor(host: ViewHost, from?: Inner) {
     this.#host = host;
@@ -250,30 +251,39 @@ class ViewSession implements Session {
   }
 
   async ask(messages: Message[], options: AskOptions = {}): Promise<Answer> {
-    if (this.#closed) throw sessionClosed();
-    return this.#host.using(
-      this.#host.folder(),
-      (engine) => this.#of(engine).ask(messages, options),
-      options,
-    );
+    if (this.#closing.signal.aborted) throw sessionClosed();
+    const signal = options.signal
+      ? AbortSignal.any([options.signal, this.#closing.signal])
+      : this.#closing.signal;
+    const { onProgress } = options;
+    try {
+      return await this.#host.using(
+        this.#host.folder(),
+        (engine) => this.#of(engine).ask(messages, options),
+        { onProgress, signal },
+      );
+    } catch (error) {
+      if (signal.aborted && isCancellation(error)) return unanswered(options.continues);
+      throw error;
+    }
   }
 
   fork(): Session {
-    if (this.#closed) throw sessionClosed();
+    if (this.#closing.signal.aborted) throw sessionClosed();
     const inner = this.#inner;
     const lives = inner && inner.engine.status().state === 'ready';
     return this.#host.fork(lives ? { ...inner, session: inner.session.fork() } : undefined);
   }
 
   close(): void {
-    this.#closed = true;
+    this.#closing.abort();
     this.#inner?.session.close();
     this.#host.forget();
   }
 
   /** What another model computed is of no use to this one. */
   #of(engine: Engine): Session {
-    if (this.#closed) throw sessionClosed();
+    if (this.#closing.signal.aborted) throw sessionClosed();
     if (this.#inner?.engine !== engine) {
       this.#inner?.session.close();
       this.#inner = { engine, session: engine.open() };

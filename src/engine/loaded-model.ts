@@ -1,6 +1,7 @@
 // A model that can answer: its prompt rules and its native engine, ready together.
 import type { RgbImage } from '../image/rgb-image.js';
 import type { NamedTensor } from '../models/family.js';
+import { compileSchema } from '../schema/compile.js';
 import { workers } from '../workers/pool.js';
 import type { Budgets } from './budgets.js';
 import type { CheckpointThread } from './checkpoint-thread.js';
@@ -9,6 +10,7 @@ import type { AskOptions, ModelInfo } from './engine.js';
 import type {
   NativeEngine,
   NativeGenerateOptions,
+  NativeGrammar,
   NativePlan,
   NativeRequestOptions,
 } from './native-engine.js';
@@ -27,6 +29,8 @@ export class LoadedModel {
   readonly #checkpoint: CheckpointThread;
   readonly #source: ProcessorSource;
   readonly sight: Sight;
+  /** Settles when native code knows the bytes of the tokens. */
+  #vocabulary: Promise<void> | undefined;
 
   /** @param source What other threads make the processor of. */
   constructor(
@@ -132,6 +136,16 @@ export class LoadedModel {
       captureLogits: false,
       weighTokens: options.certainty === true,
     };
+  }
+
+  /** @param begun Tokens with which the answer has begun. @throws AfterimageError MODEL_UNSUPPORTED and the schema's */
+  async grammar(schema: object, begun: readonly number[] = []): Promise<NativeGrammar> {
+    const tables = compileSchema(schema);
+    this.#vocabulary ??= this.#checkpoint
+      .vocabulary()
+      .then(({ bytes, ends }) => this.native.setVocabulary(bytes, ends));
+    await this.#vocabulary;
+    return { ...tables, begun: Int32Array.from(begun) };
   }
 
   close(): Promise<void> {

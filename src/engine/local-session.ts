@@ -84,6 +84,7 @@ export class LocalSession implements Session {
     const choices = await model.prompts.answers(options.choices ?? []);
     const answerTokens = options.choices ? 0 : (options.maxTokens ?? DEFAULT_MAX_TOKENS);
     const wanted = { maxTokens: answerTokens, lowPriority: false, choices };
+    const grammar = options.schema && (await model.grammar(options.schema, options.continues?.tokenIds));
     const { request, needed } = await model.admit(prompt, wanted, stop);
     const reader = new AnswerReader(model.prompts.textAfter(prompt.question), options, () =>
       native.finish(request),
@@ -95,13 +96,14 @@ export class LocalSession implements Session {
       await model.encodeMissing(request, prompt, needed, options.onProgress);
       const result = await native.generate(
         request,
-        model.sampling(options),
+        { ...model.sampling(options), ...(grammar && { grammar }) },
         (id) => reader.push(id),
         (stage, done, total) => options.onProgress?.({ stage, done, total }),
       );
       const weighed = options.choices && result.stop === 'end';
       return {
-        ...(weighed ? chosen(options.choices!, choices, result) : await reader.end(result.stop)),
+        ...(weighed ? chosen(options.choices!, choices, result) : await reader.end(endingOf(result))),
+        ...(grammar && { whole: result.whole && result.stop !== 'cancelled' }),
         cache: cacheReport(result.cache),
         ...(options.certainty && { certainty: reader.certainty(result) }),
         decodeMs: result.decodeMs,
@@ -134,6 +136,11 @@ function chosen(
   return { text: texts[best]!, tokenIds: [...tokens[best]!], stopReason: 'end', choices: weights };
 }
 
+/** An answer by a schema that had no room for all that it would have said is cut, though whole. */
+function endingOf({ stop, hurried }: NativeResult): NativeResult['stop'] {
+  return hurried && stop === 'end' ? 'length' : stop;
+}
+
 function cacheReport(native: NativeCacheReport): CacheReport {
   return {
     image_tokens: native.imageTokens,
@@ -146,13 +153,13 @@ function cacheReport(native: NativeCacheReport): CacheReport {
   };
 }
 
-function isCancellation(error: unknown): boolean {
+export function isCancellation(error: unknown): boolean {
   const code = (error as { code?: unknown } | undefined)?.code;
   return code === 'CANCELLED' || code === 'CLOSED' || (error as Error | undefined)?.name === 'AbortError';
 }
 
 /** Stopped without a result of the engine's: nothing is known but the answer as far as it had come. */
-function unanswered({ text, tokenIds }: AnswerSoFar = { text: '', tokenIds: [] }): Answer {
+export function unanswered({ text, tokenIds }: AnswerSoFar = { text: '', tokenIds: [] }): Answer {
   return { text, tokenIds, stopReason: 'cancelled', cache: NOTHING_DONE, decodeMs: 0, viewed: [] };
 }
 

@@ -1,5 +1,6 @@
 // The native engine object, call by call. native/session/engine.h says what each does; native/addon renames only.
 import type { NamedTensor } from '../models/family.js';
+import type { GrammarTables } from '../schema/tables.js';
 import type { CacheReport } from './engine.js';
 
 /** exact: f32. fast: activations of quantized matrices in 15 bits. faster: in 8 bits (CPU only). */
@@ -97,15 +98,23 @@ export interface NativeGenerateOptions {
   repetitionPenalty: number;
   seed: number;
   stopIds: Int32Array;
+  /** Absent: any answer. */
+  grammar?: NativeGrammar;
   captureLogits: boolean;
   weighTokens: boolean;
 }
+
+/** What the answer must keep to, and the tokens with which it has begun. */
+export type NativeGrammar = GrammarTables & { begun: Int32Array };
 
 export interface NativeResult {
   tokens: Int32Array;
   stop: 'end' | 'length' | 'finished' | 'cancelled';
   cache: NativeCacheReport;
   decodeMs: number;
+  /** With a grammar: the answer is whole by it; it had to be made whole sooner than it would have been. */
+  whole: boolean;
+  hurried: boolean;
   /** With captureLogits. */
   logits: Float32Array[];
   /** Of `tokens`, with weighTokens: softmax of the row that each was sampled from. */
@@ -129,6 +138,9 @@ export interface NativeEngine {
     onToken: (id: number) => void,
     onProgress: (stage: NativeStage, done: number, total: number) => void,
   ): Promise<NativeResult>;
+  /** Once, before the first grammar: the bytes of each token of text, one after another, and where they end. */
+  setVocabulary(bytes: Uint8Array, ends: Int32Array): Promise<void>;
+  /** An answer that keeps to a grammar ends as soon as it can. */
   finish(request: number): void;
   cancel(request: number): void;
   stats(): Record<string, number | string>;

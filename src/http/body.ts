@@ -45,9 +45,11 @@ export class Bodies {
   bytes<T>(request: IncomingMessage, use: (parts: CarriedText) => Promise<T>): Promise<T> {
     return this.#counted(request, async (hold) => {
       const body = new SharedWriter();
+      const breath = new Breath();
       for await (const part of arriving(request)) {
         hold(part.length);
         body.append(part);
+        if (breath.due(part.length)) await setImmediate();
       }
       return use(body.end());
     });

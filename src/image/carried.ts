@@ -11,7 +11,8 @@ export type CarriedText = Uint8Array<SharedArrayBuffer>[];
 const PREFIX = 'afterimage-carried:';
 /** No text that a tool takes is this long, so where no image is due a reference is refused as the long text it is. */
 const REFERENCE_LENGTH = 32_768;
-const BLOCK = 2 ** 20;
+/** Few and large, for the collector's sake; what is not written to takes up no memory. */
+const BLOCK = 2 ** 23;
 /** Most messages are small. */
 const FIRST_BLOCK = 2 ** 16;
 

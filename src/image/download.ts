@@ -9,6 +9,9 @@ import { unlessAborted } from '../unless-aborted.js';
 import { sharedBytes } from '../workers/shared-bytes.js';
 import { isPublicAddress } from './address.js';
 
+/** Of a body whose length is not announced; then twice as many, each time. */
+const FIRST_BYTES = 2 ** 18;
+
 export interface ResolvedAddress {
   address: string;
   family: number;
@@ -162,21 +165,21 @@ async function readBody(response: IncomingMessage, url: URL, maxBytes: number): 
   const encoding = response.headers['content-encoding'];
   if (encoding && encoding !== 'identity') throw new Error(`${url.host} sends it compressed as ${encoding}`);
   const announced = Number(response.headers['content-length'] ?? 0);
-  const chunks: Buffer[] = [];
-  let received = 0;
   if (announced > maxBytes) throw tooLarge(url, maxBytes);
+  // Of what was announced nothing takes up memory before it comes.
+  let body = sharedBytes(announced > 0 ? announced : FIRST_BYTES);
+  let received = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
+    if (received + chunk.length > maxBytes) throw tooLarge(url, maxBytes);
+    if (received + chunk.length > body.length) {
+      const larger = sharedBytes(Math.max(2 * body.length, received + chunk.length));
+      larger.set(body.subarray(0, received));
+      body = larger;
+    }
+    body.set(chunk, received);
     received += chunk.length;
-    if (received > maxBytes) throw tooLarge(url, maxBytes);
-    chunks.push(chunk);
   }
-  const body = sharedBytes(received);
-  let at = 0;
-  for (const chunk of chunks.splice(0)) {
-    body.set(chunk, at);
-    at += chunk.length;
-  }
-  return body;
+  return body.subarray(0, received);
 }
 
 function tooLarge(url: URL, maxBytes: number): AfterimageError {

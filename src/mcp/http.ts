@@ -178,6 +178,8 @@ async function liftedRequest(request: IncomingMessage): Promise<IncomingMessage 
     if (breath.due(chunk.length)) await setImmediate();
   }
   parts.push(...message.end());
+  // What the SDK does with a request it does in one go: the turn that took the last bytes has done enough.
+  await setImmediate();
   const bodyHeaders = { ...headers, 'content-length': undefined, 'transfer-encoding': undefined };
   const body = { method, url, headers: bodyHeaders, [Symbol.asyncIterator]: () => parts.values() };
   // The SDK takes any object that is a request in these respects.

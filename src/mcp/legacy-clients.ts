@@ -48,6 +48,8 @@ export class LegacyClients {
   readonly #sweeper: NodeJS.Timeout;
   /** By Mcp-Session-Id, in order of last use. */
   readonly #clients = new Map<string, LegacyClient>();
+  /** Requests that may yet become clients. */
+  #connecting = 0;
 
   constructor(factory: McpServerFactory, onerror: (error: Error) => void, limits = LEGACY_LIMITS) {
     this.#factory = factory;
@@ -67,7 +69,12 @@ export class LegacyClients {
     if (id !== null && !known) return Response.json(NOT_FOUND, { status: 404 });
     if (known && id !== null) return this.#ask(id, known, request);
     if (!this.#makeRoom()) return Response.json(FULL, { status: 503, headers: { 'Retry-After': '10' } });
-    return (await this.#connect(request)).handleRequest(request);
+    this.#connecting++;
+    try {
+      return await (await this.#connect(request)).handleRequest(request);
+    } finally {
+      this.#connecting--;
+    }
   }
 
   async close(): Promise<void> {
@@ -118,7 +125,7 @@ export class LegacyClients {
 
   /** Lets the longest idle client go where there are as many as there may be; false when all of them are busy. */
   #makeRoom(): boolean {
-    if (this.#clients.size < this.#limits.clients) return true;
+    if (this.#clients.size + this.#connecting < this.#limits.clients) return true;
     const idle = [...this.#clients].find(([, { calls }]) => calls === 0);
     if (idle) this.#letGo(...idle);
     return idle !== undefined;

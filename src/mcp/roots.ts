@@ -1,7 +1,7 @@
 // The client's roots as allowed folders. Asked for only when a path was refused, so nobody waits for them otherwise.
-import { realpath } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { parse } from 'node:path';
+import { parse, relative } from 'node:path';
 import {
   CLIENT_CAPABILITIES_META_KEY,
   inputRequired,
@@ -53,7 +53,7 @@ async function toFolders(roots: Root[]): Promise<string[]> {
     roots.map(async ({ uri }) => {
       try {
         const folder = await realpath(fileURLToPath(uri));
-        return folder === parse(folder).root ? [] : [folder];
+        return (await isWholeDisk(folder)) ? [] : [folder];
       } catch {
         // Not local, or not there: it allows nothing.
         return [];
@@ -61,4 +61,15 @@ async function toFolders(roots: Root[]): Promise<string[]> {
     }),
   );
   return found.flat();
+}
+
+/** On macOS everything that is no part of the system lies here as well. */
+const DATA_VOLUME = '/System/Volumes/Data';
+
+/** By its name, or as the same folder mounted elsewhere. @param folder A real path. */
+async function isWholeDisk(folder: string): Promise<boolean> {
+  const { root } = parse(folder);
+  if (relative(root, folder) === '' || folder === DATA_VOLUME) return true;
+  const [whole, named] = await Promise.all([root, folder].map((path) => stat(path, { bigint: true })));
+  return whole!.dev === named!.dev && whole!.ino === named!.ino;
 }

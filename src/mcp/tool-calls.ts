@@ -1,4 +1,5 @@
 // tools/call → a tool's handler: arguments, cancel, deadline, progress and roots on the way in, one result on the way out.
+import { setImmediate } from 'node:timers/promises';
 import type {
   CallToolResult,
   InputRequiredResult,
@@ -45,12 +46,25 @@ function unchecked(schema: StandardSchemaWithJSON): StandardSchemaWithJSON {
   return { '~standard': { ...schema['~standard'], validate: (value: unknown) => ({ value }) } };
 }
 
-/** Without what says nothing: zod bounds every integer by what a double can hold, and allows what is allowed anyway. */
+/** Every connection offers the same. */
+const schemas = new WeakMap<z.ZodObject, StandardSchemaWithJSON>();
+
 function plain(schema: z.ZodObject): StandardSchemaWithJSON {
+  const known = schemas.get(schema) ?? tidied(schema);
+  schemas.set(schema, known);
+  return known;
+}
+
+/**
+ * Without what says nothing: zod bounds every integer by what a double can hold, allows what is allowed anyway, and names
+ * the dialect that the protocol means where none is named.
+ */
+function tidied(schema: z.ZodObject): StandardSchemaWithJSON {
   const { jsonSchema, ...rest } = schema['~standard'] as StandardSchemaWithJSON['~standard'];
   const tidy = (json: Record<string, unknown>) =>
     JSON.parse(
       JSON.stringify(json, (key, value: unknown) =>
+        key === '$schema' ||
         Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER ||
         (key === 'additionalProperties' && value !== false)
           ? undefined
@@ -61,10 +75,23 @@ function plain(schema: z.ZodObject): StandardSchemaWithJSON {
     '~standard': {
       ...rest,
       jsonSchema: {
-        input: (target) => tidy(jsonSchema.input(target)),
-        output: (target) => tidy(jsonSchema.output(target)),
+        input: once((options) => tidy(jsonSchema.input(options))),
+        output: once((options) => tidy(jsonSchema.output(options))),
       },
     },
+  };
+}
+
+type ToJson = StandardSchemaWithJSON['~standard']['jsonSchema']['input'];
+
+/** Converting takes milliseconds, and is asked for at every call. */
+function once(convert: ToJson): ToJson {
+  const made = new Map<string, Record<string, unknown>>();
+  return (options) => {
+    const { target } = options;
+    const json = made.get(target) ?? convert(options);
+    made.set(target, json);
+    return json;
   };
 }
 
@@ -85,6 +112,8 @@ async function callTool(
   const deadline = started + app.deadlineMs;
   const progress = new ProgressReporter(context);
   let cache: unknown;
+  // The SDK has read, parsed and checked the message since the last turn of the loop.
+  await setImmediate();
   try {
     const run = (folders: string[]) =>
       runTool(tool, args, {

@@ -127,7 +127,7 @@ interface Shape extends AltUpShape {
 }
 
 function decoderShape(text: Config): Shape {
-  const layers = text.count('num_hidden_layers');
+  const layers = text.parts('num_hidden_layers');
   return {
     hidden: text.count('hidden_size'),
     heads: text.count('num_attention_heads'),
@@ -139,7 +139,7 @@ function decoderShape(text: Config): Shape {
     firstShared: layers - text.number('num_kv_shared_layers'),
     window: text.count('sliding_window'),
     eps: text.number('rms_norm_eps'),
-    streams: text.count('altup_num_inputs'),
+    streams: text.parts('altup_num_inputs'),
     active: text.number('altup_active_idx'),
     correctScale: text.boolean('altup_correct_scale', true),
     laurelRank: text.count('laurel_rank'),

@@ -82,7 +82,7 @@ function visionShape(vision: Config): SiglipShape {
     ...siglipShape(vision),
     hidden_size,
     intermediate_size: vision.count('intermediate_size', small ? 3072 : 4304),
-    num_hidden_layers: vision.count('num_hidden_layers', small ? 12 : 27),
+    num_hidden_layers: vision.parts('num_hidden_layers', small ? 12 : 27),
     num_attention_heads: vision.count(
       'num_attention_heads',
       hidden_size % 64 === 0 && small ? hidden_size / 64 : 16,

@@ -195,7 +195,7 @@ function decoder(checkpoint: Checkpoint, config: Config, text: Config): Program 
     invFreq: inverseFrequencies(ropeSettings(text, { theta: 1e6 }), c.headDim),
   });
   let x = frame.x;
-  for (let i = 0; i < text.count('num_hidden_layers'); i++) {
+  for (let i = 0; i < text.parts('num_hidden_layers'); i++) {
     const layer: WeightScope = (name) => w(`layers.${i}.${name}`);
     const h = g.rmsNorm(x, layer('operator_norm'), c.eps);
     x = g.add(x, attending.has(i) ? attention(g, h, layer, c, rope) : shortConvolution(g, h, layer, c));

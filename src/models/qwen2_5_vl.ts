@@ -102,7 +102,7 @@ function visionEncoder(config: Config, hidden: number, w: WeightScope): Program 
     w('patch_embed.proj').patchKernel(width, channels, [frames, patch, patch]),
   );
   let x = g.gatherRows(embedded, patchOrder); // [patches, width], window order
-  for (let i = 0; i < config.count('depth'); i++) {
+  for (let i = 0; i < config.parts('depth'); i++) {
     const block: WeightScope = (name) => w(`blocks.${i}.${name}`);
     const segments = unwindowed.includes(i) ? image : windows;
     x = g.add(

@@ -74,7 +74,7 @@ function visionEncoder(config: Config, hidden: number, w: WeightScope): Program 
   const rope = visionRope(g, positions, width / heads);
 
   let x = g.matmul(pixels, w('patch_embed.proj').patchKernel(width, channels, [frames, patch, patch])); // [patches, width]
-  for (let i = 0; i < config.count('depth'); i++) {
+  for (let i = 0; i < config.parts('depth'); i++) {
     const block: WeightScope = (name) => w(`blocks.${i}.${name}`);
     const a = g.layerNorm(x, block('norm1'), LAYER_NORM_EPS);
     x = g.add(x, visionAttention(g, a, block, heads, rope, segments));

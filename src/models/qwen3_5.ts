@@ -86,7 +86,7 @@ function decoder(checkpoint: Checkpoint, config: Config): Program {
 }
 
 function decoderShape(checkpoint: Checkpoint, text: Config, w: WeightScope): DecoderShape {
-  const layers = text.count('num_hidden_layers');
+  const layers = text.parts('num_hidden_layers');
   const attending = attentionLayers(text, layers);
   return {
     hidden: text.count('hidden_size'),
@@ -126,7 +126,7 @@ function hasOffsetNorms(checkpoint: Checkpoint, w: WeightScope, attending: boole
 
 function expertShape(text: Config): ExpertShape & { shared: number } {
   return {
-    experts: text.count('num_experts'),
+    experts: text.parts('num_experts'),
     inner: text.count('moe_intermediate_size'),
     shared: text.count('shared_expert_intermediate_size'),
     route: {

@@ -24,7 +24,7 @@ export const qwen3VlMoe: Family = {
 
 function expertShape(text: Config): ExpertShape {
   return {
-    experts: text.count('num_experts'),
+    experts: text.parts('num_experts'),
     inner: text.count('moe_intermediate_size'),
     route: {
       k: text.count('num_experts_per_tok'),

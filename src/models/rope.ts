@@ -1,7 +1,7 @@
 // Rotary frequencies: how config.json spells them, how they are scaled, and which position axis each one reads.
 // Su et al. 2021 (RoPE), Peng et al. 2023 (YaRN), Wang et al. 2024 (M-RoPE, Qwen2-VL).
 import { AfterimageError } from '../errors.js';
-import { Config } from './checkpoint/config.js';
+import { Config, MOST_PARTS } from './checkpoint/config.js';
 
 export interface RopeSettings {
   theta: number;
@@ -44,8 +44,18 @@ export function localRopeSettings(text: Config): RopeSettings {
   return { theta, type: 'default', scaling: new Config({}, text.where) };
 }
 
-/** f_j = θ^(−2j/dim), j < dim/2 */
+/** @throws AfterimageError INVALID_CHECKPOINT where a head would be wider than any is: its tensors are looked at later. */
+function checkWidth(values: number): void {
+  if (values <= MOST_PARTS) return;
+  throw new AfterimageError(
+    'INVALID_CHECKPOINT',
+    `Expected ${MOST_PARTS} values at most in an attention head but the settings say ${values}; download the checkpoint again.`,
+  );
+}
+
+/** f_j = θ^(−2j/dim), j < dim/2. @throws AfterimageError INVALID_CHECKPOINT for far too wide a head */
 export function geometricFrequencies(theta: number, dim: number): number[] {
+  checkWidth(dim);
   return Array.from({ length: dim / 2 }, (_, j) => theta ** ((-2 * j) / dim));
 }
 
@@ -107,10 +117,12 @@ function yarnFrequencies(frequencies: number[], theta: number, dim: number, scal
 
 /** Sections [T, H, W] of the frequencies in a row: T…TH…HW…W. */
 export function sectionedAxes(sections: number[]): number[] {
+  sections.forEach(checkWidth);
   return sections.flatMap((count, axis) => new Array<number>(count).fill(axis));
 }
 
 /** THWTHW…, until H and W have their counts; the rest T. */
 export function interleavedAxes(sections: number[], count: number): number[] {
+  checkWidth(count);
   return Array.from({ length: count }, (_, i) => (i % 3 > 0 && i < 3 * (sections[i % 3] ?? 0) ? i % 3 : 0));
 }

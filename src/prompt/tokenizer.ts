@@ -5,6 +5,7 @@ import { AfterimageError } from '../errors.js';
 import { readJson } from '../models/checkpoint/json-file.js';
 import { readTokenizer } from '../models/checkpoint/tiktoken.js';
 import type { GuardedText } from './guard.js';
+import { vocabularyOf, type Vocabulary } from './vocabulary.js';
 
 export interface AddedToken {
   id: number;
@@ -28,6 +29,7 @@ export interface EncodedPrompt {
 }
 
 export class Tokenizer {
+  readonly #json: Record<string, unknown>;
   readonly #hub: HubTokenizer;
   readonly #added: AddedToken[];
   readonly #byFirst: Map<string, AddedToken[]>;
@@ -38,6 +40,7 @@ export class Tokenizer {
   readonly begin: string;
 
   constructor(tokenizerJson: Record<string, unknown>, tokenizerConfig: Record<string, unknown>) {
+    this.#json = tokenizerJson;
     this.#hub = new HubTokenizer(tokenizerJson, tokenizerConfig);
     keepByteOrderMarks(this.#hub);
     mergeByRank(this.#hub, tokenizerJson.model as RankedModel | undefined);
@@ -81,6 +84,15 @@ export class Tokenizer {
     const kept = skipSpecial ? ids.filter((id) => !this.#special.has(id)) : [...ids];
     if (kept.length === 0) return '';
     return working(() => this.#hub.decode(kept, { clean_up_tokenization_spaces: false }));
+  }
+
+  /** @param size How many tokens the model tells apart. @returns undefined where tokens are not simply bytes */
+  vocabulary(size: number): Vocabulary | undefined {
+    return vocabularyOf(
+      this.#json,
+      this.#added.map(({ id }) => id),
+      size,
+    );
   }
 
   /** Id of an added token or vocabulary entry. */

@@ -18,7 +18,10 @@ export interface Removed {
  */
 export async function removeModel(name: string): Promise<Removed> {
   if (!isModelName(name))
-    throw new AfterimageError('INVALID_ARGUMENT', `Expected org/name for --remove but received "${name}".`);
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      `Expected org/name for --remove but received "${name}"; \`afterimage models\` lists those there are.`,
+    );
   const found = modelPlaces()
     .map(({ kind, root }) => ({
       kind,

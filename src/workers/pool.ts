@@ -2,6 +2,7 @@
 // the first job, end when there has been none for a while, and never keep the process alive.
 import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { Tinypool, type Options } from 'tinypool';
 import { movable, weighAll } from './buffers.js';
 import type { Job, Outcome } from './entry.js';
@@ -23,6 +24,8 @@ export interface JobOptions {
 export class WorkerPool {
   readonly #options: Options;
   #pool: Tinypool | undefined;
+  /** Resolves when the next thread may be started. */
+  #mayStart: Promise<void> = Promise.resolve();
 
   constructor(options: Options = {}) {
     this.#options = options;
@@ -56,6 +59,7 @@ export class WorkerPool {
       execArgv: [],
       ...this.#options,
     });
+    await this.#inTurn(this.#pool);
     signal?.throwIfAborted();
     try {
       const transferList = give ? movable(job.input) : [];
@@ -66,6 +70,12 @@ export class WorkerPool {
       signal?.throwIfAborted();
       throw error;
     }
+  }
+
+  /** Starting a thread takes this one a few milliseconds, so each turn of its loop starts one at most. */
+  async #inTurn(pool: Tinypool): Promise<void> {
+    if (pool.threads.length >= pool.options.maxThreads) return;
+    await (this.#mayStart = this.#mayStart.then(() => setImmediate()));
   }
 }
 

@@ -30,6 +30,7 @@ function engineOf(model: { bundled: boolean; readsAlong: boolean }, asked: Messa
   };
   return {
     ready: () => Promise.resolve({ name: 'm', backend: 'none', boxes: null, ...model }),
+    warm: () => Promise.resolve(),
     open: () => ({ id: 's', ask: answer, close: () => {} }),
   } as unknown as Engine;
 }
@@ -62,4 +63,18 @@ test('any other says what it says, and is told between what it chooses', async (
   const [text, question] = await said({ bundled: false, readsAlong: false });
   assert.equal(text, ANSWER);
   assert.match(question, /^Which\?.*a.*b/s);
+});
+
+test('a model that has said nothing yet is not unsure', async () => {
+  const conversations = new Conversations();
+  const call = {
+    ...{ engine: engineOf({ bundled: true, readsAlong: true }, []), conversations, onProgress: () => {} },
+    ...{ deadline: 0, signal: new AbortController().signal },
+  } as unknown as Call;
+  const { text, stopReason } = await ask(call, conversations.start(), {
+    turn: { pictures: [picture], question: 'Which?' },
+    maxTokens: 99,
+    states: true,
+  });
+  assert.deepEqual([text, stopReason], ['', 'deadline']);
 });

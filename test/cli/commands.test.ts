@@ -71,8 +71,8 @@ describe('looking', () => {
   test('chat continues an answer that was cut, to the answer that was not', async () => {
     const lines = (input: string, tokens: string) =>
       afterimage(['chat', LOGIN, '--json', '--max-tokens', tokens, '--cache-dir', cache], { input });
-    const whole = JSON.parse((await lines('What does the button say?\n', '16')).stdout);
-    const { stdout, stderr } = await lines('What does the button say?\n\n\n\n', '4');
+    const whole = JSON.parse((await lines('Is there an error?\n', '64')).stdout);
+    const { stdout, stderr } = await lines('Is there an error?\n\n\n\n', '8');
     const parts = stdout
       .trim()
       .split('\n')

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import type { z } from 'zod';
 import { COMMANDS, findCommand } from '../../src/cli/commands.js';
 import { helpOf, overview } from '../../src/cli/help.js';
 import { given, parted } from '../../src/cli/look.js';
@@ -12,6 +13,11 @@ import { Options } from '../../src/cli/options.js';
 import { ProgressBar, progressLine, redrawn, type ProgressStream } from '../../src/cli/progress-bar.js';
 import { progressLine as pullLine } from '../../src/cli/pull.js';
 import { starterFolder } from '../../src/engine/model-folder.js';
+import type { Tool } from '../../src/ask/tool.js';
+import { chatWithImages } from '../../tools/chat-with-images.js';
+import { compareImages } from '../../tools/compare-images.js';
+import { DESCRIPTION_TOKENS } from '../../tools/describe-image.js';
+import { ocr } from '../../tools/ocr.js';
 import { afterimage } from './command.js';
 
 const LOGIN = join(starterFolder(), 'examples', 'login.png');
@@ -37,6 +43,22 @@ for (const [name, command] of Object.entries(COMMANDS)) {
     assert.deepEqual([...listed].sort(), [...command.options, 'help'].sort());
   });
 }
+
+test('the help says the defaults that the tools have', () => {
+  const most = (tool: Tool) => (tool.input.shape['max_tokens'] as z.ZodDefault).parse(undefined);
+  for (const [name, tool] of Object.entries({
+    ask: chatWithImages,
+    chat: chatWithImages,
+    compare: compareImages,
+    ocr,
+  }))
+    assert.match(helpOf(COMMANDS[name]!), new RegExp(`--max-tokens N .*\\(default ${most(tool)}\\)`));
+  const { brief, normal, full } = DESCRIPTION_TOKENS;
+  assert.match(
+    helpOf(COMMANDS['describe']!),
+    new RegExp(`--max-tokens N .*default: ${brief}, ${normal} or ${full},`),
+  );
+});
 
 test('help and version in every spelling', async () => {
   for (const args of [
@@ -70,6 +92,16 @@ describe('slips', () => {
   test('options too', () => {
     assert.throws(() => new Options(['--max-token', '5']), { message: /did you mean --max-tokens\?$/ });
     assert.throws(() => new Options(['--frobnicate']), { message: /see afterimage COMMAND --help\.$/ });
+    const command = { name: 'ocr', ...COMMANDS['ocr']! };
+    assert.throws(() => new Options(['--mehtod', 'model'], command), { message: /did you mean --method\?$/ });
+    assert.throws(() => new Options(['-z'], command), { message: /option -z; see afterimage ocr --help\.$/ });
+    for (const args of [['--find'], ['--find', '--lines'], ['--find', '-x']])
+      assert.throws(() => new Options(args, command), {
+        message: /^--find needs a value: --find TEXT,.*--help\.$/,
+      });
+    assert.throws(() => new Options(['--lines=3'], command), {
+      message: /^--lines takes no value; see afterimage ocr/,
+    });
   });
 });
 
@@ -81,6 +113,12 @@ describe('arguments', () => {
     assert.deepEqual(parted([question, 'latest']), { files: ['latest'], question });
     assert.deepEqual(parted([LOGIN, LOGIN]), { files: [LOGIN], question: LOGIN }, 'not plain');
     assert.deepEqual(parted(['a.png', 'b.png']), { files: ['a.png'], question: 'b.png' });
+    assert.deepEqual(
+      parted([question, 'a.png', 'b.png']),
+      { files: ['a.png', 'b.png'], question },
+      'a file that is not there',
+    );
+    assert.deepEqual(parted(['a.png', 'Is it login.png']), { files: ['a.png'], question: 'Is it login.png' });
     assert.deepEqual(parted([question]), { files: [], question });
     assert.deepEqual(parted([]), { files: [], question: undefined });
   });
@@ -88,6 +126,56 @@ describe('arguments', () => {
   test('standard input is named once', async () => {
     assert.deepEqual(await given(['a', 'b']), ['a', 'b']);
     await assert.rejects(given(['-', '-']), { code: 'INVALID_ARGUMENT', message: /once/ });
+  });
+
+  test('a variable that is not set is no file', () =>
+    assert.rejects(given(['a.png', ' ']), { code: 'INVALID_ARGUMENT', message: /empty/ }));
+
+  test('options may come before the command, and their values are no commands', async () => {
+    assert.match((await afterimage(['--json', 'use'])).stdout, /^\{"model":/);
+    const { code, stderr } = await afterimage(['--model', 'use', 'ocr', 'missing.png']);
+    assert.equal(code, 2);
+    assert.match(stderr, /no model folder|missing\.png does not exist/);
+  });
+
+  test('one file that is not there does not keep the others from their turn', async () => {
+    const { code, stdout, stderr } = await afterimage(['ocr', 'missing.png', LOGIN]);
+    assert.equal(code, 2);
+    assert.match(stdout, /^==> missing\.png <==\n==> .*login\.png <==\nMember login\n/);
+    assert.equal([...stderr.matchAll(/IMAGE_NOT_FOUND/g)].length, 1, stderr);
+    const json = await afterimage(['ocr', 'missing.png', LOGIN, '--json']);
+    const [refused, read, ...more] = json.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.equal(refused.error.code, 'IMAGE_NOT_FOUND');
+    assert.ok(json.stderr.startsWith(`${refused.error.message} [IMAGE_NOT_FOUND]\n`));
+    assert.match(read.answer, /^Member login/);
+    assert.deepEqual(more, []);
+  });
+
+  for (const [args, message] of [
+    [['ocr', LOGIN, '--find', 'x', '--lines'], /leave one out/],
+    [['ocr', LOGIN, '--max-tokens', '5'], /add --method model/],
+    [['config'], /^Expected: afterimage config claude-desktop\|.*see afterimage config --help/],
+    [['config', 'vscod'], /did you mean vscode\?/],
+    [['pull'], /see afterimage pull --help/],
+    [['proxy'], /see afterimage proxy --help/],
+    [['--frobnicate'], /There is no option --frobnicate/],
+    [['models', '--remove', 'x'], /`afterimage models` lists/],
+  ] as [string[], RegExp][]) {
+    test(`${args.slice(0, 1).concat(args.slice(2)).join(' ')} says what to do`, async () => {
+      const { code, stdout, stderr } = await afterimage(args);
+      assert.deepEqual([code, stdout], [2, '']);
+      assert.match(stderr, message);
+    });
+  }
+
+  test('an error as JSON has the code and the sentence', async () => {
+    const { code, stdout, stderr } = await afterimage(['describe', 'missing.png', '--json']);
+    const { error } = JSON.parse(stdout);
+    assert.deepEqual([code, error.code], [2, 'IMAGE_NOT_FOUND']);
+    assert.equal(stderr, `${error.message} [${error.code}]\n`);
   });
 });
 

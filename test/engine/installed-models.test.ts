@@ -79,6 +79,19 @@ describe('models by name', () => {
     );
   });
 
+  test('a question that is stopped, or whose session is closed, before the model is there ends as cancelled', async () => {
+    const { models } = machine(1);
+    const engine = await models.engine('org/b');
+    const continues = { text: 'so far', tokenIds: [1] };
+    const stopped = await engine.open().ask(question('?'), { signal: AbortSignal.abort(), continues });
+    assert.deepEqual([stopped.stopReason, stopped.text], ['cancelled', 'so far']);
+    const session = engine.open();
+    const asked = session.ask(question('?'));
+    session.close();
+    assert.equal((await asked).stopReason, 'cancelled');
+    await assert.rejects(session.ask(question('?')), { code: 'CLOSED' });
+  });
+
   test('the one that was asked least lately leaves, and comes back when it is asked again', async () => {
     const { models, loaded, loads } = machine(2);
     const sessions = new Map(

@@ -138,7 +138,7 @@ const TOKENIZERS = ['idefics3', 'gemma3', 'qwen3_vl', 'lfm2_vl'].map((family) =>
 
 /** Parts of patterns, some of which never end. */
 const PATTERNS = ['(a|a)*!', '(a+)+$', '(?:.*a){20}', '[^\\s]+', '\\p{L}*', '(?=.*.*x)', '{1,9999}'];
-const PATTERN_MS = 5000;
+const PATTERN_MS = 2000;
 
 test('tokenizers read and write text or are refused', limit, async (context) => {
   const folder = join(root, 'tokenizer');

@@ -106,6 +106,9 @@ const DEFAULTS =
 /** Breaking these changes nothing: the first grid replaces it, whatever it is; a side of one pixel is too few like one of none. */
 const REPLACED = new Set(['best: Size = { width: 1, height: 1 }', 'smallest = 0']);
 
+/** Names of which a checkpoint has one: the order in which they are looked for changes nothing. */
+const EITHER = new Set(["['switch_mlp', 'experts.switch_glu']"]);
+
 /** The two rows of a position table that a patch's place sums: a sum of two has no order. */
 const SUMMED = /^\[\s*2 \* \(i % columns\),\s*2 \* Math\.floor\(i \/ columns\) \+ 1,\s*\]$/;
 
@@ -191,7 +194,7 @@ function mutateCall(node: ts.CallExpression, source: ts.SourceFile, add: Add): v
 
 /** A list whose order means something; destructuring patterns are another kind of node. */
 function isOrdered(node: ts.ArrayLiteralExpression): boolean {
-  if (SUMMED.test(node.getText())) return false;
+  if (SUMMED.test(node.getText()) || EITHER.has(node.getText())) return false;
   return node.elements.length > 1 && new Set(node.elements.map((element) => element.getText())).size > 1;
 }
 
@@ -220,7 +223,9 @@ function isUnjudged(node: ts.Node): boolean {
 function isWithoutCanvas(node: ts.Node): boolean {
   const { parent } = node;
   return (
-    ts.isConditionalExpression(parent) && parent.whenFalse === node && parent.condition.getText() === 'canvas'
+    ts.isConditionalExpression(parent) &&
+    parent.whenFalse === node &&
+    ['canvas', 'grid'].includes(parent.condition.getText())
   );
 }
 

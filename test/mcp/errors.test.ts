@@ -39,6 +39,7 @@ const TABLE: Record<ErrorCode, [sentence: string, next: string]> = {
   NATIVE_MISSING: ['The native engine could not be loaded', 'build it with'],
   OUT_OF_MEMORY: ['Reading this picture in one piece needs', 'read it in smaller pieces.'],
   PATH_NOT_ALLOWED: ['is outside the allowed folders', 'Copy the image into one of them'],
+  SCHEMA_UNSUPPORTED: ['The schema is too large to hold an answer to', 'ask for less of it at once.'],
   SESSION_BUSY: ['Another call is using this session_id.', 'Wait for its answer'],
   SESSION_EXPIRED: ['This session_id has expired', 'Start a new one'],
   SESSION_NOT_FOUND: ['This session_id is unknown to this server', 'Start a new one'],

@@ -69,6 +69,17 @@ test('a session ends when it has been idle, without anybody asking', async () =>
   await clients.close();
 });
 
+test('those that come at once are no more than those that come in turn', async () => {
+  const clients = crowd({ idleMs: 60_000, clients: 2 });
+  await started(clients);
+  const answers = await Promise.all(Array.from({ length: 20 }, () => clients.fetch(request(INITIALIZE))));
+  await Promise.all(answers.map((answer) => answer.text()));
+  assert.ok(clients.size <= 2, `${clients.size} sessions`);
+  const statuses = answers.map(({ status }) => status);
+  assert.deepEqual([...new Set(statuses)].sort(), [200, 503]);
+  await clients.close();
+});
+
 test('a session with a call in flight is neither idle nor pushed out', async () => {
   const clients = crowd({ idleMs: 400, clients: 2 });
   const working = await started(clients);

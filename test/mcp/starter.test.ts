@@ -2,6 +2,7 @@
 // What the answers say is the model's affair; that they come, are reused, cut, cancelled and continued is checked here.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { copyFileSync } from 'node:fs';
 import { connect, startHttp, type HttpServer, type Outcome, type TestClient } from './clients.js';
 import { draw, pictureFolder } from './pictures.js';
 
@@ -11,9 +12,11 @@ const small = `${folder}/small.png`;
 const changed = `${folder}/changed.png`;
 /** 48 × 36 tokens of the starter model: seconds of work on two cores. */
 const large = `${folder}/large.png`;
+const tall = `${folder}/tall.png`;
 let http: HttpServer;
 
 before(async () => {
+  copyFileSync(new URL('../image/fixtures/cases/tall/tall_2400.png', import.meta.url), tall);
   await draw(small, '#eeeeee', [{ x: 30, y: 40, width: 90, height: 30, color: '#113388' }]);
   await draw(changed, '#eeeeee', [{ x: 30, y: 40, width: 90, height: 30, color: '#aa2222' }]);
   await draw(large, '#dddddd', [{ x: 300, y: 400, width: 700, height: 300, color: '#227744' }], {
@@ -124,6 +127,34 @@ test('a first look that takes longer than the deadline is finished by the calls 
       assert.ok(performance.now() - asked < 10_000, 'so do the others, on a busy machine too');
     }
     assert.equal(reply['cache'].image_tokens_reused, reply['cache'].image_tokens);
+  } finally {
+    await client.close();
+  }
+});
+
+test('a tall picture that was shrunk says by how much, and its regions are seen as they are', async () => {
+  const client = await connect('v2 stdio', launch);
+  const seen = async (args: object) => {
+    const asked = { question: 'What is it?', reading: false, max_tokens: 1, ...args };
+    let reply = answered(await client.call('describe_image', asked));
+    for (let round = 0; reply['stop_reason'] === 'deadline'; round++) {
+      assert.ok(round < 8, 'it comes to an answer');
+      const { session_id } = reply;
+      reply = answered(await client.call('chat_with_images', { message: '', session_id, max_tokens: 1 }));
+    }
+    return reply;
+  };
+  try {
+    const { note } = await seen({ image: tall });
+    assert.match(
+      note,
+      /shrunk 1\.4 times \(1280 × 2400 seen as 928 × 1728\), .* look at these regions one by one: /,
+    );
+    const regions = [...note.matchAll(/\[\d+, \d+, \d+, \d+\]/g)].map(([region]) => region);
+    assert.deepEqual(regions, ['[0, 0, 1280, 1252]', '[0, 1148, 1280, 1252]']);
+    const part = await seen({ image: tall, region: regions[1] });
+    assert.deepEqual(part['images'][0].region, { x: 0, y: 1148, width: 1280, height: 1252 });
+    assert.doesNotMatch(part['note'], /shrunk/);
   } finally {
     await client.close();
   }

@@ -16,8 +16,12 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { starterFolder } from '../../src/engine/model-folder.js';
 import { AfterimageError } from '../../src/errors.js';
-import { openModel } from '../../src/models/registry.js';
+import { openCheckpoint } from '../../src/models/checkpoint/checkpoint-folder.js';
+import type { Checkpoint } from '../../src/models/checkpoint/checkpoint.js';
+import { reading } from '../../src/models/checkpoint/plain-file.js';
+import { buildModel, openModel } from '../../src/models/registry.js';
 import { PromptBuilder } from '../../src/prompt/prompt.js';
+import { checkpointFolders, modelTypeOf } from '../goldens/checkpoints.js';
 
 const root = mkdtempSync(join(tmpdir(), 'afterimage-hostile-checkpoint-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -52,5 +56,53 @@ describe('a checkpoint file that', () => {
         );
       });
     }
+  }
+});
+
+/** What lists, tables and pictures are made of. */
+const SIZES =
+  /(hidden_size|hidden_dim|head_dim|layers|depth|heads|experts|section|patch_size|tile|image_size|edge|position)/;
+const BILLION = 1e9;
+const MOST_CPU_MS = 4000;
+
+/** The settings once for each size in them, with a billion in its place. */
+function* enlarged(settings: unknown, at = ''): Iterable<[place: string, settings: unknown]> {
+  if (typeof settings === 'number' && SIZES.test(at)) yield [at, BILLION];
+  if (typeof settings !== 'object' || settings === null) return;
+  for (const [key, value] of Object.entries(settings)) {
+    for (const [place, changed] of enlarged(value, `${at}.${key}`)) {
+      if (Array.isArray(settings)) yield [place, settings.with(Number(key), changed)];
+      else yield [place, { ...settings, [key]: changed }];
+    }
+  }
+}
+
+function makesUseOf(checkpoint: Checkpoint): void {
+  const { processor } = buildModel(checkpoint);
+  const plan = reading(checkpoint.folder, () => processor.plan(640, 480));
+  // What is beyond that is refused before it is made.
+  if (Math.max(...Object.values(plan.symbols)) > 65_536) return;
+  const image = { width: 640, height: 480, data: new Uint8Array(640 * 480 * 3) };
+  reading(checkpoint.folder, () => processor.inputs(image, plan));
+}
+
+describe('a billion in the settings makes no list and no picture of that size:', () => {
+  const ofEachType = new Map(checkpointFolders().map((folder) => [modelTypeOf(folder), folder]));
+  for (const [modelType, folder] of ofEachType) {
+    test(modelType, { timeout: 120_000 }, () => {
+      const sound = openCheckpoint(folder);
+      for (const part of ['config', 'imageProcessor'] as const) {
+        for (const [place, settings] of enlarged(sound[part])) {
+          const begun = process.cpuUsage();
+          try {
+            makesUseOf({ ...sound, [part]: settings });
+          } catch (error) {
+            assert.ok(error instanceof AfterimageError, `${part}${place}: ${(error as Error).stack}`);
+          }
+          const { user, system } = process.cpuUsage(begun);
+          assert.ok(user + system < MOST_CPU_MS * 1000, `${part}${place} takes ${user + system} µs`);
+        }
+      }
+    });
   }
 });

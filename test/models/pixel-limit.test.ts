@@ -193,3 +193,8 @@ test('a limit that leaves detail does leave it', () => {
     assert.ok(area(plan) > 300_000, `${name} uses ${area(plan)} of 600000 pixels`);
   }
 });
+
+test('LLaVA-NeXT below the least canvas is one frame: as many tokens as it has patches', () => {
+  const { tokens, symbols } = PROCESSORS['LLaVA-NeXT']!.limitedTo(1).plan(640, 480);
+  assert.deepEqual({ tokens, ...symbols }, { tokens: 576, patches: 576 });
+});

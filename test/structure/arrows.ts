@@ -14,6 +14,7 @@ export const ORDER = [
   ['src/reading'],
   ['src/pull'],
   ['src/engine'],
+  ['src/schema'],
   ['src/prompt'],
   ['src/models'],
   ['src/graph'],

@@ -36,7 +36,10 @@ export async function rewritten(
   const pieces: Uint8Array[] = [];
   let at = 0;
   for (const block of blocks) {
-    pieces.push(...cut(body, { from: at, to: block.from }), await partFor(block, body, describer, signal));
+    pieces.push(
+      ...cut(body, { from: at, to: block.from }),
+      ...(await partFor(block, body, describer, signal)),
+    );
     at = block.to;
   }
   pieces.push(...cut(body, { from: at, to: Infinity }));
@@ -48,15 +51,15 @@ async function partFor(
   body: CarriedText,
   describer: Describer,
   signal: AbortSignal,
-): Promise<Buffer> {
+): Promise<Uint8Array[]> {
   const written = 'kept' in picture ? [] : cut(body, picture);
   const text = JSON.stringify(await describer.wordsFor(picture, written, signal));
   if (part === 'message') {
     const content = `[{"type":"output_text","text":${text}}]`;
-    return Buffer.from(`{"type":"message","role":"assistant","content":${content}}`);
+    return [Buffer.from(`{"type":"message","role":"assistant","content":${content}}`)];
   }
   const kept = members.flatMap((member) => [Buffer.from(','), ...cut(body, member)]);
-  return Buffer.concat([Buffer.from(`{"type":"${part}","text":${text}`), ...kept, Buffer.from('}')]);
+  return [Buffer.from(`{"type":"${part}","text":${text}`), ...kept, Buffer.from('}')];
 }
 
 /** Without copying. */

@@ -1,6 +1,9 @@
 // Typed reading of config.json and the processor's settings. Keys keep their Hugging Face spelling.
 import { AfterimageError } from '../../errors.js';
 
+/** The largest models have a few hundred layers, a few hundred experts in one, and as many values in a head. */
+export const MOST_PARTS = 16_384;
+
 export class Config {
   readonly #values: Record<string, unknown>;
   readonly where: string;
@@ -26,6 +29,13 @@ export class Config {
   count(key: string, fallback?: number): number {
     const value = this.number(key, fallback);
     if (!Number.isSafeInteger(value) || value < 1) throw this.#wrong(key, 'a positive whole number', value);
+    return value;
+  }
+
+  /** As `count`, for layers and the like: lists of them are made before a tensor tells how many there are. */
+  parts(key: string, fallback?: number, most = MOST_PARTS): number {
+    const value = this.count(key, fallback);
+    if (value > most) throw this.#wrong(key, `${most} at most`, value);
     return value;
   }
 

@@ -44,7 +44,7 @@ export function deepseekDecoder(text: Config, w: WeightScope, head: CheckpointMo
     scale: ropeAttentionFactor(settings),
   });
   let x = frame.x;
-  for (let i = 0; i < text.count('num_hidden_layers'); i++) {
+  for (let i = 0; i < text.parts('num_hidden_layers'); i++) {
     const layer: WeightScope = (name) => w(`layers.${i}.${name}`);
     x = g.add(x, latentAttention(g, g.rmsNorm(x, layer('input_layernorm'), c.eps), layer, c, rope));
     const f = g.rmsNorm(x, layer('post_attention_layernorm'), c.eps);
@@ -112,7 +112,7 @@ type Mixture = ExpertShape & { shared: number };
 function expertShape(text: Config): Mixture {
   const inner = text.count('moe_intermediate_size');
   return {
-    experts: text.count('n_routed_experts'),
+    experts: text.parts('n_routed_experts'),
     inner,
     shared: inner * text.number('n_shared_experts', 0),
     route: {

@@ -42,7 +42,7 @@ export function gemmaSizes(
   return {
     hidden_size: text.count('hidden_size'),
     intermediate_size: text.count('intermediate_size'),
-    num_hidden_layers: text.count('num_hidden_layers'),
+    num_hidden_layers: text.parts('num_hidden_layers'),
     num_attention_heads: text.count('num_attention_heads', defaults.heads),
     num_key_value_heads: text.count('num_key_value_heads', defaults.kvHeads),
     head_dim,

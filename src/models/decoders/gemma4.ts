@@ -55,7 +55,7 @@ export function gemma4Shape(text: Config): Gemma4Shape {
 
 function expertShape(text: Config): ExpertShape {
   return {
-    experts: text.count('num_experts'),
+    experts: text.parts('num_experts'),
     inner: text.count('moe_intermediate_size'),
     route: { k: text.count('top_k_experts'), score: 'softmax', normalize: true },
     activation: ACTIVATION,

@@ -35,7 +35,7 @@ export function llamaShape(
   return {
     hidden_size,
     intermediate_size: text.count('intermediate_size'),
-    num_hidden_layers: text.count('num_hidden_layers'),
+    num_hidden_layers: text.parts('num_hidden_layers'),
     num_attention_heads,
     num_key_value_heads: text.count('num_key_value_heads', num_attention_heads),
     head_dim: text.count('head_dim', hidden_size / num_attention_heads),

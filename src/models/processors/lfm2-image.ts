@@ -118,7 +118,7 @@ function readLimits(settings: Config): Limits {
     patch,
     factor,
     tile: settings.count('tile_size', 512),
-    tiles: [settings.count('min_tiles', 2), settings.count('max_tiles', 10)],
+    tiles: [settings.parts('min_tiles', 2), settings.parts('max_tiles', 10)],
     pixels: {
       minPixels: settings.count('min_image_tokens', 64) * factor ** 2,
       maxPixels: settings.count('max_image_tokens', 256) * factor ** 2,

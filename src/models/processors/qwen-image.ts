@@ -29,12 +29,14 @@ export interface QwenImageOptions {
 /** Class default of the reference, for checkpoints that give no limits. */
 const DEFAULT_LIMITS: PixelLimits = { minPixels: 56 * 56, maxPixels: 28 * 28 * 1280 };
 const MAX_ASPECT_RATIO = 200;
+/** Copies of an image in one temporal patch: every model has two. */
+const MOST_FRAMES = 16;
 
 export function qwenImageProcessor(checkpoint: Checkpoint, options: QwenImageOptions): Processor {
   const settings = new Config(checkpoint.imageProcessor, 'preprocessor_config.json');
   const patch = settings.count('patch_size');
   const merge = settings.count('merge_size');
-  const copies = settings.count('temporal_patch_size');
+  const copies = settings.parts('temporal_patch_size', undefined, MOST_FRAMES);
   const filter = resampleFilter(settings, 'bicubic');
   const limits = pixelLimits(settings, options.volumes ? copies : 1);
   const tables = channelTables(settings);

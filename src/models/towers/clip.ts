@@ -34,7 +34,7 @@ export function clipShape(config: Config): ClipShape {
       `"vision_feature_select_strategy" "${strategy}" is not supported with a CLIP tower; "default" is.`,
     );
   }
-  const layers = vision.count('num_hidden_layers');
+  const layers = vision.parts('num_hidden_layers');
   const stated = config.has('vision_feature_layer') ? config.ids('vision_feature_layer') : [-2];
   const features = stated.map((layer) => outputLayer(layers, layer));
   return {

@@ -30,7 +30,7 @@ export function gemma4TowerShape(vision: Config): Gemma4TowerShape {
   return {
     width: vision.count('hidden_size'),
     inner: vision.count('intermediate_size'),
-    layers: vision.count('num_hidden_layers'),
+    layers: vision.parts('num_hidden_layers'),
     heads: vision.count('num_attention_heads'),
     headDim: vision.count('head_dim'),
     patch: vision.count('patch_size', 16),

@@ -75,7 +75,7 @@ export function glm4vVisionEncoder(
   const bias = tower.ocr;
   const { x: patches, rope } = embedded(g, config, w, tower);
   let x = patches;
-  for (let i = 0; i < config.count('depth'); i++) {
+  for (let i = 0; i < config.parts('depth'); i++) {
     const block: WeightScope = (name) => w(`blocks.${i}.${name}`);
     const options = { bias, ...(tower.ocr && { qkNormEps: eps }) };
     const a = g.rmsNorm(x, block('norm1'), eps);

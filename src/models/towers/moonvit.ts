@@ -34,7 +34,7 @@ export function moonVitShape(vision: Config): MoonVitShape {
   return {
     width: count('hidden_size'),
     inner: count('intermediate_size'),
-    layers: count('num_hidden_layers'),
+    layers: vision.parts(vision.spelling('num_hidden_layers', 'vt_num_hidden_layers')),
     heads: count('num_attention_heads'),
     patch: count('patch_size', 14),
     merge,

@@ -54,7 +54,7 @@ export function pixtralTower(g: GraphBuilder, vision: Config, w: WeightScope, fe
   const headDim = vision.count('head_dim', width / heads);
   const patch = vision.count('patch_size');
   const activation = vision.string('hidden_act', 'gelu') as ActivationName;
-  const layers = outputLayer(vision.count('num_hidden_layers'), featureLayer);
+  const layers = outputLayer(vision.parts('num_hidden_layers'), featureLayer);
 
   const patches = rowsOf('patches');
   const pixels = g.input('pixel_values', { rows: patches, width: 3 * patch * patch });

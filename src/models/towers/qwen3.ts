@@ -78,7 +78,7 @@ export function qwen3VisionEncoder(config: Config, hidden: number, w: WeightScop
   const table = w('pos_embed').matrix(config.count('num_position_embeddings'), width);
   let x = g.add(embedded, g.weightedRows(table, tapIndex, tapWeight)); // [patches, width]
   const deepstack: Value[] = [];
-  for (let i = 0; i < config.count('depth'); i++) {
+  for (let i = 0; i < config.parts('depth'); i++) {
     x = block(g, x, (name) => w(`blocks.${i}.${name}`), { heads, inner, activation, rope, segments });
     g.named(`blocks.${i}.output`, x);
     const tap = tapped.indexOf(i);

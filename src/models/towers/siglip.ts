@@ -20,7 +20,7 @@ export function siglipShape(vision: Config): SiglipShape {
   return {
     hidden_size: vision.count('hidden_size', 768),
     intermediate_size: vision.count('intermediate_size', 3072),
-    num_hidden_layers: vision.count('num_hidden_layers', 12),
+    num_hidden_layers: vision.parts('num_hidden_layers', 12),
     num_attention_heads: vision.count('num_attention_heads', 12),
     patch_size: vision.count('patch_size', 16),
     layer_norm_eps: vision.number('layer_norm_eps', 1e-6),
