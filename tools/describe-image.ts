@@ -60,6 +60,7 @@ For its text use ocr, for what changed between two images compare_images, for se
         : { pictures, question: question || describeQuestion(detail), choices, schema },
       maxTokens: max_tokens ?? DESCRIPTION_TOKENS[detail],
       states: true,
+      whole: !question && detail === 'full',
     });
     return { structured: toFields(reply) };
   },

@@ -35,13 +35,16 @@ def reference(path):
 
 
 def conversation(instruction, tokens):
-    """The prompt as the template renders it, with each image pad repeated for its tokens."""
+    """The prompt as the template renders it, with each image pad repeated for its tokens; what the instruction quotes is spelled,
+    as the product does it."""
     from jinja2 import Environment
     template = Environment().from_string(folder.TEMPLATE.read_text())
     messages = [dict(role="system", content=prompt.instructions()["system"]),
                 dict(role="user", content=[dict(type="image"), dict(type="text", text=instruction)])]
     text = template.render(messages=messages, add_generation_prompt=True)
-    return text, prompt.tokenizer().encode(text.replace("<|image_pad|>", "<|image_pad|>" * tokens)).ids
+    before, after = (prompt.encode(part.replace("<|image_pad|>", "<|image_pad|>" * tokens)) for part in text.split(instruction))
+    asked = [token for token, *_ in prompt.answer_tokens(prompt.question_pieces(instruction))]
+    return text, [*before, *asked, *after]
 
 
 @torch.inference_mode()

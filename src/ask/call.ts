@@ -27,8 +27,8 @@ import {
 import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
 import type { TextLine } from '../prompt/parse.js';
 import { sureLines, unseen, UNSURE } from './certainty.js';
-import { settledBy } from './quotes.js';
 import { structuredOf } from './schemas.js';
+import { Statements } from './statements.js';
 import { cancelled, inTime, type TimeLimits } from './deadline.js';
 import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
@@ -67,6 +67,8 @@ export interface Question {
   reader?: LineReader;
   /** The answer says what an image shows, so a small model of ours is silent where it is unsure. Not where text is read. */
   states?: boolean;
+  /** The answer names everything that is important: what a small model of ours leaves out is added. */
+  whole?: boolean;
 }
 
 /** How an answer that is returned ended; one that the client cancelled is not. */
@@ -131,7 +133,8 @@ export async function ask(asked: Call, conversation: Conversation, question: Que
     // What has not begun can be begun anew anywhere.
     const structured = structuredOf(answer);
     const endsForGood = (model?.endsForGood === true && whole !== '') || structured !== undefined;
-    const sure = weighed && weigh(weighed, answer, isCut(stopReason), settling(turns));
+    const said = answer && { ...answer, cut: isCut(stopReason), room: question.maxTokens };
+    const sure = weighed && weigh(weighed, said, statementsOf(turns));
     record(
       conversation,
       turns,
@@ -167,8 +170,8 @@ async function ofTheCutter(call: Call, cut: Cut | undefined): Promise<Call> {
   return { ...call, engine: await call.models.engine(cut.model) };
 }
 
-function fresh({ turn, reader, states }: Question): Cut {
-  const weighed = states && !turn?.choices && !turn?.schema && { certainty: [], shown: '' };
+function fresh({ turn, reader, states, whole }: Question): Cut {
+  const weighed = states && !turn?.choices && !turn?.schema && { certainty: [], shown: '', whole };
   return { text: '', tokenIds: [], reader, ...(weighed && { weighed }) };
 }
 
@@ -179,23 +182,27 @@ function newlySure(sure: Weighed, before: Weighed, begun: boolean): string {
   return unseen(sure.shown, before.shown) || (begun && sure.shown === '' ? UNSURE : '');
 }
 
-/** What of the answer so far the model is sure of. */
+/** What of the answer so far the model is sure of and, once it is whole, what was to be in it too. */
 function weigh(
-  { certainty, shown }: Weighed,
-  answer: Said | null,
-  cut: boolean,
-  settled?: (statement: string) => string | undefined,
+  before: Weighed,
+  answer: (Pick<Said, 'text' | 'certainty' | 'tokenIds'> & { cut: boolean; room: number }) | null,
+  statements?: Statements,
 ): Weighed {
-  if (!answer) return { certainty, shown };
-  const all = [...certainty, ...(answer.certainty ?? [])];
-  const sure = sureLines(answer.text, all, settled);
-  return { certainty: all, shown: cut && sure === UNSURE ? shown : sure };
+  if (!answer) return before;
+  const { text, cut, room, tokenIds } = answer;
+  const certainty = [...before.certainty, ...(answer.certainty ?? [])];
+  const sure = sureLines(text, certainty, statements && ((part, line) => statements.settle(part, line)));
+  // What was shown of a cut answer stays first.
+  const whole = before.whole && !cut && before.shown === '' && sure.length > 0;
+  const all = whole && statements ? statements.completed(sure, room - tokenIds.length) : sure;
+  const shown = all.length > 0 ? all.join('\n') : cut ? before.shown : UNSURE;
+  return { ...before, certainty, shown };
 }
 
-/** Where read lines were handed on, only what quotes them, as what they are. */
-function settling(turns: readonly Turn[]): ((statement: string) => string | undefined) | undefined {
+/** Where read lines were handed on, only what quotes them remains, as what they are. */
+function statementsOf(turns: readonly Turn[]): Statements | undefined {
   const readings = turns.flatMap(({ pictures }) => pictures.flatMap(({ reading }) => reading ?? []));
-  return readings.length > 0 ? settledBy(readings.flatMap(({ lines }) => lines)) : undefined;
+  return readings.length > 0 ? new Statements(readings, turns.at(-1)?.question) : undefined;
 }
 
 /** The last turn as it was while it was being answered. */

@@ -9,23 +9,23 @@ export const UNSURE = 'I am not sure.';
 
 /**
  * @param certainty Of every token of `text`.
- * @param settled What remains of a sure statement; absent: all of it.
- * @returns `text` without what is unsure or does not remain; UNSURE where nothing is left.
+ * @param settled What remains of a statement, of which it is told what is sure; absent: just that.
+ * @returns `text`, line by line, without what is unsure or does not remain.
  */
 export function sureLines(
   text: string,
   certainty: readonly TokenCertainty[],
-  settled: (statement: string) => string | undefined = (statement) => statement,
-): string {
+  settled: (sure: string | undefined, line: string) => string | undefined = (sure) => sure,
+): string[] {
   const kept: string[] = [];
   let start = 0;
   for (const line of text.split('\n')) {
-    const part = surePart(line, firstUnsure(text, start, start + line.length, certainty));
-    const remains = part === undefined ? undefined : settled(part);
+    const sure = surePart(line, firstUnsure(text, start, start + line.length, certainty));
+    const remains = settled(sure, line);
     if (remains !== undefined) kept.push(remains);
     start += line.length + 1;
   }
-  return kept.length > 0 ? kept.join('\n') : UNSURE;
+  return kept;
 }
 
 /** Where in the line the first improbable token begins that decides about it; Infinity where there is none. */

@@ -15,10 +15,29 @@ import type { Region, Size } from '../image/region.js';
 import type { TextLine } from '../prompt/parse.js';
 import { inTime, type TimeLimits } from './deadline.js';
 
-/** Read lines as they stand in a prompt, and what each is where that is said. */
+export interface HandedLine {
+  text: string;
+  /** In pixels of the picture. */
+  box: Region;
+  /** What it is, where that is said. */
+  mark?: Mark;
+}
+
+/** Read lines as they stand in a prompt. */
 export interface HandedOn {
   written: string;
-  lines: { text: string; mark?: Mark }[];
+  lines: HandedLine[];
+  /** Where it is said what the lines are: what they and the pixels establish of the whole. */
+  screen?: ScreenLook;
+}
+
+export interface ScreenLook {
+  dark: boolean;
+  kind?: string;
+  /** "2 buttons", most frequent first. */
+  counts: string[];
+  /** Of the picture in which the lines' boxes lie. */
+  size: Size;
 }
 
 /** One image of a turn as the model gets it, and what a result says about it. */
@@ -51,8 +70,8 @@ export interface Cut extends AnswerSoFar {
   model?: string;
   /** Reads more than text out of the answer (OCR lines with boxes), once it goes on. */
   reader?: LineReader;
-  /** Where only what the model is sure of is shown: how sure it was so far, and what was shown. */
-  weighed?: { certainty: TokenCertainty[]; shown: string };
+  /** Where only what the model is sure of is shown: how sure it was so far, what was shown, whether all that is important is. */
+  weighed?: { certainty: TokenCertainty[]; shown: string; whole?: boolean };
 }
 
 /** Reads the complete lines of a model's answer, in pixels of the original image. */

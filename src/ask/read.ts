@@ -1,7 +1,7 @@
 // How tools have text read: in the time that the call has, in pixels of the original, and as the model is given it.
 import type { ImageInput } from '../image/rgb-image.js';
 import type { Region } from '../image/region.js';
-import { elementsText, readingText } from '../prompt/layout.js';
+import { countedElements, elementsText, readingText } from '../prompt/layout.js';
 import { wordsOf, type Elements } from '../reading/elements.js';
 import type { Quad } from '../reading/quad.js';
 import type { Reading } from '../reading/reading.js';
@@ -54,10 +54,17 @@ async function writtenOut(
   if (!trained || !call.elements) return { written: readingText(lines, input), lines };
   const found = await elementsOf(call, input, reading);
   if (!found) return null;
-  const worded = lines.map(({ text, box }, i) => ({ text, box, mark: wordsOf(found.marks[i]!) }));
+  const { dark, kind, marks } = found;
+  const worded = lines.map(({ text, box }, i) => ({ text, box, mark: wordsOf(marks[i]!) }));
   return {
-    written: elementsText(worded, input, found.dark),
-    lines: lines.map(({ text }, i) => ({ text, mark: found.marks[i]! })),
+    written: elementsText(worded, input, dark),
+    lines: lines.map(({ text, box }, i) => ({ text, box, mark: marks[i]! })),
+    screen: {
+      dark,
+      counts: countedElements(worded),
+      size: { width: input.width, height: input.height },
+      ...(kind !== undefined && { kind }),
+    },
   };
 }
 

@@ -1,9 +1,16 @@
-// The element classifier on our own engine. A line's result does not depend on the lines beside it.
+// The element classifier on our own engine. What it sees of a line does not depend on how many are seen at a time; what it
+// says of it does on the lines beside it in its picture.
 import { packageRoot } from '../package-root.js';
 import { join } from 'node:path';
-import { VIEW, type ElementModel, type loadElements } from '../models/readers/elements.js';
+import {
+  VIEW,
+  type ContextLayers,
+  type ElementModel,
+  type loadElements,
+} from '../models/readers/elements.js';
 import { workers } from '../workers/pool.js';
-import type { ElementNetwork } from './text-networks.js';
+import { together } from './element-context.js';
+import type { Classified, ElementNetwork } from './text-networks.js';
 import { ImageRunner, type ReaderOptions } from './reader-engine.js';
 
 /** Lines in one run: enough for large strides, few enough to cancel soon. */
@@ -21,6 +28,8 @@ class ElementEngine implements ElementNetwork {
   readonly roles: string[];
   readonly states: string[];
   readonly colours: string[];
+  readonly kinds: string[];
+  readonly #together: ContextLayers;
   readonly #runner: ImageRunner;
   readonly #features: number;
 
@@ -28,21 +37,23 @@ class ElementEngine implements ElementNetwork {
     this.roles = model.roles;
     this.states = model.states;
     this.colours = model.colours;
+    this.kinds = model.kinds;
+    this.#together = model.together;
     this.#features = model.features;
     this.#runner = runner;
   }
 
-  async classify(views: Uint8Array, features: Float32Array, signal?: AbortSignal): Promise<Float32Array[]> {
+  async classify(views: Uint8Array, features: Float32Array, signal?: AbortSignal): Promise<Classified> {
     const bytes = VIEW.count * VIEW.width * VIEW.height * 3;
     const lines = views.length / bytes;
-    const results: Float32Array[] = [];
+    const hidden: Float32Array[] = [];
     for (let at = 0; at < lines; at += RUN_LINES) {
       const end = Math.min(lines, at + RUN_LINES);
       const part = features.subarray(at * this.#features, end * this.#features);
       const seen = views.subarray(at * bytes, end * bytes);
-      results.push(...(await this.#run(seen, part, end - at, signal)));
+      hidden.push(...(await this.#run(seen, part, end - at, signal)));
     }
-    return results;
+    return together(hidden, this.#together);
   }
 
   close(): Promise<void> {
@@ -62,8 +73,8 @@ class ElementEngine implements ElementNetwork {
       data: views.subarray(i * size, (i + 1) * size),
     }));
     const inputs = { features: { data: features, rows: lines } };
-    const { data } = (await this.#runner.run(images, inputs, signal))['marks']!;
-    const classes = data.length / lines;
-    return Array.from({ length: lines }, (_, i) => data.slice(i * classes, (i + 1) * classes));
+    const { data } = (await this.#runner.run(images, inputs, signal))['hidden']!;
+    const width = data.length / lines;
+    return Array.from({ length: lines }, (_, i) => data.slice(i * width, (i + 1) * width));
   }
 }

@@ -23,16 +23,25 @@ export interface TextNetworks {
   close(): Promise<void>;
 }
 
+export interface Classified {
+  /** Logits of each line, one after the other. */
+  lines: Float32Array[];
+  /** Logits of the kinds; of no lines none. */
+  kinds: Float32Array;
+}
+
 /** The network that says what each line of text on a screen is. */
 export interface ElementNetwork {
   /** Classes in the order of the logits: roles, then states (each apart), then colours. */
   roles: string[];
   states: string[];
   colours: string[];
+  /** Of screens, in words. */
+  kinds: string[];
   /**
-   * Views and numbers of n lines, see reading/element-views.ts → logits of each, one after the other.
+   * Views and numbers of the n lines of one picture, see reading/element-views.ts, in reading order.
    * @param views n · 4 RGB images of 96 × 48
    */
-  classify(views: Uint8Array, features: Float32Array, signal?: AbortSignal): Promise<Float32Array[]>;
+  classify(views: Uint8Array, features: Float32Array, signal?: AbortSignal): Promise<Classified>;
   close(): Promise<void>;
 }

@@ -83,10 +83,15 @@ export function readingText(lines: readonly ReadLine[], size: Size): string {
  */
 export function elementsText(lines: readonly MarkedLine[], size: Size, dark: boolean): string {
   const given = lines.slice(0, MOST_READ_LINES);
-  const found = counts(given).map(([role, count]) => `${count} ${count === 1 ? role : plural(role)}`);
+  const found = countedElements(given);
   const written = given.map(({ text, box, mark }) => `${place(middle(box), size)} ${mark}: ${text}\n`);
   const head = [instructions.elements[dark ? 'dark' : 'light'], ...(found.length ? [found.join(', ')] : [])];
   return `${head.join(' ')}\n${written.join('')}`;
+}
+
+/** "2 buttons": how many elements of each role the lines are, most frequent first. */
+export function countedElements(lines: readonly MarkedLine[]): string[] {
+  return counts(lines).map(([role, count]) => `${count} ${count === 1 ? role : plural(role)}`);
 }
 
 /** How many elements of each role the lines are, most frequent first; the cells of a row, beside each other, are one. */
@@ -103,7 +108,8 @@ function counts(lines: readonly MarkedLine[]): [string, number][] {
   return [...found].sort(([a, n], [b, m]) => m - n || COUNTED.indexOf(a) - COUNTED.indexOf(b));
 }
 
-function plural(role: string): string {
+/** As a prompt counts elements. */
+export function plural(role: string): string {
   return `${role}${/(x|ch)$/.test(role) ? 'es' : 's'}`;
 }
 

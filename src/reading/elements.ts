@@ -5,12 +5,19 @@ import { ByteLru } from '../image/byte-lru.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import { workers } from '../workers/pool.js';
 import { toShared } from '../workers/shared-bytes.js';
+import type { Beside } from './option-marks.js';
 import type { Reading } from './reading.js';
 
 const viewsOf = workers.job<typeof import('./element-views.js').elementViews>(
   import.meta.url,
   './element-views',
   'elementViews',
+);
+
+const besideTexts = workers.job<typeof import('./option-marks.js').besideTexts>(
+  import.meta.url,
+  './option-marks',
+  'besideTexts',
 );
 
 const CACHE_BYTES = 4 * 2 ** 20;
@@ -27,12 +34,24 @@ const EITHER = [
   ['on', 'off'],
 ];
 
+/** Roles of what is chosen or switched on by a mark beside its text. */
+const OPTIONS = ['checkbox', 'radio', 'switch'];
+/** A line with a mark before it is an option where that is by so many logits less likely at most. */
+const NEARLY = 2;
+/** The margin of what was measured, in logits. */
+const MEASURED = 8;
+
+/** Cells below the head of a table, at least. */
+const LEAST_CELLS = 2;
+
 /** What a line is. */
 export interface Mark {
   role: string;
   states: string[];
   /** Of a button that has one. */
   colour?: string;
+  /** By how many logits the role is likelier than any other. */
+  lead: number;
   /** Of each state that the role can have, by how many logits it is likelier than its opposite. */
   margins: Record<string, number>;
 }
@@ -40,6 +59,8 @@ export interface Mark {
 export interface Elements {
   /** Whether most of the picture is dark. */
   dark: boolean;
+  /** Of screen, in words; absent where no text was read. */
+  kind?: string;
   /** What each line is, in the order of the reading's lines. */
   marks: Mark[];
 }
@@ -69,8 +90,18 @@ export class ElementReader {
     const picture = { ...pixels, data: toShared(pixels.data) };
     const seen = lines.map(({ text, box }) => ({ text, box }));
     const { views, features, dark } = await viewsOf({ picture, lines: seen }, { signal });
-    const logits = await network.classify(views, features, signal);
-    const elements = { dark, marks: logits.map((of) => markOf(of, network)) };
+    const { lines: logits, kinds } = await network.classify(views, features, signal);
+    const kind = network.kinds[best(kinds, 0, kinds.length)];
+    const options = logits.flatMap((of, i) => (mayBeOption(of, network.roles) ? [i] : []));
+    const boxes = options.map((i) => lines[i]!.box);
+    const beside = boxes.length > 0 ? await besideTexts({ picture, boxes }, { signal }) : [];
+    const marked = logits.map((of, i) => markOf(of, network, beside[options.indexOf(i)]));
+    // The head of a table stands over rows.
+    const table = marked.filter(({ role }) => role === 'row').length >= LEAST_CELLS;
+    const marks = marked.map((mark, i) =>
+      mark.role === 'header' && !table ? markOf(without(logits[i]!, network, 'header'), network) : mark,
+    );
+    const elements = { dark, marks, ...(logits.length > 0 && kind !== undefined && { kind }) };
     this.#known.set(image.pixelHash, elements, 100 + 40 * lines.length);
     return elements;
   }
@@ -91,9 +122,27 @@ export class ElementReader {
   }
 }
 
-/** The likeliest role, its states that are likelier than not, and of a button its colour. */
-function markOf(logits: Float32Array, { roles, states, colours }: ElementNetwork): Mark {
-  const role = roles[best(logits, 0, roles.length)]!;
+function without(said: Float32Array, { roles }: ElementNetwork, role: string): Float32Array {
+  const logits = said.slice();
+  logits[roles.indexOf(role)] = -Infinity;
+  return logits;
+}
+
+function mayBeOption(logits: Float32Array, roles: string[]): boolean {
+  const most = Math.max(...logits.subarray(0, roles.length));
+  return OPTIONS.some((option) => logits[roles.indexOf(option)]! > most - NEARLY);
+}
+
+/**
+ * The likeliest role, its states that are likelier than not, and of a button its colour.
+ * @param beside Of a line that may be an option what stands beside it: it outweighs the classifier.
+ */
+function markOf(said: Float32Array, network: ElementNetwork, beside?: Beside): Mark {
+  const { roles, states, colours } = network;
+  const logits = beside === undefined ? said : measured(said, network, beside);
+  const at = best(logits, 0, roles.length);
+  const role = roles[at]!;
+  const others = logits.subarray(0, roles.length).filter((_, other) => other !== at);
   const from = roles.length;
   const logit = (state: string): number => logits[from + states.indexOf(state)]!;
   const allowed = states.filter((state) => (STATES[role] ?? STATES[UNMARKED]!).includes(state));
@@ -103,8 +152,24 @@ function markOf(logits: Float32Array, { roles, states, colours }: ElementNetwork
     role,
     states: allowed.filter((state) => margins[state]! > 0),
     ...(colour > 0 && { colour: colours[colour]! }),
+    lead: logits[at]! - Math.max(...others),
     margins,
   };
+}
+
+/** A box is a checkbox, a ring a radio button, checked where something is in it; where nothing stands beside a text, it is no option. */
+function measured(said: Float32Array, { roles, states }: ElementNetwork, beside: Beside): Float32Array {
+  const logits = said.slice();
+  if (beside === 'something') return logits;
+  const most = Math.max(...logits.subarray(0, roles.length));
+  if (beside === 'nothing') {
+    for (const option of OPTIONS) logits[roles.indexOf(option)] = most - MEASURED;
+    return logits;
+  }
+  logits[roles.indexOf(beside.round ? 'radio' : 'checkbox')] = most + MEASURED;
+  logits[roles.length + states.indexOf('checked')] = beside.filled ? MEASURED / 2 : -MEASURED / 2;
+  logits[roles.length + states.indexOf('not checked')] = beside.filled ? -MEASURED / 2 : MEASURED / 2;
+  return logits;
 }
 
 /** Of two that exclude each other by how much it is the likelier one, else how much likelier than not it is. */

@@ -1,7 +1,7 @@
 // What the model was unsure of is left out: statements whole, or from the first unsure word behind a quotation on.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LEAST_PROBABILITY, sureLines, unseen, UNSURE } from '../../src/ask/certainty.js';
+import { LEAST_PROBABILITY, sureLines, unseen } from '../../src/ask/certainty.js';
 
 /** A token a character; the characters at `unsure` are improbable. */
 function said(text: string, ...unsure: number[]) {
@@ -9,7 +9,7 @@ function said(text: string, ...unsure: number[]) {
     end: i + 1,
     probability: unsure.includes(i) ? LEAST_PROBABILITY / 2 : 0.9,
   }));
-  return sureLines(text, certainty);
+  return sureLines(text, certainty).join('\n');
 }
 
 const answer = 'A dark form titled "In" with 2 fields.\nbutton "OK", disabled\nfield "Name"';
@@ -26,7 +26,7 @@ test('of an unsure state or count only that is left out', () => {
   assert.equal(said(answer, at(', dis')), `${lines[0]}\nbutton "OK"\n${lines[2]}`);
   assert.equal(said(answer, at('2 fields')), `A dark form titled "In".\n${lines[1]}\n${lines[2]}`);
   assert.equal(said('A dark menu with 5 items.', 17), 'A dark menu.');
-  assert.equal(said('A dark menu with 5 items.', 2), UNSURE);
+  assert.equal(said('A dark menu with 5 items.', 2), '');
 });
 
 test('the rest of a quotation is copied and does not decide', () => {
@@ -38,9 +38,28 @@ test('quotes of one line do not reach into the next', () => {
   assert.equal(said(open, open.indexOf('utton')), 'text "a');
 });
 
-test('where nothing is left it says so', () => {
-  assert.equal(said('Yes.', 0), UNSURE);
-  assert.equal(said(''), '');
+test('nothing may be left', () => {
+  assert.deepEqual(sureLines('Yes.', [{ end: 4, probability: 0.1 }]), []);
+  assert.deepEqual(sureLines('', []), ['']);
+});
+
+test('who settles what remains is told of every line what is sure of it', () => {
+  const told: unknown[] = [];
+  sureLines(
+    'Yes.\nlink "a"',
+    [
+      { end: 4, probability: 0.1 },
+      { end: 13, probability: 0.9 },
+    ],
+    (sure, line) => {
+      told.push([sure, line]);
+      return sure;
+    },
+  );
+  assert.deepEqual(told, [
+    [undefined, 'Yes.'],
+    ['link "a"', 'link "a"'],
+  ]);
 });
 
 test('tokens of several characters are judged where they begin', () => {
@@ -51,8 +70,8 @@ test('tokens of several characters are judged where they begin', () => {
     { end: 14, probability },
     { end: 16, probability: 0.9 },
   ];
-  assert.equal(sureLines(text, tokens(0.1)), 'link "a"');
-  assert.equal(sureLines(text, tokens(0.9)), text);
+  assert.deepEqual(sureLines(text, tokens(0.1)), ['link "a"']);
+  assert.deepEqual(sureLines(text, tokens(0.9)), text.split('\n'));
 });
 
 test('a continued answer goes on where it was shown', () => {

@@ -1,4 +1,5 @@
-// The element classifier on the engine: equal to plain loops over the weights that ship, and a line's answer is its own.
+// The element classifier on the engine: equal to plain loops over the weights that ship; what it sees of a line is the
+// line's own, what it says of it and of the screen is the picture's.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,11 +15,12 @@ const tensors = tensorsOf(readFileSync(join(folder, 'model.safetensors')), 'mode
 const [ROWS, COLUMNS, VIEWS, FEATURES] = [48, 96, 4, 15];
 const LINE_BYTES = VIEWS * ROWS * COLUMNS * 3;
 
-/** Three lines of smooth noise, no two alike. */
-const views = Uint8Array.from({ length: 3 * LINE_BYTES }, (_, i) =>
+/** Lines of smooth noise, no two alike. */
+const LINES = 3;
+const views = Uint8Array.from({ length: LINES * LINE_BYTES }, (_, i) =>
   Math.round(128 + 90 * Math.sin(i * 0.013) + 30 * Math.cos(i * 0.7)),
 );
-const features = Float32Array.from({ length: 3 * FEATURES }, (_, i) => Math.sin(i) / 2);
+const features = Float32Array.from({ length: LINES * FEATURES }, (_, i) => Math.sin(i) / 2);
 
 let network: ElementNetwork;
 before(async () => (network = await openElements({ threads: 1 })));
@@ -61,7 +63,10 @@ function linear(row: ArrayLike<number>, name: string): number[] {
   });
 }
 
-function plainly(line: number): number[] {
+const relu = (row: number[]): number[] => row.map((x) => Math.max(0, x));
+
+/** What the convolutions and the hidden layer see of a line. */
+function hiddenOf(line: number): number[] {
   const row: number[] = [];
   for (let v = 0; v < VIEWS; v++) {
     const from = line * LINE_BYTES + v * ROWS * COLUMNS * 3;
@@ -77,29 +82,45 @@ function plainly(line: number): number[] {
     row.push(...grid.data);
   }
   row.push(...features.subarray(line * FEATURES, (line + 1) * FEATURES));
-  return linear(
-    linear(row, 'hidden').map((x) => Math.max(0, x)),
-    'marks',
-  );
+  return relu(linear(row, 'hidden'));
 }
 
-test('logits are those of plain loops over the shipped weights', async () => {
-  const [first] = await network.classify(views, features);
-  const wanted = plainly(0);
-  assert.equal(first!.length, network.roles.length + network.states.length + network.colours.length);
-  for (const [i, logit] of first!.entries())
-    assert.ok(Math.abs(logit - wanted[i]!) < 1e-4 * Math.max(1, Math.abs(wanted[i]!)), `logit ${i}`);
+const close = (said: ArrayLike<number>, wanted: number[]): void => {
+  assert.equal(said.length, wanted.length);
+  for (const [i, logit] of wanted.entries())
+    assert.ok(Math.abs(said[i]! - logit) < 1e-4 * Math.max(1, Math.abs(logit)), `logit ${i}`);
+};
+
+test('logits are those of plain loops over the shipped weights, those of the kinds too', async () => {
+  const { lines, kinds } = await network.classify(views, features);
+  assert.equal(lines.length, LINES);
+  assert.equal(lines[0]!.length, network.roles.length + network.states.length + network.colours.length);
+  assert.equal(kinds.length, network.kinds.length);
+  const hidden = Array.from({ length: LINES }, (_, line) => hiddenOf(line));
+  const none = hidden[0]!.map(() => 0);
+  const mean = (rows: number[][]) =>
+    rows[0]!.map((_, i) => rows.reduce((sum, row) => sum + row[i]!, 0) / rows.length);
+  const beside = hidden.map((own, i) =>
+    relu(
+      linear([...own, ...(hidden[i - 1] ?? none), ...(hidden[i + 1] ?? none), ...mean(hidden)], 'context'),
+    ),
+  );
+  for (const [i, said] of lines.entries()) {
+    const corrections = linear(beside[i]!, 'corrections');
+    close(
+      said,
+      linear(hidden[i]!, 'marks').map((logit, at) => logit + corrections[at]!),
+    );
+  }
+  const most = beside[0]!.map((_, i) => Math.max(...beside.map((row) => row[i]!)));
+  close(kinds, linear([...mean(hidden), ...mean(beside), ...most], 'kinds'));
 });
 
-test('a line has the same bits alone and beside others', async () => {
-  const together = await network.classify(views, features);
-  for (let line = 0; line < 3; line++) {
-    const [alone] = await network.classify(
-      views.slice(line * LINE_BYTES, (line + 1) * LINE_BYTES),
-      features.slice(line * FEATURES, (line + 1) * FEATURES),
-    );
-    assert.deepEqual(alone, together[line]);
-  }
+test('a picture has the same bits at every call, and one without lines is of no kind', async () => {
+  const [first, again] = [await network.classify(views, features), await network.classify(views, features)];
+  assert.deepEqual(first, again);
+  const none = await network.classify(new Uint8Array(0), new Float32Array(0));
+  assert.deepEqual(none, { lines: [], kinds: new Float32Array(0) });
 });
 
 test('a folder that holds no such network is refused in words', async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import type { ElementNetwork } from '../../src/engine/text-networks.js';
+import type { Classified, ElementNetwork } from '../../src/engine/text-networks.js';
 import type { RgbImage } from '../../src/image/rgb-image.js';
 import { elementsText } from '../../src/prompt/layout.js';
 import { elementViews } from '../../src/reading/element-views.js';
@@ -37,6 +37,7 @@ class Scripted implements ElementNetwork {
   roles = ['plain', 'button', 'checkbox'];
   states = ['checked', 'not checked', 'disabled'];
   colours = ['none', 'blue'];
+  kinds = ['form', 'list'];
   runs = 0;
   closed = 0;
   readonly #say: number[][];
@@ -45,9 +46,9 @@ class Scripted implements ElementNetwork {
     this.#say = say;
   }
 
-  async classify(): Promise<Float32Array[]> {
+  async classify(): Promise<Classified> {
     this.runs++;
-    return this.#say.map((logits) => Float32Array.from(logits));
+    return { lines: this.#say.map((logits) => Float32Array.from(logits)), kinds: Float32Array.from([1, 2]) };
   }
 
   async close(): Promise<void> {
@@ -88,7 +89,57 @@ test('the likeliest role is said, with states that it can have, and the colour o
   const elements = new ElementReader(async () => network);
   const said = await elements.of(input(picture()), reading([line('a'), line('b'), line('c')]));
   assert.deepEqual(said.marks.map(wordsOf), ['button, disabled, blue', 'checkbox, not checked', 'plain']);
+  assert.equal(said.kind, 'list');
+  assert.deepEqual(
+    said.marks.map(({ lead }) => lead),
+    [4, 4, 5],
+  );
   assert.deepEqual(said.marks[1]!.margins, { checked: -1, 'not checked': 1, disabled: -1 });
+});
+
+/** A white picture with a text's letters from `left` on and, where one is given, a mark of that shape before it. */
+function option(shape: 'box' | 'ring' | 'none', left = 30): RgbImage {
+  const data = new Uint8Array(200 * 120 * 3).fill(255);
+  const paint = (x: number, y: number): void => void data.fill(40, (y * 200 + x) * 3, (y * 200 + x) * 3 + 3);
+  for (let y = 42; y < 55; y++)
+    for (let x = 0; x < 60; x++) {
+      if (x % 8 < 4) paint(left + x, y);
+      const away = Math.hypot(x - 6, y - 48);
+      const edge =
+        shape === 'box' ? x < 13 && (x % 12 === 0 || y === 42 || y === 54) : away <= 6.6 && away > 5.4;
+      if (shape !== 'none' && edge) paint(left - 20 + x, y);
+    }
+  return { width: 200, height: 120, data };
+}
+
+test('a mark that can be measured outweighs what the classifier thinks of it', async () => {
+  const roles = ['plain', 'checkbox', 'radio', 'switch'];
+  const said = async (picture: RgbImage, logits: number[]) => {
+    const network = new Scripted([...logits, 1, -1, 0, 0, 0]);
+    network.roles = roles;
+    const { marks } = await new ElementReader(async () => network).of(
+      input(picture),
+      reading([line('Keep', BOX)]),
+    );
+    return wordsOf(marks[0]!);
+  };
+  assert.equal(await said(option('box'), [0, 1, 5, 3]), 'checkbox, not checked');
+  assert.equal(await said(option('ring'), [0, 5, 1, 3]), 'radio, not checked');
+  assert.equal(await said(option('none'), [0, 1, 2, 5]), 'plain', 'no mark, no option');
+  assert.equal(await said(option('box'), [5, 4, 1, 1]), 'checkbox, not checked', 'nearly one');
+  assert.equal(await said(option('box'), [9, 4, 1, 1]), 'plain', 'surely none');
+});
+
+test('the head of a table stands over rows', async () => {
+  const said = async (...rows: number[][]) => {
+    const network = new Scripted(...rows.map((logits) => [...logits, 0, 0, 0, 0, 0]));
+    network.roles = ['heading', 'header', 'row'];
+    const lines = rows.map((_, i) => line(`a${i}`));
+    const { marks } = await new ElementReader(async () => network).of(input(picture()), reading(lines));
+    return marks.map(({ role }) => role);
+  };
+  assert.deepEqual(await said([2, 5, 0], [0, 1, 5]), ['heading', 'row']);
+  assert.deepEqual(await said([2, 5, 0], [0, 1, 5], [0, 1, 5]), ['header', 'row', 'row']);
 });
 
 test('what was said of a picture is known; a failed opening is tried again; closing closes the network', async () => {

@@ -18,7 +18,7 @@ function seen(...lines: Line[]) {
   }));
   const marks = lines.map(([, , role, states, margin = 3]): Mark => {
     const margins = STATES.map((state) => [state, states.includes(state) ? margin : -margin]);
-    return { role, states, margins: Object.fromEntries(margins) as Mark['margins'] };
+    return { role, states, lead: margin, margins: Object.fromEntries(margins) as Mark['margins'] };
   });
   return {
     reading: { width: 400, height: 300, lines: read, rows: read.map((_, i) => [i]) },

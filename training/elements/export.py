@@ -3,9 +3,12 @@ import json
 
 import torch
 from safetensors.torch import load_file, save_file
+from screens import wordings
 from starter.marks import COLOURS, ROLES, STATES
 
-from .network import LAYERS
+from .network import KINDS, LAYERS
+
+LINEAR = ("hidden", "marks", "context", "corrections", "kinds")
 
 
 @torch.no_grad()
@@ -16,13 +19,14 @@ def write(network, folder):
         scale = norm.weight / (norm.running_var + norm.eps).sqrt()
         tensors[f"layers.{i}.weight"] = (weight * scale[:, None, None, None]).half()
         tensors[f"layers.{i}.bias"] = norm.bias - norm.running_mean * scale
-    for name in ("hidden", "marks"):
+    for name in LINEAR:
         layer = getattr(network, name)
         tensors |= {f"{name}.weight": layer.weight.half(), f"{name}.bias": layer.bias.clone()}
     folder.mkdir(parents=True, exist_ok=True)
     save_file({n: t.contiguous() for n, t in tensors.items()}, str(folder / "model.safetensors"))
     config = dict(model_type="afterimage_elements", strides=[stride for _, stride in LAYERS],
-                  roles=[r or "plain" for r in ROLES], states=STATES, colours=["none", *COLOURS[1:]])
+                  roles=[r or "plain" for r in ROLES], states=STATES, colours=["none", *COLOURS[1:]],
+                  kinds=[wordings.KIND_WORDS[kind] for kind in KINDS])
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
@@ -40,6 +44,8 @@ def read(network, folder, views):
         norm.weight.copy_((norm.running_var + norm.eps).sqrt())
         norm.bias.copy_(kept[f"layers.{i}.bias"] + norm.running_mean)
         x = torch.relu(seen + kept[f"layers.{i}.bias"][:, None, None])
-    for name in ("hidden", "marks"):
+    for name in LINEAR:
+        if f"{name}.weight" not in kept:
+            continue
         getattr(network, name).weight.copy_(kept[f"{name}.weight"])
         getattr(network, name).bias.copy_(kept[f"{name}.bias"])

@@ -1,5 +1,7 @@
-"""The element classifier: role, states and colour of a line of text, from views of its surroundings."""
+"""The element classifier: role, states and colour of each line of a picture, from views of its surroundings and from the lines
+beside it; and of all lines together the kind of screen."""
 import torch
+from screens import wordings
 from starter.marks import COLOURS, IGNORED, ROLES, STATES
 from torch import nn
 from torch.nn import functional as F
@@ -10,6 +12,8 @@ from .views import COLUMNS, FEATURES, ROWS, VIEWS
 LAYERS = [(16, 2), (32, 2), (32, 1), (64, 2), (64, 1), (64, 2)]
 CELLS = len(VIEWS) * (ROWS // 16) * (COLUMNS // 16)
 HIDDEN = 160
+CONTEXT = 96
+KINDS = list(wordings.KIND_WORDS)
 MARKS = len(ROLES) + len(STATES) + len(COLOURS)
 
 
@@ -23,16 +27,52 @@ class Elements(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.hidden = nn.Linear(CELLS * width + FEATURES, HIDDEN)
         self.marks = nn.Linear(HIDDEN, MARKS)
+        self.context = nn.Linear(4 * HIDDEN, CONTEXT)
+        self.corrections = nn.Linear(CONTEXT, MARKS)
+        self.kinds = nn.Linear(HIDDEN + 2 * CONTEXT, len(KINDS))
         self.drop = nn.Dropout(0.2)
+        for parameter in self.corrections.parameters():
+            nn.init.zeros_(parameter)
 
-    def forward(self, views, features):
-        """views uint8 [n, 4, 48, 96, 3], features [n, FEATURES] → logits [n, MARKS]: roles, states, colours."""
-        n = len(views)
+    def forward(self, views, features, pages):
+        """views uint8 [n, 4, 48, 96, 3], features [n, FEATURES] of lines, those of a picture one after the other in reading order;
+        pages int64 [n]: the picture of each, from 0 → logits [n, MARKS]: roles, states, colours; logits [pictures, KINDS]."""
+        return self.judge(self.seen(views), features, pages)
+
+    def judge(self, seen, features, pages):
+        """As forward, of what the convolutions see."""
+        alone = self.drop(F.relu(self.hidden(torch.cat((self.drop(seen), features), 1))))
+        mean = mean_of(alone, pages)
+        beside = torch.cat((alone, shifted(alone, pages, 1), shifted(alone, pages, -1), mean[pages]), 1)
+        together = F.relu(self.context(beside))
+        kinds = self.kinds(torch.cat((mean, mean_of(together, pages), most_of(together, pages)), 1))
+        return self.marks(alone) + self.corrections(together), kinds
+
+    def seen(self, views):
+        """[n, CELLS · width]: what the convolutions see of each line."""
         x = views.flatten(0, 1).permute(0, 3, 1, 2).float() / 127.5 - 1
         for layer in self.layers:
             x = F.relu(layer["norm"](layer["convolution"](x)))
-        rows = x.permute(0, 2, 3, 1).reshape(n, -1)
-        return self.marks(self.drop(F.relu(self.hidden(torch.cat((rows, features), 1)))))
+        return x.permute(0, 2, 3, 1).reshape(len(views), -1)
+
+
+def shifted(x, pages, by):
+    """Of each line that of the line before (by 1) or after (by −1) it in its picture; zeros where there is none."""
+    other = torch.roll(x, by, 0)
+    same = torch.roll(pages, by) == pages
+    same[0 if by > 0 else -1] = False
+    return other * same[:, None]
+
+
+def mean_of(x, pages):
+    """[pictures, width]"""
+    count = torch.bincount(pages).clamp(min=1)[:, None]
+    return torch.zeros(len(count), x.shape[1]).index_add(0, pages, x) / count
+
+
+def most_of(x, pages):
+    """[pictures, width]; x ≥ 0"""
+    return torch.zeros(int(pages.max()) + 1, x.shape[1]).scatter_reduce(0, pages[:, None].expand_as(x), x, "amax")
 
 
 def balance(marks):
@@ -41,10 +81,14 @@ def balance(marks):
     return (1 / len(ROLES) / share).sqrt().clamp(0.5, 3)
 
 
+RARE = torch.tensor([1, 1, 1, 1, 3, 3, 3, 3.0])          # what a state that holds weighs: few lines have one of the last four
+
+
 def loss_of(logits, marks, weights=None):
     """marks int64 [n, FIELDS], see starter.marks; weights: of the roles, see balance."""
     role, state, colour = logits.split((len(ROLES), len(STATES), len(COLOURS)), 1)
-    loss = F.cross_entropy(role, marks[:, 0], weights) + 3 * F.binary_cross_entropy_with_logits(state, marks[:, 1:-1].float())
+    loss = F.cross_entropy(role, marks[:, 0], weights)
+    loss = loss + 4 * F.binary_cross_entropy_with_logits(state, marks[:, 1:-1].float(), pos_weight=RARE)
     if (marks[:, -1] >= 0).any():
         loss = loss + 0.3 * F.cross_entropy(colour, marks[:, -1], ignore_index=IGNORED)
     return loss

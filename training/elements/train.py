@@ -1,6 +1,6 @@
 """Trains the element classifier on rendered pages and writes models/elements.
 
-    python training/elements/train.py --pages PAGES_FOLDER --out models/elements [--minutes 30] [--init models/elements]
+    python training/elements/train.py --pages PAGES_FOLDER --out models/elements [--minutes 30] [--init models/elements [--replay 8]]
 """
 import argparse
 import random
@@ -12,54 +12,66 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset
 
-from elements.data import entries, examples
+from elements.data import entries, examples, worth
 from elements.export import read, write
 from elements.network import Elements, balance, loss_of, right
 from starter.marks import ROLES
 
-HELD_OUT = 0.06           # of the pages
-BATCH = 160
+HELD_OUT = 0.06           # of the pages; so many of them are measured
+HELD_PAGES = 120
+BATCH = 160               # lines, at least
+PAGES = 20                # of a replayed batch
 
 
 class Lines(IterableDataset):
-    """Batches of lines of pages in random order, for ever."""
+    """Batches of whole pages at random, for ever: views, features, marks, the page of each line, the kind of each page."""
 
     def __init__(self, pages, seed):
         self.pages, self.seed = pages, seed
 
     def __iter__(self):
         torch.set_num_threads(1)
-        rng, held, count = random.Random(self.seed), [], 0
+        rng, weights = random.Random(self.seed), np.cumsum([worth(p) for p in self.pages])
         while True:
-            made = examples(rng.choice(self.pages), rng)
-            if made is None:
-                continue
-            held.append(made)
-            count += len(made[0])
-            if count >= 8 * BATCH:                     # lines of a page are alike: batches mix those of many
-                whole = [np.concatenate(part) for part in zip(*held)]
-                order = np.random.default_rng(rng.randrange(2**32)).permutation(count)
-                for first in range(0, count - BATCH + 1, BATCH):
-                    yield [torch.from_numpy(part[order[first:first + BATCH]]) for part in whole]
-                held, count = [], 0
+            held = []
+            while sum(len(made[0]) for made in held) < BATCH:
+                made = examples(rng.choices(self.pages, cum_weights=weights)[0], rng)
+                held += [made] if made and len(made[0]) <= BATCH // 2 else []
+            yield batch(held)
+
+
+def batch(pages):
+    """Tensors of several pages as `examples` makes them."""
+    views, features, marks, kinds = zip(*pages)
+    of = np.repeat(np.arange(len(pages)), [len(v) for v in views])
+    return [torch.from_numpy(np.concatenate(part)) for part in (views, features, marks)] + [torch.from_numpy(of), torch.tensor(kinds)]
 
 
 @torch.no_grad()
 def measured(network, pages):
     network.eval()
-    said, wanted = [], []
-    for page in pages:
-        made = examples(page, random.Random(0), careful=True)
-        if made:
-            said.append(network(*(torch.from_numpy(part) for part in made[:2])))
-            wanted.append(torch.from_numpy(made[2]))
-    network.train()
+    said, wanted, kinds = [], [], []
+    for made in [m for m in (examples(page, random.Random(0), careful=True) for page in pages) if m]:
+        views, features, marks, page, kind = batch([made])
+        logits, kind_logits = network(views, features, page)
+        said.append(logits)
+        wanted.append(marks)
+        kinds.append((kind_logits.argmax(1) == kind).float())
+    train(network)
     said, wanted = torch.cat(said), torch.cat(wanted)
     roles, states = right(said, wanted)
     by_role = {name or "plain": round(100 * roles[wanted[:, 0] == i].float().mean().item()) for i, name in enumerate(ROLES) if (wanted[:, 0] == i).any()}
-    return roles.float().mean().item(), states.float().mean().item(), by_role
+    return roles.float().mean().item(), states.float().mean().item(), torch.cat(kinds).mean().item(), by_role
+
+
+def train(network):
+    """The norms keep their statistics: a batch has few pages, which are alike."""
+    network.train()
+    for layer in network.layers:
+        layer["norm"].eval()
 
 
 def main():
@@ -69,6 +81,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--init", type=Path, help="an exported folder to start from")
+    parser.add_argument("--replay", type=int, default=0, help="leave the convolutions as they are, and go over kept pages so often a new batch: cheap")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -79,30 +92,53 @@ def main():
     some = [e for e in (examples(p, random.Random(0)) for p in kept[::max(1, len(kept) // 200)]) if e]
     weights = balance(torch.from_numpy(np.concatenate([e[2] for e in some])))
     network = Elements()
+    network.train()
     if args.init:
         read(network, args.init, torch.from_numpy(np.concatenate([e[0] for e in some])[:600]))
+        train(network)
     optimizer = torch.optim.AdamW(network.parameters(), args.lr, weight_decay=0.02)
-    begun, recent = time.time(), []
-    for step, (views, features, marks) in enumerate(DataLoader(Lines(kept, 1), batch_size=None, num_workers=1, prefetch_factor=4)):
+    begun, recent, kept_pages, chance = time.time(), [], [], random.Random(2)
+    for step, made in enumerate(DataLoader(Lines(kept, 1), batch_size=None, num_workers=1, prefetch_factor=4)):
         gone = (time.time() - begun) / 60 / args.minutes
         if gone >= 1:
             break
         for group in optimizer.param_groups:
             group["lr"] = args.lr * min(1, (step + 1) / 50) * (1 - gone)
-        said = network(views, features)
-        loss = loss_of(said, marks, weights)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        recent.append((loss.item(), *(r.float().mean().item() for r in right(said, marks))))
-        if step % 50 == 49:
+        if args.replay:
+            kept_pages += frozen(network, made)
+            for _ in range(args.replay):
+                some = chance.sample(kept_pages, min(PAGES, len(kept_pages)))
+                seen, features, marks, page, kind = batch(some)
+                recent.append(learn(network.judge(seen.float(), features, page), marks, kind, weights, optimizer))
+        else:
+            views, features, marks, page, kind = made
+            recent.append(learn(network(views, features, page), marks, kind, weights, optimizer))
+        if step % 25 == 24:
             print(f"step {step + 1} {60 * gone * args.minutes:.0f} s loss {np.mean(recent, 0).round(3)}", file=sys.stderr, flush=True)
             recent = []
-        if step % 400 == 399:
-            print(measured(network, held[:60]), file=sys.stderr, flush=True)
+        if step % 100 == 99:
+            print(measured(network, held[:HELD_PAGES // 2]), file=sys.stderr, flush=True)
             write(network, args.out)
-    print(measured(network, held), file=sys.stderr)
     write(network, args.out)
+    print(measured(network, held[:HELD_PAGES]), file=sys.stderr)
+
+
+def learn(said, marks, kind, weights, optimizer):
+    """One step; returns the loss, and the shares of roles, states and kinds that were right."""
+    logits, kinds = said
+    loss = loss_of(logits, marks, weights) + 0.5 * F.cross_entropy(kinds, kind)
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return (loss.item(), *(r.float().mean().item() for r in right(logits, marks)), (kinds.argmax(1) == kind).float().mean().item())
+
+
+@torch.no_grad()
+def frozen(network, made):
+    """The pages of a batch, each as what the convolutions see of it, with all else as it was; to be kept, so half as wide."""
+    views, features, marks, of, kinds = made
+    seen = network.seen(views).half().numpy()
+    return [(seen[of == i], features[of == i].numpy(), marks[of == i].numpy(), kind) for i, kind in enumerate(kinds.tolist())]
 
 
 if __name__ == "__main__":

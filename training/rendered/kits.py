@@ -37,7 +37,7 @@ class Kit:
         self.primary = rng.choice(["filled", "filled", "filled", "outlined"])
         self.marks = rng.choice(["native", "native", "native", "tinted", "tinted", "own"])
         self.switches = rng.choice(["pill", "pill", "square", "slim"])
-        self.chosen = rng.choice(["panel", "accent", "tint", "bar", "faint", "faint"])
+        self.chosen = rng.choice(["panel", "accent", "tint", "bar", "faint", "faint", "bold"])
         self.red = rng.choice(["#ff8a80", "#f87171", "#ff7b72"] if self.dark else ["#b91c1c", "#c62828", "#d1242f", "#a61b1b"])
 
     def css(self):
@@ -120,7 +120,7 @@ pre {{ font: {max(11, self.size - r.choice([0, 1]))}px/{r.choice([1.25, 1.4, 1.5
     def chosen_rules(self):
         shade = self.panel if self.panel != self.back else self.line
         look = {"panel": f"background: {self.line};", "faint": f"background: {shade}; {self.rng.choice(['', 'font-weight: 600;', 'font-weight: 700;'])}", "accent": f"background: {self.accent}; color: #fff;",
-                "tint": f"background: {self.accent}{'55' if self.dark else '2e'};", "bar": f"border-left: 4px solid {self.accent}; background: {self.panel}; font-weight: 600;"}[self.chosen]
+                "tint": f"background: {self.accent}{'55' if self.dark else '2e'};", "bold": f"font-weight: {self.rng.choice([600, 700])};", "bar": f"border-left: 4px solid {self.accent}; background: {self.panel}; font-weight: 600;"}[self.chosen]
         tab = self.rng.choice([f"border-bottom: 3px solid {self.accent}; color: {self.accent if not self.dark else self.ink};", f"background: {self.accent}; color: #fff; border-radius: {self.radius}px;",
                                f"background: {self.panel}; border: 1px solid {self.line}; border-bottom-color: transparent; font-weight: 600;", f"background: {shade}; font-weight: 600;", f"border-bottom: 2px solid {self.ink}; font-weight: 700;"])
         return (f".pick [aria-selected=true], tr[aria-selected=true] {{ {look} }} .tab {{ display: inline-block; padding: 4px {self.rng.choice([8, 12, 16])}px; }} "

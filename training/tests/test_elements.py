@@ -8,11 +8,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from elements.export import read, write
+from elements.data import APART, READ_AS, SWALLOWED, mark_before, seen
 from elements.network import Elements, balance, loss_of, right
+from elements.train import batch, frozen
 from elements.views import FEATURES, features, quick_views, views
 from PIL import Image
 from safetensors.torch import load_file
+from rendered.cache import Shown
+from screens.tree import Node, Screen
 from starter import marks
+from starter.parts import Part
 
 
 def picture(height=120, width=200):
@@ -45,7 +50,9 @@ class NetworkTest(unittest.TestCase):
         torch.manual_seed(0)
         network = Elements()
         seen, told = torch.randint(0, 256, (6, 4, 48, 96, 3), dtype=torch.uint8), torch.randn(6, FEATURES)
-        network(seen, told)                                      # moves the norms' statistics
+        pages = torch.tensor([0, 0, 0, 0, 1, 1])
+        torch.nn.init.normal_(network.corrections.weight)
+        network(seen, told, pages)                               # moves the norms' statistics
         network.eval()
         with tempfile.TemporaryDirectory() as folder, torch.no_grad():
             write(network, Path(folder))
@@ -56,11 +63,38 @@ class NetworkTest(unittest.TestCase):
                 x = torch.relu(torch.nn.functional.conv2d(x, kept[f"layers.{i}.weight"].float(), kept[f"layers.{i}.bias"], stride, 1))
             rows = torch.cat((x.permute(0, 2, 3, 1).reshape(6, -1), told), 1)
             hidden = torch.relu(torch.nn.functional.linear(rows, kept["hidden.weight"].float(), kept["hidden.bias"]))
-            said = torch.nn.functional.linear(hidden, kept["marks.weight"].float(), kept["marks.bias"])
-            torch.testing.assert_close(said, network(seen, told), atol=5e-3, rtol=5e-3)
+            self.check(network, kept, hidden, seen, told, pages)
             again = Elements()
             read(again, Path(folder), seen)
-            torch.testing.assert_close(again.eval()(seen, told), said, atol=5e-3, rtol=5e-3)
+            for mine, other in zip(again.eval()(seen, told, pages), network(seen, told, pages)):
+                torch.testing.assert_close(mine, other, atol=5e-3, rtol=5e-3)
+
+    def check(self, network, kept, hidden, seen, told, pages):
+        """A picture at a time, as the product computes it."""
+        def linear(name, row):
+            return torch.nn.functional.linear(row, kept[f"{name}.weight"].float(), kept[f"{name}.bias"])
+        said, kinds = network(seen, told, pages)
+        for page in (0, 1):
+            own = hidden[pages == page]
+            none = torch.zeros(1, own.shape[1])
+            beside = torch.cat((own, torch.cat((none, own[:-1])), torch.cat((own[1:], none)), own.mean(0).expand_as(own)), 1)
+            together = torch.relu(linear("context", beside))
+            wanted = linear("marks", own) + linear("corrections", together)
+            torch.testing.assert_close(wanted, said[pages == page], atol=5e-3, rtol=5e-3)
+            kind = linear("kinds", torch.cat((own.mean(0), together.mean(0), together.amax(0))))
+            torch.testing.assert_close(kind, kinds[page], atol=5e-3, rtol=5e-3)
+
+    def test_kept_pages_say_the_same(self):
+        torch.manual_seed(0)
+        network = Elements().eval()
+        made = batch([(np.random.randint(0, 256, (n, 4, 48, 96, 3), np.uint8), np.random.randn(n, FEATURES).astype(np.float32),
+                       np.zeros((n, marks.FIELDS), np.int64), n) for n in (2, 3)])
+        self.assertEqual(made[3].tolist(), [0, 0, 1, 1, 1])
+        seen, told, _, pages, kinds = batch(frozen(network, made))
+        self.assertEqual(kinds.tolist(), [2, 3])
+        with torch.no_grad():
+            for mine, other in zip(network.judge(seen.float(), told, pages), network(made[0], made[1], made[3])):
+                torch.testing.assert_close(mine, other, atol=1e-2, rtol=1e-2)
 
     def test_rare_roles_weigh_more(self):
         wanted = torch.zeros(100, marks.FIELDS, dtype=torch.long)
@@ -77,6 +111,34 @@ class NetworkTest(unittest.TestCase):
         logits[[0, 1], [3, 5]] = 5.0
         self.assertLess(loss_of(logits, wanted), worse)
         self.assertTrue(all(part.all() for part in right(logits, wanted)))
+
+
+class SeenTest(unittest.TestCase):
+    def screen(self):
+        """A checkbox of two lines in the wrong order, and a text."""
+        box = Node("checkbox", "Keep", (10, 10, 90, 30), {"checked": "yes"})
+        text = Node("text", "Hello", (10, 40, 60, 56), {})
+        root = Node("page", "", (0, 0, 200, 100))
+        root.children = [box, text]
+        lines = [("Hello", 10, 40, 60, 56), ("Keep", 32, 11, 88, 27)]
+        painter = Shown(200, 100, lines, [], None, [Part(text, "text"), Part(box, "text")])
+        return Screen("form", root, np.zeros((100, 200, 3), np.uint8), painter, True)
+
+    def test_lines_come_in_reading_order_with_their_own_marks(self):
+        out = seen(self.screen(), random.Random(1), careful=True)
+        self.assertEqual([(text, marks.words(mark)) for text, _, mark in out], [("Keep", "checkbox, checked"), ("Hello", "text")])
+
+    def test_a_mark_close_before_its_text_is_swallowed_or_a_line_of_its_own_now_and_then(self):
+        self.assertEqual(mark_before(self.screen().painter.parts[1], ("Keep", 32, 11, 88, 27)), (READ_AS["checkbox"], 12))
+        self.assertIsNone(mark_before(self.screen().painter.parts[1], ("Keep", 150, 11, 200, 27)))
+        self.assertIsNone(mark_before(self.screen().painter.parts[0], ("Hello", 32, 40, 80, 56)))
+        rng, counted = random.Random(2), [0, 0]
+        for _ in range(600):
+            out = seen(self.screen(), rng, careful=False)
+            counted[0] += any(box[0] < 20 and marks.words(mark).startswith("checkbox") for _, box, mark in out)
+            counted[1] += sum(marks.words(mark) == "plain" for *_, mark in out)
+        self.assertAlmostEqual(counted[0] / 600, SWALLOWED, delta=0.08)
+        self.assertAlmostEqual(counted[1] / 600, (1 - SWALLOWED) * APART, delta=0.05)
 
 
 class WordsTest(unittest.TestCase):

@@ -1,5 +1,6 @@
 // The element classifier: what each line of text on a screen is (a button, a field's name, a selected row…), from four
-// views of its surroundings and a few numbers. 3 × 3 convolutions on each view, then one hidden layer over all of them.
+// views of its surroundings and a few numbers. 3 × 3 convolutions on each view, then one hidden layer over all of them;
+// what the lines of a picture then say of each other, and of its kind, is left to small matrices over their hidden rows.
 // Trained by training/elements; config.json names the classes.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -14,12 +15,24 @@ import { tensorsOf, type Tensor } from './safetensors.js';
 /** Rows and columns of a view, and how many a line has. */
 export const VIEW = { height: 48, width: 96, count: 4 } as const;
 
+/** A matrix [outputs, inputs] and a number for each output. */
+export interface Layer {
+  weight: Float32Array;
+  bias: Float32Array;
+}
+
+/** Layers over hidden rows: `marks` of a line alone; `context` of it and those beside it, `corrections` and `kinds` of that. */
+export type ContextLayers = Record<'marks' | 'context' | 'corrections' | 'kinds', Layer>;
+
 export interface ElementModel {
   classifier: ImageProgram & { pixels: PixelNorm };
+  together: ContextLayers;
   /** Classes in the order of the logits: roles, then states (each apart), then colours. */
   roles: string[];
   states: string[];
   colours: string[];
+  /** Of screens. */
+  kinds: string[];
   /** Numbers beside the views of a line. */
   features: number;
   /** SHA-256 of both files, in hex. */
@@ -32,24 +45,44 @@ export async function loadElements(folder: string): Promise<ElementModel> {
   const config = readJson(folder, 'config.json');
   const bytes = await readFile(file).catch(() => undefined);
   if (config?.['model_type'] !== 'afterimage_elements' || !bytes) throw unusable(folder);
-  const [roles, states, colours] = ['roles', 'states', 'colours'].map((key) => config[key] as string[]);
+  const [roles, states, colours, kinds] = ['roles', 'states', 'colours', 'kinds'].map(
+    (key) => (config[key] ?? []) as string[],
+  );
   const strides = config['strides'] as number[];
   const tensors = tensorsOf(bytes, file);
-  const last = tensors.get('marks.bias');
-  if (last?.data.length !== roles!.length + states!.length + colours!.length) throw unusable(folder);
+  const together = contextOf(tensors, folder);
+  const classes = roles!.length + states!.length + colours!.length;
+  if (together.marks.bias.length !== classes || together.kinds.bias.length !== kinds!.length)
+    throw unusable(folder);
   const { program, features } = classifierProgram(tensors, strides, folder);
   const digest = createHash('sha256').update(JSON.stringify(config)).update(bytes).digest('hex');
   return {
     classifier: { ...program, pixels: { mean: [0.5, 0.5, 0.5], deviation: [0.5, 0.5, 0.5] } },
+    together,
     roles: roles!,
     states: states!,
     colours: colours!,
+    kinds: kinds!,
     features,
     digest,
   };
 }
 
-/** pixel_values[pixels, 3], features[pixels / 18432, n] → marks[pixels / 18432, classes]. */
+function contextOf(tensors: Map<string, Tensor>, folder: string): ContextLayers {
+  const layer = (name: string): Layer => {
+    const [weight, bias] = [tensors.get(`${name}.weight`), tensors.get(`${name}.bias`)];
+    if (!weight || !bias) throw unusable(folder);
+    return { weight: weight.data, bias: bias.data };
+  };
+  return {
+    marks: layer('marks'),
+    context: layer('context'),
+    corrections: layer('corrections'),
+    kinds: layer('kinds'),
+  };
+}
+
+/** pixel_values[pixels, 3], features[pixels / 18432, n] → hidden[pixels / 18432, width]. */
 function classifierProgram(
   tensors: Map<string, Tensor>,
   strides: number[],
@@ -80,8 +113,7 @@ function classifierProgram(
   const features = hidden.shape[1]! - seen.width;
   const rows = rowsOf('pixels', 1, VIEW.count * VIEW.height * VIEW.width);
   const told = g.input('features', { rows, width: features });
-  const inner = g.activation(graph.linear(g.concat(seen, told), hidden, 'hidden'), 'relu');
-  g.output('marks', graph.linear(inner, layer('marks'), 'marks'));
+  g.output('hidden', g.activation(graph.linear(g.concat(seen, told), hidden, 'hidden'), 'relu'));
   return { program: graph.finish(), features };
 }
 
