@@ -17,11 +17,18 @@ import {
 import type { Models } from '../engine/models.js';
 import type { Message } from '../prompt/message.js';
 import type { ImageContext } from '../image/load.js';
-import { assistantMessage, choicesQuestion, systemMessage, userMessage } from '../prompt/layout.js';
+import {
+  assistantMessage,
+  choicesQuestion,
+  schemaQuestion,
+  systemMessage,
+  userMessage,
+} from '../prompt/layout.js';
 import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
 import type { TextLine } from '../prompt/parse.js';
 import { sureLines, unseen, UNSURE } from './certainty.js';
 import { settledBy } from './quotes.js';
+import { structuredOf } from './schemas.js';
 import { cancelled, inTime, type TimeLimits } from './deadline.js';
 import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
@@ -87,6 +94,8 @@ export interface Reply {
   lines?: TextLine[];
   /** Of a question with choices, once they were weighed. */
   choices?: ChoiceWeight[];
+  /** Of a question with a schema, once the answer is whole: all of it. */
+  structured?: unknown;
 }
 
 /** Beyond the deadline, for the engine to stop and hand over what there is. */
@@ -113,13 +122,15 @@ export async function ask(asked: Call, conversation: Conversation, question: Que
           maxTokens: question.maxTokens,
           certainty: weighed !== undefined,
           choices: turns.at(-1)?.choices,
+          schema: turns.at(-1)?.schema,
           continues: before,
         })
       : null;
     const { text: whole, tokenIds } = answer ?? before;
     const stopReason = answer?.stopReason ?? 'deadline';
     // What has not begun can be begun anew anywhere.
-    const endsForGood = model?.endsForGood === true && whole !== '';
+    const structured = structuredOf(answer);
+    const endsForGood = (model?.endsForGood === true && whole !== '') || structured !== undefined;
     const sure = weighed && weigh(weighed, answer, isCut(stopReason), settling(turns));
     record(
       conversation,
@@ -144,6 +155,7 @@ export async function ask(asked: Call, conversation: Conversation, question: Que
       endsForGood,
       lines: answer && model ? newLines(before, answer, model.boxes) : undefined,
       choices: answer?.choices,
+      structured,
     };
   };
   return call.conversations.use(conversation, call.engine, work);
@@ -156,7 +168,7 @@ async function ofTheCutter(call: Call, cut: Cut | undefined): Promise<Call> {
 }
 
 function fresh({ turn, reader, states }: Question): Cut {
-  const weighed = states && !turn?.choices && { certainty: [], shown: '' };
+  const weighed = states && !turn?.choices && !turn?.schema && { certainty: [], shown: '' };
   return { text: '', tokenIds: [], reader, ...(weighed && { weighed }) };
 }
 
@@ -232,14 +244,19 @@ function isOurs({ bundled, readsAlong }: ModelInfo): boolean {
   return bundled || readsAlong;
 }
 
-/** Our own models know the questions that they were trained on, and no list of answers behind them. */
-function ofTurn({ pictures, question, choices, answer }: Turn, ours: boolean): Message[] {
+/** Our own models know the questions that they were trained on, and neither a list of answers nor a schema behind them. */
+function ofTurn({ pictures, question, choices, schema, answer }: Turn, ours: boolean): Message[] {
   const asked = userMessage(
     pictures.map(({ input }) => input),
-    choices && !ours ? choicesQuestion(question, choices) : question,
+    ours ? question : worded(question, choices, schema),
     pictures.map(({ reading }) => reading?.written),
   );
   return answer === undefined ? [asked] : [asked, assistantMessage(answer)];
+}
+
+function worded(question: string, choices: Turn['choices'], schema: Turn['schema']): string {
+  if (choices) return choicesQuestion(question, choices);
+  return schema ? schemaQuestion(question, schema) : question;
 }
 
 function record(

@@ -6,7 +6,8 @@ import { PEER, stopRequest, type PeerEvent } from '../engine/completions/peer.js
 import type { Answer, AskOptions, Engine } from '../engine/engine.js';
 import type { Models } from '../engine/models.js';
 import type { App } from '../mcp/app.js';
-import { Bodies, busy } from './body.js';
+import { busy } from '../mcp/held-bytes.js';
+import { Bodies } from './body.js';
 import { conversationOf, type Conversation } from './chat-messages.js';
 import { chunk, completion, finish, logprobsOf, usageChunk, type Heading } from './chat-reply.js';
 import { readChatRequest, type ChatRequest } from './chat-request.js';

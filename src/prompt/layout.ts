@@ -29,6 +29,11 @@ export function choicesQuestion(question: string, choices: readonly string[]): s
   return [question, instructions.choices, ...choices].join('\n');
 }
 
+/** A question that is answered by a value which holds by the schema. */
+export function schemaQuestion(question: string, schema: object): string {
+  return [question, instructions.schema, JSON.stringify(schema)].join('\n');
+}
+
 /** The fixed beginning of every prompt; with the images after it, the prefix that warming computes. */
 export function systemMessage(): Message {
   return { role: 'system', content: [text(instructions.system)] };

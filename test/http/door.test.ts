@@ -98,11 +98,32 @@ const refusals: [what: string, body: object, param: string | null, code: string,
   ['a body of another kind', { messages: 'hi' }, 'messages', 'INVALID_ARGUMENT', /messages/],
   ['tools', { tools: [{}] }, 'tools', 'INVALID_ARGUMENT', /tools is not supported/],
   [
-    'a schema for the answer',
+    'a schema that is none',
     { response_format: { type: 'json_schema', json_schema: {} } },
-    'response_format',
+    'response_format.json_schema.schema',
     'INVALID_ARGUMENT',
-    /response_format "json_schema" is not supported/,
+    /response_format/,
+  ],
+  [
+    'a form of the answer that is not known',
+    { response_format: { type: 'grammar' } },
+    'response_format.type',
+    'INVALID_ARGUMENT',
+    /response_format/,
+  ],
+  [
+    'a schema that cannot be held to',
+    { response_format: { type: 'json_schema', json_schema: { schema: { if: {} } } } },
+    null,
+    'SCHEMA_UNSUPPORTED',
+    /if is not supported/,
+  ],
+  [
+    'a stop string in a schema',
+    { response_format: { type: 'json_object' }, stop: '}' },
+    'stop',
+    'INVALID_ARGUMENT',
+    /response_format/,
   ],
   ['several answers', { n: 2 }, 'n', 'INVALID_ARGUMENT', /n is not supported/],
   ['a hot temperature', { temperature: 3 }, 'temperature', 'INVALID_ARGUMENT', /temperature/],
@@ -202,6 +223,18 @@ for (const [what, body, param, code, said] of refusals) {
     assert.equal(headers.get('x-should-retry'), 'false');
   });
 }
+
+test('an answer by a schema', async () => {
+  const schema = { type: 'object', properties: { open: { type: 'boolean' } } };
+  for (const response_format of [
+    { type: 'json_object' },
+    { type: 'json_schema', json_schema: { name: 'dialog', strict: true, schema } },
+  ]) {
+    const { choices } = await ask([user(say('Is the dialog open as JSON?'))], { response_format });
+    assert.deepEqual(JSON.parse(choices[0].message.content), { open: true, title: 'Save as' });
+    assert.equal(choices[0].finish_reason, 'stop');
+  }
+});
 
 test('what does not change an answer may stand there', async () => {
   const { status } = await ask([user(say('x'))], {
