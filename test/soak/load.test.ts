@@ -2,13 +2,13 @@
 // same question has alone, memory stays flat, and how long answers take is said. AFTERIMAGE_SOAK=1 is five minutes, to be
 // run before each release; a test run takes a few seconds.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { oneOf, random, type Random } from '../fuzz/mutations.js';
 import { served, type Served } from '../http/served.js';
+import { scratchFolder } from '../scratch-folder.js';
 import { starterFolder } from '../../src/engine/model-folder.js';
 
 const SECONDS = 300 * Number(process.env['AFTERIMAGE_SOAK'] ?? 0.03);
@@ -19,7 +19,7 @@ const FLAT_BYTES = 64 * MEBI;
 const QUESTIONS = ['What is the title?', 'How many buttons are there?', 'Which field is first?'];
 
 const folder = join(starterFolder(), 'examples');
-const token = join(mkdtempSync(join(tmpdir(), 'afterimage-load-')), 'token');
+const token = join(scratchFolder('load'), 'token');
 const pictures = readdirSync(folder)
   .filter((name) => name.endsWith('.png'))
   .map((name) => join(folder, name));
