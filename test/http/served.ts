@@ -1,11 +1,11 @@
 // `afterimage serve --http` with the bundled model in a process of its own, for tests that kill it or load it.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ROOT } from '../mcp/clients.js';
+import { scratchFolder } from '../scratch-folder.js';
 
 export interface Served {
   url: string;
@@ -17,7 +17,7 @@ export interface Served {
 
 /** @param token Of all servers that are to be asked with one key. */
 export async function served(token: string, folder: string): Promise<Served> {
-  const home = mkdtempSync(join(tmpdir(), 'afterimage-served-'));
+  const home = scratchFolder('served');
   const own = ['--socket', join(home, 's.sock'), '--token-file', token, '--no-disk-cache', '--allow', folder];
   const args = ['--import', 'tsx', 'src/main.ts', 'serve', '--http', '0', '--threads', '1', ...own];
   const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] });

@@ -1,16 +1,16 @@
 // Two servers of ours behind one --engine list: a picture stays with the one that saw it; when that one is killed, calls go
 // on at the other, and only when both are gone is there no answer.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { starterFolder } from '../../src/engine/model-folder.js';
 import { connect, type TestClient } from '../mcp/clients.js';
+import { scratchFolder } from '../scratch-folder.js';
 import { served, type Served } from './served.js';
 
-const token = join(mkdtempSync(join(tmpdir(), 'afterimage-two-')), 'token');
+const token = join(scratchFolder('two'), 'token');
 const folder = join(starterFolder(), 'examples');
 const image = join(folder, 'login.png');
 const running: Served[] = [];
