@@ -29,6 +29,7 @@ import type { TextLine } from '../prompt/parse.js';
 import { sureLines, unseen, UNSURE } from './certainty.js';
 import { structuredOf } from './schemas.js';
 import { Statements } from './statements.js';
+import { namesQuoted } from './named.js';
 import { cancelled, inTime, type TimeLimits } from './deadline.js';
 import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
@@ -202,7 +203,7 @@ function weigh(
 /** Where read lines were handed on, only what quotes them remains, as what they are. */
 function statementsOf(turns: readonly Turn[]): Statements | undefined {
   const readings = turns.flatMap(({ pictures }) => pictures.flatMap(({ reading }) => reading ?? []));
-  return readings.length > 0 ? new Statements(readings, turns.at(-1)?.question) : undefined;
+  return readings.length > 0 ? new Statements(readings, namedIn(turns)) : undefined;
 }
 
 /** The last turn as it was while it was being answered. */
@@ -243,7 +244,7 @@ async function generate(
 }
 
 function toMessages(turns: readonly Turn[], model: ModelInfo): Message[] {
-  return [systemMessage(), ...turns.flatMap((turn) => ofTurn(turn, isOurs(model)))];
+  return [systemMessage(), ...turns.flatMap((_, i) => ofTurn(turns.slice(0, i + 1), isOurs(model)))];
 }
 
 /** The bundled model, or another one trained as it was, wherever its folder lies. */
@@ -252,13 +253,20 @@ function isOurs({ bundled, readsAlong }: ModelInfo): boolean {
 }
 
 /** Our own models know the questions that they were trained on, and neither a list of answers nor a schema behind them. */
-function ofTurn({ pictures, question, choices, schema, answer }: Turn, ours: boolean): Message[] {
+function ofTurn(turns: readonly Turn[], ours: boolean): Message[] {
+  const { pictures, question, choices, schema, answer } = turns.at(-1)!;
   const asked = userMessage(
     pictures.map(({ input }) => input),
-    ours ? question : worded(question, choices, schema),
+    ours ? namedIn(turns) : worded(question, choices, schema),
     pictures.map(({ reading }) => reading?.written),
   );
   return answer === undefined ? [asked] : [asked, assistantMessage(answer)];
+}
+
+/** The last question as our own models were trained to be asked about what was read. */
+function namedIn(turns: readonly Turn[]): string {
+  const read = turns.flatMap(({ pictures }) => pictures.flatMap(({ reading }) => reading?.lines ?? []));
+  return namesQuoted(turns.at(-1)?.question ?? '', read);
 }
 
 function worded(question: string, choices: Turn['choices'], schema: Turn['schema']): string {
