@@ -1,5 +1,10 @@
 // A native engine over a random checkpoint, as the benchmarks drive it.
-import type { NativeEngine, NativePrompt, NativeResult } from '../src/engine/native-engine.js';
+import type {
+  NativeEngine,
+  NativeGenerateOptions,
+  NativePrompt,
+  NativeResult,
+} from '../src/engine/native-engine.js';
 import { programsOf } from '../src/engine/native-options.js';
 import { loadAddon, type KvType, type Precision } from '../src/engine/native.js';
 import type { Checkpoint } from '../src/models/checkpoint/checkpoint.js';
@@ -47,12 +52,15 @@ export class BenchModel {
   /**
    * Greedy, never stops early. `firstTokenMs` counts from the call, preprocessing included.
    * @param choices Weighed instead of an answer.
+   * @param stopAfter Tokens after which the answer is cancelled: a few more may come.
    */
   async ask(
     prompt: NativePrompt,
     images: SyntheticImage[],
     maxTokens: number,
     choices: Int32Array[] = [],
+    more: Partial<NativeGenerateOptions> = {},
+    stopAfter = Infinity,
   ): Promise<NativeResult & { firstTokenMs: number }> {
     const start = performance.now();
     const { request, plan } = this.engine.begin(prompt, { maxTokens, lowPriority: false, choices });
@@ -62,6 +70,7 @@ export class BenchModel {
       await this.engine.encode(request, key, this.model.processor.inputs(found.image, found.plan));
     }
     let firstTokenMs = 0;
+    let tokens = 0;
     const result = await this.engine.generate(
       request,
       {
@@ -74,9 +83,11 @@ export class BenchModel {
         stopIds: new Int32Array(0),
         captureLogits: false,
         weighTokens: false,
+        ...more,
       },
       () => {
         if (firstTokenMs === 0) firstTokenMs = performance.now() - start;
+        if (++tokens === stopAfter) this.engine.cancel(request);
       },
       () => {},
     );

@@ -8,6 +8,7 @@ import * as fields from '../src/ask/fields.js';
 import { lookAt, MOST_IMAGES } from '../src/ask/look.js';
 import { withReadings } from '../src/ask/read.js';
 import { toFields } from '../src/ask/reply.js';
+import { checkSchema } from '../src/ask/schemas.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
 const input = z.strictObject({
@@ -16,6 +17,7 @@ const input = z.strictObject({
   session_id: fields.sessionId.optional(),
   reading: fields.reading,
   choices: fields.choices,
+  schema: fields.schema,
   fork: z.boolean().default(false).describe('Answer in a copy of the session.'),
   max_tokens: fields.maxTokens().default(512),
   model: fields.model,
@@ -34,8 +36,9 @@ For one question about one image describe_image is simpler, for reading text ocr
   annotations: { ...LOOKS_ONLY, idempotentHint: false },
   input,
   output,
-  async run({ message, images = [], session_id, fork, max_tokens, reading, choices }, call) {
+  async run({ message, images = [], session_id, fork, max_tokens, reading, choices, ...given }, call) {
     checkChoices(choices, message);
+    const schema = checkSchema(given.schema, { choices, continues: message === '' });
     const seen = await lookAt(
       call,
       images.map((image) => ({ image })),
@@ -45,7 +48,7 @@ For one question about one image describe_image is simpler, for reading text ocr
     if (message === '' && !continues) throw questionMissing();
     const conversation = converse(call, session_id, fork, pictures.length > 0);
     const reply = await ask(call, conversation, {
-      turn: continues ? undefined : { pictures, question: message, choices },
+      turn: continues ? undefined : { pictures, question: message, choices, schema },
       maxTokens: max_tokens,
       states: true,
     });

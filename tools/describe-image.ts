@@ -8,6 +8,7 @@ import * as fields from '../src/ask/fields.js';
 import { lookAt } from '../src/ask/look.js';
 import { withReadings } from '../src/ask/read.js';
 import { toFields } from '../src/ask/reply.js';
+import { checkSchema } from '../src/ask/schemas.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
 export const DETAILS = ['brief', 'normal', 'full'] as const;
@@ -28,6 +29,7 @@ const input = z.strictObject({
     .describe('How much to describe; full also looks as closely as the model can.'),
   region: fields.region.optional(),
   choices: fields.choices,
+  schema: fields.schema,
   max_tokens: fields.maxTokens().optional(),
   session_id: fields.sessionId.optional(),
   reading: fields.reading,
@@ -42,16 +44,20 @@ For its text use ocr, for what changed between two images compare_images, for se
   annotations: LOOKS_ONLY,
   input,
   output: z.looseObject(fields.replyFields),
-  async run({ image, question, detail, region, choices, max_tokens, session_id, reading }, call) {
+  async run({ image, question, detail, region, choices, max_tokens, session_id, reading, ...given }, call) {
     checkChoices(choices, question);
+    const schema = checkSchema(given.schema, { choices });
     const [picture] = await lookAt(call, [{ image, region, closely: detail === 'full' }]);
     const conversation =
       session_id === undefined ? call.conversations.start() : call.conversations.get(session_id);
     const fresh = picture && !isLastSeen(conversation, picture) ? [picture] : [];
     const pictures = await withReadings(call, fresh, reading);
-    const continues = question === undefined && pictures.length === 0 && conversation.cut !== undefined;
+    const continues =
+      question === undefined && !schema && pictures.length === 0 && conversation.cut !== undefined;
     const reply = await ask(call, conversation, {
-      turn: continues ? undefined : { pictures, question: question || describeQuestion(detail), choices },
+      turn: continues
+        ? undefined
+        : { pictures, question: question || describeQuestion(detail), choices, schema },
       maxTokens: max_tokens ?? DESCRIPTION_TOKENS[detail],
       states: true,
       whole: !question && detail === 'full',

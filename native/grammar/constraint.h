@@ -15,7 +15,7 @@ class Sampler;
 
 class Constraint {
  public:
-  // `ends`: tokens that end an answer, allowed where it is whole.
+  // `ends`: tokens that end an answer, allowed where it is whole. They are no text: `tokens` has no bytes of them.
   Constraint(std::shared_ptr<const TokenTrie> tokens, std::shared_ptr<const Grammar> grammar,
              std::vector<int32_t> ends);
 

@@ -1,6 +1,7 @@
 // What an answer may be: a pushdown automaton over bytes. Its states read bytes, call others and come back, repeat
 // others a number of times, or end. It may be nondeterministic. It knows nothing of JSON.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -31,7 +32,7 @@ class Grammar {
   struct Repeat {
     int32_t first, more, least, most, target;
     // How often it has been entered, as far as that matters.
-    int32_t counted(int32_t count) const noexcept { return most < 0 && count > least ? least : count; }
+    int32_t counted(int32_t count) const noexcept { return most < 0 ? std::min(count, std::max(1, least)) : count; }
   };
   // Tokens to an end that cannot be reached.
   static constexpr int32_t kNever = 1 << 29;

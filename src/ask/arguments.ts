@@ -62,6 +62,7 @@ function repaired(schema: Schema, value: unknown, field: string, ignored: string
   const foreign = (name: string) => ignored.push(`${field}.${name}`);
   if (bare instanceof z.ZodObject) return rectangle(value, foreign);
   if (bare instanceof z.ZodArray) return asArray(bare, value, field, foreign);
+  if (field === 'schema') return typeof value === 'string' ? (parseJson(value) ?? value) : value;
   if (isImage(field)) return reference(value);
   const one = Array.isArray(value) && value.length === 1 ? (value[0] as unknown) : value;
   if (bare instanceof z.ZodNumber) return asNumber(unquoted(one));

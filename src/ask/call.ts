@@ -17,10 +17,17 @@ import {
 import type { Models } from '../engine/models.js';
 import type { Message } from '../prompt/message.js';
 import type { ImageContext } from '../image/load.js';
-import { assistantMessage, choicesQuestion, systemMessage, userMessage } from '../prompt/layout.js';
+import {
+  assistantMessage,
+  choicesQuestion,
+  schemaQuestion,
+  systemMessage,
+  userMessage,
+} from '../prompt/layout.js';
 import type { Conversation, Conversations, Cut, LineReader, Turn } from './conversations.js';
 import type { TextLine } from '../prompt/parse.js';
 import { sureLines, unseen, UNSURE } from './certainty.js';
+import { structuredOf } from './schemas.js';
 import { Statements } from './statements.js';
 import { cancelled, inTime, type TimeLimits } from './deadline.js';
 import type { ElementReader } from '../reading/elements.js';
@@ -89,6 +96,8 @@ export interface Reply {
   lines?: TextLine[];
   /** Of a question with choices, once they were weighed. */
   choices?: ChoiceWeight[];
+  /** Of a question with a schema, once the answer is whole: all of it. */
+  structured?: unknown;
 }
 
 /** Beyond the deadline, for the engine to stop and hand over what there is. */
@@ -115,13 +124,15 @@ export async function ask(asked: Call, conversation: Conversation, question: Que
           maxTokens: question.maxTokens,
           certainty: weighed !== undefined,
           choices: turns.at(-1)?.choices,
+          schema: turns.at(-1)?.schema,
           continues: before,
         })
       : null;
     const { text: whole, tokenIds } = answer ?? before;
     const stopReason = answer?.stopReason ?? 'deadline';
     // What has not begun can be begun anew anywhere.
-    const endsForGood = model?.endsForGood === true && whole !== '';
+    const structured = structuredOf(answer);
+    const endsForGood = (model?.endsForGood === true && whole !== '') || structured !== undefined;
     const said = answer && { ...answer, cut: isCut(stopReason), room: question.maxTokens };
     const sure = weighed && weigh(weighed, said, statementsOf(turns));
     record(
@@ -147,6 +158,7 @@ export async function ask(asked: Call, conversation: Conversation, question: Que
       endsForGood,
       lines: answer && model ? newLines(before, answer, model.boxes) : undefined,
       choices: answer?.choices,
+      structured,
     };
   };
   return call.conversations.use(conversation, call.engine, work);
@@ -159,7 +171,7 @@ async function ofTheCutter(call: Call, cut: Cut | undefined): Promise<Call> {
 }
 
 function fresh({ turn, reader, states, whole }: Question): Cut {
-  const weighed = states && !turn?.choices && { certainty: [], shown: '', whole };
+  const weighed = states && !turn?.choices && !turn?.schema && { certainty: [], shown: '', whole };
   return { text: '', tokenIds: [], reader, ...(weighed && { weighed }) };
 }
 
@@ -199,7 +211,9 @@ function reopened(turns: Turn[]): Turn[] {
 }
 
 /** The model, or null when the deadline came before it was loaded; loading goes on in the background. */
-export function loaded(call: Call): Promise<ModelInfo | null> {
+export function loaded(
+  call: Pick<Call, 'engine' | 'signal' | 'deadline' | 'onProgress'>,
+): Promise<ModelInfo | null> {
   return inTime(call, () => call.engine.ready(call.onProgress));
 }
 
@@ -237,14 +251,19 @@ function isOurs({ bundled, readsAlong }: ModelInfo): boolean {
   return bundled || readsAlong;
 }
 
-/** Our own models know the questions that they were trained on, and no list of answers behind them. */
-function ofTurn({ pictures, question, choices, answer }: Turn, ours: boolean): Message[] {
+/** Our own models know the questions that they were trained on, and neither a list of answers nor a schema behind them. */
+function ofTurn({ pictures, question, choices, schema, answer }: Turn, ours: boolean): Message[] {
   const asked = userMessage(
     pictures.map(({ input }) => input),
-    choices && !ours ? choicesQuestion(question, choices) : question,
+    ours ? question : worded(question, choices, schema),
     pictures.map(({ reading }) => reading?.written),
   );
   return answer === undefined ? [asked] : [asked, assistantMessage(answer)];
+}
+
+function worded(question: string, choices: Turn['choices'], schema: Turn['schema']): string {
+  if (choices) return choicesQuestion(question, choices);
+  return schema ? schemaQuestion(question, schema) : question;
 }
 
 function record(

@@ -2,7 +2,14 @@
 import type { Mark } from '../reading/elements.js';
 import { randomBytes } from 'node:crypto';
 import { AfterimageError } from '../errors.js';
-import type { AnswerSoFar, Engine, ModelInfo, Session, TokenCertainty } from '../engine/engine.js';
+import type {
+  AnswerSoFar,
+  Engine,
+  JsonSchema,
+  ModelInfo,
+  Session,
+  TokenCertainty,
+} from '../engine/engine.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import type { Region, Size } from '../image/region.js';
 import type { TextLine } from '../prompt/parse.js';
@@ -51,6 +58,8 @@ export interface Turn {
   question: string;
   /** The answer is one of these. */
   choices?: readonly string[];
+  /** The answer holds by it. */
+  schema?: JsonSchema;
   /** Absent while the turn is being answered. */
   answer?: string;
 }

@@ -4,6 +4,7 @@ import type { CacheReport } from '../engine/engine.js';
 import type { Region } from '../image/region.js';
 import type { Ending } from './call.js';
 import { CONVERSATION_LIMITS } from './conversations.js';
+import { isRecord } from './json-text.js';
 
 /** Sessions end after this many idle minutes; named in every description that hands one out. */
 export const SESSION_MINUTES = CONVERSATION_LIMITS.ttlMs / 60_000;
@@ -45,6 +46,13 @@ export const choices = z
   .optional()
   .describe('Answer with one of these; returns each with its (uncalibrated) probability.');
 
+/** One type, though the text of a schema is read as well. */
+export const schema = z
+  .unknown()
+  .refine((value) => value === undefined || isRecord(value), 'expected a JSON Schema, as an object')
+  .optional()
+  .meta({ type: 'object', description: 'JSON Schema of the answer.' });
+
 export const maxTokens = () =>
   z.int().min(1).max(MOST_TOKENS).describe('Longest answer; one that is cut can be continued.');
 
@@ -79,6 +87,8 @@ export interface ReplyFields {
   truncated: boolean;
   /** Best first. */
   choices?: Choice[];
+  /** The answer as the value that it is, where a schema was given and it is whole. */
+  structured?: unknown;
   /** What to do to get the rest. */
   next?: string;
   model: string;

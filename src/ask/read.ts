@@ -9,8 +9,11 @@ import { loaded, type Call } from './call.js';
 import type { HandedOn, Picture } from './conversations.js';
 import { inTime } from './deadline.js';
 
+/** What reading needs of a call; doors that speak no tools have as much. */
+export type ReadingCall = Pick<Call, 'engine' | 'reader' | 'elements' | 'signal' | 'deadline' | 'onProgress'>;
+
 /** @returns null when the call's time was over first; what was read until then is kept for the next call */
-export function readText(call: Call, { input }: Picture): Promise<Reading | null> {
+export function readText(call: ReadingCall, { input }: Picture): Promise<Reading | null> {
   return withinTime(call, (signal) =>
     call.reader.read(input, {
       signal,
@@ -24,7 +27,7 @@ export function readText(call: Call, { input }: Picture): Promise<Reading | null
  * @param wanted Absent: where the model was trained to answer from them.
  */
 export async function withReadings(
-  call: Call,
+  call: ReadingCall,
   pictures: Picture[],
   wanted: boolean | undefined,
 ): Promise<Picture[]> {
@@ -42,7 +45,7 @@ export async function withReadings(
 
 /** The lines as a prompt holds them; null when the time was over before it was known what they are. */
 async function writtenOut(
-  call: Call,
+  call: ReadingCall,
   { input }: Picture,
   reading: Reading,
   trained: boolean,
@@ -66,13 +69,17 @@ async function writtenOut(
 }
 
 /** What the lines of a reading are; null when the call's time was over first, or nobody here can say. */
-export async function elementsOf(call: Call, input: ImageInput, reading: Reading): Promise<Elements | null> {
+export async function elementsOf(
+  call: ReadingCall,
+  input: ImageInput,
+  reading: Reading,
+): Promise<Elements | null> {
   const { elements } = call;
   return elements ? withinTime(call, (stop) => elements.of(input, reading, stop)) : null;
 }
 
 /** @returns null when the call's time was over first. */
-function withinTime<T>(call: Call, work: (stop: AbortSignal) => Promise<T>): Promise<T | null> {
+function withinTime<T>(call: ReadingCall, work: (stop: AbortSignal) => Promise<T>): Promise<T | null> {
   return inTime(call, async (stop) => {
     try {
       return await work(stop);

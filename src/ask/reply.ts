@@ -27,6 +27,7 @@ export function toFields(reply: Reply): ReplyFields {
     stop_reason: stopReason,
     truncated,
     ...(reply.choices && { choices: bestFirst(reply.choices) }),
+    ...(reply.structured !== undefined && { structured: reply.structured }),
     ...(truncated && { next: nextStep(reply) }),
     model: reply.model ?? 'loading',
     ...(notes.length > 0 && { note: notes.join(' ') }),
@@ -62,7 +63,9 @@ export function seenImages(pictures: Picture[], viewed: Reply['viewed']): SeenIm
   });
 }
 
-function nextStep({ model, stopReason, endsForGood }: Reply): string {
+function nextStep({ model, stopReason, endsForGood, structured }: Reply): string {
+  if (structured !== undefined)
+    return 'max_tokens left no room for more, so the answer was closed early. Ask again, for less or with a larger max_tokens.';
   if (endsForGood)
     return 'The answer was cut, and this engine cannot go on with it. Ask again, for less or with a larger max_tokens.';
   const go = 'Call chat_with_images with this session_id and an empty message';

@@ -189,7 +189,7 @@ export function answers({
 /** The bytes of the tokens of text. @throws AfterimageError MODEL_UNSUPPORTED */
 export function vocabulary({ source }: { source: CheckpointSource }): Vocabulary {
   const { prompts, facts } = found(source);
-  const known = prompts.tokenizer.vocabulary(facts.vocab);
+  const known = prompts.tokenizer.vocabulary(facts.vocab, facts.eosTokenIds);
   if (known) return known;
   throw new AfterimageError(
     'MODEL_UNSUPPORTED',

@@ -2,8 +2,10 @@
 // where every question about them finds them computed.
 import { AfterimageError } from '../errors.js';
 import { lookAtEach } from '../ask/look.js';
+import { withReadings, type ReadingCall } from '../ask/read.js';
+import type { Picture } from '../ask/conversations.js';
 import type { ImageInput } from '../image/rgb-image.js';
-import { systemMessage } from '../prompt/layout.js';
+import { imageParts, systemMessage } from '../prompt/layout.js';
 import type { ContentPart, Message } from '../prompt/message.js';
 import type { App } from '../mcp/app.js';
 import type { WantedMessage, WantedPart } from './chat-request.js';
@@ -14,12 +16,19 @@ export interface Conversation {
   images: ImageInput[];
 }
 
-/** @throws AfterimageError INVALID_ARGUMENT, TOO_MANY_IMAGES and what loading an image throws. */
-export async function conversationOf(
-  wanted: WantedMessage[],
-  { images, differences, mostImages }: Pick<App, 'images' | 'differences'> & { mostImages: number },
-  signal: AbortSignal,
-): Promise<Conversation> {
+export interface Looking
+  extends Pick<App, 'images' | 'differences'>, Omit<ReadingCall, 'deadline' | 'onProgress'> {
+  mostImages: number;
+  /** The other side is an Afterimage, whose tools hand on what was read themselves. */
+  reads: boolean;
+}
+
+/**
+ * Behind each image what was read in it, where the model was trained to answer from that: as the tools do.
+ * @throws AfterimageError INVALID_ARGUMENT, TOO_MANY_IMAGES and what loading and reading an image throws.
+ */
+export async function conversationOf(wanted: WantedMessage[], looking: Looking): Promise<Conversation> {
+  const { mostImages } = looking;
   checkOrder(wanted);
   const urls = wanted.flatMap(({ parts }) =>
     parts.flatMap((part) => (part.type === 'image' ? [part.url] : [])),
@@ -31,23 +40,26 @@ export async function conversationOf(
         'server with a larger --max-images.',
     );
   }
-  const pictures = await lookAtEach(
-    { images, differences, signal },
+  const seen = await lookAtEach(
+    looking,
     urls.map((image) => ({ image })),
   );
-  const inputs = pictures.map(({ input }) => input);
+  const call = { ...looking, deadline: Infinity, onProgress: () => {} };
+  const pictures = await withReadings(call, seen, looking.reads ? false : undefined);
   const turns = merged(wanted);
-  const rest = [...inputs];
-  const messages = turns.map(({ role, parts }) => ({ role, content: imagesFirst(parts).map(toPart) }));
+  const rest = [...pictures];
+  const messages = turns.map(({ role, parts }) => ({ role, content: imagesFirst(parts).flatMap(toParts) }));
   return {
     messages: messages[0]?.role === 'system' ? messages : [systemMessage(), ...messages],
-    images: inputs,
+    images: pictures.map(({ input }) => input),
   };
 
-  function toPart(part: WantedPart): ContentPart {
-    return part.type === 'text' ? part : { type: 'image', image: rest.shift()! };
+  function toParts(part: WantedPart): ContentPart[] {
+    return part.type === 'text' ? [part] : shown(rest.shift()!);
   }
 }
+
+const shown = ({ input, reading }: Picture): ContentPart[] => imageParts(input, reading?.written);
 
 function checkOrder(wanted: WantedMessage[]): void {
   const from = wanted.findIndex(({ role }) => role !== 'system');

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { PEER, peerRequest, type PeerRequest } from '../engine/completions/peer.js';
 import type { AskOptions } from '../engine/engine.js';
 import { textOf } from '../image/carried.js';
+import { compileSchema } from '../schema/compile.js';
 import { RefusedField } from './failures.js';
 
 const MOST_TOKENS = 16_384;
@@ -29,6 +30,15 @@ const message = z.object({
 const number = (least: number, most: number) => z.number().min(least).max(most).nullish();
 const tokens = z.int().min(1).max(MOST_TOKENS).nullish();
 
+const responseFormat = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('text') }),
+  z.object({ type: z.literal('json_object') }),
+  z.object({
+    type: z.literal('json_schema'),
+    json_schema: z.looseObject({ schema: z.record(z.string(), z.unknown()) }),
+  }),
+]);
+
 const body = z.looseObject({
   model: z.string().nullish(),
   messages: z.array(message).min(1),
@@ -44,6 +54,7 @@ const body = z.looseObject({
   seed: z.int().nullish(),
   stop: z.union([z.string().min(1), z.array(z.string().min(1)).max(MOST_STOPS)]).nullish(),
   logprobs: z.boolean().nullish(),
+  response_format: responseFormat.nullish(),
   [PEER]: peerRequest.optional(),
 });
 
@@ -69,7 +80,7 @@ export function readChatRequest(json: unknown): ChatRequest {
   if (!success) throw refusedBy(error.issues[0]!);
   for (const [field, allowed] of UNSUPPORTED) {
     const value = data[field];
-    if (value !== undefined && value !== null && !allowed(value)) throw unsupported(field, value);
+    if (value !== undefined && value !== null && !allowed(value)) throw unsupported(field);
   }
   const peer = data[PEER];
   const maxTokens = data.max_completion_tokens ?? data.max_tokens ?? DEFAULT_TOKENS;
@@ -84,7 +95,13 @@ export function readChatRequest(json: unknown): ChatRequest {
     messages: data.messages.map(readMessage),
     stream: data.stream ?? false,
     includeUsage: data.stream_options?.include_usage ?? false,
-    options: { ...sampling(data), maxTokens, ...peer?.options, ...(data.logprobs && { certainty: true }) },
+    options: {
+      ...sampling(data),
+      maxTokens,
+      ...peer?.options,
+      ...(data.logprobs && { certainty: true }),
+      ...wantedForm(data),
+    },
     peer,
   };
 }
@@ -107,11 +124,27 @@ function sampling(data: z.infer<typeof body>): ChatRequest['options'] {
   );
 }
 
+/** What any object holds by. */
+const ANY_OBJECT = { type: 'object' };
+
+function wantedForm({ response_format: format, stop }: z.infer<typeof body>): Pick<AskOptions, 'schema'> {
+  if (!format || format.type === 'text') return {};
+  if (stop && stop.length > 0) {
+    throw new RefusedField(
+      'stop',
+      'A stop string could end an answer that response_format keeps whole; leave one out.',
+    );
+  }
+  if (format.type === 'json_object') return { schema: ANY_OBJECT };
+  const { schema } = format.json_schema;
+  compileSchema(schema);
+  return { schema };
+}
+
 const isEmpty = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
 
 /** Fields that would change the answer if they could be honoured, and the values with which they would not. */
 const UNSUPPORTED: [field: string, allowed: (value: unknown) => boolean][] = [
-  ['response_format', (value) => (value as { type?: unknown }).type === 'text'],
   ['tools', isEmpty],
   ['functions', isEmpty],
   ['n', (value) => value === 1],
@@ -125,10 +158,8 @@ const UNSUPPORTED: [field: string, allowed: (value: unknown) => boolean][] = [
   ['web_search_options', () => false],
 ];
 
-function unsupported(field: string, value: unknown): RefusedField {
-  const type = (value as { type?: unknown }).type;
-  const what = field === 'response_format' && typeof type === 'string' ? `${field} "${type}"` : field;
-  return new RefusedField(field, `${what} is not supported by this engine; leave it out.`);
+function unsupported(field: string): RefusedField {
+  return new RefusedField(field, `${field} is not supported by this engine; leave it out.`);
 }
 
 const ROLES: Record<string, WantedMessage['role']> = {

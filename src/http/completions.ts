@@ -6,7 +6,8 @@ import { PEER, stopRequest, type PeerEvent } from '../engine/completions/peer.js
 import type { Answer, AskOptions, Engine } from '../engine/engine.js';
 import type { Models } from '../engine/models.js';
 import type { App } from '../mcp/app.js';
-import { Bodies, busy } from './body.js';
+import { busy } from '../mcp/held-bytes.js';
+import { Bodies } from './body.js';
 import { conversationOf, type Conversation } from './chat-messages.js';
 import { chunk, completion, finish, logprobsOf, usageChunk, type Heading } from './chat-reply.js';
 import { readChatRequest, type ChatRequest } from './chat-request.js';
@@ -86,8 +87,12 @@ export class Completions {
     const engine = await this.#models.engine(request.model);
     const { mostImages, imageBytes } = this.#limits;
     const images = { ...app.images, limits: { ...app.images.limits, maxBytes: imageBytes } };
-    const room = { images, differences: app.differences, mostImages };
-    const conversation = await conversationOf(request.messages, room, gone.signal);
+    const { differences, reader, elements } = app;
+    const conversation = await conversationOf(request.messages, {
+      ...{ images, differences, mostImages, engine, reader, elements },
+      signal: gone.signal,
+      reads: request.peer !== undefined,
+    });
     const { name: model } = await engine.ready();
     const id = `chatcmpl-${randomBytes(16).toString('hex')}`;
     const heading = { id, created: Math.floor(Date.now() / 1000), model };

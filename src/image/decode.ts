@@ -9,7 +9,7 @@ import { bmpHeader, decodeBmp } from './bmp.js';
 import type { RgbImage } from './rgb-image.js';
 import { formatOf, type ImageFormat } from './format.js';
 import { firstFrame, type GifFrame } from './gif.js';
-import { hiddenOrientation, swapsSides, turned, type Orientation } from './orientation.js';
+import { hiddenOrientation, orientationOfTiff, swapsSides, turned, type Orientation } from './orientation.js';
 import { pngWithChecksums } from './png.js';
 
 export interface ImageLimits {
@@ -35,8 +35,8 @@ export interface ImageHeader {
 /** `dropped`: colours as they are stored, as the reference implementations of the models see them. */
 export type AlphaHandling = 'composed' | 'dropped';
 
-/** How samples become RGB: by libvips, by clipping 16-bit grey, or by Pillow's CMYK formula. */
-type PixelLayout = 'rgb' | 'clipped-grey' | 'cmyk';
+/** How samples become RGB: by libvips, by clipping 16-bit grey, or by Pillow's CMYK formula, of 16 bits the high ones. */
+type PixelLayout = 'rgb' | 'clipped-grey' | 'cmyk' | 'deep-cmyk';
 
 /** A decode that takes longer than this is not an image anyone wants to look at. */
 const DECODE_SECONDS = 30;
@@ -71,10 +71,16 @@ async function headerOf(format: ImageFormat, bytes: Uint8Array): Promise<ImageHe
   const gif = format === 'gif' ? firstFrame(bytes) : undefined;
   if (gif) return { ...plain(format), ...gif.canvas };
   const metadata = await sharp(readable(format, bytes), { limitInputPixels: false }).metadata();
-  const orientation = metadata.orientation ? 1 : hiddenOrientation(bytes, format === 'png', metadata.xmp);
+  const said = format === 'tiff' ? statedInTiff(bytes, metadata) : metadata.orientation;
+  const orientation = said ? 1 : hiddenOrientation(bytes, format === 'png', metadata.xmp);
   const { width, height } = metadata.autoOrient;
   const size = swapsSides(orientation) ? { width: height, height: width } : { width, height };
   return { format, ...size, layout: layoutOf(format, metadata, bytes), orientation };
+}
+
+/** libvips calls every TIFF upright that does not say how it lies; then its XMP packet may. */
+function statedInTiff(bytes: Uint8Array, { orientation }: Metadata): number | undefined {
+  return orientation === 1 ? orientationOfTiff(bytes) : orientation;
 }
 
 const plain = (format: ImageFormat) => ({ format, layout: 'rgb', orientation: 1 }) as const;
@@ -109,7 +115,7 @@ export function checkBytes(size: number, name: string, limits: ImageLimits): voi
 }
 
 function layoutOf(format: ImageFormat, metadata: Metadata, bytes: Uint8Array): PixelLayout {
-  if (metadata.space === 'cmyk') return 'cmyk';
+  if (metadata.space === 'cmyk') return metadata.depth === 'ushort' ? 'deep-cmyk' : 'cmyk';
   // Pillow keeps 16-bit grey in its own depth and clips it to 0…255 on conversion, tRNS or not. Grey with alpha and
   // colour are cut to their high bytes, which is what libvips does too.
   const deepGrey = metadata.space === 'grey16' && !hasAlphaSamples(format, metadata, bytes);
@@ -192,7 +198,8 @@ const DECODERS: Record<PixelLayout, (image: Sharp) => Promise<RgbImage | RgbaIma
   async rgb(image) {
     const raw = image.toColourspace('srgb').raw();
     const { data, info } = await raw.toBuffer({ resolveWithObject: true });
-    return { width: info.width, height: info.height, data: asBytes(data) };
+    const { width, height, channels } = info;
+    return { width, height, data: channels > 4 ? firstThree(data, channels) : asBytes(data) };
   },
   async 'clipped-grey'(image) {
     const raw = image.removeAlpha().toColourspace('grey16').raw({ depth: 'ushort' });
@@ -205,7 +212,22 @@ const DECODERS: Record<PixelLayout, (image: Sharp) => Promise<RgbImage | RgbaIma
     const { data, info } = await raw.toBuffer({ resolveWithObject: true });
     return { width: info.width, height: info.height, data: cmykToRgb(data, info.channels) };
   },
+  async 'deep-cmyk'(image) {
+    const raw = image.pipelineColourspace('cmyk').toColourspace('cmyk').raw({ depth: 'ushort' });
+    const { data, info } = await raw.toBuffer({ resolveWithObject: true });
+    const samples = new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2);
+    const high = Uint8Array.from(samples, (sample) => sample >> 8);
+    return { width: info.width, height: info.height, data: cmykToRgb(high, info.channels) };
+  },
 };
+
+/** A TIFF may have any number of samples beside its colours. */
+function firstThree(samples: Uint8Array, channels: number): Uint8Array {
+  const rgb = new Uint8Array((samples.length / channels) * 3);
+  for (let from = 0, to = 0; to < rgb.length; from += channels, to += 3)
+    rgb.set(samples.subarray(from, from + 3), to);
+  return rgb;
+}
 
 function asBytes(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
@@ -231,6 +253,10 @@ function cmykToRgb(samples: Uint8Array, channels: number): Uint8Array {
   return rgb;
 }
 
+/** What decoders say of a whole file in a form that they do not know. */
+const UNKNOWN_FORM =
+  /not configured|not supported|(is|are) not known|bad labq|samples out of range|unsupported (compression|photometric|colou?r)/i;
+
 function unreadable(name: string, cause: unknown): AfterimageError {
   const reason = (cause instanceof Error ? cause.message : String(cause))
     .replace(/\s+/g, ' ')
@@ -238,7 +264,7 @@ function unreadable(name: string, cause: unknown): AfterimageError {
     // libvips says the same twice and more.
     .replace(/(.{8,}?)(?: \1)+/g, '$1')
     .slice(0, 160);
-  if (/not configured|bad labq|unsupported (compression|photometric|colou?r)/i.test(reason)) {
+  if (UNKNOWN_FORM.test(reason)) {
     return new AfterimageError(
       'IMAGE_UNSUPPORTED',
       `${name} is stored in a way that is not read here (${reason}); convert it to PNG first.`,

@@ -36,6 +36,12 @@ function inXmp(xmp: string | undefined): number | undefined {
   return found === undefined ? undefined : Number(found);
 }
 
+/** What a TIFF file itself says; a BigTIFF always counts as saying something. */
+export function orientationOfTiff(bytes: Uint8Array): number | undefined {
+  const BIG = 43;
+  return bytes[2] === BIG || bytes[3] === BIG ? 1 : inExif(bytes);
+}
+
 /** The orientation of the first directory of a TIFF structure, with or without "Exif\0\0" before it. */
 function inExif(exif: Uint8Array): number | undefined {
   const start = Buffer.from(exif.subarray(0, 6)).toString('latin1') === 'Exif\0\0' ? 6 : 0;

@@ -18,8 +18,8 @@ import {
 import { AfterimageError } from '../errors.js';
 import { stopSignals } from '../exit.js';
 import { createApp, LONGEST_MESSAGE, LONGEST_REST, type AppOptions } from './app.js';
-import { Breath } from './breath.js';
 import { gate } from './gate.js';
+import { HeldBytes } from './held-bytes.js';
 import { LegacyClients } from './legacy-clients.js';
 import { LiftedMessage } from './lifted.js';
 import { unquoted, type Log } from './log.js';
@@ -143,12 +143,11 @@ export function endpoint(factory: McpServerFactory, onerror: (error: Error) => v
   return {
     serve: async (request: IncomingMessage, response: ServerResponse) => {
       try {
-        const lifted = await liftedRequest(request);
-        if (lifted) await handler(lifted, response);
-        else refuse(response, 413, TOO_LONG);
+        const isMessage = request.method === 'POST';
+        await handler(isMessage ? await liftedRequest(request) : request, response);
       } catch (error) {
-        onerror(error as Error);
-        if (!response.headersSent) refuse(response, 400, 'The request cannot be read.');
+        if (!(error instanceof AfterimageError)) onerror(error as Error);
+        if (!response.headersSent) refuseFor(error, response);
       }
     },
     close: () => Promise.all([legacy.close(), modern.close()]),
@@ -157,33 +156,35 @@ export function endpoint(factory: McpServerFactory, onerror: (error: Error) => v
 
 const TOO_LONG = `A message may have at most ${LONGEST_MESSAGE} bytes, and ${LONGEST_REST} without its pictures. Pass the path of an image instead of its data.`;
 
+/** Of all messages that are being read. */
+const receiving = new HeldBytes(LONGEST_MESSAGE);
+
 /**
  * The request with the long strings of its body lifted out, which is read here, as far as it may go.
- * @returns undefined when it goes further.
+ * @throws AfterimageError IMAGE_TOO_LARGE, ENGINE_BUSY
  */
-async function liftedRequest(request: IncomingMessage): Promise<IncomingMessage | undefined> {
+async function liftedRequest(request: IncomingMessage): Promise<IncomingMessage> {
   const { method, url, headers } = request;
-  if (method !== 'POST') return request;
-  if (Number(headers['content-length']) > LONGEST_MESSAGE) return undefined;
-  const message = new LiftedMessage();
-  const breath = new Breath();
-  const parts: Buffer[] = [];
-  let [received, rest] = [0, 0];
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    const lifted = message.lift(chunk);
-    received += chunk.length;
-    rest += lifted.reduce((sum, { length }) => sum + length, 0);
-    if (received > LONGEST_MESSAGE || rest > LONGEST_REST) return undefined;
-    parts.push(...lifted);
-    if (breath.due(chunk.length)) await setImmediate();
-  }
-  parts.push(...message.end());
+  const parts = await receiving.read(request, lifted);
   // What the SDK does with a request it does in one go: the turn that took the last bytes has done enough.
   await setImmediate();
   const bodyHeaders = { ...headers, 'content-length': undefined, 'transfer-encoding': undefined };
-  const body = { method, url, headers: bodyHeaders, [Symbol.asyncIterator]: () => parts.values() };
+  const whole = { method, url, headers: bodyHeaders, [Symbol.asyncIterator]: () => parts.values() };
   // The SDK takes any object that is a request in these respects.
-  return body as unknown as IncomingMessage;
+  return whole as unknown as IncomingMessage;
+}
+
+async function lifted(body: AsyncIterable<Buffer>): Promise<Buffer[]> {
+  const message = new LiftedMessage();
+  const parts: Buffer[] = [];
+  let rest = 0;
+  for await (const chunk of body) {
+    const left = message.lift(chunk);
+    rest += left.reduce((sum, { length }) => sum + length, 0);
+    if (rest > LONGEST_REST) throw new AfterimageError('IMAGE_TOO_LARGE', TOO_LONG);
+    parts.push(...left);
+  }
+  return [...parts, ...message.end()];
 }
 
 const METHODS = ['GET', 'POST', 'DELETE'];
@@ -201,6 +202,14 @@ function admission(
     if (METHODS.includes(request.method ?? '')) return client;
     return refuse(response, 405, `Send ${METHODS.join(', ')}.`, { Allow: METHODS.join(', ') });
   };
+}
+
+function refuseFor(error: unknown, response: ServerResponse): void {
+  const code = error instanceof AfterimageError ? error.code : undefined;
+  if (code === 'IMAGE_TOO_LARGE') refuse(response, 413, TOO_LONG);
+  else if (code === 'ENGINE_BUSY')
+    refuse(response, 503, 'Too much is being sent at once; try again.', { 'Retry-After': '1' });
+  else refuse(response, 400, 'The request cannot be read.');
 }
 
 function refuse(

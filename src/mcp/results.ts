@@ -19,7 +19,8 @@ export function toCallResult({
   references = [],
   inline = [],
 }: Omit<Ran, 'cache'>): CallToolResult {
-  const { answer, ...rest } = structured;
+  // As JSON, `structured` is the answer itself.
+  const { answer, structured: _, ...rest } = structured;
   return {
     structuredContent: structured,
     content: [

@@ -29,6 +29,11 @@ export function choicesQuestion(question: string, choices: readonly string[]): s
   return [question, instructions.choices, ...choices].join('\n');
 }
 
+/** A question that is answered by a value which holds by the schema. */
+export function schemaQuestion(question: string, schema: object): string {
+  return [question, instructions.schema, JSON.stringify(schema)].join('\n');
+}
+
 /** The fixed beginning of every prompt; with the images after it, the prefix that warming computes. */
 export function systemMessage(): Message {
   return { role: 'system', content: [text(instructions.system)] };
@@ -127,14 +132,16 @@ export function userMessage(
   question: string,
   readings: readonly (string | undefined)[] = [],
 ): Message {
-  const shown = images.flatMap((image, at): ContentPart[] => {
-    const read = readings[at];
-    return [
-      { type: 'image', image },
-      ...(read === undefined ? [] : [{ ...text(read), reading: true as const }]),
-    ];
-  });
+  const shown = images.flatMap((image, at) => imageParts(image, readings[at]));
   return { role: 'user', content: [...shown, text(question)] };
+}
+
+/** An image and, where it is handed on, what was read in it. */
+export function imageParts(image: ImageInput, reading?: string): ContentPart[] {
+  return [
+    { type: 'image', image },
+    ...(reading === undefined ? [] : [{ ...text(reading), reading: true as const }]),
+  ];
 }
 
 export function assistantMessage(answer: string): Message {

@@ -86,13 +86,9 @@ export class Tokenizer {
     return working(() => this.#hub.decode(kept, { clean_up_tokenization_spaces: false }));
   }
 
-  /** @param size How many tokens the model tells apart. @returns undefined where tokens are not simply bytes */
-  vocabulary(size: number): Vocabulary | undefined {
-    return vocabularyOf(
-      this.#json,
-      this.#added.map(({ id }) => id),
-      size,
-    );
+  /** @param size How many tokens the model tells apart. @param ends Those that end an answer. @returns undefined where tokens are not simply bytes */
+  vocabulary(size: number, ends: readonly number[]): Vocabulary | undefined {
+    return vocabularyOf(this.#json, [...this.#added.map(({ id }) => id), ...ends], size);
   }
 
   /** Id of an added token or vocabulary entry. */

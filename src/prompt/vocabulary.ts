@@ -19,6 +19,7 @@ interface TokenizerJson {
 
 /**
  * Added tokens are no text, special or not: they stand for more than their letters.
+ * @param added With those that end an answer.
  * @param size How many tokens the model tells apart.
  * @returns undefined for a tokenizer whose tokens are not simply bytes.
  */

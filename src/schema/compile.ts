@@ -189,6 +189,8 @@ class Compiler {
     const names = properties.map(({ name }) => name);
     states[properties.length]!.forEach((at, count) => {
       const left = most - count;
+      // Of others one counts for sure: the next may have the same name.
+      if (least - count > 1) return;
       if (!others || left <= 0) return void (count >= least && builder.jump(at, closing));
       const item = { first: this.#other(names, others, count > 0), more: this.#other(names, others, true) };
       builder.jump(at, builder.repeat(item, Math.max(0, least - count), left, closing));

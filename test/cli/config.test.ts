@@ -4,13 +4,11 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   readdirSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
@@ -22,9 +20,10 @@ import { CLIENTS, client, deadlineFor, type ClientName } from '../../src/cli/cli
 import { snippet, write } from '../../src/cli/clients/configuration.js';
 import { pictureFolders } from '../../src/cli/clients/folders.js';
 import { launch } from '../../src/cli/clients/launch.js';
+import { scratchFolder } from '../scratch-folder.js';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const home = mkdtempSync(join(tmpdir(), 'afterimage-home-'));
+const home = scratchFolder('home');
 const PARSERS: Record<Form, (text: string) => unknown> = {
   json: (text) => parseJsonc(text),
   toml: (text) => parseToml(text),
@@ -70,7 +69,7 @@ const BEFORE: Record<Form, (servers: string) => string> = {
 for (const name of CLIENTS) {
   test(`${name}: writing keeps what is there, twice changes nothing`, () => {
     const chosen = client(name, home);
-    const file = join(mkdtempSync(join(tmpdir(), 'afterimage-config-')), 'deep', 'file');
+    const file = join(scratchFolder('config'), 'deep', 'file');
     const before = BEFORE[chosen.format](chosen.servers[0]!);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, before, { mode: 0o600 });
@@ -96,13 +95,13 @@ for (const name of CLIENTS) {
 }
 
 test('a new file is made, its folders too', () => {
-  const file = join(mkdtempSync(join(tmpdir(), 'afterimage-config-')), 'a', 'b', 'mcp.json');
+  const file = join(scratchFolder('config'), 'a', 'b', 'mcp.json');
   const { backup, changed } = write(client('cursor', home), launch([]), file);
   assert.ok(changed && backup === undefined && entryIn('cursor', readFileSync(file, 'utf8')));
 });
 
 test('a file that its client could not read is refused and left alone', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'afterimage-config-'));
+  const folder = scratchFolder('config');
   const broken: [ClientName, string][] = [
     ['cursor', '{ "mcpServers": { '],
     ['cursor', '[]'],
@@ -127,7 +126,7 @@ test(
   'folders of pictures carry the names that the desktop gave them',
   { skip: process.platform !== 'linux' && 'user-dirs.dirs is Linux’s' },
   () => {
-    const user = mkdtempSync(join(tmpdir(), 'afterimage-home-'));
+    const user = scratchFolder('home');
     const before = process.env['XDG_CONFIG_HOME'];
     delete process.env['XDG_CONFIG_HOME'];
     after(() => before !== undefined && (process.env['XDG_CONFIG_HOME'] = before));

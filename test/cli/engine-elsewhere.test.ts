@@ -1,14 +1,14 @@
 // --engine on the command line: where its key comes from, and what cannot be chosen beside it.
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { engineKey } from '../../src/cli/engine-key.js';
 import { openEngine } from '../../src/cli/open-engine.js';
 import { Options } from '../../src/cli/options.js';
+import { scratchFolder } from '../scratch-folder.js';
 
-const file = join(mkdtempSync(join(tmpdir(), 'afterimage-key-')), 'key');
+const file = join(scratchFolder('key'), 'key');
 
 test('the key comes from a file of its owner alone, or from the environment', () => {
   writeFileSync(file, 'sesame\n', { mode: 0o600 });

@@ -237,6 +237,33 @@ test('choices are refused by name: chat completions do not say how probable an a
   assert.equal(one.asked.length, 0);
 });
 
+test('a schema is handed on, and the answer is held to it here', async () => {
+  const schema = { type: 'object', properties: { open: { type: 'boolean' } }, required: ['open'] };
+  const one = await server(undefined, [
+    { say: ['{"open"', ': true}'] },
+    { say: ['{"open": tr'], finish: 'length' },
+  ]);
+  const engine = engineAt([one]);
+  const whole = await ask(engine, undefined, { schema });
+  assert.deepEqual([whole.text, whole.whole], ['{"open": true}', true]);
+  assert.deepEqual(one.asked[0]!['response_format'], {
+    type: 'json_schema',
+    json_schema: { name: 'answer', strict: true, schema },
+  });
+  const cut = await ask(engine, undefined, { schema });
+  assert.deepEqual([cut.stopReason, cut.whole], ['length', false]);
+  for (const said of ['{"open": 1}', 'It is open.']) {
+    const other = await server(undefined, Array(9).fill({ say: [said] }));
+    await assert.rejects(ask(engineAt([other]), undefined, { schema }), { code: 'ENGINE_FAILED' });
+  }
+  const unable = await server(MODELS('mlx-vlm'), [{ say: ['{}'] }]);
+  await assert.rejects(ask(engineAt([unable]), undefined, { schema }), {
+    code: 'INVALID_ARGUMENT',
+    message: /mlx-vlm cannot hold its answers to a schema/,
+  });
+  assert.equal(unable.asked.length, 0);
+});
+
 test('models: the only one, the named one, the choice, and those that do not see', async () => {
   const two = { data: [...MODELS('vllm').data, { id: 'other', owned_by: 'vllm' }] };
   const many = await server(two);

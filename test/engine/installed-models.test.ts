@@ -1,7 +1,7 @@
 // Several models by name: loaded on demand, the least used leaves where memory is short, the default may change at any
 // time. Scripted engines, of which only so many fit.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
@@ -23,6 +23,7 @@ import { createApp } from '../../src/mcp/app.js';
 import { ScriptedReader } from '../mcp/scripted-reader.js';
 import { runTool } from '../../src/ask/run-tool.js';
 import { chatWithImages } from '../../tools/chat-with-images.js';
+import { scratchFolder } from '../scratch-folder.js';
 
 const question = (text: string): Message[] => [{ role: 'user', content: [{ type: 'text', text }] }];
 
@@ -198,7 +199,7 @@ describe('afterimage use', () => {
     process.env = { ...saved };
   });
   const home = () => {
-    process.env['XDG_CONFIG_HOME'] = mkdtempSync(join(tmpdir(), 'afterimage-use-'));
+    process.env['XDG_CONFIG_HOME'] = scratchFolder('use');
     delete process.env['AFTERIMAGE_MODEL'];
   };
 

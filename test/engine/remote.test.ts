@@ -102,6 +102,15 @@ describe('a resident engine on the bundled model', () => {
     assert.deepEqual([remote.text, remote.choices], [direct.text, direct.choices]);
   });
 
+  test('answers by a schema as the engine itself does', async () => {
+    const schema = { type: 'object', properties: { button: { type: 'boolean' } }, required: ['button'] };
+    const ask = (engine: Engine) =>
+      engine.open().ask(question(picture(4), 'Is there a button?'), { schema, maxTokens: 24 });
+    const [remote, direct] = [await ask(one), await ask(local)];
+    assert.equal(typeof (JSON.parse(remote.text) as { button: unknown }).button, 'boolean');
+    assert.deepEqual([remote.text, remote.whole], [direct.text, true]);
+  });
+
   test('streams text and stages', async () => {
     const stages = new Set<Stage>();
     let text = '';

@@ -5,6 +5,8 @@ import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Json } from '../mcp/clients.js';
+import type { Session } from '../../src/engine/engine.js';
+import type { Message } from '../../src/prompt/message.js';
 import { ScriptedEngine } from '../mcp/scripted-engine.js';
 import { draw, pictureFolder } from '../mcp/pictures.js';
 import { imagesFirst } from '../../src/http/chat-messages.js';
@@ -96,11 +98,32 @@ const refusals: [what: string, body: object, param: string | null, code: string,
   ['a body of another kind', { messages: 'hi' }, 'messages', 'INVALID_ARGUMENT', /messages/],
   ['tools', { tools: [{}] }, 'tools', 'INVALID_ARGUMENT', /tools is not supported/],
   [
-    'a schema for the answer',
+    'a schema that is none',
     { response_format: { type: 'json_schema', json_schema: {} } },
-    'response_format',
+    'response_format.json_schema.schema',
     'INVALID_ARGUMENT',
-    /response_format "json_schema" is not supported/,
+    /response_format/,
+  ],
+  [
+    'a form of the answer that is not known',
+    { response_format: { type: 'grammar' } },
+    'response_format.type',
+    'INVALID_ARGUMENT',
+    /response_format/,
+  ],
+  [
+    'a schema that cannot be held to',
+    { response_format: { type: 'json_schema', json_schema: { schema: { if: {} } } } },
+    null,
+    'SCHEMA_UNSUPPORTED',
+    /if is not supported/,
+  ],
+  [
+    'a stop string in a schema',
+    { response_format: { type: 'json_object' }, stop: '}' },
+    'stop',
+    'INVALID_ARGUMENT',
+    /response_format/,
   ],
   ['several answers', { n: 2 }, 'n', 'INVALID_ARGUMENT', /n is not supported/],
   ['a hot temperature', { temperature: 3 }, 'temperature', 'INVALID_ARGUMENT', /temperature/],
@@ -200,6 +223,18 @@ for (const [what, body, param, code, said] of refusals) {
     assert.equal(headers.get('x-should-retry'), 'false');
   });
 }
+
+test('an answer by a schema', async () => {
+  const schema = { type: 'object', properties: { open: { type: 'boolean' } } };
+  for (const response_format of [
+    { type: 'json_object' },
+    { type: 'json_schema', json_schema: { name: 'dialog', strict: true, schema } },
+  ]) {
+    const { choices } = await ask([user(say('Is the dialog open as JSON?'))], { response_format });
+    assert.deepEqual(JSON.parse(choices[0].message.content), { open: true, title: 'Save as' });
+    assert.equal(choices[0].finish_reason, 'stop');
+  }
+});
 
 test('what does not change an answer may stand there', async () => {
   const { status } = await ask([user(say('x'))], {
@@ -347,4 +382,33 @@ test('MCP is there too, for the same client', async () => {
   );
   assert.equal(response.status, 200);
   assert.match(await response.text(), /Afterimage/);
+});
+
+test('a model that was trained so is given what was read, unless the other side is one of us and has done that', async () => {
+  const asked: Message[][] = [];
+  class Listening extends ScriptedEngine {
+    override open(): Session {
+      const session = super.open();
+      const say = session.ask.bind(session);
+      session.ask = (messages, options) => say((asked.push(messages), messages), options);
+      return session;
+    }
+  }
+  const content = [say('Which color?'), see(data)];
+  const peer = { call: '0'.repeat(32) };
+  for (const [readsAlong, more, written] of [
+    [true, {}, 1],
+    [true, { afterimage: peer }, 0],
+    [false, {}, 0],
+  ] as const) {
+    const other = await door(new Listening({ readsAlong }), { allow: [folder] });
+    await other.post('/v1/chat/completions', { messages: [user(...content)], ...more });
+    await other.close();
+    const parts = asked.at(-1)!.at(-1)!.content;
+    const [image, ...texts] = parts;
+    assert.equal(image?.type, 'image');
+    assert.deepEqual(texts.at(-1), say('Which color?'));
+    assert.equal(texts.length - 1, written);
+    if (written) assert.match(JSON.stringify(texts[0]), /First line.*"reading":true/);
+  }
 });

@@ -1,7 +1,5 @@
 // The proxy for agents whose model is text-only: words in place of pictures, every other byte as it was, both ways.
 import assert from 'node:assert/strict';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, mock, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,6 +11,7 @@ import { ScriptedEngine } from '../mcp/scripted-engine.js';
 import { ScriptedReader } from '../mcp/scripted-reader.js';
 import { conversations, WORDS, type Conversation } from './conversations.js';
 import { blue, chatOf, folder, png, red, see, texts, upstream, using } from './proxied.js';
+import { scratchFolder } from '../scratch-folder.js';
 
 const bodyOf = ({ around, blocks }: Conversation) =>
   around.map((text, at) => text + (blocks[at] ?? '')).join('');
@@ -172,7 +171,7 @@ describe('pictures that cannot be read', () => {
 });
 
 test('words outlive the proxy, and the picture is known to other programs by its image_id', async () => {
-  const place = join(mkdtempSync(join(tmpdir(), 'afterimage-shelf-')), 'pictures');
+  const place = join(scratchFolder('shelf'), 'pictures');
   const keeping = () => ({ shelf: new PictureShelf(place), descriptions: keptDescriptions(place) });
   await using(({ post }) => post('/v1/messages', chatOf(png(red))).then(() => {}), { keeping: keeping() });
   const [words] = texts();
@@ -195,7 +194,7 @@ test('words outlive the proxy, and the picture is known to other programs by its
 });
 
 test('words that other weights or another reader would choose otherwise are not kept', async () => {
-  const place = join(mkdtempSync(join(tmpdir(), 'afterimage-shelf-')), 'pictures');
+  const place = join(scratchFolder('shelf'), 'pictures');
   const keeping = { shelf: new PictureShelf(place), descriptions: keptDescriptions(place) };
   const asked = async (identity: string, word?: string): Promise<boolean> => {
     const engine = new ScriptedEngine({ identity });

@@ -1,7 +1,6 @@
 // The two client libraries over both transports behind one face, each talking to a spawned server.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -15,6 +14,7 @@ import { StdioClientTransport as LegacyStdio } from '@modelcontextprotocol/sdk/c
 import { StreamableHTTPClientTransport as LegacyHttp } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { ServeSettings } from './serve.js';
+import { scratchFolder } from '../scratch-folder.js';
 
 export const KINDS = ['v2 stdio', 'v2 http', 'sdk stdio', 'sdk http'] as const;
 export type Kind = (typeof KINDS)[number];
@@ -74,7 +74,7 @@ export function serveArguments(transport: 'stdio' | 'http', launch: Launch): str
 }
 
 export async function startHttp(launch: Launch): Promise<HttpServer> {
-  const home = mkdtempSync(join(tmpdir(), 'afterimage-config-'));
+  const home = scratchFolder('config');
   const own = Array.isArray(launch) ? undefined : launch.tokenFile;
   const tokenFile = own ?? join(home, 'afterimage', 'token');
   const child = spawn(

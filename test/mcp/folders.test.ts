@@ -1,5 +1,9 @@
 // Which folders may be read: what the user named, else the working folder and the client's roots.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { createApp, substituted } from '../../src/mcp/app.js';
 import { connect, KINDS, ROOT, startHttp, type HttpServer } from './clients.js';
@@ -38,6 +42,26 @@ for (const kind of KINDS) {
     });
   });
 }
+
+test('the whole disk mounted once more is the whole disk', async (context) => {
+  const mounted = mkdtempSync(join(tmpdir(), 'afterimage-disk-'));
+  try {
+    execFileSync('mount', ['--bind', '/', mounted], { stdio: 'pipe' });
+  } catch (error) {
+    rmdirSync(mounted);
+    return context.skip(`Nothing can be mounted here: ${(error as Error).message.split('\n')[0]}`);
+  }
+  try {
+    const client = await connect('sdk stdio', {}, undefined, [folder, mounted]);
+    const image = `${other}/b.png`;
+    for (const path of [image, join(mounted, image)])
+      assert.equal((await client.call('describe_image', { image: path })).code, 'PATH_NOT_ALLOWED');
+    await client.close();
+  } finally {
+    execFileSync('umount', [mounted]);
+    rmdirSync(mounted);
+  }
+});
 
 test('roots neither widen nor replace the folders that the user named', async () => {
   const client = await connect('sdk stdio', { options: { allow: [other] } }, undefined, [folder]);

@@ -1,7 +1,7 @@
 // What agents get wrong and what they pay for: the same forgiveness and the same lean lists and results for both client
 // libraries over both transports.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { connect, KINDS, startHttp, type HttpServer, type Json, type TestClient } from './clients.js';
 import { draw, pictureFolder } from './pictures.js';
@@ -21,8 +21,19 @@ const { calls } = JSON.parse(
     .replaceAll('\\"L', `\\"${picture}`),
 ) as { calls: { tool: string; arguments: Record<string, unknown> }[] };
 
+const recorded = (name: string) =>
+  JSON.parse(readFileSync(new URL(`../image/fixtures/cases/${name}`, import.meta.url), 'utf8')) as unknown;
+const paths = recorded('paths.json') as {
+  cases: { on_disk: string; asked: string }[];
+  whole_reference: { asked: string }[];
+};
+const uris = recorded('data-uris.json') as { cases: Record<string, string> };
+const { images: odd } = recorded('expected.json') as { images: Record<string, { size: [number, number] }> };
+
 /** Characters of a list of tools in a token: 4.2, counted once with the o200k_base vocabulary. */
 const LIST_CHARACTERS = 2500 * 4.2;
+
+const named = [...new Set(paths.cases.map(({ on_disk }) => on_disk))];
 
 let http: HttpServer;
 before(async () => {
@@ -32,6 +43,9 @@ before(async () => {
     height: 128,
   });
   await draw(tall, '#ffffff', [], { width: 360, height: 1600 });
+  for (const [index, name] of named.entries())
+    await draw(`${folder}/${name}`, '#ffffff', [{ x: index, y: 0, width: 9, height: 9, color: '#000000' }]);
+  cpSync(new URL('../image/fixtures/cases/', import.meta.url), `${folder}/odd`, { recursive: true });
   http = await startHttp(settings);
 });
 after(() => http?.stop());
@@ -57,6 +71,38 @@ for (const kind of KINDS) {
         else assert.equal(structured['images'][0].region, undefined);
       });
     }
+
+    const idOf = async (image: string): Promise<unknown> => {
+      const { isError, text, structured } = await client.call('describe_image', { image, verbose: false });
+      assert.equal(isError, false, `${image.slice(0, 80)}: ${text}`);
+      return structured['images'][0].image_id;
+    };
+
+    test('a name as macOS, shells and models spell it leads to the file that it can only mean', async () => {
+      for (const { on_disk, asked } of paths.cases)
+        assert.equal(await idOf(`${folder}/${asked}`), await idOf(`${folder}/${on_disk}`), asked);
+      for (const { asked } of paths.whole_reference.filter((one) => one.asked.includes('/dir/'))) {
+        const [name] = /[^/]*\.png/.exec(decodeURI(asked))!;
+        assert.equal(await idOf(asked.replaceAll('/dir', folder)), await idOf(`${folder}/${name}`), asked);
+      }
+    });
+
+    test('data URIs as clients write them, and an image by its id or resource, are one image', async () => {
+      const ids = new Set<unknown>();
+      for (const uri of Object.values(uris.cases)) ids.add(await idOf(uri));
+      const [id] = [...ids] as [string];
+      for (const reference of [` ${id}\n`, `"${id}"`, `afterimage://image/${id}`])
+        ids.add(await idOf(reference));
+      assert.equal(ids.size, 1);
+    });
+
+    test('odd pictures are seen in their size', async () => {
+      for (const [name, { size }] of Object.entries(odd)) {
+        const { structured } = await client.call('describe_image', { image: `${folder}/odd/${name}` });
+        const [{ width, height }] = structured['images'];
+        assert.deepEqual([width, height], size, name);
+      }
+    });
 
     test('the schemas that are published stay strict, and the list of tools is short', async () => {
       const tools = await client.tools();

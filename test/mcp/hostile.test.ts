@@ -1,8 +1,6 @@
 // Inputs that mean harm, through a real client: each ends in the right error, in time, and nothing outside is read.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import type { ErrorCode } from '../../src/errors.js';
@@ -14,6 +12,7 @@ import { makeHostileFiles, type HostileFiles } from './hostile-files.js';
 import { startHostileWeb, WEB_DEADLINE_MS, type HostileWeb } from './hostile-web.js';
 import { ScriptedEngine } from './scripted-engine.js';
 import { ScriptedReader } from './scripted-reader.js';
+import { scratchFolder } from '../scratch-folder.js';
 
 /** Generous, for a busy machine: what is checked is that nothing hangs, decodes a bomb or reads an endless file. */
 const LIMIT_MS = 10_000;
@@ -24,7 +23,7 @@ let listening: Listening;
 let client: Client;
 
 before(async () => {
-  files = await makeHostileFiles(mkdtempSync(join(tmpdir(), 'afterimage-hostile-')));
+  files = await makeHostileFiles(scratchFolder('hostile'));
   web = await startHostileWeb(readFileSync(`${files.allowed}/ok.png`));
   const app = createApp({
     engine: new ScriptedEngine(),

@@ -1,16 +1,7 @@
 // The door of the HTTP transport: Host, Origin, token, path, token file.
 import assert from 'node:assert/strict';
-import {
-  chmodSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
@@ -23,6 +14,7 @@ import { createServer } from '../../src/mcp/server.js';
 import { isAuthorized, readTokens } from '../../src/mcp/token.js';
 import { ScriptedEngine } from './scripted-engine.js';
 import { ScriptedReader } from './scripted-reader.js';
+import { scratchFolder } from '../scratch-folder.js';
 
 const TOKEN = 'a'.repeat(64);
 let listening: Listening;
@@ -130,7 +122,7 @@ test('a port in use is one clear error', async () => {
 });
 
 test('the token file is made once, for its owner only, and refused when others can read it', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'afterimage-token-'));
+  const folder = scratchFolder('token');
   const file = join(folder, 'sub', 'token');
   const [token] = (await readTokens(file)) as [string];
   assert.match(token, /^[0-9a-f]{64}$/);

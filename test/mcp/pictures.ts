@@ -1,8 +1,6 @@
 // Pictures for tests, drawn here: small, different from each other, and written to a folder of their own.
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import sharp from 'sharp';
+import { scratchFolder } from '../scratch-folder.js';
 
 export interface Box {
   x: number;
@@ -12,7 +10,7 @@ export interface Box {
 }
 
 export function pictureFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'afterimage-pictures-'));
+  return scratchFolder('pictures');
 }
 
 /** A plain picture with colored boxes on it. */

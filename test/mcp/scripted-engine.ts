@@ -40,6 +40,7 @@ const ANSWERS: [trigger: RegExp, answer: string][] = [
     '[{"bbox_2d": [0, 0, 500, 100], "text": "First line"}, {"bbox_2d": [0, 200, 1000, 300], "text": "Second line"}]',
   ],
   [/Read all text/, 'First line\nSecond [?] line'],
+  [/Is the dialog open as JSON/, '{"open": true, "title": "Save as"}'],
   [/Name every difference/, 'The button is red instead of blue.'],
 ];
 
@@ -127,6 +128,7 @@ export class ScriptedEngine implements Engine {
     const text = choices
       ? [...choices].sort((a, b) => b.logProbability - a.logProbability)[0]!.text
       : await this.#decode(answerTo(messages), wordMs, run, options);
+    const whole = options.schema && !run.stopped && isJson(text);
     const imageTokens = images.length * IMAGE_TOKENS;
     const reused = (images.length - fresh.length) * IMAGE_TOKENS;
     return {
@@ -143,6 +145,7 @@ export class ScriptedEngine implements Engine {
         source: reused > 0 ? 'memory' : 'none',
       },
       ...(choices && { choices }),
+      ...(options.schema && { whole: whole === true }),
       decodeMs: 0,
       viewed: images.map(() => ({ width: 256, height: 128, tokens: IMAGE_TOKENS })),
     };
@@ -203,6 +206,14 @@ class Run {
     if (!this.#options.signal?.aborted) return;
     this.stopped = 'cancelled';
     this.#onCancel();
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    return JSON.parse(text) !== undefined;
+  } catch {
+    return false;
   }
 }
 

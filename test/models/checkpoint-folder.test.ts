@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { decoderWidths } from '../../src/graph/program.js';
@@ -18,6 +17,7 @@ import {
   writeCheckpoint,
   type Tensors,
 } from './tiny-checkpoint.js';
+import { scratchFolder } from '../scratch-folder.js';
 
 function fails(action: () => unknown, code: ErrorCode, ...words: string[]): void {
   assert.throws(action, (error: Error & { code: string }) => {
@@ -37,7 +37,7 @@ test('a complete folder becomes a model', () => {
 });
 
 test('a folder that is not there, a file, and a folder without config.json are MODEL_NOT_FOUND', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'afterimage-empty-'));
+  const folder = scratchFolder('empty');
   fails(() => openModel(join(folder, 'nowhere')), 'MODEL_NOT_FOUND', 'There is no model folder');
   fails(() => openModel(folder), 'MODEL_NOT_FOUND', 'no config.json');
   writeFileSync(join(folder, 'file'), '');

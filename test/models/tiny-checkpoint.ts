@@ -1,7 +1,7 @@
 // A SmolVLM of one layer on disk, for tests that break it.
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { scratchFolder } from '../scratch-folder.js';
 
 export interface TensorSpec {
   dtype: string;
@@ -97,7 +97,7 @@ export interface FolderOptions {
 
 /** Writes a checkpoint folder and returns its path. */
 export function writeCheckpoint(options: FolderOptions = {}): string {
-  const folder = mkdtempSync(join(tmpdir(), 'afterimage-checkpoint-'));
+  const folder = scratchFolder('checkpoint');
   const { config = tinyConfig(), files = { 'model.safetensors': tinyTensors() } } = options;
   const json: Record<string, unknown> = {
     'config.json': config,

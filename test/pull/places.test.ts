@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -13,6 +12,7 @@ import { families } from '../../src/models/registry.js';
 import { pull } from '../../src/pull/pull.js';
 import { removeModel } from '../../src/pull/remove.js';
 import { LoopbackHub } from './loopback-hub.js';
+import { scratchFolder } from '../scratch-folder.js';
 
 const VARIABLES = [
   'HOME',
@@ -28,7 +28,7 @@ let home: string;
 
 beforeEach(async () => {
   for (const name of VARIABLES) delete process.env[name];
-  home = process.env['HOME'] = await mkdtemp(join(tmpdir(), 'afterimage-places-'));
+  home = process.env['HOME'] = scratchFolder('places');
 });
 after(() => {
   for (const [name, value] of Object.entries(saved))

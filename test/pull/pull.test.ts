@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { lstat, mkdtemp, mkdir, readFile, readdir, readlink, symlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readFile, readdir, readlink, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
-import { hostname, tmpdir } from 'node:os';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { HubCache } from '../../src/pull/hub-cache.js';
@@ -11,6 +11,7 @@ import type { PullProgress } from '../../src/pull/progress.js';
 import { Progress } from '../../src/pull/progress.js';
 import { pull, type PullOptions, type Pulled } from '../../src/pull/pull.js';
 import { at, blobId, LoopbackHub, sha256, status, type Fault } from './loopback-hub.js';
+import { scratchFolder } from '../scratch-folder.js';
 
 let hub: LoopbackHub;
 let cache: string;
@@ -27,7 +28,7 @@ const saved = Object.fromEntries(VARIABLES.map((name) => [name, process.env[name
 
 beforeEach(async () => {
   hub = await new LoopbackHub().start();
-  cache = await mkdtemp(join(tmpdir(), 'afterimage-pull-'));
+  cache = scratchFolder('pull');
   home = join(cache, 'models--org--model');
   for (const name of VARIABLES) delete process.env[name];
   process.env['HF_HOME'] = join(cache, 'no-token-here');

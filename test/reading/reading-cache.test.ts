@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { keptReadings, labelsOf, ReadingCache } from '../../src/reading/reading-cache.js';
 import type { ImageInput } from '../../src/image/rgb-image.js';
 import type { Reading } from '../../src/reading/reading.js';
 import { line } from '../mcp/scripted-reader.js';
+import { scratchFolder } from '../scratch-folder.js';
 
 const READING: Reading = { width: 80, height: 20, lines: [line('Hello', 1, 2, 50, 10)], rows: [[0]] };
 const picture = (pixelHash: string): ImageInput => ({
@@ -17,7 +17,7 @@ const picture = (pixelHash: string): ImageInput => ({
   name: `/shots/${pixelHash}.png`,
   pixels: () => assert.fail('nobody needs them'),
 });
-const folder = () => join(mkdtempSync(join(tmpdir(), 'afterimage-readings-')), 'readings');
+const folder = () => join(scratchFolder('readings'), 'readings');
 
 describe('kept readings', () => {
   test('another process finds them, another reader does not', async () => {

@@ -1,13 +1,12 @@
 // The whole way from pixels to kept lines, over networks that see black bars as lines and read how wide they are.
 import assert from 'node:assert/strict';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { pixelIdentity } from '../../src/image/key.js';
 import { textOf } from '../../src/reading/reading.js';
 import { TextReader } from '../../src/reading/text-reader.js';
 import { BarNetworks, THREE, picture } from './bars.js';
+import { scratchFolder } from '../scratch-folder.js';
 
 const opened = (networks = new BarNetworks(), folder?: string) => ({
   networks,
@@ -32,7 +31,7 @@ describe('text reader', () => {
   });
 
   test('a second look costs nothing and says the same; so does another process', async () => {
-    const folder = join(mkdtempSync(join(tmpdir(), 'afterimage-reader-')), 'readings');
+    const folder = join(scratchFolder('reader'), 'readings');
     const { reader, networks } = opened(new BarNetworks(), folder);
     const first = await reader.read(picture(320, 120, THREE));
     assert.deepEqual(await reader.read(picture(320, 120, THREE)), first);

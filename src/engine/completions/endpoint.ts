@@ -6,7 +6,8 @@ import { AfterimageError } from '../../errors.js';
 import type { ImageInput } from '../../image/rgb-image.js';
 import { systemMessage, userMessage } from '../../prompt/layout.js';
 import type { Message } from '../../prompt/message.js';
-import type { Answer, AnswerSoFar, AskOptions, EngineStatus, ModelInfo } from '../engine.js';
+import type { Answer, AnswerSoFar, AskOptions, EngineStatus, JsonSchema, ModelInfo } from '../engine.js';
+import { conforms } from '../../schema/holds.js';
 import { AnswerStream } from './answer-stream.js';
 import { describe, type Described } from './describe.js';
 import { BadAnswer, faultOf, type Fault } from './faults.js';
@@ -151,7 +152,7 @@ export class Endpoint {
       if (stop.aborted) return heard.cancelled(viewed);
       const answer = heard.end(viewed);
       this.#known.add(images);
-      return answer;
+      return options.schema && !peer ? held(answer, options.schema) : answer;
     } catch (error) {
       if (stop.aborted) return heard.cancelled(viewed);
       if (heard.done) return heard.end(viewed);
@@ -189,6 +190,17 @@ function choicesUnknown(server: string): AfterimageError {
     'INVALID_ARGUMENT',
     `${server} cannot say how probable each of several choices is; leave out choices, or ask a model of Afterimage's own.`,
   );
+}
+
+/** Whether it holds by the schema is seen here: no server is trusted with that. @throws BadAnswer where it does not */
+function held(answer: Answer, schema: JsonSchema): Answer {
+  if (answer.stopReason !== 'end') return { ...answer, whole: false };
+  try {
+    if (conforms(JSON.parse(answer.text), schema)) return { ...answer, whole: true };
+  } catch (cause) {
+    throw new BadAnswer('what it sent is no JSON', { cause });
+  }
+  throw new BadAnswer('what it sent does not hold by the schema');
 }
 
 function exactly({ text, tokenIds }: AnswerSoFar): AnswerSoFar {

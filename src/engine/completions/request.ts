@@ -53,6 +53,7 @@ export async function letterTo(
     // Elsewhere nobody would say whether a stop string ended the answer, so it is looked for here.
     ...(kind === 'afterimage' && options.stop && options.stop.length > 0 && { stop: options.stop }),
     ...continuationOf(kind, options),
+    ...formOf(kind, options),
     ...TRAITS[kind].extras,
     ...(peer && { [PEER]: peer }),
   };
@@ -104,6 +105,18 @@ function samplingOf(kind: ServerKind, options: AskOptions): Record<string, unkno
 
 export const isContinued = ({ continues }: AskOptions): boolean =>
   continues !== undefined && continues.text !== '';
+
+function formOf(kind: ServerKind, { schema }: AskOptions): Record<string, unknown> {
+  if (!schema) return {};
+  if (!TRAITS[kind].schemas) {
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      `A ${kind} cannot hold its answers to a schema; leave schema out, or ask a model of Afterimage's own.`,
+    );
+  }
+  const wanted = { name: 'answer', strict: true, schema };
+  return { response_format: { type: 'json_schema', json_schema: wanted } };
+}
 
 /** The answer so far as the last message, where the server goes on from it. */
 function beginningOf(kind: ServerKind, options: AskOptions): unknown[] {

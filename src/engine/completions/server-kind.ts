@@ -21,28 +21,50 @@ export interface Traits {
   uuid: boolean;
   /** top_k, min_p, and how a repetition penalty is called. */
   sampling?: 'repetition_penalty' | 'repeat_penalty';
+  /** Answers by a JSON Schema: `response_format`. */
+  schemas: boolean;
   /** Fields of every request. */
   extras: Record<string, unknown>;
 }
 
 /** Thinking before looking makes answers longer and worse; templates that know no such switch ignore it. */
 const NO_THINKING = { chat_template_kwargs: { enable_thinking: false } };
-const COMMON: Traits = { continuation: 'none', uuid: false, extras: {} };
+const COMMON: Traits = { continuation: 'none', uuid: false, schemas: true, extras: {} };
+const WITHOUT_SCHEMAS: Traits = { ...COMMON, schemas: false };
 
 export const TRAITS: Record<ServerKind, Traits> = {
-  afterimage: { continuation: 'field', uuid: true, sampling: 'repetition_penalty', extras: {} },
-  vLLM: { continuation: 'field', uuid: true, sampling: 'repetition_penalty', extras: NO_THINKING },
-  SGLang: { continuation: 'field', uuid: false, sampling: 'repetition_penalty', extras: NO_THINKING },
+  afterimage: {
+    continuation: 'field',
+    uuid: true,
+    sampling: 'repetition_penalty',
+    schemas: true,
+    extras: {},
+  },
+  vLLM: {
+    continuation: 'field',
+    uuid: true,
+    sampling: 'repetition_penalty',
+    schemas: true,
+    extras: NO_THINKING,
+  },
+  SGLang: {
+    continuation: 'field',
+    uuid: false,
+    sampling: 'repetition_penalty',
+    schemas: true,
+    extras: NO_THINKING,
+  },
   'llama-server': {
     continuation: 'message',
     uuid: false,
     sampling: 'repeat_penalty',
+    schemas: true,
     extras: { ...NO_THINKING, return_progress: true },
   },
   'LM Studio': COMMON,
   Ollama: COMMON,
-  'mlx-vlm': COMMON,
-  exo: COMMON,
+  'mlx-vlm': WITHOUT_SCHEMAS,
+  exo: WITHOUT_SCHEMAS,
   'OpenAI-compatible server': COMMON,
 };
 

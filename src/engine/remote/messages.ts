@@ -63,6 +63,7 @@ export const askOptions = z.strictObject({
   maxTokens: z.number().optional(),
   certainty: z.boolean().optional(),
   choices: z.array(z.string().min(1).max(LONGEST_NAME)).min(1).max(MOST_CHOICES).readonly().optional(),
+  schema: z.record(z.string(), z.unknown()).readonly().optional(),
   stop: z.array(z.string().max(1024)).max(64).optional(),
   continues: z.object({ text: z.string(), tokenIds }).optional(),
 }) satisfies z.ZodType<WireOptions>;
@@ -142,6 +143,7 @@ export const answer = z.looseObject({
     source: z.enum(['none', 'features', 'memory', 'disk', 'remote']),
   }),
   decodeMs: z.number(),
+  whole: z.boolean().optional(),
   viewed: z.array(z.object({ width: count, height: count, tokens: count.optional() })),
   certainty: z.array(z.object({ end: count, probability: z.number() })).optional(),
   choices: z.array(z.object({ text: z.string(), logProbability: z.number(), tokens: count })).optional(),

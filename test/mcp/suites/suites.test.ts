@@ -3,16 +3,16 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ROOT, serveArguments } from '../clients.js';
+import { scratchFolder } from '../../scratch-folder.js';
 
 const HERE = new URL('.', import.meta.url).pathname;
 const MODULES = join(HERE, 'node_modules');
-const SCRATCH = mkdtempSync(join(tmpdir(), 'afterimage-suites-'));
+const SCRATCH = scratchFolder('suites');
 /** The 2026-07-28 suite needs Node 22. */
 const NODE_22 = join(MODULES, `node-${process.platform}-${process.arch}`, 'bin', 'node');
 const EXPECTED = join(HERE, 'expected-failures.yml');

@@ -1,0 +1,102 @@
+// npm run bench:schema -- --dims qwen2-vl-2b|smolvlm-256m [--bits 4] [--threads N] [--json] [--write]
+// What an answer by a schema costs per token, as a share of a decode step of the same model: with 151,936 tokens to look
+// through, whatever the model's own vocabulary is, greedy and sampled. Medians of answers that alternate with free ones.
+import { compileSchema } from '../src/schema/compile.js';
+import { benchArguments, benchCheckpoint, type BenchArguments } from './arguments.js';
+import { BenchModel } from './native-model.js';
+import { writeSection } from './results.js';
+import { syntheticPrompt } from './synthetic-prompt.js';
+
+const ROUNDS = 3;
+const ANSWER = 24;
+/** Room for the longest of them. */
+const MOST = 6000;
+
+/** Kinds of answers: text of any length, text of a certain length, and a record of several fields. */
+const SCHEMAS = {
+  text: { type: 'string', minLength: 4000 },
+  text_of_certain_length: { type: 'string', minLength: 400, maxLength: 500 },
+  record: {
+    type: 'array',
+    minItems: 99,
+    items: {
+      type: 'object',
+      properties: {
+        name: { type: 'string', pattern: '^[A-Z][a-z]+$' },
+        count: { type: 'integer' },
+        open: { type: 'boolean' },
+      },
+      required: ['name', 'count', 'open'],
+    },
+  },
+};
+
+/** Every byte, then pieces of words as vocabularies have them, from a fixed seed. */
+function vocabulary(size: number): { bytes: Uint8Array; ends: Int32Array } {
+  let state = 1;
+  const below = (count: number): number => (state = (state * 48271) % 2147483647) % count;
+  const letters = 'etaoinshrdlucmfwypvbgkjqxzETAOINSH0123456789 ,.:"{}[]_-\u00e9\u4e2d';
+  const pieces = Array.from({ length: size }, (_, id) =>
+    id < 256
+      ? Buffer.of(id)
+      : Buffer.from(
+          Array.from(
+            { length: 1 + below(4) + below(4) + below(4) },
+            () => letters[below(letters.length)],
+          ).join(''),
+        ),
+  );
+  let end = 0;
+  const ends = Int32Array.from(pieces, (piece) => (end += piece.length));
+  return { bytes: Buffer.concat(pieces), ends };
+}
+
+async function measure(options: BenchArguments): Promise<Record<string, number | string>> {
+  const { checkpoint, remove } = benchCheckpoint(options);
+  try {
+    const { precision, threads } = options;
+    const bench = new BenchModel({ checkpoint, precision, kvType: 'f16', threads });
+    await bench.load();
+    const { bytes, ends } = vocabulary(151_936);
+    await bench.engine.setVocabulary(bytes, ends);
+    const prompt = syntheticPrompt(bench.model, [{ text: 24, seed: 1 }]);
+    const step = async (temperature: number, schema?: object): Promise<number> => {
+      const grammar = schema && { ...compileSchema(schema), begun: new Int32Array(0) };
+      const options = { temperature, ...(grammar && { grammar }) };
+      const { decodeMs, tokens } = await bench.ask(prompt, [], MOST, [], options, ANSWER);
+      return decodeMs / (tokens.length - 1);
+    };
+    const figures: Record<string, number | string> = { dims: options.dims, backend: bench.backend };
+    for (const [name, schema] of Object.entries(SCHEMAS)) {
+      for (const temperature of [0, 1]) {
+        const [free, held]: [number[], number[]] = [[], []];
+        for (let round = 0; round < ROUNDS; round++) {
+          free.push(await step(temperature));
+          held.push(await step(temperature, schema));
+        }
+        figures['decode_step_ms'] ??= median(free);
+        const share = (100 * (median(held) - median(free))) / median(free);
+        figures[`${name}${temperature > 0 ? '_sampled' : ''}_percent_of_a_step`] = share;
+      }
+    }
+    await bench.engine.close();
+    return figures;
+  } finally {
+    remove();
+  }
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[values.length >> 1]!;
+}
+
+const options = benchArguments();
+const figures = await measure(options);
+const shown = Object.entries(figures).map(([name, value]) => [
+  name,
+  typeof value === 'number' ? value.toFixed(2) : value,
+]);
+if (options.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
+else for (const [name, value] of shown) process.stdout.write(`${name!.padEnd(48)}${value}\n`);
+const rows = shown.map((pair) => `| ${pair.join(' | ')} |`);
+if (options.write) writeSection(`schema ${options.dims}`, ['| | |', '|---|---|', ...rows].join('\n'));

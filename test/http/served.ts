@@ -1,0 +1,49 @@
+// `afterimage serve --http` with the bundled model in a process of its own, for tests that kill it or load it.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { ROOT } from '../mcp/clients.js';
+import { scratchFolder } from '../scratch-folder.js';
+
+export interface Served {
+  url: string;
+  child: ChildProcess;
+  /** Requests ended in that way, by the server's own count. */
+  completions(): Promise<number>;
+  end(signal?: NodeJS.Signals): Promise<void>;
+}
+
+/** @param token Of all servers that are to be asked with one key. */
+export async function served(token: string, folder: string): Promise<Served> {
+  const home = scratchFolder('served');
+  const own = ['--socket', join(home, 's.sock'), '--token-file', token, '--no-disk-cache', '--allow', folder];
+  const args = ['--import', 'tsx', 'src/main.ts', 'serve', '--http', '0', '--threads', '1', ...own];
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] });
+  const url = await answering(child);
+  const headers = { authorization: `Bearer ${readFileSync(token, 'utf8').trim()}` };
+  return {
+    url,
+    child,
+    async completions() {
+      const text = await (await fetch(`${url}/metrics`, { headers })).text();
+      return Number(/^afterimage_completion_seconds_count\S* (\d+)/m.exec(text)?.[1] ?? 0);
+    },
+    async end(signal = 'SIGTERM') {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill(signal);
+      await once(child, 'exit');
+    },
+  };
+}
+
+async function answering(child: ChildProcess): Promise<string> {
+  for await (const line of createInterface({ input: child.stderr! })) {
+    const url = /answers for \S+ on (http:\/\/127\.0\.0\.1:\d+)\/v1/.exec(line)?.[1];
+    if (!url) continue;
+    child.stderr!.resume();
+    return url;
+  }
+  throw new Error('The server ended before it said where it answers.');
+}
