@@ -39,10 +39,18 @@ export function establishedAnswer(question: string, answer: string, known: Estab
   const at = lineNamed(names[0]!, asked, known.lines);
   if (at === undefined) return undefined;
   const { mark, box } = known.lines[at]!;
-  if (/^(Yes|No)\.?$/.test(answer)) return held(asked, mark);
+  if (/^(Yes|No)\.?$/.test(answer)) return isThere(asked, mark) ? 'Yes.' : held(asked, mark);
   if (COLOUR.test(answer) && mark?.role === 'button') return mark.colour && `${mark.colour}.`;
   if (PLACE.test(answer) && mark?.role !== 'field') return `${placeWords(box, known.size)}.`;
   return HELD.test(answer) && /\b(in|contain|value|say)\b/.test(asked) ? content(at, known) : undefined;
+}
+
+/** Whether the question is only if there is such an element. */
+function isThere(asked: string, mark: HandedLine['mark']): boolean {
+  return (
+    mark !== undefined &&
+    new RegExp(`^(is|do you see) (there )?an? (${mark.role} ""|"" ${mark.role})\\?$`).test(asked)
+  );
 }
 
 /** Yes or no to the state that the question names, where the element can have it. */

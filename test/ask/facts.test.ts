@@ -51,6 +51,14 @@ test('yes and no to a state that the element can have', () => {
   assert.equal(said('Is "Save" or "Wifi" disabled?', 'No.'), undefined);
 });
 
+test('what was read and is what the question calls it is there', () => {
+  assert.equal(said('Is there a button "Save"?', 'No.'), 'Yes.');
+  assert.equal(said('Do you see a "Save" button?', 'No.'), 'Yes.');
+  assert.equal(said('Is there a field "Save"?', 'No.'), undefined, 'it is a button');
+  assert.equal(said('Is there a button "Cancel"?', 'Yes.'), undefined, 'not read');
+  assert.equal(said('Is there a button "Save" below the table?', 'No.'), undefined, 'it asks more');
+});
+
 test('the colour of a button, a place by thirds, how many there are', () => {
   assert.equal(said('What color is the button "Save"?', 'blue.'), 'teal.');
   assert.equal(said('What color is "Wifi"?', 'blue.'), undefined);

@@ -8,13 +8,14 @@ import type { Message } from '../../src/prompt/message.js';
 
 const ANSWER = 'button "Save"\nbutton "Ghost"\nfield "Sav';
 const size = { width: 64, height: 64 };
-const mark = { role: 'checkbox', states: ['checked'], margins: {} };
+const mark = { role: 'checkbox', states: ['checked'], lead: 5, margins: {} };
+const box = { x: 4, y: 10, width: 40, height: 12 };
 const picture = {
   imageId: 'i',
   input: { ...size, pixelHash: '0'.repeat(64), pixels: () => Promise.reject(new Error('not looked at')) },
   original: size,
   listed: true,
-  reading: { written: 'Elements, light:\n', lines: [{ text: 'Save', mark }] },
+  reading: { written: 'Elements, light:\n', lines: [{ text: 'Save', box, mark }] },
 } as unknown as Picture;
 
 /** Answers one token a character; the third statement's are improbable. */
@@ -63,6 +64,31 @@ test('any other says what it says, and is told between what it chooses', async (
   const [text, question] = await said({ bundled: false, readsAlong: false });
   assert.equal(text, ANSWER);
   assert.match(question, /^Which\?.*a.*b/s);
+});
+
+test('a whole description says what it left out too, one that is not or that was cut does not, nor does another model', async () => {
+  const cancel = { text: 'Cancel', box: { ...box, y: 40 }, mark: { ...mark, role: 'button', states: [] } };
+  const lines = [...picture.reading!.lines, cancel];
+  const shown = { ...picture, reading: { written: 'Elements, light:\n', lines } };
+  const describe = async (ours: boolean, whole: boolean, stopReason = 'end', maxTokens = 99) => {
+    const conversations = new Conversations();
+    const engine = engineOf({ bundled: ours, readsAlong: ours }, []);
+    const open = engine.open.bind(engine);
+    const asks = (messages: Message[], options?: AskOptions) => open().ask(messages, options);
+    const ends = async (...args: Parameters<typeof asks>) =>
+      ({ ...(await asks(...args)), stopReason }) as Answer;
+    const call = {
+      ...{ engine: { ...engine, open: () => ({ id: 's', ask: ends, close: () => {} }) }, conversations },
+      ...{ onProgress: () => {}, deadline: Infinity, signal: new AbortController().signal },
+    } as unknown as Call;
+    const turn = { pictures: [shown], question: 'Describe.' };
+    return (await ask(call, conversations.start(), { turn, maxTokens, states: true, whole })).text;
+  };
+  assert.equal(await describe(true, true), 'checkbox "Save", checked\nbutton "Cancel"');
+  assert.equal(await describe(true, false), 'checkbox "Save", checked');
+  assert.equal(await describe(true, true, 'length'), 'checkbox "Save", checked');
+  assert.equal(await describe(true, true, 'end', 3), 'checkbox "Save", checked', 'no room');
+  assert.equal(await describe(false, true), ANSWER);
 });
 
 test('a model that has said nothing yet is not unsure', async () => {
