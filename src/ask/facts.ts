@@ -9,6 +9,9 @@ export interface Established {
   lines: readonly HandedLine[];
   /** The content of fields, by indices of lines. */
   values: ReadonlyMap<number, number>;
+  dark: boolean;
+  /** Of screen, where one is likely. */
+  kind?: string;
   /** "2 buttons", most frequent first. */
   counts: readonly string[];
   size: Size;
@@ -17,6 +20,8 @@ export interface Established {
 const COLOUR = /^(blue|green|purple|red|orange|teal|gr[ae]y|none)\.?$/i;
 const PLACE = /^(top|middle|bottom) (left|center|right)\.?$/;
 const HELD = /^(It is empty\.|There is no such field\.|"[^"]*")$/;
+const KIND =
+  /^what (kind|type|sort) of (screen|screenshot|page|window|dialog|app|application|interface|picture|image)\b/;
 /** Words of states, and whether they are the state or its opposite. */
 const STATES: [word: RegExp, state: string, holds: boolean][] = [
   [/\b(unchecked|not checked|unticked)\b/i, 'checked', false],
@@ -34,6 +39,8 @@ export function establishedAnswer(question: string, answer: string, known: Estab
   const asked = question.replace(/"[^"]*"/g, '""').toLowerCase();
   const names = [...question.matchAll(/"([^"]+)"/g)].map(([, name]) => name!);
   if (names.length > 1) return undefined;
+  if (KIND.test(asked) && /^(A|I|It) /.test(answer))
+    return known.kind && `A ${known.dark ? 'dark' : 'light'} ${known.kind}.`;
   if (names.length === 0)
     return /^\d+\.?$/.test(answer) ? counted(asked, known) : chosen(asked, answer, known);
   const at = lineNamed(names[0]!, asked, known.lines);

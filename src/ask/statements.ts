@@ -96,12 +96,10 @@ export class Statements {
 
   #established(line: string): string | undefined {
     if (!this.#screen) return undefined;
-    const { counts, size } = this.#screen;
     return establishedAnswer(this.#question, line, {
+      ...this.#screen,
       lines: this.#lines,
       values: this.#values,
-      counts,
-      size,
     });
   }
 

@@ -34,6 +34,8 @@ lines.at(-1)!.mark!.colour = 'teal';
 const known: Established = {
   lines,
   values: new Map([[1, 2]]),
+  dark: true,
+  kind: 'settings page',
   counts: ['2 rows', '1 button'],
   size: { width: 300, height: 300 },
 };
@@ -81,4 +83,12 @@ test('what a field holds, and which row is selected', () => {
 test("an answer of another form is the model's own", () => {
   for (const answer of ['I cannot tell.', 'It is a button.', 'A dark form.'])
     assert.equal(said('Is the button "Save" disabled?', answer), undefined, answer);
+});
+
+test('the kind of screen, where one is likely', () => {
+  assert.equal(said('What kind of screen is this?', 'I cannot tell.'), 'A dark settings page.');
+  assert.equal(said('What type of page is it?', 'A light form.'), 'A dark settings page.');
+  assert.equal(said('What kind of fruit is this?', 'I cannot tell.'), undefined);
+  const unlikely = { ...known, kind: undefined };
+  assert.equal(establishedAnswer('What kind of screen is this?', 'I cannot tell.', unlikely), undefined);
 });
