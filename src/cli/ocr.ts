@@ -43,12 +43,9 @@ export async function ocr(options: Options, signal: AbortSignal): Promise<void> 
       '--find lists matches and --lines all lines; leave one out.',
     );
   const method = options.choice('method', ['reader', 'model'] as const);
-  const stray = method !== 'model' && OF_THE_MODEL.find((name) => options.given(name));
-  if (stray)
-    throw new AfterimageError(
-      'INVALID_ARGUMENT',
-      `--${stray} is the model's; add --method model, or leave it out.`,
-    );
+  const stray = method === 'model' ? [] : OF_THE_MODEL.filter((name) => options.given(name));
+  if (stray.length > 0)
+    process.stderr.write(`The text reader has no --${stray.join(', --')}; --method model has.\n`);
   const boxed = options.flag('lines') || drawing !== undefined;
   const args = {
     ...(method && { method }),

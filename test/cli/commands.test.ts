@@ -57,7 +57,12 @@ describe('looking', () => {
     const { code, stdout, stderr } = await afterimage(['chat', LOGIN, '--json', ...FEW], { input });
     assert.equal(code, 2);
     assert.match(stderr, /\[CONTEXT_FULL\]/);
-    assert.equal(JSON.parse(stdout).images.length, 1, 'the second question is answered');
+    const [refused, answered] = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.equal(refused.error.code, 'CONTEXT_FULL');
+    assert.equal(answered.images.length, 1, 'the second question is answered');
   });
 
   test('--json is the tool’s own result', async () => {
@@ -90,6 +95,7 @@ describe('looking', () => {
 
   test('ocr prints the text, and with --lines each line behind its box', async () => {
     const plain = await afterimage(['ocr', LOGIN, ...FEW]);
+    assert.match(plain.stderr, /^The text reader has no --max-tokens; --method model has\.$/m);
     assert.equal(plain.code, 0, plain.stderr);
     assert.match(plain.stdout, /^Member login\nWrong email or password\.\nEmail\nPassword\nStay signed in\n/);
     const { stdout } = await afterimage(['ocr', LOGIN, '--lines', ...FEW]);

@@ -156,7 +156,6 @@ describe('arguments', () => {
 
   for (const [args, message] of [
     [['ocr', LOGIN, '--find', 'x', '--lines'], /leave one out/],
-    [['ocr', LOGIN, '--max-tokens', '5'], /add --method model/],
     [['config'], /^Expected: afterimage config claude-desktop\|.*see afterimage config --help/],
     [['config', 'vscod'], /did you mean vscode\?/],
     [['pull'], /see afterimage pull --help/],
