@@ -1,8 +1,8 @@
 // Runs the command line as a person does.
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { built } from '../built.js';
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const MAIN = built();
 
 export interface Ended {
   code: number | null;
@@ -20,7 +20,7 @@ export function afterimage(
   } = {},
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), MAIN, ...args], {
+    const child = spawn(process.execPath, [MAIN, ...args], {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],

@@ -11,6 +11,7 @@ import { starterFolder } from '../../src/engine/model-folder.js';
 import { provider, type Provider } from '../http/provider.js';
 import { ROOT } from '../mcp/clients.js';
 import { afterimage } from './command.js';
+import { built } from '../built.js';
 
 const cache = mkdtempSync(join(tmpdir(), 'afterimage-proxy-'));
 const CACHE = ['--cache-dir', cache];
@@ -24,7 +25,7 @@ let log = '';
 before(async () => {
   upstream = await provider();
   const options = ['--upstream', `${upstream.url}/v1`, '--port', '0', '--verbose', ...CACHE];
-  child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'proxy', ...options], {
+  child = spawn(process.execPath, [built(), 'proxy', ...options], {
     cwd: ROOT,
     stdio: ['ignore', 'inherit', 'pipe'],
   });

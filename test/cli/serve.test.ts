@@ -10,6 +10,7 @@ import { after, before, test } from 'node:test';
 import { starterFolder } from '../../src/engine/model-folder.js';
 import { connect, ROOT } from '../mcp/clients.js';
 import { afterimage } from './command.js';
+import { built } from '../built.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'afterimage-serve-'));
 const socket = join(folder, 'engine.sock');
@@ -18,7 +19,7 @@ const REMOTE = ['--remote', '--socket', socket];
 let server: ChildProcess;
 
 before(async () => {
-  const args = ['--import', 'tsx', 'src/main.ts', 'serve', '--socket', socket, '--no-disk-cache'];
+  const args = [built(), 'serve', '--socket', socket, '--no-disk-cache'];
   server = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] });
   for await (const line of createInterface({ input: server.stderr! })) {
     if (/keeps afterimage-starter .* resident on /.test(line)) return;

@@ -14,6 +14,7 @@ import { generateText, streamText } from 'ai';
 import OpenAI from 'openai';
 import { starterFolder } from '../../src/engine/model-folder.js';
 import { ROOT } from '../mcp/clients.js';
+import { built } from '../built.js';
 
 const MODEL = 'afterimage-starter';
 const folder = mkdtempSync(join(tmpdir(), 'afterimage-door-'));
@@ -35,7 +36,7 @@ before(async () => {
     '--threads',
     '2',
   ];
-  const args = ['--import', 'tsx', 'src/main.ts', 'serve', ...options, '--token-file', join(folder, 'token')];
+  const args = [built(), 'serve', ...options, '--token-file', join(folder, 'token')];
   server = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] });
   for await (const line of createInterface({ input: server.stderr! })) {
     const found = /answers for afterimage-starter on (\S+)/.exec(line);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ROOT } from '../mcp/clients.js';
 import { scratchFolder } from '../scratch-folder.js';
+import { built } from '../built.js';
 
 export interface Served {
   url: string;
@@ -19,7 +20,7 @@ export interface Served {
 export async function served(token: string, folder: string): Promise<Served> {
   const home = scratchFolder('served');
   const own = ['--socket', join(home, 's.sock'), '--token-file', token, '--no-disk-cache', '--allow', folder];
-  const args = ['--import', 'tsx', 'src/main.ts', 'serve', '--http', '0', '--threads', '1', ...own];
+  const args = [built(), 'serve', '--http', '0', '--threads', '1', ...own];
   const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] });
   const url = await answering(child);
   const headers = { authorization: `Bearer ${readFileSync(token, 'utf8').trim()}` };

@@ -15,13 +15,14 @@ import { StreamableHTTPClientTransport as LegacyHttp } from '@modelcontextprotoc
 import { ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { ServeSettings } from './serve.js';
 import { scratchFolder } from '../scratch-folder.js';
+import { built } from '../built.js';
 
 export const KINDS = ['v2 stdio', 'v2 http', 'sdk stdio', 'sdk http'] as const;
 export type Kind = (typeof KINDS)[number];
 
 const IDENTITY = { name: 'afterimage-tests', version: '1.0.0' };
 const SERVE = new URL('./serve.ts', import.meta.url).pathname;
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
+const MAIN = built();
 export const ROOT = new URL('../..', import.meta.url).pathname;
 
 /** JSON from the other side as tests read it: what is missing makes an assertion fail. */
@@ -70,7 +71,7 @@ export type Launch = ServeSettings | string[];
 
 export function serveArguments(transport: 'stdio' | 'http', launch: Launch): string[] {
   if (!Array.isArray(launch)) return ['--import', 'tsx', SERVE, transport, JSON.stringify(launch)];
-  return ['--import', 'tsx', MAIN, 'mcp', ...launch, ...(transport === 'http' ? ['--http', '0'] : [])];
+  return [MAIN, 'mcp', ...launch, ...(transport === 'http' ? ['--http', '0'] : [])];
 }
 
 export async function startHttp(launch: Launch): Promise<HttpServer> {

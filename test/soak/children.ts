@@ -5,8 +5,9 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RemoteEngine } from '../../src/engine/remote/remote-engine.js';
 import { SMALL_MODEL } from './small-model.js';
+import { built } from '../built.js';
 
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
+const MAIN = built();
 
 export class Children {
   readonly #cache: string;
@@ -33,7 +34,7 @@ export class Children {
   /** A resident engine that answers, with so little room that much is evicted and read again from disk. */
   async serve(path: string): Promise<ChildProcess> {
     const settings = ['--model', SMALL_MODEL, '--threads', '1', '--kv-gb', '0.01', '--socket', path];
-    const child = this.start(['--import', import.meta.resolve('tsx'), MAIN, 'serve', ...settings]);
+    const child = this.start([MAIN, 'serve', ...settings]);
     const client = new RemoteEngine(path);
     for (let answers = false; !answers;) {
       assert.equal(child.exitCode, null, 'the engine ended');

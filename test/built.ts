@@ -1,0 +1,19 @@
+// The command line as it is installed: compiled, so that a process starts in a quarter of the time.
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+const ROOT = join(import.meta.dirname, '..');
+const MAIN = join(ROOT, 'dist', 'src', 'main.js');
+
+/** Path of the compiled program. @throws Error where a source is newer. */
+export function built(): string {
+  const since = existsSync(MAIN) ? statSync(MAIN).mtimeMs : 0;
+  for (const folder of ['src', 'tools', 'prompts'])
+    for (const { name, parentPath } of readdirSync(join(ROOT, folder), {
+      recursive: true,
+      withFileTypes: true,
+    }))
+      if (/\.(ts|json)$/.test(name) && statSync(join(parentPath, name)).mtimeMs > since)
+        throw new Error(`${join(parentPath, name)} is newer than dist: npm run build`);
+  return MAIN;
+}
