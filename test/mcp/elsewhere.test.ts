@@ -5,7 +5,8 @@ import { after, before } from 'node:test';
 import { ScriptedEngine } from './scripted-engine.js';
 import { startHttp, type HttpServer } from './clients.js';
 import { door, TOKEN, type OpenDoor } from '../http/doors.js';
-import { DEADLINE_MS, drawPictures, endToEnd } from './end-to-end.js';
+import { DEADLINE_MS } from './connected.js';
+import { drawPictures, endToEnd } from './end-to-end.js';
 import { pictureFolder } from './pictures.js';
 import type { ServeSettings } from './serve.js';
 

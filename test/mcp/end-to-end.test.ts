@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { connect, KINDS, startHttp, type HttpServer } from './clients.js';
-import { DEADLINE_MS, drawPictures, endToEnd } from './end-to-end.js';
+import { DEADLINE_MS } from './connected.js';
+import { drawPictures, endToEnd } from './end-to-end.js';
 import { pictureFolder } from './pictures.js';
 import type { ServeSettings } from './serve.js';
 
