@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { benchArguments, benchCheckpoint, type BenchArguments } from './arguments.js';
 import { BenchModel } from './native-model.js';
-import { writeSection } from './results.js';
+import { report } from './figures.js';
 import { syntheticImage, syntheticPrompt, type Part, type SyntheticImage } from './synthetic-prompt.js';
 
 const SYSTEM: Part = { text: 24, seed: 1 };
@@ -84,15 +84,7 @@ async function measure(options: BenchArguments, folder: string): Promise<Record<
 const options = benchArguments();
 const folder = mkdtempSync(join(tmpdir(), 'afterimage-bench-cache-'));
 try {
-  const figures = await measure(options, folder);
-  const shown = Object.entries(figures).map(([name, value]) => [
-    name,
-    typeof value === 'number' ? value.toFixed(1) : String(value),
-  ]);
-  if (options.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
-  else for (const [name, value] of shown) process.stdout.write(`${name!.padEnd(26)}${value}\n`);
-  const rows = shown.map((pair) => `| ${pair.join(' | ')} |`);
-  if (options.write) writeSection(`cache ${options.dims}`, ['| | |', '|---|---|', ...rows].join('\n'));
+  report(`cache ${options.dims}`, await measure(options, folder), options, 1);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -3,13 +3,13 @@
 // token, and 32 of three. Medians of questions that alternate with an answer.
 import { benchArguments, benchCheckpoint, type BenchArguments } from './arguments.js';
 import { BenchModel } from './native-model.js';
-import { writeSection } from './results.js';
+import { median, report, type Figures } from './figures.js';
 import { syntheticImage, syntheticPrompt } from './synthetic-prompt.js';
 
 const ROUNDS = 9;
 const ANSWER = 17;
 
-async function measure(options: BenchArguments): Promise<Record<string, number | string>> {
+async function measure(options: BenchArguments): Promise<Figures> {
   const { checkpoint, remove } = benchCheckpoint(options);
   try {
     const { precision, threads } = options;
@@ -43,17 +43,5 @@ async function measure(options: BenchArguments): Promise<Record<string, number |
   }
 }
 
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1]!;
-}
-
 const options = benchArguments();
-const figures = await measure(options);
-const shown = Object.entries(figures).map(([name, value]) => [
-  name,
-  typeof value === 'number' ? value.toFixed(2) : value,
-]);
-if (options.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
-else for (const [name, value] of shown) process.stdout.write(`${name!.padEnd(44)}${value}\n`);
-const rows = shown.map((pair) => `| ${pair.join(' | ')} |`);
-if (options.write) writeSection(`choices ${options.dims}`, ['| | |', '|---|---|', ...rows].join('\n'));
+report(`choices ${options.dims}`, await measure(options), options, 2);

@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { measured } from './child.js';
 import { PEER_DIMENSIONS, writeGguf, type DecoderDimensions } from './peers/gguf.js';
 import type { Peaks } from './peaks.js';
+import { median } from './figures.js';
 import { writeSection } from './results.js';
 
 const PROMPT = 512;
@@ -88,10 +89,6 @@ function llamaBench(gguf: string): Rates {
     decode: rows.find(({ n_prompt }) => n_prompt === 0)!.avg_ts,
     memoryMb: NaN,
   };
-}
-
-function median(values: number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
 
 function table(dims: string, contenders: Contender[], peaks: Peaks): string[] {

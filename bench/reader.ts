@@ -9,6 +9,7 @@ import type { Precision } from '../src/engine/native.js';
 import type { TextNetworks } from '../src/engine/text-networks.js';
 import type { RgbImage } from '../src/image/rgb-image.js';
 import { OnnxNetworks } from '../test/reading/onnx-networks.js';
+import { median } from './figures.js';
 import { writeSection } from './results.js';
 
 const FIXTURES = new URL('../test/engine/fixtures/reader/', import.meta.url);
@@ -75,8 +76,6 @@ async function cost(work: () => Promise<unknown>): Promise<Cost> {
   const { user, system } = process.cpuUsage(before);
   return { wall: performance.now() - start, cpu: (user + system) / 1000 };
 }
-
-const median = (numbers: number[]): number => numbers.sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
 
 const { page, crops } = await pictures();
 const engines: { name: string; networks: TextNetworks }[] = [

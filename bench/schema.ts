@@ -4,7 +4,7 @@
 import { compileSchema } from '../src/schema/compile.js';
 import { benchArguments, benchCheckpoint, type BenchArguments } from './arguments.js';
 import { BenchModel } from './native-model.js';
-import { writeSection } from './results.js';
+import { median, report, type Figures } from './figures.js';
 import { syntheticPrompt } from './synthetic-prompt.js';
 
 const ROUNDS = 3;
@@ -51,7 +51,7 @@ function vocabulary(size: number): { bytes: Uint8Array; ends: Int32Array } {
   return { bytes: Buffer.concat(pieces), ends };
 }
 
-async function measure(options: BenchArguments): Promise<Record<string, number | string>> {
+async function measure(options: BenchArguments): Promise<Figures> {
   const { checkpoint, remove } = benchCheckpoint(options);
   try {
     const { precision, threads } = options;
@@ -66,7 +66,7 @@ async function measure(options: BenchArguments): Promise<Record<string, number |
       const { decodeMs, tokens } = await bench.ask(prompt, [], MOST, [], options, ANSWER);
       return decodeMs / (tokens.length - 1);
     };
-    const figures: Record<string, number | string> = { dims: options.dims, backend: bench.backend };
+    const figures: Figures = { dims: options.dims, backend: bench.backend };
     for (const [name, schema] of Object.entries(SCHEMAS)) {
       for (const temperature of [0, 1]) {
         const [free, held]: [number[], number[]] = [[], []];
@@ -86,17 +86,5 @@ async function measure(options: BenchArguments): Promise<Record<string, number |
   }
 }
 
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1]!;
-}
-
 const options = benchArguments();
-const figures = await measure(options);
-const shown = Object.entries(figures).map(([name, value]) => [
-  name,
-  typeof value === 'number' ? value.toFixed(2) : value,
-]);
-if (options.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
-else for (const [name, value] of shown) process.stdout.write(`${name!.padEnd(48)}${value}\n`);
-const rows = shown.map((pair) => `| ${pair.join(' | ')} |`);
-if (options.write) writeSection(`schema ${options.dims}`, ['| | |', '|---|---|', ...rows].join('\n'));
+report(`schema ${options.dims}`, await measure(options), options, 2);
