@@ -131,8 +131,8 @@ export async function ask(asked: Call, conversation: Conversation, question: Que
       : null;
     const { text: whole, tokenIds } = answer ?? before;
     const stopReason = answer?.stopReason ?? 'deadline';
-    // What has not begun can be begun anew anywhere.
     const structured = structuredOf(answer);
+    // What has not begun can be begun anew anywhere.
     const endsForGood = (model?.endsForGood === true && whole !== '') || structured !== undefined;
     const said = answer && { ...answer, cut: isCut(stopReason), room: question.maxTokens };
     const sure = weighed && weigh(weighed, said, statementsOf(turns));
