@@ -11,6 +11,7 @@ import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import sharp from 'sharp';
 import { loopback } from '../http/loopback.js';
+import { built } from '../built.js';
 import { ROOT } from '../mcp/clients.js';
 
 /** Two seconds are promised; the rest is for machines that are busy with other things. */
@@ -27,7 +28,7 @@ const data = readFileSync(photo).toString('base64');
 
 function started(...args: string[]): ChildProcess {
   const own = ['--cache-dir', join(folder, 'cache'), '--threads', '1'];
-  return spawn(process.execPath, ['dist/src/main.js', ...args, ...(args.includes('--remote') ? [] : own)], {
+  return spawn(process.execPath, [built(), ...args, ...(args.includes('--remote') ? [] : own)], {
     cwd: ROOT,
     stdio: ['pipe', 'pipe', 'pipe'],
   });
