@@ -174,6 +174,13 @@ describe('before any weight', () => {
       await get();
     }
   });
+  test('a tokenizer of no readable form is refused', async () => {
+    hub.files.delete('tokenizer.json');
+    hub.put('tokenizer.model', Buffer.from('t'));
+    await assert.rejects(get(), { code: 'MODEL_UNSUPPORTED', message: /tokenizer\.json, tiktoken\.model/ });
+    assert.deepEqual(hub.ranges, []);
+  });
+
   test('weights of no readable kind are refused', async () => {
     hub.files.delete('model.safetensors');
     hub.put('model.gguf', Buffer.from('x'));
@@ -248,6 +255,11 @@ describe('resuming', () => {
     const began = Date.now();
     await get({ retryMs: 60_000 });
     assert.ok(Date.now() - began >= 300);
+  });
+
+  test('asks again where a server says that it was too slow', async () => {
+    hub.hubFaults.push(status(408), status(425));
+    await get();
   });
 
   test('gives up on a hub that stays busy, or asks for hours', async () => {
