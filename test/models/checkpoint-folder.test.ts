@@ -43,8 +43,8 @@ test('the tokenizer is parsed once, and stays', () => {
   assert.equal(tokenId('<image>'), 1);
   rmSync(join(folder, 'tokenizer.json'));
   assert.equal(tokenId('a'), 0);
-  assert.deepEqual(parsed(), tokenizer);
-  assert.equal(parsed(), parsed());
+  assert.deepEqual(parsed!(), tokenizer);
+  assert.equal(parsed!(), parsed!());
 });
 
 test('a folder that is not there, a file, and a folder without config.json are MODEL_NOT_FOUND', () => {
