@@ -73,7 +73,8 @@ export function chosen(
     if (!found && models.some(({ kind }) => kind === 'afterimage')) throw notListed(models, wanted, name);
     return found;
   }
-  if (models.length === 1) return models[0];
+  // The first of a peer's is the one that it means where none is named.
+  if (models.length === 1 || models[0]?.kind === 'afterimage') return models[0];
   if (models.length === 0) {
     throw new AfterimageError(
       'MODEL_NOT_FOUND',
