@@ -3,7 +3,7 @@
 const [model, allowUrls, ...folders] = process.argv.slice(2);
 const isSet = (value) => value !== undefined && value !== '' && !value.includes('${');
 
-process.argv.splice(2, Infinity, 'mcp');
+process.argv.splice(2, Infinity, 'mcp', '--deadline-ms', '50000', '--preload');
 for (const folder of folders.filter(isSet)) process.argv.push('--allow', folder);
 if (isSet(model)) process.argv.push('--model', model);
 if (allowUrls === 'true') process.argv.push('--allow-urls');

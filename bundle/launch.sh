@@ -32,4 +32,5 @@ while [ "$count" -gt 0 ]; do
 done
 if set_by_user "$model"; then set -- "$@" --model "$model"; fi
 if [ "$allow_urls" = true ]; then set -- "$@" --allow-urls; fi
-exec "$node" "$here/dist/src/main.js" mcp "$@"
+# Claude Desktop waits 60 s for a call: what there is by then is answered.
+exec "$node" "$here/dist/src/main.js" mcp --deadline-ms 50000 --preload "$@"

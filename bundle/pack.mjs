@@ -4,10 +4,11 @@
 // A bundle holds what is installed here, sharp included, so it is made on its own platform.
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { npm } from './npm.mjs';
+import { foldersOf } from './third-party.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const HERE = `${process.platform}-${process.arch}`;
@@ -25,7 +26,9 @@ npm(['run', 'package'], root);
 rmSync(stage, { recursive: true, force: true });
 unpack(name, stage);
 unpack(`${name}-${platform}`, join(stage, 'node_modules', `${name}-${platform}`));
-for (const folder of dependencies())
+const { dependencies, bundleDependencies } = JSON.parse(readFileSync(join(stage, 'package.json'), 'utf8'));
+const others = Object.keys(dependencies).filter((dependency) => !bundleDependencies.includes(dependency));
+for (const folder of foldersOf(others, root))
   cpSync(join(root, folder), join(stage, folder), { recursive: true, dereference: true });
 cpSync(join(root, 'bundle', LAUNCHER), join(stage, LAUNCHER));
 writeFileSync(join(stage, 'manifest.json'), `${JSON.stringify(manifestFor(platform), null, 2)}\n`);
@@ -54,14 +57,6 @@ function packed(name) {
 function unpack(name, folder) {
   mkdirSync(folder, { recursive: true });
   execFileSync('tar', ['-xzf', packed(name), '-C', folder, '--strip-components', '1']);
-}
-
-/** Folders of packages that run with the server, relative to the project. */
-function dependencies() {
-  const folders = npm(['ls', '--omit=dev', '--all', '--parseable'], root).split(/\r?\n/);
-  return folders
-    .filter((folder) => folder !== '' && resolve(folder) !== root)
-    .map((folder) => relative(root, folder));
 }
 
 /** The packer, at the version that the protocol suites check the manifest with. */

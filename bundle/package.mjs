@@ -2,12 +2,13 @@
 //   npm run package [-- --platform linux-x64,linux-arm64] [--out DIR]
 // Default: this machine's platform, build/packages. On Linux a package is refused when it needs more than glibc 2.28.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build, BuildFailed } from '../native/toolchain.mjs';
 import { npm } from './npm.mjs';
+import { takeIn, takeReader } from './third-party.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const manifest = withOwner(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')));
@@ -22,34 +23,14 @@ export const PLATFORMS = {
 const HERE = `${process.platform}-${process.arch}`;
 const OLDEST_GLIBC = [2, 28];
 
-/** What users run or need to build the addon themselves; the compiled tests and the emulator stay at home. */
-const MAIN_FILES = [
-  'dist',
-  'models/elements',
-  'models/starter',
-  'skills',
-  'mcp.json',
-  'server.json',
-  'README.md',
-  'LICENSE',
-  'NOTICE',
+/** What users run or need to build the addon themselves. */
+const FILES = [
+  ...['dist', 'models/elements', 'models/starter', 'native', 'skills'],
+  ...['mcp.json', 'server.json', 'README.md', 'LICENSE', 'NOTICE'],
 ];
-const NATIVE_FILES = [
-  'CMakeLists.txt',
-  'build-into.mjs',
-  'build.mjs',
-  'addon',
-  'cache',
-  'cpu',
-  'graph',
-  'metal',
-  'platform',
-  'portable',
-  'session',
-  'toolchain.mjs',
-  'weights',
-];
-const DEVELOPMENT_ONLY = /native\/metal\/rig(\/|$)|\.js\.map$|windows\.sh$/;
+/** Compiled tests, fuzzers, benchmarks and the emulator stay at home; of the pictures, `doctor` looks at one. */
+const DEVELOPMENT_ONLY =
+  /^native\/(bench|fuzz|test|metal\/rig)(\/|$)|^models\/starter\/examples\/(?!login\.png)|\.js\.map$|windows\.sh$/;
 
 const { values } = parseArgs({
   options: {
@@ -60,7 +41,7 @@ const { values } = parseArgs({
 const out = resolve(values.out);
 mkdirSync(out, { recursive: true });
 for (const platform of values.platform.split(',')) await packPlatform(platform);
-packMain();
+await packMain();
 
 async function packPlatform(platform) {
   const target = PLATFORMS[platform];
@@ -93,11 +74,16 @@ async function packPlatform(platform) {
 }
 
 /** Without scripts and development dependencies, with the platform packages at exactly this version. */
-function packMain() {
+async function packMain() {
   const stage = freshStage(manifest.name);
-  for (const file of MAIN_FILES) if (existsSync(join(root, file))) copy(file, stage);
-  for (const file of NATIVE_FILES) copy(join('native', file), stage);
+  for (const file of FILES) copy(file, stage);
+  const inside = await takeIn(stage, root);
+  const reader = takeReader(stage, root);
   const { scripts, devDependencies, ...published } = manifest;
+  for (const name of inside) delete published.dependencies[name];
+  published.dependencies[reader] = versionOf(reader);
+  published.bundleDependencies = [reader];
+  published.files = [...FILES, 'THIRD-PARTY.txt'];
   const platforms = Object.keys(PLATFORMS).map((platform) => [
     `${manifest.name}-${platform}`,
     manifest.version,
@@ -169,8 +155,12 @@ function freshStage(name) {
 function copy(file, stage) {
   cpSync(join(root, file), join(stage, file), {
     recursive: true,
-    filter: (path) => !DEVELOPMENT_ONLY.test(path),
+    filter: (path) => !DEVELOPMENT_ONLY.test(relative(root, path).replaceAll('\\', '/')),
   });
+}
+
+function versionOf(name) {
+  return JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')).version;
 }
 
 function writeManifest(stage, content) {

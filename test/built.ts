@@ -1,4 +1,5 @@
-// The command line as it is installed: compiled, so that a process starts in a quarter of the time.
+// The command line as it is installed: compiled, so that a process starts in a quarter of the time. Or the one that
+// $AFTERIMAGE_PROGRAM names, which test/cli/install has installed out of the packages.
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -7,6 +8,8 @@ const MAIN = join(ROOT, 'dist', 'src', 'main.js');
 
 /** Path of the compiled program. @throws Error where a source is newer. */
 export function built(): string {
+  const installed = process.env['AFTERIMAGE_PROGRAM'];
+  if (installed) return installed;
   const since = existsSync(MAIN) ? statSync(MAIN).mtimeMs : 0;
   for (const folder of ['src', 'tools', 'prompts'])
     for (const { name, parentPath } of readdirSync(join(ROOT, folder), {

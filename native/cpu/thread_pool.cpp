@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "graph/error.h"
+#include "platform/sleep.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -54,7 +55,7 @@ ThreadPool::~ThreadPool() { stop(); }
 void ThreadPool::stop() noexcept {
   stop_.store(true);
   loop_.fetch_add(1);
-  loop_.notify_all();
+  platform::wake_all(loop_);
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -74,11 +75,11 @@ void ThreadPool::run(int64_t count, Invoke invoke, void* context) {
   next_.store(0, std::memory_order_relaxed);
   entered_.store(kOpen, std::memory_order_release);  // publishes the fields above to workers that enter
   loop_.fetch_add(1);
-  if (sleepers_.load() > 0) loop_.notify_all();
+  if (sleepers_.load() > 0) platform::wake_all(loop_);
   take_tasks(0);
   uint32_t inside = entered_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
   if (inside == 0 || spin_until([&] { return entered_.load(std::memory_order_acquire) == 0; })) return;
-  while ((inside = entered_.load(std::memory_order_acquire)) != 0) entered_.wait(inside, std::memory_order_acquire);
+  while ((inside = entered_.load(std::memory_order_acquire)) != 0) platform::sleep_while(entered_, inside);
 }
 
 void ThreadPool::work(int thread) {
@@ -87,7 +88,7 @@ void ThreadPool::work(int thread) {
     if (!spin_until([&] { return loop_.load(std::memory_order_relaxed) != seen; })) {
       // The counter is raised before loop_ is looked at again, so a loop that starts now either sees it or is seen.
       sleepers_.fetch_add(1);
-      loop_.wait(seen);
+      platform::sleep_while(loop_, seen);
       sleepers_.fetch_sub(1);
     }
     seen = loop_.load();
@@ -98,7 +99,7 @@ void ThreadPool::work(int thread) {
       joined = entered_.compare_exchange_weak(inside, inside + 1, std::memory_order_acq_rel);
     if (!joined) continue;
     take_tasks(thread);
-    if (entered_.fetch_sub(1, std::memory_order_acq_rel) == 1) entered_.notify_all();
+    if (entered_.fetch_sub(1, std::memory_order_acq_rel) == 1) platform::wake_all(entered_);
   }
 }
 

@@ -50,6 +50,7 @@ Model::Model(const EngineOptions& options, ModelSource source, Backend& backend,
   Program decoder_program = parse_program(source.decoder_json);
   kv = std::make_unique<KvCache>(backend, KvLayout(decoder_program.kv_layers, options.kv_type),
                                  StateLayout(decoder_program.state_elements), options.budgets.kv_bytes);
+  digest = checkpoint_->digest();  // first, so that no weight is there twice: what it reads is let go of
   if (!source.vision_json.empty()) {
     vision = std::make_unique<Vision>(
         std::make_unique<Executor>(parse_program(source.vision_json), *checkpoint_, backend, options.precision, part),
@@ -59,7 +60,6 @@ Model::Model(const EngineOptions& options, ModelSource source, Backend& backend,
   decoder = std::make_unique<Decoder>(
       std::make_unique<Executor>(std::move(decoder_program), *checkpoint_, backend, options.precision, part), *kv,
       traits.deepstack, traits.hidden);
-  digest = checkpoint_->digest();
   checkpoint_->require_intact();
   format = {identity_of(digest, backend, options, source, *kv), kv->layout().block_bytes(), kv->states().bytes};
 }

@@ -113,6 +113,7 @@ std::string Checkpoint::digest() const {
   }
   for (const auto& file : impl_->files) {
     if (file->size() > kWholeBytes) hash_sampled(hash, *file);
+    file->drop(file->data(), file->size());
   }
   return hash.hex();
 }

@@ -2,8 +2,9 @@
 // Cache layout: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, sep } from 'node:path';
+import { isAbsolute, join, sep } from 'node:path';
 import { baseFolder } from '../base-folder.js';
+import { TOKENIZER_FILES } from '../models/checkpoint/tiktoken.js';
 
 export type PlaceKind = 'afterimage' | 'Hugging Face' | 'LM Studio';
 
@@ -34,14 +35,24 @@ export function modelsFolder(): string {
 }
 
 export function huggingFaceHome(): string {
-  return process.env['HF_HOME'] || join(baseFolder('XDG_CACHE_HOME', '.cache'), 'huggingface');
+  return named('HF_HOME') ?? join(baseFolder('XDG_CACHE_HOME', '.cache'), 'huggingface');
 }
 
 /** The cache that transformers, mlx-vlm and `afterimage pull` share. */
 export function hubFolder(): string {
-  return (
-    process.env['HF_HUB_CACHE'] || process.env['HUGGINGFACE_HUB_CACHE'] || join(huggingFaceHome(), 'hub')
-  );
+  return named('HF_HUB_CACHE') ?? named('HUGGINGFACE_HUB_CACHE') ?? join(huggingFaceHome(), 'hub');
+}
+
+/** As Hugging Face's tools read it: a client's settings pass on what a shell would have replaced. */
+function named(variable: string): string | undefined {
+  const set = process.env[variable];
+  if (!set) return undefined;
+  return set
+    .replace(
+      /\$(?:\{(\w+)\}|(\w+))/g,
+      (whole, braced?: string, bare?: string) => process.env[braced ?? bare!] ?? whole,
+    )
+    .replace(/^~(?=[/\\]|$)/, homedir());
 }
 
 /** In the order they are searched. */
@@ -49,9 +60,29 @@ export function modelPlaces(): Place[] {
   return [
     { kind: 'afterimage', root: modelsFolder() },
     { kind: 'Hugging Face', root: hubFolder() },
-    { kind: 'LM Studio', root: join(homedir(), '.lmstudio', 'models') },
-    { kind: 'LM Studio', root: join(homedir(), '.cache', 'lm-studio', 'models') },
+    ...lmStudioFolders().map((root): Place => ({ kind: 'LM Studio', root })),
   ];
+}
+
+/** Below the home it names, then where homes lay before it named any; its settings may put the models elsewhere. */
+function lmStudioFolders(): string[] {
+  const user = homedir();
+  const homes = [
+    textOf(join(user, '.lmstudio-home-pointer')) ?? '',
+    join(user, '.lmstudio'),
+    join(user, '.cache', 'lm-studio'),
+  ].filter(isAbsolute);
+  return [...new Set(homes.flatMap((home) => [...settledFolder(home), join(home, 'models')]))];
+}
+
+function settledFolder(home: string): string[] {
+  try {
+    const settings = JSON.parse(textOf(join(home, 'settings.json')) ?? '{}') as { downloadsFolder?: unknown };
+    const { downloadsFolder: folder } = settings;
+    return typeof folder === 'string' && isAbsolute(folder) ? [folder] : [];
+  } catch {
+    return []; // another program's file: where it says nothing, the usual folder is meant
+  }
 }
 
 /** The model's folder in the cache. */
@@ -89,18 +120,17 @@ function snapshots(home: string): string[] {
   return preferred ? [preferred, ...byAge.filter((snapshot) => snapshot !== preferred)] : byAge;
 }
 
-const TOKENIZERS = /^(tokenizer\.json|vocab\.json|.+\.model|.+\.tiktoken)$/;
 const UNFINISHED = /\.(part|incomplete)$/;
 const SHARD = /^(.+)-\d{5}-of-(\d{5})\.safetensors$/;
 
-/** Whether config.json, a tokenizer and every shard are there, and nothing half downloaded is. */
+/** Whether config.json, a tokenizer that can be read and every shard are there, and nothing half downloaded is. */
 export function isComplete(folder: string): boolean {
   const names = entries(folder);
   // A link of the cache whose blob was removed is listed, but leads nowhere.
   const present = new Set(names.filter((name) => existsSync(join(folder, name))));
   return (
     present.has('config.json') &&
-    [...present].some((name) => TOKENIZERS.test(name)) &&
+    TOKENIZER_FILES.some((name) => present.has(name)) &&
     !names.some((name) => UNFINISHED.test(name)) &&
     hasWeights(folder, present)
   );

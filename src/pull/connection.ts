@@ -11,6 +11,8 @@ const ATTEMPTS = 5;
 const LONGEST_WAIT_MS = 5 * 60_000;
 const LONGEST_SENTENCE = 500;
 const EXPIRED = [401, 403, 404, 410];
+/** Too late, too many: said by a server that may do it the next time. */
+const PASSING = [408, 425, 429];
 
 /** What another attempt may mend. */
 export class PassingError extends AfterimageError {
@@ -144,7 +146,7 @@ export class Connection {
       throw new PassingError(
         `${url.origin} no longer gives out the address that the hub named (${status}); run the command again.`,
       );
-    if (status === 429 || status >= 500)
+    if (PASSING.includes(status) || status >= 500)
       throw new PassingError(
         `${url.origin} answered ${status}${said || ' and asks to wait'}; run the command again later to continue.`,
         { waitMs: retryAfter(response) },

@@ -7,6 +7,7 @@ import { AfterimageError } from '../errors.js';
 import { requireReadableQuantization } from '../models/checkpoint/stated-quantization.js';
 import { readConfig } from '../models/checkpoint/checkpoint-folder.js';
 import { readJson } from '../models/checkpoint/json-file.js';
+import { TOKENIZER_FILES } from '../models/checkpoint/tiktoken.js';
 import { familyOf } from '../models/registry.js';
 import { Connection } from './connection.js';
 import { download } from './download.js';
@@ -105,6 +106,7 @@ class Pull {
     const settings = readConfig(this.#folder);
     familyOf({ config: settings });
     requireReadableQuantization(settings);
+    requireTokenizer(files);
     const index = files.find(({ name }) => name === INDEX);
     if (index) await this.#take(index, () => undefined);
     const wanted = this.#wanted(files);
@@ -158,6 +160,15 @@ class Pull {
     }
     await cache.link(commit, file.name, etag, isNew);
   }
+}
+
+/** @throws AfterimageError MODEL_UNSUPPORTED */
+function requireTokenizer(files: HubFile[]): void {
+  if (files.some(({ name }) => TOKENIZER_FILES.includes(name))) return;
+  throw new AfterimageError(
+    'MODEL_UNSUPPORTED',
+    `The model has none of ${TOKENIZER_FILES.join(', ')}, and other forms of a tokenizer are not read; take another upload of it, such as an MLX conversion.`,
+  );
 }
 
 /** Where Hugging Face's tools keep it. https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { decoderWidths } from '../../src/graph/program.js';
@@ -34,6 +34,17 @@ test('a complete folder becomes a model', () => {
   assert.deepEqual(decoderWidths(model.decoder), { hidden: 64, vocab: 40, deepstack: 0 });
   assert.equal(model.imageTokenId, 39);
   assert.equal(model.processor.plan(64, 32).tokens, 12);
+});
+
+test('the tokenizer is parsed once, and stays', () => {
+  const tokenizer = { model: { vocab: { a: 0 } }, added_tokens: [{ id: 1, content: '<image>' }] };
+  const folder = writeCheckpoint({ json: { 'tokenizer.json': tokenizer } });
+  const { tokenId, tokenizer: parsed } = openCheckpoint(folder);
+  assert.equal(tokenId('<image>'), 1);
+  rmSync(join(folder, 'tokenizer.json'));
+  assert.equal(tokenId('a'), 0);
+  assert.deepEqual(parsed!(), tokenizer);
+  assert.equal(parsed!(), parsed!());
 });
 
 test('a folder that is not there, a file, and a folder without config.json are MODEL_NOT_FOUND', () => {

@@ -109,6 +109,40 @@ describe('a name is looked up', () => {
     }
   });
 
+  test('where a client’s settings name it as a shell would', async () => {
+    process.env['AFTERIMAGE_TEST_BASE'] = home;
+    for (const named of [
+      '~/elsewhere',
+      '$AFTERIMAGE_TEST_BASE/elsewhere',
+      '${AFTERIMAGE_TEST_BASE}/elsewhere',
+    ]) {
+      process.env['HF_HOME'] = named;
+      const folder = join(home, 'elsewhere/hub/models--org--name/snapshots', 'c'.repeat(40));
+      if (!existsSync(folder)) await layHub(join(home, 'elsewhere/hub'));
+      assert.equal(findModel('org/name'), folder);
+    }
+    delete process.env['AFTERIMAGE_TEST_BASE'];
+  });
+
+  test('where LM Studio says that its home is, and where its settings put models', async () => {
+    const moved = join(home, 'studio');
+    const settled = await lay(join(home, 'big disk/org/name'));
+    const folder = await lay(join(moved, 'models/org/name'));
+    assert.throws(() => findModel('org/name'), { code: 'MODEL_NOT_FOUND' });
+    await writeFile(join(home, '.lmstudio-home-pointer'), `${moved}\n`);
+    assert.equal(findModel('org/name'), folder);
+    for (const torn of ['{', '{"downloadsFolder":7}', '{"downloadsFolder":"models"}']) {
+      await writeFile(join(moved, 'settings.json'), torn);
+      assert.equal(findModel('org/name'), folder);
+    }
+    await writeFile(
+      join(moved, 'settings.json'),
+      JSON.stringify({ downloadsFolder: join(home, 'big disk') }),
+    );
+    assert.equal(findModel('org/name'), settled);
+    assert.equal(modelName(settled), 'org/name');
+  });
+
   test('by refs/main first, else the newest that is whole', async () => {
     const root = join(home, '.cache/huggingface/hub');
     const main = await layHub(root, 'a'.repeat(40));
@@ -123,6 +157,10 @@ describe('a copy that is not whole hides none that is', () => {
   const broken: [string, Record<string, string>][] = [
     ['no config', without('config.json')],
     ['no tokenizer', without('tokenizer.json')],
+    [
+      'a tokenizer that is not read',
+      { ...without('tokenizer.json'), 'tokenizer.model': 't', 'vocab.json': '{}' },
+    ],
     ['a shard missing', without('model-00002-of-00002.safetensors')],
     [
       'a shard and the index missing',

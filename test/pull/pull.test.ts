@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { lstat, mkdir, readFile, readdir, readlink, symlink, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { HubCache } from '../../src/pull/hub-cache.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HubCache, sizeOf } from '../../src/pull/hub-cache.js';
 import type { PullProgress } from '../../src/pull/progress.js';
 import { Progress } from '../../src/pull/progress.js';
 import { pull, type PullOptions, type Pulled } from '../../src/pull/pull.js';
@@ -52,10 +53,17 @@ const cutAfter =
     if (start > 0)
       response.setHeader('content-range', `bytes ${start}-${hub.weights.length - 1}/${hub.weights.length}`);
     response.writeHead(start > 0 ? 206 : 200, rude ? { 'content-length': hub.weights.length - start } : {});
-    if (rude) response.write(piece, () => setTimeout(() => response.destroy(), 20));
+    if (rude) response.write(piece, () => void afterStoring(start + bytes, response));
     else response.end(piece);
     return true;
   };
+
+/** A cut takes with it what has not been stored yet, however long that takes here. */
+async function afterStoring(bytes: number, response: ServerResponse): Promise<void> {
+  const part = join(home, 'blobs', `${sha256(hub.weights)}.incomplete`);
+  while (!response.destroyed && (await sizeOf(part)) !== bytes) await sleep(2);
+  response.destroy();
+}
 
 describe('the layout', () => {
   test('is that of Hugging Face’s cache', async () => {
@@ -166,6 +174,13 @@ describe('before any weight', () => {
       await get();
     }
   });
+  test('a tokenizer of no readable form is refused', async () => {
+    hub.files.delete('tokenizer.json');
+    hub.put('tokenizer.model', Buffer.from('t'));
+    await assert.rejects(get(), { code: 'MODEL_UNSUPPORTED', message: /tokenizer\.json, tiktoken\.model/ });
+    assert.deepEqual(hub.ranges, []);
+  });
+
   test('weights of no readable kind are refused', async () => {
     hub.files.delete('model.safetensors');
     hub.put('model.gguf', Buffer.from('x'));
@@ -240,6 +255,11 @@ describe('resuming', () => {
     const began = Date.now();
     await get({ retryMs: 60_000 });
     assert.ok(Date.now() - began >= 300);
+  });
+
+  test('asks again where a server says that it was too slow', async () => {
+    hub.hubFaults.push(status(408), status(425));
+    await get();
   });
 
   test('gives up on a hub that stays busy, or asks for hours', async () => {

@@ -6,6 +6,9 @@ import { AfterimageError } from '../../errors.js';
 import { readJson, type Json } from './json-file.js';
 import { readText } from './plain-file.js';
 
+/** Forms of a tokenizer that are read. */
+export const TOKENIZER_FILES: readonly string[] = ['tokenizer.json', 'tiktoken.model'];
+
 /**
  * tokenizer.json where there is one, else what stands for it; undefined where there is neither.
  * @throws AfterimageError INVALID_CHECKPOINT, IO_FAILED

@@ -1,10 +1,10 @@
 // What `npm run package` made, installed as a user would: by each npm, from a registry on loopback, into an empty prefix,
 // with a PATH of node, sh and env. Nothing can be compiled there. `npm run test:install` prepares and runs it.
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, type ExecFileOptions } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { startRegistry, type Registry } from './registry.js';
 
@@ -18,8 +18,10 @@ const NPMS = { npm10: process.execPath, npm11: process.execPath, npm12: NODE_22 
 
 /** From `npm install` to the first answer, in seconds of the processor: those of the clock are longer beside other work. */
 const MOST_SECONDS = 15;
-/** What comes over the wire. The goal is 40. */
-const MOST_MB = 50;
+/** What comes over the wire; the goal, and what it was when this was written, is 40. */
+const MOST_MB = 41;
+/** Tests of this project that are run with the installed program. Between them they load every package inside it. */
+const DOORS = ['cli/serve', 'cli/proxy', 'cli/engine-elsewhere', 'http/clients'];
 
 const scratch = mkdtempSync(join(tmpdir(), 'afterimage-install-'));
 let registry: Registry;
@@ -50,8 +52,57 @@ for (const [npm, node] of Object.entries(NPMS)) {
   test(`${npm}: npx -y`, async () => {
     const env = environment(join(scratch, `${npm}-npx`), node);
     const args = [cli('npx-cli.js'), '-y', 'afterimage-mcp', 'describe', PICTURE];
-    assert.match(await run(node, args, env), /Email/);
+    assert.match(await run(node, args, { env }), /Email/);
   });
+}
+
+test('the installed program serves, passes on and asks others as the one that was tested', async () => {
+  const home = join(scratch, 'npm11');
+  const program = join(installedFolder(home), 'dist', 'src', 'main.js');
+  const files = DOORS.map((name) => join('test', `${name}.test.ts`));
+  await run(process.execPath, ['--import', 'tsx', '--test', ...files], {
+    cwd: ROOT,
+    env: { ...withoutTests(process.env), AFTERIMAGE_PROGRAM: program, HOME: home },
+  });
+  for (const [client, form] of Object.entries({ codex: /^\[mcp_servers/, goose: /^extensions:/, zed: /^\{/ }))
+    assert.match(await run(process.execPath, [program, 'config', client]), form);
+});
+
+test('what it brings to build its engine with is whole', () => {
+  const native = join(installedFolder(join(scratch, 'npm11')), 'native');
+  const files = readdirSync(native, { recursive: true, encoding: 'utf8' });
+  for (const file of files.filter((name) => /\.(cpp|h|mm|metal)$/.test(name))) {
+    const text = readFileSync(join(native, file), 'utf8');
+    for (const [, header] of text.matchAll(/^#include "([^"]+)"/gm))
+      assert.ok(
+        [native, dirname(join(native, file))].some((folder) => existsSync(join(folder, header!))),
+        `${header} of ${file}`,
+      );
+  }
+  for (const text of ['CMakeLists.txt', 'portable/CMakeLists.txt', 'metal/CMakeLists.txt', 'build.mjs'])
+    assert.ok(files.includes(text));
+});
+
+test('what others wrote is there with its licence', () => {
+  const folder = installedFolder(join(scratch, 'npm11'));
+  const { dependencies } = jsonOf(join(ROOT, 'package.json'));
+  const licences = readFileSync(join(folder, 'THIRD-PARTY.txt'), 'utf8');
+  const inside = [...licences.matchAll(/^(?:\n*-{80}\n\n)?(\S+) \d+\.\d+\.\d+ \(.+\)$/gm)].map(
+    ([, name]) => name,
+  );
+  const published = Object.keys(jsonOf(join(folder, 'package.json')).dependencies);
+  assert.deepEqual(
+    [...published, ...inside.filter((name) => name! in dependencies)].sort(),
+    Object.keys(dependencies).sort(),
+  );
+  assert.ok(inside.includes('bintrees'), 'packages of packages, too');
+});
+
+const installedFolder = (home: string) => join(home, 'lib', 'node_modules', 'afterimage-mcp');
+
+/** A test runner tells its children that they are tests. */
+function withoutTests(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => name !== 'NODE_TEST_CONTEXT'));
 }
 
 async function installAndLook(npm: string, node: string, cli: string) {
@@ -61,11 +112,11 @@ async function installAndLook(npm: string, node: string, cli: string) {
   const install = await timed([node, cli, 'install', '-g', 'afterimage-mcp'], env);
   const look = await timed([join(home, 'bin', 'afterimage'), 'describe', PICTURE], env);
   assert.match(look.output, /Email/);
-  const folder = join(home, 'lib', 'node_modules', 'afterimage-mcp');
+  const folder = installedFolder(home);
   assert.ok(!existsSync(join(folder, 'build')), 'nothing was compiled');
   const shipped = readdirSync(folder, { recursive: true, encoding: 'utf8' });
   assert.ok(
-    !shipped.some((file) => /^dist.*\.map$|windows\.sh$|metal.rig/.test(file)),
+    !shipped.some((file) => /^dist.*\.map$|windows\.sh$|metal.rig|native.(test|fuzz|bench)/.test(file)),
     'nothing for development',
   );
   const { mcpName, repository } = jsonOf(join(folder, 'package.json'));
@@ -80,6 +131,7 @@ async function installAndLook(npm: string, node: string, cli: string) {
 interface Published {
   name: string;
   mcpName: string;
+  dependencies: Record<string, string>;
   repository: { url: string };
 }
 
@@ -97,7 +149,7 @@ const shown = ({ clock, processor }: Seconds) =>
 async function timed(command: string[], env: NodeJS.ProcessEnv): Promise<Seconds & { output: string }> {
   const times = join(scratch, 'times');
   const start = performance.now();
-  const output = await run('/bin/sh', ['-c', '"$@" && times > "$0"', times, ...command], env);
+  const output = await run('/bin/sh', ['-c', '"$@" && times > "$0"', times, ...command], { env });
   const clock = (performance.now() - start) / 1000;
   const children = readFileSync(times, 'utf8').split('\n')[1]!;
   const parts = [...children.matchAll(/(\d+)m([\d.]+)s/g)].map(([, m, s]) => 60 * Number(m) + Number(s));
@@ -120,11 +172,11 @@ function environment(home: string, node: string): NodeJS.ProcessEnv {
   };
 }
 
-function run(program: string, args: string[], env: NodeJS.ProcessEnv): Promise<string> {
+function run(program: string, args: string[], options: ExecFileOptions = {}): Promise<string> {
   return new Promise((done, fail) => {
-    execFile(program, args, { cwd: scratch, env, maxBuffer: 2 ** 26 }, (error, stdout, stderr) => {
-      if (error) fail(new Error(`${error.message}\n${stderr}`));
-      else done(stdout);
+    execFile(program, args, { cwd: scratch, maxBuffer: 2 ** 26, ...options }, (error, stdout, stderr) => {
+      if (error) fail(new Error(`${error.message}\n${stdout}${stderr}`));
+      else done(String(stdout));
     });
   });
 }
