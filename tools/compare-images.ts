@@ -7,7 +7,6 @@ import { NOTHING_DONE } from '../src/engine/engine.js';
 import { ask, type Call } from '../src/ask/call.js';
 import { measuredChanges, withFacts } from '../src/ask/changes.js';
 import type { Picture } from '../src/ask/conversations.js';
-import { DIFF_URI } from '../src/ask/differences.js';
 import * as fields from '../src/ask/fields.js';
 import { middleOf } from '../src/reading/reading.js';
 import { stateChanges, type StateChange } from '../src/reading/state-changes.js';
@@ -104,7 +103,7 @@ For what one image shows use describe_image, for images that are not two states 
         },
       };
     const read = await readChanges(call, before, after, diff, ignore_regions);
-    const uri = DIFF_URI + call.differences.put(await diff.picture());
+    const uri = call.drawings.put(await diff.picture(), 'diff');
     const references = [
       { uri, name: 'difference.png', description: 'Changed pixels in red', mimeType: 'image/png' },
     ];

@@ -2,14 +2,16 @@
 import { z } from 'zod';
 import { describeQuestion } from '../src/prompt/layout.js';
 import { checkChoices } from '../src/ask/choices.js';
-import { ask } from '../src/ask/call.js';
+import { ask, type Call } from '../src/ask/call.js';
 import type { Conversation, Picture } from '../src/ask/conversations.js';
 import * as fields from '../src/ask/fields.js';
+import type { ReplyFields } from '../src/ask/fields.js';
+import { annotated, checkLocate, locate } from '../src/ask/locate.js';
 import { lookAt } from '../src/ask/look.js';
 import { withReadings } from '../src/ask/read.js';
 import { toFields } from '../src/ask/reply.js';
 import { checkSchema } from '../src/ask/schemas.js';
-import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
+import { defineTool, LOOKS_ONLY, type ToolResult } from '../src/ask/tool.js';
 
 export const DETAILS = ['brief', 'normal', 'full'] as const;
 
@@ -20,6 +22,10 @@ export const DESCRIPTION_TOKENS: Record<(typeof DETAILS)[number], number> = {
   full: 1024,
 };
 
+/** Of what is to be located. */
+const LONGEST_NAME = 500;
+const LOCATE_TOKENS = 512;
+
 const input = z.strictObject({
   image: fields.image,
   question: fields.question('What to find out; without it the image is described.').optional(),
@@ -28,6 +34,13 @@ const input = z.strictObject({
     .default('normal')
     .describe('How much to describe; full also looks as closely as the model can.'),
   region: fields.region.optional(),
+  locate: z
+    .string()
+    .max(LONGEST_NAME)
+    .optional()
+    .describe('Instead: where this is, such as "the blue Send button".'),
+  annotate: z.boolean().default(false).describe('Also a picture of the places, numbered.'),
+  inline_annotation: z.boolean().default(false).describe('Also return that picture itself.'),
   choices: fields.choices,
   schema: fields.schema,
   max_tokens: fields.maxTokens().optional(),
@@ -36,6 +49,16 @@ const input = z.strictObject({
   model: fields.model,
 });
 
+const output = z.looseObject({
+  ...fields.replyFields,
+  places: z
+    .array(z.looseObject({ source: z.string() }))
+    .optional()
+    .describe('What was located, each with center, x, y, width, height.'),
+});
+
+type Arguments = z.infer<typeof input>;
+
 export const describeImage = defineTool({
   name: 'describe_image',
   title: 'Describe an image',
@@ -43,13 +66,16 @@ export const describeImage = defineTool({
 For its text use ocr, for what changed between two images compare_images, for several images or questions chat_with_images. Further questions about an image are fast, because what was seen is kept; with session_id they are asked in that session.`,
   annotations: LOOKS_ONLY,
   input,
-  output: z.looseObject(fields.replyFields),
-  async run({ image, question, detail, region, choices, max_tokens, session_id, reading, ...given }, call) {
+  output,
+  async run(args, call) {
+    const { image, question, detail, region, choices, max_tokens, session_id, reading, ...given } = args;
+    checkLocate(args);
     checkChoices(choices, question);
     const schema = checkSchema(given.schema, { choices });
     const [picture] = await lookAt(call, [{ image, region, closely: detail === 'full' }]);
-    const conversation =
-      session_id === undefined ? call.conversations.start() : call.conversations.get(session_id);
+    const known = session_id === undefined ? undefined : call.conversations.get(session_id);
+    if (given.locate !== undefined) return located(call, { ...args, locate: given.locate }, picture!, known);
+    const conversation = known ?? call.conversations.start();
     const fresh = picture && !isLastSeen(conversation, picture) ? [picture] : [];
     const pictures = await withReadings(call, fresh, reading);
     const continues =
@@ -65,6 +91,21 @@ For its text use ocr, for what changed between two images compare_images, for se
     return { structured: toFields(reply) };
   },
 });
+
+async function located(
+  call: Call,
+  { locate: what, annotate, inline_annotation, reading, max_tokens }: Arguments & { locate: string },
+  picture: Picture,
+  conversation: Conversation | undefined,
+): Promise<ToolResult> {
+  const shown = conversation !== undefined && isLastSeen(conversation, picture);
+  const maxTokens = max_tokens ?? LOCATE_TOKENS;
+  const found = await locate(call, { what, picture, conversation, shown, reading, maxTokens });
+  const draws = (annotate || inline_annotation) && found.places.length > 0;
+  if (!draws) return { structured: found };
+  const { uri, ...pictures } = await annotated(call, picture, found.places, inline_annotation);
+  return { structured: { ...found, annotated: uri } as ReplyFields, ...pictures };
+}
 
 /** An image that the session is already about is not shown to the model a second time. */
 function isLastSeen({ turns }: Conversation, picture: Picture): boolean {

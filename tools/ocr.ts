@@ -129,7 +129,7 @@ function lineReader({ original, region }: Picture): LineReader {
 
 /** A model that is still loading is not judged yet. */
 function requireBoxes(model: ModelInfo | null): void {
-  if (model === null || model.boxes !== null) return;
+  if (model === null || model.boxes?.lines) return;
   throw new AfterimageError(
     'INVALID_ARGUMENT',
     `The model ${model.name} cannot say where text is. Leave out method, so that the text reader answers, or use a model that locates text, such as Qwen2.5-VL or Qwen3-VL (--model DIR).`,

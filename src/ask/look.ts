@@ -27,7 +27,7 @@ export async function lookAt(call: Call, wanted: Wanted[]): Promise<Picture[]> {
   return lookAtEach(call, wanted);
 }
 
-type Looking = Pick<Call, 'images' | 'differences' | 'signal'>;
+type Looking = Pick<Call, 'images' | 'drawings' | 'signal'>;
 
 /** As `lookAt`, for doors that count for themselves. */
 export async function lookAtEach(call: Looking, wanted: Wanted[]): Promise<Picture[]> {
@@ -51,12 +51,10 @@ async function look({ image: reference, region, closely }: Wanted, call: Looking
   };
 }
 
-/** Difference pictures of comparisons may be looked at like any image. */
-async function load(reference: string, { images, differences, signal }: Looking): Promise<LoadedImage> {
-  const difference = differences.named(reference);
-  return difference
-    ? register(difference, 'The difference picture', images)
-    : loadImage(reference, images, signal);
+/** Pictures that were drawn for results may be looked at like any image. */
+async function load(reference: string, { images, drawings, signal }: Looking): Promise<LoadedImage> {
+  const drawing = drawings.named(reference);
+  return drawing ? register(drawing, 'The drawn picture', images) : loadImage(reference, images, signal);
 }
 
 /** A part of a picture for the model alone: results do not list it. */

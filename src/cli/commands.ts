@@ -71,6 +71,19 @@ export const COMMANDS: Record<string, Command> = {
       seed: 'with --method model: another answer where --temperature is above 0 (default 0)',
     },
   },
+  locate: {
+    group: 'look',
+    form: 'locate FILE "WHAT"',
+    about: 'where something is: the point to click and its box',
+    more: 'Says where something is, such as "the blue Send button": a row for each place with the point to click, the box, its text and who found it. The text reader finds what can be read; what cannot, a model that was trained to point (Qwen-VL, PaliGemma, Kimi).',
+    load: async () => (await import('./locate.js')).locate,
+    most: 2,
+    options: [...LOOK, 'annotate'],
+    words: {
+      annotate: 'also write the picture with the places numbered',
+      'max-tokens': 'longest answer of a model that is asked, in tokens (default 512)',
+    },
+  },
   compare: {
     group: 'look',
     form: 'compare BEFORE AFTER',

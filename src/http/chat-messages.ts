@@ -17,7 +17,7 @@ export interface Conversation {
 }
 
 export interface Looking
-  extends Pick<App, 'images' | 'differences'>, Omit<ReadingCall, 'deadline' | 'onProgress'> {
+  extends Pick<App, 'images' | 'drawings'>, Omit<ReadingCall, 'deadline' | 'onProgress'> {
   mostImages: number;
   /** The other side is an Afterimage, whose tools hand on what was read themselves. */
   reads: boolean;

@@ -13,6 +13,7 @@ export const identified = workers.job<typeof pixels.identified>(here, './pixel-w
 export const cropped = workers.job<typeof pixels.cropped>(here, './pixel-work', 'cropped');
 export const cut = workers.job<typeof pixels.cut>(here, './pixel-work', 'cut');
 export const thumbnail = workers.job<typeof pixels.thumbnail>(here, './pixel-work', 'thumbnail');
+export const outlined = workers.job<typeof pixels.outlined>(here, './pixel-work', 'outlined');
 export const longData = workers.job<typeof data.longData>(here, './data-work', 'longData');
 export const carriedData = workers.job<typeof data.carriedData>(here, './data-work', 'carriedData');
 export const sendable = workers.job<typeof pixels.sendable>(here, './pixel-work', 'sendable');
