@@ -11,7 +11,7 @@ import * as fields from '../src/ask/fields.js';
 import { middleOf } from '../src/reading/reading.js';
 import { stateChanges, type StateChange } from '../src/reading/state-changes.js';
 import { textChanges, type TextChange } from '../src/reading/text-changes.js';
-import { lookAt, part } from '../src/ask/look.js';
+import { lookAtOne, part } from '../src/ask/look.js';
 import { elementsOf, readText, withReadings } from '../src/ask/read.js';
 import { seenImages, toFields } from '../src/ask/reply.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
@@ -84,10 +84,8 @@ For what one image shows use describe_image, for images that are not two states 
   input,
   output,
   async run({ image_a, image_b, question, ignore_regions, threshold, inline_difference, max_tokens }, call) {
-    const [before, after] = (await lookAt(call, [{ image: image_a }, { image: image_b }])) as [
-      Picture,
-      Picture,
-    ];
+    const before = await lookAtOne(call, { image: image_a });
+    const after = await lookAtOne(call, { image: image_b });
     const diff = await diffImages(before.input, after.input, {
       threshold,
       ignoreRegions: ignore_regions,

@@ -7,7 +7,7 @@ import type { Conversation, Picture } from '../src/ask/conversations.js';
 import * as fields from '../src/ask/fields.js';
 import type { ReplyFields } from '../src/ask/fields.js';
 import { annotated, checkLocate, locate } from '../src/ask/locate.js';
-import { lookAt } from '../src/ask/look.js';
+import { lookAt, lookAtOne } from '../src/ask/look.js';
 import { withReadings } from '../src/ask/read.js';
 import { toFields } from '../src/ask/reply.js';
 import { checkSchema } from '../src/ask/schemas.js';
@@ -28,6 +28,7 @@ const LOCATE_TOKENS = 512;
 
 const input = z.strictObject({
   image: fields.image,
+  page: fields.page,
   question: fields.question('What to find out; without it the image is described.').optional(),
   detail: z
     .enum(DETAILS)
@@ -72,11 +73,13 @@ For its text use ocr, for what changed between two images compare_images, for se
     checkLocate(args);
     checkChoices(choices, question);
     const schema = checkSchema(given.schema, { choices });
-    const [picture] = await lookAt(call, [{ image, region, closely: detail === 'full' }]);
+    const wanted = { image, page: args.page, region, closely: detail === 'full' };
     const known = session_id === undefined ? undefined : call.conversations.get(session_id);
-    if (given.locate !== undefined) return located(call, { ...args, locate: given.locate }, picture!, known);
+    if (given.locate !== undefined)
+      return located(call, { ...args, locate: given.locate }, await lookAtOne(call, wanted), known);
+    const looked = await lookAt(call, [wanted]);
     const conversation = known ?? call.conversations.start();
-    const fresh = picture && !isLastSeen(conversation, picture) ? [picture] : [];
+    const fresh = looked.every((picture) => isSeen(conversation, picture, looked.length)) ? [] : looked;
     const pictures = await withReadings(call, fresh, reading);
     const continues =
       question === undefined && !schema && pictures.length === 0 && conversation.cut !== undefined;
@@ -98,7 +101,7 @@ async function located(
   picture: Picture,
   conversation: Conversation | undefined,
 ): Promise<ToolResult> {
-  const shown = conversation !== undefined && isLastSeen(conversation, picture);
+  const shown = conversation !== undefined && isSeen(conversation, picture);
   const maxTokens = max_tokens ?? LOCATE_TOKENS;
   const found = await locate(call, { what, picture, conversation, shown, reading, maxTokens });
   const draws = (annotate || inline_annotation) && found.places.length > 0;
@@ -107,9 +110,12 @@ async function located(
   return { structured: { ...found, annotated: uri } as ReplyFields, ...pictures };
 }
 
-/** An image that the session is already about is not shown to the model a second time. */
-function isLastSeen({ turns }: Conversation, picture: Picture): boolean {
-  const last = turns.flatMap(({ pictures }) => pictures).at(-1);
-  if (last?.input.pixelHash !== picture.input.pixelHash) return false;
-  return picture.input.maxPixels === undefined || picture.input.maxPixels === last.input.maxPixels;
+/** An image that the session is already about, or one of so many pages, is not shown to the model a second time. */
+function isSeen({ turns }: Conversation, { input }: Picture, last = 1): boolean {
+  const lately = turns.flatMap(({ pictures }) => pictures).slice(-last);
+  return lately.some(
+    (seen) =>
+      seen.input.pixelHash === input.pixelHash &&
+      (input.maxPixels === undefined || input.maxPixels === seen.input.maxPixels),
+  );
 }

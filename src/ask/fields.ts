@@ -26,6 +26,8 @@ export const reading = z
   .optional()
   .describe('Also give the model the text that the text reader finds.');
 
+export const page = z.string().max(40).optional().describe('Of a PDF: "3" or "2-4", at most 5.');
+
 /** A rectangle in pixels; the order of its fields is that of [x, y, width, height]. */
 export const area = z.object({ x: z.int(), y: z.int(), width: z.int(), height: z.int() });
 
@@ -70,6 +72,9 @@ export interface SeenImage {
   image_id: string;
   width: number;
   height: number;
+  /** Of a document: which page it is, of how many. */
+  page?: number;
+  pages?: number;
   region?: Region;
   /** Size at which the model saw the image or region; with `verbose`. */
   viewed_width?: number;

@@ -13,7 +13,7 @@ export async function locate(options: Options, signal: AbortSignal): Promise<voi
   const drawing = options.text('annotate');
   const [image] = await given([file]);
   await Terminal.use(options, signal, async (terminal) => {
-    const args = { image, locate: what, annotate: drawing !== undefined };
+    const args = { image, page: options.text('page'), locate: what, annotate: drawing !== undefined };
     const result = await terminal.show(describeImage, args, rows);
     const { annotated } = result as Result & { annotated?: string };
     const png = annotated === undefined ? undefined : terminal.call.drawings.named(annotated);

@@ -48,6 +48,7 @@ export async function ocr(options: Options, signal: AbortSignal): Promise<void> 
     process.stderr.write(`The text reader has no --${stray.join(', --')}; --method model has.\n`);
   const boxed = options.flag('lines') || drawing !== undefined;
   const args = {
+    page: options.text('page'),
     ...(method && { method }),
     ...(find !== undefined ? { find } : boxed && { format: 'lines' }),
   };

@@ -10,6 +10,7 @@ export const identityOf = workers.job<typeof pixels.identityOf>(here, './pixel-w
 export const hashOf = workers.job<typeof pixels.hashOf>(here, './pixel-work', 'hashOf');
 export const decoded = workers.job<typeof pixels.decoded>(here, './pixel-work', 'decoded');
 export const identified = workers.job<typeof pixels.identified>(here, './pixel-work', 'identified');
+export const encoded = workers.job<typeof pixels.encoded>(here, './pixel-work', 'encoded');
 export const cropped = workers.job<typeof pixels.cropped>(here, './pixel-work', 'cropped');
 export const cut = workers.job<typeof pixels.cut>(here, './pixel-work', 'cut');
 export const thumbnail = workers.job<typeof pixels.thumbnail>(here, './pixel-work', 'thumbnail');

@@ -40,6 +40,14 @@ export async function identified(encoded: Encoded): Promise<NamedPixels> {
   return named(await decoded(encoded));
 }
 
+/** A drawn picture as one that might have come from a file. */
+export async function encoded(
+  image: RgbImage,
+): Promise<{ identity: PixelIdentity; png: Uint8Array; hash: string }> {
+  const png = toShared(await encodePng(image));
+  return { identity: pixelIdentity(image), png, hash: bytesHash(png) };
+}
+
 /** @throws AfterimageError INVALID_REGION */
 export function cropped({ image, region }: { image: RgbImage; region: Region }): NamedPixels {
   return named(shared(crop(image, region)));
