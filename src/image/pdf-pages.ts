@@ -12,8 +12,8 @@ import { unwrapped } from './spelling.js';
 /** Pages of a call at most, like images. */
 export const MOST_PAGES = 5;
 
-/** Of one page, once the thread is there. */
-const PAGE_MS = 20_000;
+/** Of one page, once the thread is there: MOST_PAGES of them are drawn within a call's time. */
+const PAGE_MS = 8_000;
 /** Beside the memory of PDFium itself, which `pdf-work.ts` bounds. */
 const THREAD_MB = 192;
 

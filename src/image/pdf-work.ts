@@ -148,18 +148,21 @@ function formOf(pdfium: Module, document: number, name: string): number | undefi
   return pdfium._FPDFDOC_InitFormFillEnvironment(document, info) || undefined;
 }
 
-/** @returns whole pixels, in the page's proportions */
-function pixelsFor({ width, height }: Size, mostPixels: number): Size {
-  const area = Math.max(1, width * height);
+/** @returns whole pixels, in the page's proportions; a side that is no length counts as a point */
+function pixelsFor(page: Size, mostPixels: number): Size {
+  const [width, height] = [page.width, page.height].map((side) =>
+    side > 0 && side < Infinity ? side : 1,
+  ) as [number, number];
+  const area = width * height;
   const usual = Math.sqrt(USUAL_PIXELS / area);
   const large = Math.min(LARGE_SCALE, Math.sqrt(MOST_PIXELS / area));
   const scale = Math.min(
     Math.max(usual, large),
     MOST_SCALE,
-    LONGEST_SIDE / Math.max(width, height, 1),
+    LONGEST_SIDE / Math.max(width, height),
     Math.sqrt(mostPixels / area),
   );
-  const side = (length: number) => Math.max(1, Math.floor((Number.isFinite(length) ? length : 1) * scale));
+  const side = (length: number) => Math.max(1, Math.floor(length * scale));
   return { width: side(width), height: side(height) };
 }
 
