@@ -40,8 +40,8 @@ const input = z.strictObject({
     .max(LONGEST_NAME)
     .optional()
     .describe('Instead: where this is, such as "the blue Send button".'),
-  annotate: z.boolean().default(false).describe('Also a picture of the places, numbered.'),
-  inline_annotation: z.boolean().default(false).describe('Also return that picture itself.'),
+  annotate: z.boolean().optional().describe('Also a picture of the places, numbered.'),
+  inline_annotation: z.boolean().optional().describe('Also return that picture itself.'),
   choices: fields.choices,
   schema: fields.schema,
   max_tokens: fields.maxTokens().optional(),
@@ -104,9 +104,9 @@ async function located(
   const shown = conversation !== undefined && isSeen(conversation, picture);
   const maxTokens = max_tokens ?? LOCATE_TOKENS;
   const found = await locate(call, { what, picture, conversation, shown, reading, maxTokens });
-  const draws = (annotate || inline_annotation) && found.places.length > 0;
+  const draws = (annotate === true || inline_annotation === true) && found.places.length > 0;
   if (!draws) return { structured: found };
-  const { uri, ...pictures } = await annotated(call, picture, found.places, inline_annotation);
+  const { uri, ...pictures } = await annotated(call, picture, found.places, inline_annotation === true);
   return { structured: { ...found, annotated: uri } as ReplyFields, ...pictures };
 }
 

@@ -213,8 +213,8 @@ export function checkLocate(given: {
   question?: string;
   choices?: unknown;
   schema?: unknown;
-  annotate: boolean;
-  inline_annotation: boolean;
+  annotate?: boolean;
+  inline_annotation?: boolean;
 }): void {
   const { locate: what, annotate, inline_annotation } = given;
   if (what === undefined) {
