@@ -5,6 +5,7 @@ import { openCheckpoint, readConfig } from './checkpoint/checkpoint-folder.js';
 import { reading } from './checkpoint/plain-file.js';
 import type { Family, Model } from './family.js';
 import { bounded } from './processors/bounded.js';
+import { internVl } from './internvl.js';
 import { idefics3 } from './idefics3.js';
 import { gemma3 } from './gemma3.js';
 import { gemma3n } from './gemma3n.js';
@@ -13,6 +14,7 @@ import { gemma4Unified } from './gemma4_unified.js';
 import { glmOcr } from './glm_ocr.js';
 import { kimiK25, kimiVl } from './kimi_k25.js';
 import { lfm2Vl } from './lfm2_vl.js';
+import { lightOnOcr } from './lighton_ocr.js';
 import { llava } from './llava.js';
 import { llavaNext } from './llava_next.js';
 import { mistral3 } from './mistral3.js';
@@ -35,6 +37,8 @@ export const families: readonly Family[] = [
   gemma4Unified,
   glmOcr,
   mistral3,
+  lightOnOcr,
+  internVl,
   llava,
   llavaNext,
   lfm2Vl,
