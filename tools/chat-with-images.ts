@@ -15,6 +15,7 @@ const input = z.strictObject({
   message: fields.question('What to say; empty: go on with an answer that was truncated.'),
   images: z.array(fields.source).max(MOST_IMAGES).optional().describe('Images to add; see describe_image.'),
   session_id: fields.sessionId.optional(),
+  page: fields.page,
   reading: fields.reading,
   choices: fields.choices,
   schema: fields.schema,
@@ -36,12 +37,12 @@ For one question about one image describe_image is simpler, for reading text ocr
   annotations: { ...LOOKS_ONLY, idempotentHint: false },
   input,
   output,
-  async run({ message, images = [], session_id, fork, max_tokens, reading, choices, ...given }, call) {
+  async run({ message, images = [], page, session_id, fork, max_tokens, reading, choices, ...given }, call) {
     checkChoices(choices, message);
     const schema = checkSchema(given.schema, { choices, continues: message === '' });
     const seen = await lookAt(
       call,
-      images.map((image) => ({ image })),
+      images.map((image) => ({ image, page })),
     );
     const pictures = await withReadings(call, seen, reading);
     const continues = message === '' && pictures.length === 0;

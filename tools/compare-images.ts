@@ -7,12 +7,11 @@ import { NOTHING_DONE } from '../src/engine/engine.js';
 import { ask, type Call } from '../src/ask/call.js';
 import { measuredChanges, withFacts } from '../src/ask/changes.js';
 import type { Picture } from '../src/ask/conversations.js';
-import { DIFF_URI } from '../src/ask/differences.js';
 import * as fields from '../src/ask/fields.js';
 import { middleOf } from '../src/reading/reading.js';
 import { stateChanges, type StateChange } from '../src/reading/state-changes.js';
 import { textChanges, type TextChange } from '../src/reading/text-changes.js';
-import { lookAt, part } from '../src/ask/look.js';
+import { lookAtOne, part } from '../src/ask/look.js';
 import { elementsOf, readText, withReadings } from '../src/ask/read.js';
 import { seenImages, toFields } from '../src/ask/reply.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
@@ -85,10 +84,8 @@ For what one image shows use describe_image, for images that are not two states 
   input,
   output,
   async run({ image_a, image_b, question, ignore_regions, threshold, inline_difference, max_tokens }, call) {
-    const [before, after] = (await lookAt(call, [{ image: image_a }, { image: image_b }])) as [
-      Picture,
-      Picture,
-    ];
+    const before = await lookAtOne(call, { image: image_a });
+    const after = await lookAtOne(call, { image: image_b });
     const diff = await diffImages(before.input, after.input, {
       threshold,
       ignoreRegions: ignore_regions,
@@ -104,7 +101,7 @@ For what one image shows use describe_image, for images that are not two states 
         },
       };
     const read = await readChanges(call, before, after, diff, ignore_regions);
-    const uri = DIFF_URI + call.differences.put(await diff.picture());
+    const uri = call.drawings.put(await diff.picture(), 'diff');
     const references = [
       { uri, name: 'difference.png', description: 'Changed pixels in red', mimeType: 'image/png' },
     ];

@@ -5,19 +5,21 @@ import { AfterimageError } from '../src/errors.js';
 import { NOTHING_DONE, type ModelInfo } from '../src/engine/engine.js';
 import { ocrQuestion } from '../src/prompt/layout.js';
 import { parseLines } from '../src/prompt/parse.js';
+import { centerOf } from '../src/prompt/places.js';
 import { findText } from '../src/reading/find.js';
-import { middleOf, textOf, wordsOf, type Reading, type ReadLine } from '../src/reading/reading.js';
+import { textOf, wordsOf, type Reading, type ReadLine } from '../src/reading/reading.js';
 import { regionOf } from '../src/reading/quad.js';
 import { ask, loaded, type Call } from '../src/ask/call.js';
 import type { LineReader, Picture } from '../src/ask/conversations.js';
 import * as fields from '../src/ask/fields.js';
-import { lookAt } from '../src/ask/look.js';
+import { lookAt, lookAtOne } from '../src/ask/look.js';
 import { inOriginal, readText } from '../src/ask/read.js';
 import { seenImages, toFields } from '../src/ask/reply.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
 const input = z.strictObject({
   image: fields.image,
+  page: fields.page,
   region: fields.region.optional(),
   find: fields
     .question('Text to look for; returns where it stands and the points to click, best match first.')
@@ -51,31 +53,56 @@ For what an image shows use describe_image. With method model a long text ends t
   input,
   output,
   async run(args, call) {
-    const [picture] = await lookAt(call, [{ image: args.image, region: args.region }]);
-    return args.method === 'model'
-      ? byModel(args, picture!, call)
-      : { structured: await byReader(args, picture!, call) };
+    const { image, page, region, method } = args;
+    const wanted = { image, page, region };
+    return method === 'model'
+      ? byModel(args, await lookAtOne(call, wanted), call)
+      : { structured: await byReader(args, await lookAt(call, [wanted]), call) };
   },
 });
 
-async function byReader(args: Arguments, picture: Picture, call: Call) {
-  const part = await readText(call, picture);
+/** Of several pages one after the other; boxes and matches say on which they stand. */
+async function byReader(args: Arguments, pictures: Picture[], call: Call) {
+  checkFind(args.find);
+  const read: Read[] = [];
+  for (const picture of pictures) {
+    const part = await readText(call, picture);
+    if (part) read.push(readIn(picture, part, pictures.length > 1));
+  }
+  const cut = read.length < pictures.length;
   const reply: fields.ReplyFields = {
     answer: '',
-    images: seenImages([picture], []),
+    images: seenImages(pictures, []),
     cache: NOTHING_DONE,
-    stop_reason: part ? 'end' : 'deadline',
-    truncated: part === null,
+    stop_reason: cut ? 'deadline' : 'end',
+    truncated: cut,
     model: 'none',
   };
-  if (!part)
-    return { ...reply, next: 'The time limit was reached. Call ocr again: lines already read are kept.' };
-  const reading = inOriginal(part, picture);
-  if (args.find !== undefined) return { ...reply, ...found(reading, args.find) };
+  const next = { next: 'The time limit was reached. Call ocr again: lines already read are kept.' };
+  if (read.length === 0) return { ...reply, ...next };
+  const shown = args.find === undefined ? textOfAll(read, args.format) : found(read, args.find);
+  return { ...reply, ...(cut && next), ...shown };
+}
+
+interface Read {
+  reading: Reading;
+  /** Where there are several pages. */
+  on: { page?: number };
+}
+
+function readIn(picture: Picture, part: Reading, several: boolean): Read {
+  const { page } = picture;
+  return { reading: inOriginal(part, picture), on: several && page ? { page: page.number } : {} };
+}
+
+function textOfAll(read: Read[], format: Arguments['format']) {
+  const texts = read.map(({ reading }) => textOf(reading)).filter((text) => text !== '');
+  const lines = read.flatMap(({ reading, on }) =>
+    reading.lines.map((line) => ({ ...listed(line, format, reading), ...on })),
+  );
   return {
-    ...reply,
-    answer: textOf(reading) || 'There is no text in the image.',
-    ...(args.format !== 'text' && { lines: reading.lines.map((line) => listed(line, args.format, reading)) }),
+    answer: texts.join('\n\n') || 'There is no text in the image.',
+    ...(format !== 'text' && { lines }),
   };
 }
 
@@ -91,15 +118,22 @@ function listed(line: ReadLine, format: Arguments['format'], picture: Reading) {
   };
 }
 
-function found(reading: Reading, wanted: string) {
-  if (wanted.trim() === '')
-    throw new AfterimageError('INVALID_ARGUMENT', 'find is empty; say which text to look for.');
-  const matches = findText(reading, wanted).map(({ text, score, bounds }) => {
-    const box = regionOf(bounds, reading);
-    const { x, y } = middleOf(box);
-    return { text, score, ...box, center: { x: Math.floor(x), y: Math.floor(y) } };
-  });
-  const answer = matches.map(({ text, center }) => `"${text}" at ${center.x},${center.y}`).join('\n');
+function checkFind(wanted: string | undefined): void {
+  if (wanted?.trim() !== '') return;
+  throw new AfterimageError('INVALID_ARGUMENT', 'find is empty; say which text to look for.');
+}
+
+function found(read: Read[], wanted: string) {
+  const all = read.flatMap(({ reading, on }) =>
+    findText(reading, wanted).map(({ text, score, bounds }) => {
+      const box = regionOf(bounds, reading);
+      return { text, score, ...box, center: centerOf(box), ...on };
+    }),
+  );
+  const matches = all.sort((a, b) => b.score - a.score);
+  const answer = matches
+    .map(({ text, center, page }) => `"${text}" at ${center.x},${center.y}${page ? ` on page ${page}` : ''}`)
+    .join('\n');
   return { answer: answer || `"${wanted}" does not stand in the image.`, matches };
 }
 
@@ -129,7 +163,7 @@ function lineReader({ original, region }: Picture): LineReader {
 
 /** A model that is still loading is not judged yet. */
 function requireBoxes(model: ModelInfo | null): void {
-  if (model === null || model.boxes !== null) return;
+  if (model === null || model.boxes?.lines) return;
   throw new AfterimageError(
     'INVALID_ARGUMENT',
     `The model ${model.name} cannot say where text is. Leave out method, so that the text reader answers, or use a model that locates text, such as Qwen2.5-VL or Qwen3-VL (--model DIR).`,

@@ -33,7 +33,7 @@ import { namesQuoted } from './named.js';
 import { cancelled, inTime, type TimeLimits } from './deadline.js';
 import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
-import type { Differences } from './differences.js';
+import type { Drawings } from './drawings.js';
 
 /** Everything that outlives a call. */
 export interface Room {
@@ -45,7 +45,7 @@ export interface Room {
   elements?: ElementReader;
   images: ImageContext;
   conversations: Conversations;
-  differences: Differences;
+  drawings: Drawings;
 }
 
 /** What a call is doing: the engine's stages, and reading text. */

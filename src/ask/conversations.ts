@@ -10,6 +10,7 @@ import type {
   Session,
   TokenCertainty,
 } from '../engine/engine.js';
+import type { PageOf } from '../image/load.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import type { Region, Size } from '../image/region.js';
 import type { TextLine } from '../prompt/parse.js';
@@ -49,6 +50,8 @@ export interface Picture {
   region?: Region;
   /** Crops we add ourselves (compare_images) are not listed in results. */
   listed: boolean;
+  /** Of a document. */
+  page?: PageOf;
   /** The lines read in it that the model is given. */
   reading?: HandedOn;
 }

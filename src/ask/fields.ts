@@ -21,17 +21,14 @@ export const image = source.describe(
   'Absolute path, file://, data: or (if allowed) http(s) URL, image_id, or "latest".',
 );
 
-export const reading = z
-  .boolean()
-  .optional()
-  .describe('Also give the model the text that the text reader finds.');
+export const reading = z.boolean().optional().describe('Also give the model the text that was read.');
+
+export const page = z.string().max(40).optional().describe('Of a PDF: "3" or "2-4", at most 5.');
 
 /** A rectangle in pixels; the order of its fields is that of [x, y, width, height]. */
 export const area = z.object({ x: z.int(), y: z.int(), width: z.int(), height: z.int() });
 
-export const region = area.describe(
-  'Part to look at, in pixels of the original image, at full resolution: small text gets larger.',
-);
+export const region = area.describe('Part to look at, in pixels of the original: small text gets larger.');
 
 export const question = (text: string) => z.string().max(LONGEST_TEXT).describe(text);
 
@@ -60,16 +57,16 @@ export const sessionId = z.string().trim().describe('From an earlier result.');
 
 export const model = z.string().trim().max(200).optional().describe('An installed one.');
 
-export const verbose = z
-  .boolean()
-  .default(false)
-  .describe('Also how the answer was made: cache, model, sizes.');
+export const verbose = z.boolean().default(false).describe('Also how: cache, model, sizes.');
 
 export interface SeenImage {
   /** Names the image in later calls, until the server forgets it. */
   image_id: string;
   width: number;
   height: number;
+  /** Of a document: which page it is, of how many. */
+  page?: number;
+  pages?: number;
   region?: Region;
   /** Size at which the model saw the image or region; with `verbose`. */
   viewed_width?: number;

@@ -1,7 +1,14 @@
 // References from arguments → pictures for a turn: loaded, checked, cut to their region before anything is scaled.
 import { AfterimageError } from '../errors.js';
 import { CLOSELY, type ImageInput } from '../image/rgb-image.js';
-import { cropImage, loadImage, register, type ImageContext, type LoadedImage } from '../image/load.js';
+import {
+  cropImage,
+  loadImage,
+  loadImages,
+  register,
+  type ImageContext,
+  type LoadedImage,
+} from '../image/load.js';
 import { cut } from '../image/pixel-jobs.js';
 import type { Region } from '../image/region.js';
 import type { Call } from './call.js';
@@ -14,49 +21,77 @@ interface Wanted {
   region?: Region;
   /** As closely as the model can, however long that takes. */
   closely?: boolean;
+  /** Of a document: "3" or "2-4". */
+  page?: string;
 }
 
-/** @throws AfterimageError TOO_MANY_IMAGES and what loading and cropping throw. */
+/**
+ * In the order in which they were wanted; of a document all pages that were.
+ * @throws AfterimageError TOO_MANY_IMAGES and what loading and cropping throw.
+ */
 export async function lookAt(call: Call, wanted: Wanted[]): Promise<Picture[]> {
-  if (wanted.length > MOST_IMAGES) {
-    throw new AfterimageError(
-      'TOO_MANY_IMAGES',
-      `A call takes at most ${MOST_IMAGES} images and got ${wanted.length}; add the others in a later call.`,
-    );
-  }
-  return lookAtEach(call, wanted);
+  if (wanted.length > MOST_IMAGES) throw tooMany(wanted.length);
+  const pictures = (await lookAtEach(call, wanted)).flat();
+  if (pictures.length > MOST_IMAGES) throw tooMany(pictures.length);
+  return pictures;
 }
 
-type Looking = Pick<Call, 'images' | 'differences' | 'signal'>;
+function tooMany(count: number): AfterimageError {
+  return new AfterimageError(
+    'TOO_MANY_IMAGES',
+    `A call takes at most ${MOST_IMAGES} images and got ${count}; add the others in a later call.`,
+  );
+}
 
-/** As `lookAt`, for doors that count for themselves. */
-export async function lookAtEach(call: Looking, wanted: Wanted[]): Promise<Picture[]> {
-  const pictures: Picture[] = [];
+/** As `lookAt`, where each is one image: a single page of a document. @throws AfterimageError INVALID_ARGUMENT */
+export async function lookAtOne(call: Call, wanted: Wanted): Promise<Picture> {
+  const [picture, ...more] = await look(wanted, call);
+  if (picture && more.length === 0) return picture;
+  throw new AfterimageError('INVALID_ARGUMENT', 'One page is looked at here; name it, such as 2.');
+}
+
+type Looking = Pick<Call, 'images' | 'drawings' | 'signal'>;
+
+/** As `lookAt`, for doors that count for themselves: the pictures of each that was wanted. */
+export async function lookAtEach(call: Looking, wanted: Wanted[]): Promise<Picture[][]> {
+  const pictures: Picture[][] = [];
   // One after the other: decoding several large images at once would multiply the peak of memory.
   for (const image of wanted) pictures.push(await look(image, call));
   return pictures;
 }
 
-async function look({ image: reference, region, closely }: Wanted, call: Looking): Promise<Picture> {
-  const { images } = call;
-  const image = await load(reference, call);
-  const { imageId, width, height } = image;
+async function look(wanted: Wanted, call: Looking): Promise<Picture[]> {
+  const pictures: Picture[] = [];
+  for (const image of await load(wanted, call)) pictures.push(await shownOf(image, wanted, call));
+  return pictures;
+}
+
+async function shownOf(
+  image: LoadedImage,
+  { region, closely }: Wanted,
+  { images }: Looking,
+): Promise<Picture> {
+  const { imageId, width, height, page } = image;
   const shown = region ? await cropImage(image, region) : image;
   return {
     imageId,
     original: { width, height },
     region,
     listed: true,
+    ...(page && { page }),
     input: remembered(closely ? { ...shown, maxPixels: CLOSELY } : shown, image, region, images),
   };
 }
 
-/** Difference pictures of comparisons may be looked at like any image. */
-async function load(reference: string, { images, differences, signal }: Looking): Promise<LoadedImage> {
-  const difference = differences.named(reference);
-  return difference
-    ? register(difference, 'The difference picture', images)
-    : loadImage(reference, images, signal);
+/** Pictures that were drawn for results may be looked at like any image. */
+async function load(
+  { image: reference, page }: Wanted,
+  { images, drawings, signal }: Looking,
+): Promise<LoadedImage[]> {
+  const drawing = drawings.named(reference);
+  return drawing
+    ? [await register(drawing, 'The drawn picture', images)]
+    : loadImages(reference, images, { page, signal });
 }
 
 /** A part of a picture for the model alone: results do not list it. */

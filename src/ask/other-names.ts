@@ -25,6 +25,8 @@ const OTHERS: Record<string, string[]> = {
   image_b: ['after', 'image_2', 'image2', 'second', 'new', 'image_after', 'path_b'],
   question: ['message', ...QUESTIONS],
   message: ['question', ...QUESTIONS],
+  page: ['pages', 'page_number', 'page_range'],
+  locate: ['find', 'target', 'element', 'where'],
   languages: ['language', 'lang'],
   region: ['area', 'crop', 'rect', 'box', 'bbox'],
   ignore_regions: ['ignore_region', 'ignore', 'ignore_areas'],

@@ -81,7 +81,7 @@ export function separated(text: string, by: RegExp): string[] {
 /** The absolute path of a picture, an address or an image_id: nothing that a name with a comma in it is made of. */
 function isWhole(part: string): boolean {
   return (
-    /^["'`]?(?:[/~]|[a-z]:[\\/]|file:|https?:).*\.(?:png|jpe?g|webp|gif|avif|tiff?|bmp)["'`]?$/is.test(
+    /^["'`]?(?:[/~]|[a-z]:[\\/]|file:|https?:).*\.(?:png|jpe?g|webp|gif|avif|tiff?|bmp|pdf)(?:#pages?=[\w-]+)?["'`]?$/is.test(
       part,
     ) || /^["'`]?img_[0-9a-f]{32}["'`]?$/.test(part)
   );

@@ -48,7 +48,7 @@ function readable({ text, lines }: Reply): string {
 
 /** `viewed` follows prompt order, crops that are not listed included. */
 export function seenImages(pictures: Picture[], viewed: Reply['viewed']): SeenImage[] {
-  return pictures.flatMap(({ imageId, original, region, listed }, index) => {
+  return pictures.flatMap(({ imageId, original, region, listed, page }, index) => {
     if (!listed) return [];
     const seen = viewed[index];
     return [
@@ -56,6 +56,7 @@ export function seenImages(pictures: Picture[], viewed: Reply['viewed']): SeenIm
         image_id: imageId,
         width: original.width,
         height: original.height,
+        ...(page && { page: page.number, pages: page.of }),
         ...(region && { region }),
         ...(seen && { viewed_width: seen.width, viewed_height: seen.height }),
       },

@@ -44,7 +44,7 @@ export const COMMANDS: Record<string, Command> = {
     more: 'Says what each image shows, one after another.',
     load: async () => (await import('./look.js')).describe,
     most: Infinity,
-    options: [...LOOK, 'detail'],
+    options: [...LOOK, 'page', 'detail'],
     words: { 'max-tokens': 'longest answer, in tokens (default: 96, 384 or 1024, as --detail says)' },
   },
   ask: {
@@ -54,7 +54,7 @@ export const COMMANDS: Record<string, Command> = {
     more: 'Answers a question about one or several images. The question may also come first: what is no file is the question.',
     load: async () => (await import('./look.js')).ask,
     most: Infinity,
-    options: LOOK,
+    options: [...LOOK, 'page'],
     words: { 'max-tokens': 'longest answer, in tokens (default 512)' },
   },
   ocr: {
@@ -64,11 +64,24 @@ export const COMMANDS: Record<string, Command> = {
     more: 'Prints the text of each image in reading order. The text reader finds it exactly and without the model; [?] stands for what cannot be read.',
     load: async () => (await import('./ocr.js')).ocr,
     most: Infinity,
-    options: [...LOOK, 'lines', 'find', 'annotate', 'method'],
+    options: [...LOOK, 'page', 'lines', 'find', 'annotate', 'method'],
     words: {
       'max-tokens': 'with --method model: longest answer, in tokens (default 1024)',
       temperature: 'with --method model: 0 always takes the likeliest word (default); higher is freer',
       seed: 'with --method model: another answer where --temperature is above 0 (default 0)',
+    },
+  },
+  locate: {
+    group: 'look',
+    form: 'locate FILE "WHAT"',
+    about: 'where something is: the point to click and its box',
+    more: 'Says where something is, such as "the blue Send button": a row for each place with the point to click, the box, its text and who found it. The text reader finds what can be read; what cannot, a model that was trained to point (Qwen-VL, PaliGemma, Kimi).',
+    load: async () => (await import('./locate.js')).locate,
+    most: 2,
+    options: [...LOOK, 'page', 'annotate'],
+    words: {
+      annotate: 'also write the picture with the places numbered',
+      'max-tokens': 'longest answer of a model that is asked, in tokens (default 512)',
     },
   },
   compare: {

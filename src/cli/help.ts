@@ -22,7 +22,7 @@ export function overview(): string {
 
 ${groups.join('\n')}
 FILE is a path, a data: URL, "latest" (the newest picture of the working folder and of the folders for
-screenshots), "clipboard", or - for standard input.
+screenshots), "clipboard", or - for standard input; of a PDF its first page, another with report.pdf#page=2.
 
 afterimage COMMAND --help lists a command's options; afterimage -V prints the version.
 Exit codes: 0 done, 1 internal error, 2 bad input, 130 interrupted.

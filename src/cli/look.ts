@@ -15,7 +15,7 @@ export async function describe(options: Options, signal: AbortSignal): Promise<v
   const detail = options.choice('detail', DETAILS);
   await Terminal.use(options, signal, async (terminal) => {
     await terminal.each(options.positionals, async (index) => {
-      await terminal.show(describeImage, { image: images[index], detail });
+      await terminal.show(describeImage, { image: images[index], page: options.text('page'), detail });
     });
   });
 }
@@ -25,7 +25,7 @@ export async function ask(options: Options, signal: AbortSignal): Promise<void> 
   if (!question || files.length === 0) throw usage('afterimage ask FILE... "QUESTION"');
   const images = await given(files);
   await Terminal.use(options, signal, async (terminal) => {
-    await terminal.show(chatWithImages, { images, message: question });
+    await terminal.show(chatWithImages, { images, page: options.text('page'), message: question });
   });
 }
 
@@ -41,7 +41,7 @@ function isFile(name: string): boolean {
   return (
     ['-', 'latest', 'clipboard'].includes(name) ||
     /^(data|file|https?|afterimage):/i.test(name) ||
-    /^\S+\.(png|jpe?g|webp|gif|avif|tiff?|bmp)$/i.test(name) ||
+    /^\S+\.(png|jpe?g|webp|gif|avif|tiff?|bmp|pdf)(#pages?=\S+)?$/i.test(name) ||
     existsSync(name)
   );
 }

@@ -4,8 +4,8 @@ import { writeFile } from 'node:fs/promises';
 import { ocr as ocrTool } from '../../tools/ocr.js';
 import { AfterimageError } from '../errors.js';
 import { loadImage } from '../image/load.js';
-import { withOutlines, type Corners } from '../image/outline.js';
-import { encodePng } from '../image/picture.js';
+import { cornersOf, type Corners } from '../image/outline.js';
+import { outlined } from '../image/pixel-jobs.js';
 import { given } from './look.js';
 import type { Options } from './options.js';
 import { Terminal, type Result } from './terminal.js';
@@ -48,6 +48,7 @@ export async function ocr(options: Options, signal: AbortSignal): Promise<void> 
     process.stderr.write(`The text reader has no --${stray.join(', --')}; --method model has.\n`);
   const boxed = options.flag('lines') || drawing !== undefined;
   const args = {
+    page: options.text('page'),
     ...(method && { method }),
     ...(find !== undefined ? { find } : boxed && { format: 'lines' }),
   };
@@ -79,14 +80,18 @@ function matches({ answer, matches: found }: Result): string {
   return hits.map((hit) => `${hit.center.x},${hit.center.y}\t${place(hit)}\t${hit.text}`).join('\n');
 }
 
-function place({ x, y, width, height }: Box): string {
+export function place({ x, y, width, height }: Box): string {
   return `${x},${y} ${width}x${height}`;
 }
 
 async function draw(terminal: Terminal, result: Result, file: string): Promise<void> {
-  const image = await loadImage(result.images[0]!.image_id, terminal.call.images);
+  const image = await (await loadImage(result.images[0]!.image_id, terminal.call.images)).pixels();
   const lines = (result['matches'] ?? result['lines'] ?? []) as Line[];
-  const png = await encodePng(withOutlines(await image.pixels(), lines.map(cornersOf)));
+  await writePicture(file, await outlined({ image, areas: lines.map(areaOf), numbered: false }));
+}
+
+/** @throws AfterimageError IO_FAILED */
+export async function writePicture(file: string, png: Uint8Array): Promise<void> {
   try {
     await writeFile(file, png);
   } catch (cause) {
@@ -96,12 +101,6 @@ async function draw(terminal: Terminal, result: Result, file: string): Promise<v
   }
 }
 
-function cornersOf({ x, y, width, height, corners }: Line): Corners {
-  if (corners) return corners.map(([cx, cy]) => ({ x: cx, y: cy }));
-  return [
-    { x, y },
-    { x: x + width, y },
-    { x: x + width, y: y + height },
-    { x, y: y + height },
-  ];
+function areaOf({ corners, ...box }: Line): Corners {
+  return corners ? corners.map(([x, y]) => ({ x, y })) : cornersOf(box);
 }

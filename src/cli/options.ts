@@ -22,6 +22,7 @@ export const OPTIONS = {
     help: 'one JSON object a line instead of text, spelled like the tools’ results',
   },
   'max-tokens': { type: 'string', value: 'N', help: 'longest answer, in tokens' },
+  page: { type: 'string', value: 'N', help: 'page of a PDF, or a range such as 2-4, at most 5 (default 1)' },
   detail: { type: 'string', value: 'LEVEL', help: 'brief, normal or full (default normal)' },
   lines: { type: 'boolean', help: 'a row for each line of text: x,y WIDTHxHEIGHT, then the text' },
   find: {

@@ -1,7 +1,7 @@
 // The terminal as a client of the tools: answers go to stdout as they come, progress and the closing line to stderr.
 import type { Call } from '../ask/call.js';
 import { Conversations } from '../ask/conversations.js';
-import { Differences } from '../ask/differences.js';
+import { Drawings } from '../ask/drawings.js';
 import { MOST_TOKENS, type ReplyFields } from '../ask/fields.js';
 import { runTool } from '../ask/run-tool.js';
 import type { Tool } from '../ask/tool.js';
@@ -44,7 +44,7 @@ export class Terminal {
       reader,
       elements,
       conversations,
-      differences: new Differences(),
+      drawings: new Drawings(),
       images: createImageContext({
         folders: 'everywhere',
         cwd: process.cwd(),

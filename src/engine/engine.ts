@@ -1,4 +1,5 @@
 // The engine as the tools see it: a loaded model and sessions over full prompts. No tools, no MCP, no pixels policy.
+import type { BoxScale } from '../image/region.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import type { Message } from '../prompt/message.js';
 
@@ -133,7 +134,8 @@ export interface ModelInfo {
   readsAlong: boolean;
   /** Pixels with which a picture is seen at most unless it is looked at closely, where this machine is slow. */
   usualPixels?: number;
-  boxes: { scale: 'relative-1000' | 'viewed-pixels' } | null;
+  /** How it writes places, where it does; `lines`: also of the lines of a text. */
+  boxes: { scale: BoxScale; lines: boolean } | null;
   /** A cut answer cannot be gone on with; it has to be asked for anew. */
   endsForGood?: boolean;
 }

@@ -17,7 +17,7 @@ export interface Conversation {
 }
 
 export interface Looking
-  extends Pick<App, 'images' | 'differences'>, Omit<ReadingCall, 'deadline' | 'onProgress'> {
+  extends Pick<App, 'images' | 'drawings'>, Omit<ReadingCall, 'deadline' | 'onProgress'> {
   mostImages: number;
   /** The other side is an Afterimage, whose tools hand on what was read themselves. */
   reads: boolean;
@@ -33,30 +33,36 @@ export async function conversationOf(wanted: WantedMessage[], looking: Looking):
   const urls = wanted.flatMap(({ parts }) =>
     parts.flatMap((part) => (part.type === 'image' ? [part.url] : [])),
   );
-  if (urls.length > mostImages) {
-    throw new AfterimageError(
-      'TOO_MANY_IMAGES',
-      `A request takes at most ${mostImages} images and got ${urls.length}; ask about fewer at once, or start the ` +
-        'server with a larger --max-images.',
-    );
-  }
+  if (urls.length > mostImages) throw tooMany(urls.length, mostImages);
   const seen = await lookAtEach(
     looking,
     urls.map((image) => ({ image })),
   );
   const call = { ...looking, deadline: Infinity, onProgress: () => {} };
-  const pictures = await withReadings(call, seen, looking.reads ? false : undefined);
+  const count = seen.flat().length;
+  if (count > mostImages) throw tooMany(count, mostImages);
+  const read = await withReadings(call, seen.flat(), looking.reads ? false : undefined);
+  // Of a document there are several.
+  const pictures = seen.map((of) => read.splice(0, of.length));
   const turns = merged(wanted);
   const rest = [...pictures];
   const messages = turns.map(({ role, parts }) => ({ role, content: imagesFirst(parts).flatMap(toParts) }));
   return {
     messages: messages[0]?.role === 'system' ? messages : [systemMessage(), ...messages],
-    images: pictures.map(({ input }) => input),
+    images: pictures.flat().map(({ input }) => input),
   };
 
   function toParts(part: WantedPart): ContentPart[] {
-    return part.type === 'text' ? [part] : shown(rest.shift()!);
+    return part.type === 'text' ? [part] : rest.shift()!.flatMap(shown);
   }
+}
+
+function tooMany(count: number, mostImages: number): AfterimageError {
+  return new AfterimageError(
+    'TOO_MANY_IMAGES',
+    `A request takes at most ${mostImages} images and got ${count}; ask about fewer at once, or start the ` +
+      'server with a larger --max-images.',
+  );
 }
 
 const shown = ({ input, reading }: Picture): ContentPart[] => imageParts(input, reading?.written);

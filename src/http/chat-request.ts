@@ -22,6 +22,8 @@ const imagePart = z.object({
   type: z.literal('image_url'),
   image_url: z.union([z.string().min(1), z.object({ url: z.string().min(1) })]),
 });
+/** As the API takes documents; one by the id of an upload is nowhere here. */
+const filePart = z.object({ type: z.literal('file'), file: z.looseObject({ file_data: z.string().min(1) }) });
 const message = z.object({
   role: z.string(),
   content: z.union([z.string(), z.array(z.looseObject({ type: z.string() }))]).nullish(),
@@ -193,6 +195,8 @@ function readPart(part: { type: string }, place: string): WantedPart {
     const { image_url: url } = asImage;
     return { type: 'image', url: typeof url === 'string' ? url : url.url };
   }
+  const asFile = filePart.safeParse(part).data;
+  if (asFile) return { type: 'image', url: asFile.file.file_data };
   throw new RefusedField(
     place,
     `${place} of type "${part.type.slice(0, 40)}" is not understood; send {"type": "text", "text": …} or ` +

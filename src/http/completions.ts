@@ -87,9 +87,9 @@ export class Completions {
     const engine = await this.#models.engine(request.model);
     const { mostImages, imageBytes } = this.#limits;
     const images = { ...app.images, limits: { ...app.images.limits, maxBytes: imageBytes } };
-    const { differences, reader, elements } = app;
+    const { drawings, reader, elements } = app;
     const conversation = await conversationOf(request.messages, {
-      ...{ images, differences, mostImages, engine, reader, elements },
+      ...{ images, drawings, mostImages, engine, reader, elements },
       signal: gone.signal,
       reads: request.peer !== undefined,
     });

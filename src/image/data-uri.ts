@@ -36,7 +36,7 @@ export function decodeDataUri(text: string, limits: ImageLimits): Uint8Array {
     throw invalid(`${NAME} is not base64; it must begin like "data:image/png;base64,".`);
   }
   const type = head.split(';')[0]!.trim();
-  if (!/^(image\/([a-z0-9.+-]+|\*)|application\/octet-stream|\*\/\*)?$/i.test(type)) {
+  if (!/^(image\/([a-z0-9.+-]+|\*)|application\/(?:octet-stream|(?:x-)?pdf)|\*\/\*)?$/i.test(type)) {
     throw invalid(`${NAME} does not say that it is an image; it must begin like "data:image/png;base64,".`);
   }
   return decodeBase64(text.slice(comma + 1), limits);

@@ -146,7 +146,11 @@ function request(url: URL, pinned: ResolvedAddress, stop: AbortSignal): Promise<
     if (options.all) done(null, [pinned]);
     else done(null, pinned.address, pinned.family);
   };
-  const headers = { accept: 'image/*', 'accept-encoding': 'identity', 'user-agent': 'afterimage' };
+  const headers = {
+    accept: 'image/*, application/pdf',
+    'accept-encoding': 'identity',
+    'user-agent': 'afterimage',
+  };
   return new Promise((resolve, reject) => {
     const send = url.protocol === 'https:' ? https.request : http.request;
     // agent false: no pooled connection that was opened for another address.

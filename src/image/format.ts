@@ -87,7 +87,11 @@ const REFUSED: Refusal[] = [
     matches: (b) => brands(b).length > 0 || anyOf('\x1aE\xdf\xa3', 'FLV\x01')(b) || riff('AVI ')(b),
     next: BY_FRAME,
   },
-  { name: 'a PDF document', matches: startsWith('%PDF'), next: 'render the page as PNG.' },
+  {
+    name: 'a PDF document',
+    matches: startsWith('%PDF'),
+    next: 'give its path or its data: URL, so that its pages are drawn.',
+  },
   { name: 'a PostScript drawing', matches: anyOf('%!PS', '\xc5\xd0\xd3\xc6') },
   { name: 'a BMP picture of an unknown kind', matches: startsWith('BM') },
   { name: 'a Photoshop file', matches: startsWith('8BPS') },
@@ -171,7 +175,7 @@ export function formatOf(bytes: Uint8Array, name: string): ImageFormat {
   );
 }
 
-/** Whether the bytes begin like one of the accepted formats. */
+/** Whether the bytes begin like one of the accepted formats, or like a document whose pages are drawn. */
 export function isKnownFormat(bytes: Uint8Array): boolean {
-  return ACCEPTED.some((signature) => signature.matches(bytes));
+  return startsWith('%PDF-')(bytes) || ACCEPTED.some((signature) => signature.matches(bytes));
 }

@@ -8,10 +8,11 @@ import { URLS_OFF, type UrlPolicy } from './download.js';
 import { DEFAULT_STORE_BYTES, ImageStore } from './image-store.js';
 import { bytesHash, imageIdIn, isImageId, PixelMemo } from './key.js';
 import { FilePolicy } from './policy.js';
-import { cropped, decoded, hashOf, identified } from './pixel-jobs.js';
+import { checkPage, isPdf, pageRange, pdfPage, withPages, type PageRange } from './pdf-pages.js';
+import { cropped, decoded, encoded, hashOf, identified } from './pixel-jobs.js';
 import { checkRegion, type Region } from './region.js';
 import type { PictureShelf } from './shelf.js';
-import { readSource } from './source.js';
+import { readSource, type SourceBytes } from './source.js';
 
 /** Everything that images of one server or one command share. */
 export interface ImageContext {
@@ -24,6 +25,8 @@ export interface ImageContext {
   memo: PixelMemo;
   /** Pixels decoded lately, by pixel hash: decoding for the hash must not be followed by decoding for the model. */
   decoded: ByteLru<RgbImage>;
+  /** Pages of documents that were drawn: their image_id, by the document's bytes and the page. */
+  pages: ByteLru<{ imageId: string; of: number }>;
   cwd?: string;
   /** Whether the reference "clipboard" is read. */
   clipboard: boolean;
@@ -37,12 +40,20 @@ export interface LoadedImage extends ImageInput {
   name: string;
   /** Encoded bytes as they were read. */
   bytes: Uint8Array;
+  /** Of a document: which page it is, counted from 1, and of how many. */
+  page?: PageOf;
+}
+
+export interface PageOf {
+  number: number;
+  of: number;
 }
 
 /** Bytes that are hashed sooner than another thread would begin to. */
 const AT_ONCE = 2 ** 18;
 
 const DECODED_BYTES = 128 * 1024 * 1024;
+const KNOWN_PAGES = 4096;
 
 export function createImageContext(options: {
   /** Absolute paths, or 'everywhere'. */
@@ -63,28 +74,113 @@ export function createImageContext(options: {
     shelf: options.shelf,
     memo: new PixelMemo(),
     decoded: new ByteLru(DECODED_BYTES),
+    pages: new ByteLru(KNOWN_PAGES),
     cwd: options.cwd,
     clipboard: options.clipboard ?? false,
     alpha: options.alpha ?? 'composed',
   };
 }
 
-/** @throws AfterimageError with the code of what is wrong with the reference, the policy or the image. */
+/**
+ * One image; of a document the page that the reference names, or the first.
+ * @throws AfterimageError with the code of what is wrong with the reference, the policy or the image.
+ */
 export async function loadImage(
   reference: string,
   context: ImageContext,
   signal?: AbortSignal,
 ): Promise<LoadedImage> {
+  const [image, ...more] = await loadImages(reference, context, { signal });
+  if (image && more.length === 0) return image;
+  throw new AfterimageError('INVALID_ARGUMENT', 'One page is looked at here; name it, as in "#page=2".');
+}
+
+/**
+ * An image, or pages of a document.
+ * @param options `page`: "3" or "2-4", in place of what the reference says; absent: the first.
+ * @throws AfterimageError as `loadImage`, and TOO_MANY_IMAGES
+ */
+export async function loadImages(
+  reference: string,
+  context: ImageContext,
+  { page, signal }: { page?: string; signal?: AbortSignal } = {},
+): Promise<LoadedImage[]> {
+  const named = withPages(reference, context.cwd);
+  const wanted = page ?? named.page;
+  const range = wanted === undefined ? undefined : pageRange(wanted);
+  const known = await knownImage(named.reference, context);
+  const { bytes, name } = known ?? (await readSource(named.reference, { ...context, signal }));
+  if (!known && isPdf(bytes)) {
+    return pagesOf({ bytes, name }, range ?? { first: 1, last: 1 }, context, signal);
+  }
+  if (range && range.last > 1) throw noPages(name);
+  return [known ?? (await register(bytes, name, context))];
+}
+
+/** One that was looked at before, where the reference is an image_id. */
+async function knownImage(reference: string, context: ImageContext): Promise<LoadedImage | undefined> {
   // A mistyped handle is no path to an agent; a person may have a file of that name.
   const id = imageIdIn(reference);
   if (id !== undefined && (isImageId(id) || context.cwd === undefined)) {
     const shelved = context.store.has(id) ? undefined : await fromShelf(id, context);
     if (shelved) return shelved;
-    const { bytes, name, ...identity } = context.store.get(id);
-    return { ...identity, bytes, name, pixels: () => pixelsOf(identity.pixelHash, bytes, name, context) };
+    return stored(id, context);
   }
-  const { bytes, name } = await readSource(reference, { ...context, signal });
-  return register(bytes, name, context);
+  return undefined;
+}
+
+function noPages(name: string): AfterimageError {
+  return new AfterimageError(
+    'INVALID_ARGUMENT',
+    `${name} is a picture and has no pages; leave page out, or name the document.`,
+  );
+}
+
+async function pagesOf(
+  { bytes, name }: SourceBytes,
+  { first, last }: PageRange,
+  context: ImageContext,
+  signal?: AbortSignal,
+): Promise<LoadedImage[]> {
+  const document = { bytes, name, hash: await hashed(bytes) };
+  const pages: LoadedImage[] = [];
+  for (let number = first; number <= last; number++) {
+    const page = await pageOf(document, number, context, signal);
+    checkPage(name, last, page.page!.of);
+    pages.push(page);
+  }
+  return pages;
+}
+
+async function pageOf(
+  { bytes, name, hash }: SourceBytes & { hash: string },
+  number: number,
+  context: ImageContext,
+  signal?: AbortSignal,
+): Promise<LoadedImage> {
+  const key = `${hash} ${number}`;
+  const known = context.pages.get(key);
+  if (known && context.store.has(known.imageId)) {
+    return { ...stored(known.imageId, context), page: { number, of: known.of } };
+  }
+  const { maxPixels: mostPixels } = context.limits;
+  const { count: of, image } = await pdfPage({ bytes, name, page: number, mostPixels }, { signal });
+  const { identity, png, hash: pngHash } = await encoded(image);
+  context.memo.set(pngHash, identity);
+  context.decoded.set(identity.pixelHash, image, image.data.length);
+  const { imageId } = context.store.put(png, `${name}, page ${number}`, identity);
+  context.pages.set(key, { imageId, of }, 1);
+  return { ...stored(imageId, context), page: { number, of } };
+}
+
+/** @throws AfterimageError UNKNOWN_IMAGE */
+function stored(id: string, context: ImageContext): LoadedImage {
+  const { bytes, name, ...identity } = context.store.get(id);
+  return { ...identity, bytes, name, pixels: () => pixelsOf(identity.pixelHash, bytes, name, context) };
+}
+
+async function hashed(bytes: Uint8Array): Promise<string> {
+  return bytes.length > AT_ONCE ? hashOf(bytes) : bytesHash(bytes);
 }
 
 /** Undefined where nothing lies under the id, or something else. */
@@ -100,7 +196,7 @@ async function fromShelf(id: string, context: ImageContext): Promise<LoadedImage
 
 /** Gives bytes that are already here a handle. @throws AfterimageError as `decode`. */
 export async function register(bytes: Uint8Array, name: string, context: ImageContext): Promise<LoadedImage> {
-  const hash = bytes.length > AT_ONCE ? await hashOf(bytes) : bytesHash(bytes);
+  const hash = await hashed(bytes);
   const identity = context.memo.get(hash) ?? (await identify(hash, bytes, name, context));
   const { imageId } = context.store.put(bytes, name, identity);
   return {
@@ -128,7 +224,9 @@ async function pixelsOf(
 ): Promise<RgbImage> {
   const known = context.decoded.get(pixelHash);
   if (known) return known;
-  const { limits, alpha } = context;
+  const { alpha } = context;
+  // They were checked when they came, and a page that was drawn has no size of a file.
+  const limits = { ...context.limits, maxBytes: Infinity };
   const image = await decoded({ bytes, name, limits, alpha });
   context.decoded.set(pixelHash, image, image.data.length);
   return image;

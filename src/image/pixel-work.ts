@@ -3,7 +3,8 @@
 import { toShared } from '../workers/shared-bytes.js';
 import { decode, type AlphaHandling, type ImageLimits } from './decode.js';
 import { bytesHash, pixelIdentity, type PixelIdentity } from './key.js';
-import { encodePng, thumbnailPng } from './picture.js';
+import { withOutlines, type Corners } from './outline.js';
+import { encodePng, fitted, thumbnailPng } from './picture.js';
 import { crop, type Region, type Size } from './region.js';
 import { resize } from './resize.js';
 import type { RgbImage } from './rgb-image.js';
@@ -39,6 +40,14 @@ export async function identified(encoded: Encoded): Promise<NamedPixels> {
   return named(await decoded(encoded));
 }
 
+/** A drawn picture as one that might have come from a file. */
+export async function encoded(
+  image: RgbImage,
+): Promise<{ identity: PixelIdentity; png: Uint8Array; hash: string }> {
+  const png = toShared(await encodePng(image));
+  return { identity: pixelIdentity(image), png, hash: bytesHash(png) };
+}
+
 /** @throws AfterimageError INVALID_REGION */
 export function cropped({ image, region }: { image: RgbImage; region: Region }): NamedPixels {
   return named(shared(crop(image, region)));
@@ -58,6 +67,24 @@ export async function thumbnail({
   maxSide: number;
 }): Promise<Uint8Array> {
   return Uint8Array.from(await thumbnailPng(image, maxSide));
+}
+
+/** PNG with the outlines of areas drawn in, numbered from 1 where that is wanted; no side is longer than `maxSide`. */
+export async function outlined({
+  image,
+  areas,
+  numbered,
+  maxSide = Infinity,
+}: {
+  image: RgbImage;
+  areas: Corners[];
+  numbered: boolean;
+  maxSide?: number;
+}): Promise<Uint8Array> {
+  const small = fitted(image, maxSide);
+  const scale = small.width / image.width;
+  const scaled = areas.map((corners) => corners.map(({ x, y }) => ({ x: x * scale, y: y * scale })));
+  return Uint8Array.from(await encodePng(withOutlines(small, scaled, numbered)));
 }
 
 /** PNG of at most `maxPixels`, for engines that get their images over a wire; lossless where nothing is scaled. */

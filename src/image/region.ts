@@ -18,7 +18,17 @@ export interface Size {
 /** [left, top, right, bottom] as a model writes it. */
 export type Box = readonly [number, number, number, number];
 
-export type BoxScale = 'relative-1000' | 'viewed-pixels';
+/** What a coordinate counts: thousandths of the image, pixels as the model saw it, shares of it, or 1024ths (PaliGemma's tokens). */
+export const BOX_SCALES = ['relative-1000', 'viewed-pixels', 'relative-1', 'relative-1024'] as const;
+
+export type BoxScale = (typeof BOX_SCALES)[number];
+
+/** How much the image is wide and high in a scale. */
+export function unitOf(scale: BoxScale, viewed: Size): Size {
+  if (scale === 'viewed-pixels') return viewed;
+  const side = { 'relative-1000': 1000, 'relative-1': 1, 'relative-1024': 1024 }[scale];
+  return { width: side, height: side };
+}
 
 /** @throws AfterimageError INVALID_REGION when it is not a rectangle of whole pixels inside the image. */
 export function checkRegion(region: Region, image: Size): void {
@@ -81,7 +91,7 @@ function grow(
  */
 export function toOriginal(box: Box, scale: BoxScale, viewed: Size, shown: Region): Region | undefined {
   if (!box.every(Number.isFinite)) return undefined;
-  const unit = scale === 'relative-1000' ? { width: 1000, height: 1000 } : viewed;
+  const unit = unitOf(scale, viewed);
   const [left, right] = interval(box[0], box[2], unit.width, shown.x, shown.width);
   const [top, bottom] = interval(box[1], box[3], unit.height, shown.y, shown.height);
   if (right <= left || bottom <= top) return undefined;

@@ -11,7 +11,7 @@ import type { ImageLimits } from '../image/decode.js';
 import { createImageContext, type ImageContext } from '../image/load.js';
 import type { PictureShelf } from '../image/shelf.js';
 import { Conversations, type ConversationLimits } from '../ask/conversations.js';
-import { Differences } from '../ask/differences.js';
+import { Drawings } from '../ask/drawings.js';
 import type { Room } from '../ask/call.js';
 import { createLog, type Log, type LogOptions } from './log.js';
 
@@ -71,7 +71,7 @@ export function createApp(options: AppOptions): App {
     const conversations = new Conversations(options.conversations);
     rooms.push(conversations);
     const shelf = rooms.length === 1 ? options.shelf : undefined;
-    return { ...shared, conversations, differences: new Differences(), images: images(shelf) };
+    return { ...shared, conversations, drawings: new Drawings(), images: images(shelf) };
   };
   const images = (shelf: PictureShelf | undefined): ImageContext =>
     createImageContext({

@@ -1,4 +1,4 @@
-// Resources: the server's state, thumbnails of images seen, difference pictures. All by reference, none in results.
+// Resources: the server's state, thumbnails of images seen, pictures drawn for results. All by reference, none in results.
 import {
   ResourceNotFoundError,
   ResourceTemplate,
@@ -9,7 +9,7 @@ import { AfterimageError } from '../errors.js';
 import { IMAGE_URI, isImageId } from '../image/key.js';
 import { loadImage } from '../image/load.js';
 import { thumbnail as thumbnailOf } from '../image/pixel-jobs.js';
-import { DIFF_URI } from '../ask/differences.js';
+import { DRAWING_URIS, type DrawingKind } from '../ask/drawings.js';
 import type { App } from './app.js';
 
 const STATUS_URI = 'afterimage://status';
@@ -37,13 +37,21 @@ export function registerResources(server: McpServer, app: App): void {
     },
     (uri, { id }) => png(uri, () => thumbnail(String(id), app)),
   );
-  server.registerResource(
-    'diff',
-    byId(DIFF_URI, () => app.differences.list().map((id) => ({ id, title: `Difference ${id}` }))),
-    { title: 'Difference', description: 'Difference picture of an earlier compare_images.', mimeType: PNG },
-    (uri, { id }) => png(uri, async () => app.differences.get(String(id))),
-  );
+  for (const kind of ['diff', 'places'] as const) {
+    const { title, description } = DRAWN[kind];
+    server.registerResource(
+      kind,
+      byId(DRAWING_URIS[kind], () => app.drawings.list(kind).map((id) => ({ id, title: `${title} ${id}` }))),
+      { title, description, mimeType: PNG },
+      (uri, { id }) => png(uri, async () => app.drawings.get(String(id))),
+    );
+  }
 }
+
+const DRAWN: Record<DrawingKind, { title: string; description: string }> = {
+  diff: { title: 'Difference', description: 'Difference picture of an earlier compare_images.' },
+  places: { title: 'Places', description: 'The picture with the places of an earlier locate, numbered.' },
+};
 
 /** Image ids, most recent first. */
 export function recentImages(app: App): string[] {
@@ -80,14 +88,14 @@ async function thumbnail(id: string, app: App): Promise<Uint8Array | undefined> 
   }
 }
 
-function status({ engine, conversations, images, differences }: App): object {
+function status({ engine, conversations, images, drawings }: App): object {
   const { model, state, sessions, cache } = engine.status();
   return {
     state,
     model,
     sessions: { conversations: conversations.size, engine: sessions },
     images: { stored: images.store.list().length, bytes: images.store.bytes },
-    differences: differences.list().length,
+    differences: drawings.list('diff').length,
     cache,
   };
 }

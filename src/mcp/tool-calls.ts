@@ -55,16 +55,16 @@ function plain(schema: z.ZodObject): StandardSchemaWithJSON {
   return known;
 }
 
-/**
- * Without what says nothing: zod bounds every integer by what a double can hold, allows what is allowed anyway, and names
- * the dialect that the protocol means where none is named.
- */
+/** The dialect that the protocol means where none is named, and lengths of texts, which no model counts. */
+const UNTOLD = ['$schema', 'minLength', 'maxLength'];
+
+/** Without what says nothing: zod bounds every integer by what a double can hold and allows what is allowed anyway. */
 function tidied(schema: z.ZodObject): StandardSchemaWithJSON {
   const { jsonSchema, ...rest } = schema['~standard'] as StandardSchemaWithJSON['~standard'];
   const tidy = (json: Record<string, unknown>) =>
     JSON.parse(
       JSON.stringify(json, (key, value: unknown) =>
-        key === '$schema' ||
+        UNTOLD.includes(key) ||
         Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER ||
         (key === 'additionalProperties' && value !== false)
           ? undefined
@@ -122,7 +122,7 @@ async function callTool(
         reader: app.reader,
         elements: app.elements,
         conversations: app.conversations,
-        differences: app.differences,
+        drawings: app.drawings,
         images: { ...app.images, files: widened(app.images.files, folders) },
         signal: context.mcpReq.signal,
         deadline,

@@ -1,5 +1,6 @@
 // What a model family is: one file that turns config.json into two programs, a processor and prompt rules.
 import type { Program } from '../graph/program.js';
+import type { BoxScale } from '../image/region.js';
 import type { RgbImage } from '../image/rgb-image.js';
 import type { Checkpoint } from './checkpoint/checkpoint.js';
 
@@ -71,12 +72,18 @@ export interface Model {
   visibility: ImageVisibility;
   eosTokenIds: number[];
   /** Boxes in answers: how the model writes them, or null if it does not ground. */
-  boxes: { scale: 'relative-1000' | 'viewed-pixels' } | null;
+  boxes: ModelBoxes | null;
   /** Renders prompts of families without a chat template (PaliGemma). */
   renderPrompt?: (turns: { text: string; images: number }[]) => string;
   /** Variables of the chat template, in place of those that ask a model not to think aloud. */
   templateSwitches?: Record<string, unknown>;
   contextLength: number;
+}
+
+/** What coordinates in its answers count, and whether it was trained to write lines of text with their boxes. */
+export interface ModelBoxes {
+  scale: BoxScale;
+  lines: boolean;
 }
 
 export interface Family {

@@ -46,7 +46,7 @@ function kimiModel(
     imageTokenId: imageTokenId(checkpoint, IMAGE_TOKEN, 'media_placeholder_token_id', 'image_token_id'),
     visibility: 'causal',
     eosTokenIds: stopTokenIds(checkpoint, '<|im_end|>'),
-    boxes: null,
+    boxes: { scale: 'relative-1', lines: false },
     contextLength: text.count('max_position_embeddings', 131072),
   };
 }

@@ -42,17 +42,22 @@ export const paligemma: Family = {
       imageTokenId: imageTokenId(checkpoint, IMAGE_TOKEN, 'image_token_index', 'image_token_id'),
       visibility: 'prefix',
       eosTokenIds: stopTokenIds(checkpoint),
-      boxes: null,
+      boxes: { scale: 'relative-1024', lines: false },
       renderPrompt,
       contextLength: text.count('max_position_embeddings', 8192),
     };
   },
 };
 
+/** Begins a task that the model was trained on as the whole of its text. */
+const TASK = /^detect /;
+
 /** All images, the start token, the text of every turn and a line break. The model was trained on single turns. */
 function renderPrompt(turns: { text: string; images: number }[]): string {
   const images = turns.reduce((sum, turn) => sum + turn.images, 0);
-  return `${IMAGE_TOKEN.repeat(images)}<bos>${turns.map((turn) => turn.text).join('\n')}\n`;
+  const texts = turns.map((turn) => turn.text);
+  const asked = TASK.test(texts.at(-1) ?? '') ? texts.slice(-1) : texts;
+  return `${IMAGE_TOKEN.repeat(images)}<bos>${asked.join('\n')}\n`;
 }
 
 const visionWeights = (checkpoint: Checkpoint): WeightScope =>

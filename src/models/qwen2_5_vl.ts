@@ -33,7 +33,7 @@ export const qwen2_5Vl: Family = {
         }),
         tables: (extent) => windowTables(extent, side),
       }),
-      boxes: { scale: 'viewed-pixels' },
+      boxes: { scale: 'viewed-pixels', lines: true },
     });
   },
 };

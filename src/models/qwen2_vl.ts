@@ -33,7 +33,7 @@ export const qwen2Vl: Family = {
         symbols: () => ({ segments: 2 }),
         tables: (extent) => ({ patch_positions: patchPositions(extent), segments: wholeImage(extent) }),
       }),
-      boxes: { scale: 'relative-1000' },
+      boxes: { scale: 'relative-1000', lines: true },
     });
   },
 };

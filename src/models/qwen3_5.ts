@@ -41,7 +41,7 @@ function qwen3_5Model(checkpoint: Checkpoint, modelType: string): Model {
     ),
     decoder: decoder(checkpoint, config),
     processor: qwen3Processor(checkpoint, vision),
-    boxes: { scale: 'relative-1000' },
+    boxes: { scale: 'relative-1000', lines: true },
   });
 }
 

@@ -39,7 +39,7 @@ export function qwen3Model(
     ),
     decoder: decoder(checkpoint, layer),
     processor: qwen3Processor(checkpoint, vision),
-    boxes: { scale: 'relative-1000' },
+    boxes: { scale: 'relative-1000', lines: true },
   });
 }
 

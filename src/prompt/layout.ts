@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module';
 import type { ContentPart, Message } from './message.js';
 import type { ImageInput } from '../image/rgb-image.js';
-import type { Region, Size } from '../image/region.js';
+import type { BoxScale, Region, Size } from '../image/region.js';
 import type wording from './instructions.json';
 
 export const instructions: typeof wording = createRequire(import.meta.url)('./instructions.json');
@@ -17,6 +17,14 @@ export function describeQuestion(detail: Detail): string {
 
 export function ocrQuestion(format: TextFormat): string {
   return instructions.ocr[format];
+}
+
+/** Where something is, asked as a model was trained to be that writes coordinates in this scale. */
+export function locateQuestion(what: string, scale: BoxScale): string {
+  const { boxes, shares, tokens } = instructions.locate;
+  const line = what.replace(/\s+/g, ' ').trim();
+  if (scale === 'relative-1024') return `${tokens} ${line}`;
+  return `${scale === 'relative-1' ? shares : boxes}\n${line}`;
 }
 
 /** 'crops' when the changed regions follow the two whole images, each before and after. */

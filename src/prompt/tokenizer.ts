@@ -13,6 +13,9 @@ export interface AddedToken {
   special?: boolean;
 }
 
+/** Tokens with which a model says where something is: control tokens that are the answer. */
+const COORDINATE = /^<loc\d{4}>$/;
+
 /** A control token of an encoded prompt. */
 export interface Anchor {
   id: number;
@@ -45,7 +48,9 @@ export class Tokenizer {
     keepByteOrderMarks(this.#hub);
     mergeByRank(this.#hub, tokenizerJson.model as RankedModel | undefined);
     this.#added = tokenizerJson.added_tokens as AddedToken[];
-    this.#special = new Set(this.#added.filter(({ special }) => special).map(({ id }) => id));
+    this.#special = new Set(
+      this.#added.filter(({ special, content }) => special && !COORDINATE.test(content)).map(({ id }) => id),
+    );
     this.#byFirst = groupByFirst(this.#added);
     this.spellsReadings = tokenizerConfig['spells_readings'] === true;
     this.begin = beginningOf(tokenizerJson.post_processor);

@@ -9,6 +9,10 @@ export interface Match {
   /** 1: every character equal, case and spaces aside. */
   score: number;
   bounds: Bounds;
+  /** The line that it begins in. */
+  line: number;
+  /** Lines from end to end, words of them, or letters inside a word. */
+  covers: 'lines' | 'words' | 'letters';
 }
 
 /** Share of wrong characters up to which text counts as the one that was looked for. */
@@ -114,6 +118,8 @@ function toMatch(reading: Reading, letters: Letter[], score: number): Match {
   return {
     text: parts.map(({ line, first, last }) => spelled(line, first, last)).join(' '),
     score: Math.round(score * 1000) / 1000,
+    line: lines[0]!,
+    covers: covered(parts),
     bounds: boundsOf(
       corners.flatMap(({ left, top, right, bottom }) => [
         { x: left, y: top },
@@ -122,6 +128,28 @@ function toMatch(reading: Reading, letters: Letter[], score: number): Match {
     ),
   };
 }
+
+interface Part {
+  line: Reading['lines'][number];
+  /** Of its characters. */
+  first: number;
+  last: number;
+}
+
+/** What of the lines the parts take up; a letter that goes on in the same word is one inside it. */
+function covered(parts: readonly Part[]): Match['covers'] {
+  const [head, tail] = [parts[0]!, parts.at(-1)!];
+  const inside = (line: Part['line'], before: number): boolean => {
+    const [a, b] = [line.characters[before], line.characters[before + 1]];
+    if (!a || !b || ![a, b].every(({ text }) => LETTER.test(text))) return false;
+    return spelled(line, before, before + 1) === a.text + b.text;
+  };
+  if (inside(head.line, head.first - 1) || inside(tail.line, tail.last)) return 'letters';
+  return head.first === 0 && tail.last === tail.line.characters.length - 1 ? 'lines' : 'words';
+}
+
+/** Of scripts that part their words by spaces. */
+const LETTER = /[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}\p{N}]/u;
 
 /** The text of a line from one character to another, with its spaces. */
 function spelled({ text, characters }: Reading['lines'][number], first: number, last: number): string {

@@ -39,15 +39,16 @@ export class LimitedThread<M extends Module> {
 
   /**
    * As `WorkerPool.job`; the function it gives rejects with TookTooLong after `ms`, and does nothing for those who have
-   * gone when their turn comes: who asks a thousand things and leaves keeps nobody waiting.
+   * gone when their turn comes: who asks a thousand things and leaves keeps nobody waiting. With `ends` a job whose caller
+   * goes is ended where it stands, with its thread, and rejects with the signal's reason.
    */
   job<F extends (input: never) => unknown>(name: string) {
     const run = this.#pool.job<F>(this.#caller, this.#module, name);
-    return (input: Parameters<F>[0], ms: number, gone?: AbortSignal) =>
+    return (input: Parameters<F>[0], ms: number, gone?: AbortSignal, { ends = false } = {}) =>
       this.#next<unknown>(async () => {
         if (gone?.aborted) throw new AfterimageError('CANCELLED', 'The question was cancelled.');
         await limited(READY_MS, (signal) => this.#ready(input, { signal }));
-        return limited(ms, (signal) => run(input, { signal }));
+        return limited(ms, (signal) => run(input, { signal }), ends ? gone : undefined);
       }) as Promise<Awaited<ReturnType<F>>>;
   }
 
@@ -58,10 +59,14 @@ export class LimitedThread<M extends Module> {
   }
 }
 
-async function limited<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+async function limited<T>(
+  ms: number,
+  work: (signal: AbortSignal) => Promise<T>,
+  gone?: AbortSignal,
+): Promise<T> {
   const late = AbortSignal.timeout(Math.ceil(ms));
   try {
-    return await work(late);
+    return await work(gone ? AbortSignal.any([late, gone]) : late);
   } catch (cause) {
     if (late.aborted && cause === late.reason) throw new TookTooLong(`longer than ${ms} ms`, { cause });
     throw cause;

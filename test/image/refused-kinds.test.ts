@@ -26,7 +26,7 @@ const CASES: [what: string, bytes: Buffer, message: RegExp][] = [
   ['QOI', latin('qoif'), /a QOI picture/],
   ['PPM', latin('P6\n40 30\n255\n\0'), /a PNM picture/],
   ['PostScript', latin('%!PS-Adobe-3.0'), /a PostScript drawing/],
-  ['PDF', latin('%PDF-1.7'), /a PDF document; render the page/],
+  ['PDF', latin('%PDF-1.7'), /a PDF document; give its path/],
   ['SVG', Buffer.from('<svg xmlns="x"/>'), /an SVG drawing/],
   ['SVG in UTF-16', Buffer.from('\ufeff<svg/>', 'utf16le'), /an SVG drawing/],
   ['a page', Buffer.from('<!doctype html><html>'), /an HTML or XML page; download the picture itself/],

@@ -21,7 +21,7 @@ let http: HttpServer;
 
 before(async () => {
   await drawPictures(folder);
-  opened = await door(new ScriptedEngine({ boxes: { scale: 'relative-1000' } }));
+  opened = await door(new ScriptedEngine({ boxes: { scale: 'relative-1000', lines: true } }));
   settings.elsewhere!.urls = [opened.url];
   // Starts the worker threads of this process, which take long under tsx.
   const content = [{ type: 'image_url', image_url: { url: await dataUri(`${folder}/red.png`) } }];

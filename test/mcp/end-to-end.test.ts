@@ -9,7 +9,7 @@ import type { ServeSettings } from './serve.js';
 
 const folder = pictureFolder();
 const settings: ServeSettings = {
-  script: { boxes: { scale: 'relative-1000' } },
+  script: { boxes: { scale: 'relative-1000', lines: true } },
   options: { allow: [folder], deadlineMs: DEADLINE_MS },
 };
 const file = (name: string) => `${folder}/${name}.png`;

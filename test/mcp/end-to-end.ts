@@ -5,6 +5,8 @@ import { connect, type HttpServer, type Kind } from './clients.js';
 import type { Connected } from './connected.js';
 import { toolAnswers } from './end-to-end-answers.js';
 import { constrainedAnswers } from './end-to-end-constrained.js';
+import { pages } from './end-to-end-pages.js';
+import { places } from './end-to-end-places.js';
 import { conversations } from './end-to-end-sessions.js';
 import { draw } from './pictures.js';
 import type { ServeSettings } from './serve.js';
@@ -61,6 +63,8 @@ export function endToEnd(
 
       toolAnswers(at);
       constrainedAnswers(at);
+      places(at);
+      pages(at);
       conversations(at);
 
       test('prompts, resources and completions', async () => {

@@ -9,7 +9,7 @@ import type { ServeSettings } from './serve.js';
 
 const folder = pictureFolder();
 const settings: ServeSettings = {
-  script: { boxes: { scale: 'relative-1000' } },
+  script: { boxes: { scale: 'relative-1000', lines: true } },
   options: { allow: [folder] },
 };
 const picture = `${folder}/a.png`;

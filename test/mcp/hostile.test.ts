@@ -127,7 +127,7 @@ const IMAGES: [what: string, image: () => unknown, expected: Expected][] = [
   ['SVG', () => `${files.allowed}/drawing.png`, 'IMAGE_UNSUPPORTED'],
   ['SVG with an external entity', () => `${files.allowed}/entity.svg`, 'IMAGE_UNSUPPORTED'],
   ['HTML', () => `${files.allowed}/page.png`, 'IMAGE_UNSUPPORTED'],
-  ['PDF', () => `${files.allowed}/document.png`, 'IMAGE_UNSUPPORTED'],
+  ['PDF', () => `${files.allowed}/document.png`, 'DOCUMENT_UNREADABLE'],
   ['a decompression bomb', () => `${files.allowed}/bomb.png`, 'IMAGE_TOO_LARGE'],
   [
     'a header of 2,000,000,000 pixels a side',

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ERROR_CODES } from '../../errors.js';
 import { displayName } from '../../image/display-name.js';
+import { BOX_SCALES } from '../../image/region.js';
 import type { ImageInput } from '../../image/rgb-image.js';
 import type { Answer, AskOptions, EngineStatus, ModelInfo, Progress } from '../engine.js';
 
@@ -116,7 +117,7 @@ export const modelInfo = z.looseObject({
   bundled: z.boolean(),
   readsAlong: z.boolean(),
   usualPixels: z.number().optional(),
-  boxes: z.object({ scale: z.enum(['relative-1000', 'viewed-pixels']) }).nullable(),
+  boxes: z.object({ scale: z.enum(BOX_SCALES), lines: z.boolean() }).nullable(),
   endsForGood: z.boolean().optional(),
 }) satisfies z.ZodType<ModelInfo>;
 
