@@ -46,7 +46,7 @@ For its text use ocr, for what changed between two images compare_images, for se
   output: z.looseObject(fields.replyFields),
   async run({ image, question, detail, region, choices, max_tokens, session_id, reading, ...given }, call) {
     checkChoices(choices, question);
-    const schema = checkSchema(given.schema, { choices });
+    const schema = await checkSchema(given.schema, { choices });
     const [picture] = await lookAt(call, [{ image, region, closely: detail === 'full' }]);
     const conversation =
       session_id === undefined ? call.conversations.start() : call.conversations.get(session_id);

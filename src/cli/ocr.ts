@@ -5,7 +5,6 @@ import { ocr as ocrTool } from '../../tools/ocr.js';
 import { AfterimageError } from '../errors.js';
 import { loadImage } from '../image/load.js';
 import { withOutlines, type Corners } from '../image/outline.js';
-import { encodePng } from '../image/picture.js';
 import { given } from './look.js';
 import type { Options } from './options.js';
 import { Terminal, type Result } from './terminal.js';
@@ -85,6 +84,7 @@ function place({ x, y, width, height }: Box): string {
 
 async function draw(terminal: Terminal, result: Result, file: string): Promise<void> {
   const image = await loadImage(result.images[0]!.image_id, terminal.call.images);
+  const { encodePng } = await import('../image/picture.js');
   const lines = (result['matches'] ?? result['lines'] ?? []) as Line[];
   const png = await encodePng(withOutlines(await image.pixels(), lines.map(cornersOf)));
   try {

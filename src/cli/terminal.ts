@@ -69,9 +69,9 @@ export class Terminal {
     signal: AbortSignal,
     body: (terminal: Terminal) => Promise<void>,
   ): Promise<void> {
-    const engine = openEngine(options);
+    const engine = await openEngine(options);
     if (!options.flag('remote')) await nativeReady(signal);
-    const reader = openReader(options);
+    const reader = await openReader(options);
     const elements = openElementReader(options);
     const conversations = new Conversations();
     try {

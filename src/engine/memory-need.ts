@@ -8,9 +8,8 @@ import { budgetsWithin, leastBytes, type Budgets, type LeastMemory } from './bud
 import type { NativeEngineOptions, NativeMemoryNeed } from './native-engine.js';
 import type { UsableMemory } from './usable-memory.js';
 import { loadAddon } from './native.js';
+import { SCREEN } from './pace.js';
 
-/** The picture that must fit. */
-export const SCREEN = { width: 1280, height: 800 };
 /** System text and question. */
 const QUESTION_TOKENS = 128;
 /** Of an answer. */

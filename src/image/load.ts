@@ -3,7 +3,7 @@ import { AfterimageError } from '../errors.js';
 import type { ImageInput } from './rgb-image.js';
 import type { RgbImage } from './rgb-image.js';
 import { ByteLru } from './byte-lru.js';
-import { DEFAULT_LIMITS, type AlphaHandling, type ImageLimits } from './decode.js';
+import { DEFAULT_LIMITS, type AlphaHandling, type ImageLimits } from './limits.js';
 import { URLS_OFF, type UrlPolicy } from './download.js';
 import { DEFAULT_STORE_BYTES, ImageStore } from './image-store.js';
 import { bytesHash, imageIdIn, isImageId, PixelMemo } from './key.js';

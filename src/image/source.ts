@@ -8,7 +8,7 @@ import { sharedBytes } from '../workers/shared-bytes.js';
 import { carriedText, isCarried } from './carried.js';
 import { clipboardPicture } from './clipboard.js';
 import { imageData } from './data-uri.js';
-import { checkBytes, type ImageLimits } from './decode.js';
+import { checkBytes, type ImageLimits } from './limits.js';
 import { displayName } from './display-name.js';
 import { download, type UrlPolicy } from './download.js';
 import { latestPicture, screenshotFolders } from './latest.js';

@@ -7,7 +7,7 @@ import type { Models } from '../engine/models.js';
 import { URLS_ALLOWED, URLS_OFF } from '../image/download.js';
 import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
-import type { ImageLimits } from '../image/decode.js';
+import type { ImageLimits } from '../image/limits.js';
 import { createImageContext, type ImageContext } from '../image/load.js';
 import type { PictureShelf } from '../image/shelf.js';
 import { Conversations, type ConversationLimits } from '../ask/conversations.js';
