@@ -135,7 +135,7 @@ async function detectAt(
     const image = await prepareTile({ picture, tile, scale }, { signal });
     const map = await networks.detect(image, signal);
     const { width, height } = image;
-    const found = await boxesOf({ map, width, height }, { signal });
+    const found = await boxesOf({ map, width, height }, { signal, give: true });
     const boxes = found.map((box) => ({
       ...box,
       quad: box.quad.map(({ x, y }) => ({
