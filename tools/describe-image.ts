@@ -1,6 +1,6 @@
 // describe_image: what one image, or a part of it, shows.
 import { z } from 'zod';
-import { describeQuestion } from '../src/prompt/layout.js';
+import { describeQuestion, DETAILS } from '../src/prompt/layout.js';
 import { checkChoices } from '../src/ask/choices.js';
 import { ask } from '../src/ask/call.js';
 import type { Conversation, Picture } from '../src/ask/conversations.js';
@@ -10,8 +10,6 @@ import { withReadings } from '../src/ask/read.js';
 import { toFields } from '../src/ask/reply.js';
 import { checkSchema } from '../src/ask/schemas.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
-
-export const DETAILS = ['brief', 'normal', 'full'] as const;
 
 /** Longest description unless the caller says otherwise, in tokens. */
 export const DESCRIPTION_TOKENS: Record<(typeof DETAILS)[number], number> = {

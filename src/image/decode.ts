@@ -2,7 +2,6 @@
 // profiles ignored, first frame only. What is transparent is laid on a background (alpha.ts). sharp decodes all but BMP;
 // nothing here resizes. One difference stays: libheif repeats the chroma samples of 4:2:0 AVIF where Pillow interpolates, so
 // edges between strong colours differ (test/image/many-pictures.test.ts).
-import sharp, { type Metadata, type Sharp } from 'sharp';
 import { AfterimageError } from '../errors.js';
 import { composed, withoutAlpha, type Colour, type RgbaImage } from './alpha.js';
 import { bmpHeader, decodeBmp } from './bmp.js';
@@ -12,6 +11,7 @@ import { firstFrame, type GifFrame } from './gif.js';
 import { checkBytes, DEFAULT_LIMITS, type AlphaHandling, type ImageLimits } from './limits.js';
 import { hiddenOrientation, orientationOfTiff, swapsSides, turned, type Orientation } from './orientation.js';
 import { pngWithChecksums } from './png.js';
+import { sharp, type Metadata, type Sharp } from './sharp.js';
 
 /** What the file's header says; no pixel has been decoded. */
 export interface ImageHeader {

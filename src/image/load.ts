@@ -4,9 +4,9 @@ import type { ImageInput } from './rgb-image.js';
 import type { RgbImage } from './rgb-image.js';
 import { ByteLru } from './byte-lru.js';
 import { DEFAULT_LIMITS, type AlphaHandling, type ImageLimits } from './limits.js';
-import { URLS_OFF, type UrlPolicy } from './download.js';
+import type { UrlPolicy } from './download.js';
 import { DEFAULT_STORE_BYTES, ImageStore } from './image-store.js';
-import { bytesHash, imageIdIn, isImageId, PixelMemo } from './key.js';
+import { bytesHash, imageIdIn, isImageId, PixelMemo, type PixelIdentity } from './key.js';
 import { FilePolicy } from './policy.js';
 import { cropped, decoded, hashOf, identified } from './pixel-jobs.js';
 import { checkRegion, type Region } from './region.js';
@@ -16,12 +16,15 @@ import { readSource } from './source.js';
 /** Everything that images of one server or one command share. */
 export interface ImageContext {
   files: FilePolicy;
-  urls: UrlPolicy;
+  /** Absent: nothing is fetched from the web. */
+  urls?: UrlPolicy;
   limits: ImageLimits;
   store: ImageStore;
   /** Where pictures lie that another program of this user looked at. */
   shelf?: PictureShelf;
   memo: PixelMemo;
+  /** By hash of the encoded bytes: who asks for a picture that is being decoded waits for that. */
+  identifying: Map<string, Promise<PixelIdentity>>;
   /** Pixels decoded lately, by pixel hash: decoding for the hash must not be followed by decoding for the model. */
   decoded: ByteLru<RgbImage>;
   cwd?: string;
@@ -57,11 +60,12 @@ export function createImageContext(options: {
 }): ImageContext {
   return {
     files: new FilePolicy(options.folders),
-    urls: options.urls ?? URLS_OFF,
+    urls: options.urls,
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     store: new ImageStore(options.storeBytes ?? DEFAULT_STORE_BYTES),
     shelf: options.shelf,
     memo: new PixelMemo(),
+    identifying: new Map(),
     decoded: new ByteLru(DECODED_BYTES),
     cwd: options.cwd,
     clipboard: options.clipboard ?? false,
@@ -101,7 +105,7 @@ async function fromShelf(id: string, context: ImageContext): Promise<LoadedImage
 /** Gives bytes that are already here a handle. @throws AfterimageError as `decode`. */
 export async function register(bytes: Uint8Array, name: string, context: ImageContext): Promise<LoadedImage> {
   const hash = bytes.length > AT_ONCE ? await hashOf(bytes) : bytesHash(bytes);
-  const identity = context.memo.get(hash) ?? (await identify(hash, bytes, name, context));
+  const identity = context.memo.get(hash) ?? (await identifiedOnce(hash, bytes, name, context));
   const { imageId } = context.store.put(bytes, name, identity);
   return {
     ...identity,
@@ -110,6 +114,20 @@ export async function register(bytes: Uint8Array, name: string, context: ImageCo
     name,
     pixels: () => pixelsOf(identity.pixelHash, bytes, name, context),
   };
+}
+
+async function identifiedOnce(hash: string, bytes: Uint8Array, name: string, context: ImageContext) {
+  const { identifying } = context;
+  const begun = identifying.get(hash);
+  // Whoever began it may call the picture otherwise, so what was wrong with it is found, and told, anew.
+  if (begun) return begun.catch(() => identify(hash, bytes, name, context));
+  const identity = identify(hash, bytes, name, context);
+  identifying.set(hash, identity);
+  try {
+    return await identity;
+  } finally {
+    identifying.delete(hash);
+  }
 }
 
 async function identify(hash: string, bytes: Uint8Array, name: string, context: ImageContext) {

@@ -13,7 +13,6 @@ import { boundsOf } from './quad.js';
 import { ReadingCache } from './reading-cache.js';
 import { boundsOfRegion, type Reader, type Reading, type ReadLine, type ReadOptions } from './reading.js';
 import { readingOrder } from './reading-order.js';
-import { readingIdentity } from './reading-identity.js';
 import { mergeTiles, planTiles } from './tiles.js';
 import type { TextBox } from './text-boxes.js';
 import { median } from './line-metrics.js';
@@ -22,6 +21,11 @@ const prepareTile = workers.job<typeof import('./pixel-work.js').prepareTile>(
   import.meta.url,
   './pixel-work',
   'prepareTile',
+);
+const readingIdentity = workers.job<typeof import('./reading-identity.js').readingIdentity>(
+  import.meta.url,
+  './reading-identity',
+  'readingIdentity',
 );
 const boxesOf = workers.job<typeof import('./pixel-work.js').boxesOf>(
   import.meta.url,
@@ -53,6 +57,10 @@ export class TextReader implements Reader {
     this.#folder = folder;
   }
 
+  async begin(): Promise<void> {
+    await this.#ready();
+  }
+
   async read(image: ImageInput, options: ReadOptions = {}): Promise<Reading> {
     const known = await (await this.#ready()).cache.picture(image.pixelHash);
     if (known) return known;
@@ -76,17 +84,24 @@ export class TextReader implements Reader {
   /** A failed opening is tried again by the next picture. */
   #ready(): Promise<Opened> {
     if (this.#closed) throw new AfterimageError('CLOSED', 'The text reader is closed.');
-    this.#opened ??= this.#open().then(
-      (networks) => ({
-        networks,
-        cache: new ReadingCache(`${readingIdentity()}\n${networks.identity}`, networks.name, this.#folder),
-      }),
-      (error: unknown) => {
-        this.#opened = undefined;
-        throw error;
-      },
-    );
+    this.#opened ??= this.#openAll().catch((error: unknown) => {
+      this.#opened = undefined;
+      throw error;
+    });
     return this.#opened;
+  }
+
+  async #openAll(): Promise<Opened> {
+    const folder = this.#folder;
+    // In this process the scripts stay what they are.
+    const [networks, scripts] = await Promise.all([
+      this.#open(),
+      folder === undefined ? '' : readingIdentity(undefined),
+    ]);
+    return {
+      networks,
+      cache: new ReadingCache(`${scripts}\n${networks.identity}`, networks.name, folder),
+    };
   }
 
   async close(): Promise<void> {
