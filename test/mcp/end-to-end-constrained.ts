@@ -85,7 +85,7 @@ export function constrainedAnswers(at: Connected): void {
     await draw(unseen, `#2${KINDS.indexOf(kind)}3311`);
     const first = await at.client.call('describe_image', {
       image: unseen,
-      question: 'Is the dialog open as JSON? encode takes 1100 ms, prefill takes 300 ms',
+      question: `Is the dialog open as JSON? Asks ${kind}, prefill takes 60000 ms once`,
       schema: { type: 'object' },
     });
     assert.deepEqual([first.structured['truncated'], first.structured['structured']], [true, undefined]);
@@ -99,7 +99,7 @@ export function constrainedAnswers(at: Connected): void {
     await draw(unseen, `#1${KINDS.indexOf(kind)}3311`);
     const first = await at.client.call('describe_image', {
       image: unseen,
-      question: 'encode takes 1100 ms, prefill takes 300 ms',
+      question: `Asks ${kind}, prefill takes 60000 ms once`,
       choices: ['open', 'shut', 'ajar!'],
     });
     assert.deepEqual([first.structured['truncated'], first.structured['choices']], [true, undefined]);

@@ -25,9 +25,15 @@ export interface Script {
   failLoad?: string;
 }
 
-/** Questions say how long their answer takes: "encode takes 300 ms", "prefill takes 500 ms", "words take 10 ms". */
-function pace(question: string): { encodeMs: number; prefillMs: number; wordMs: number } {
-  const ms = (stage: string) => Number(new RegExp(`${stage} takes? (\\d+) ms`).exec(question)?.[1] ?? 0);
+/**
+ * Questions say how long their answer takes: "encode takes 300 ms", "prefill takes 500 ms", "words take 10 ms"; with "once",
+ * only the first time that they are asked.
+ */
+function pace(question: string, again: boolean): { encodeMs: number; prefillMs: number; wordMs: number } {
+  const ms = (stage: string) => {
+    const [, takes, once] = new RegExp(`${stage} takes? (\\d+) ms( once)?`).exec(question) ?? [];
+    return again && once ? 0 : Number(takes ?? 0);
+  };
   return { encodeMs: ms('encode'), prefillMs: ms('prefill'), wordMs: ms('words') };
 }
 
@@ -55,6 +61,7 @@ export class ScriptedEngine implements Engine {
   #state: EngineStatus['state'] = 'idle';
   #sessions = new Set<Session>();
   #seen = new Set<string>();
+  #asked = new Set<string>();
   #opened = 0;
   /** Answers that ended by a cancel; status() shows it, so that tests in another process can wait for it. */
   #cancelled = 0;
@@ -106,14 +113,16 @@ export class ScriptedEngine implements Engine {
 
   async #ask(messages: Message[], options: AskOptions): Promise<Answer> {
     await this.ready(options.onProgress);
-    const { encodeMs, prefillMs, wordMs } = pace(lastQuestion(messages));
+    const question = lastQuestion(messages);
+    const { encodeMs, prefillMs, wordMs } = pace(question, this.#asked.has(question));
+    this.#asked.add(question);
     const run = new Run(options, () => this.#cancelled++);
     const images = messages.flatMap(({ content }) =>
       content.flatMap((part) => (part.type === 'image' ? [part.image] : [])),
     );
     const fresh = images.filter(({ pixelHash }) => !this.#seen.has(pixelHash));
     options.onProgress?.({ stage: 'queue', done: 0 });
-    await sleep(Number(/deaf for (\d+) ms/.exec(lastQuestion(messages))?.[1] ?? 0));
+    await sleep(Number(/deaf for (\d+) ms/.exec(question)?.[1] ?? 0));
     for (const [index, image] of fresh.entries()) {
       options.onProgress?.({ stage: 'encode', done: index, total: fresh.length });
       await image.pixels().catch((error: unknown) => {
