@@ -41,7 +41,7 @@ const cutLines = workers.job<typeof import('./pixel-work.js').cutLines>(
 /** Lines whose boxes are lower than this, in pixels, are looked for again in the picture at twice its size. */
 const SMALL_BOX = 13;
 /** Lines cut and recognised at a time: enough for the engine to work in large strides, few enough to cancel soon. */
-const GROUP = 8;
+const GROUP = 12;
 
 export class TextReader implements Reader {
   readonly #open: () => Promise<TextNetworks>;
@@ -122,13 +122,33 @@ async function readPicture(pixels: RgbImage, opened: Opened, options: ReadOption
   options.onProgress?.(0);
   const boxes = await detect(picture, opened.networks, options.signal);
   const lines: ReadLine[] = [];
-  for (let at = 0; at < boxes.length; at += GROUP) {
+  for await (const { at, cuts } of cutInGroups(picture, boxes, options.signal)) {
     options.onProgress?.(at, boxes.length);
-    const cuts = await cutLines({ picture, boxes: boxes.slice(at, at + GROUP) }, { signal: options.signal });
     lines.push(...(await recognise(cuts, opened, picture, options.signal)));
   }
   options.onProgress?.(boxes.length, boxes.length);
   return inOrder(lines, picture);
+}
+
+/** While a group is recognised the next one is being cut. */
+async function* cutInGroups(
+  picture: RgbImage,
+  boxes: TextBox[],
+  signal?: AbortSignal,
+): AsyncGenerator<{ at: number; cuts: CutLine[][] }> {
+  const cutAt = (at: number): Promise<CutLine[][]> => {
+    const cuts = cutLines({ picture, boxes: boxes.slice(at, at + GROUP) }, { signal });
+    // Whoever takes it hears of what was wrong; where recognising fails first, nobody takes it.
+    cuts.catch(() => {});
+    return cuts;
+  };
+  if (boxes.length === 0) return;
+  let next = cutAt(0);
+  for (let at = 0; at < boxes.length; at += GROUP) {
+    const cuts = await next;
+    if (at + GROUP < boxes.length) next = cutAt(at + GROUP);
+    yield { at, cuts };
+  }
 }
 
 async function detect(picture: RgbImage, networks: TextNetworks, signal?: AbortSignal): Promise<TextBox[]> {
