@@ -77,24 +77,28 @@ const Constraint::Mask& Constraint::mask() {
   return masks_[place_] = walk(Grammar::kNever - 1);
 }
 
+// This is what a token of an answer by a schema costs: a step and two look-ups for each node that is reached.
 Constraint::Mask Constraint::walk(int32_t most) {
   Mask mask;
   mask.resize((static_cast<size_t>(tokens_->size()) + 63) / 64);
-  const auto nodes = tokens_->nodes();
-  path_.assign(1, place_);
-  for (int32_t i = 0; i < static_cast<int32_t>(nodes.size());) {
-    const TokenTrie::Node node = nodes[i];
-    const Automaton::Place place = automaton_.step(path_[node.depth - 1u], node.byte);
+  path_.resize(tokens_->depth() + size_t{1});
+  path_[0] = place_;
+  Automaton::Place* const path = path_.data();
+  const TokenTrie::Node* const nodes = tokens_->nodes().data();
+  const int32_t* const tokens = tokens_->tokens().data();
+  const auto count = static_cast<int32_t>(tokens_->nodes().size());
+  for (int32_t i = 0; i < count;) {
+    const TokenTrie::Node& node = nodes[i];
+    const Automaton::Place place = automaton_.step(path[node.depth - 1u], node.byte);
     if (place == Automaton::kNowhere) {
       i = node.next;
       continue;
     }
-    path_.resize(node.depth + size_t{1});
-    path_[node.depth] = place;
-    const int32_t cost = automaton_.cost(place);
-    if (cost <= most)
-      for (int32_t token : tokens_->tokens_at(i)) add(mask, token);
-    ++i;
+    path[node.depth] = place;
+    // Behind the last node there is one more.
+    const int32_t end = nodes[++i].first_token;
+    if (node.first_token == end || automaton_.cost(place) > most) continue;
+    for (int32_t at = node.first_token; at < end; ++at) add(mask, tokens[at]);
   }
   for (int32_t end : ends_) {
     if (end < 0 || end >= tokens_->size()) continue;

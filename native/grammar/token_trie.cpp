@@ -50,6 +50,7 @@ void TokenTrie::build() {
       nodes_.push_back({0, static_cast<int32_t>(i), static_cast<uint16_t>(depth + 1), own[depth]});
     }
     if (own.size() == 1) single_[own[0]] = true;
+    depth_ = std::max(depth_, static_cast<int32_t>(own.size()));
     before = own;
   }
   leave(0);

@@ -22,6 +22,10 @@ class TokenTrie {
   TokenTrie(std::vector<uint8_t> bytes, std::vector<int32_t> ends);
 
   std::span<const Node> nodes() const noexcept { return {nodes_.data(), nodes_.size() - 1}; }
+  // By their bytes; `nodes()` has where those of a node begin.
+  std::span<const int32_t> tokens() const noexcept { return tokens_; }
+  // Bytes of the longest token.
+  int32_t depth() const noexcept { return depth_; }
   // Exactly those that end at the node.
   std::span<const int32_t> tokens_at(int32_t node) const noexcept;
   // Of the token's text; empty for what is no token of this vocabulary.
@@ -38,7 +42,8 @@ class TokenTrie {
   std::vector<int32_t> ends_;
   std::vector<int32_t> tokens_;  // by their bytes
   std::vector<Node> nodes_;      // and one behind the last
-  bool single_[256] = {};        // whether a token is this byte alone
+  int32_t depth_ = 0;
+  bool single_[256] = {};  // whether a token is this byte alone
 };
 
 }  // namespace afterimage

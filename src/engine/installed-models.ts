@@ -54,7 +54,7 @@ export class InstalledModels implements Models {
     return view;
   }
 
-  /** Those that are installed, and those that are held though they are not found by name. */
+  /** Those that are installed, and those that are held though they are not found by name; first the one that is meant where none is named. */
   list(): ServedModel[] {
     const states = new Map<string, ServedModel>();
     for (const name of this.#installed.names()) states.set(name, { name, state: 'absent', info: null });
@@ -67,7 +67,18 @@ export class InstalledModels implements Models {
         state: state === 'idle' || state === 'closed' ? 'absent' : state,
       });
     }
-    return [...states.values()];
+    const usual = this.#usualName();
+    return [...states.values()].sort((a, b) => Number(b.name === usual) - Number(a.name === usual));
+  }
+
+  /** Undefined where it is not there. */
+  #usualName(): string | undefined {
+    try {
+      return this.#installed.nameOf(this.#installed.find());
+    } catch (error) {
+      if (error instanceof AfterimageError) return undefined;
+      throw error;
+    }
   }
 
   /** Runs `work` with the folder's engine, loaded, which stays for as long as that takes. */

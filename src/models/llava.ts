@@ -1,7 +1,7 @@
 // LLaVA (Liu et al. 2023, https://arxiv.org/abs/2304.08485) with a CLIP tower (LLaVA 1.5) or Pixtral's (Pixtral 12B,
 // Agrawal et al. 2024, https://arxiv.org/abs/2410.07073).
 import { AfterimageError } from '../errors.js';
-import { GraphBuilder, type ActivationName, type Value } from '../graph/builder.js';
+import { GraphBuilder } from '../graph/builder.js';
 import type { Program } from '../graph/program.js';
 import type { Checkpoint } from './checkpoint/checkpoint.js';
 import { Config } from './checkpoint/config.js';
@@ -12,6 +12,7 @@ import {
   pixtralConfig,
   pixtralTower,
   pixtralWeights,
+  project,
   projectorWeights,
 } from './towers/pixtral.js';
 import { clipShape, clipSymbols, clipTables, clipTower } from './towers/clip.js';
@@ -92,23 +93,6 @@ function visionEncoder(checkpoint: Checkpoint, config: Config): Program {
   );
   g.output('features', project(g, x, projectorWeights(checkpoint), config, true));
   return g.finish();
-}
-
-/** linear → activation → linear. [tokens, width] → [tokens, hidden] */
-export function project(
-  g: GraphBuilder,
-  x: Value,
-  w: WeightScope,
-  config: Config,
-  biasByDefault: boolean,
-): Value {
-  const hidden = mistralConfig(config).count('hidden_size');
-  const bias = config.boolean('multimodal_projector_bias', biasByDefault);
-  const inner = g.activation(
-    g.linear(x, w('linear_1'), hidden, { bias }),
-    config.string('projector_hidden_act', 'gelu') as ActivationName,
-  );
-  return g.linear(inner, w('linear_2'), hidden, { bias });
 }
 
 const textWeights = (checkpoint: Checkpoint): WeightScope =>

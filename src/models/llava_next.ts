@@ -7,11 +7,11 @@ import type { Checkpoint } from './checkpoint/checkpoint.js';
 import { Config } from './checkpoint/config.js';
 import { weightModule } from './checkpoint/weights.js';
 import type { Family } from './family.js';
-import { clipImageToken, clipWeights, mistralVisionModel, project } from './llava.js';
+import { clipImageToken, clipWeights, mistralVisionModel } from './llava.js';
 import { llavaNextImageProcessor } from './processors/llava-next-image.js';
 import type { Size } from './processors/smart-resize.js';
 import { clipShape, clipSymbols, clipTables, clipTower } from './towers/clip.js';
-import { mistralConfig, projectorWeights } from './towers/pixtral.js';
+import { mistralConfig, project, projectorWeights } from './towers/pixtral.js';
 import { imageTokens } from './processors/placeholder.js';
 
 export const llavaNext: Family = {

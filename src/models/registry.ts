@@ -13,6 +13,7 @@ import { gemma4Unified } from './gemma4_unified.js';
 import { glmOcr } from './glm_ocr.js';
 import { kimiK25, kimiVl } from './kimi_k25.js';
 import { lfm2Vl } from './lfm2_vl.js';
+import { lightOnOcr } from './lighton_ocr.js';
 import { llava } from './llava.js';
 import { llavaNext } from './llava_next.js';
 import { mistral3 } from './mistral3.js';
@@ -35,6 +36,7 @@ export const families: readonly Family[] = [
   gemma4Unified,
   glmOcr,
   mistral3,
+  lightOnOcr,
   llava,
   llavaNext,
   lfm2Vl,

@@ -277,6 +277,17 @@ test('models: the only one, the named one, the choice, and those that do not see
     code: 'MODEL_UNSUPPORTED',
     message: /other/,
   });
+  // Lists need not be whole, and some servers have none: a model that is named is asked.
+  for (const list of [undefined, { data: [] }, { data: [{ id: 'another' }] }]) {
+    const short = await server(list ?? null);
+    if (!list) delete short.others['/v1/models'];
+    assert.equal((await engineAt([short], { model: 'seer' }).ready()).name, 'seer');
+    const answer = await ask(engineAt([short], { model: 'seer' }));
+    assert.equal(answer.text, 'Seen.');
+    await assert.rejects(engineAt([short], { model: 'gone' }).ready(), { code: 'MODEL_NOT_FOUND' });
+    await assert.rejects(engineAt([short], { model: 'other' }).ready(), { code: 'MODEL_UNSUPPORTED' });
+    if (list?.data.length !== 1) await assert.rejects(engineAt([short]).ready(), { code: 'MODEL_NOT_FOUND' });
+  }
   const stated = MODELS('llamacpp', { architecture: { input_modalities: ['text'] } });
   await assert.rejects(engineAt([await server(stated)]).ready(), { code: 'MODEL_UNSUPPORTED' });
   const odd = await server({ models: [] });

@@ -2,6 +2,7 @@
 // that goes wrong with servers. A request that is not as it should be is a failed test.
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import sharp from 'sharp';
 import { loopback, type Loopback } from '../http/loopback.js';
 import type { Json } from '../mcp/clients.js';
 
@@ -63,14 +64,20 @@ async function serve(request: IncomingMessage, response: ServerResponse, state: 
   response.once('close', () => {
     if (!response.writableFinished) state.left++;
   });
-  if (body.stream !== true) return whole(body, response);
+  if (body.stream !== true) return await whole(body, response);
   state.asked.push(body);
   check(body);
   await act(state.steps.shift() ?? { say: ['Seen', '.'] }, body, response);
 }
 
 /** Probes and warming. */
-function whole(body: Json, response: ServerResponse): void {
+async function whole(body: Json, response: ServerResponse): Promise<void> {
+  for (const [, png] of JSON.stringify(body.messages).matchAll(/data:image\/png;base64,([^"]*)/g))
+    await sharp(Buffer.from(png!, 'base64')).raw().toBuffer();
+  if (!['seer', 'other'].includes(body.model)) {
+    response.writeHead(404, { 'content-type': 'application/json' });
+    return void response.end(JSON.stringify({ error: { message: 'No such model' } }));
+  }
   const images = JSON.stringify(body.messages).split('image_url"').length - 1;
   response.writeHead(200, { 'content-type': 'application/json' });
   response.end(

@@ -1,4 +1,4 @@
-// `afterimage serve --http` with the bundled model in a process of its own, for tests that kill it or load it.
+// `afterimage serve --http`, with the bundled model unless another is named, in a process of its own, for tests that kill it or load it.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -16,11 +16,14 @@ export interface Served {
   end(signal?: NodeJS.Signals): Promise<void>;
 }
 
-/** @param token Of all servers that are to be asked with one key. */
-export async function served(token: string, folder: string): Promise<Served> {
+/**
+ * @param token Of all servers that are to be asked with one key.
+ * @param more Further options of the command line.
+ */
+export async function served(token: string, folder: string, more: string[] = []): Promise<Served> {
   const home = scratchFolder('served');
   const own = ['--socket', join(home, 's.sock'), '--token-file', token, '--no-disk-cache', '--allow', folder];
-  const args = [built(), 'serve', '--http', '0', '--threads', '1', ...own];
+  const args = [built(), 'serve', '--http', '0', '--threads', '1', ...own, ...more];
   const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] });
   const url = await answering(child);
   const headers = { authorization: `Bearer ${readFileSync(token, 'utf8').trim()}` };

@@ -109,6 +109,11 @@ const PROCESSORS: Record<string, Processor> = {
     merge: 1,
   }),
   'Mistral 3': pixtralImageProcessor(checkpoint({ size: { longest_edge: 1540 } }), { patch: 14, merge: 2 }),
+  LightOnOCR: pixtralImageProcessor(checkpoint({ size: { longest_edge: 1540 } }), {
+    patch: 14,
+    merge: 2,
+    ragged: true,
+  }),
   'Kimi K2.5': kimi('tensor', true),
   'Kimi-VL': kimi('pillow', true, kimiVlSize(14, 4096)),
   'Kimi-VL, cut': kimi('pillow', false, kimiVlSize(14, 4096)),

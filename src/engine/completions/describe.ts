@@ -1,9 +1,10 @@
 // A server asked what it is: its models, whether the chosen one sees, and, of a peer, all that its engine knows of it.
 import type OpenAI from 'openai';
+import { APIError } from 'openai';
 import { z } from 'zod';
 import type { ModelInfo } from '../engine.js';
 import { BadAnswer, faultOf, noVision } from './faults.js';
-import { chosen, readModels, type ListedModel } from './model-list.js';
+import { chosen, notListed, readModels, type ListedModel } from './model-list.js';
 import { LOAD_PATH, PEER, peerModel } from './peer.js';
 import { kindOf, TRAITS, type ServerKind } from './server-kind.js';
 
@@ -16,29 +17,56 @@ export interface Described {
 
 /** For what a server answers from memory. */
 const LIST_MS = 10_000;
+/** What servers without a list, or with a broken one, answer to the question for it. */
+const NO_LIST = [404, 405, 500, 501];
 /** For a first question, which may load the model. */
 const PROBE_MS = 10 * 60_000;
 
 /** @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_ARGUMENT; what the client throws */
 export async function describe(api: OpenAI, name: string, wanted: string | undefined): Promise<Described> {
-  const listing = await api.get<unknown>('/models', { timeout: LIST_MS }).asResponse();
-  const models = await modelsOf(listing);
-  const model = chosen(models, wanted, name);
+  const { models, server } = await modelsOf(api, wanted);
+  const listed = chosen(models, wanted, name);
+  const model = listed ?? unlisted(wanted!, models[0]?.kind ?? kindOf(undefined, server));
   if (model.kind === 'afterimage') return ofPeer(api, model);
   const kind = model.kind === 'OpenAI-compatible server' ? await kindAsked(api) : model.kind;
-  const sees = model.sees ?? (await seesAsked(api, kind, model.id));
-  if (sees === false || (sees === undefined && !(await seesProbe(api, model.id, name)))) {
-    throw noVision(model.id, name);
-  }
+  const sees = model.sees ?? (listed && (await seesAsked(api, kind, model.id)));
+  const seen =
+    sees ??
+    (await seesProbe(api, model.id, name).catch((error: unknown) => {
+      throw !listed && isRefusal(error) ? notListed(models, model.id, name, error) : error;
+    }));
+  if (!seen) throw noVision(model.id, name);
   return { kind, id: model.id, info: infoOf(kind, model) };
 }
 
-async function modelsOf(listing: Response): Promise<ListedModel[]> {
+interface Listing {
+  models: ListedModel[];
+  server: string | null;
+}
+
+/** Nothing where there is no list and none is needed, because the model is named. */
+async function modelsOf(api: OpenAI, wanted: string | undefined): Promise<Listing> {
+  let listing: Response;
   try {
-    return readModels(await listing.json(), listing.headers.get('server'));
+    listing = await api.get<unknown>('/models', { timeout: LIST_MS }).asResponse();
+  } catch (error) {
+    if (wanted === undefined || !(error instanceof APIError) || !NO_LIST.includes(error.status as number))
+      throw error;
+    return { models: [], server: (error.headers as Headers | undefined)?.get('server') ?? null };
+  }
+  const server = listing.headers.get('server');
+  try {
+    return { models: readModels(await listing.json(), server), server };
   } catch (cause) {
     throw new BadAnswer('its list of models has another form', { cause });
   }
+}
+
+function unlisted(id: string, kind: ServerKind): ListedModel {
+  return {
+    ...{ id, kind },
+    ...{ sees: undefined, contextLength: undefined, parameters: undefined, info: undefined },
+  };
 }
 
 /** Loads the model where it is not loaded. */
@@ -111,7 +139,7 @@ async function asked(api: OpenAI, path: string, body?: object): Promise<unknown>
 
 /** 64 × 64 grey pixels. */
 const GREY =
-  'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAAAAACPAi4CAAAAL0lEQVR42u3MMQEAAAgDoPVPaxmD+QkFyLS7VVVVVVVVVVVVVVVVVVVVVVVVVT8PBJYAAT7tZ3EAAAAASUVORK5CYII=';
+  'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAAAAACPAi4CAAAAK0lEQVR42u3MMREAAAgEoNfkRjeEmwcBqMlNRyAQCAQCgUAgEAgEAsHzYAFAdAEArKmlZAAAAABJRU5ErkJggg==';
 
 /**
  * Asks about a picture and without it: a model that sees takes more tokens for it, one that does not refuses it or leaves
@@ -127,14 +155,20 @@ async function seesProbe(api: OpenAI, model: string, name: string): Promise<bool
     );
     return usage?.prompt_tokens;
   };
+  const without = await tokens([text]);
   try {
-    const [without, withImage] = [await tokens([text]), await tokens([image, text])];
+    const withImage = await tokens([image, text]);
     return without === undefined || withImage === undefined || withImage > without;
   } catch (error) {
     const fault = faultOf(error, name, model);
     if (fault.error.code === 'INVALID_ARGUMENT' || fault.error.code === 'MODEL_UNSUPPORTED') return false;
     throw error;
   }
+}
+
+/** Neither the key nor the load is what the server complains of. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof APIError && [400, 404, 422, 500].includes(error.status as number);
 }
 
 function isObjectWith(value: unknown, key: string): boolean {

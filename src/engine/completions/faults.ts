@@ -74,7 +74,7 @@ function brokenOff(name: string, cause: unknown): AfterimageError {
 }
 
 function failed(name: string, said: string, cause: unknown): AfterimageError {
-  return new AfterimageError('ENGINE_FAILED', `${name} failed: ${said} Look at its log, then ask again.`, {
+  return new AfterimageError('ENGINE_FAILED', `${name} failed (${said}); look at its log, then ask again.`, {
     cause,
   });
 }

@@ -57,25 +57,49 @@ function seesBy({ architecture, capabilities, type }: z.infer<typeof listed>): b
   return undefined;
 }
 
-/** @throws AfterimageError MODEL_NOT_FOUND with the names that there are; INVALID_ARGUMENT where one has to be chosen. */
-export function chosen(models: ListedModel[], wanted: string | undefined, name: string): ListedModel {
-  const found =
-    wanted === undefined
-      ? models.length === 1
-        ? models[0]
-        : undefined
-      : models.find(({ id }) => id === wanted);
-  if (found) return found;
-  const names = models.map(({ id }) => `"${id}"`).slice(0, 20);
-  if (wanted !== undefined || names.length === 0) {
+/**
+ * The wanted model, or the only one. Undefined for one that is wanted and not listed: lists need not be whole, so that only
+ * asking tells whether it is there.
+ * @throws AfterimageError INVALID_ARGUMENT where one has to be chosen; MODEL_NOT_FOUND where there is none
+ */
+export function chosen(
+  models: ListedModel[],
+  wanted: string | undefined,
+  name: string,
+): ListedModel | undefined {
+  if (wanted !== undefined) {
+    const found = models.find(({ id }) => id === wanted);
+    // Our own lists are whole.
+    if (!found && models.some(({ kind }) => kind === 'afterimage')) throw notListed(models, wanted, name);
+    return found;
+  }
+  // The first of a peer's is the one that it means where none is named.
+  if (models.length === 1 || models[0]?.kind === 'afterimage') return models[0];
+  if (models.length === 0) {
     throw new AfterimageError(
       'MODEL_NOT_FOUND',
-      `${name} has no model${wanted === undefined ? '' : ` "${wanted}"`}; ` +
-        (names.length > 0 ? `name one of ${names.join(', ')} with --engine-model.` : 'load one there first.'),
+      `${name} lists no model; load one there first, or name one that it can load with --engine-model.`,
     );
   }
   throw new AfterimageError(
     'INVALID_ARGUMENT',
-    `${name} has several models; choose one of ${names.join(', ')} with --engine-model.`,
+    `${name} has several models; choose one of ${namesOf(models)} with --engine-model.`,
   );
 }
+
+export function notListed(
+  models: ListedModel[],
+  wanted: string,
+  name: string,
+  cause?: unknown,
+): AfterimageError {
+  const next =
+    models.length > 0 ? `name one of ${namesOf(models)} with --engine-model.` : 'load one there first.';
+  return new AfterimageError('MODEL_NOT_FOUND', `${name} has no model "${wanted}"; ${next}`, { cause });
+}
+
+const namesOf = (models: ListedModel[]): string =>
+  models
+    .map(({ id }) => `"${id}"`)
+    .slice(0, 20)
+    .join(', ');

@@ -1,6 +1,7 @@
 // Pixtral's vision encoder (Agrawal et al. 2024, https://arxiv.org/abs/2410.07073): images of any size, RMSNorm, gated
 // MLP, rotary positions whose even frequencies follow the row and whose odd ones follow the column.
-import { rowsOf, type ActivationName, type GraphBuilder, type Value } from '../../graph/builder.js';
+import { GraphBuilder, rowsOf, type ActivationName, type Value } from '../../graph/builder.js';
+import type { Program } from '../../graph/program.js';
 import { AfterimageError } from '../../errors.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { Config } from '../checkpoint/config.js';
@@ -117,4 +118,55 @@ function attention(
     scale: headDim ** -0.5,
   });
   return g.linear(o, w('attention.o_proj'), x.width);
+}
+
+export interface MergerOptions {
+  /** Where the text model's settings do not say. */
+  rmsNormEps: number;
+  /** Symbol of the patches that are merged. */
+  merged: string;
+  layer?: number;
+}
+
+/** Pixtral's tower, norm, merge² patches to a row, linear → GELU → linear. */
+export function mergedVisionEncoder(
+  checkpoint: Checkpoint,
+  config: Config,
+  { rmsNormEps, merged: symbol, layer = config.number('vision_feature_layer', -1) }: MergerOptions,
+): Program {
+  const g = new GraphBuilder('vision');
+  const vision = pixtralConfig(config);
+  const merge = config.count('spatial_merge_size', 2);
+  const x = pixtralTower(g, vision, pixtralWeights(checkpoint), layer); // [patches, width]
+  const order = g.input('block_order', { rows: rowsOf(symbol), width: 1, dtype: 'i32' });
+
+  const w = projectorWeights(checkpoint);
+  const eps = mistralConfig(config).number('rms_norm_eps', rmsNormEps);
+  const normed = g.rmsNorm(x, w('norm'), eps);
+  const blocks = g.regroup(g.gatherRows(normed, order), merge * merge); // [tokens, merge²·width]
+  // The merger's columns are channel-major: channel, then place inside the block.
+  const merged = g.linear(
+    g.transposeInner(blocks, merge * merge),
+    w('patch_merger.merging_layer'),
+    vision.count('hidden_size'),
+  );
+  g.output('features', project(g, merged, w, config, false));
+  return g.finish();
+}
+
+/** linear → activation → linear. [tokens, width] → [tokens, hidden] */
+export function project(
+  g: GraphBuilder,
+  x: Value,
+  w: WeightScope,
+  config: Config,
+  biasByDefault: boolean,
+): Value {
+  const hidden = mistralConfig(config).count('hidden_size');
+  const bias = config.boolean('multimodal_projector_bias', biasByDefault);
+  const inner = g.activation(
+    g.linear(x, w('linear_1'), hidden, { bias }),
+    config.string('projector_hidden_act', 'gelu') as ActivationName,
+  );
+  return g.linear(inner, w('linear_2'), hidden, { bias });
 }

@@ -27,7 +27,8 @@ def _block(spec, settings, sizes):
         write_files(spec, Path(scratch))
         _change(Path(scratch), settings)
         reference = spec.reference(Path(scratch))
-        rows = [dict(size=[h, w], **_row(reference, spec, h, w)) for h, w in sizes]
+        found = [((h, w), _row(reference, spec, h, w)) for h, w in sizes]
+        rows = [dict(size=size, **row) for size, row in found if row]
     lines = ",\n  ".join(json.dumps(row, separators=(",", ":")) for row in rows)
     return f' {{"settings":{json.dumps(settings)},"rows":[\n  {lines}\n ]}}'
 
@@ -47,7 +48,10 @@ def _row(reference, spec, height, width):
     try:
         _, inputs = reference.prepare([message], None)
         ids = inputs["input_ids"][0].tolist()
-        return dict(tokens=ids.count(spec.image_id), ids=[len(ids), checksum(ids)], layout=reference.layout(inputs, [picture]))
+        tokens = ids.count(spec.image_id)
+        if tokens == 0:
+            return None  # the processor takes what the tower then fails on
+        return dict(tokens=tokens, ids=[len(ids), checksum(ids)], layout=reference.layout(inputs, [picture]))
     except Exception as error:  # whatever it is, the reference does not take this size
         return dict(error=str(error).splitlines()[0][:80])
 
