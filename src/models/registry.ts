@@ -5,6 +5,7 @@ import { openCheckpoint, readConfig } from './checkpoint/checkpoint-folder.js';
 import { reading } from './checkpoint/plain-file.js';
 import type { Family, Model } from './family.js';
 import { modelOf } from './model-of.js';
+import { internVl } from './internvl.js';
 import { idefics3 } from './idefics3.js';
 import { gemma3 } from './gemma3.js';
 import { gemma3n } from './gemma3n.js';
@@ -37,6 +38,7 @@ export const families: readonly Family[] = [
   glmOcr,
   mistral3,
   lightOnOcr,
+  internVl,
   llava,
   llavaNext,
   lfm2Vl,

@@ -11,6 +11,8 @@ export interface RopeSettings {
 }
 
 const TYPES: RopeSettings['type'][] = ['default', 'linear', 'llama3', 'yarn', 'proportional'];
+/** Dynamic scaling begins behind the context that the model was trained with, where no prompt reaches. */
+const UNSCALED = new Set(['mrope', 'dynamic']);
 const isKnown = (type: string): type is RopeSettings['type'] => (TYPES as string[]).includes(type);
 
 /** `rope_parameters` (new; may hold one section per layer type) or `rope_theta` with `rope_scaling` (old). */
@@ -27,7 +29,7 @@ export function ropeSettings(
     ? scaling.number('rope_theta')
     : text.number('rope_theta', options.theta);
   const named = scaling.string(scaling.spelling('rope_type', 'type'), 'default');
-  const type = named === 'mrope' ? 'default' : named;
+  const type = UNSCALED.has(named) ? 'default' : named;
   if (!isKnown(type)) {
     throw new AfterimageError(
       'MODEL_UNSUPPORTED',

@@ -7,6 +7,7 @@ import type { ImagePlan, Processor } from '../../src/models/family.js';
 import { clipImageProcessor } from '../../src/models/processors/clip-image.js';
 import { fixedSquareProcessor } from '../../src/models/processors/fixed-square.js';
 import { gemma4ImageProcessor, plainResize } from '../../src/models/processors/gemma4-image.js';
+import { internImageProcessor } from '../../src/models/processors/intern-image.js';
 import { k25Size, kimiImageProcessor, kimiVlSize } from '../../src/models/processors/kimi-image.js';
 import { lfm2ImageProcessor } from '../../src/models/processors/lfm2-image.js';
 import { llavaNextImageProcessor } from '../../src/models/processors/llava-next-image.js';
@@ -125,6 +126,10 @@ const PROCESSORS: Record<string, Processor> = {
   'Gemma 4, many tokens': gemma4(1120),
   'LLaVA 1.5': clipImageProcessor(square336, frames),
   'LLaVA-NeXT': llavaNextImageProcessor(square336, canvases, frames),
+  InternVL: internImageProcessor(checkpoint({ size: { height: 448, width: 448 } }), {
+    ...frames,
+    tokensPerTile: 256,
+  }),
   'Gemma 3, PaliGemma, Gemma 3n': square({}),
   'Gemma 3, pan and scan': square({ do_pan_and_scan: true }),
 };

@@ -2,6 +2,7 @@
 // patches, a norm before the blocks, and the output of an earlier block than the last.
 import { GraphBuilder, rowsOf, type ActivationName, type Value } from '../../graph/builder.js';
 import { AfterimageError } from '../../errors.js';
+import type { WeightRecipe } from '../../graph/program.js';
 import type { Config } from '../checkpoint/config.js';
 import type { WeightScope } from '../checkpoint/weights.js';
 import type { NamedTensor } from '../family.js';
@@ -76,28 +77,52 @@ export function clipTables(frames: number, side: number): Record<string, NamedTe
   };
 }
 
-/** Patches of square frames, frame by frame in raster order. → [patches, width · layers], without class tokens */
-export function clipTower(g: GraphBuilder, w: WeightScope, c: ClipShape): Value {
+export interface ClassedWeights {
+  patch_size: number;
+  kernel: WeightRecipe;
+  bias: WeightRecipe | null;
+  /** [1, width] */
+  token: WeightRecipe;
+  /** [1 + patches of a frame, width] */
+  positions: WeightRecipe;
+}
+
+/** Patches of square frames, frame by frame in raster order, a class token before each. → [cells, width] */
+export function classedPatches(g: GraphBuilder, w: ClassedWeights): Value {
   const [patches, cells] = [rowsOf('patches'), rowsOf('cells')];
-  const pixels = g.input('pixel_values', { rows: patches, width: 3 * c.patch_size ** 2 });
-  const index = (name: string, rows = cells): Value => g.input(name, { rows, width: 1, dtype: 'i32' });
-  const [patchRows, classIndex, positions] = [
+  const pixels = g.input('pixel_values', { rows: patches, width: 3 * w.patch_size ** 2 });
+  const index = (name: string): Value => g.input(name, { rows: cells, width: 1, dtype: 'i32' });
+  const [patchRows, classIndex, places] = [
     index('patch_rows'),
     index('class_index'),
     index('position_index'),
   ];
   const classWeight = g.input('class_weight', { rows: cells, width: 1 });
-
-  const width = c.hidden_size;
-  const kernel = w('embeddings.patch_embedding').patchKernel(width, 3, [c.patch_size, c.patch_size]);
-  const placed = g.gatherRows(g.matmul(pixels, kernel), patchRows); // [cells, width], class rows 0
-  const token = w('embeddings.class_embedding').table([width], width, '');
-  const table = w('embeddings.position_embedding').matrix((c.image_size / c.patch_size) ** 2 + 1, width);
-  const x = g.add(
-    g.add(placed, g.weightedRows(token, classIndex, classWeight)),
-    g.embedding(positions, table),
+  const placed = g.gatherRows(g.matmul(pixels, w.kernel, w.bias), patchRows); // class rows 0
+  return g.add(
+    g.add(placed, g.weightedRows(w.token, classIndex, classWeight)),
+    g.embedding(places, w.positions),
   );
+}
+
+/** The rows of patches, in the order of `kept_rows`. */
+export function withoutClasses(g: GraphBuilder, x: Value): Value {
+  return g.gatherRows(x, g.input('kept_rows', { rows: rowsOf('patches'), width: 1, dtype: 'i32' }));
+}
+
+/** → [patches, width · layers], without class tokens */
+export function clipTower(g: GraphBuilder, w: WeightScope, c: ClipShape): Value {
+  const width = c.hidden_size;
+  const x = classedPatches(g, {
+    patch_size: c.patch_size,
+    kernel: w('embeddings.patch_embedding').patchKernel(width, 3, [c.patch_size, c.patch_size]),
+    bias: null,
+    token: w('embeddings.class_embedding').table([width], width, ''),
+    positions: w('embeddings.position_embedding').matrix((c.image_size / c.patch_size) ** 2 + 1, width),
+  });
   const states = siglipStates(g, g.layerNorm(x, w('pre_layrnorm'), c.layer_norm_eps), w, c);
-  const features = c.features.map((layer) => states[layer]!).reduce((a, b) => g.concat(a, b));
-  return g.gatherRows(features, index('kept_rows', patches));
+  return withoutClasses(
+    g,
+    c.features.map((layer) => states[layer]!).reduce((a, b) => g.concat(a, b)),
+  );
 }

@@ -1,0 +1,6 @@
+"""InternVL 3.5 with the large tower: RMSNorms, all of q and of k normed, Qwen3."""
+from families import internvl
+
+
+def spec(seed):
+    return internvl.spec(seed, large=True)
