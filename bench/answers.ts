@@ -12,7 +12,8 @@ interface Request {
 }
 
 const options = new Options(['--model', process.argv[2]!]);
-await Terminal.use(options, new AbortController().signal, async ({ call }) => {
+const ahead = { images: [], model: true };
+await Terminal.use(options, new AbortController().signal, ahead, async ({ call }) => {
   for await (const line of createInterface({ input: process.stdin })) {
     const { tool: name, args } = JSON.parse(line) as Request;
     const tool = tools.find((known) => known.name === name)!;

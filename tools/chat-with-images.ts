@@ -39,7 +39,7 @@ For one question about one image describe_image is simpler, for reading text ocr
   output,
   async run({ message, images = [], page, session_id, fork, max_tokens, reading, choices, ...given }, call) {
     checkChoices(choices, message);
-    const schema = checkSchema(given.schema, { choices, continues: message === '' });
+    const schema = await checkSchema(given.schema, { choices, continues: message === '' });
     const seen = await lookAt(
       call,
       images.map((image) => ({ image, page })),

@@ -1,6 +1,6 @@
 // describe_image: what one image, or a part of it, shows.
 import { z } from 'zod';
-import { describeQuestion } from '../src/prompt/layout.js';
+import { describeQuestion, DETAILS } from '../src/prompt/layout.js';
 import { checkChoices } from '../src/ask/choices.js';
 import { ask, type Call } from '../src/ask/call.js';
 import type { Conversation, Picture } from '../src/ask/conversations.js';
@@ -12,8 +12,6 @@ import { withReadings } from '../src/ask/read.js';
 import { toFields } from '../src/ask/reply.js';
 import { checkSchema } from '../src/ask/schemas.js';
 import { defineTool, LOOKS_ONLY, type ToolResult } from '../src/ask/tool.js';
-
-export const DETAILS = ['brief', 'normal', 'full'] as const;
 
 /** Longest description unless the caller says otherwise, in tokens. */
 export const DESCRIPTION_TOKENS: Record<(typeof DETAILS)[number], number> = {
@@ -72,7 +70,7 @@ For its text use ocr, for what changed between two images compare_images, for se
     const { image, question, detail, region, choices, max_tokens, session_id, reading, ...given } = args;
     checkLocate(args);
     checkChoices(choices, question);
-    const schema = checkSchema(given.schema, { choices });
+    const schema = await checkSchema(given.schema, { choices });
     const wanted = { image, page: args.page, region, closely: detail === 'full' };
     const known = session_id === undefined ? undefined : call.conversations.get(session_id);
     if (given.locate !== undefined)

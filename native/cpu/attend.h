@@ -5,17 +5,17 @@
 // Milakov & Gimelshein 2018 (online softmax); Dao et al. 2022.
 #pragma once
 #include <cmath>
-#include <utility>
 
+#include "cpu/attend_pairs.h"
 #include "cpu/elementary.h"
 #include "cpu/kernels.h"
 #include "cpu/narrow_floats.h"
 #include "cpu/panel.h"
 #include "cpu/tiles.h"
+#include "cpu/transpose.h"
 
 namespace afterimage::CPU_ISA {
 
-constexpr int kKeys = 64;
 // Rows of one pass over keys, then values: either stays in the first-level cache while all of them use it. Whole
 // vectors.
 constexpr int kPassRows = 16 * kTileRows;
@@ -25,12 +25,14 @@ struct TileSum {
   float maximum, total;
 };
 
-static TileSum tile_weights(float* scores, float scale, float softcap, int first, int last) {
+// `key_scales` of pairs, by key; null: the scores are whole.
+static TileSum tile_weights(float* scores, const float* key_scales, float scale, float softcap, int first, int last) {
   constexpr int kVecs = kKeys / kLanes;
   const VF lowest = splat(-INFINITY);
   VF s[kVecs], peak = lowest, total = {};
   for (int v = 0; v < kVecs; ++v) {
     s[v] = load(scores + v * kLanes) * splat(scale);
+    if (key_scales) s[v] = s[v] * load(key_scales + v * kLanes);
     if (softcap > 0) s[v] = splat(softcap) * tanh(s[v] / splat(softcap));
   }
   const bool whole = first <= 0 && last >= kKeys;
@@ -55,7 +57,7 @@ static TileSum tile_weights(float* scores, float scale, float softcap, int first
 }
 
 #if defined(CPU_BF16_DOT)
-static void to_pairs(const float* x, uint32_t* out) {
+static void to_bf16_pairs(const float* x, uint32_t* out) {
   for (int j = 0; j < kKeys; j += kLanes) store_half(reinterpret_cast<uint16_t*>(out) + j, bf16_bits(load(x + j)));
 }
 #endif
@@ -81,15 +83,24 @@ static void merge_factors(const TileSum* tiles, int rows, float* maxima, MergeFa
   }
 }
 
-static void merge_row(const float* tile_values, int v_stride, float keep, float take, float* values) {
-  for (int c = 0; c < v_stride; c += kLanes)
-    store(values + c, mul_add(load(tile_values + c), splat(take), load(values + c) * splat(keep)));
+// `scales` of pairs, by column; null: the tile's values are whole.
+static void merge_row(const float* tile_values, const float* scales, int v_stride, float keep, float take,
+                      float* values) {
+  for (int c = 0; c < v_stride; c += kLanes) {
+    const VF added = scales ? load(tile_values + c) * load(scales + c) : load(tile_values + c);
+    store(values + c, mul_add(added, splat(take), load(values + c) * splat(keep)));
+  }
 }
 
 // scores[i][64] = q_{r+i} · keys.
 static void score_tile(const AttendJob& job, int r, int rows, float* const* scores) {
+#if defined(CPU_PAIR_DOT)
+  if (job.form == TileForm::pairs)
+    return run_tiles<TilePairs>(rows, reinterpret_cast<const int32_t* const*>(job.queries + r),
+                                static_cast<const int32_t*>(job.tile.keys), kKeys, (job.k_dim + 1) / 2, kKeys, scores);
+#endif
 #if defined(CPU_BF16_DOT)
-  if (job.bf16)
+  if (job.form == TileForm::bf16)
     return run_tiles<TileBf16<false>>(rows, reinterpret_cast<const uint32_t* const*>(job.queries + r),
                                       static_cast<const uint32_t*>(job.tile.keys), kKeys, (job.k_dim + 1) / 2, kKeys,
                                       scores);
@@ -100,12 +111,24 @@ static void score_tile(const AttendJob& job, int r, int rows, float* const* scor
 
 // partial[i][v_stride] = weights_i · values.
 static void value_tile(const AttendJob& job, int rows, float* const* weights, float* const* partial) {
+#if defined(CPU_PAIR_DOT)
+  if (job.form == TileForm::pairs) {
+    alignas(64) int32_t pairs[kTileRows][kKeys / 2];
+    const int32_t* pair_rows[kTileRows];
+    for (int i = 0; i < rows; ++i) {
+      weights_to_pairs(weights[i], pairs[i]);
+      pair_rows[i] = pairs[i];
+    }
+    return run_tiles<TilePairs>(rows, pair_rows, static_cast<const int32_t*>(job.tile.values), job.v_stride, kKeys / 2,
+                                job.v_stride, partial);
+  }
+#endif
 #if defined(CPU_BF16_DOT)
-  if (job.bf16) {
+  if (job.form == TileForm::bf16) {
     alignas(64) uint32_t pairs[kTileRows][kKeys / 2];
     const uint32_t* pair_rows[kTileRows];
     for (int i = 0; i < rows; ++i) {
-      to_pairs(weights[i], pairs[i]);
+      to_bf16_pairs(weights[i], pairs[i]);
       pair_rows[i] = pairs[i];
     }
     return run_tiles<TileBf16<false>>(rows, pair_rows, static_cast<const uint32_t*>(job.tile.values), job.v_stride,
@@ -129,6 +152,9 @@ static void attend_pass(const AttendJob& job, int begin, int end) {
   alignas(64) float partial[kTileRows][kMaxValueDim];
   float *score_rows[kPassRows], *partial_rows[kTileRows];
   TileSum sums[kPassRows];
+  const bool pairs = job.form == TileForm::pairs;
+  const float* key_scales = pairs ? pair_key_scales(job.tile.keys, job.k_dim) : nullptr;
+  const float* value_scales = pairs ? pair_value_scales(job.tile.values, job.v_stride) : nullptr;
   for (int i = 0; i < end - begin; ++i) score_rows[i] = scores[i];
   for (int i = 0; i < kTileRows; ++i) partial_rows[i] = partial[i];
   for (int r = begin; r < end; r += kTileRows) {
@@ -137,7 +163,8 @@ static void attend_pass(const AttendJob& job, int begin, int end) {
     if (!any_sees(job, r, rows)) continue;
     score_tile(job, r, rows, score_rows + (r - begin));
     for (int i = r; i < r + rows; ++i)
-      sums[i - begin] = tile_weights(scores[i - begin], job.scale, job.softcap, job.first[i], job.last[i]);
+      sums[i - begin] = tile_weights(scores[i - begin], key_scales, pairs ? job.scale * job.query_scales[i] : job.scale,
+                                     job.softcap, job.first[i], job.last[i]);
   }
   MergeFactors f;
   merge_factors(sums, end - begin, job.maxima + begin, f);
@@ -149,7 +176,7 @@ static void attend_pass(const AttendJob& job, int begin, int end) {
       const int at = i - begin;
       if (sums[at].maximum == -INFINITY) continue;
       job.totals[i] = job.totals[i] * f.keep[at] + sums[at].total * f.take[at];
-      merge_row(partial[i - r], job.v_stride, f.keep[at], f.take[at], job.values + i * job.v_stride);
+      merge_row(partial[i - r], value_scales, job.v_stride, f.keep[at], f.take[at], job.values + i * job.v_stride);
     }
   }
 }
@@ -165,48 +192,10 @@ static void attend_finish(const float* values, float total, int v_dim, float* ou
   for (int c = 0; c < v_dim; ++c) out[c] = values[c] * inverse + 0.0f;
 }
 
-// `x` [kLanes] rows to columns: log2(kLanes) rounds of interleaving the upper with the lower half of the rows.
-template <size_t... I>
-CPU_INLINE VI interleave_low(VI a, VI b, std::index_sequence<I...>) {
-  return __builtin_shufflevector(a, b, (I % 2 * kLanes + I / 2)...);
-}
-template <size_t... I>
-CPU_INLINE VI interleave_high(VI a, VI b, std::index_sequence<I...>) {
-  return __builtin_shufflevector(a, b, (I % 2 * kLanes + kLanes / 2 + I / 2)...);
-}
-CPU_INLINE void transpose(VI (&x)[kLanes]) {
-  constexpr std::make_index_sequence<kLanes> lanes;
-  for (int round = 1; round < kLanes; round *= 2) {
-    VI y[kLanes];
-    for (int i = 0; i < kLanes / 2; ++i) {
-      y[2 * i] = interleave_low(x[i], x[i + kLanes / 2], lanes);
-      y[2 * i + 1] = interleave_high(x[i], x[i + kLanes / 2], lanes);
-    }
-    for (int i = 0; i < kLanes; ++i) x[i] = y[i];
-  }
-}
-
-// kKeys rows of `width` words to [width][kKeys]; null rows are zero.
-static void transpose_rows(const uint32_t* const* rows, int width, uint32_t* out) {
-  for (int j = 0; j < kKeys; j += kLanes)
-    for (int d = 0; d < width; d += kLanes) {
-      const int n = width - d < kLanes ? width - d : kLanes;
-      VI x[kLanes];
-      for (int i = 0; i < kLanes; ++i) {
-        if (!rows[j + i])
-          x[i] = VI{};
-        else if (n == kLanes)
-          x[i] = load_bits(rows[j + i] + d);
-        else
-          x[i] = (VI)load_n(reinterpret_cast<const float*>(rows[j + i]) + d, n);
-      }
-      transpose(x);
-      for (int i = 0; i < n; ++i) store_bits(out + (d + i) * kKeys + j, x[i]);
-    }
-}
-
-static void pack_keys(const float* const* rows, int k_dim, bool bf16, void* out) {
-  if (!bf16) return transpose_rows(reinterpret_cast<const uint32_t* const*>(rows), k_dim, static_cast<uint32_t*>(out));
+static void pack_keys(const float* const* rows, int k_dim, TileForm form, void* out) {
+  if (form == TileForm::pairs) return pack_pair_keys(rows, k_dim, static_cast<int32_t*>(out));
+  if (form == TileForm::f32)
+    return transpose_rows(reinterpret_cast<const uint32_t* const*>(rows), k_dim, static_cast<uint32_t*>(out));
   const int width = (k_dim + 1) / 2;
   alignas(64) uint32_t pairs[kKeys][kMaxKeyDim / 2];
   const uint32_t* pair_rows[kKeys];
@@ -217,7 +206,9 @@ static void pack_keys(const float* const* rows, int k_dim, bool bf16, void* out)
   transpose_rows(pair_rows, width, static_cast<uint32_t*>(out));
 }
 
-static void pack_values(const float* const* rows, int v_dim, int v_stride, bool bf16, void* out) {
+static void pack_values(const float* const* rows, int v_dim, int v_stride, TileForm form, void* out) {
+  if (form == TileForm::pairs) return pack_pair_values(rows, v_dim, v_stride, static_cast<int32_t*>(out));
+  const bool bf16 = form == TileForm::bf16;
   const auto part = [&](int j, int d) {
     const int n = v_dim - d < kLanes ? v_dim - d : kLanes;
     return rows[j] && n > 0 ? (n == kLanes ? load(rows[j] + d) : load_n(rows[j] + d, n)) : VF{};

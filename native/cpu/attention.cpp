@@ -48,9 +48,9 @@ class CacheAttention {
   CacheAttention(CpuContext& c, const Dispatch& d) : c_(c), d_(d), a_(*d.attrs), layout_(*d.batch->kv) {
     group_ = a_.heads / a_.kv_heads;
     check_head_width(a_);
-    bf16_ = c.kernels.native_bf16 && d.precision == Precision::fast;
+    form_ = c.kernels.native_bf16 && d.precision == Precision::fast ? TileForm::bf16 : TileForm::f32;
     rows_per_task_ = std::max(1, kMaxQueries / group_);
-    size_ = tile_size(a_.k_dim, a_.v_dim, bf16_);
+    size_ = tile_size(a_.k_dim, a_.v_dim, form_);
     const size_t widened = size_t{kBlockPositions} * static_cast<size_t>(std::max(a_.k_dim, a_.v_dim)) * 4;
     scratch_bytes_ = size_.bytes() + widened + AttentionRows::bytes(rows_per_task_ * group_, a_.k_dim, a_.v_dim);
   }
@@ -85,7 +85,7 @@ class CacheAttention {
       end = std::max(end, last);
       for (int32_t g = 0; g < group_; ++g)
         rows.add(c_.kernels, d_.in[0].at<float>(t.sequence->first_row + r) + (t.kv_head * group_ + g) * a_.k_dim,
-                 bf16_);
+                 form_);
     }
     for (int64_t start = begin / kBlockPositions * kBlockPositions; start < end; start += kBlockPositions) {
       pack_tile(t, start, keys, values, widened);
@@ -93,7 +93,7 @@ class CacheAttention {
         const auto [first, last] = visible(t, t.first + r);
         for (int32_t g = 0; g < group_; ++g) rows.see(r * group_ + g, first - start, last - start);
       }
-      c_.kernels.attend(rows.job({keys, values}, a_, bf16_));
+      c_.kernels.attend(rows.job({keys, values}, a_, form_));
     }
     for (int32_t r = 0; r < t.rows; ++r)
       for (int32_t g = 0; g < group_; ++g)
@@ -108,10 +108,10 @@ class CacheAttention {
     const float* rows[kBlockPositions];
     load_kv(c_.kernels, block + layout_.key_offset(a_.layer, t.kv_head), layout_.type(), count, a_.k_dim, widened,
             rows);
-    c_.kernels.pack_keys(rows, a_.k_dim, bf16_, keys);
+    c_.kernels.pack_keys(rows, a_.k_dim, form_, keys);
     load_kv(c_.kernels, block + layout_.value_offset(a_.layer, t.kv_head), layout_.type(), count, a_.v_dim, widened,
             rows);
-    c_.kernels.pack_values(rows, a_.v_dim, padded_width(a_.v_dim), bf16_, values);
+    c_.kernels.pack_values(rows, a_.v_dim, padded_width(a_.v_dim), form_, values);
   }
 
   static constexpr int kMaxQueries = AttentionRows::kMost;
@@ -120,7 +120,7 @@ class CacheAttention {
   const OpAttrs& a_;
   const KvLayout& layout_;
   int group_;
-  bool bf16_;
+  TileForm form_;
   int32_t rows_per_task_;
   TileSize size_;
   size_t scratch_bytes_;

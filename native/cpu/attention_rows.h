@@ -14,7 +14,7 @@ class AttentionRows {
 
   static size_t bytes(int most, int k_dim, int v_dim) {
     const auto rows = static_cast<size_t>(std::max(most, kMost));
-    return rows * (static_cast<size_t>(padded_width(k_dim) + padded_width(v_dim) + 2) * 4 + 2 * 4 + sizeof(void*));
+    return rows * (static_cast<size_t>(padded_width(k_dim) + padded_width(v_dim) + 3) * 4 + 2 * 4 + sizeof(void*));
   }
 
   AttentionRows(float* memory, int most, int k_dim, int v_dim) : k_dim_(k_dim), v_dim_(v_dim) {
@@ -23,17 +23,21 @@ class AttentionRows {
     values_ = queries_ + rows * padded_width(k_dim);
     maxima_ = values_ + rows * padded_width(v_dim);
     totals_ = maxima_ + rows;
-    first_ = reinterpret_cast<int32_t*>(totals_ + rows);
+    scales_ = totals_ + rows;
+    first_ = reinterpret_cast<int32_t*>(scales_ + rows);
     last_ = first_ + rows;
     pointers_ = reinterpret_cast<const void**>(last_ + rows);
   }
 
   // `query` must stay where it is while the task runs (f32 form reads it in place).
-  void add(const KernelTable& kernels, const float* query, bool bf16) {
+  void add(const KernelTable& kernels, const float* query, TileForm form) {
     pointers_[count_] = query;
-    if (bf16) {
-      auto* to = reinterpret_cast<uint16_t*>(queries_ + count_ * padded_width(k_dim_));
-      kernels.row_to_bf16(query, k_dim_, (k_dim_ + 1) & ~1, to);
+    if (form != TileForm::f32) {
+      float* to = queries_ + count_ * padded_width(k_dim_);
+      if (form == TileForm::bf16)
+        kernels.row_to_bf16(query, k_dim_, (k_dim_ + 1) & ~1, reinterpret_cast<uint16_t*>(to));
+      else
+        scales_[count_] = kernels.row_to_pairs(query, k_dim_, reinterpret_cast<int16_t*>(to));
       pointers_[count_] = to;
     }
     maxima_[count_] = -INFINITY;
@@ -48,9 +52,9 @@ class AttentionRows {
     last_[i] = static_cast<int32_t>(std::clamp<int64_t>(last, 0, kBlockPositions));
   }
 
-  AttendJob job(KvTile tile, const OpAttrs& a, bool bf16) const {
-    return {count_,  pointers_, tile,   bf16,  k_dim_,  v_dim_,  padded_width(v_dim_),
-            a.scale, a.softcap, first_, last_, maxima_, totals_, values_};
+  AttendJob job(KvTile tile, const OpAttrs& a, TileForm form) const {
+    return {count_,  pointers_, scales_, tile,  form,    k_dim_,  v_dim_, padded_width(v_dim_),
+            a.scale, a.softcap, first_,  last_, maxima_, totals_, values_};
   }
 
   void finish(const KernelTable& kernels, int i, float* out) const {
@@ -59,7 +63,7 @@ class AttentionRows {
 
  private:
   int k_dim_, v_dim_, count_ = 0;
-  float *queries_, *values_, *maxima_, *totals_;
+  float *queries_, *values_, *maxima_, *totals_, *scales_;
   int32_t *first_, *last_;
   const void** pointers_;
 };

@@ -12,7 +12,9 @@ static constexpr KernelTable make_table(const char* name) {
   KernelTable t{};
   t.name = name;
   t.native_bf16 = kNativeBf16;
+  t.pair_tiles = kPairTiles;
   t.row_to_bf16 = row_to_bf16;
+  t.row_to_pairs = row_to_pairs;
   t.quantize_row = quantize_row;
   t.panel = panel;
   t.finish = finish;

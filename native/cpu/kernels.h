@@ -61,6 +61,9 @@ struct PanelFinish {
 // Keys and values of up to 64 positions, packed for one kv head.
 //   f32   keys [k_dim][64], values [64][v_stride]
 //   bf16  keys [⌈k_dim/2⌉][64] pairs, values [32][v_stride] pairs of consecutive positions
+//   pairs the same of 16-bit integers; behind them [64] scales of the keys, and [v_stride] of the values' columns
+enum class TileForm : uint8_t { f32, bf16, pairs };
+
 struct KvTile {
   void* keys;
   void* values;
@@ -70,9 +73,10 @@ struct KvTile {
 // values) is merged into its running state. Positions outside [first, last) of a row weigh nothing.
 struct AttendJob {
   int rows;
-  const void* const* queries;  // per row: float[k_dim], or bf16 pairs padded to even
+  const void* const* queries;  // per row: float[k_dim], or bf16 or integer pairs padded to even
+  const float* query_scales;   // of integers, per row
   KvTile tile;
-  bool bf16;
+  TileForm form;
   int k_dim, v_dim, v_stride;  // v_stride: v_dim rounded up to 16
   float scale, softcap;
   const int32_t* first;  // per row
@@ -119,17 +123,19 @@ struct SettleJob {
 struct KernelTable {
   const char* name;
   bool native_bf16;
+  bool pair_tiles;            // whether products of integer pairs are faster than those of f32 or bf16 in attention
   int lanes, kernel_vectors;  // of PackedKernel in f32
   int pair_vectors;           // the same in pairs; 0 where their products are no faster than f32
 
   void (*row_to_bf16)(const float* x, int64_t count, int64_t padded, uint16_t* out);
+  float (*row_to_pairs)(const float* x, int count, int16_t* out);  // returns what a unit is worth
   void (*quantize_row)(const float* x, int64_t columns, int sets, bool a8, QuantBlock* out);
   void (*panel)(const PanelJob& job);
   void (*finish)(const PanelFinish& finish);
 
   // `key_rows[j]`/`value_rows[j]` are f32 vectors of position j, null for positions that do not exist.
-  void (*pack_keys)(const float* const* key_rows, int k_dim, bool bf16, void* out);
-  void (*pack_values)(const float* const* value_rows, int v_dim, int v_stride, bool bf16, void* out);
+  void (*pack_keys)(const float* const* key_rows, int k_dim, TileForm form, void* out);
+  void (*pack_values)(const float* const* value_rows, int v_dim, int v_stride, TileForm form, void* out);
   void (*attend)(const AttendJob& job);
   // out[v_dim] = values / total, 0 where the row saw nothing.
   void (*attend_finish)(const float* values, float total, int v_dim, float* out);

@@ -17,10 +17,11 @@ void check_head_width(const OpAttrs& attrs) {
                   " columns are wider than the cpu backend's limit of " + std::to_string(kMaxKeyDim) + ".");
 }
 
-TileSize tile_size(int k_dim, int v_dim, bool bf16) {
-  const auto keys = static_cast<size_t>(bf16 ? (k_dim + 1) / 2 : k_dim),
-             values = static_cast<size_t>(padded_width(v_dim));
-  return {keys * kBlockPositions * 4, values * kBlockPositions * (bf16 ? 2 : 4)};
+TileSize tile_size(int k_dim, int v_dim, TileForm form) {
+  const bool whole = form == TileForm::f32, scaled = form == TileForm::pairs;
+  const auto keys = static_cast<size_t>(whole ? k_dim : (k_dim + 1) / 2) + (scaled ? 1 : 0),
+             rows = static_cast<size_t>(whole ? kBlockPositions : kBlockPositions / 2) + (scaled ? 1 : 0);
+  return {keys * kBlockPositions * 4, static_cast<size_t>(padded_width(v_dim)) * rows * 4};
 }
 
 void store_kv(uint8_t* tile, KvType type, int position, int dim, const float* x) {

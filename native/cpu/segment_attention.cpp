@@ -27,8 +27,11 @@ class SegmentAttention {
  public:
   SegmentAttention(CpuContext& c, const Dispatch& d) : c_(c), d_(d), a_(*d.attrs) {
     check_head_width(a_);
-    bf16_ = c.kernels.native_bf16 && d.precision == Precision::fast;
-    size_ = tile_size(a_.k_dim, a_.v_dim, bf16_);
+    form_ = d.precision != Precision::fast ? TileForm::f32
+            : c.kernels.native_bf16        ? TileForm::bf16
+            : c.kernels.pair_tiles         ? TileForm::pairs
+                                           : TileForm::f32;
+    size_ = tile_size(a_.k_dim, a_.v_dim, form_);
     scratch_bytes_ = AttentionRows::bytes(AttentionRows::kMost, a_.k_dim, a_.v_dim);
     read_segments();
   }
@@ -90,19 +93,19 @@ class SegmentAttention {
       keys[j] = j < left ? d_.in[1].at<float>(tile.first_row + j) + kv_head * a_.k_dim : nullptr;
       values[j] = j < left ? d_.in[2].at<float>(tile.first_row + j) + kv_head * a_.v_dim : nullptr;
     }
-    c_.kernels.pack_keys(keys, a_.k_dim, bf16_, to);
-    c_.kernels.pack_values(values, a_.v_dim, padded_width(a_.v_dim), bf16_, to + size_.keys);
+    c_.kernels.pack_keys(keys, a_.k_dim, form_, to);
+    c_.kernels.pack_values(values, a_.v_dim, padded_width(a_.v_dim), form_, to + size_.keys);
   }
 
   void attend(const Chunk& chunk, int32_t head, int32_t packed_head, uint8_t* scratch) const {
     AttentionRows rows(reinterpret_cast<float*>(scratch), AttentionRows::kMost, a_.k_dim, a_.v_dim);
     for (int r = 0; r < chunk.rows; ++r)
-      rows.add(c_.kernels, d_.in[0].at<float>(chunk.first_row + r) + head * a_.k_dim, bf16_);
+      rows.add(c_.kernels, d_.in[0].at<float>(chunk.first_row + r) + head * a_.k_dim, form_);
     const Segment& s = *chunk.segment;
     for (int64_t t = 0; t < s.tiles(); ++t) {
       for (int r = 0; r < chunk.rows; ++r) rows.see(r, 0, s.rows - t * kBlockPositions);
       uint8_t* tile = packed_tile(packed_head, s.first_tile + t);
-      c_.kernels.attend(rows.job({tile, tile + size_.keys}, a_, bf16_));
+      c_.kernels.attend(rows.job({tile, tile + size_.keys}, a_, form_));
     }
     for (int r = 0; r < chunk.rows; ++r)
       rows.finish(c_.kernels, r, d_.out[0].at<float>(chunk.first_row + r) + head * a_.v_dim);
@@ -111,7 +114,7 @@ class SegmentAttention {
   CpuContext& c_;
   const Dispatch& d_;
   const OpAttrs& a_;
-  bool bf16_;
+  TileForm form_;
   TileSize size_;
   size_t scratch_bytes_;
   uint8_t* packed_ = nullptr;

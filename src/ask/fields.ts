@@ -5,12 +5,10 @@ import type { Region } from '../image/region.js';
 import type { Ending } from './call.js';
 import { CONVERSATION_LIMITS } from './conversations.js';
 import { isRecord } from './json-text.js';
+import { MOST_TOKENS } from './most-tokens.js';
 
 /** Sessions end after this many idle minutes; named in every description that hands one out. */
 export const SESSION_MINUTES = CONVERSATION_LIMITS.ttlMs / 60_000;
-
-/** More than any client's result limit lets through. */
-export const MOST_TOKENS = 4096;
 
 /** The longest question; far below every model's context. */
 const LONGEST_TEXT = 20_000;

@@ -1,17 +1,16 @@
 // Answers by a JSON Schema: what is refused before anything is looked at, and the value that an answer is.
 import { AfterimageError } from '../errors.js';
 import type { Answer, JsonSchema } from '../engine/engine.js';
-import { compileSchema } from '../schema/compile.js';
 import { isRecord } from './json-text.js';
 
 /**
  * @param beside What else the call asks for.
  * @throws AfterimageError INVALID_ARGUMENT, SCHEMA_UNSUPPORTED
  */
-export function checkSchema(
+export async function checkSchema(
   schema: unknown,
   beside: { choices: readonly string[] | undefined; continues?: boolean },
-): JsonSchema | undefined {
+): Promise<JsonSchema | undefined> {
   if (!isRecord(schema)) return undefined;
   if (beside.choices) {
     throw new AfterimageError(
@@ -25,6 +24,8 @@ export function checkSchema(
       'A schema belongs to a question; leave it out to go on with an answer, which keeps its own.',
     );
   }
+  // Few calls have one, and a command would wait for what reads it.
+  const { compileSchema } = await import('../schema/compile.js');
   compileSchema(schema);
   return schema;
 }

@@ -1,7 +1,7 @@
 // afterimage chat: questions from stdin, one a line, put to chat_with_images in one session until stdin ends.
 import { createInterface } from 'node:readline';
-import { chatWithImages } from '../../tools/chat-with-images.js';
 import { lookAt } from '../ask/look.js';
+import type { Tool } from '../ask/tool.js';
 import type { AfterimageError } from '../errors.js';
 import type { Options } from './options.js';
 import { Terminal } from './terminal.js';
@@ -10,7 +10,8 @@ import { usage } from './told.js';
 export async function chat(options: Options, signal: AbortSignal): Promise<void> {
   const files = options.positionals;
   if (files.length === 0) throw usage('afterimage chat FILE...');
-  await Terminal.use(options, signal, async (terminal) => {
+  await Terminal.use(options, signal, { images: files, model: true }, async (terminal) => {
+    const { chatWithImages } = await import('../../tools/chat-with-images.js');
     const pictures = await lookAt(
       terminal.call,
       files.map((image) => ({ image })),
@@ -21,6 +22,7 @@ export async function chat(options: Options, signal: AbortSignal): Promise<void>
     );
     const session = new Chat(
       terminal,
+      chatWithImages,
       pictures.map(({ imageId }) => imageId),
     );
     signal.throwIfAborted();
@@ -35,12 +37,14 @@ class Chat {
   /** The last error; the lines after it had their turn all the same. */
   refused: AfterimageError | undefined;
   readonly #terminal: Terminal;
+  readonly #tool: Tool;
   readonly #images: string[];
   #sessionId: string | undefined;
   #truncated = false;
 
-  constructor(terminal: Terminal, images: string[]) {
+  constructor(terminal: Terminal, tool: Tool, images: string[]) {
     this.#terminal = terminal;
+    this.#tool = tool;
     this.#images = images;
   }
 
@@ -49,7 +53,7 @@ class Chat {
     if (message === '' && !this.#truncated) return;
     const where = this.#sessionId === undefined ? { images: this.#images } : { session_id: this.#sessionId };
     try {
-      const { session_id, truncated } = await this.#terminal.show(chatWithImages, { message, ...where });
+      const { session_id, truncated } = await this.#terminal.show(this.#tool, { message, ...where });
       this.#sessionId = session_id;
       this.#truncated = truncated;
       if (truncated) process.stderr.write('The answer was cut; an empty line continues it.\n');

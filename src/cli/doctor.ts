@@ -82,7 +82,7 @@ async function selfTest(
 /** Asks about one picture twice: the second answer must be the same and must reuse what was seen. */
 async function lookTwice(options: Options, signal: AbortSignal, report: Report): Promise<string> {
   if (!existsSync(SELF_TEST_IMAGE)) return `skipped: ${SELF_TEST_IMAGE} is missing`;
-  const engine = openEngine(options);
+  const engine = await openEngine(options);
   try {
     const start = performance.now();
     const model = await engine.ready();

@@ -1,5 +1,4 @@
 // afterimage locate: where something is in a picture, and the picture with the places numbered.
-import { describeImage } from '../../tools/describe-image.js';
 import type { Place } from '../ask/locate.js';
 import { given } from './look.js';
 import { place, writePicture } from './ocr.js';
@@ -11,9 +10,15 @@ export async function locate(options: Options, signal: AbortSignal): Promise<voi
   const [file, what, ...more] = options.positionals;
   if (file === undefined || !what?.trim() || more.length > 0) throw usage('afterimage locate FILE "WHAT"');
   const drawing = options.text('annotate');
-  const [image] = await given([file]);
-  await Terminal.use(options, signal, async (terminal) => {
-    const args = { image, page: options.text('page'), locate: what, annotate: drawing !== undefined };
+  const images = await given([file]);
+  await Terminal.use(options, signal, { images, model: true }, async (terminal) => {
+    const { describeImage } = await import('../../tools/describe-image.js');
+    const args = {
+      image: images[0],
+      page: options.text('page'),
+      locate: what,
+      annotate: drawing !== undefined,
+    };
     const result = await terminal.show(describeImage, args, rows);
     const { annotated } = result as Result & { annotated?: string };
     const png = annotated === undefined ? undefined : terminal.call.drawings.named(annotated);

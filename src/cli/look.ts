@@ -1,10 +1,9 @@
 // The commands that answer once: describe, ask, compare. Each is the tool of its name, with a person's arguments.
 import { existsSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
-import { chatWithImages } from '../../tools/chat-with-images.js';
-import { compareImages, type Comparison } from '../../tools/compare-images.js';
-import { describeImage, DETAILS } from '../../tools/describe-image.js';
+import type { Comparison } from '../../tools/compare-images.js';
 import { AfterimageError } from '../errors.js';
+import { DETAILS } from '../prompt/layout.js';
 import type { Options } from './options.js';
 import { Terminal, type Result } from './terminal.js';
 import { usage } from './told.js';
@@ -13,7 +12,8 @@ export async function describe(options: Options, signal: AbortSignal): Promise<v
   const images = await given(options.positionals);
   if (images.length === 0) throw usage('afterimage describe FILE...');
   const detail = options.choice('detail', DETAILS);
-  await Terminal.use(options, signal, async (terminal) => {
+  await Terminal.use(options, signal, { images, model: true }, async (terminal) => {
+    const { describeImage } = await import('../../tools/describe-image.js');
     await terminal.each(options.positionals, async (index) => {
       await terminal.show(describeImage, { image: images[index], page: options.text('page'), detail });
     });
@@ -24,7 +24,8 @@ export async function ask(options: Options, signal: AbortSignal): Promise<void> 
   const { files, question } = parted(options.positionals);
   if (!question || files.length === 0) throw usage('afterimage ask FILE... "QUESTION"');
   const images = await given(files);
-  await Terminal.use(options, signal, async (terminal) => {
+  await Terminal.use(options, signal, { images, model: true }, async (terminal) => {
+    const { chatWithImages } = await import('../../tools/chat-with-images.js');
     await terminal.show(chatWithImages, { images, page: options.text('page'), message: question });
   });
 }
@@ -67,8 +68,11 @@ async function standardInput(): Promise<string> {
 
 export async function compare(options: Options, signal: AbortSignal): Promise<void> {
   if (options.positionals.length !== 2) throw usage('afterimage compare BEFORE AFTER');
-  const [image_a, image_b] = await given(options.positionals);
-  await Terminal.use(options, signal, async (terminal) => {
+  const images = await given(options.positionals);
+  const [image_a, image_b] = images;
+  // Pictures that are equal are none of the model's business.
+  await Terminal.use(options, signal, { images, model: false }, async (terminal) => {
+    const { compareImages } = await import('../../tools/compare-images.js');
     await terminal.show(compareImages, { image_a, image_b }, changes);
   });
 }

@@ -1,7 +1,7 @@
 // afterimage models: what is installed, every supported family with its real checkpoints, and the memory they need.
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { memoryToLook } from '../engine/load-model.js';
+import { memoryToLook } from '../engine/memory-to-look.js';
 import { findModel, modelName } from '../engine/model-folder.js';
 import { copiesOf, isComplete, namesThere, weightBytes, type PlaceKind } from '../engine/model-places.js';
 import { loadedThere } from '../engine/remote/lent-models.js';
@@ -106,7 +106,7 @@ function findModelOrNone(): string | undefined {
 }
 
 function memoryOf(folder: string): number | undefined {
-  return withoutCode(() => memoryToLook({ model: folder }));
+  return withoutCode(() => memoryToLook(folder));
 }
 
 /** Names of the models that the engine holds that listens where `--remote` looks; none where none answers. */

@@ -1,7 +1,6 @@
 // afterimage ocr: the tool of that name over several files, with what people want at a terminal: boxes beside the text,
 // the places of a text, a picture with the boxes drawn in.
 import { writeFile } from 'node:fs/promises';
-import { ocr as ocrTool } from '../../tools/ocr.js';
 import { AfterimageError } from '../errors.js';
 import { loadImage } from '../image/load.js';
 import { cornersOf, type Corners } from '../image/outline.js';
@@ -53,7 +52,8 @@ export async function ocr(options: Options, signal: AbortSignal): Promise<void> 
     ...(find !== undefined ? { find } : boxed && { format: 'lines' }),
   };
   const images = await given(files);
-  await Terminal.use(options, signal, async (terminal) => {
+  await Terminal.use(options, signal, { images, model: method === 'model' }, async (terminal) => {
+    const { ocr: ocrTool } = await import('../../tools/ocr.js');
     await terminal.each(files, async (index) => {
       const result = await terminal.show(ocrTool, { image: images[index], ...args }, textOf(options));
       if (drawing !== undefined) await draw(terminal, result, drawing);

@@ -3,18 +3,16 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { LocalEngineOptions } from '../engine/native-options.js';
 import type { Engine } from '../engine/engine.js';
-import { CompletionsEngine } from '../engine/completions/completions-engine.js';
 import { LocalEngine } from '../engine/local-engine.js';
 import { makeFolder } from '../make-folder.js';
 import { InstalledModels } from '../engine/installed-models.js';
 import { findModel, modelName, STARTER } from '../engine/model-folder.js';
 import { copiesOf, isComplete, namesThere } from '../engine/model-places.js';
 import type { KvType } from '../engine/native.js';
-import { RemoteEngine } from '../engine/remote/remote-engine.js';
 import { defaultSocket, socketPath } from '../engine/remote/socket-file.js';
 import { baseFolder } from '../base-folder.js';
 import { AfterimageError } from '../errors.js';
-import type { ImageLimits } from '../image/decode.js';
+import type { ImageLimits } from '../image/limits.js';
 import { engineKey } from './engine-key.js';
 import { OPTIONS_OF_THE_ENGINE, type Options } from './options.js';
 
@@ -24,13 +22,13 @@ const MOST_GIB = 2 ** 20;
 const ANSWER_MS = 50_000;
 const KV_TYPES: Record<string, KvType> = { '8': 'q8', '16': 'f16', '32': 'f32' };
 
-/** @throws AfterimageError INVALID_ARGUMENT, MODEL_NOT_FOUND */
-export function openEngine(options: Options): Engine {
+/** Only the kind that is asked for is loaded: a command is over before the others would be. @throws AfterimageError INVALID_ARGUMENT, MODEL_NOT_FOUND */
+export async function openEngine(options: Options): Promise<Engine> {
   checkSharing(options);
   if (options.given('engine')) return elsewhere(options);
-  return options.flag('remote')
-    ? new RemoteEngine(socketOf(options))
-    : new LocalEngine(engineOptions(options));
+  if (!options.flag('remote')) return new LocalEngine(engineOptions(options));
+  const { RemoteEngine } = await import('../engine/remote/remote-engine.js');
+  return new RemoteEngine(socketOf(options));
 }
 
 /**
@@ -75,7 +73,8 @@ export function isHere(options: Options): boolean {
 }
 
 /** @throws AfterimageError INVALID_ARGUMENT, IO_FAILED */
-function elsewhere(options: Options): Engine {
+async function elsewhere(options: Options): Promise<Engine> {
+  const { CompletionsEngine } = await import('../engine/completions/completions-engine.js');
   return new CompletionsEngine({
     urls: options.list('engine'),
     model: options.text('engine-model'),

@@ -2,23 +2,29 @@
 import { dirname, join } from 'node:path';
 import { openElements } from '../engine/element-engine.js';
 import { openReader as openNetworks } from '../engine/reader-engine.js';
-import { RemoteEngine } from '../engine/remote/remote-engine.js';
 import { PictureShelf } from '../image/shelf.js';
 import { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
-import { RemoteReader } from '../reading/shared-reader.js';
 import { TextReader } from '../reading/text-reader.js';
 import { cacheFolder, socketOf, threadsOf, usableCacheFolder } from './open-engine.js';
 import type { Options } from './options.js';
 
 /** Nothing is loaded before the first picture. @throws AfterimageError INVALID_ARGUMENT, IO_FAILED */
-export function openReader(options: Options): Reader {
-  if (options.flag('remote')) return new RemoteReader(new RemoteEngine(socketOf(options)));
+export async function openReader(options: Options): Promise<Reader> {
+  if (options.flag('remote')) return sharedReader(options);
   const folder = usableCacheFolder(options) === undefined ? undefined : readingsFolder(options);
   const threads = threadsOf(options);
   const backend = options.choice('backend', ['cpu', 'metal'] as const);
   const networks = options.text('reader');
   return new TextReader(() => openNetworks({ folder: networks, threads, backend }), folder);
+}
+
+async function sharedReader(options: Options): Promise<Reader> {
+  const [{ RemoteEngine }, { RemoteReader }] = await Promise.all([
+    import('../engine/remote/remote-engine.js'),
+    import('../reading/shared-reader.js'),
+  ]);
+  return new RemoteReader(new RemoteEngine(socketOf(options)));
 }
 
 /** Nothing is loaded before a model asks what lines are. */

@@ -18,7 +18,7 @@ export async function proxy(options: Options, signal: AbortSignal): Promise<void
   const port = options.number('port', 0, true, 65535) ?? DEFAULT_PORT;
   const elsewhere = await guarded(options);
   const app = createApp({
-    ...appOptions(options, openEyes(options)),
+    ...appOptions(options, await openEyes(options)),
     // A picture is asked about once here; what was seen of it stays cached all the same.
     conversations: { live: 0 },
   });

@@ -32,7 +32,7 @@ const ON_A_TERMINAL =
   'This is for an MCP client, which starts it itself: `afterimage config CLIENT` prints how. Ctrl-C ends it.\n';
 
 export async function mcp(options: Options): Promise<void> {
-  const app = appOptions(options, openEyes(options));
+  const app = appOptions(options, await openEyes(options));
   const port = options.number('http', 0, true, 65535);
   if (port === undefined && process.stdin.isTTY) process.stderr.write(ON_A_TERMINAL);
   await (port === undefined
@@ -65,11 +65,11 @@ export function appOptions(options: Options, { engine, models, reader }: Eyes): 
 }
 
 /** A client shows why a call failed, but not why a server did not start: a model that is not there is told by each call. */
-export function openEyes(options: Options): Eyes {
+export async function openEyes(options: Options): Promise<Eyes> {
   checkSharing(options);
-  const reader = openReader(options);
+  const reader = await openReader(options);
   try {
-    return { ...enginesOf(options), reader };
+    return { ...(await enginesOf(options)), reader };
   } catch (error) {
     if (!(error instanceof AfterimageError) || error.code !== 'MODEL_NOT_FOUND') throw error;
     process.stderr.write(`${error.message} [${error.code}]\n`);
@@ -79,12 +79,12 @@ export function openEyes(options: Options): Eyes {
 }
 
 /** Models that are loaded here are all that are installed; elsewhere it is one. @throws AfterimageError as `openEngine` */
-function enginesOf(options: Options): Pick<Eyes, 'engine' | 'models'> {
+async function enginesOf(options: Options): Promise<Pick<Eyes, 'engine' | 'models'>> {
   if (isHere(options)) {
     const models = openModels(options);
     return { engine: models.usual, models };
   }
-  const engine = openEngine(options);
+  const engine = await openEngine(options);
   return { engine, models: new OneModel(engine) };
 }
 
@@ -95,9 +95,9 @@ export async function serve(options: Options, signal: AbortSignal): Promise<void
   checkElsewhere(options);
   const here = isHere(options);
   if (here) await nativeReady(signal);
-  const { engine, models } = enginesOf(options);
+  const { engine, models } = await enginesOf(options);
   const log = createLog({ level: options.flag('verbose') ? 'debug' : 'warn' });
-  const reader = openReader(options);
+  const reader = await openReader(options);
   const open: { close(): Promise<void> }[] = [];
   signal.addEventListener('abort', () => void engine.close(), { once: true });
   try {

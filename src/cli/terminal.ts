@@ -1,22 +1,31 @@
-// The terminal as a client of the tools: answers go to stdout as they come, progress and the closing line to stderr.
+// The terminal as a client of the tools, which are loaded only once the engine has begun to be: answers go to stdout as they come, progress and the closing line to stderr.
+import { existsSync } from 'node:fs';
 import type { Call } from '../ask/call.js';
 import { Conversations } from '../ask/conversations.js';
 import { Drawings } from '../ask/drawings.js';
-import { MOST_TOKENS, type ReplyFields } from '../ask/fields.js';
-import { runTool } from '../ask/run-tool.js';
+import type { ReplyFields } from '../ask/fields.js';
+import { MOST_TOKENS } from '../ask/most-tokens.js';
 import type { Tool } from '../ask/tool.js';
 import type { Engine } from '../engine/engine.js';
 import { AfterimageError } from '../errors.js';
-import { createImageContext } from '../image/load.js';
+import { createImageContext, loadImage } from '../image/load.js';
 import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
 import { nativeReady } from './native-ready.js';
-import { imageLimits, openEngine } from './open-engine.js';
+import { imageLimits, isHere, openEngine } from './open-engine.js';
 import { openElementReader, openReader, openShelf } from './open-reader.js';
 import type { Options } from './options.js';
 import { ProgressBar } from './progress-bar.js';
 import { Rates } from './rates.js';
 import { tell, Told } from './told.js';
+
+/** What a command will ask for, so that it can be loaded ahead. */
+export interface Ahead {
+  /** References of the pictures that will be looked at, in their order. */
+  images: readonly string[];
+  /** Whether the model will answer, and not the reader alone. */
+  model: boolean;
+}
 
 /** What a tool returns: the fields of every reply, and the tool's own. */
 export type Result = ReplyFields & Record<string, unknown>;
@@ -63,19 +72,23 @@ export class Terminal {
     };
   }
 
-  /** Opens the engine that the options describe, for as long as `body` runs. */
+  /**
+   * Opens the engine that the options describe, for as long as `body` runs.
+   */
   static async use(
     options: Options,
     signal: AbortSignal,
+    { images, model }: Ahead,
     body: (terminal: Terminal) => Promise<void>,
   ): Promise<void> {
-    const engine = openEngine(options);
+    const engine = await openEngine(options);
     if (!options.flag('remote')) await nativeReady(signal);
-    const reader = openReader(options);
+    const reader = await openReader(options);
     const elements = openElementReader(options);
     const conversations = new Conversations();
     try {
       const terminal = new Terminal(options, engine, reader, elements, conversations, signal);
+      if (isHere(options)) terminal.#begin(images, model);
       await body(terminal).finally(() => terminal.clear());
     } finally {
       conversations.close();
@@ -83,6 +96,18 @@ export class Terminal {
       await elements.close();
       await engine.close();
     }
+  }
+
+  /**
+   * Lets other threads load what will be asked, while this one loads the tools. What fails is met, and told, by the tool.
+   */
+  #begin([first]: readonly string[], model: boolean): void {
+    const { engine, reader, elements, images, signal } = this.call;
+    // Which pages of a document are wanted is the tool's affair.
+    if (first === undefined || !existsSync(first) || /\.pdf$/i.test(first)) return;
+    const ahead: Promise<unknown>[] = [reader.begin(), loadImage(first, images, signal)];
+    if (model) ahead.push(engine.ready(), elements!.begin());
+    for (const begun of ahead) void begun.catch(() => {});
   }
 
   /**
@@ -107,6 +132,7 @@ export class Terminal {
       },
     };
     const limit = this.#maxTokens !== undefined && { max_tokens: this.#maxTokens };
+    const { runTool } = await import('../ask/run-tool.js');
     const { structured } = await runTool(tool, { ...args, ...limit, verbose: true }, call);
     const result = structured as Result;
     this.clear();

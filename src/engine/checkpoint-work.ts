@@ -9,7 +9,7 @@ import { reading } from '../models/checkpoint/plain-file.js';
 import { stampOf } from '../models/checkpoint/weights-content.js';
 import type { ImagePlan, Model } from '../models/family.js';
 import { linearPositions, mropePositions } from '../models/positions.js';
-import { openModel } from '../models/registry.js';
+import { openAlone } from '../models/one-family.js';
 import type { ContentPart, Message } from '../prompt/message.js';
 import { ANSWERED } from '../prompt/answered.js';
 import { PromptBuilder, templateOf, type Draft, type PromptTokens } from '../prompt/prompt.js';
@@ -23,6 +23,7 @@ import { fromNative } from './native.js';
 import type { NativeEngineOptions } from './native-engine.js';
 import { nativeOptions, type ModelSettings } from './native-options.js';
 import { ladder, type Step } from './pace.js';
+import { packageVersion } from '../version.js';
 import { scriptsIdentity } from './scripts-identity.js';
 import { Processors } from './sight.js';
 import type { UsableMemory } from './usable-memory.js';
@@ -54,22 +55,22 @@ interface Opened {
   model: Model;
   processors: Processors;
   prompts: PromptBuilder;
-  facts: ModelFacts;
+  facts: Omit<ModelFacts, 'scripts'>;
 }
 
 /** By source; one model is usual, and what was closed is dropped. */
 const known = new Map<string, Opened>();
 
 /** Opens again what was opened in a thread that has ended. @throws AfterimageError as `open`, MODEL_CHANGED */
-export function ready(input?: { source: CheckpointSource }): void {
-  if (input?.source.stamp !== undefined) found(input.source);
+export async function ready(input?: { source: CheckpointSource }): Promise<void> {
+  if (input?.source.stamp !== undefined) await found(input.source);
 }
 
 /**
  * @param name Of the model, as people know it.
  * @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, IO_FAILED, OUT_OF_MEMORY
  */
-export function open({
+export async function open({
   source,
   name,
   options,
@@ -79,24 +80,27 @@ export function open({
   name: string;
   options: ModelSettings;
   memory: UsableMemory;
-}): { facts: ModelFacts; native: NativeEngineOptions } {
-  const { opened, checkpoint } = openAnew(source);
-  const { facts, model } = opened;
+}): Promise<{ facts: ModelFacts; native: NativeEngineOptions }> {
+  const { opened, checkpoint } = await openAnew(source);
+  const { model } = opened;
+  // In this process they stay what they are; what outlives it must name them.
+  const scripts = options.cacheFolder === undefined ? packageVersion() : scriptsIdentity();
+  const facts = { ...opened.facts, scripts };
   const unbudgeted = nativeOptions(options, checkpoint, model);
-  const budgets = reading(source.folder, () => {
-    try {
-      return requireMemory(name, unbudgeted, model, memory, options.budgets);
-    } catch (error) {
+  const needed = requireMemory(name, unbudgeted, model, memory, options.budgets);
+  const budgets = await needed.catch((error: unknown) =>
+    reading(source.folder, () => {
       throw fromNative(error);
-    }
-  });
+    }),
+  );
   known.set(keyOf({ ...source, stamp: facts.stamp }), opened);
   return { facts, native: { ...unbudgeted, budgets } };
 }
 
 /** Sizes in which a screen can be seen. */
-export function steps({ source }: { source: CheckpointSource }): Step[] {
-  return ladder(found(source).model.processor);
+export async function steps({ source }: { source: CheckpointSource }): Promise<Step[]> {
+  const { model } = await found(source);
+  return ladder(model.processor);
 }
 
 /** An image as prompts need it. */
@@ -120,7 +124,7 @@ export interface DraftedPrompt extends Draft {
 }
 
 /** @throws AfterimageError IMAGE_UNSUPPORTED */
-export function draft({
+export async function draft({
   source,
   messages,
   images,
@@ -128,8 +132,8 @@ export function draft({
   source: CheckpointSource;
   messages: ListedMessage[];
   images: SeenImage[];
-}): DraftedPrompt {
-  const { prompts, processors, facts } = found(source);
+}): Promise<DraftedPrompt> {
+  const { prompts, processors, facts } = await found(source);
   const asked = messages.map((message) => withImages(message, images));
   const drafted = reading(source.folder, () => prompts.draft(asked));
   return {
@@ -147,7 +151,7 @@ export interface TokenRows extends PromptTokens {
 }
 
 /** @throws AfterimageError INVALID_CHECKPOINT, INVALID_ARGUMENT */
-export function finish({
+export async function finish({
   source,
   drafted,
   rendered,
@@ -158,8 +162,8 @@ export function finish({
   rendered: string[];
   /** Tokens with which the answer begins: text, whatever their ids. */
   answer: readonly number[];
-}): TokenRows {
-  const { prompts, model } = found(source);
+}): Promise<TokenRows> {
+  const { prompts, model } = await found(source);
   const asked = reading(source.folder, () => prompts.finish(drafted, rendered));
   const ids = Int32Array.from([...asked.ids, ...answer]);
   const featureIndex = Int32Array.from([...asked.featureIndex, ...answer.map(() => -1)]);
@@ -172,7 +176,7 @@ export function finish({
 }
 
 /** Tokens of answers. @param rendered Of ANSWERED, where the checkpoint has a template. @throws AfterimageError INVALID_ARGUMENT */
-export function answers({
+export async function answers({
   source,
   texts,
   rendered,
@@ -180,15 +184,15 @@ export function answers({
   source: CheckpointSource;
   texts: readonly string[];
   rendered: string[] | undefined;
-}): Int32Array[] {
-  const { prompts } = found(source);
+}): Promise<Int32Array[]> {
+  const { prompts } = await found(source);
   const ids = prompts.answerIds(texts, rendered ?? prompts.renderHere(ANSWERED));
   return ids.map((answer) => Int32Array.from(answer));
 }
 
 /** The bytes of the tokens of text. @throws AfterimageError MODEL_UNSUPPORTED */
-export function vocabulary({ source }: { source: CheckpointSource }): Vocabulary {
-  const { prompts, facts } = found(source);
+export async function vocabulary({ source }: { source: CheckpointSource }): Promise<Vocabulary> {
+  const { prompts, facts } = await found(source);
   const known = prompts.tokenizer.vocabulary(facts.vocab, facts.eosTokenIds);
   if (known) return known;
   throw new AfterimageError(
@@ -205,7 +209,7 @@ function grids({ spans, featureIndex }: PromptTokens, plans: readonly ImagePlan[
 }
 
 /** What each of the tokens adds to a text, and at its end what was held back. */
-export function texts({
+export async function texts({
   source,
   state,
   ids,
@@ -215,8 +219,9 @@ export function texts({
   state: TextState;
   ids: readonly number[];
   end: boolean;
-}): { texts: string[]; state: TextState } {
-  const text = new Detokenizer(found(source).prompts.tokenizer, state);
+}): Promise<{ texts: string[]; state: TextState }> {
+  const { prompts } = await found(source);
+  const text = new Detokenizer(prompts.tokenizer, state);
   const added = ids.map((id) => text.push(id));
   if (end) added.push(text.end());
   return { texts: added, state: text.state };
@@ -227,11 +232,11 @@ export function forget({ source }: { source: CheckpointSource }): void {
 }
 
 /** @throws AfterimageError MODEL_CHANGED where it must be opened again and is not what it was. */
-function found(source: CheckpointSource): Opened {
+async function found(source: CheckpointSource): Promise<Opened> {
   const key = keyOf(source);
   let opened = known.get(key);
   if (opened) return opened;
-  ({ opened } = openAnew(source));
+  ({ opened } = await openAnew(source));
   if (opened.facts.stamp !== source.stamp) {
     throw new AfterimageError(
       'MODEL_CHANGED',
@@ -246,10 +251,10 @@ function keyOf({ folder, maxPixels, imageTokens, stamp }: CheckpointSource): str
   return JSON.stringify([folder, maxPixels, imageTokens, stamp]);
 }
 
-function openAnew(source: CheckpointSource): { opened: Opened; checkpoint: Checkpoint } {
+async function openAnew(source: CheckpointSource): Promise<{ opened: Opened; checkpoint: Checkpoint }> {
   const { folder } = source;
   const stamp = settingsStamp(folder);
-  const { checkpoint, model: whole } = openModel(folder);
+  const { checkpoint, model: whole } = await openAlone(folder);
   const model = { ...whole, processor: chosenProcessor(whole, source) };
   const processors = new Processors(model.processor);
   const template = templateOf(checkpoint.folder, model);
@@ -271,7 +276,6 @@ function openAnew(source: CheckpointSource): { opened: Opened; checkpoint: Check
     template,
     tokenIds: checkpoint.tokenIds ?? new Map(),
     identity: model.processor.identity,
-    scripts: scriptsIdentity(),
   };
   return { opened: { model, processors, prompts, facts }, checkpoint };
 }

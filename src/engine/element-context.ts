@@ -8,7 +8,7 @@ export function together(hidden: readonly Float32Array[], layers: ContextLayers)
   const width = hidden[0]?.length;
   if (width === undefined) return { lines: [], kinds: new Float32Array(0) };
   const none = new Float32Array(width);
-  const mean = columns(hidden, (values) => values.reduce((sum, value) => sum + value, 0) / values.length);
+  const mean = meanOf(hidden);
   const beside = hidden.map((own, i) => {
     const all = [own, hidden[i - 1] ?? none, hidden[i + 1] ?? none, mean];
     return linear(joined(all), layers.context).map((value) => Math.max(0, value));
@@ -17,29 +17,41 @@ export function together(hidden: readonly Float32Array[], layers: ContextLayers)
     const corrections = linear(beside[i]!, layers.corrections);
     return Float32Array.from(linear(own, layers.marks), (logit, at) => logit + corrections[at]!);
   });
-  const meant = columns(beside, (values) => values.reduce((sum, value) => sum + value, 0) / values.length);
-  const most = columns(beside, (values) => values.reduce((a, b) => Math.max(a, b)));
-  return { lines, kinds: Float32Array.from(linear(joined([mean, meant, most]), layers.kinds)) };
+  const told = joined([mean, meanOf(beside), mostOf(beside)]);
+  return { lines, kinds: Float32Array.from(linear(told, layers.kinds)) };
 }
 
 /** weight · row + bias */
-function linear(row: ArrayLike<number>, { weight, bias }: Layer): Float64Array {
-  return Float64Array.from(bias, (start, output) => {
-    let sum = start;
-    const from = output * row.length;
-    for (let i = 0; i < row.length; i++) sum += row[i]! * weight[from + i]!;
-    return sum;
-  });
+function linear(row: Float64Array | Float32Array, { weight, bias }: Layer): Float64Array {
+  const wide = row.length;
+  const outputs = new Float64Array(bias.length);
+  for (let output = 0, at = 0; output < bias.length; output++) {
+    let sum = bias[output]!;
+    for (let i = 0; i < wide; i++) sum += row[i]! * weight[at++]!;
+    outputs[output] = sum;
+  }
+  return outputs;
 }
 
-function joined(rows: readonly ArrayLike<number>[]): Float64Array {
-  return Float64Array.from(rows.flatMap((row) => Array.from(row)));
+function joined(rows: readonly (Float64Array | Float32Array)[]): Float64Array {
+  const all = new Float64Array(rows.reduce((length, row) => length + row.length, 0));
+  let at = 0;
+  for (const row of rows) {
+    all.set(row, at);
+    at += row.length;
+  }
+  return all;
 }
 
-/** One number of each column of some rows. */
-function columns(
-  rows: readonly ArrayLike<number>[],
-  of: (values: readonly number[]) => number,
-): Float64Array {
-  return Float64Array.from({ length: rows[0]!.length }, (_, column) => of(rows.map((row) => row[column]!)));
+/** Of each column. */
+function meanOf(rows: readonly (Float64Array | Float32Array)[]): Float64Array {
+  const sums = new Float64Array(rows[0]!.length);
+  for (const row of rows) for (let i = 0; i < sums.length; i++) sums[i]! += row[i]!;
+  return sums.map((sum) => sum / rows.length);
+}
+
+function mostOf(rows: readonly Float64Array[]): Float64Array {
+  const most = rows[0]!.slice();
+  for (const row of rows) for (let i = 0; i < most.length; i++) most[i] = Math.max(most[i]!, row[i]!);
+  return most;
 }

@@ -2,18 +2,14 @@
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { WeightFiles } from '../models/checkpoint/weights-content.js';
-import { openModel } from '../models/registry.js';
-import { leastBytes } from './budgets.js';
 import { CheckpointThread } from './checkpoint-thread.js';
 import type { ModelFacts } from './checkpoint-work.js';
-import { chosenProcessor } from './chosen-processor.js';
 import type { ModelInfo, Progress } from './engine.js';
 import { LoadedModel } from './loaded-model.js';
 import { measuredPixels } from './measured-pace.js';
-import { leastMemory, SCREEN } from './memory-need.js';
 import { isBundled, modelName, starterFolder } from './model-folder.js';
 import { addonReady, loadAddon, type Precision } from './native.js';
-import { nativeOptions, type LocalEngineOptions, type ModelSettings } from './native-options.js';
+import type { LocalEngineOptions, ModelSettings } from './native-options.js';
 import { PromptRows } from './prompt-rows.js';
 import { Sight } from './sight.js';
 import { usableMemory } from './usable-memory.js';
@@ -79,15 +75,6 @@ async function withWeights(
   } finally {
     signal?.removeEventListener('abort', stop);
   }
-}
-
-/** Bytes that looking at a screen takes at least, weights included. @throws AfterimageError as `loadModel`. */
-export function memoryToLook(options: ModelSettings): number {
-  const { checkpoint, model: whole } = openModel(options.model ?? starterFolder());
-  const model = { ...whole, processor: chosenProcessor(whole, options) };
-  const native = nativeOptions(options, checkpoint, model);
-  const [least] = leastMemory(native, model, [model.processor.plan(SCREEN.width, SCREEN.height)]);
-  return leastBytes(least!);
 }
 
 function infoOf(facts: ModelFacts, precision: Precision, backend: string): ModelInfo {

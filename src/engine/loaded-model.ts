@@ -1,7 +1,6 @@
 // A model that can answer: its prompt rules and its native engine, ready together.
 import type { RgbImage } from '../image/rgb-image.js';
 import type { NamedTensor } from '../models/family.js';
-import { compileSchema } from '../schema/compile.js';
 import { workers } from '../workers/pool.js';
 import type { Budgets } from './budgets.js';
 import type { CheckpointThread } from './checkpoint-thread.js';
@@ -140,6 +139,7 @@ export class LoadedModel {
 
   /** @param begun Tokens with which the answer has begun. @throws AfterimageError MODEL_UNSUPPORTED and the schema's */
   async grammar(schema: object, begun: readonly number[] = []): Promise<NativeGrammar> {
+    const { compileSchema } = await import('../schema/compile.js');
     const tables = compileSchema(schema);
     this.#vocabulary ??= this.#checkpoint
       .vocabulary()

@@ -7,9 +7,8 @@ import { noteFile, recall, remember } from '../note.js';
 import { describeQuestion, systemMessage, userMessage } from '../prompt/layout.js';
 import { packageVersion } from '../version.js';
 import type { LoadedModel } from './loaded-model.js';
-import { SCREEN } from './memory-need.js';
 import type { KvType } from './native-engine.js';
-import { usualPixels, type Timed } from './pace.js';
+import { SCREEN, usualPixels, type Timed } from './pace.js';
 
 const TOKENS = 4;
 

@@ -3,14 +3,12 @@ import { decoderWidths } from '../graph/program.js';
 import { AfterimageError } from '../errors.js';
 import { bytesIn4Bits } from '../models/checkpoint-size.js';
 import type { ImagePlan, Model } from '../models/family.js';
-import { families } from '../models/registry.js';
 import { budgetsWithin, leastBytes, type Budgets, type LeastMemory } from './budgets.js';
 import type { NativeEngineOptions, NativeMemoryNeed } from './native-engine.js';
 import type { UsableMemory } from './usable-memory.js';
 import { loadAddon } from './native.js';
+import { SCREEN } from './pace.js';
 
-/** The picture that must fit. */
-export const SCREEN = { width: 1280, height: 800 };
 /** System text and question. */
 const QUESTION_TOKENS = 128;
 /** Of an answer. */
@@ -49,13 +47,13 @@ function least({ decoder }: Model, need: NativeMemoryNeed, tokens: number, index
  * @param name Of the model, as people know it.
  * @throws AfterimageError OUT_OF_MEMORY with what would fit.
  */
-export function requireMemory(
+export async function requireMemory(
   name: string,
   options: NativeEngineOptions,
   model: Model,
   memory: UsableMemory,
   given: Partial<Budgets> = {},
-): Budgets {
+): Promise<Budgets> {
   const screen = model.processor.plan(SCREEN.width, SCREEN.height);
   const [needed] = leastMemory(options, model, [screen]) as [LeastMemory];
   const budgets = budgetsWithin(memory, needed, given);
@@ -64,22 +62,22 @@ export function requireMemory(
   throw new AfterimageError(
     'OUT_OF_MEMORY',
     `${name} needs ${gib(bytes)} of memory to look at a screen (weights ${gib(needed.weights)}) and ` +
-      `${gib(memory.free)} are left of the ${gib(memory.limit)} this process may use; ${advice(options, model, needed, memory, given)}.`,
+      `${gib(memory.free)} are left of the ${gib(memory.limit)} this process may use; ${await advice(options, model, needed, memory, given)}.`,
   );
 }
 
 /** The least change that helps, and what of other models would fit. */
-function advice(
+async function advice(
   options: NativeEngineOptions,
   model: Model,
   needed: LeastMemory,
   memory: UsableMemory,
   given: Partial<Budgets>,
-): string {
+): Promise<string> {
   if (given.kvBytes !== undefined && budgetsWithin(memory, needed)) return 'leave out --kv-gb, or lower it';
   const pixels = fittingPixels(options, model, memory);
   if (pixels !== undefined) return `use --max-pixels ${pixels}, or free memory`;
-  const other = fittingModel(needed, memory);
+  const other = await fittingModel(needed, memory);
   if (other === undefined) return 'free memory, or raise the limit of the container it runs in';
   const [checkpoint, bytes] = other;
   return `use a smaller model or another quantization: ${checkpoint} in 4 bits takes ${gib(bytes)} (\`afterimage models\` lists more)`;
@@ -96,7 +94,11 @@ function fittingPixels(options: NativeEngineOptions, model: Model, memory: Usabl
 }
 
 /** The largest published checkpoint that would fit in 4 bits, with as much beside its weights as this model needs at least. */
-function fittingModel(needed: LeastMemory, memory: UsableMemory): [string, number] | undefined {
+async function fittingModel(
+  needed: LeastMemory,
+  memory: UsableMemory,
+): Promise<[string, number] | undefined> {
+  const { families } = await import('../models/registry.js');
   const beside = Math.min(leastBytes({ ...needed, weights: 0 }), GIB);
   const [largest] = families
     .flatMap(({ checkpoints }) => checkpoints)

@@ -1,7 +1,6 @@
 // The boundary to the native core: finds the addon, types it, and turns its errors into AfterimageError.
 import { createRequire } from 'node:module';
 import { isAbsolute, join } from 'node:path';
-import { familySync, MUSL } from 'detect-libc';
 import { AfterimageError, isErrorCode } from '../errors.js';
 import { packageRoot } from '../package-root.js';
 import { packageVersion } from '../version.js';
@@ -146,10 +145,11 @@ export async function addonReady(
 export function missing(
   tried: string[],
   build: () => BuildStatus | undefined,
-  libc = familySync(),
+  libc?: string | null,
 ): AfterimageError {
+  const { familySync, MUSL } = require('detect-libc') as typeof import('detect-libc');
   const command = `\`node native/build.mjs\` in ${packageRoot()}`;
-  if (libc === MUSL) {
+  if ((libc ?? familySync()) === MUSL) {
     return new AfterimageError(
       'NATIVE_MISSING',
       `The native engine needs glibc and this system has musl (Alpine Linux); use an image with glibc, such as node:22-bookworm-slim. Tried ${tried.join('; ')}`,

@@ -1,8 +1,9 @@
 // How large a picture may be seen so that a question about a screen this machine has not seen yet is answered in time:
 // measured with small pictures when a model is loaded for the first time, then remembered.
-import { SCREEN } from './memory-need.js';
 import type { Processor } from '../models/family.js';
 
+/** The picture that must be answered in time, and fit. */
+export const SCREEN = { width: 1280, height: 800 };
 /** Without so many tokens of an answer nobody is helped. */
 const ANSWER_TOKENS = 64;
 /** Of the time for a call; the rest is for loading, measuring, and a machine that is busier than it was. */

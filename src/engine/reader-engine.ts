@@ -37,12 +37,22 @@ const loadHub = workers.job<typeof loadHubReader>(import.meta.url, '../models/re
 /** @throws AfterimageError MODEL_NOT_FOUND, INVALID_CHECKPOINT, NATIVE_MISSING, OUT_OF_MEMORY */
 export async function openReader(options: ReaderOptions = {}): Promise<TextNetworks> {
   const model = await (options.folder === undefined ? loadBundled(undefined) : loadHub(options.folder));
-  const detector = await ImageRunner.open(model.detector, options);
+  const [detector, recogniser] = await bothOpened(
+    ImageRunner.open(model.detector, options),
+    ImageRunner.open(model.recogniser, options),
+  );
+  return new ReaderEngine(model, detector, recogniser, options);
+}
+
+/** Neither stays open where the other could not be. */
+async function bothOpened(
+  ...opening: [Promise<ImageRunner>, Promise<ImageRunner>]
+): Promise<[ImageRunner, ImageRunner]> {
   try {
-    const recogniser = await ImageRunner.open(model.recogniser, options);
-    return new ReaderEngine(model, detector, recogniser, options);
+    return await Promise.all(opening);
   } catch (error) {
-    await detector.close();
+    for (const outcome of await Promise.allSettled(opening))
+      if (outcome.status === 'fulfilled') await outcome.value.close();
     throw error;
   }
 }

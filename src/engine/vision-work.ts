@@ -4,7 +4,7 @@ import { chosenProcessor, type ImageDetail } from './chosen-processor.js';
 import type { ImagePlan, NamedTensor, Processor } from '../models/family.js';
 import type { TokenIds } from '../models/checkpoint/checkpoint.js';
 import { reading } from '../models/checkpoint/plain-file.js';
-import { openModel } from '../models/registry.js';
+import { openAlone } from '../models/one-family.js';
 import { AfterimageError } from '../errors.js';
 
 /** What a processor is made of. */
@@ -27,7 +27,7 @@ export interface VisionJob extends ProcessorSource {
 let known: { key: string; processor: Processor } | undefined;
 
 /** By input name of the vision program. @throws AfterimageError MODEL_CHANGED when the checkpoint has other settings now */
-export function visionInputs({
+export async function visionInputs({
   folder,
   maxPixels,
   imageTokens,
@@ -36,10 +36,10 @@ export function visionInputs({
   identity,
   image,
   plan,
-}: VisionJob): Record<string, NamedTensor> {
+}: VisionJob): Promise<Record<string, NamedTensor>> {
   const key = JSON.stringify([folder, maxPixels, imageTokens, limit, identity]);
   if (known?.key !== key) {
-    const chosen = chosenProcessor(openModel(folder, tokenIds).model, { maxPixels, imageTokens });
+    const chosen = chosenProcessor((await openAlone(folder, tokenIds)).model, { maxPixels, imageTokens });
     const processor = limit === undefined ? chosen : chosen.limitedTo(limit);
     if (processor.identity !== identity) {
       throw new AfterimageError(

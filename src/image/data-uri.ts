@@ -1,6 +1,6 @@
 // Image data inside a reference: a data: URL as clients really write it, or base64 without anything around it.
 import { AfterimageError } from '../errors.js';
-import { checkBytes, type ImageLimits } from './decode.js';
+import { checkBytes, type ImageLimits } from './limits.js';
 import { isKnownFormat } from './format.js';
 
 const NAME = 'The data: image';

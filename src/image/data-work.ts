@@ -2,7 +2,7 @@
 import { toShared } from '../workers/shared-bytes.js';
 import type { CarriedText } from './carried.js';
 import { imageData } from './data-uri.js';
-import type { ImageLimits } from './decode.js';
+import type { ImageLimits } from './limits.js';
 
 /** As `imageData`, into memory that all threads see. */
 export function longData({

@@ -2,24 +2,16 @@
 // profiles ignored, first frame only. What is transparent is laid on a background (alpha.ts). sharp decodes all but BMP;
 // nothing here resizes. One difference stays: libheif repeats the chroma samples of 4:2:0 AVIF where Pillow interpolates, so
 // edges between strong colours differ (test/image/many-pictures.test.ts).
-import sharp, { type Metadata, type Sharp } from 'sharp';
 import { AfterimageError } from '../errors.js';
 import { composed, withoutAlpha, type Colour, type RgbaImage } from './alpha.js';
 import { bmpHeader, decodeBmp } from './bmp.js';
 import type { RgbImage } from './rgb-image.js';
 import { formatOf, type ImageFormat } from './format.js';
 import { firstFrame, type GifFrame } from './gif.js';
+import { checkBytes, DEFAULT_LIMITS, type AlphaHandling, type ImageLimits } from './limits.js';
 import { hiddenOrientation, orientationOfTiff, swapsSides, turned, type Orientation } from './orientation.js';
 import { pngWithChecksums } from './png.js';
-
-export interface ImageLimits {
-  /** Size of the encoded file. */
-  maxBytes: number;
-  /** width × height after decoding. */
-  maxPixels: number;
-}
-
-export const DEFAULT_LIMITS: ImageLimits = { maxBytes: 20 * 1024 * 1024, maxPixels: 100_000_000 };
+import { sharp, type Metadata, type Sharp } from './sharp.js';
 
 /** What the file's header says; no pixel has been decoded. */
 export interface ImageHeader {
@@ -31,9 +23,6 @@ export interface ImageHeader {
   /** Still to be applied: the decoder has applied what it found itself. */
   orientation: Orientation;
 }
-
-/** `dropped`: colours as they are stored, as the reference implementations of the models see them. */
-export type AlphaHandling = 'composed' | 'dropped';
 
 /** How samples become RGB: by libvips, by clipping 16-bit grey, or by Pillow's CMYK formula, of 16 bits the high ones. */
 type PixelLayout = 'rgb' | 'clipped-grey' | 'cmyk' | 'deep-cmyk';
@@ -103,15 +92,6 @@ async function orUnreadable<T>(name: string, work: () => T | Promise<T>): Promis
   } catch (cause) {
     throw cause instanceof AfterimageError ? cause : unreadable(name, cause);
   }
-}
-
-export function checkBytes(size: number, name: string, limits: ImageLimits): void {
-  if (size <= limits.maxBytes) return;
-  throw new AfterimageError(
-    'IMAGE_TOO_LARGE',
-    `${name} has ${megabytes(size)}, more than the limit of ${megabytes(limits.maxBytes)}; ` +
-      'save it smaller or raise --max-bytes.',
-  );
 }
 
 function layoutOf(format: ImageFormat, metadata: Metadata, bytes: Uint8Array): PixelLayout {
@@ -284,8 +264,4 @@ function tooManyPixels(name: string, width: number, height: number, limits: Imag
     'IMAGE_TOO_LARGE',
     `${name} is ${width} × ${height}, more than the limit of ${limit}; scale it down or raise --max-megapixels.`,
   );
-}
-
-function megabytes(bytes: number): string {
-  return bytes < 1e5 ? `${bytes} bytes` : `${(bytes / (1024 * 1024)).toFixed(1)} MB`;
 }

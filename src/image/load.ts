@@ -3,10 +3,10 @@ import { AfterimageError } from '../errors.js';
 import type { ImageInput } from './rgb-image.js';
 import type { RgbImage } from './rgb-image.js';
 import { ByteLru } from './byte-lru.js';
-import { DEFAULT_LIMITS, type AlphaHandling, type ImageLimits } from './decode.js';
-import { URLS_OFF, type UrlPolicy } from './download.js';
+import { DEFAULT_LIMITS, type AlphaHandling, type ImageLimits } from './limits.js';
+import type { UrlPolicy } from './download.js';
 import { DEFAULT_STORE_BYTES, ImageStore } from './image-store.js';
-import { bytesHash, imageIdIn, isImageId, PixelMemo } from './key.js';
+import { bytesHash, imageIdIn, isImageId, PixelMemo, type PixelIdentity } from './key.js';
 import { FilePolicy } from './policy.js';
 import { checkPage, isPdf, pageRange, pdfPage, withPages, type PageRange } from './pdf-pages.js';
 import { cropped, decoded, encoded, hashOf, identified } from './pixel-jobs.js';
@@ -17,12 +17,15 @@ import { readSource, type SourceBytes } from './source.js';
 /** Everything that images of one server or one command share. */
 export interface ImageContext {
   files: FilePolicy;
-  urls: UrlPolicy;
+  /** Absent: nothing is fetched from the web. */
+  urls?: UrlPolicy;
   limits: ImageLimits;
   store: ImageStore;
   /** Where pictures lie that another program of this user looked at. */
   shelf?: PictureShelf;
   memo: PixelMemo;
+  /** By hash of the encoded bytes: who asks for a picture that is being decoded waits for that. */
+  identifying: Map<string, Promise<PixelIdentity>>;
   /** Pixels decoded lately, by pixel hash: decoding for the hash must not be followed by decoding for the model. */
   decoded: ByteLru<RgbImage>;
   /** Pages of documents that were drawn: their image_id, by the document's bytes and the page. */
@@ -68,11 +71,12 @@ export function createImageContext(options: {
 }): ImageContext {
   return {
     files: new FilePolicy(options.folders),
-    urls: options.urls ?? URLS_OFF,
+    urls: options.urls,
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     store: new ImageStore(options.storeBytes ?? DEFAULT_STORE_BYTES),
     shelf: options.shelf,
     memo: new PixelMemo(),
+    identifying: new Map(),
     decoded: new ByteLru(DECODED_BYTES),
     pages: new ByteLru(KNOWN_PAGES),
     cwd: options.cwd,
@@ -197,7 +201,7 @@ async function fromShelf(id: string, context: ImageContext): Promise<LoadedImage
 /** Gives bytes that are already here a handle. @throws AfterimageError as `decode`. */
 export async function register(bytes: Uint8Array, name: string, context: ImageContext): Promise<LoadedImage> {
   const hash = await hashed(bytes);
-  const identity = context.memo.get(hash) ?? (await identify(hash, bytes, name, context));
+  const identity = context.memo.get(hash) ?? (await identifiedOnce(hash, bytes, name, context));
   const { imageId } = context.store.put(bytes, name, identity);
   return {
     ...identity,
@@ -206,6 +210,20 @@ export async function register(bytes: Uint8Array, name: string, context: ImageCo
     name,
     pixels: () => pixelsOf(identity.pixelHash, bytes, name, context),
   };
+}
+
+async function identifiedOnce(hash: string, bytes: Uint8Array, name: string, context: ImageContext) {
+  const { identifying } = context;
+  const begun = identifying.get(hash);
+  // Whoever began it may call the picture otherwise, so what was wrong with it is found, and told, anew.
+  if (begun) return begun.catch(() => identify(hash, bytes, name, context));
+  const identity = identify(hash, bytes, name, context);
+  identifying.set(hash, identity);
+  try {
+    return await identity;
+  } finally {
+    identifying.delete(hash);
+  }
 }
 
 async function identify(hash: string, bytes: Uint8Array, name: string, context: ImageContext) {

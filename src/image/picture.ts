@@ -1,7 +1,7 @@
 // RGB pixels → PNG, for thumbnails and difference pictures that people look at.
-import sharp from 'sharp';
 import type { RgbImage } from './rgb-image.js';
 import { resize } from './resize.js';
+import { sharp } from './sharp.js';
 
 export async function encodePng(image: RgbImage): Promise<Uint8Array> {
   const { width, height, data } = image;

@@ -1,8 +1,9 @@
 // Work on whole images that takes longer than an event loop may stand still. Runs in worker threads; callers use
 // `pixel-jobs.ts`. Pixels come and go as shared memory.
 import { toShared } from '../workers/shared-bytes.js';
-import { decode, type AlphaHandling, type ImageLimits } from './decode.js';
+import { decode } from './decode.js';
 import { bytesHash, pixelIdentity, type PixelIdentity } from './key.js';
+import type { AlphaHandling, ImageLimits } from './limits.js';
 import { withOutlines, type Corners } from './outline.js';
 import { encodePng, fitted, thumbnailPng } from './picture.js';
 import { crop, type Region, type Size } from './region.js';

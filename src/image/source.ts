@@ -8,9 +8,9 @@ import { sharedBytes } from '../workers/shared-bytes.js';
 import { carriedText, isCarried } from './carried.js';
 import { clipboardPicture } from './clipboard.js';
 import { imageData } from './data-uri.js';
-import { checkBytes, type ImageLimits } from './decode.js';
+import { checkBytes, type ImageLimits } from './limits.js';
 import { displayName } from './display-name.js';
-import { download, type UrlPolicy } from './download.js';
+import type { UrlPolicy } from './download.js';
 import { latestPicture, screenshotFolders } from './latest.js';
 import { openNamed } from './named-file.js';
 import { carriedData, longData } from './pixel-jobs.js';
@@ -25,7 +25,8 @@ export interface SourceBytes {
 
 export interface SourceOptions {
   files: FilePolicy;
-  urls: UrlPolicy;
+  /** Absent: nothing is fetched from the web. */
+  urls?: UrlPolicy;
   limits: ImageLimits;
   /** Folder for relative paths: the command line has one, a server does not. */
   cwd?: string;
@@ -47,7 +48,8 @@ export async function readSource(reference: string, options: SourceOptions): Pro
   }
   const bare = unwrapped(reference);
   if (/^https?:/i.test(bare)) {
-    const bytes = await download(bare, options.urls, options.limits.maxBytes, options.signal);
+    const { download, URLS_OFF } = await import('./download.js');
+    const bytes = await download(bare, options.urls ?? URLS_OFF, options.limits.maxBytes, options.signal);
     return { bytes, name: new URL(bare).origin + new URL(bare).pathname };
   }
   const { files, cwd } = options;

@@ -4,10 +4,10 @@ import { homedir } from 'node:os';
 import { parse, resolve } from 'node:path';
 import type { Engine } from '../engine/engine.js';
 import type { Models } from '../engine/models.js';
-import { URLS_ALLOWED, URLS_OFF } from '../image/download.js';
+import { URLS_ALLOWED } from '../image/download.js';
 import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
-import type { ImageLimits } from '../image/decode.js';
+import type { ImageLimits } from '../image/limits.js';
 import { createImageContext, type ImageContext } from '../image/load.js';
 import type { PictureShelf } from '../image/shelf.js';
 import { Conversations, type ConversationLimits } from '../ask/conversations.js';
@@ -76,7 +76,7 @@ export function createApp(options: AppOptions): App {
   const images = (shelf: PictureShelf | undefined): ImageContext =>
     createImageContext({
       folders,
-      urls: options.allowUrls ? URLS_ALLOWED : URLS_OFF,
+      urls: options.allowUrls ? URLS_ALLOWED : undefined,
       clipboard: options.allowClipboard,
       limits: options.limits,
       shelf,

@@ -29,7 +29,7 @@ export function registerTools(server: McpServer, app: App, era: Era): void {
       {
         title,
         description,
-        annotations: { ...annotations, openWorldHint: app.images.urls.allowed },
+        annotations: { ...annotations, openWorldHint: app.images.urls?.allowed === true },
         inputSchema: unchecked(plain(input)),
         outputSchema: plain(output),
       },

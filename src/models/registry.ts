@@ -4,7 +4,7 @@ import type { Checkpoint, TokenIds } from './checkpoint/checkpoint.js';
 import { openCheckpoint, readConfig } from './checkpoint/checkpoint-folder.js';
 import { reading } from './checkpoint/plain-file.js';
 import type { Family, Model } from './family.js';
-import { bounded } from './processors/bounded.js';
+import { modelOf } from './model-of.js';
 import { internVl } from './internvl.js';
 import { idefics3 } from './idefics3.js';
 import { gemma3 } from './gemma3.js';
@@ -76,6 +76,5 @@ export function openModel(folder: string, tokenIds?: TokenIds): { checkpoint: Ch
 
 /** @throws AfterimageError MODEL_UNSUPPORTED, INVALID_CHECKPOINT */
 export function buildModel(checkpoint: Checkpoint): Model {
-  const model = reading(checkpoint.folder, () => familyOf(checkpoint).build(checkpoint));
-  return { ...model, processor: bounded(model.processor) };
+  return modelOf(checkpoint, familyOf(checkpoint));
 }

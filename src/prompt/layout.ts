@@ -9,6 +9,9 @@ import type wording from './instructions.json';
 export const instructions: typeof wording = createRequire(import.meta.url)('./instructions.json');
 
 export type Detail = keyof typeof wording.describe;
+
+/** From the shortest to the longest. */
+export const DETAILS = ['brief', 'normal', 'full'] as const satisfies Detail[];
 export type TextFormat = keyof typeof wording.ocr;
 
 export function describeQuestion(detail: Detail): string {

@@ -60,24 +60,50 @@ function drawView(
   const left = (end === 'left' ? box.x : box.x + box.width) - column * step;
   const top = box.y + box.height / 2 - (ROWS / 2) * step;
   const at = (start: number, i: number): number => Math.floor(start + ((i + 0.5) * step) / SAMPLES);
-  const xs = Int32Array.from({ length: COLUMNS * SAMPLES }, (_, i) => at(left, i));
+  const within = (position: number, side: number): number =>
+    position >= 0 && position < side ? position : NOWHERE;
+  const columns = new Int32Array(COLUMNS * SAMPLES);
+  for (let i = 0; i < columns.length; i++) {
+    const x = within(at(left, i), width);
+    columns[i] = x === NOWHERE ? NOWHERE : x * 3;
+  }
   const sums = new Uint16Array(COLUMNS * 3);
+  const taken = SAMPLES * SAMPLES;
   for (let row = 0; row < ROWS; row++) {
     sums.fill(0);
     for (let s = 0; s < SAMPLES; s++) {
-      const y = at(top, row * SAMPLES + s);
-      for (let i = 0; i < xs.length; i++) {
-        const x = xs[i]!;
-        const inside = y >= 0 && y < height && x >= 0 && x < width;
-        const from = (y * width + x) * 3;
-        const to = Math.floor(i / SAMPLES) * 3;
-        for (let c = 0; c < 3; c++) sums[to + c]! += inside ? data[from + c]! : OUTSIDE;
-      }
+      const y = within(at(top, row * SAMPLES + s), height);
+      if (y === NOWHERE) addOutside(sums);
+      else addSamples(sums, data, y * width * 3, columns);
     }
-    const taken = SAMPLES * SAMPLES;
     for (let i = 0; i < sums.length; i++)
       view[row * COLUMNS * 3 + i] = Math.floor((sums[i]! + (taken >> 1)) / taken);
   }
+}
+
+const NOWHERE = -1;
+
+/** sums[COLUMNS, 3] += the samples of a row of the picture that begins at `start`. */
+function addSamples(sums: Uint16Array, data: Uint8Array, start: number, columns: Int32Array): void {
+  for (let to = 0, i = 0; to < sums.length; to += 3) {
+    let red = 0;
+    let green = 0;
+    let blue = 0;
+    for (const end = i + SAMPLES; i < end; i++) {
+      const column = columns[i]!;
+      const from = start + column;
+      red += column < 0 ? OUTSIDE : data[from]!;
+      green += column < 0 ? OUTSIDE : data[from + 1]!;
+      blue += column < 0 ? OUTSIDE : data[from + 2]!;
+    }
+    sums[to]! += red;
+    sums[to + 1]! += green;
+    sums[to + 2]! += blue;
+  }
+}
+
+function addOutside(sums: Uint16Array): void {
+  for (let i = 0; i < sums.length; i++) sums[i]! += SAMPLES * OUTSIDE;
 }
 
 function numbersOf({ text, box }: LineSeen, { width, height }: RgbImage, median: number): number[] {

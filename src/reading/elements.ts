@@ -81,6 +81,11 @@ export class ElementReader {
     this.#open = open;
   }
 
+  /** Loads the network ahead of the first picture. @throws AfterimageError CLOSED, and what opening it throws */
+  async begin(): Promise<void> {
+    await this.#ready();
+  }
+
   /** @throws AfterimageError CLOSED, and what decoding and the network throw. */
   async of(image: ImageInput, { lines }: Reading, signal?: AbortSignal): Promise<Elements> {
     const known = this.#known.get(image.pixelHash);

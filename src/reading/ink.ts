@@ -39,13 +39,14 @@ export function backgroundOf({ width, height, data }: RgbImage): [number, number
 
 export function inkOf(line: RgbImage): Ink {
   const { width, height, data } = line;
-  const background = backgroundOf(line);
+  const [red, green, blue] = backgroundOf(line);
   const contrast = new Uint8Array(width * height);
-  const difference = (at: number) =>
-    Math.max(...background.map((level, channel) => Math.abs(data[at * 3 + channel]! - level)));
   let strongest = LEAST_CONTRAST;
-  for (let at = 0; at < contrast.length; at++) {
-    contrast[at] = difference(at);
+  for (let at = 0, from = 0; at < contrast.length; at++, from += 3) {
+    const reds = Math.abs(data[from]! - red);
+    const greens = Math.abs(data[from + 1]! - green);
+    const blues = Math.abs(data[from + 2]! - blue);
+    contrast[at] = Math.max(reds, greens, blues);
     strongest = Math.max(strongest, contrast[at]!);
   }
   for (let at = 0; at < contrast.length; at++) contrast[at] = Math.round((contrast[at]! * 255) / strongest);

@@ -39,6 +39,8 @@ export interface ReadOptions {
 
 /** Reads pictures; what it has read it knows. */
 export interface Reader {
+  /** Loads what reading takes, ahead of the first picture. @throws AfterimageError what opening the networks throws */
+  begin(): Promise<void>;
   /** @throws AfterimageError CANCELLED, CLOSED, and what decoding and the networks throw. */
   read(image: ImageInput, options?: ReadOptions): Promise<Reading>;
   close(): Promise<void>;

@@ -66,6 +66,9 @@ export class RemoteReader implements Reader {
     this.#engine = engine;
   }
 
+  /** The resident process loads what it needs. */
+  async begin(): Promise<void> {}
+
   /** @throws AfterimageError what the resident reader threw; ENGINE_UNREACHABLE, ENGINE_INCOMPATIBLE, CLOSED */
   read(image: ImageInput, { signal, onProgress }: ReadOptions = {}): Promise<Reading> {
     const send = (connection: MessageConnection, call: number, token: CancellationToken): Promise<unknown> =>

@@ -13,7 +13,6 @@ import { boundsOf } from './quad.js';
 import { ReadingCache } from './reading-cache.js';
 import { boundsOfRegion, type Reader, type Reading, type ReadLine, type ReadOptions } from './reading.js';
 import { readingOrder } from './reading-order.js';
-import { readingIdentity } from './reading-identity.js';
 import { mergeTiles, planTiles } from './tiles.js';
 import type { TextBox } from './text-boxes.js';
 import { median } from './line-metrics.js';
@@ -22,6 +21,11 @@ const prepareTile = workers.job<typeof import('./pixel-work.js').prepareTile>(
   import.meta.url,
   './pixel-work',
   'prepareTile',
+);
+const readingIdentity = workers.job<typeof import('./reading-identity.js').readingIdentity>(
+  import.meta.url,
+  './reading-identity',
+  'readingIdentity',
 );
 const boxesOf = workers.job<typeof import('./pixel-work.js').boxesOf>(
   import.meta.url,
@@ -37,7 +41,7 @@ const cutLines = workers.job<typeof import('./pixel-work.js').cutLines>(
 /** Lines whose boxes are lower than this, in pixels, are looked for again in the picture at twice its size. */
 const SMALL_BOX = 13;
 /** Lines cut and recognised at a time: enough for the engine to work in large strides, few enough to cancel soon. */
-const GROUP = 8;
+const GROUP = 12;
 
 export class TextReader implements Reader {
   readonly #open: () => Promise<TextNetworks>;
@@ -51,6 +55,10 @@ export class TextReader implements Reader {
   constructor(open: () => Promise<TextNetworks>, folder?: string) {
     this.#open = open;
     this.#folder = folder;
+  }
+
+  async begin(): Promise<void> {
+    await this.#ready();
   }
 
   async read(image: ImageInput, options: ReadOptions = {}): Promise<Reading> {
@@ -76,17 +84,24 @@ export class TextReader implements Reader {
   /** A failed opening is tried again by the next picture. */
   #ready(): Promise<Opened> {
     if (this.#closed) throw new AfterimageError('CLOSED', 'The text reader is closed.');
-    this.#opened ??= this.#open().then(
-      (networks) => ({
-        networks,
-        cache: new ReadingCache(`${readingIdentity()}\n${networks.identity}`, networks.name, this.#folder),
-      }),
-      (error: unknown) => {
-        this.#opened = undefined;
-        throw error;
-      },
-    );
+    this.#opened ??= this.#openAll().catch((error: unknown) => {
+      this.#opened = undefined;
+      throw error;
+    });
     return this.#opened;
+  }
+
+  async #openAll(): Promise<Opened> {
+    const folder = this.#folder;
+    // In this process the scripts stay what they are.
+    const [networks, scripts] = await Promise.all([
+      this.#open(),
+      folder === undefined ? '' : readingIdentity(undefined),
+    ]);
+    return {
+      networks,
+      cache: new ReadingCache(`${scripts}\n${networks.identity}`, networks.name, folder),
+    };
   }
 
   async close(): Promise<void> {
@@ -107,13 +122,33 @@ async function readPicture(pixels: RgbImage, opened: Opened, options: ReadOption
   options.onProgress?.(0);
   const boxes = await detect(picture, opened.networks, options.signal);
   const lines: ReadLine[] = [];
-  for (let at = 0; at < boxes.length; at += GROUP) {
+  for await (const { at, cuts } of cutInGroups(picture, boxes, options.signal)) {
     options.onProgress?.(at, boxes.length);
-    const cuts = await cutLines({ picture, boxes: boxes.slice(at, at + GROUP) }, { signal: options.signal });
     lines.push(...(await recognise(cuts, opened, picture, options.signal)));
   }
   options.onProgress?.(boxes.length, boxes.length);
   return inOrder(lines, picture);
+}
+
+/** While a group is recognised the next one is being cut. */
+async function* cutInGroups(
+  picture: RgbImage,
+  boxes: TextBox[],
+  signal?: AbortSignal,
+): AsyncGenerator<{ at: number; cuts: CutLine[][] }> {
+  const cutAt = (at: number): Promise<CutLine[][]> => {
+    const cuts = cutLines({ picture, boxes: boxes.slice(at, at + GROUP) }, { signal });
+    // Whoever takes it hears of what was wrong; where recognising fails first, nobody takes it.
+    cuts.catch(() => {});
+    return cuts;
+  };
+  if (boxes.length === 0) return;
+  let next = cutAt(0);
+  for (let at = 0; at < boxes.length; at += GROUP) {
+    const cuts = await next;
+    if (at + GROUP < boxes.length) next = cutAt(at + GROUP);
+    yield { at, cuts };
+  }
 }
 
 async function detect(picture: RgbImage, networks: TextNetworks, signal?: AbortSignal): Promise<TextBox[]> {
@@ -135,7 +170,7 @@ async function detectAt(
     const image = await prepareTile({ picture, tile, scale }, { signal });
     const map = await networks.detect(image, signal);
     const { width, height } = image;
-    const found = await boxesOf({ map, width, height }, { signal });
+    const found = await boxesOf({ map, width, height }, { signal, give: true });
     const boxes = found.map((box) => ({
       ...box,
       quad: box.quad.map(({ x, y }) => ({

@@ -12,7 +12,7 @@ const READY_MS = 180_000;
 /** In which a thread works; beside its jobs it exports `ready`. */
 interface Module {
   /** Takes the input of each job before the job does. What a new thread must do first is not the job's time. */
-  ready(input: unknown): void;
+  ready(input: unknown): void | Promise<void>;
 }
 
 export class LimitedThread<M extends Module> {

@@ -1,7 +1,8 @@
 // Reading golden cases: requests, expected numbers, images.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { decode, DEFAULT_LIMITS } from '../../src/image/decode.js';
+import { decode } from '../../src/image/decode.js';
+import { DEFAULT_LIMITS } from '../../src/image/limits.js';
 import type { RgbImage } from '../../src/image/rgb-image.js';
 import { readSafetensors, toFloats } from './reference-weights.js';
 

@@ -16,8 +16,8 @@ const file = join(folder, 'login.png');
 
 test('the same question has the same answer, from what was read', async () => {
   const options = new Options(['--no-disk-cache', '--threads', '2']);
-  const engine = openEngine(options);
-  const eyes = { reader: openReader(options), elements: openElementReader(options) };
+  const engine = await openEngine(options);
+  const eyes = { reader: await openReader(options), elements: openElementReader(options) };
   const opened = await door(engine, { allow: [folder], ...eyes });
   try {
     for (const question of ['What is the title?', 'Is the checkbox "Stay signed in" checked?']) {

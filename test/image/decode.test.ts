@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import sharp from 'sharp';
-import { decode, DEFAULT_LIMITS, readHeader } from '../../src/image/decode.js';
+import { decode, readHeader } from '../../src/image/decode.js';
+import { DEFAULT_LIMITS } from '../../src/image/limits.js';
 import { encode, noise, pngBomb, png16, readFixture, readPng } from './pictures.js';
 
 interface DecodeCase {

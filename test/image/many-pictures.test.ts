@@ -5,7 +5,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { inflateSync } from 'node:zlib';
-import { decode, DEFAULT_LIMITS, readHeader } from '../../src/image/decode.js';
+import { decode, readHeader } from '../../src/image/decode.js';
+import { DEFAULT_LIMITS } from '../../src/image/limits.js';
 
 interface Picture {
   name: string;

@@ -6,7 +6,8 @@ import { describe, test } from 'node:test';
 import sharp from 'sharp';
 import { composed, type Colour } from '../../src/image/alpha.js';
 import { bmpHeader, decodeBmp } from '../../src/image/bmp.js';
-import { decode, DEFAULT_LIMITS, readHeader } from '../../src/image/decode.js';
+import { decode, readHeader } from '../../src/image/decode.js';
+import { DEFAULT_LIMITS } from '../../src/image/limits.js';
 
 const file = (name: string) => readFileSync(new URL(`./fixtures/cases/${name}`, import.meta.url));
 interface Expected {

@@ -24,7 +24,7 @@ import type { ErrorCode } from '../../src/errors.js';
 import { createImageContext, loadImage } from '../../src/image/load.js';
 import { decodeDataUri } from '../../src/image/data-uri.js';
 import { toPath } from '../../src/image/named-file.js';
-import { DEFAULT_LIMITS } from '../../src/image/decode.js';
+import { DEFAULT_LIMITS } from '../../src/image/limits.js';
 import { encode, noise, pngBomb } from './pictures.js';
 
 const top = realpathSync(mkdtempSync(join(tmpdir(), 'source-')));

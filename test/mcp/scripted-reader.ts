@@ -3,6 +3,8 @@ import type { ImageInput } from '../../src/image/rgb-image.js';
 import type { Reader, Reading, ReadLine, ReadOptions } from '../../src/reading/reading.js';
 
 export class ScriptedReader implements Reader {
+  async begin(): Promise<void> {}
+
   async read(
     { pixelHash, width, height }: ImageInput,
     { onProgress, signal }: ReadOptions = {},

@@ -10,7 +10,12 @@ export function affine(
   const out = layer.shape[0]!;
   const size = layer.weight.length / out;
   const at = (values: ArrayLike<number>, o: number): number => values[values.length === 1 ? 0 : o]!;
-  const weight = layer.weight.map((w, i) => w * at(scale, Math.floor(i / size)));
+  // Millions of weights each time a program starts: plain loops.
+  const weight = new Float32Array(layer.weight.length);
+  for (let o = 0, i = 0; o < out; o++) {
+    const factor = at(scale, o);
+    for (const end = i + size; i < end; i++) weight[i] = layer.weight[i]! * factor;
+  }
   const bias = layer.bias.map((b, o) => b * at(scale, o) + at(shift, o));
   return { ...layer, weight, bias };
 }

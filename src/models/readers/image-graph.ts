@@ -130,11 +130,11 @@ export class ImageGraph {
   #kernel({ shape, weight }: ConvolutionLayer, name: string): WeightRecipe {
     const [out, channels, ky, kx] = shape as [number, number, number, number];
     const taps = ky * kx;
-    const data = new Float32Array(weight.length);
-    for (let o = 0; o < out; o++)
-      for (let c = 0; c < channels; c++)
-        for (let t = 0; t < taps; t++)
-          data[(o * taps + t) * channels + c] = weight[(o * channels + c) * taps + t]!;
+    const data = taps === 1 ? weight : new Float32Array(weight.length);
+    for (let o = 0, to = 0; taps > 1 && o < out; o++)
+      for (let t = 0; t < taps; t++)
+        for (let c = 0, from = o * channels * taps + t; c < channels; c++, from += taps)
+          data[to++] = weight[from]!;
     return this.packed.add(`${name}.weight`, [out, taps * channels], data);
   }
 

@@ -36,13 +36,18 @@ export function tensorsOf(bytes: Buffer, file: string): Map<string, Tensor> {
   return tensors;
 }
 
+/** A number that f16 counts from, as f32 has it: 2 ** -24 of its fraction where the exponent is 0. */
+const SUBNORMAL = 2 ** -24;
+
 /** IEEE 754 binary16, subnormals, infinities and NaN included. */
 function widened(halves: Uint16Array): Float32Array {
-  return Float32Array.from(halves, (half) => {
-    const sign = half & 0x8000 ? -1 : 1;
-    const [exponent, fraction] = [(half >> 10) & 31, half & 1023];
-    if (exponent === 0) return sign * fraction * 2 ** -24;
-    if (exponent === 31) return fraction ? NaN : sign * Infinity;
-    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-  });
+  const values = new Float32Array(halves.length);
+  const bits = new Uint32Array(values.buffer);
+  for (let i = 0; i < halves.length; i++) {
+    const half = halves[i]!;
+    const [sign, exponent, fraction] = [half & 0x8000, (half >> 10) & 31, half & 1023];
+    if (exponent === 0) values[i] = (sign === 0 ? SUBNORMAL : -SUBNORMAL) * fraction;
+    else bits[i] = (sign << 16) | ((exponent === 31 ? 255 : exponent + 112) << 23) | (fraction << 13);
+  }
+  return values;
 }

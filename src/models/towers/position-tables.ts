@@ -1,7 +1,6 @@
 // How a learned square table of positions is read at another size: taps and weights for each patch. The three rules
 // are those of torch's `interpolate` that the reference models call.
 import type { NamedTensor } from '../family.js';
-import { floatTensor, indexTensor } from '../processors/pixels.js';
 
 /** For one output index: table indices along the axis and their weights. */
 export type Taps = { index: number; weight: number }[];
@@ -53,23 +52,20 @@ export function gridTaps(
   side: number,
 ): { index: NamedTensor; weight: NamedTensor } {
   const count = rows[0]!.length * columns[0]!.length;
-  const taps = places.flatMap(([row, column]) =>
-    rows[row]!.flatMap((y) =>
-      columns[column]!.map((x) => ({
-        index: y.index * side + x.index,
-        weight: Math.fround(y.weight) * Math.fround(x.weight),
-      })),
-    ),
-  );
+  const index = new Int32Array(places.length * count);
+  const weight = new Float32Array(places.length * count);
+  let at = 0;
+  for (const [row, column] of places) {
+    for (const y of rows[row]!) {
+      for (const x of columns[column]!) {
+        index[at] = y.index * side + x.index;
+        weight[at++] = Math.fround(y.weight) * Math.fround(x.weight);
+      }
+    }
+  }
   return {
-    index: indexTensor(
-      taps.map((tap) => tap.index),
-      count,
-    ),
-    weight: floatTensor(
-      taps.map((tap) => tap.weight),
-      count,
-    ),
+    index: { data: index, rows: places.length, width: count },
+    weight: { data: weight, rows: places.length, width: count },
   };
 }
 
