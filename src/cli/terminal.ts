@@ -1,4 +1,5 @@
-// The terminal as a client of the tools, which are loaded only once the engine has begun to be: answers go to stdout as they come, progress and the closing line to stderr.
+// The terminal as a client of the tools, which are loaded only once the engine has begun to be: answers go to stdout as
+// they come, progress and the closing line to stderr.
 import { existsSync } from 'node:fs';
 import type { Call } from '../ask/call.js';
 import { Conversations } from '../ask/conversations.js';
