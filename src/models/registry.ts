@@ -18,6 +18,7 @@ import { lightOnOcr } from './lighton_ocr.js';
 import { llava } from './llava.js';
 import { llavaNext } from './llava_next.js';
 import { mistral3 } from './mistral3.js';
+import { paddleOcrVl } from './paddleocr_vl.js';
 import { paligemma } from './paligemma.js';
 import { qwen2Vl } from './qwen2_vl.js';
 import { qwen2_5Vl } from './qwen2_5_vl.js';
@@ -39,6 +40,7 @@ export const families: readonly Family[] = [
   mistral3,
   lightOnOcr,
   internVl,
+  paddleOcrVl,
   llava,
   llavaNext,
   lfm2Vl,

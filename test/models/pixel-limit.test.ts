@@ -46,6 +46,17 @@ const glm = () =>
     }),
     { imageToken: '#', volumes: true, tables: () => ({}) },
   );
+const paddle = () =>
+  qwenImageProcessor(
+    checkpoint({
+      patch_size: 14,
+      merge_size: 2,
+      temporal_patch_size: 1,
+      min_pixels: 147_384,
+      max_pixels: 2_822_400,
+    }),
+    { imageToken: '#', raster: true, tables: () => ({}) },
+  );
 const gemma4 = (budget: number) =>
   gemma4ImageProcessor(checkpoint({ do_normalize: false, max_soft_tokens: budget }), {
     merged: false,
@@ -122,6 +133,7 @@ const PROCESSORS: Record<string, Processor> = {
   'LFM2-VL, large single images': lfm2({ max_image_tokens: 2048, max_num_patches: 8192 }),
   'LFM2-VL, never split': lfm2({ do_image_splitting: false }),
   'GLM-OCR, GLM-4V': glm(),
+  'PaddleOCR-VL': paddle(),
   'Gemma 4': gemma4(280),
   'Gemma 4, many tokens': gemma4(1120),
   'LLaVA 1.5': clipImageProcessor(square336, frames),

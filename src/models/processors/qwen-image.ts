@@ -6,7 +6,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { Config } from '../checkpoint/config.js';
 import type { NamedTensor, Processor } from '../family.js';
 import { channelTables, pixelStep, normalization, patchRows, resampleFilter } from './pixels.js';
-import { smartResize, withinPixels, type PixelLimits, type Size } from './smart-resize.js';
+import { roundHalfEven, smartResize, withinPixels, type PixelLimits, type Size } from './smart-resize.js';
 import { imageTokens } from './placeholder.js';
 
 /** Patches of one image. */
@@ -24,6 +24,8 @@ export interface QwenImageOptions {
   symbols?: (extent: PatchExtent) => Record<string, number>;
   /** GLM's rule: a side below one token is first enlarged to one, and limits count both frames of the temporal patch. */
   volumes?: boolean;
+  /** PaddleOCR's: patches row by row, and the other side of one that is enlarged is rounded. */
+  raster?: boolean;
 }
 
 /** Class default of the reference, for checkpoints that give no limits. */
@@ -42,7 +44,7 @@ export function qwenImageProcessor(checkpoint: Checkpoint, options: QwenImageOpt
   const tables = channelTables(settings);
   const within = (maxPixels = Infinity): Processor => ({
     identity: JSON.stringify({
-      rule: options.volumes ? 'glm46v' : 'qwen2_vl',
+      rule: options.volumes ? 'glm46v' : options.raster ? 'paddleocr_vl' : 'qwen2_vl',
       patch,
       merge,
       copies,
@@ -54,7 +56,7 @@ export function qwenImageProcessor(checkpoint: Checkpoint, options: QwenImageOpt
     pixelStep: pixelStep(tables),
     plan(width, height) {
       const unit = patch * merge;
-      const size = options.volumes ? atLeast({ width, height }, unit) : { width, height };
+      const size = enlarged({ width, height }, unit, options);
       if (Math.max(size.width, size.height) / Math.min(size.width, size.height) > MAX_ASPECT_RATIO) {
         throw new AfterimageError(
           'IMAGE_UNSUPPORTED',
@@ -77,10 +79,9 @@ export function qwenImageProcessor(checkpoint: Checkpoint, options: QwenImageOpt
     inputs(image, plan) {
       const extent = { rows: plan.viewedHeight / patch, columns: plan.viewedWidth / patch, merge };
       const viewed = resize(image, plan.viewedWidth, plan.viewedHeight, filter);
-      const corners = mergeOrder(extent).map(([row, column]): [number, number] => [
-        column * patch,
-        row * patch,
-      ]);
+      const corners = mergeOrder({ ...extent, merge: options.raster ? 1 : merge }).map(
+        ([row, column]): [number, number] => [column * patch, row * patch],
+      );
       return { pixel_values: patchRows(viewed, tables, corners, patch, copies), ...options.tables(extent) };
     },
     limitedTo: (most) => within(Math.min(most, maxPixels)),
@@ -110,6 +111,18 @@ function pixelLimits(settings: Config, frames: number): PixelLimits {
       ? settings.count('max_pixels')
       : size.count('longest_edge', DEFAULT_LIMITS.maxPixels * frames) / frames,
   };
+}
+
+function enlarged(size: Size, unit: number, { volumes, raster }: QwenImageOptions): Size {
+  if (volumes) return atLeast(size, unit);
+  return raster ? unitAtLeast(size, unit) : size;
+}
+
+/** First the height, then the width is made one unit where it is less, and the other side follows. */
+function unitAtLeast({ width, height }: Size, unit: number): Size {
+  const tall =
+    height < unit ? { width: roundHalfEven((width * unit) / height), height: unit } : { width, height };
+  return tall.width < unit ? { width: unit, height: roundHalfEven((tall.height * unit) / tall.width) } : tall;
 }
 
 /** An image whose shorter side is less than `unit`, enlarged until it is about that. */

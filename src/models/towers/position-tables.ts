@@ -1,4 +1,4 @@
-// How a learned square table of positions is read at another size: taps and weights for each patch. The three rules
+// How a learned square table of positions is read at another size: taps and weights for each patch. The rules
 // are those of torch's `interpolate` that the reference models call.
 import type { NamedTensor } from '../family.js';
 
@@ -9,6 +9,16 @@ export type Taps = { index: number; weight: number }[];
 export function bilinearCornerTaps(i: number, n: number, side: number): Taps {
   const at = n === 1 ? 0 : Math.fround((i * (side - 1)) / (n - 1));
   const low = Math.floor(at);
+  return [
+    { index: low, weight: 1 - (at - low) },
+    { index: Math.min(low + 1, side - 1), weight: at - low },
+  ];
+}
+
+/** Half-pixel centres, edge repeated. Two taps. */
+export function bilinearTaps(i: number, n: number, side: number): Taps {
+  const at = Math.max(0, Math.fround(((i + 0.5) * side) / n - 0.5));
+  const low = Math.min(Math.floor(at), side - 1);
   return [
     { index: low, weight: 1 - (at - low) },
     { index: Math.min(low + 1, side - 1), weight: at - low },

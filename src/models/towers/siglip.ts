@@ -48,12 +48,27 @@ export function siglipTower(g: GraphBuilder, w: WeightScope, c: SiglipShape, pos
 }
 
 /** Attention inside each segment of rows; one segment per frame. */
-export function siglipBlocks(g: GraphBuilder, embedded: Value, w: WeightScope, c: SiglipShape): Value {
-  return g.layerNorm(siglipStates(g, embedded, w, c).at(-1)!, w('post_layernorm'), c.layer_norm_eps);
+export function siglipBlocks(
+  g: GraphBuilder,
+  embedded: Value,
+  w: WeightScope,
+  c: SiglipShape,
+  rope?: Value,
+): Value {
+  return g.layerNorm(siglipStates(g, embedded, w, c, rope).at(-1)!, w('post_layernorm'), c.layer_norm_eps);
 }
 
-/** What goes into the blocks, and what each block makes of it. CLIP's blocks are the same. */
-export function siglipStates(g: GraphBuilder, embedded: Value, w: WeightScope, c: SiglipShape): Value[] {
+/**
+ * What goes into the blocks, and what each block makes of it. CLIP's blocks are the same.
+ * @param rope Turns queries and keys, where positions are not all in the embeddings.
+ */
+export function siglipStates(
+  g: GraphBuilder,
+  embedded: Value,
+  w: WeightScope,
+  c: SiglipShape,
+  rope?: Value,
+): Value[] {
   const segments = segmentInput(g, 'segments');
   const states = [embedded];
   for (let i = 0; i < c.num_hidden_layers; i++) {
@@ -61,7 +76,7 @@ export function siglipStates(g: GraphBuilder, embedded: Value, w: WeightScope, c
     const layer: WeightScope = (name) => w(`encoder.layers.${i}.${name}`);
     x = g.add(
       x,
-      siglipAttention(g, g.layerNorm(x, layer('layer_norm1'), c.layer_norm_eps), layer, c, segments),
+      siglipAttention(g, g.layerNorm(x, layer('layer_norm1'), c.layer_norm_eps), layer, c, segments, rope),
     );
     const f = g.linear(
       g.layerNorm(x, layer('layer_norm2'), c.layer_norm_eps),
@@ -75,10 +90,19 @@ export function siglipStates(g: GraphBuilder, embedded: Value, w: WeightScope, c
   return states;
 }
 
-function siglipAttention(g: GraphBuilder, x: Value, w: WeightScope, c: SiglipShape, segments: Value): Value {
+function siglipAttention(
+  g: GraphBuilder,
+  x: Value,
+  w: WeightScope,
+  c: SiglipShape,
+  segments: Value,
+  rope?: Value,
+): Value {
   const { hidden_size: width, num_attention_heads: heads } = c;
   const project = (name: string): Value => g.linear(x, w(`self_attn.${name}`), width, { bias: true });
   const shape = { heads, kvHeads: heads, kDim: width / heads, scale: (width / heads) ** -0.5 };
-  const o = g.segmentAttention(project('q_proj'), project('k_proj'), project('v_proj'), segments, shape);
+  const turned = (y: Value): Value => (rope ? g.rope(y, rope, heads) : y);
+  const [q, k] = [turned(project('q_proj')), turned(project('k_proj'))];
+  const o = g.segmentAttention(q, k, project('v_proj'), segments, shape);
   return g.linear(o, w('self_attn.out_proj'), width, { bias: true });
 }

@@ -3,4 +3,6 @@ from families import internvl
 
 
 def spec(seed):
-    return internvl.spec(seed, large=True)
+    found = internvl.spec(seed, large=True)
+    found.cases, found.other_settings = ("one-image",), ()
+    return found
