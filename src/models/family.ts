@@ -24,6 +24,8 @@ export interface ImagePlan {
   symbols: Record<string, number>;
   /** Text that replaces the template's placeholder, one `imageToken` per feature row among literal markers. */
   placeholder: string;
+  /** Marks around the image's number in the prompt, from 0, where that stands in front of `placeholder`. */
+  numbered?: [begin: string, end: string];
   /** Fields recorded in goldens' `layout`. */
   layout: Record<string, unknown>;
 }

@@ -39,7 +39,7 @@ function qwen3_5Model(checkpoint: Checkpoint, modelType: string): Model {
       config.section('text_config').count('hidden_size'),
       visionWeights(checkpoint),
     ),
-    decoder: decoder(checkpoint, config),
+    decoder: qwen3_5Decoder(checkpoint, config, 3),
     processor: qwen3Processor(checkpoint, vision),
     boxes: { scale: 'relative-1000', lines: true },
   });
@@ -62,13 +62,14 @@ interface DecoderShape {
   intermediate: number;
 }
 
-function decoder(checkpoint: Checkpoint, config: Config): Program {
+/** @param positionAxes 3: M-RoPE; 1: all frequencies turn with the row's place in the prompt. */
+export function qwen3_5Decoder(checkpoint: Checkpoint, config: Config, positionAxes: 1 | 3): Program {
   const g = new GraphBuilder('decoder');
   const text = config.section('text_config');
   const w = textWeights(checkpoint);
   const c = decoderShape(checkpoint, text, w);
-  const frame = openDecoder(g, w('embed_tokens').matrix(c.vocab, c.hidden), { positionAxes: 3 });
-  const rope = partialRope(g, frame.positions, text, c.headDim);
+  const frame = openDecoder(g, w('embed_tokens').matrix(c.vocab, c.hidden), { positionAxes });
+  const rope = partialRope(g, frame.positions, text, c.headDim, positionAxes);
   let x = frame.x;
   for (let i = 0; i < c.layers; i++) {
     const layer: WeightScope = (name) => w(`layers.${i}.${name}`);
@@ -137,14 +138,16 @@ function expertShape(text: Config): ExpertShape & { shared: number } {
   };
 }
 
-/** Only the first columns of each head turn, on three alternating axes. */
-function partialRope(g: GraphBuilder, positions: Value, text: Config, headDim: number): Value {
+/** Only the first columns of each head turn, where there are three axes on those in turn. */
+function partialRope(g: GraphBuilder, positions: Value, text: Config, headDim: number, axes: 1 | 3): Value {
   const rope = ropeSettings(text);
   const factor = rope.scaling.number('partial_rotary_factor', text.number('partial_rotary_factor', 0.25));
   const invFreq = inverseFrequencies(rope, headDim * factor);
   return g.ropeTable(positions, {
     invFreq,
-    axis: interleavedAxes(rope.scaling.numbers('mrope_section'), invFreq.length),
+    ...(axes === 3 && {
+      axis: interleavedAxes(rope.scaling.numbers('mrope_section'), invFreq.length),
+    }),
   });
 }
 

@@ -17,6 +17,7 @@ import { lfm2Vl } from './lfm2_vl.js';
 import { lightOnOcr } from './lighton_ocr.js';
 import { llava } from './llava.js';
 import { llavaNext } from './llava_next.js';
+import { miniCpmV46 } from './minicpmv4_6.js';
 import { mistral3 } from './mistral3.js';
 import { paddleOcrVl } from './paddleocr_vl.js';
 import { paligemma } from './paligemma.js';
@@ -40,6 +41,7 @@ export const families: readonly Family[] = [
   mistral3,
   lightOnOcr,
   internVl,
+  miniCpmV46,
   paddleOcrVl,
   llava,
   llavaNext,

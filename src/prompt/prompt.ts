@@ -158,7 +158,9 @@ export class PromptBuilder {
     const expanded = expandPlaceholders(
       plain,
       this.#model.imagePlaceholder,
-      plans.map(({ placeholder }) => placeholder),
+      plans.map(({ placeholder, numbered }, index) =>
+        numbered ? `${numbered[0]}${index}${numbered[1]}${placeholder}` : placeholder,
+      ),
     );
     const encoded = this.tokenizer.encodePrompt(expanded, this.#controls.ids);
     const rows = plans.map(({ tokens }) => tokens);

@@ -1,5 +1,5 @@
 // Recorded `pixel_values` as rows of the vision program. The reference returns patch rows, padded patch rows per tile,
-// or whole planes; which one it is shows in the array's shape.
+// a strip of patches or whole planes; which one it is shows in the array's shape.
 import type { ImagePlan, NamedTensor } from '../../src/models/family.js';
 import type { Expected } from './case-files.js';
 
@@ -20,6 +20,7 @@ export class RecordedPixels {
   next(own: NamedTensor, plan: ImagePlan): NamedTensor {
     const { shape } = this.#recorded;
     const patch = Math.sqrt(own.width / 3);
+    if (shape.length === 4 && shape[2] === patch && shape[3]! > patch) return this.#strip(own, patch);
     if (shape.length >= 4 && shape.at(-1)! > patch) return this.#planes(own, plan, patch);
     return shape.length === 3 ? this.#tiles(own, plan) : this.#rows(own);
   }
@@ -43,6 +44,21 @@ export class RecordedPixels {
       data.set(this.#recorded.data.subarray(from, from + count), at);
       at += count;
     }
+    return { ...own, data };
+  }
+
+  /** [1, 3, p, patches · p] */
+  #strip(own: NamedTensor, patch: number): NamedTensor {
+    const across = this.#recorded.shape[3]!;
+    const data = new Float32Array(own.rows * own.width);
+    let at = 0;
+    for (let p = this.#used; p < this.#used + own.rows; p++) {
+      for (let line = 0; line < 3 * patch; line++, at += patch) {
+        const from = line * across + p * patch;
+        data.set(this.#recorded.data.subarray(from, from + patch), at);
+      }
+    }
+    this.#used += own.rows;
     return { ...own, data };
   }
 

@@ -11,6 +11,7 @@ import { internImageProcessor } from '../../src/models/processors/intern-image.j
 import { k25Size, kimiImageProcessor, kimiVlSize } from '../../src/models/processors/kimi-image.js';
 import { lfm2ImageProcessor } from '../../src/models/processors/lfm2-image.js';
 import { llavaNextImageProcessor } from '../../src/models/processors/llava-next-image.js';
+import { miniCpmImageProcessor } from '../../src/models/processors/minicpm-image.js';
 import { pixtralImageProcessor } from '../../src/models/processors/pixtral-image.js';
 import { qwenImageProcessor } from '../../src/models/processors/qwen-image.js';
 import { splitImageProcessor } from '../../src/models/processors/split-image.js';
@@ -138,6 +139,12 @@ const PROCESSORS: Record<string, Processor> = {
   'Gemma 4, many tokens': gemma4(1120),
   'LLaVA 1.5': clipImageProcessor(square336, frames),
   'LLaVA-NeXT': llavaNextImageProcessor(square336, canvases, frames),
+  'MiniCPM-V 4.6': miniCpmImageProcessor(checkpoint({}), {
+    ...{ patch: 14, merge: 4, numbered: ['', ''] },
+    placeholder: String,
+    symbols: (views) => ({ patches: views.reduce((sum, { rows, columns }) => sum + rows * columns, 0) }),
+    tables: () => ({}),
+  }),
   InternVL: internImageProcessor(checkpoint({ size: { height: 448, width: 448 } }), {
     ...frames,
     tokensPerTile: 256,

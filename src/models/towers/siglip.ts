@@ -53,50 +53,62 @@ export function siglipBlocks(
   embedded: Value,
   w: WeightScope,
   c: SiglipShape,
-  rope?: Value,
+  rope?: SiglipPlaces['rope'],
 ): Value {
   return g.layerNorm(siglipStates(g, embedded, w, c, rope).at(-1)!, w('post_layernorm'), c.layer_norm_eps);
 }
 
-/**
- * What goes into the blocks, and what each block makes of it. CLIP's blocks are the same.
- * @param rope Turns queries and keys, where positions are not all in the embeddings.
- */
+/** What goes into the blocks, and what each block makes of it. CLIP's blocks are the same. */
 export function siglipStates(
   g: GraphBuilder,
   embedded: Value,
   w: WeightScope,
   c: SiglipShape,
-  rope?: Value,
+  rope?: SiglipPlaces['rope'],
 ): Value[] {
   const segments = segmentInput(g, 'segments');
   const states = [embedded];
-  for (let i = 0; i < c.num_hidden_layers; i++) {
-    let x = states[i]!;
-    const layer: WeightScope = (name) => w(`encoder.layers.${i}.${name}`);
-    x = g.add(
-      x,
-      siglipAttention(g, g.layerNorm(x, layer('layer_norm1'), c.layer_norm_eps), layer, c, segments, rope),
-    );
-    const f = g.linear(
-      g.layerNorm(x, layer('layer_norm2'), c.layer_norm_eps),
-      layer('mlp.fc1'),
-      c.intermediate_size,
-      { bias: true },
-    );
-    x = g.add(x, g.linear(g.activation(f, c.hidden_act), layer('mlp.fc2'), c.hidden_size, { bias: true }));
-    states.push(g.named(`blocks.${i}.output`, x));
-  }
+  for (let i = 0; i < c.num_hidden_layers; i++)
+    states.push(siglipBlock(g, states[i]!, w, c, i, { segments, rope }));
   return states;
 }
 
-function siglipAttention(
+export interface SiglipPlaces {
+  /** Rows that attend to each other. */
+  segments: Value;
+  /** Turns queries and keys, where positions are not all in the embeddings. */
+  rope?: Value;
+}
+
+/** Block i. [rows, hidden] → [rows, hidden] */
+export function siglipBlock(
+  g: GraphBuilder,
+  before: Value,
+  w: WeightScope,
+  c: SiglipShape,
+  i: number,
+  places: SiglipPlaces,
+): Value {
+  const layer: WeightScope = (name) => w(`encoder.layers.${i}.${name}`);
+  const normed = g.layerNorm(before, layer('layer_norm1'), c.layer_norm_eps);
+  const x = g.add(before, siglipAttention(g, normed, layer, c, places));
+  const f = g.linear(
+    g.layerNorm(x, layer('layer_norm2'), c.layer_norm_eps),
+    layer('mlp.fc1'),
+    c.intermediate_size,
+    { bias: true },
+  );
+  const mlp = g.linear(g.activation(f, c.hidden_act), layer('mlp.fc2'), c.hidden_size, { bias: true });
+  return g.named(`blocks.${i}.output`, g.add(x, mlp));
+}
+
+/** [rows, hidden] → [rows, hidden] */
+export function siglipAttention(
   g: GraphBuilder,
   x: Value,
   w: WeightScope,
   c: SiglipShape,
-  segments: Value,
-  rope?: Value,
+  { segments, rope }: SiglipPlaces,
 ): Value {
   const { hidden_size: width, num_attention_heads: heads } = c;
   const project = (name: string): Value => g.linear(x, w(`self_attn.${name}`), width, { bias: true });

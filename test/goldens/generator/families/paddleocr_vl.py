@@ -66,4 +66,5 @@ def spec(seed):
         add_bos_token=False, add_eos_token=False, clean_up_tokenization_spaces=False, legacy=True, image_token="<|IMAGE_PLACEHOLDER|>")
     rename = [(r"^model\.projector\.", "mlp_AR."), (r"^model\.visual\.", "visual."), (r"^model\.language_model\.", "model.")]
     return Spec("paddleocr_vl", config, tk, tokenizer_config, dict(eos_token_id=2, pad_token_id=0, use_cache=False), TEMPLATE,
-                preprocessor, "</s>", rename=rename, stored=unread, reference=HalfPixels)
+                preprocessor, "</s>", rename=rename, stored=unread, reference=HalfPixels,
+                cases=("one-image", "new-image-turn"))
