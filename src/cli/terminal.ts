@@ -8,6 +8,7 @@ import type { ReplyFields } from '../ask/fields.js';
 import { MOST_TOKENS } from '../ask/most-tokens.js';
 import type { Tool } from '../ask/tool.js';
 import type { Engine } from '../engine/engine.js';
+import { usableMemory } from '../engine/usable-memory.js';
 import { AfterimageError } from '../errors.js';
 import { createImageContext, loadImage } from '../image/load.js';
 import type { ElementReader } from '../reading/elements.js';
@@ -19,6 +20,9 @@ import type { Options } from './options.js';
 import { ProgressBar } from './progress-bar.js';
 import { Rates } from './rates.js';
 import { tell, Told } from './told.js';
+
+/** Side by side, reader and model take more at once; where less is left, one comes after the other. */
+const ROOM_AHEAD = 2 ** 30;
 
 /** What a command will ask for, so that it can be loaded ahead. */
 export interface Ahead {
@@ -106,6 +110,7 @@ export class Terminal {
     const { engine, reader, elements, images, signal } = this.call;
     // Which pages of a document are wanted is the tool's affair.
     if (first === undefined || !existsSync(first) || /\.pdf$/i.test(first)) return;
+    if (usableMemory().free < ROOM_AHEAD) return;
     const ahead: Promise<unknown>[] = [reader.begin(), loadImage(first, images, signal)];
     if (model) ahead.push(engine.ready(), elements!.begin());
     for (const begun of ahead) void begun.catch(() => {});

@@ -80,5 +80,8 @@ export function openModel(folder: string, tokenIds?: TokenIds): { checkpoint: Ch
 
 /** @throws AfterimageError MODEL_UNSUPPORTED, INVALID_CHECKPOINT */
 export function buildModel(checkpoint: Checkpoint): Model {
-  return modelOf(checkpoint, familyOf(checkpoint));
+  return modelOf(
+    checkpoint,
+    reading(checkpoint.folder, () => familyOf(checkpoint)),
+  );
 }
