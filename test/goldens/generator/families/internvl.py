@@ -45,4 +45,4 @@ def spec(seed, large=False):
         min_patches=1, processor_class="InternVLProcessor", resample=3, rescale_factor=1 / 255, size=dict(height=size, width=size))
     return Spec("internvl", config, tk, tokenizer_config, qwen.generation(tk), chatml("<IMG_CONTEXT>\n"), preprocessor,
                 "<|endoftext|>", dict(image_seq_length=tokens, processor_class="InternVLProcessor"), rename=OLD_NAMES,
-                other_settings=(dict(max_patches=12, min_patches=2),), cases=("one-image",))
+                other_settings=(dict(max_patches=12, min_patches=2),), cases=("text-only", "one-image"))

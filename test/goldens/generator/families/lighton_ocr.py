@@ -28,4 +28,4 @@ def spec(seed):
     tokenizer_config |= dict(processor_class="LightOnOcrProcessor", image_token="<|image_pad|>",
                              image_break_token="<|vision_pad|>", image_end_token="<|vision_end|>")
     return Spec("lighton_ocr", config, tk, tokenizer_config, qwen.generation(tk),
-                chatml("<|image_pad|>"), None, "<|endoftext|>", processor, least_side=12, sigma=16.0, cases=("one-image",), mlx=MLX)
+                chatml("<|image_pad|>"), None, "<|endoftext|>", processor, least_side=12, sigma=16.0, cases=("text-only", "one-image"), mlx=MLX)

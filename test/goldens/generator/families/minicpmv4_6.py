@@ -64,4 +64,4 @@ def spec(seed):
         scale_resolution=48, patch_size=6, use_image_id=True, slice_mode=True, **HALF)
     template = chatml("<|image_pad|>\n", answer="<think>\n\n</think>\n\n")
     return Spec("minicpmv4_6", config, tk, tokenizer_config, qwen.generation(tk), template, preprocessor, "<|endoftext|>",
-                reference=ViewByView, cases=("one-image",), offset_norms=qwen3_5.OFFSET_NORMS, init=qwen3_5.decays, extends=False)
+                reference=ViewByView, cases=("text-only", "one-image"), offset_norms=qwen3_5.OFFSET_NORMS, init=qwen3_5.decays, extends=False)
