@@ -11,7 +11,8 @@ export async function locate(options: Options, signal: AbortSignal): Promise<voi
   if (file === undefined || !what?.trim() || more.length > 0) throw usage('afterimage locate FILE "WHAT"');
   const drawing = options.text('annotate');
   const images = await given([file]);
-  await Terminal.use(options, signal, { images, model: true }, async (terminal) => {
+  // Most often what was read is enough, and a model that is not asked is not loaded.
+  await Terminal.use(options, signal, { images, model: false }, async (terminal) => {
     const { describeImage } = await import('../../tools/describe-image.js');
     const args = {
       image: images[0],

@@ -6,6 +6,7 @@ import type { NamedTensor, Processor } from '../family.js';
 import {
   channelTables,
   crop,
+  joinedRows,
   normalization,
   patchRows,
   pixelStep,
@@ -79,10 +80,9 @@ export function framePatches(
   patch: number,
 ): NamedTensor {
   const side = frames[0]!.width / patch;
-  const parts = frames.map((frame) =>
-    patchRows(frame, tables, rasterCorners({ rows: side, columns: side, patch }), patch),
+  return joinedRows(
+    frames.map((frame) =>
+      patchRows(frame, tables, rasterCorners({ rows: side, columns: side, patch }), patch),
+    ),
   );
-  const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0));
-  parts.forEach((part, i) => data.set(part.data, i * part.data.length));
-  return { data, rows: parts.length * side * side, width: parts[0]!.width };
 }

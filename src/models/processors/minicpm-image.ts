@@ -8,6 +8,7 @@ import type { NamedTensor, Processor } from '../family.js';
 import {
   channelTables,
   crop,
+  joinedRows,
   normalization,
   patchRows,
   pixelStep,
@@ -89,7 +90,7 @@ export function miniCpmImageProcessor(checkpoint: Checkpoint, options: MiniCpmIm
       const rows = frames.map((frame) =>
         patchRows(frame, tables, rasterCorners({ ...extentOf(frame), patch }), patch),
       );
-      return { pixel_values: joined(rows), ...options.tables(frames.map(extentOf)) };
+      return { pixel_values: joinedRows(rows), ...options.tables(frames.map(extentOf)) };
     },
     limitedTo: (pixels) => within(Math.min(pixels, maxPixels)),
   });
@@ -180,15 +181,4 @@ function cut(image: RgbImage, views: Views, filter: Parameters<typeof resize>[3]
   return Array.from({ length: rows * columns }, (_, i) =>
     crop(all, (i % columns) * size.width, Math.floor(i / columns) * size.height, size.width, size.height),
   );
-}
-
-function joined(parts: NamedTensor[]): NamedTensor {
-  const { width } = parts[0]!;
-  const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    data.set(part.data, at);
-    at += part.data.length;
-  }
-  return { data, rows: data.length / width, width };
 }

@@ -106,6 +106,18 @@ export function indexTensor(data: ArrayLike<number>, width = 1): NamedTensor {
   return { data: Int32Array.from(data), rows: data.length / width, width };
 }
 
+/** Rows of one width, those of one part after those of the other. */
+export function joinedRows(parts: readonly NamedTensor[]): NamedTensor {
+  const { width } = parts[0]!;
+  const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    data.set(part.data, at);
+    at += part.data.length;
+  }
+  return { data, rows: data.length / width, width };
+}
+
 export function floatTensor(data: ArrayLike<number>, width: number): NamedTensor {
   return { data: Float32Array.from(data), rows: data.length / width, width };
 }
