@@ -1,7 +1,6 @@
 #include "addon/backend_choice.h"
 
 #include <cstdio>
-#include <cstdlib>
 
 #include "cpu/cpu_backend.h"
 #include "graph/error.h"
@@ -26,7 +25,6 @@ MetalOptions metal_options(int threads) {
   MetalOptions options;
   options.cpu = cpu_backend(threads);
   options.warn = [](const std::string& sentence) { std::fprintf(stderr, "afterimage: %s\n", sentence.c_str()); };
-  if (const char* archive = std::getenv("AFTERIMAGE_METAL_ARCHIVE")) options.archive = archive;
   options.self_test = true;
   return options;
 }

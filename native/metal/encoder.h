@@ -1,5 +1,6 @@
 // Encodes dispatches into command buffers and keeps the queue filled: a command buffer is committed every few
-// operators, at most two are in flight. Small tables of a run are uploaded through an arena that lives until its end.
+// operators, or sooner where their work is large (work.h); at most two are in flight. Small tables of a run are
+// uploaded through an arena that lives until its end.
 #pragma once
 #include <atomic>
 #include <deque>
@@ -46,12 +47,16 @@ class Encoder {
   // Row places, block table and query tiles of a batch, made once per run.
   const BatchTables& tables(const RowBatch& batch);
 
-  // Called after each operator; commits when enough work is encoded.
+  // Called before a dispatch that takes `seconds`: commits what is encoded where both together are too much.
+  void make_room(double seconds);
+  // Called after each operator; commits when enough of them are encoded.
   void operator_done();
-  // Commits and waits for everything. Throws BACKEND_FAILED or OUT_OF_MEMORY.
+  // Commits and waits for everything. Throws BACKEND_FAILED, BACKEND_LOST or OUT_OF_MEMORY.
   void drain();
+  // No later command can succeed.
   bool lost() const noexcept { return lost_; }
-  // Forgets encoded work that was not committed, waits for the rest, and forgets its errors: after a failure.
+  // After a failure: forgets encoded work that was not committed, waits for the rest, forgets its errors, and renews
+  // the queue where the device failed. A device that fails again before anything succeeded is lost.
   void abandon() noexcept;
   // The run is over: uploads are reused by the next.
   void end_run();
@@ -60,6 +65,7 @@ class Encoder {
   Commands& commands();
   void commit();
   void wait_oldest();
+  void note(const Outcome& outcome) noexcept;
 
   Device& device_;
   Pipelines& pipelines_;
@@ -73,7 +79,8 @@ class Encoder {
   std::unique_ptr<BatchTables> tables_;
   uint32_t threads_ = 0;
   int operators_ = 0;
-  bool lost_ = false;
+  double seconds_ = 0;  // of what is encoded
+  bool failed_ = false, renewed_ = false, lost_ = false;
 };
 
 // What attention and state operators upload of a batch: RowPlace of each row, KvBlock of each block, the sequence's

@@ -1,8 +1,6 @@
 // Runs dispatches on the device; an operator whose kernel is unavailable runs on the CPU, between two waits.
 #include "metal/metal_backend.h"
 
-#include <sys/utsname.h>
-
 #include <atomic>
 #include <mutex>
 #include <set>
@@ -35,22 +33,26 @@ MetalBackend::MetalBackend(std::unique_ptr<Device> device, std::unique_ptr<Backe
       encoder_(*device_, pipelines_) {}
 
 MetalBackend::~MetalBackend() {
+  const ReleasePool pool;
   closing_ = true;
   std::lock_guard lock(mutex_);
 }
 
+// Whatever may change a bit: the kernels' texts, the system that compiles them, how this backend uses them, and which
+// of them the CPU replaces.
 std::string MetalBackend::identity() const {
   char hash[17];
   std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(kernel_hash()));
   const DeviceLimits& limits = device_->limits();
-  // The system brings the compiler of the kernels.
-  utsname system{};
-  uname(&system);
-  return "metal " + limits.name + (limits.families.empty() ? "" : " " + limits.families.front()) + ", kernels " + hash +
-         ", " + system.sysname + " " + system.release;
+  std::string text = "metal " + limits.name + (limits.families.empty() ? "" : " " + limits.families.front()) +
+                     ", kernels " + hash + ", host " AFTERIMAGE_METAL_HOST ", macOS " + limits.system;
+  std::string replaced;
+  for (const auto& [kernel, reason] : pipelines_.unavailable()) replaced += " " + kernel;
+  return replaced.empty() ? text : text + ", on the CPU" + replaced;
 }
 
 std::unique_ptr<Memory> MetalBackend::allocate(size_t bytes) {
+  const ReleasePool pool;
   const DeviceLimits& limits = device_->limits();
   const size_t wanted = bytes == 0 ? 64 : bytes;
   const size_t used = device_->allocated_bytes();
@@ -62,13 +64,17 @@ std::unique_ptr<Memory> MetalBackend::allocate(size_t bytes) {
 }
 
 std::unique_ptr<Weight> MetalBackend::prepare(const WeightSource& source, uint32_t uses, Precision precision) {
+  const ReleasePool pool;
   return std::make_unique<MetalWeight>(source, uses, precision, *device_);
 }
 
 void MetalBackend::run(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel) {
   std::lock_guard lock(mutex_);
+  const ReleasePool pool;
   if (encoder_.lost())
-    throw Error("BACKEND_FAILED", "The GPU was lost in an earlier run; close the session and start again.");
+    throw Error("BACKEND_LOST",
+                "The GPU takes no more work of this process since an earlier failure; restart afterimage, with "
+                "--backend cpu if it happens again.");
   try {
     for (const Dispatch& dispatch : dispatches) {
       if (closing_) throw Error("CLOSED", "The backend was closed while it ran; open the model again.");
@@ -112,6 +118,6 @@ void MetalBackend::run_on_cpu(const Dispatch& dispatch, const std::atomic<bool>&
 
 }  // namespace metal
 
-bool metal_available() { return metal::open_device("") != nullptr; }
+bool metal_available() { return metal::open_device().device != nullptr; }
 
 }  // namespace afterimage

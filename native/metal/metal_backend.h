@@ -13,8 +13,6 @@ struct MetalOptions {
   std::unique_ptr<Backend> cpu;
   // One sentence per kernel that was replaced.
   std::function<void(const std::string&)> warn;
-  // File that keeps compiled pipelines between starts; empty: none.
-  std::string archive;
   // Compares every kernel with `cpu` before the first use and replaces those that differ. Takes about a second.
   bool self_test = false;
 };

@@ -37,9 +37,13 @@ const Pipeline& Pipelines::get(const std::string& family, const std::string& ker
 
 void Pipelines::disable(const std::string& kernel, const std::string& reason) {
   pipelines_.erase(kernel);
+  std::lock_guard lock(reasons_mutex_);
   reasons_[kernel] = reason;
 }
 
-std::map<std::string, std::string> Pipelines::unavailable() const { return reasons_; }
+std::map<std::string, std::string> Pipelines::unavailable() const {
+  std::lock_guard lock(reasons_mutex_);
+  return reasons_;
+}
 
 }  // namespace afterimage::metal

@@ -44,21 +44,23 @@ std::string limits_json(const metal::DeviceLimits& limits) {
 }  // namespace
 
 std::unique_ptr<Backend> make_metal_backend(MetalOptions options) {
-  auto device = metal::open_device(options.archive);
-  if (!device) throw Error("BACKEND_FAILED", "This machine has no Metal device of Apple silicon; use the cpu backend.");
-  auto backend = std::make_unique<metal::MetalBackend>(std::move(device), std::move(options.cpu), options.warn);
+  const metal::ReleasePool pool;
+  auto opened = metal::open_device();
+  if (!opened.device)
+    throw Error("BACKEND_FAILED", "There is no usable Metal device here: " + opened.reason + "; use the cpu backend.");
+  auto backend = std::make_unique<metal::MetalBackend>(std::move(opened.device), std::move(options.cpu), options.warn);
   if (options.self_test && backend->cpu()) {
     for (const metal::Verdict& verdict : metal::self_test(*backend, *backend->cpu(), kSelfTestSizes))
       if (!verdict.failure.empty()) backend->replaced(verdict.kernel, verdict.failure);
-    backend->device().save_archive();
   }
   return backend;
 }
 
 std::string metal_report(std::unique_ptr<Backend> reference) {
-  auto device = metal::open_device("");
-  if (!device) return "{\"available\": false, \"reason\": \"no Metal device of Apple silicon\"}";
-  metal::MetalBackend backend(std::move(device), nullptr, nullptr);
+  const metal::ReleasePool pool;
+  auto opened = metal::open_device();
+  if (!opened.device) return "{\"available\": false, \"reason\": " + quoted(opened.reason) + "}";
+  metal::MetalBackend backend(std::move(opened.device), nullptr, nullptr);
   std::string kernels;
   int failed = 0;
   for (const metal::Verdict& verdict : metal::self_test(backend, *reference, kSelfTestSizes)) {

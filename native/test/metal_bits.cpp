@@ -177,7 +177,7 @@ void segments_alone_and_together(Backend& backend) {
 
 int main() {
   {
-    MetalBackend backend(open_device(""), nullptr, nullptr);
+    MetalBackend backend(open_device().device, nullptr, nullptr);
     for (const int columns : {64, 320}) {
       for (const WeightFormat format : {WeightFormat::f32, WeightFormat::f16, WeightFormat::bf16})
         linear_rows(backend, {format, 0, 0, ScaleType::f32, "float"}, columns + 5);

@@ -48,7 +48,7 @@ Arguments parse(int count, char** values) {
 }
 
 void run_cases(const Arguments& arguments) {
-  metal::MetalBackend backend(metal::open_device(""), nullptr, nullptr);
+  metal::MetalBackend backend(metal::open_device().device, nullptr, nullptr);
   const auto cpu = make_cpu_backend({.threads = 1});
   std::map<std::string, double> worst;
   int count = 0;
