@@ -39,6 +39,7 @@ class Pipeline {
 class Library {
  public:
   virtual ~Library() = default;
+  virtual std::vector<std::string> kernels() const = 0;
 };
 
 // How a command buffer ended. `lost`: the device takes no more commands of this process.
@@ -82,9 +83,10 @@ class Device {
 
 struct OpenedDevice {
   std::unique_ptr<Device> device;  // null where the machine has none that is usable
-  std::string reason;              // then: which step failed, without a full stop
+  std::string reason;              // which step failed, without a full stop; empty where none did
 };
-OpenedDevice open_device();
+// `to_compile`: takes any device, for compiling alone; `reason` then says why it is not usable, where it is not.
+OpenedDevice open_device(bool to_compile = false);
 
 // What the system's frameworks set aside for later is freed when this ends. On every entry from a thread of ours: only
 // the main thread of an application has such a pool of its own.

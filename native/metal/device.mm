@@ -61,6 +61,13 @@ class DeviceLibrary final : public Library {
  public:
   explicit DeviceLibrary(id<MTLLibrary> library) : library_(library) {}
   ~DeviceLibrary() override { [library_ release]; }
+  std::vector<std::string> kernels() const override {
+    std::vector<std::string> names;
+    @autoreleasepool {
+      for (NSString* name in [library_ functionNames]) names.push_back([name UTF8String]);
+    }
+    return names;
+  }
   id<MTLLibrary> library() const noexcept { return library_; }
 
  private:
@@ -254,28 +261,27 @@ std::unique_ptr<Pipeline> MetalDevice::pipeline(Library& library, const std::str
 
 // The first usable one of the default device and all others: the default may be missing in a process without a window
 // server (launchd, ssh), and the list may be empty where the default is there.
-id<MTLDevice> find_device(std::string& reason) {
+id<MTLDevice> find_device(std::string& reason, bool to_compile) {
   NSMutableArray* candidates = [NSMutableArray array];
-  if (id<MTLDevice> standard = [MTLCreateSystemDefaultDevice() autorelease])
-    [candidates addObject:standard];
-  else
-    reason = "MTLCreateSystemDefaultDevice gave no device";
+  if (id<MTLDevice> standard = [MTLCreateSystemDefaultDevice() autorelease]) [candidates addObject:standard];
   NSArray* others = [MTLCopyAllDevices() autorelease];
   [candidates addObjectsFromArray:others];
   if ([candidates count] == 0) {
-    reason += " and MTLCopyAllDevices listed none (is this a virtual machine, or a process without access to the GPU?)";
+    reason = "MTLCreateSystemDefaultDevice gave no device and MTLCopyAllDevices listed none (is this a virtual "
+             "machine, or a "
+             "process without access to the GPU?)";
     return nil;
   }
-  for (id<MTLDevice> device in candidates) {
+  for (id<MTLDevice> device in candidates)
     if ([device supportsFamily:MTLGPUFamilyApple7] && [device hasUnifiedMemory]) return [device retain];
-    reason = std::string(1, '"') + [[device name] UTF8String] + "\" is not of the family Apple7 (M1) or later";
-  }
-  return nil;
+  id<MTLDevice> first = [candidates objectAtIndex:0];
+  reason = std::string(1, '"') + [[first name] UTF8String] + "\" is not of the family Apple7 (M1) or later";
+  return to_compile ? [first retain] : nil;
 }
 
 }  // namespace
 
-OpenedDevice open_device() {
+OpenedDevice open_device(bool to_compile) {
   @autoreleasepool {
     OpenedDevice opened;
     const NSOperatingSystemVersion system = [[NSProcessInfo processInfo] operatingSystemVersion];
@@ -284,7 +290,7 @@ OpenedDevice open_device() {
                       std::to_string(system.minorVersion);
       return opened;
     }
-    id<MTLDevice> device = find_device(opened.reason);
+    id<MTLDevice> device = find_device(opened.reason, to_compile);
     if (!device) return opened;
     auto usable = std::make_unique<MetalDevice>(device);
     if (usable->usable())

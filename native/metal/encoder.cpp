@@ -142,6 +142,7 @@ void Encoder::commit() {
 
 // Memory that ran out says nothing against the queue.
 void Encoder::note(const Outcome& outcome) noexcept {
+  gpu_seconds_ += outcome.gpu_seconds;
   if (outcome.error.empty()) {
     renewed_ = false;
   } else if (!outcome.out_of_memory) {

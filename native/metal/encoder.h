@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "graph/backend.h"
+#include "metal/kernel_names.h"
 #include "metal/memory.h"
 #include "metal/pipelines.h"
 #include "metal/weight.h"
@@ -25,6 +26,7 @@ class Encoder {
 
   // Starts a dispatch. Throws KernelUnavailable.
   Encoder& kernel(const std::string& family, const std::string& name, uint32_t threads);
+  Encoder& kernel(const KernelName& name, uint32_t threads) { return kernel(name.family, name.kernel, threads); }
   Encoder& bind(uint32_t index, const Tensor& tensor);
   Encoder& bind(uint32_t index, const Placement& placement);
   // Something must be bound even where the kernel's flags say that it is not read.
@@ -53,6 +55,8 @@ class Encoder {
   void operator_done();
   // Commits and waits for everything. Throws BACKEND_FAILED, BACKEND_LOST or OUT_OF_MEMORY.
   void drain();
+  // Time that command buffers took on the device since it was opened.
+  double gpu_seconds() const noexcept { return gpu_seconds_; }
   // No later command can succeed.
   bool lost() const noexcept { return lost_; }
   // After a failure: forgets encoded work that was not committed, waits for the rest, forgets its errors, and renews
@@ -80,6 +84,7 @@ class Encoder {
   uint32_t threads_ = 0;
   int operators_ = 0;
   double seconds_ = 0;  // of what is encoded
+  double gpu_seconds_ = 0;
   bool failed_ = false, renewed_ = false, lost_ = false;
 };
 

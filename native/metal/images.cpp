@@ -63,27 +63,12 @@ void bind_vector(Encoder& encoder, uint32_t index, const Dispatch& d, int weight
   d.weights[weight] ? encoder.bind(index, weight_of(d, weight)->vector()) : encoder.bind_unused(index);
 }
 
-const char* kernel_of(Op op) {
-  switch (op) {
-    case Op::Convolution:
-      return "convolution";
-    case Op::DepthwiseConvolution:
-      return "depthwise_convolution";
-    case Op::ImageMean:
-      return "image_mean";
-    case Op::ScaleImages:
-      return "scale_images";
-    default:
-      return "spread";
-  }
-}
-
 void encode_separable(Encoder& encoder, const Dispatch& d) {
   if (d.in[0].width > kMostChannels)
     throw KernelUnavailable("separable_convolution",
                             "images have more than " + std::to_string(kMostChannels) + " channels");
   for_pixels(encoder, d, [&](const ImageParams& params, int64_t count) {
-    encoder.kernel("images", "separable_convolution", kThreads).bind(0, d.in[0]).bind(1, d.in[1]);
+    encoder.kernel(plain_kernel(d.op), kThreads).bind(0, d.in[0]).bind(1, d.in[1]);
     for (int weight = 0; weight < 4; ++weight) bind_vector(encoder, static_cast<uint32_t>(weight) + 2, d, weight);
     encoder.bind(6, d.out[0]).constants(7, params);
     encoder.dispatch(tiles_of(count, kTilePixels));
@@ -92,7 +77,7 @@ void encode_separable(Encoder& encoder, const Dispatch& d) {
 
 void encode_convolution(Encoder& encoder, const Dispatch& d) {
   for_pixels(encoder, d, [&](const ImageParams& params, int64_t count) {
-    encoder.kernel("images", kernel_of(d.op), kThreads).bind(0, d.in[0]).bind(1, d.in[1]);
+    encoder.kernel(plain_kernel(d.op), kThreads).bind(0, d.in[0]).bind(1, d.in[1]);
     bind_vector(encoder, 2, d, 0);
     bind_vector(encoder, 3, d, 1);
     encoder.bind(6, d.out[0]).constants(7, params);
@@ -105,7 +90,7 @@ void encode_convolution(Encoder& encoder, const Dispatch& d) {
 void encode_images(Encoder& encoder, const Dispatch& d) {
   if (d.op == Op::SeparableConvolution) return encode_separable(encoder, d);
   if (d.op == Op::Convolution || d.op == Op::DepthwiseConvolution) return encode_convolution(encoder, d);
-  encoder.kernel("images", kernel_of(d.op), kThreads).bind(0, d.in[0]).bind(1, d.in[1]);
+  encoder.kernel(plain_kernel(d.op), kThreads).bind(0, d.in[0]).bind(1, d.in[1]);
   if (d.op == Op::ScaleImages) encoder.bind(2, d.in[2]);
   encoder.bind(6, d.out[0]).constants(7, params_of(d));
   encoder.dispatch(tiles_of(d.out[0].width, kThreads), static_cast<uint32_t>(d.out[0].rows));
@@ -114,7 +99,7 @@ void encode_images(Encoder& encoder, const Dispatch& d) {
 void encode_best_class(Encoder& encoder, const Dispatch& d) {
   ImageParams params{};
   params.channels = static_cast<uint32_t>(d.in[0].width);
-  encoder.kernel("images", "best_class", kThreads).bind(0, d.in[0]).bind(6, d.out[0]).constants(7, params);
+  encoder.kernel(plain_kernel(d.op), kThreads).bind(0, d.in[0]).bind(6, d.out[0]).constants(7, params);
   encoder.dispatch(static_cast<uint32_t>(d.in[0].rows));
 }
 

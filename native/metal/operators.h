@@ -30,6 +30,9 @@ void encode_best_class(Encoder& encoder, const Dispatch& dispatch);
 // Any of the above, by operator.
 void encode(Encoder& encoder, const Dispatch& dispatch);
 
+// Head dimension of the kernel of SegmentAttention that takes `dim`; 0 where there is none.
+int32_t segment_dim(int32_t dim);
+
 inline const MetalWeight* weight_of(const Dispatch& dispatch, int index) {
   return static_cast<const MetalWeight*>(dispatch.weights[index]);
 }

@@ -23,15 +23,18 @@ std::vector<double> tile_work(const Dispatch& d, int32_t dim) {
 
 }  // namespace
 
+int32_t segment_dim(int32_t dim) {
+  const auto* padded = std::find_if(std::begin(kDims), std::end(kDims), [&](int32_t n) { return n >= dim; });
+  return padded == std::end(kDims) ? 0 : *padded;
+}
+
 void encode_segment_attention(Encoder& encoder, const Dispatch& d) {
   const OpAttrs& a = *d.attrs;
-  const int32_t dim = std::max(a.k_dim, a.v_dim);
-  const auto* padded = std::find_if(std::begin(kDims), std::end(kDims), [&](int32_t n) { return n >= dim; });
-  if (padded == std::end(kDims))
-    throw KernelUnavailable("segment_attention", "head dimensions above 256 have no kernel");
+  const int32_t padded = segment_dim(std::max(a.k_dim, a.v_dim));
+  if (padded == 0) throw KernelUnavailable("segment_attention", "head dimensions above 256 have no kernel");
   const auto segments = static_cast<uint32_t>(d.in[3].rows - 1);
-  for_parts(encoder, tile_work(d, *padded), kMatrixRate, [&](uint32_t first, uint32_t count) {
-    encoder.kernel("segment_attention", "segment_attention_" + std::to_string(*padded), 128);
+  for_parts(encoder, tile_work(d, padded), kMatrixRate, [&](uint32_t first, uint32_t count) {
+    encoder.kernel("segment_attention", "segment_attention_" + std::to_string(padded), 128);
     encoder.bind(0, d.in[0]).bind(1, d.in[1]).bind(2, d.in[2]).bind(3, d.in[3]).bind(4, d.out[0]);
     encoder.constants(
         5, SegmentAttentionParams{segments, static_cast<uint32_t>(a.heads), static_cast<uint32_t>(a.kv_heads),

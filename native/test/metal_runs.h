@@ -29,7 +29,7 @@ inline std::unique_ptr<Backend> open(bool with_cpu, bool self_test = false) {
 }
 
 inline std::unique_ptr<MetalBackend> open_alone() {
-  return std::make_unique<MetalBackend>(open_device().device, nullptr, nullptr);
+  return std::make_unique<MetalBackend>(open_device().device, MetalOptions{});
 }
 
 // Its message.

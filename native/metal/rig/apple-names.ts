@@ -15,7 +15,7 @@ export const APPLE_NAMES = new Map<string, AppleName>([
   ...since('10.0', 'NSAutoreleasePool', 'NSError', 'NSInteger', 'NSMutableArray', 'NSArray', 'NSProcessInfo', 'NSString'),
   ...since('10.0', 'NSUTF8StringEncoding', 'UTF8String', 'initWithBytes:length:encoding:', 'localizedDescription', 'code'),
   ...since('10.0', 'alloc', 'init', 'retain', 'release', 'autorelease', 'drain'),
-  ...since('10.0', 'array', 'addObject:', 'addObjectsFromArray:', 'count', 'processInfo'),
+  ...since('10.0', 'array', 'addObject:', 'addObjectsFromArray:', 'count', 'objectAtIndex:', 'processInfo'),
   ...since('10.2', 'operatingSystemVersionString'),
   ...since('10.10', 'NSOperatingSystemVersion', 'operatingSystemVersion'),
   // Metal: device
@@ -33,7 +33,7 @@ export const APPLE_NAMES = new Map<string, AppleName>([
   ...since('13.0', 'gpuAddress'),
   // libraries and pipelines
   ...since('10.11', 'MTLLibrary', 'MTLFunction', 'MTLCompileOptions', 'newLibraryWithSource:options:error:'),
-  ...since('10.11', 'newFunctionWithName:', 'setLanguageVersion:'),
+  ...since('10.11', 'newFunctionWithName:', 'functionNames', 'setLanguageVersion:'),
   ...since('14.0', 'MTLLanguageVersion3_1'),
   ['setFastMathEnabled:', { since: '10.11', until: '15.0' }],
   ...since('15.0', 'setMathMode:', 'MTLMathModeSafe'),

@@ -28,7 +28,7 @@ cmake -S native -B "$build" -DCMAKE_CXX_COMPILER="$compiler" -DAFTERIMAGE_METAL=
   { cat "$build.log" >&2; exit 1; }
 targets=""
 for variant in "" _address _thread; do targets="$targets metal_rig$variant metal_kernels$variant"; done
-cmake --build "$build" -j2 --target $targets metal_bits metal_host metal_failures metal_budget metal_bits_address \
+cmake --build "$build" -j2 --target $targets metal_bits metal_host metal_failures metal_budget metal_proof metal_bits_address \
   metal_host_address metal_failures_address afterimage_addon > "$build.log" 2>&1 ||
   { tail -50 "$build.log" >&2; exit 1; }
 step strict address spaces
@@ -46,6 +46,7 @@ quiet ./metal_bits
 quiet ./metal_host
 quiet ./metal_failures
 quiet ./metal_budget
+quiet ./metal_proof
 
 step AddressSanitizer and UBSan
 # The core is not instrumented, so its vectors carry no annotations; GNUstep keeps its classes until the end.

@@ -103,6 +103,12 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
   died("library");
   [super dealloc];
 }
+- (NSArray*)functionNames {
+  need_pool("functionNames");
+  NSMutableArray* names = [NSMutableArray array];
+  for (const rig::Kernel& kernel : library->kernels) [names addObject:[NSString stringWithUTF8String:kernel.name]];
+  return names;
+}
 - (id<MTLFunction>)newFunctionWithName:(NSString*)name {
   const rig::Kernel* found = library->find([name UTF8String]);
   if (!found) return nil;
@@ -249,6 +255,7 @@ bool rig_macos_at_least(double version) { return static_cast<double>(settings().
       *error = make_error(@"MTLLibraryErrorDomain", 3, "program_source:1:1: error: the fake refuses this text");
     return nil;
   }
+  count_library();
   FakeLibrary* library = [[FakeLibrary alloc] init];
   library->library = found;
   return library;

@@ -39,11 +39,13 @@ struct Settings {
   bool refuse_no_copy = false;
   std::set<std::string> broken_families;  // texts that do not compile
   std::set<std::string> broken_kernels;   // pipelines that cannot be made
+  std::set<std::string> leaky_kernels;    // the last bit of the first result depends on how many threadgroups there are
   std::set<std::string> wrong_kernels;    // pipelines that compute nothing: their output stays as it was
 };
 
 struct Counters {
   std::map<std::string, int64_t> live;  // objects by class
+  int64_t libraries = 0;                // compiled
   int64_t buffers = 0, command_buffers = 0, dispatches = 0, no_copy = 0;
   size_t allocated = 0, peak_allocated = 0;
   double most_operations = 0;               // of one dispatch

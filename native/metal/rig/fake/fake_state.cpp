@@ -74,6 +74,11 @@ void count_launch(const std::string& kernel) {
   ++state().counters.launches[kernel];
 }
 
+void count_library() {
+  std::lock_guard lock(state().mutex);
+  ++state().counters.libraries;
+}
+
 void count_command_buffer() {
   std::lock_guard lock(state().mutex);
   ++state().counters.command_buffers;

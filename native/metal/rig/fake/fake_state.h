@@ -9,6 +9,7 @@ void died(const char* kind);
 void violation(const std::string& text);
 void count_launch(const std::string& kernel);
 void count_command_buffer();
+void count_library();
 // False where the allocation is to fail or exceeds the limits.
 bool admit(size_t bytes, bool no_copy);
 void release_bytes(size_t bytes);

@@ -65,6 +65,7 @@ enum : NSInteger {
 
 @protocol MTLLibrary <NSObject>
 - (id<MTLFunction>)newFunctionWithName:(NSString*)name;
+- (NSArray*)functionNames;
 @end
 
 @protocol MTLComputePipelineState <NSObject>
