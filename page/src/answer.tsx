@@ -8,7 +8,13 @@ export interface Lighting {
   onLight?(index: number | undefined): void;
 }
 
-export function Answer({ outcome: { structured, reuse }, ...lighting }: { outcome: Outcome } & Lighting) {
+export interface AnswerProps extends Lighting {
+  outcome: Outcome;
+  /** Its note was read before. */
+  noted?: boolean;
+}
+
+export function Answer({ outcome: { structured, reuse }, noted = false, ...lighting }: AnswerProps) {
   const { answer, choices, places, text_changes, state_changes, structured: value, note } = structured;
   return (
     <div class="answer">
@@ -22,7 +28,7 @@ export function Answer({ outcome: { structured, reuse }, ...lighting }: { outcom
       {choices && <Choices choices={choices} />}
       {text_changes && text_changes.length > 0 && <TextChanges changes={text_changes} />}
       {state_changes && state_changes.length > 0 && <StateChanges changes={state_changes} />}
-      {note && <p class="note">{note}</p>}
+      {note && !noted && <p class="note">{note}</p>}
       <Reused reuse={reuse} />
     </div>
   );

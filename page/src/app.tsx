@@ -40,7 +40,7 @@ function App() {
         onRefused={({ message }) => setProblem(message)}
       />
       {problem !== undefined && <p class="problem">{problem}</p>}
-      <h1 class="question">{question || (outcome.structured.regions ? 'What changed' : 'What it shows')}</h1>
+      <h1 class="asked">{question || (outcome.structured.regions ? 'What changed' : 'What it shows')}</h1>
       <Answer outcome={outcome} />
     </main>
   );

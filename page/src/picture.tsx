@@ -63,8 +63,9 @@ function Outline({
   mark: Mark;
   size: PictureProps['size'];
 }) {
-  const unit = Math.max(size.width, size.height) / 100;
-  const point = center ?? (box && { x: box.x + box.width / 2, y: box.y + box.height / 2 });
+  const radius = Math.max(size.width, size.height) / 80;
+  // Beside the box, so that what is in it can be read.
+  const point = box ? { x: Math.max(radius, box.x - radius * 1.3), y: box.y + box.height / 2 } : center;
   return (
     <>
       {corners ? (
@@ -74,11 +75,11 @@ function Outline({
       )}
       {number !== undefined && point && (
         <g class="number">
-          <circle cx={point.x} cy={point.y} r={unit * 1.3} />
+          <circle cx={point.x} cy={point.y} r={radius} />
           <text
             x={point.x}
             y={point.y}
-            font-size={unit * 1.6}
+            font-size={radius * 1.3}
             text-anchor="middle"
             dominant-baseline="central"
           >

@@ -42,10 +42,11 @@ export function Questions({ state, actions, current, onOpen, lit, onLight }: Que
     <section class="card questions" aria-labelledby="questions-title">
       <h2 id="questions-title">Questions</h2>
       <ol class="entries" aria-label="Questions and answers" tabIndex={0}>
-        {entries.map((entry) => (
+        {entries.map((entry, index) => (
           <li key={entry.id} ref={entry === entries.at(-1) ? end : undefined}>
             <Asked
               entry={entry}
+              noted={entries.slice(0, index).some((one) => noteOf(one) === noteOf(entry))}
               onOpen={() => onOpen(entry)}
               onGoOn={() => void actions.goOn(entry)}
               {...(entry.id === current && { lit, onLight })}
@@ -116,13 +117,16 @@ function Ask({ ready, onAsk }: { ready: boolean; onAsk(way: Way, question: strin
   );
 }
 
+const noteOf = ({ outcome }: Entry): string | undefined => outcome?.structured.note;
+
 interface AskedProps extends Lighting {
   entry: Entry;
+  noted: boolean;
   onOpen(): void;
   onGoOn(): void;
 }
 
-function Asked({ entry, onOpen, onGoOn, ...lighting }: AskedProps) {
+function Asked({ entry, noted, onOpen, onGoOn, ...lighting }: AskedProps) {
   const { question, text, outcome, problem, stop, kind } = entry;
   const cut = kind === 'ask' && outcome?.structured.truncated === true;
   return (
@@ -132,7 +136,7 @@ function Asked({ entry, onOpen, onGoOn, ...lighting }: AskedProps) {
           {question}
         </button>
       </h3>
-      {outcome ? <Answer outcome={outcome} {...lighting} /> : text && <p class="words">{text}</p>}
+      {outcome ? <Answer {...{ outcome, noted }} {...lighting} /> : text && <p class="words">{text}</p>}
       {cut && (
         <button class="small" onClick={onGoOn}>
           Go on

@@ -13,7 +13,6 @@ const FROM: Record<Reuse['source'], string> = {
 export function Reused({ reuse }: { reuse: Reuse | undefined }) {
   const { prompt_tokens: all = 0, prompt_tokens_reused: reused, saved_ms, source = 'none' } = reuse ?? {};
   if (!reuse || all === 0 || reused === undefined) return null;
-  const computed = all - reused;
   return (
     <div class="reused">
       <meter
@@ -26,9 +25,12 @@ export function Reused({ reuse }: { reuse: Reuse | undefined }) {
         {reused > 0 ? (
           <>
             <strong>{count(reused)}</strong> of {plural(all, 'token')} {FROM[source] || 'from memory'}
+            {saved_ms === undefined && spent(reuse, ', the rest computed')}
           </>
         ) : (
-          <>Seen for the first time: {plural(computed, 'token')} computed</>
+          <>
+            Seen for the first time: {plural(all, 'token')} computed{spent(reuse)}
+          </>
         )}
         {saved_ms !== undefined && (
           <>
@@ -36,13 +38,12 @@ export function Reused({ reuse }: { reuse: Reuse | undefined }) {
             · <strong>{time(saved_ms)}</strong> saved
           </>
         )}
-        {saved_ms === undefined && spent(reuse)}
       </p>
     </div>
   );
 }
 
-function spent({ encode_ms = 0, prefill_ms = 0 }: Reuse): string {
+function spent({ encode_ms = 0, prefill_ms = 0 }: Reuse, what = ''): string {
   const took = encode_ms + prefill_ms;
-  return took > 0 ? ` in ${time(took)}` : '';
+  return took > 0 ? `${what} in ${time(took)}` : '';
 }

@@ -1,7 +1,7 @@
 // Before and after in one frame, with an edge between them that follows the pointer or the arrow keys.
 import { useState } from 'preact/hooks';
 import { frame } from './picture.js';
-import type { Change } from './server.js';
+import type { Change, Region } from './server.js';
 
 export interface Side {
   address: string | undefined;
@@ -36,7 +36,7 @@ export function Slider({ before, after, alignment, changes, outlined }: SliderPr
         {outlined &&
           changes.map(({ before: was, after: is }, index) => (
             <g key={index} class="mark change">
-              <rect {...(is ?? was)!} rx={3} />
+              <rect {...around((is ?? was)!, size)} rx={3} />
             </g>
           ))}
       </svg>
@@ -62,6 +62,12 @@ export function Slider({ before, after, alignment, changes, outlined }: SliderPr
       />
     </figure>
   );
+}
+
+/** With some room, so that what changed can be seen in it. */
+function around({ x, y, width, height }: Region, size: Side['size']): Region {
+  const room = Math.max(size.width, size.height) / 200;
+  return { x: x - room, y: y - room, width: width + 2 * room, height: height + 2 * room };
 }
 
 const percent = (part: number, of: number): string => `${(100 * part) / of}%`;

@@ -2,7 +2,7 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { useAddress } from './address.js';
 import type { Lighting } from './answer.js';
-import { plural } from './format.js';
+import { plural, share } from './format.js';
 import { lineMarks, Picture, placeMarks, type Layer } from './picture.js';
 import { ReadText } from './read-text.js';
 import { LAYERS, SHOWN_SIDE } from './result-view.js';
@@ -134,7 +134,7 @@ function Comparing({ server, state, actions, entry, outlined }: StageProps & { o
         </button>
         {changed_share !== undefined && (
           <span class="detail">
-            {changed_share === 0 ? 'Nothing changed' : `${(100 * changed_share).toFixed(1)} % changed`}
+            {changed_share === 0 ? 'Nothing changed' : `${share(changed_share, 1)} changed`}
           </span>
         )}
       </form>

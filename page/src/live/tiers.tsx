@@ -1,6 +1,6 @@
 // Where what was seen is kept, how much of it there is, and how often it served.
 import type { Live } from '../../../src/http/page/live.js';
-import { bytes, plural, share } from '../format.js';
+import { bytes, count, plural, share } from '../format.js';
 
 interface Tier {
   title: string;
@@ -23,10 +23,11 @@ export function Tiers({ live }: { live: Live | undefined }) {
   if (cache['kvBytes'] === undefined)
     return <p class="hint">{live ? 'Known once a model is loaded here.' : 'Connecting…'}</p>;
   const of = (name: string): number => cache[name] ?? 0;
-  const used = TIERS.filter(({ name }) => of(`${name}Bytes`) > 0 || of(`${name}Hits`) > 0 || name === 'kv');
+  // Only models with recurrent state have any.
+  const used = TIERS.filter(({ name }) => name !== 'snapshots' || of('snapshotsBytes') > 0);
   return (
     <table class="tiers">
-      <thead class="unseen">
+      <thead>
         <tr>
           <th scope="col">Tier</th>
           <th scope="col">Held</th>
@@ -41,17 +42,14 @@ export function Tiers({ live }: { live: Live | undefined }) {
             <tr key={name}>
               <th scope="row">{title}</th>
               <td>
+                {bytes(held)}
+                {most > 0 && <span class="detail"> of {bytes(most)}</span>}
                 {most > 0 && (
                   <meter min={0} max={most} value={held} aria-label={`${title}: share of its budget`} />
                 )}
-                <span>
-                  {bytes(held)}
-                  {most > 0 && <span class="detail"> of {bytes(most)}</span>}
-                </span>
               </td>
-              <td>
+              <td title={`${plural(hits, unit)} of ${count(hits + misses)}`}>
                 <strong>{share(hits, hits + misses)}</strong>
-                <span class="detail"> {plural(hits, unit)}</span>
               </td>
             </tr>
           );
