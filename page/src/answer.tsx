@@ -71,10 +71,10 @@ function Choices({ choices }: { choices: readonly Choice[] }) {
 
 function Changes({ title, children }: { title: string; children: ComponentChildren }) {
   return (
-    <section class="changes">
-      <h3>{title}</h3>
-      <ul>{children}</ul>
-    </section>
+    <div class="changes">
+      <p aria-hidden="true">{title}</p>
+      <ul aria-label={title}>{children}</ul>
+    </div>
   );
 }
 

@@ -1,6 +1,7 @@
 // A client that shows MCP Apps, as small as one can be: ext-apps' own bridge in a page, a sandboxed frame with the policy
 // that hosts set, and behind it an MCP client of this server that says it shows apps.
 import { join } from 'node:path';
+import type { TestContext } from 'node:test';
 import type { Browser, FrameLocator, Page } from 'playwright-core';
 import { build } from 'esbuild';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
@@ -16,18 +17,20 @@ export interface Hosted {
   page: Page;
   frame: FrameLocator;
   dress(theme: 'light' | 'dark'): Promise<void>;
-  close(): Promise<void>;
 }
 
-/** Calls a tool, and shows its app. */
+/** Calls a tool, and shows its app until the test ends. */
 export async function hosted(
+  test: TestContext,
   browser: Browser,
   { allow }: { allow: string },
   name: string,
   args: Record<string, unknown>,
 ): Promise<Hosted> {
   const opened = await door(new ScriptedEngine(), { allow: [allow] });
+  test.after(() => opened.close());
   const client = await announcing(opened.url);
+  test.after(() => client.close());
   const { tools } = await client.listTools();
   const { resourceUri: uri } = tools.find((tool) => tool.name === name)!._meta!['ui'] as {
     resourceUri: string;
@@ -42,7 +45,9 @@ export async function hosted(
       '<!doctype html><html lang="en"><title>Host</title><iframe title="App" width="900" height="700" sandbox="allow-scripts"></iframe>',
     );
   });
+  test.after(() => site.close());
   const page = await browser.newPage();
+  test.after(() => page.close());
   await page.exposeFunction('server', (method: string, params: never) =>
     method === 'tools/call' ? client.callTool(params) : client.readResource(params),
   );
@@ -58,11 +63,6 @@ export async function hosted(
     frame: page.frameLocator('iframe'),
     dress: (theme) =>
       page.evaluate((to) => (globalThis as unknown as { dress(theme: string): void }).dress(to), theme),
-    close: async () => {
-      await page.close();
-      await client.close();
-      await Promise.all([site.close(), opened.close()]);
-    },
   };
 }
 

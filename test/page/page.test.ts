@@ -175,8 +175,8 @@ describe('the page', { skip: withoutBrowser() }, () => {
   });
 
   describe('as an MCP App', () => {
-    test('shows the picture of a result with its text, by asking the server through its host', async () => {
-      const { frame, close } = await hosted(browser, { allow: folder }, 'describe_image', {
+    test('shows the picture of a result with its text, by asking the server through its host', async (t) => {
+      const { frame } = await hosted(t, browser, { allow: folder }, 'describe_image', {
         image: `${folder}/before.png`,
         question: 'What is this?',
       });
@@ -184,16 +184,14 @@ describe('the page', { skip: withoutBrowser() }, () => {
       await frame.getByRole('img', { name: 'The picture that was looked at' }).waitFor();
       await frame.getByText('3 lines of text').waitFor();
       await frame.getByText('Seen for the first time').waitFor();
-      await close();
     });
 
-    test('compares before and after, in the host’s light and dark, and axe finds nothing', async () => {
+    test('compares before and after, in the host’s light and dark, and axe finds nothing', async (t) => {
       const {
         frame,
         page: host,
         dress,
-        close,
-      } = await hosted(browser, { allow: folder }, 'compare_images', {
+      } = await hosted(t, browser, { allow: folder }, 'compare_images', {
         image_a: `${folder}/before.png`,
         image_b: `${folder}/after.png`,
       });
@@ -205,7 +203,6 @@ describe('the page', { skip: withoutBrowser() }, () => {
         assert.equal(await inner.evaluate(() => document.documentElement.dataset['theme']), theme);
         assert.deepEqual(await faults(host, inner), []);
       }
-      await close();
     });
   });
 });
