@@ -24,6 +24,12 @@ const MOST_HELD = 16;
 
 export class Downloads {
   readonly #held = new Map<string, Held>();
+  readonly #onUnexpected: (error: unknown) => void;
+
+  /** @param onUnexpected Hears what should not have gone wrong, for the log. */
+  constructor(onUnexpected: (error: unknown) => void) {
+    this.#onUnexpected = onUnexpected;
+  }
 
   /** Returns at once. @throws AfterimageError ENGINE_BUSY where it is under way */
   begin(name: string): void {
@@ -66,8 +72,9 @@ export class Downloads {
       });
       Object.assign(download, { state: 'done', bytesPerSecond: undefined, secondsLeft: undefined });
     } catch (error) {
-      const message =
-        error instanceof AfterimageError ? error.message : 'It failed; see the log of the server.';
+      const known = error instanceof AfterimageError;
+      if (!known) this.#onUnexpected(error);
+      const message = known ? error.message : 'It failed; the log of the server says how.';
       Object.assign(download, {
         state: 'failed',
         message,

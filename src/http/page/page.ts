@@ -92,7 +92,9 @@ export class Page {
 
   constructor(options: PageOptions) {
     this.#options = options;
-    this.#downloads = options.downloads ? new Downloads() : undefined;
+    this.#downloads = options.downloads
+      ? new Downloads((err) => options.rooms[0]!.log.error({ err }, 'download failed'))
+      : undefined;
     this.#bodies = new Bodies(Math.ceil((PICTURES * options.imageBytes * 4) / 3) + TEXT_BYTES);
     this.#routes = {
       'GET live': (request, response, url, app) => this.#watch(response, url, app),
