@@ -10,6 +10,7 @@ export const NATIVE_ERROR_CODES = [
   'CANCELLED',
   'CLOSED',
   'BACKEND_FAILED',
+  'BACKEND_LOST',
   'IO_FAILED',
   'MODEL_CHANGED',
 ] as const;

@@ -9,7 +9,7 @@ import { tell, Told } from './cli/told.js';
 import { packageVersion } from './version.js';
 
 /** Internal errors end with 1; everything a person can mend ends with 2. */
-const INTERNAL = new Set(['INVALID_PROGRAM', 'BACKEND_FAILED', 'INTERNAL', 'CLOSED']);
+const INTERNAL = new Set(['INVALID_PROGRAM', 'BACKEND_FAILED', 'BACKEND_LOST', 'INTERNAL', 'CLOSED']);
 
 async function main(args: string[]): Promise<number> {
   const interrupt = new AbortController();

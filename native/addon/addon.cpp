@@ -20,9 +20,10 @@ static Napi::Value backend_identity(const Napi::CallbackInfo& info) {
   });
 }
 
-// () → JSON text
+// (compileOnly) → JSON text
 static Napi::Value metal_report(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] { return Napi::String::New(info.Env(), metal_report_json()); });
+  return guarded(info.Env(),
+                 [&] { return Napi::String::New(info.Env(), metal_report_json(boolean_of(info[0], "compileOnly"))); });
 }
 
 // (options of an Engine, [{symbols, chunk}]) → {weightBytes, blockBytes, stateBytes, images: [{visionBytes,

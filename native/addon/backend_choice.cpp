@@ -21,24 +21,34 @@ std::unique_ptr<Backend> cpu_backend(int threads, bool a8 = false) {
 }
 
 #ifdef AFTERIMAGE_HAS_METAL
+// Beside the other things that are kept for the next start; nowhere where there is no home.
+std::string verdict_file() {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  if (cache && cache[0] == '/') return std::string(cache) + "/afterimage/metal-verdicts";
+  const char* home = std::getenv("HOME");
+  return home && home[0] == '/' ? std::string(home) + "/.cache/afterimage/metal-verdicts" : "";
+}
+
 // Kernels prove themselves against the CPU before they are trusted; what fails is replaced and said once, on stderr.
 MetalOptions metal_options(int threads) {
   MetalOptions options;
   options.cpu = cpu_backend(threads);
   options.warn = [](const std::string& sentence) { std::fprintf(stderr, "afterimage: %s\n", sentence.c_str()); };
-  if (const char* archive = std::getenv("AFTERIMAGE_METAL_ARCHIVE")) options.archive = archive;
   options.self_test = true;
+  options.verdicts = verdict_file();
   return options;
 }
 #endif
 
 }  // namespace
 
-std::string metal_report_json() {
+std::string metal_report_json([[maybe_unused]] bool compile_only) {
 #ifdef AFTERIMAGE_HAS_METAL
-  return metal_report(cpu_backend(0));
+  ReportOptions options;
+  options.compile_only = compile_only;
+  return metal_report(cpu_backend(0), options);
 #else
-  return R"({"available": false, "reason": "This build has no Metal backend; it is built on macOS."})";
+  return R"({"available": false, "stage": "open", "reason": "This build has no Metal backend; it is built on macOS."})";
 #endif
 }
 

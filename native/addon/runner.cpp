@@ -78,6 +78,7 @@ void Runner::Core::load() {
   states = StateLayout(parsed.state_elements);
   executor = std::make_unique<Executor>(std::move(parsed), *checkpoint, *backend, precision_of(precision),
                                         [](size_t, size_t) {});
+  executor->prove(kv.layers().empty() ? std::nullopt : std::optional(kv_type_of(kv_type)));
   checkpoint->require_intact();
 }
 

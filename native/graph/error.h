@@ -8,8 +8,9 @@ namespace afterimage {
 
 // All codes of native errors; src/errors.ts has the same list as NATIVE_ERROR_CODES. Programs may depend on them.
 inline constexpr std::string_view kErrorCodes[] = {
-    "INVALID_CHECKPOINT", "INVALID_PROGRAM", "INVALID_ARGUMENT", "CONTEXT_FULL", "OUT_OF_MEMORY",
-    "CANCELLED",          "CLOSED",          "BACKEND_FAILED",   "IO_FAILED",    "MODEL_CHANGED",
+    "INVALID_CHECKPOINT", "INVALID_PROGRAM", "INVALID_ARGUMENT", "CONTEXT_FULL",
+    "OUT_OF_MEMORY",      "CANCELLED",       "CLOSED",           "BACKEND_FAILED",
+    "BACKEND_LOST",       "IO_FAILED",       "MODEL_CHANGED",
 };
 
 // One of them, written as its name; any other name does not compile.

@@ -13,6 +13,7 @@
 #include "graph/fusion.h"
 #include "graph/input_binding.h"
 #include "graph/op_profile.h"
+#include "graph/proof.h"
 
 namespace afterimage {
 namespace {
@@ -249,6 +250,21 @@ Executor::Executor(Program program, Checkpoint& checkpoint, Backend& backend, Pr
 }
 
 Executor::~Executor() = default;
+
+// Also what tapping keeps apart of fused operators.
+void Executor::prove(std::optional<KvType> kv) {
+  auto* proof = dynamic_cast<Proof*>(&impl_->backend);
+  if (!proof) return;
+  std::vector<OperatorUse> uses;
+  for (const auto* ops : {impl_->fused.get(), static_cast<const std::vector<OpNode>*>(&impl_->program.ops)})
+    for (const OpNode& op : *ops) {
+      OperatorUse use{op.op, &op.attrs, {}};
+      for (size_t i = 0; i < op.weights.size(); ++i)
+        if (op.weights[i] >= 0) use.weights[i] = impl_->weights[static_cast<size_t>(op.weights[i])].get();
+      uses.push_back(use);
+    }
+  proof->prove(uses, kv);
+}
 
 const Program& Executor::program() const noexcept { return impl_->program; }
 

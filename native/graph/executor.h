@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -54,6 +55,9 @@ class Executor {
   Executor(Program program, Checkpoint& checkpoint, Backend& backend, Precision precision,
            const std::function<void(size_t, size_t)>& progress);
   ~Executor();
+
+  // Has the backend prove what the program uses, where it does that (proof.h). `kv`: as there.
+  void prove(std::optional<KvType> kv);
 
   const Program& program() const noexcept;
   // Scratch bytes that a run with these row counts by symbol needs, exactly; nothing is allocated. Inputs are taken to

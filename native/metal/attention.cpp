@@ -27,15 +27,36 @@ AttentionParams params_of(const Dispatch& d) {
   return p;
 }
 
-std::vector<QueryTile> query_tiles(const RowBatch& batch, const BatchTables& tables, uint32_t group, uint32_t queries) {
+struct QueryTiles {
   std::vector<QueryTile> tiles;
+  std::vector<double> work;  // operations of each, for all kv heads
+};
+
+// A tile walks the blocks from the first position that one of its queries sees to the last.
+double tile_work(const OpAttrs& a, const RowBatch& batch, const SequenceRows& sequence, const QueryTile& tile,
+                 uint32_t group) {
+  const int64_t first = tile.first / group, last = (tile.first + tile.count - 1) / group;
+  int64_t end = sequence.first_position + last + 1;
+  if (!a.causal)
+    for (int64_t row = first; row <= last; ++row)
+      end = std::max<int64_t>(end, batch.visible_end[tile.first_row + static_cast<size_t>(row)]);
+  const int64_t begin = a.window > 0 ? std::max<int64_t>(0, sequence.first_position + first - a.window + 1) : 0;
+  return 2.0 * static_cast<double>((end - begin) * tile.count * (a.k_dim + a.v_dim) * a.kv_heads);
+}
+
+QueryTiles query_tiles(const Dispatch& d, const BatchTables& tables, uint32_t group, uint32_t queries) {
+  const RowBatch& batch = *d.batch;
+  QueryTiles all;
   for (size_t s = 0; s < batch.sequences.size(); ++s) {
-    const uint32_t count = static_cast<uint32_t>(batch.sequences[s].rows) * group;
-    for (uint32_t first = 0; first < count; first += queries)
-      tiles.push_back({static_cast<uint32_t>(batch.sequences[s].first_row), tables.first_block[s], first,
-                       std::min(queries, count - first)});
+    const SequenceRows& sequence = batch.sequences[s];
+    const uint32_t count = static_cast<uint32_t>(sequence.rows) * group;
+    for (uint32_t first = 0; first < count; first += queries) {
+      all.tiles.push_back(
+          {static_cast<uint32_t>(sequence.first_row), tables.first_block[s], first, std::min(queries, count - first)});
+      all.work.push_back(tile_work(*d.attrs, batch, sequence, all.tiles.back(), group));
+    }
   }
-  return tiles;
+  return all;
 }
 
 void use_blocks(Encoder& encoder, const RowBatch& batch) {
@@ -62,16 +83,19 @@ void encode_attention(Encoder& encoder, const Dispatch& d) {
     use_blocks(encoder, batch);
     encoder.dispatch(static_cast<uint32_t>(d.in[0].rows), params.kv_heads, 2);
   }
-  const auto tiles = query_tiles(batch, tables, group, queries);
-  encoder.kernel("attention", name, queries == 8 ? 256 : 128);
-  encoder.bind(0, d.in[0])
-      .bind(1, tables.places)
-      .bind(2, encoder.upload(tiles))
-      .bind(3, tables.blocks)
-      .bind(4, d.out[0]);
-  encoder.constants(5, params);
-  use_blocks(encoder, batch);
-  encoder.dispatch(static_cast<uint32_t>(tiles.size()), params.kv_heads);
+  const QueryTiles tiles = query_tiles(d, tables, group, queries);
+  const Placement uploaded = encoder.upload(tiles.tiles);
+  for_parts(encoder, tiles.work, kAttentionRate, [&](uint32_t first, uint32_t count) {
+    encoder.kernel("attention", name, queries == 8 ? 256 : 128);
+    encoder.bind(0, d.in[0])
+        .bind(1, tables.places)
+        .bind(2, Placement{uploaded.buffer, uploaded.offset + first * sizeof(QueryTile)})
+        .bind(3, tables.blocks)
+        .bind(4, d.out[0]);
+    encoder.constants(5, params);
+    use_blocks(encoder, batch);
+    encoder.dispatch(count, params.kv_heads);
+  });
 }
 
 }  // namespace afterimage::metal

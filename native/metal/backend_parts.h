@@ -4,38 +4,48 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 
-#include "graph/backend.h"
+#include "graph/proof.h"
 #include "metal/encoder.h"
+#include "metal/metal_backend.h"
+#include "metal/verdicts.h"
 
 namespace afterimage::metal {
 
-class MetalBackend final : public Backend {
+class MetalBackend final : public Backend, public Proof {
  public:
-  MetalBackend(std::unique_ptr<Device> device, std::unique_ptr<Backend> cpu,
-               std::function<void(const std::string&)> warn);
+  MetalBackend(std::unique_ptr<Device> device, MetalOptions options);
   // Ends a run in progress with CLOSED and waits for it.
   ~MetalBackend() override;
   std::string identity() const override;
   std::unique_ptr<Memory> allocate(size_t bytes) override;
   std::unique_ptr<Weight> prepare(const WeightSource& source, uint32_t uses, Precision precision) override;
   void run(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel) override;
+  void prove(std::span<const OperatorUse> uses, std::optional<KvType> kv) override;
 
   Device& device() noexcept { return *device_; }
   Pipelines& pipelines() noexcept { return pipelines_; }
-  Backend* cpu() noexcept { return cpu_.get(); }
+  Backend* cpu() noexcept { return options_.cpu.get(); }
+  // Time on the device of all runs so far.
+  double gpu_seconds() const noexcept { return encoder_.gpu_seconds(); }
   // Notes that the CPU takes over for `kernel`: one warning each. Throws BACKEND_FAILED without a CPU backend.
   void replaced(const std::string& kernel, const std::string& reason);
 
  private:
   void run_one(const Dispatch& dispatch, const std::atomic<bool>& cancel);
   void run_on_cpu(const Dispatch& dispatch, const std::atomic<bool>& cancel);
+  bool reads_in_place();
+  void replace_together(const std::vector<KernelName>& kernels);
 
   std::unique_ptr<Device> device_;
-  std::unique_ptr<Backend> cpu_;
-  std::function<void(const std::string&)> warn_;
+  MetalOptions options_;
+  Verdicts verdicts_;
+  std::set<std::string> proven_;  // kernels, or found wanting
+  std::optional<bool> in_place_;
+  std::recursive_mutex proof_mutex_;  // tests prepare weights, which asks for the first of them
   Pipelines pipelines_;
   Encoder encoder_;
   std::set<std::string> warned_;

@@ -5,6 +5,22 @@
 namespace afterimage::metal {
 namespace {
 
+constexpr StoredKind kKinds[] = {
+    {WeightFormat::f32, 0, 0, ScaleType::f32, "f32"},
+    {WeightFormat::f16, 0, 0, ScaleType::f16, "f16"},
+    {WeightFormat::bf16, 0, 0, ScaleType::bf16, "bf16"},
+    {WeightFormat::affine, 2, 32, ScaleType::bf16, "q2"},
+    {WeightFormat::affine, 3, 64, ScaleType::f16, "q3"},
+    {WeightFormat::affine, 4, 64, ScaleType::bf16, "q4"},
+    {WeightFormat::affine, 5, 32, ScaleType::f32, "q5"},
+    {WeightFormat::affine, 6, 64, ScaleType::f16, "q6"},
+    {WeightFormat::affine, 8, 32, ScaleType::bf16, "q8"},
+    {WeightFormat::mxfp4, 4, 32, ScaleType::u8, "e2m1"},
+    {WeightFormat::nvfp4, 4, 16, ScaleType::u8, "e2m1"},
+    {WeightFormat::mxfp8, 8, 32, ScaleType::u8, "e4m3"},
+    {WeightFormat::fp8_block, 8, 32, ScaleType::f32, "e4m3"},
+    {WeightFormat::int4_symmetric, 4, 32, ScaleType::bf16, "q4"},
+};
 uint16_t half_bits(float value) {
   // Exact for the small set used here: multiples of 2⁻¹⁰ in [2⁻³, 2).
   uint32_t bits;
@@ -68,6 +84,8 @@ void fill_scales(StoredWeight& w, Random& random, bool biases) {
 }
 
 }  // namespace
+
+std::span<const StoredKind> stored_kinds() { return kKinds; }
 
 uint32_t Random::bits() {
   uint64_t z = (state_ += 0x9e3779b97f4a7c15ull);

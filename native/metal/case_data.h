@@ -1,6 +1,7 @@
 // Deterministic tensors and stored weights for one operator on one backend: what the self-test compares.
 #pragma once
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "graph/backend.h"
@@ -18,6 +19,8 @@ struct StoredKind {
   ScaleType scale_type = ScaleType::bf16;
   const char* name = "";
 };
+// Every layout that weights have, f32 first.
+std::span<const StoredKind> stored_kinds();
 std::unique_ptr<StoredWeight> stored_weight(const StoredKind& kind, int64_t experts, int64_t rows, int64_t columns,
                                             uint32_t seed);
 

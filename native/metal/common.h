@@ -1,7 +1,9 @@
 // What every kernel text starts with. Expressions are never contracted: a row has the same bits in every kernel
-// variant, and where a fused multiply-add is wanted it is asked for by name.
+// variant, and where a fused multiply-add is wanted it is asked for by name. In both spellings: the first is the
+// shading language's own.
 #include <metal_stdlib>
 using namespace metal;
+#pragma METAL fp contract(off)
 #pragma clang fp contract(off)
 #include "graph/op_kinds.h"
 #include "params.h"

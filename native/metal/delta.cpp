@@ -10,7 +10,7 @@ void encode_gated_delta(Encoder& encoder, const Dispatch& d) {
   const auto states = sequence_states(d);
   const auto key_heads = static_cast<uint32_t>(d.in[0].width / a.k_dim);
   const auto value_heads = static_cast<uint32_t>(d.in[2].width / a.v_dim);
-  encoder.kernel("delta", "gated_delta", 32);
+  encoder.kernel(plain_kernel(d.op), 32);
   for (uint32_t i = 0; i < 5; ++i) encoder.bind(i, d.in[i]);
   encoder.bind(5, weight_of(d, 0)->vector())
       .bind(6, weight_of(d, 1)->vector())

@@ -12,6 +12,7 @@ namespace afterimage::metal {
 
 struct DeviceLimits {
   std::string name;
+  std::string system;                 // "Version 15.1 (Build 24B83)": it brings the compiler of the kernels
   std::vector<std::string> families;  // "apple7", "metal3"
   size_t working_set = 0;             // bytes the system recommends not to exceed
   size_t max_buffer = 0;              // bytes of one buffer
@@ -32,14 +33,16 @@ class Pipeline {
  public:
   virtual ~Pipeline() = default;
   virtual uint32_t max_threads() const noexcept = 0;
+  virtual size_t threadgroup_memory() const noexcept = 0;  // bytes that the kernel itself declares
 };
 
 class Library {
  public:
   virtual ~Library() = default;
+  virtual std::vector<std::string> kernels() const = 0;
 };
 
-// How a command buffer ended. `lost`: the device is gone and no later command can succeed.
+// How a command buffer ended. `lost`: the device takes no more commands of this process.
 struct Outcome {
   std::string error;  // empty: completed
   bool lost = false, out_of_memory = false;
@@ -47,7 +50,7 @@ struct Outcome {
 };
 
 // One command buffer with one serial encoder: dispatches execute in order, each seeing the writes of those before.
-// Destroying it before commit() drops what was encoded.
+// Destroying it before commit() drops what was encoded. Where the device gave none, wait() says so.
 class Commands {
  public:
   virtual ~Commands() = default;
@@ -73,12 +76,29 @@ class Device {
   virtual std::unique_ptr<Library> compile(std::string_view text, std::string& error) = 0;
   // Null with `error` where the kernel is missing or its pipeline cannot be made.
   virtual std::unique_ptr<Pipeline> pipeline(Library& library, const std::string& kernel, std::string& error) = 0;
-  // Keeps compiled pipelines for the next start; called once after the self-test. Failure is harmless.
-  virtual void save_archive() = 0;
   virtual std::unique_ptr<Commands> begin() = 0;
+  // A new queue in place of one whose work failed: a queue may ignore what follows a failure. False where refused.
+  virtual bool renew_queue() = 0;
 };
 
-// Null where the machine has no usable device. `archive`: file of compiled pipelines, or empty.
-std::unique_ptr<Device> open_device(const std::string& archive);
+struct OpenedDevice {
+  std::unique_ptr<Device> device;  // null where the machine has none that is usable
+  std::string reason;              // which step failed, without a full stop; empty where none did
+};
+// `to_compile`: takes any device, for compiling alone; `reason` then says why it is not usable, where it is not.
+OpenedDevice open_device(bool to_compile = false);
+
+// What the system's frameworks set aside for later is freed when this ends. On every entry from a thread of ours: only
+// the main thread of an application has such a pool of its own.
+class ReleasePool {
+ public:
+  ReleasePool();
+  ~ReleasePool();
+  ReleasePool(const ReleasePool&) = delete;
+  ReleasePool& operator=(const ReleasePool&) = delete;
+
+ private:
+  void* pool_;
+};
 
 }  // namespace afterimage::metal

@@ -1,12 +1,20 @@
 // The only file that talks to Metal. Manual retain and release (compile without ARC) and no blocks, so that the same
-// text runs on Linux against rig/fake. Waiting happens on the calling thread.
+// text runs on Linux against rig/fake. Waiting happens on the calling thread. Every name of Apple's that it uses stands
+// in rig/apple-names.ts with the system that brought it.
 #import <Foundation/Foundation.h>
 #import <Metal/Metal.h>
 
 #include "metal/device.h"
 
+// rig/fake/Metal/Metal.h has its own, so that tests choose the system.
+#ifndef MACOS_AT_LEAST
+#define MACOS_AT_LEAST(version) @available(macOS version, *)
+#endif
+
 namespace afterimage::metal {
 namespace {
+
+constexpr NSInteger kOldestSystem = 14;  // brought Metal 3.1, whose bfloat the kernels use
 
 std::string text_of(NSError* error, const char* otherwise) {
   NSString* description = [error localizedDescription];
@@ -21,7 +29,11 @@ NSString* string_of(std::string_view text) {
 class DeviceBuffer final : public Buffer {
  public:
   explicit DeviceBuffer(id<MTLBuffer> buffer) : buffer_(buffer) {}
-  ~DeviceBuffer() override { [buffer_ release]; }
+  ~DeviceBuffer() override {
+    @autoreleasepool {
+      [buffer_ release];
+    }
+  }
   void* contents() noexcept override { return [buffer_ contents]; }
   size_t bytes() const noexcept override { return [buffer_ length]; }
   uint64_t gpu_address() const noexcept override { return [buffer_ gpuAddress]; }
@@ -38,6 +50,7 @@ class DevicePipeline final : public Pipeline {
   uint32_t max_threads() const noexcept override {
     return static_cast<uint32_t>([state_ maxTotalThreadsPerThreadgroup]);
   }
+  size_t threadgroup_memory() const noexcept override { return [state_ staticThreadgroupMemoryLength]; }
   id<MTLComputePipelineState> state() const noexcept { return state_; }
 
  private:
@@ -48,6 +61,13 @@ class DeviceLibrary final : public Library {
  public:
   explicit DeviceLibrary(id<MTLLibrary> library) : library_(library) {}
   ~DeviceLibrary() override { [library_ release]; }
+  std::vector<std::string> kernels() const override {
+    std::vector<std::string> names;
+    @autoreleasepool {
+      for (NSString* name in [library_ functionNames]) names.push_back([name UTF8String]);
+    }
+    return names;
+  }
   id<MTLLibrary> library() const noexcept { return library_; }
 
  private:
@@ -63,12 +83,14 @@ class DeviceCommands final : public Commands {
     }
   }
   ~DeviceCommands() override {
-    if (!committed_)
-      [encoder_ endEncoding];
-    else if (!waited_)
-      [buffer_ waitUntilCompleted];
-    [encoder_ release];
-    [buffer_ release];
+    @autoreleasepool {
+      if (!committed_)
+        [encoder_ endEncoding];
+      else if (!waited_)
+        [buffer_ waitUntilCompleted];
+      [encoder_ release];
+      [buffer_ release];
+    }
   }
   void pipeline(const Pipeline& pipeline) override {
     [encoder_ setComputePipelineState:static_cast<const DevicePipeline&>(pipeline).state()];
@@ -87,7 +109,9 @@ class DeviceCommands final : public Commands {
     [encoder_ dispatchThreadgroups:MTLSizeMake(groups[0], groups[1], groups[2])
              threadsPerThreadgroup:MTLSizeMake(threads, 1, 1)];
   }
+  // A buffer without an encoder would complete, having done nothing.
   void commit() override {
+    if (!encoder_) return;
     [encoder_ endEncoding];
     [buffer_ commit];
     committed_ = true;
@@ -102,17 +126,20 @@ class DeviceCommands final : public Commands {
 
 Outcome DeviceCommands::wait() {
   Outcome outcome;
+  if (!committed_) {
+    outcome.error = "the device gave no command buffer";
+    return outcome;
+  }
   @autoreleasepool {
     [buffer_ waitUntilCompleted];
     waited_ = true;
     outcome.gpu_seconds = [buffer_ GPUEndTime] - [buffer_ GPUStartTime];
-    if ([buffer_ status] == MTLCommandBufferStatusError) {
-      NSError* error = [buffer_ error];
-      outcome.error = text_of(error, "unknown command buffer error");
-      const NSInteger code = [error code];
-      outcome.lost = code == MTLCommandBufferErrorDeviceRemoved || code == MTLCommandBufferErrorAccessRevoked;
-      outcome.out_of_memory = code == MTLCommandBufferErrorOutOfMemory;
-    }
+    if ([buffer_ status] == MTLCommandBufferStatusCompleted) return outcome;
+    NSError* error = [buffer_ error];
+    outcome.error = text_of(error, "a command buffer that neither completed nor says why");
+    const NSInteger code = [error code];
+    outcome.lost = code == MTLCommandBufferErrorAccessRevoked;  // too many kills: the process has no GPU any more
+    outcome.out_of_memory = code == MTLCommandBufferErrorOutOfMemory;
   }
   return outcome;
 }
@@ -130,10 +157,11 @@ constexpr FamilyName kFamilies[] = {
 
 class MetalDevice final : public Device {
  public:
-  MetalDevice(id<MTLDevice> device, const std::string& archive) : device_(device), archive_path_(archive) {
+  explicit MetalDevice(id<MTLDevice> device) : device_(device) {
     @autoreleasepool {
       queue_ = [device_ newCommandQueue];
       limits_.name = [[device_ name] UTF8String];
+      limits_.system = [[[NSProcessInfo processInfo] operatingSystemVersionString] UTF8String];
       for (const FamilyName& family : kFamilies)
         if ([device_ supportsFamily:family.family]) limits_.families.push_back(family.name);
       limits_.working_set = [device_ recommendedMaxWorkingSetSize];
@@ -141,51 +169,68 @@ class MetalDevice final : public Device {
       limits_.threadgroup_memory = [device_ maxThreadgroupMemoryLength];
       limits_.threads = static_cast<uint32_t>([device_ maxThreadsPerThreadgroup].width);
       limits_.unified_memory = [device_ hasUnifiedMemory];
-      if (!archive_path_.empty()) open_archive();
     }
   }
   ~MetalDevice() override {
-    [archive_ release];
-    [queue_ release];
-    [device_ release];
+    @autoreleasepool {
+      [queue_ release];
+      [device_ release];
+    }
   }
   bool usable() const { return queue_ != nil; }
   const DeviceLimits& limits() const noexcept override { return limits_; }
   size_t allocated_bytes() const noexcept override { return [device_ currentAllocatedSize]; }
 
   std::unique_ptr<Buffer> allocate(size_t bytes) override {
-    id<MTLBuffer> buffer = [device_ newBufferWithLength:bytes options:MTLResourceStorageModeShared];
-    return buffer ? std::make_unique<DeviceBuffer>(buffer) : nullptr;
+    @autoreleasepool {
+      id<MTLBuffer> buffer = [device_ newBufferWithLength:bytes options:MTLResourceStorageModeShared];
+      return buffer ? std::make_unique<DeviceBuffer>(buffer) : nullptr;
+    }
   }
   std::unique_ptr<Buffer> wrap(const void* memory, size_t bytes) override {
-    id<MTLBuffer> buffer = [device_ newBufferWithBytesNoCopy:const_cast<void*>(memory)
-                                                      length:bytes
-                                                     options:MTLResourceStorageModeShared
-                                                 deallocator:nullptr];
-    return buffer ? std::make_unique<DeviceBuffer>(buffer) : nullptr;
+    @autoreleasepool {
+      id<MTLBuffer> buffer = [device_ newBufferWithBytesNoCopy:const_cast<void*>(memory)
+                                                        length:bytes
+                                                       options:MTLResourceStorageModeShared
+                                                   deallocator:nullptr];
+      return buffer ? std::make_unique<DeviceBuffer>(buffer) : nullptr;
+    }
   }
   std::unique_ptr<Library> compile(std::string_view text, std::string& error) override;
   std::unique_ptr<Pipeline> pipeline(Library& library, const std::string& kernel, std::string& error) override;
-  void save_archive() override;
   std::unique_ptr<Commands> begin() override { return std::make_unique<DeviceCommands>(queue_); }
+  bool renew_queue() override {
+    @autoreleasepool {
+      [queue_ release];
+      queue_ = [device_ newCommandQueue];
+      return queue_ != nil;
+    }
+  }
 
  private:
-  void open_archive();
-
   id<MTLDevice> device_;
   id<MTLCommandQueue> queue_ = nil;
-  id<MTLBinaryArchive> archive_ = nil;
-  std::string archive_path_;
-  bool archive_grew_ = false;
   DeviceLimits limits_;
 };
 
-// Safe math: no reassociation and no assumption about NaN, so that a row's bits are those the text says.
+// Safe math with precise functions: no reassociation and no assumption about NaN, so that a row's bits are those the
+// text says. Since macOS 15 these are two settings, and the functions are fast unless asked otherwise.
+void set_math(MTLCompileOptions* options) {
+#if __MAC_OS_X_VERSION_MAX_ALLOWED >= 150000
+  if (MACOS_AT_LEAST(15.0)) {
+    [options setMathMode:MTLMathModeSafe];
+    [options setMathFloatingPointFunctions:MTLMathFloatingPointFunctionsPrecise];
+    return;
+  }
+#endif
+  [options setFastMathEnabled:NO];
+}
+
 std::unique_ptr<Library> MetalDevice::compile(std::string_view text, std::string& error) {
   @autoreleasepool {
     MTLCompileOptions* options = [[[MTLCompileOptions alloc] init] autorelease];
-    [options setFastMathEnabled:NO];
-    [options setLanguageVersion:MTLLanguageVersion3_1];
+    set_math(options);
+    if (MACOS_AT_LEAST(14.0)) [options setLanguageVersion:MTLLanguageVersion3_1];
     NSError* failure = nil;
     id<MTLLibrary> library = [device_ newLibraryWithSource:string_of(text) options:options error:&failure];
     if (!library) {
@@ -203,17 +248,8 @@ std::unique_ptr<Pipeline> MetalDevice::pipeline(Library& library, const std::str
       error = "the library has no such kernel";
       return nullptr;
     }
-    MTLComputePipelineDescriptor* descriptor = [[[MTLComputePipelineDescriptor alloc] init] autorelease];
-    [descriptor setComputeFunction:function];
-    if (archive_) {
-      [descriptor setBinaryArchives:[NSArray arrayWithObject:archive_]];
-      if ([archive_ addComputePipelineFunctionsWithDescriptor:descriptor error:nullptr]) archive_grew_ = true;
-    }
     NSError* failure = nil;
-    id<MTLComputePipelineState> state = [device_ newComputePipelineStateWithDescriptor:descriptor
-                                                                               options:MTLPipelineOptionNone
-                                                                            reflection:nullptr
-                                                                                 error:&failure];
+    id<MTLComputePipelineState> state = [device_ newComputePipelineStateWithFunction:function error:&failure];
     [function release];
     if (!state) {
       error = text_of(failure, "the pipeline cannot be made");
@@ -223,37 +259,49 @@ std::unique_ptr<Pipeline> MetalDevice::pipeline(Library& library, const std::str
   }
 }
 
-// An unreadable archive (another system version, a cut file) is replaced by an empty one.
-void MetalDevice::open_archive() {
-  MTLBinaryArchiveDescriptor* descriptor = [[[MTLBinaryArchiveDescriptor alloc] init] autorelease];
-  [descriptor setUrl:[NSURL fileURLWithPath:string_of(archive_path_)]];
-  archive_ = [device_ newBinaryArchiveWithDescriptor:descriptor error:nullptr];
-  if (archive_) return;
-  [descriptor setUrl:nil];
-  archive_ = [device_ newBinaryArchiveWithDescriptor:descriptor error:nullptr];
-}
-
-void MetalDevice::save_archive() {
-  if (!archive_ || !archive_grew_) return;
-  @autoreleasepool {
-    [archive_ serializeToURL:[NSURL fileURLWithPath:string_of(archive_path_)] error:nullptr];
-    archive_grew_ = false;
+// The first usable one of the default device and all others: the default may be missing in a process without a window
+// server (launchd, ssh), and the list may be empty where the default is there.
+id<MTLDevice> find_device(std::string& reason, bool to_compile) {
+  NSMutableArray* candidates = [NSMutableArray array];
+  if (id<MTLDevice> standard = [MTLCreateSystemDefaultDevice() autorelease]) [candidates addObject:standard];
+  NSArray* others = [MTLCopyAllDevices() autorelease];
+  [candidates addObjectsFromArray:others];
+  if ([candidates count] == 0) {
+    reason = "MTLCreateSystemDefaultDevice gave no device and MTLCopyAllDevices listed none (is this a virtual "
+             "machine, or a "
+             "process without access to the GPU?)";
+    return nil;
   }
+  for (id<MTLDevice> device in candidates)
+    if ([device supportsFamily:MTLGPUFamilyApple7] && [device hasUnifiedMemory]) return [device retain];
+  id<MTLDevice> first = [candidates objectAtIndex:0];
+  reason = std::string(1, '"') + [[first name] UTF8String] + "\" is not of the family Apple7 (M1) or later";
+  return to_compile ? [first retain] : nil;
 }
 
 }  // namespace
 
-std::unique_ptr<Device> open_device(const std::string& archive) {
+OpenedDevice open_device(bool to_compile) {
   @autoreleasepool {
-    id<MTLDevice> device = MTLCreateSystemDefaultDevice();
-    if (!device) return nullptr;
-    if (![device supportsFamily:MTLGPUFamilyApple7] || ![device hasUnifiedMemory]) {
-      [device release];
-      return nullptr;
+    OpenedDevice opened;
+    const NSOperatingSystemVersion system = [[NSProcessInfo processInfo] operatingSystemVersion];
+    if (system.majorVersion < kOldestSystem) {
+      opened.reason = "the kernels need macOS 14 or later and this is " + std::to_string(system.majorVersion) + "." +
+                      std::to_string(system.minorVersion);
+      return opened;
     }
-    auto opened = std::make_unique<MetalDevice>(device, archive);
-    return opened->usable() ? std::move(opened) : nullptr;
+    id<MTLDevice> device = find_device(opened.reason, to_compile);
+    if (!device) return opened;
+    auto usable = std::make_unique<MetalDevice>(device);
+    if (usable->usable())
+      opened.device = std::move(usable);
+    else
+      opened.reason = "the device \"" + usable->limits().name + "\" gave no command queue";
+    return opened;
   }
 }
+
+ReleasePool::ReleasePool() : pool_([[NSAutoreleasePool alloc] init]) {}
+ReleasePool::~ReleasePool() { [static_cast<NSAutoreleasePool*>(pool_) drain]; }
 
 }  // namespace afterimage::metal

@@ -4,23 +4,6 @@
 namespace afterimage::metal {
 namespace {
 
-const char* kernel_of(Op op) {
-  switch (op) {
-    case Op::Add:
-      return "add";
-    case Op::Mul:
-      return "multiply";
-    case Op::Activation:
-      return "activation";
-    case Op::GatedActivation:
-      return "gated_activation";
-    case Op::Clamp:
-      return "clamp_between";
-    default:
-      return "softcap";
-  }
-}
-
 // 0: b[R,w], 1: b[R,1], 2: weight[w]
 uint32_t broadcast_of(const Dispatch& d) {
   if (d.weights[0]) return 2;
@@ -32,7 +15,7 @@ uint32_t broadcast_of(const Dispatch& d) {
 void encode_elementwise(Encoder& encoder, const Dispatch& d) {
   const int64_t count = d.out[0].rows * d.out[0].width;
   const bool binary = d.op == Op::Add || d.op == Op::Mul || d.op == Op::GatedActivation;
-  encoder.kernel("elementwise", kernel_of(d.op), 256);
+  encoder.kernel(plain_kernel(d.op), 256);
   encoder.bind(0, d.in[0]).bind(2, d.out[0]);
   if (d.op == Op::Clamp) encoder.bind(1, weight_of(d, 0)->vector()).bind(4, weight_of(d, 1)->vector());
   if (binary) d.weights[0] ? encoder.bind(1, weight_of(d, 0)->vector()) : encoder.bind(1, d.in[1]);

@@ -5,6 +5,7 @@
 
 #include "graph/error.h"
 #include "metal/attention_params.h"
+#include "metal/work.h"
 
 namespace afterimage::metal {
 namespace {
@@ -13,11 +14,15 @@ constexpr int kOperatorsPerCommit = 16;  // about one decoder layer: how soon a 
 constexpr size_t kInFlight = 2;
 constexpr size_t kArenaBytes = 1 << 20;
 
-std::string failure_text(const Outcome& outcome) {
-  if (outcome.lost) return "The GPU was lost (" + outcome.error + "); close the session and start again.";
+[[noreturn]] void fail(const Outcome& outcome, bool lost) {
+  if (lost)
+    throw Error("BACKEND_LOST", "The GPU takes no more work of this process (" + outcome.error +
+                                    "); restart afterimage, with --backend cpu if it happens again.");
   if (outcome.out_of_memory)
-    return "The GPU ran out of memory (" + outcome.error + "); close other sessions or use a smaller image.";
-  return "A GPU command failed (" + outcome.error + "); run `afterimage doctor --metal`, or use the cpu backend.";
+    throw Error("OUT_OF_MEMORY",
+                "The GPU ran out of memory (" + outcome.error + "); close other sessions or use a smaller image.");
+  throw Error("BACKEND_FAILED", "A GPU command failed (" + outcome.error +
+                                    "); ask again, and run `afterimage doctor --metal` if it happens again.");
 }
 
 }  // namespace
@@ -117,24 +122,40 @@ const BatchTables& Encoder::tables(const RowBatch& batch) {
   return *tables_;
 }
 
+void Encoder::make_room(double seconds) {
+  if (seconds_ > 0 && seconds_ + seconds > kMostSeconds) commit();
+  seconds_ += seconds;
+}
+
 void Encoder::operator_done() {
   if (++operators_ >= kOperatorsPerCommit) commit();
 }
 
 void Encoder::commit() {
   operators_ = 0;
+  seconds_ = 0;
   if (!current_) return;
   while (in_flight_.size() >= kInFlight) wait_oldest();
   current_->commit();
   in_flight_.push_back(std::move(current_));
 }
 
+// Memory that ran out says nothing against the queue.
+void Encoder::note(const Outcome& outcome) noexcept {
+  gpu_seconds_ += outcome.gpu_seconds;
+  if (outcome.error.empty()) {
+    renewed_ = false;
+  } else if (!outcome.out_of_memory) {
+    lost_ = lost_ || outcome.lost || renewed_;
+    failed_ = true;
+  }
+}
+
 void Encoder::wait_oldest() {
   const Outcome outcome = in_flight_.front()->wait();
   in_flight_.pop_front();
-  if (outcome.error.empty()) return;
-  lost_ = lost_ || outcome.lost;
-  throw Error(outcome.out_of_memory ? ErrorCode("OUT_OF_MEMORY") : ErrorCode("BACKEND_FAILED"), failure_text(outcome));
+  note(outcome);
+  if (!outcome.error.empty()) fail(outcome, lost_);
 }
 
 void Encoder::drain() {
@@ -145,8 +166,14 @@ void Encoder::drain() {
 void Encoder::abandon() noexcept {
   current_.reset();
   operators_ = 0;
-  for (auto& commands : in_flight_) lost_ = commands->wait().lost || lost_;
+  seconds_ = 0;
+  for (auto& commands : in_flight_)
+    if (const Outcome outcome = commands->wait(); outcome.lost || !failed_) note(outcome);
   in_flight_.clear();
+  if (!failed_) return;
+  failed_ = false;
+  renewed_ = true;
+  lost_ = lost_ || !device_.renew_queue();
 }
 
 void Encoder::end_run() {

@@ -1,5 +1,6 @@
 // Encodes dispatches into command buffers and keeps the queue filled: a command buffer is committed every few
-// operators, at most two are in flight. Small tables of a run are uploaded through an arena that lives until its end.
+// operators, or sooner where their work is large (work.h); at most two are in flight. Small tables of a run are
+// uploaded through an arena that lives until its end.
 #pragma once
 #include <atomic>
 #include <deque>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "graph/backend.h"
+#include "metal/kernel_names.h"
 #include "metal/memory.h"
 #include "metal/pipelines.h"
 #include "metal/weight.h"
@@ -24,6 +26,7 @@ class Encoder {
 
   // Starts a dispatch. Throws KernelUnavailable.
   Encoder& kernel(const std::string& family, const std::string& name, uint32_t threads);
+  Encoder& kernel(const KernelName& name, uint32_t threads) { return kernel(name.family, name.kernel, threads); }
   Encoder& bind(uint32_t index, const Tensor& tensor);
   Encoder& bind(uint32_t index, const Placement& placement);
   // Something must be bound even where the kernel's flags say that it is not read.
@@ -46,12 +49,18 @@ class Encoder {
   // Row places, block table and query tiles of a batch, made once per run.
   const BatchTables& tables(const RowBatch& batch);
 
-  // Called after each operator; commits when enough work is encoded.
+  // Called before a dispatch that takes `seconds`: commits what is encoded where both together are too much.
+  void make_room(double seconds);
+  // Called after each operator; commits when enough of them are encoded.
   void operator_done();
-  // Commits and waits for everything. Throws BACKEND_FAILED or OUT_OF_MEMORY.
+  // Commits and waits for everything. Throws BACKEND_FAILED, BACKEND_LOST or OUT_OF_MEMORY.
   void drain();
+  // Time that command buffers took on the device since it was opened.
+  double gpu_seconds() const noexcept { return gpu_seconds_; }
+  // No later command can succeed.
   bool lost() const noexcept { return lost_; }
-  // Forgets encoded work that was not committed, waits for the rest, and forgets its errors: after a failure.
+  // After a failure: forgets encoded work that was not committed, waits for the rest, forgets its errors, and renews
+  // the queue where the device failed. A device that fails again before anything succeeded is lost.
   void abandon() noexcept;
   // The run is over: uploads are reused by the next.
   void end_run();
@@ -60,6 +69,7 @@ class Encoder {
   Commands& commands();
   void commit();
   void wait_oldest();
+  void note(const Outcome& outcome) noexcept;
 
   Device& device_;
   Pipelines& pipelines_;
@@ -73,7 +83,9 @@ class Encoder {
   std::unique_ptr<BatchTables> tables_;
   uint32_t threads_ = 0;
   int operators_ = 0;
-  bool lost_ = false;
+  double seconds_ = 0;  // of what is encoded
+  double gpu_seconds_ = 0;
+  bool failed_ = false, renewed_ = false, lost_ = false;
 };
 
 // What attention and state operators upload of a batch: RowPlace of each row, KvBlock of each block, the sequence's

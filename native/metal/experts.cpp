@@ -8,7 +8,7 @@ void encode_route(Encoder& encoder, const Dispatch& d) {
   const auto experts = static_cast<uint32_t>(d.in[0].width);
   if (experts > 1024 || a.groups > 64)
     throw KernelUnavailable("route", "more than 1024 experts or 64 groups have no kernel");
-  encoder.kernel("experts", "route", 32).bind(0, d.in[0]).bind(2, d.out[0]).bind(3, d.out[1]);
+  encoder.kernel(plain_kernel(d.op), 32).bind(0, d.in[0]).bind(2, d.out[0]).bind(3, d.out[1]);
   d.weights[0] ? encoder.bind(1, weight_of(d, 0)->vector()) : encoder.bind_unused(1);
   encoder.constants(4, RouteParams{experts, static_cast<uint32_t>(a.k), static_cast<uint32_t>(a.groups),
                                    static_cast<uint32_t>(a.topk_groups), a.sigmoid_score, a.normalize,
@@ -32,7 +32,7 @@ void encode_expert_linear(Encoder& encoder, const Dispatch& d) {
 
 void encode_expert_sum(Encoder& encoder, const Dispatch& d) {
   const auto outs = static_cast<uint32_t>(d.out[0].width);
-  encoder.kernel("experts", "expert_sum", 256).bind(0, d.in[0]).bind(1, d.in[1]).bind(5, d.out[0]);
+  encoder.kernel(plain_kernel(d.op), 256).bind(0, d.in[0]).bind(1, d.in[1]).bind(5, d.out[0]);
   encoder.constants(7, ExpertParams{static_cast<uint32_t>(d.in[1].width), 0, 0, outs, 0, 0});
   encoder.dispatch(tiles_of(outs, 256), static_cast<uint32_t>(d.out[0].rows));
 }

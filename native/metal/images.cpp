@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "metal/images_params.h"
 #include "metal/operators.h"
 
@@ -30,7 +32,31 @@ ImageParams params_of(const Dispatch& d) {
           static_cast<uint32_t>(a.inner_activation),
           d.weights[3] != nullptr,
           a.inner_scale,
-          a.inner_shift};
+          a.inner_shift,
+          0};
+}
+
+// Operations of one pixel of the result.
+double pixel_work(const Dispatch& d) {
+  const double taps = static_cast<double>(d.attrs->kernel_y * d.attrs->kernel_x);
+  const auto channels = static_cast<double>(d.in[0].width), outs = static_cast<double>(d.out[0].width);
+  if (d.op == Op::Convolution) return 2 * taps * channels * outs;
+  return 2 * taps * channels + (d.op == Op::SeparableConvolution ? 2 * channels * outs : 0);
+}
+
+// One dispatch for as many pixels as its limits allow, then for the next.
+template <class Encode>
+void for_pixels(Encoder& encoder, const Dispatch& d, Encode encode) {
+  const int64_t rows = d.out[0].rows;
+  const double each = pixel_work(d);
+  const int64_t most = units_at_once(rows, each * static_cast<double>(rows), kConvolutionRate, kTilePixels);
+  for (int64_t first = 0; first < rows; first += most) {
+    const int64_t count = std::min(most, rows - first);
+    ImageParams params = params_of(d);
+    params.first_row = static_cast<uint32_t>(first);
+    encoder.make_room(Work{each * static_cast<double>(count), kConvolutionRate, 0}.seconds());
+    encode(params, count);
+  }
 }
 
 void bind_vector(Encoder& encoder, uint32_t index, const Dispatch& d, int weight) {
@@ -41,36 +67,30 @@ void encode_separable(Encoder& encoder, const Dispatch& d) {
   if (d.in[0].width > kMostChannels)
     throw KernelUnavailable("separable_convolution",
                             "images have more than " + std::to_string(kMostChannels) + " channels");
-  encoder.kernel("images", "separable_convolution", kThreads).bind(0, d.in[0]).bind(1, d.in[1]);
-  for (int weight = 0; weight < 4; ++weight) bind_vector(encoder, static_cast<uint32_t>(weight) + 2, d, weight);
-  encoder.bind(6, d.out[0]).constants(7, params_of(d));
-  encoder.dispatch(tiles_of(d.out[0].rows, kTilePixels));
+  for_pixels(encoder, d, [&](const ImageParams& params, int64_t count) {
+    encoder.kernel(plain_kernel(d.op), kThreads).bind(0, d.in[0]).bind(1, d.in[1]);
+    for (int weight = 0; weight < 4; ++weight) bind_vector(encoder, static_cast<uint32_t>(weight) + 2, d, weight);
+    encoder.bind(6, d.out[0]).constants(7, params);
+    encoder.dispatch(tiles_of(count, kTilePixels));
+  });
 }
 
-const char* kernel_of(Op op) {
-  switch (op) {
-    case Op::Convolution:
-      return "convolution";
-    case Op::DepthwiseConvolution:
-      return "depthwise_convolution";
-    case Op::ImageMean:
-      return "image_mean";
-    case Op::ScaleImages:
-      return "scale_images";
-    default:
-      return "spread";
-  }
+void encode_convolution(Encoder& encoder, const Dispatch& d) {
+  for_pixels(encoder, d, [&](const ImageParams& params, int64_t count) {
+    encoder.kernel(plain_kernel(d.op), kThreads).bind(0, d.in[0]).bind(1, d.in[1]);
+    bind_vector(encoder, 2, d, 0);
+    bind_vector(encoder, 3, d, 1);
+    encoder.bind(6, d.out[0]).constants(7, params);
+    encoder.dispatch(tiles_of(d.out[0].width, kThreads), static_cast<uint32_t>(count));
+  });
 }
 
 }  // namespace
 
 void encode_images(Encoder& encoder, const Dispatch& d) {
   if (d.op == Op::SeparableConvolution) return encode_separable(encoder, d);
-  encoder.kernel("images", kernel_of(d.op), kThreads).bind(0, d.in[0]).bind(1, d.in[1]);
-  if (d.op == Op::Convolution || d.op == Op::DepthwiseConvolution) {
-    bind_vector(encoder, 2, d, 0);
-    bind_vector(encoder, 3, d, 1);
-  }
+  if (d.op == Op::Convolution || d.op == Op::DepthwiseConvolution) return encode_convolution(encoder, d);
+  encoder.kernel(plain_kernel(d.op), kThreads).bind(0, d.in[0]).bind(1, d.in[1]);
   if (d.op == Op::ScaleImages) encoder.bind(2, d.in[2]);
   encoder.bind(6, d.out[0]).constants(7, params_of(d));
   encoder.dispatch(tiles_of(d.out[0].width, kThreads), static_cast<uint32_t>(d.out[0].rows));
@@ -79,7 +99,7 @@ void encode_images(Encoder& encoder, const Dispatch& d) {
 void encode_best_class(Encoder& encoder, const Dispatch& d) {
   ImageParams params{};
   params.channels = static_cast<uint32_t>(d.in[0].width);
-  encoder.kernel("images", "best_class", kThreads).bind(0, d.in[0]).bind(6, d.out[0]).constants(7, params);
+  encoder.kernel(plain_kernel(d.op), kThreads).bind(0, d.in[0]).bind(6, d.out[0]).constants(7, params);
   encoder.dispatch(static_cast<uint32_t>(d.in[0].rows));
 }
 

@@ -45,13 +45,14 @@ inline bool tap_row(thread const Place& at, constant ImageParams& p, uint ky, ui
   return true;
 }
 
-// grid: x = outputs, y = rows
+// grid: x = outputs, y = rows from p.first_row on
 kernel void convolution(device const float* x [[buffer(0)]], device const int* sizes [[buffer(1)]],
                         device const float* w [[buffer(2)]], device const float* bias [[buffer(3)]],
                         device float* y [[buffer(6)]], constant ImageParams& p [[buffer(7)]],
                         uint2 at [[thread_position_in_grid]]) {
   if (at.x >= p.outs) return;
-  Place place = place_of(sizes, p, at.y);
+  uint own_row = at.y + p.first_row;
+  Place place = place_of(sizes, p, own_row);
   device const float* column = w + ulong(at.x) * p.kernel_y * p.kernel_x * p.channels;
   float sum = 0.0f;
   for (uint ky = 0; ky < p.kernel_y; ++ky)
@@ -62,7 +63,7 @@ kernel void convolution(device const float* x [[buffer(0)]], device const int* s
       for (uint c = 0; c < p.channels; ++c) sum = fma(from[c], column[c], sum);
     }
   if (p.has_bias != 0) sum += bias[at.x];
-  y[ulong(at.y) * p.outs + at.x] = fma(activate(p.activation, sum), p.scale, p.shift);
+  y[ulong(own_row) * p.outs + at.x] = fma(activate(p.activation, sum), p.scale, p.shift);
 }
 
 inline float depthwise_sum(device const float* x, device const float* w, thread const Place& place,
@@ -77,16 +78,17 @@ inline float depthwise_sum(device const float* x, device const float* w, thread 
   return sum;
 }
 
-// grid: x = channels, y = rows
+// grid: x = channels, y = rows from p.first_row on
 kernel void depthwise_convolution(device const float* x [[buffer(0)]], device const int* sizes [[buffer(1)]],
                                   device const float* w [[buffer(2)]], device const float* bias [[buffer(3)]],
                                   device float* y [[buffer(6)]], constant ImageParams& p [[buffer(7)]],
                                   uint2 at [[thread_position_in_grid]]) {
   if (at.x >= p.channels) return;
-  Place place = place_of(sizes, p, at.y);
+  uint own_row = at.y + p.first_row;
+  Place place = place_of(sizes, p, own_row);
   float sum = depthwise_sum(x, w, place, p, at.x);
   if (p.has_bias != 0) sum += bias[at.x];
-  y[ulong(at.y) * p.channels + at.x] = fma(activate(p.activation, sum), p.scale, p.shift);
+  y[ulong(own_row) * p.channels + at.x] = fma(activate(p.activation, sum), p.scale, p.shift);
 }
 
 // One threadgroup for kTilePixels output pixels: their depthwise results, then all outputs.
@@ -98,7 +100,7 @@ kernel void separable_convolution(device const float* x [[buffer(0)]], device co
                                   uint index [[thread_index_in_threadgroup]],
                                   uint threads [[threads_per_threadgroup]]) {
   threadgroup float middle[kTilePixels * kMostChannels];
-  uint first = group * kTilePixels;
+  uint first = p.first_row + group * kTilePixels;
   uint count = min(kTilePixels, p.rows - first);
   for (uint i = 0; i < count; ++i) {
     Place place = place_of(sizes, p, first + i);

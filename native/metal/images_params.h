@@ -26,8 +26,9 @@ struct ImageParams {
   uint32_t inner_has_bias;
   float inner_scale;
   float inner_shift;
+  uint32_t first_row;  // of y in this dispatch of a convolution
 };
-PARAMS_LAYOUT(ImageParams, inner_shift, 76, 80);
+PARAMS_LAYOUT(ImageParams, first_row, 80, 84);
 
 }  // namespace metal
 }  // namespace afterimage

@@ -15,6 +15,7 @@ struct KernelCase {
   std::string name;    // with shapes
   double tolerance;    // of |a − b| against 1 + max |b|
   std::function<std::vector<float>(Backend&)> run;
+  bool of_rows = false;  // compares a backend with itself: what it returns must be 0, whatever the reference
 };
 
 // Every kernel at every size; a size is used as rows, as width, as key count and so on.
@@ -24,6 +25,8 @@ std::vector<KernelCase> rowwise_cases(std::span<const int> sizes);
 std::vector<KernelCase> sequence_cases(std::span<const int> sizes);
 std::vector<KernelCase> expert_cases(std::span<const int> sizes);
 std::vector<KernelCase> image_cases(std::span<const int> sizes);
+// At two extents, by the largest size. Their name says what is compared; several kernels may share one.
+std::vector<KernelCase> invariance_cases(std::span<const int> sizes);
 
 // Largest |a − b| / (1 + max |b|); infinite where a is not finite.
 double distance(const std::vector<float>& a, const std::vector<float>& b);

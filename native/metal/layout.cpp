@@ -5,7 +5,6 @@ namespace afterimage::metal {
 namespace {
 
 struct Movement {
-  const char* kernel;
   int64_t a, b, start;
 };
 
@@ -14,15 +13,15 @@ Movement movement_of(const Dispatch& d) {
   const int64_t width = d.in[0].width;
   switch (d.op) {
     case Op::Slice:
-      return {"slice", width / attrs.groups, attrs.count, attrs.start};
+      return {width / attrs.groups, attrs.count, attrs.start};
     case Op::Concat:
-      return {"concat", width / attrs.groups, d.in[1].width / attrs.groups, 0};
+      return {width / attrs.groups, d.in[1].width / attrs.groups, 0};
     case Op::Repeat:
-      return {"repeat", width, attrs.times, 0};
+      return {width, attrs.times, 0};
     case Op::TransposeInner:
-      return {"transpose_inner", attrs.m, width / attrs.m, 0};
+      return {attrs.m, width / attrs.m, 0};
     default:
-      return {"copy_elements", 0, 0, 0};
+      return {0, 0, 0};
   }
 }
 
@@ -31,7 +30,7 @@ Movement movement_of(const Dispatch& d) {
 void encode_layout(Encoder& encoder, const Dispatch& d) {
   const Movement move = movement_of(d);
   const int64_t count = d.out[0].rows * d.out[0].width;
-  encoder.kernel("layout", move.kernel, 256);
+  encoder.kernel(plain_kernel(d.op), 256);
   encoder.bind(0, d.in[0]).bind(2, d.out[0]);
   if (d.op == Op::Concat) encoder.bind(1, d.in[1]);
   encoder.constants(3, LayoutParams{static_cast<uint32_t>(count), static_cast<uint32_t>(move.a),

@@ -8,22 +8,6 @@
 namespace afterimage::metal {
 namespace {
 
-constexpr StoredKind kKinds[] = {
-    {WeightFormat::f32, 0, 0, ScaleType::f32, "f32"},
-    {WeightFormat::f16, 0, 0, ScaleType::f16, "f16"},
-    {WeightFormat::bf16, 0, 0, ScaleType::bf16, "bf16"},
-    {WeightFormat::affine, 2, 32, ScaleType::bf16, "q2"},
-    {WeightFormat::affine, 3, 64, ScaleType::f16, "q3"},
-    {WeightFormat::affine, 4, 64, ScaleType::bf16, "q4"},
-    {WeightFormat::affine, 5, 32, ScaleType::f32, "q5"},
-    {WeightFormat::affine, 6, 64, ScaleType::f16, "q6"},
-    {WeightFormat::affine, 8, 32, ScaleType::bf16, "q8"},
-    {WeightFormat::mxfp4, 4, 32, ScaleType::u8, "e2m1"},
-    {WeightFormat::nvfp4, 4, 16, ScaleType::u8, "e2m1"},
-    {WeightFormat::mxfp8, 8, 32, ScaleType::u8, "e4m3"},
-    {WeightFormat::fp8_block, 8, 32, ScaleType::f32, "e4m3"},
-    {WeightFormat::int4_symmetric, 4, 32, ScaleType::bf16, "q4"},
-};
 // Sums of a few hundred products in f32, in another order than the reference.
 constexpr double kTolerance = 2e-5;
 
@@ -87,7 +71,7 @@ std::string shape(const StoredKind& kind, int rows, int outs, int columns) {
 
 std::vector<KernelCase> linear_cases(std::span<const int> sizes) {
   std::vector<KernelCase> cases;
-  for (const StoredKind& kind : kKinds) {
+  for (const StoredKind& kind : stored_kinds()) {
     const std::string name = kind.name;
     for (const int n : sizes) {
       const bool quantized = kind.bits > 0;
@@ -107,7 +91,7 @@ std::vector<KernelCase> linear_cases(std::span<const int> sizes) {
   }
   for (const int n : sizes)
     cases.push_back({"weighted_rows_f32", "values " + std::to_string(n), 1e-6,
-                     [=](Backend& b) { return run_weighted(b, kKinds[0], false, 7, n); }});
+                     [=](Backend& b) { return run_weighted(b, stored_kinds()[0], false, 7, n); }});
   return cases;
 }
 
@@ -124,7 +108,7 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
 
 std::vector<KernelCase> kernel_cases(std::span<const int> sizes) {
   std::vector<KernelCase> all = linear_cases(sizes);
-  for (auto* more : {&rowwise_cases, &sequence_cases, &expert_cases, &image_cases})
+  for (auto* more : {&rowwise_cases, &sequence_cases, &expert_cases, &image_cases, &invariance_cases})
     for (KernelCase& one : more(sizes)) all.push_back(std::move(one));
   return all;
 }

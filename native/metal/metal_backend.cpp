@@ -1,9 +1,9 @@
 // Runs dispatches on the device; an operator whose kernel is unavailable runs on the CPU, between two waits.
 #include "metal/metal_backend.h"
 
-#include <sys/utsname.h>
-
+#include <algorithm>
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <set>
 
@@ -11,46 +11,54 @@
 #include "metal/backend_parts.h"
 #include "metal/kernel_source.h"
 #include "metal/operators.h"
+#include "metal/self_test.h"
 
 namespace afterimage {
 namespace metal {
 namespace {
 
-// FNV-1a of all kernel texts: other kernels may give other bits.
+// Of all kernel texts: other kernels may give other bits.
 uint64_t kernel_hash() {
-  uint64_t hash = 0xcbf29ce484222325ull;
-  for (const KernelSource& source : kernel_sources())
-    for (const char c : source.text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
+  uint64_t hash = text_hash("");
+  for (const KernelSource& source : kernel_sources()) hash = text_hash(source.text, hash);
   return hash;
+}
+
+// What a verdict holds for, but for the kernel's own text.
+std::string machine_of(const DeviceLimits& limits) {
+  return limits.name + "\n" + limits.system + "\n" AFTERIMAGE_METAL_HOST;
 }
 
 }  // namespace
 
-MetalBackend::MetalBackend(std::unique_ptr<Device> device, std::unique_ptr<Backend> cpu,
-                           std::function<void(const std::string&)> warn)
+MetalBackend::MetalBackend(std::unique_ptr<Device> device, MetalOptions options)
     : device_(std::move(device)),
-      cpu_(std::move(cpu)),
-      warn_(std::move(warn)),
+      options_(std::move(options)),
+      verdicts_(options_.verdicts, machine_of(device_->limits())),
       pipelines_(*device_),
       encoder_(*device_, pipelines_) {}
 
 MetalBackend::~MetalBackend() {
+  const ReleasePool pool;
   closing_ = true;
   std::lock_guard lock(mutex_);
 }
 
+// Whatever may change a bit: the kernels' texts, the system that compiles them, how this backend uses them, and which
+// of them the CPU replaces.
 std::string MetalBackend::identity() const {
   char hash[17];
   std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(kernel_hash()));
   const DeviceLimits& limits = device_->limits();
-  // The system brings the compiler of the kernels.
-  utsname system{};
-  uname(&system);
-  return "metal " + limits.name + (limits.families.empty() ? "" : " " + limits.families.front()) + ", kernels " + hash +
-         ", " + system.sysname + " " + system.release;
+  std::string text = "metal " + limits.name + (limits.families.empty() ? "" : " " + limits.families.front()) +
+                     ", kernels " + hash + ", host " AFTERIMAGE_METAL_HOST ", macOS " + limits.system;
+  std::string replaced;
+  for (const auto& [kernel, reason] : pipelines_.unavailable()) replaced += " " + kernel;
+  return replaced.empty() ? text : text + ", on the CPU" + replaced;
 }
 
 std::unique_ptr<Memory> MetalBackend::allocate(size_t bytes) {
+  const ReleasePool pool;
   const DeviceLimits& limits = device_->limits();
   const size_t wanted = bytes == 0 ? 64 : bytes;
   const size_t used = device_->allocated_bytes();
@@ -62,13 +70,72 @@ std::unique_ptr<Memory> MetalBackend::allocate(size_t bytes) {
 }
 
 std::unique_ptr<Weight> MetalBackend::prepare(const WeightSource& source, uint32_t uses, Precision precision) {
-  return std::make_unique<MetalWeight>(source, uses, precision, *device_);
+  const ReleasePool pool;
+  return std::make_unique<MetalWeight>(source, uses, precision, *device_, reads_in_place());
+}
+
+// Whether the device reads pages of a mapped file as they are, tested once and remembered.
+bool MetalBackend::reads_in_place() {
+  std::lock_guard proving(proof_mutex_);
+  if (!options_.self_test) return true;
+  if (in_place_) return *in_place_;
+  const std::string kernel = "in place";
+  std::optional<std::string> failure = verdicts_.find(kernel, kernel_text("layout"));
+  if (!failure) {
+    failure = probe_in_place(*this);
+    verdicts_.add(kernel, kernel_text("layout"), *failure);
+    verdicts_.save();
+  }
+  if (!failure->empty() && options_.warn) options_.warn("Weights are copied to the GPU: " + *failure + ".");
+  in_place_ = failure->empty();
+  return *in_place_;
+}
+
+void MetalBackend::prove(std::span<const OperatorUse> uses, std::optional<KvType> kv) {
+  if (!options_.self_test || !options_.cpu) return;
+  const ReleasePool pool;
+  std::lock_guard proving(proof_mutex_);
+  std::map<std::string, std::string> family_of;  // of kernels that nothing is known about
+  for (const OperatorUse& use : uses)
+    for (const KernelName& name : kernels_of(use, kv)) {
+      if (!proven_.insert(name.kernel).second) continue;
+      const auto known = verdicts_.find(name.kernel, kernel_text(name.family));
+      if (!known) {
+        family_of[name.kernel] = name.family;
+      } else if (!known->empty()) {
+        pipelines_.disable(name.kernel, *known);
+        replaced(name.kernel, *known);
+      }
+    }
+  std::set<std::string> unknown;
+  for (const auto& [kernel, family] : family_of) unknown.insert(kernel);
+  if (!unknown.empty())
+    for (const Verdict& verdict : self_test(*this, *options_.cpu, options_.test_sizes, &unknown)) {
+      verdicts_.add(verdict.kernel, kernel_text(family_of[verdict.kernel]), verdict.failure);
+      if (!verdict.failure.empty()) replaced(verdict.kernel, verdict.failure);
+    }
+  verdicts_.save();
+  for (const OperatorUse& use : uses) replace_together(kernels_of(use, kv));
+}
+
+// The kernels of one operator differ in rows alone: were one of them replaced and another not, the bits of a row would
+// depend on how many rows there are.
+void MetalBackend::replace_together(const std::vector<KernelName>& kernels) {
+  const auto unavailable = pipelines_.unavailable();
+  const auto missing = std::find_if(kernels.begin(), kernels.end(),
+                                    [&](const KernelName& name) { return unavailable.count(name.kernel) > 0; });
+  if (missing == kernels.end()) return;
+  for (const KernelName& name : kernels)
+    if (unavailable.count(name.kernel) == 0) pipelines_.disable(name.kernel, "it goes with " + missing->kernel);
 }
 
 void MetalBackend::run(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel) {
   std::lock_guard lock(mutex_);
+  const ReleasePool pool;
   if (encoder_.lost())
-    throw Error("BACKEND_FAILED", "The GPU was lost in an earlier run; close the session and start again.");
+    throw Error("BACKEND_LOST",
+                "The GPU takes no more work of this process since an earlier failure; restart afterimage, with "
+                "--backend cpu if it happens again.");
   try {
     for (const Dispatch& dispatch : dispatches) {
       if (closing_) throw Error("CLOSED", "The backend was closed while it ran; open the model again.");
@@ -90,28 +157,32 @@ void MetalBackend::run_one(const Dispatch& dispatch, const std::atomic<bool>& ca
     encoder_.operator_done();
   } catch (const KernelUnavailable& reason) {
     replaced(reason.kernel(), reason.what());
+    OperatorUse use{dispatch.op, dispatch.attrs, {}};
+    std::copy(std::begin(dispatch.weights), std::end(dispatch.weights), std::begin(use.weights));
+    const KvLayout* kv = dispatch.batch ? dispatch.batch->kv : nullptr;
+    replace_together(kernels_of(use, kv ? std::optional(kv->type()) : std::nullopt));
     encoder_.drain();
     run_on_cpu(dispatch, cancel);
   }
 }
 
 void MetalBackend::replaced(const std::string& kernel, const std::string& reason) {
-  if (!cpu_)
+  if (!options_.cpu)
     throw Error("BACKEND_FAILED",
                 "The Metal kernel " + kernel + " is unavailable (" + reason + "); use the cpu backend.");
-  if (warned_.insert(kernel).second && warn_)
-    warn_("The Metal kernel " + kernel + " is replaced by the CPU: " + reason + ".");
+  if (warned_.insert(kernel).second && options_.warn)
+    options_.warn("The Metal kernel " + kernel + " is replaced by the CPU: " + reason + ".");
 }
 
 void MetalBackend::run_on_cpu(const Dispatch& dispatch, const std::atomic<bool>& cancel) {
   Dispatch copy = dispatch;
   for (const Weight*& weight : copy.weights)
-    if (weight) weight = static_cast<const MetalWeight*>(weight)->on(*cpu_);
-  cpu_->run({&copy, 1}, cancel);
+    if (weight) weight = static_cast<const MetalWeight*>(weight)->on(*options_.cpu);
+  options_.cpu->run({&copy, 1}, cancel);
 }
 
 }  // namespace metal
 
-bool metal_available() { return metal::open_device("") != nullptr; }
+bool metal_available() { return metal::open_device().device != nullptr; }
 
 }  // namespace afterimage

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "graph/backend.h"
 
@@ -13,10 +14,21 @@ struct MetalOptions {
   std::unique_ptr<Backend> cpu;
   // One sentence per kernel that was replaced.
   std::function<void(const std::string&)> warn;
-  // File that keeps compiled pipelines between starts; empty: none.
-  std::string archive;
-  // Compares every kernel with `cpu` before the first use and replaces those that differ. Takes about a second.
+  // Compares the kernels that a program uses with `cpu` before it first runs and replaces those that differ. Takes a
+  // few seconds, once for each device, system and kernel.
   bool self_test = false;
+  // File that keeps what was found; empty: nothing is kept.
+  std::string verdicts;
+  // Rows, widths and so on of the tests; the last reaches several rounds of every loop.
+  std::vector<int> test_sizes = {1, 33, 640};
+};
+
+struct ReportOptions {
+  bool compile_only = false;
+  int width = 4096;  // of the matrices that are timed
+  std::vector<int> sizes = {1, 33, 640};
+  std::vector<double> pauses = {0, 1, 3};                  // seconds
+  std::vector<double> dispatches = {0.05, 0.1, 0.2, 0.4};  // seconds, the longest that are tried
 };
 
 // True where this build can open a Metal device and the machine has one.
@@ -25,8 +37,9 @@ bool metal_available();
 // Throws BACKEND_FAILED where there is no usable device.
 std::unique_ptr<Backend> make_metal_backend(MetalOptions options);
 
-// Device, families, limits, every kernel's self-test verdict and measured bandwidth, as JSON. `reference` is the CPU
-// backend. Where there is no device: {"available": false, "reason": …}.
-std::string metal_report(std::unique_ptr<Backend> reference);
+// As JSON: the device and its limits, what compiling took, every kernel's verdict against `reference` (the CPU backend;
+// null to compile only) and against itself, and measured speeds. `stage` says how far it came: open, compiled, stopped
+// (with a reason), measured.
+std::string metal_report(std::unique_ptr<Backend> reference, const ReportOptions& options = {});
 
 }  // namespace afterimage

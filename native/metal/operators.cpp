@@ -1,9 +1,23 @@
 #include "metal/operators.h"
 
-namespace afterimage::metal {
+#include <algorithm>
 
-void encode(Encoder& encoder, const Dispatch& dispatch) {
-  if (dispatch.out[0].rows == 0 || dispatch.out[0].width == 0) return;
+namespace afterimage::metal {
+namespace {
+
+constexpr int64_t kRowTile = 32;  // the largest of the kernels that are dispatched in parts
+
+Tensor rows_of(Tensor tensor, int64_t first, int64_t rows) {
+  if (!tensor) return tensor;
+  tensor.offset += static_cast<size_t>(first * tensor.width) * 4;
+  tensor.rows = rows;
+  return tensor;
+}
+
+// Operators whose operands all have the rows of the result: a row's bits are the same in any part.
+bool works_row_by_row(Op op) { return op == Op::Linear || op == Op::ExpertLinear; }
+
+void encode_operator(Encoder& encoder, const Dispatch& dispatch) {
   switch (dispatch.op) {
     case Op::Linear:
       return weight_of(dispatch, 0)->quantized() ? encode_linear_quantized(encoder, dispatch)
@@ -62,6 +76,27 @@ void encode(Encoder& encoder, const Dispatch& dispatch) {
       return encode_images(encoder, dispatch);
     case Op::BestClass:
       return encode_best_class(encoder, dispatch);
+  }
+}
+
+}  // namespace
+
+void encode(Encoder& encoder, const Dispatch& dispatch) {
+  const int64_t rows = dispatch.out[0].rows;
+  if (rows == 0 || dispatch.out[0].width == 0) return;
+  const Work work = work_of(dispatch);
+  const int64_t most = works_row_by_row(dispatch.op) ? units_at_once(rows, work.flop, work.rate, kRowTile) : rows;
+  if (most >= rows) {
+    encoder.make_room(work.seconds());
+    return encode_operator(encoder, dispatch);
+  }
+  for (int64_t first = 0; first < rows; first += most) {
+    Dispatch part = dispatch;
+    const int64_t count = std::min(most, rows - first);
+    for (Tensor& tensor : part.in) tensor = rows_of(tensor, first, count);
+    for (Tensor& tensor : part.out) tensor = rows_of(tensor, first, count);
+    encoder.make_room(work_of(part).seconds());
+    encode_operator(encoder, part);
   }
 }
 

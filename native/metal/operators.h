@@ -2,6 +2,7 @@
 // kernels' .metal file. All throw KernelUnavailable before anything of theirs is dispatched.
 #pragma once
 #include "metal/encoder.h"
+#include "metal/work.h"
 
 namespace afterimage::metal {
 
@@ -29,8 +30,24 @@ void encode_best_class(Encoder& encoder, const Dispatch& dispatch);
 // Any of the above, by operator.
 void encode(Encoder& encoder, const Dispatch& dispatch);
 
+// Head dimension of the kernel of SegmentAttention that takes `dim`; 0 where there is none.
+int32_t segment_dim(int32_t dim);
+
 inline const MetalWeight* weight_of(const Dispatch& dispatch, int index) {
   return static_cast<const MetalWeight*>(dispatch.weights[index]);
+}
+// One dispatch for as many consecutive tiles as its limits allow (work.h), then for the next; tiles are independent.
+// `work`: operations of each tile; `encode(first, count)` encodes the dispatch.
+template <class Encode>
+void for_parts(Encoder& encoder, const std::vector<double>& work, double rate, Encode encode) {
+  for (size_t first = 0; first < work.size();) {
+    double flop = work[first];
+    size_t end = first + 1;
+    for (; end < work.size() && flop + work[end] <= most_flop(rate); ++end) flop += work[end];
+    encoder.make_room(Work{flop, rate, 0}.seconds());
+    encode(static_cast<uint32_t>(first), static_cast<uint32_t>(end - first));
+    first = end;
+  }
 }
 inline uint32_t tiles_of(int64_t count, int64_t tile) { return static_cast<uint32_t>((count + tile - 1) / tile); }
 

@@ -4,12 +4,17 @@
 
 namespace afterimage::metal {
 
+std::string_view kernel_text(std::string_view family) {
+  for (const KernelSource& source : kernel_sources())
+    if (source.family == family) return source.text;
+  return {};
+}
+
 const Pipelines::Compiled& Pipelines::library(const std::string& family) {
   const auto found = libraries_.find(family);
   if (found != libraries_.end()) return found->second;
   Compiled& compiled = libraries_[family];
-  for (const KernelSource& source : kernel_sources())
-    if (source.family == family) compiled.library = device_.compile(source.text, compiled.error);
+  compiled.library = device_.compile(kernel_text(family), compiled.error);
   return compiled;
 }
 
@@ -37,9 +42,13 @@ const Pipeline& Pipelines::get(const std::string& family, const std::string& ker
 
 void Pipelines::disable(const std::string& kernel, const std::string& reason) {
   pipelines_.erase(kernel);
+  std::lock_guard lock(reasons_mutex_);
   reasons_[kernel] = reason;
 }
 
-std::map<std::string, std::string> Pipelines::unavailable() const { return reasons_; }
+std::map<std::string, std::string> Pipelines::unavailable() const {
+  std::lock_guard lock(reasons_mutex_);
+  return reasons_;
+}
 
 }  // namespace afterimage::metal

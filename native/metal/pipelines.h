@@ -3,6 +3,7 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 
@@ -26,7 +27,7 @@ class Pipelines {
   // Throws KernelUnavailable where the kernel does not compile, was disabled, or allows fewer than `threads` threads.
   const Pipeline& get(const std::string& family, const std::string& kernel, uint32_t threads);
   void disable(const std::string& kernel, const std::string& reason);
-  // Reasons by kernel.
+  // Reasons by kernel. From any thread.
   std::map<std::string, std::string> unavailable() const;
 
  private:
@@ -40,6 +41,7 @@ class Pipelines {
   std::map<std::string, Compiled> libraries_;
   std::map<std::string, std::unique_ptr<Pipeline>> pipelines_;
   std::map<std::string, std::string> reasons_;
+  mutable std::mutex reasons_mutex_;
 };
 
 }  // namespace afterimage::metal

@@ -1,14 +1,16 @@
-// Opening the backend, and the report that `afterimage doctor --metal` prints.
+// Opening the backend, and the report that `afterimage doctor --metal` writes.
+#include <chrono>
 #include <cstdio>
 
 #include "graph/error.h"
+#include "metal/kernel_source.h"
+#include "metal/measure.h"
 #include "metal/metal_backend.h"
 #include "metal/self_test.h"
 
 namespace afterimage {
+namespace metal {
 namespace {
-
-constexpr int kSelfTestSizes[] = {1, 33, 65};
 
 std::string quoted(const std::string& text) {
   std::string out = "\"";
@@ -22,53 +24,179 @@ std::string quoted(const std::string& text) {
   return out + '"';
 }
 
-std::string verdict_json(const metal::Verdict& v) {
-  char distance[32];
-  std::snprintf(distance, sizeof distance, "%.3g", v.distance);
-  return "{\"kernel\": " + quoted(v.kernel) + ", \"cases\": " + std::to_string(v.cases) +
-         ", \"passed\": " + (v.failure.empty() ? "true" : "false") +
-         (v.failure.empty() ? ", \"distance\": " + std::string(distance) : ", \"failure\": " + quoted(v.failure)) + "}";
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", value);
+  return text;
 }
 
-std::string limits_json(const metal::DeviceLimits& limits) {
-  std::string families;
-  for (const std::string& family : limits.families) families += (families.empty() ? "" : ", ") + quoted(family);
-  return "\"device\": " + quoted(limits.name) + ", \"families\": [" + families +
-         "], \"unified_memory\": " + (limits.unified_memory ? "true" : "false") +
-         ", \"working_set_bytes\": " + std::to_string(limits.working_set) +
-         ", \"max_buffer_bytes\": " + std::to_string(limits.max_buffer) +
-         ", \"threadgroup_memory_bytes\": " + std::to_string(limits.threadgroup_memory) +
-         ", \"threads_per_threadgroup\": " + std::to_string(limits.threads);
+// A JSON object or list, member by member.
+class Json {
+ public:
+  explicit Json(char open) : text_(1, open), close_(open == '{' ? '}' : ']') {}
+  Json& add(const std::string& value) {
+    if (text_.size() > 1) text_ += ", ";
+    text_ += value;
+    return *this;
+  }
+  Json& add(const char* name, const std::string& value) { return add(quoted(name) + ": " + value); }
+  std::string text() const { return text_ + close_; }
+
+ private:
+  std::string text_;
+  char close_;
+};
+
+std::string limits_json(const DeviceLimits& limits) {
+  Json families('[');
+  for (const std::string& family : limits.families) families.add(quoted(family));
+  return Json('{')
+      .add("name", quoted(limits.name))
+      .add("system", quoted(limits.system))
+      .add("families", families.text())
+      .add("unified_memory", limits.unified_memory ? "true" : "false")
+      .add("working_set_bytes", std::to_string(limits.working_set))
+      .add("max_buffer_bytes", std::to_string(limits.max_buffer))
+      .add("threadgroup_memory_bytes", std::to_string(limits.threadgroup_memory))
+      .add("threads_per_threadgroup", std::to_string(limits.threads))
+      .text();
+}
+
+struct Compiled {
+  std::string libraries, pipelines;
+  int failed = 0;
+};
+
+// Every library twice, each pipeline once. The system keeps what it compiled: the second time is a later start's.
+Compiled compile_all(MetalBackend& backend, bool with_pipelines) {
+  using Clock = std::chrono::steady_clock;
+  Json libraries('['), pipelines('[');
+  int failed = 0;
+  for (const KernelSource& source : kernel_sources()) {
+    const std::string family(source.family);
+    double seconds[2] = {};
+    std::string error;
+    std::unique_ptr<Library> library;
+    for (double& time : seconds) {
+      const auto start = Clock::now();
+      library = backend.device().compile(source.text, error);
+      time = std::chrono::duration<double>(Clock::now() - start).count();
+      if (!library) break;
+    }
+    Json one('{');
+    one.add("family", quoted(family)).add("seconds", number(seconds[0])).add("again_seconds", number(seconds[1]));
+    if (!library) one.add("error", quoted(error));
+    libraries.add(one.text());
+    failed += library ? 0 : 1;
+    if (!library || !with_pipelines) continue;
+    for (const std::string& kernel : library->kernels()) {
+      const auto start = Clock::now();
+      std::string reason;
+      const auto pipeline = backend.device().pipeline(*library, kernel, reason);
+      Json made('{');
+      made.add("kernel", quoted(kernel))
+          .add("seconds", number(std::chrono::duration<double>(Clock::now() - start).count()));
+      if (pipeline)
+        made.add("max_threads", std::to_string(pipeline->max_threads()))
+            .add("threadgroup_memory_bytes", std::to_string(pipeline->threadgroup_memory()));
+      else
+        made.add("error", quoted(reason));
+      failed += pipeline ? 0 : 1;
+      pipelines.add(made.text());
+    }
+  }
+  return {libraries.text(), pipelines.text(), failed};
+}
+
+std::string verdict_json(const Verdict& v) {
+  Json one('{');
+  one.add("kernel", quoted(v.kernel))
+      .add("cases", std::to_string(v.cases))
+      .add("row_cases", std::to_string(v.row_cases));
+  one.add("passed", v.failure.empty() ? "true" : "false");
+  if (v.failure.empty())
+    one.add("distance", number(v.distance));
+  else
+    one.add("failure", quoted(v.failure));
+  return one.text();
+}
+
+void add_measures(Json& report, MetalBackend& backend, const ReportOptions& options) {
+  const double bandwidth = measure_bandwidth(backend, options.width);
+  report.add("copy_bytes_per_second", number(bandwidth));
+  Json operators('[');
+  for (const Measured& m : measure_operators(backend, options.width)) {
+    const double share = bandwidth > 0 && m.seconds > 0 ? m.bytes / m.seconds / bandwidth : 0;
+    operators.add(Json('{')
+                      .add("name", quoted(m.name))
+                      .add("seconds", number(m.seconds))
+                      .add("share_of_copy_bandwidth", number(share))
+                      .add("flop_per_second", number(m.seconds > 0 ? m.flop / m.seconds : 0))
+                      .text());
+  }
+  report.add("operators", operators.text());
+  const Latency latency = measure_latency(backend);
+  report.add("empty_dispatch_seconds", number(latency.dispatch)).add("round_trip_seconds", number(latency.round_trip));
+  const std::vector<double> seconds = measure_after_pauses(backend, options.pauses, options.width / 2);
+  Json pauses('[');
+  for (size_t i = 0; i < seconds.size(); ++i)
+    pauses.add(
+        Json('{').add("pause_seconds", number(options.pauses[i])).add("decode_seconds", number(seconds[i])).text());
+  report.add("after_pauses", pauses.text()).add("matrix_order", quoted(matrix_order(backend)));
+  // Last: it asks for what macOS may refuse.
+  report.add("largest_dispatch_seconds", number(largest_dispatch(backend, options.dispatches, options.width / 2)));
+}
+
+std::string report_on(OpenedDevice opened, Backend* reference, const ReportOptions& options) {
+  Json report('{');
+  report.add("available", "true").add("device", limits_json(opened.device->limits()));
+  MetalBackend backend(std::move(opened.device), MetalOptions{});
+  report.add("identity", quoted(backend.identity()));
+  // A device that cannot run the kernels makes no pipelines of them; that their texts compile is shown all the same.
+  const Compiled compiled = compile_all(backend, opened.reason.empty());
+  report.add("libraries", compiled.libraries).add("pipelines", compiled.pipelines);
+  report.add("failed_to_compile", std::to_string(compiled.failed));
+  if (options.compile_only) {
+    if (!opened.reason.empty()) report.add("reason", quoted(opened.reason));
+    return report.add("stage", quoted("compiled")).text();
+  }
+  int failed = 0;
+  try {
+    const std::string in_place = probe_in_place(backend);
+    report.add("in_place", quoted(in_place.empty() ? "works" : in_place));
+    Json kernels('[');
+    for (const Verdict& verdict : self_test(backend, *reference, options.sizes, nullptr)) {
+      kernels.add(verdict_json(verdict));
+      failed += verdict.failure.empty() ? 0 : 1;
+    }
+    report.add("failed_kernels", std::to_string(failed)).add("kernels", kernels.text());
+    add_measures(report, backend, options);
+    return report.add("stage", quoted("measured")).text();
+  } catch (const std::exception& error) {
+    return report.add("stage", quoted("stopped")).add("reason", quoted(error.what())).text();
+  }
 }
 
 }  // namespace
+}  // namespace metal
 
 std::unique_ptr<Backend> make_metal_backend(MetalOptions options) {
-  auto device = metal::open_device(options.archive);
-  if (!device) throw Error("BACKEND_FAILED", "This machine has no Metal device of Apple silicon; use the cpu backend.");
-  auto backend = std::make_unique<metal::MetalBackend>(std::move(device), std::move(options.cpu), options.warn);
-  if (options.self_test && backend->cpu()) {
-    for (const metal::Verdict& verdict : metal::self_test(*backend, *backend->cpu(), kSelfTestSizes))
-      if (!verdict.failure.empty()) backend->replaced(verdict.kernel, verdict.failure);
-    backend->device().save_archive();
-  }
-  return backend;
+  const metal::ReleasePool pool;
+  auto opened = metal::open_device();
+  if (!opened.device)
+    throw Error("BACKEND_FAILED", "There is no usable Metal device here: " + opened.reason + "; use the cpu backend.");
+  return std::make_unique<metal::MetalBackend>(std::move(opened.device), std::move(options));
 }
 
-std::string metal_report(std::unique_ptr<Backend> reference) {
-  auto device = metal::open_device("");
-  if (!device) return "{\"available\": false, \"reason\": \"no Metal device of Apple silicon\"}";
-  metal::MetalBackend backend(std::move(device), nullptr, nullptr);
-  std::string kernels;
-  int failed = 0;
-  for (const metal::Verdict& verdict : metal::self_test(backend, *reference, kSelfTestSizes)) {
-    kernels += (kernels.empty() ? "" : ", ") + verdict_json(verdict);
-    failed += verdict.failure.empty() ? 0 : 1;
-  }
-  return "{\"available\": true, \"identity\": " + quoted(backend.identity()) + ", " +
-         limits_json(backend.device().limits()) +
-         ", \"copy_bytes_per_second\": " + std::to_string(static_cast<int64_t>(metal::measure_bandwidth(backend))) +
-         ", \"failed_kernels\": " + std::to_string(failed) + ", \"kernels\": [" + kernels + "]}";
+std::string metal_report(std::unique_ptr<Backend> reference, const ReportOptions& options) {
+  const metal::ReleasePool pool;
+  auto opened = metal::open_device(options.compile_only);
+  if (opened.device) return metal::report_on(std::move(opened), reference.get(), options);
+  return metal::Json('{')
+      .add("available", "false")
+      .add("stage", metal::quoted("open"))
+      .add("reason", metal::quoted(opened.reason))
+      .text();
 }
 
 }  // namespace afterimage

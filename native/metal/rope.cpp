@@ -6,7 +6,7 @@ namespace afterimage::metal {
 void encode_rope_table(Encoder& encoder, const Dispatch& d) {
   const auto n = static_cast<uint32_t>(d.attrs->inv_freq.size());
   const auto rows = static_cast<uint32_t>(d.out[0].rows);
-  encoder.kernel("rope", "rope_table", 256);
+  encoder.kernel(plain_kernel(d.op), 256);
   encoder.bind(0, d.in[0])
       .bind(1, encoder.upload(d.attrs->inv_freq))
       .bind(2, encoder.upload(d.attrs->axis))
@@ -18,7 +18,7 @@ void encode_rope_table(Encoder& encoder, const Dispatch& d) {
 void encode_rope(Encoder& encoder, const Dispatch& d) {
   const auto groups = static_cast<uint32_t>(d.attrs->groups);
   const int64_t count = d.in[0].rows * d.in[0].width;
-  encoder.kernel("rope", "rope", 256);
+  encoder.kernel(plain_kernel(d.op), 256);
   encoder.bind(0, d.in[0]).bind(1, d.in[1]).bind(2, d.out[0]);
   encoder.constants(3, RopeParams{static_cast<uint32_t>(count), static_cast<uint32_t>(d.in[0].width) / groups, groups,
                                   static_cast<uint32_t>(d.attrs->start), static_cast<uint32_t>(d.in[1].width / 2),

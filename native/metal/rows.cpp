@@ -14,21 +14,6 @@ RowsParams params_of(const Dispatch& d, int64_t source_rows, int64_t terms) {
           d.attrs->scale};
 }
 
-const char* kernel_of(Op op) {
-  switch (op) {
-    case Op::ReplaceRows:
-      return "replace_rows";
-    case Op::AddRows:
-      return "add_rows";
-    case Op::ChooseRows:
-      return "choose_rows";
-    case Op::GatherRows:
-      return "gather_rows";
-    default:
-      return "depthwise_rows";
-  }
-}
-
 void dispatch_rows(Encoder& encoder, const Tensor& out) {
   encoder.dispatch(tiles_of(out.width, 256), static_cast<uint32_t>(out.rows));
 }
@@ -60,7 +45,7 @@ void encode_rows(Encoder& encoder, const Dispatch& d) {
   if (d.op == Op::WeightedRows) return encode_weighted_rows(encoder, d);
   const bool taps = d.op == Op::GatherRows || d.op == Op::DepthwiseRows;
   const Tensor& index = d.in[taps ? 1 : 2];
-  encoder.kernel("rows", kernel_of(d.op), 256).bind(0, d.in[0]).bind(2, index).bind(4, d.out[0]);
+  encoder.kernel(plain_kernel(d.op), 256).bind(0, d.in[0]).bind(2, index).bind(4, d.out[0]);
   if (d.op == Op::DepthwiseRows) encoder.bind(1, weight_of(d, 0)->vector());
   if (!taps) d.in[1] ? encoder.bind(1, d.in[1]) : encoder.bind_unused(1);
   encoder.constants(5, params_of(d, d.in[taps ? 0 : 1].rows, index.width));

@@ -17,7 +17,7 @@ inline void stage_rows(device const float* source, uint row_width, uint offset, 
   }
 }
 
-// BLOCKS: 8-column blocks of the larger head dimension. grid: x = tiles (at most rows / 32 + segments), y = heads
+// BLOCKS: 8-column blocks of the larger head dimension. grid: x = tiles from p.first_tile on, y = heads
 template <int BLOCKS, int KEYS>
 kernel void segment_attention(device const float* q [[buffer(0)]], device const float* k [[buffer(1)]],
                               device const float* v [[buffer(2)]], device const int* segments [[buffer(3)]],
@@ -31,6 +31,7 @@ kernel void segment_attention(device const float* q [[buffer(0)]], device const 
   constexpr uint stride = BLOCKS * 8;
   constexpr uint key_blocks = KEYS / 8;
 
+  uint own_tile = at.x + p.first_tile;
   uint before = 0;
   uint start = 0;
   uint end = 0;
@@ -38,7 +39,7 @@ kernel void segment_attention(device const float* q [[buffer(0)]], device const 
     uint from = uint(segments[s]);
     uint to = uint(segments[s + 1]);
     uint tiles = to > from ? (to - from + kQueries - 1) / kQueries : 0;
-    if (at.x >= before && at.x < before + tiles) {
+    if (own_tile >= before && own_tile < before + tiles) {
       start = from;
       end = to;
       break;
@@ -46,7 +47,7 @@ kernel void segment_attention(device const float* q [[buffer(0)]], device const 
     before += tiles;
   }
   if (end == start) return;  // uniform: the whole threadgroup has no tile
-  uint first = start + (at.x - before) * kQueries;
+  uint first = start + (own_tile - before) * kQueries;
   uint kv_head = at.y * p.kv_heads / p.heads;
 
   // The queries of this simdgroup, through its part of the key tile's memory in passes of 8 rows.

@@ -12,8 +12,9 @@ struct SegmentAttentionParams {
   uint32_t k_dim;
   uint32_t v_dim;
   float scale;
+  uint32_t first_tile;  // of this dispatch
 };
-PARAMS_LAYOUT(SegmentAttentionParams, scale, 20, 24);
+PARAMS_LAYOUT(SegmentAttentionParams, first_tile, 24, 28);
 
 }  // namespace metal
 }  // namespace afterimage

@@ -1,11 +1,15 @@
 #include "metal/self_test.h"
 
 #include <algorithm>
+#include <cstring>
+#include <filesystem>
 #include <map>
 
 #include "metal/case_data.h"
 #include "metal/kernel_cases.h"
-#include "metal/operators.h"
+#include "metal/layout_params.h"
+#include "platform/files.h"
+#include "platform/mapped_file.h"
 
 namespace afterimage::metal {
 namespace {
@@ -13,9 +17,11 @@ namespace {
 std::string failure_of(const KernelCase& one, MetalBackend& backend, Backend& reference, double& worst) {
   try {
     const std::vector<float> found = one.run(backend);
-    const double d = distance(found, one.run(reference));
+    const double d = distance(found, one.of_rows ? std::vector<float>{0} : one.run(reference));
     worst = std::max(worst, d);
-    if (!(d <= one.tolerance)) return "it differs from the CPU by " + std::to_string(d) + " on " + one.name;
+    if (!(d <= one.tolerance))
+      return one.of_rows ? "a row depends on the other rows: " + one.name
+                         : "it differs from the CPU by " + std::to_string(d) + " on " + one.name;
     // An operator runs on the CPU where its kernel cannot be had: then the comparison above said nothing.
     const auto unavailable = backend.pipelines().unavailable();
     const auto reason = unavailable.find(one.kernel);
@@ -25,16 +31,49 @@ std::string failure_of(const KernelCase& one, MetalBackend& backend, Backend& re
   }
 }
 
+// A file that is gone when this ends.
+struct Scratch {
+  std::string path = platform::utf8_of(std::filesystem::temp_directory_path()) + "/afterimage-metal-" +
+                     std::to_string(platform::process_id());
+  ~Scratch() { platform::remove_file(path); }
+};
+
+// Copies `bytes` from `offset` on with a kernel, and says whether they arrived.
+std::string copied(MetalBackend& backend, const MappedFile& file, size_t offset, size_t bytes) {
+  const auto source = backend.device().wrap(file.data(), file.size());
+  if (!source) return "the device refuses memory that it did not allocate";
+  const auto target = backend.allocate(bytes);
+  std::memset(target->host(), 0, bytes);
+  const auto count = static_cast<uint32_t>(bytes / 4);
+  const LayoutParams params{count, 0, 0, 0};
+  const auto commands = backend.device().begin();
+  commands->pipeline(backend.pipelines().get("layout", "copy_elements", 256));
+  commands->bind(0, *source, offset);
+  commands->bind(2, buffer_of(target.get()), 0);
+  commands->constants(3, &params, sizeof params);
+  commands->dispatch({(count + 255) / 256, 1, 1}, 256);
+  commands->commit();
+  const Outcome outcome = commands->wait();
+  if (!outcome.error.empty()) return outcome.error;
+  return std::memcmp(target->host(), file.data() + offset, bytes) == 0 ? "" : "it reads something else there";
+}
+
 }  // namespace
 
-std::vector<Verdict> self_test(MetalBackend& backend, Backend& reference, std::span<const int> sizes) {
+std::vector<Verdict> self_test(MetalBackend& backend, Backend& reference, std::span<const int> sizes,
+                               const std::set<std::string>* kernels) {
   std::map<std::string, Verdict> verdicts;
+  std::map<std::string, std::string> of_rows;  // failures by what was compared
   for (const KernelCase& one : kernel_cases(sizes)) {
+    if (kernels && kernels->count(one.kernel) == 0) continue;
     Verdict& verdict = verdicts[one.kernel];
     verdict.kernel = one.kernel;
     ++verdict.cases;
+    verdict.row_cases += one.of_rows;
     if (!verdict.failure.empty()) continue;
-    verdict.failure = failure_of(one, backend, reference, verdict.distance);
+    const auto shared = one.of_rows ? of_rows.find(one.name) : of_rows.end();
+    verdict.failure = shared != of_rows.end() ? shared->second : failure_of(one, backend, reference, verdict.distance);
+    if (one.of_rows) of_rows[one.name] = verdict.failure;
     if (!verdict.failure.empty()) backend.pipelines().disable(one.kernel, verdict.failure);
   }
   std::vector<Verdict> list;
@@ -42,32 +81,19 @@ std::vector<Verdict> self_test(MetalBackend& backend, Backend& reference, std::s
   return list;
 }
 
-// The median of five copies of 64 MiB, timed by the device.
-double measure_bandwidth(MetalBackend& backend) {
-  constexpr uint32_t kElements = 16 << 20;
-  const size_t bytes = size_t{kElements} * 4;
-  struct {
-    uint32_t count, a, b, start;
-  } params{kElements, 0, 0, 0};
+std::string probe_in_place(MetalBackend& backend) {
+  constexpr size_t kPage = 16384, kBytes = (size_t{1} << 20) + 3 * kPage;
   try {
-    const auto from = backend.allocate(bytes), to = backend.allocate(bytes);
-    std::vector<double> rates;
-    for (int i = 0; i < 5; ++i) {
-      const auto commands = backend.device().begin();
-      commands->pipeline(backend.pipelines().get("layout", "copy_elements", 256));
-      commands->bind(0, buffer_of(from.get()), 0);
-      commands->bind(2, buffer_of(to.get()), 0);
-      commands->constants(3, &params, sizeof params);
-      commands->dispatch({kElements / 256, 1, 1}, 256);
-      commands->commit();
-      const Outcome outcome = commands->wait();
-      if (outcome.error.empty() && outcome.gpu_seconds > 0)
-        rates.push_back(2.0 * static_cast<double>(bytes) / outcome.gpu_seconds);
-    }
-    std::sort(rates.begin(), rates.end());
-    return rates.empty() ? 0 : rates[rates.size() / 2];
-  } catch (const std::exception&) {
-    return 0;
+    std::vector<uint32_t> values(kBytes / 4);
+    Random random(23);
+    for (uint32_t& value : values) value = random.bits();
+    const Scratch scratch;
+    platform::NewFile file(scratch.path);
+    if (!file.opened() || file.write(values.data(), kBytes) != kBytes || !file.finish())
+      return "the test file " + scratch.path + " cannot be written (" + platform::last_problem() + ")";
+    return copied(backend, MappedFile(scratch.path), 96, kBytes - 96 - kPage);
+  } catch (const std::exception& error) {
+    return error.what();
   }
 }
 

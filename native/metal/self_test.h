@@ -1,5 +1,7 @@
 // Compares kernels with a reference backend, and states what was found.
 #pragma once
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -10,14 +12,17 @@ namespace afterimage::metal {
 struct Verdict {
   std::string kernel;
   int cases = 0;
+  int row_cases = 0;    // of them, of a row among other rows
   double distance = 0;  // largest over the cases, of |a − b| / (1 + max |b|)
   std::string failure;  // empty: passed
 };
 
-// One verdict per kernel. A kernel that differs, or that the device refuses, is disabled on `backend`.
-std::vector<Verdict> self_test(MetalBackend& backend, Backend& reference, std::span<const int> sizes);
+// One verdict for each of `kernels` that has a case; null: for all. A kernel that differs from the reference, whose
+// rows depend on other rows, or that the device refuses, is disabled on `backend`.
+std::vector<Verdict> self_test(MetalBackend& backend, Backend& reference, std::span<const int> sizes,
+                               const std::set<std::string>* kernels);
 
-// Bytes per second of a large copy on the device (read and written bytes); 0 where it could not be measured.
-double measure_bandwidth(MetalBackend& backend);
+// Empty where the device reads a mapped file of more than 1 MiB where it lies; otherwise what happened.
+std::string probe_in_place(MetalBackend& backend);
 
 }  // namespace afterimage::metal

@@ -68,8 +68,13 @@ bool is_block(const WeightSource& source) { return source.format == WeightFormat
 
 }  // namespace
 
-MetalWeight::MetalWeight(const WeightSource& source, uint32_t uses, Precision precision, Device& device)
-    : source_(source), uses_(uses), precision_(precision), device_(device), format_(format_suffix(source)) {
+MetalWeight::MetalWeight(const WeightSource& source, uint32_t uses, Precision precision, Device& device, bool in_place)
+    : source_(source),
+      uses_(uses),
+      precision_(precision),
+      device_(device),
+      may_be_in_place_(in_place),
+      format_(format_suffix(source)) {
   if (uses & (kUseMatrix | kUseTable | kUseExperts)) {
     if (is_float(source.format))
       prepare_float();
@@ -114,7 +119,7 @@ Placement MetalWeight::copy(const std::byte* data, size_t row_bytes, size_t stri
 // Whole pages around the bytes are given to the device: pages of a mapping exist as a whole.
 Placement MetalWeight::place(const std::byte* data, size_t bytes, size_t alignment) {
   const auto address = reinterpret_cast<uintptr_t>(data);
-  if (bytes >= kInPlaceBytes && address % alignment == 0) {
+  if (may_be_in_place_ && bytes >= kInPlaceBytes && address % alignment == 0) {
     const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
     const uintptr_t first = address / page * page;
     const uintptr_t last = (address + bytes + page - 1) / page * page;

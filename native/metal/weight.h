@@ -14,7 +14,8 @@ namespace afterimage::metal {
 
 class MetalWeight final : public Weight {
  public:
-  MetalWeight(const WeightSource& source, uint32_t uses, Precision precision, Device& device);
+  // `in_place`: the device reads pages of a mapping as they are.
+  MetalWeight(const WeightSource& source, uint32_t uses, Precision precision, Device& device, bool in_place);
   size_t bytes() const noexcept override { return bytes_; }
 
   const std::string& name() const noexcept { return source_.name; }
@@ -48,6 +49,7 @@ class MetalWeight final : public Weight {
   uint32_t uses_;
   Precision precision_;
   Device& device_;
+  bool may_be_in_place_;
   std::string format_;
   bool quantized_ = false;
   QuantizedMatrix matrix_{};

@@ -46,7 +46,8 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   size_ = static_cast<size_t>(info.st_size);
   modified_ns_ = modified(info);
   if (size_ == 0) return;
-  void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.fd, 0);
+  // Shared, as a GPU that reads pages in place expects them; a private mapping may be copied under it.
+  void* address = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.fd, 0);
   if (address == MAP_FAILED) fail(path, "mapped");
   data_ = static_cast<const std::byte*>(address);
   try {

@@ -60,6 +60,8 @@ Model::Model(const EngineOptions& options, ModelSource source, Backend& backend,
   decoder = std::make_unique<Decoder>(
       std::make_unique<Executor>(std::move(decoder_program), *checkpoint_, backend, options.precision, part), *kv,
       traits.deepstack, traits.hidden);
+  if (vision) vision->executor().prove(std::nullopt);
+  decoder->executor().prove(options.kv_type);
   checkpoint_->require_intact();
   format = {identity_of(digest, backend, options, source, *kv), kv->layout().block_bytes(), kv->states().bytes};
 }

@@ -77,6 +77,19 @@ void a_checkpoint_says_so() {
 }
 
 #ifndef _WIN32
+// A GPU reads the pages of the file themselves; Linux says in its list of mappings that they are shared.
+void the_pages_are_the_files() {
+#ifdef __linux__
+  const TemporaryFile file(std::string(kBytes, '\1'));
+  const MappedFile mapped(file.path());
+  std::ifstream list("/proc/self/maps");
+  std::string found;
+  for (std::string line; std::getline(list, line);)
+    if (line.find(file.path()) != std::string::npos) found = line;
+  CHECK(found.find(" r--s ") != std::string::npos);
+#endif
+}
+
 void other_faults_still_end_the_process() {
   const TemporaryFile ours(std::string(kBytes, '\1')), foreign(std::string(kBytes, '\1'));
   const MappedFile mapped(ours.path());
@@ -103,6 +116,7 @@ int main() {
 #else
   what_was_cut_reads_as_zeros();
   many_threads_read_on();
+  the_pages_are_the_files();
   other_faults_still_end_the_process();
 #endif
   std::puts("ok");

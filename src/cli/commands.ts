@@ -187,8 +187,11 @@ export const COMMANDS: Record<string, Command> = {
     more: 'Says whether looking works here, then what this machine has (--verbose: all counters).',
     load: async () => (await import('./doctor.js')).doctor,
     most: 0,
-    options: [...ENGINE, 'json', 'metal', 'verbose'],
-    words: { verbose: 'every counter', metal: 'only the Metal device and every kernel’s self-test' },
+    options: [...ENGINE, 'json', 'metal', 'compile', 'verbose'],
+    words: {
+      verbose: 'every counter',
+      metal: 'only the Metal device: every kernel tested and timed, into one file',
+    },
   },
 };
 

@@ -7,10 +7,11 @@ import { starterFolder } from '../engine/model-folder.js';
 import { loadAddon, type BackendName } from '../engine/native.js';
 import { usableMemory } from '../engine/usable-memory.js';
 import { AfterimageError } from '../errors.js';
+import { packageVersion } from '../version.js';
 import { createImageContext, loadImage } from '../image/load.js';
 import { describeQuestion, systemMessage, userMessage } from '../prompt/layout.js';
 import { writeJson } from './json-line.js';
-import { metalReport } from './metal-report.js';
+import { metalLines, metalReport, metalVerdict, writeMetalReport } from './metal-report.js';
 import { engineOptions, openEngine, socketOf } from './open-engine.js';
 import type { Options } from './options.js';
 
@@ -26,7 +27,7 @@ export async function doctor(options: Options, signal: AbortSignal): Promise<voi
     platform: `${process.platform} ${release()} ${process.arch}`,
     ...machine(),
   };
-  if (options.flag('metal')) return show(options, { ...report, ...metalReport() });
+  if (options.flag('metal') || options.flag('compile')) return doctorOfMetal(options, report);
   report.engine = backends();
   if (options.flag('remote')) report.resident_engine = socketOf(options);
   else Object.assign(report, settings(options));
@@ -34,6 +35,21 @@ export async function doctor(options: Options, signal: AbortSignal): Promise<voi
   if (signal.aborted) throw new AfterimageError('CANCELLED', 'Interrupted.');
   show(options, report);
   if (failure) throw failure;
+}
+
+/** One file with everything, and one screen: the verdict first. */
+function doctorOfMetal(options: Options, machine: Report): void {
+  const report = metalReport(options.flag('compile'));
+  const said = metalVerdict(report);
+  if (options.flag('json')) writeJson({ verdict: said, ...machine, ...report });
+  else {
+    const file = writeMetalReport(report, { verdict: said, version: packageVersion(), ...machine });
+    process.stdout.write(`${said}\n\n${rows({ ...machine, ...metalLines(report), report: file })}`);
+  }
+  const passed = report.available
+    ? report.failed_to_compile === 0 && !report.failed_kernels && report.stage !== 'stopped'
+    : !options.flag('compile'); // without a device nothing was compiled
+  if (!passed) process.exitCode = 1;
 }
 
 function settings(options: Options): Report {
@@ -133,11 +149,11 @@ function show(options: Options, report: Report): void {
   if (cache && options.flag('verbose')) process.stdout.write(rows({ cache }));
 }
 
-function verdict({ self_test, loaded, metal }: Report): string {
-  const test = String(self_test ?? metal ?? '');
+function verdict({ self_test, loaded }: Report): string {
+  const test = String(self_test);
   if (test.startsWith('passed')) return `Looking works here, with ${String(loaded).replace(/ \(.*/, '')}.`;
   if (test.startsWith('failed: ')) return `Looking does not work here: ${test.slice('failed: '.length)}`;
-  return self_test === undefined ? `Metal: ${test}` : `Looking was not tested: ${test}`;
+  return `Looking was not tested: ${test}`;
 }
 
 function rows(report: Report): string {

@@ -152,6 +152,7 @@ export const OPTIONS = {
   revision: { type: 'string', value: 'REV', help: 'branch, tag or commit (default main)' },
   remove: { type: 'string', value: 'NAME', help: 'delete the downloaded model org/name' },
   metal: { type: 'boolean', help: 'the Metal device and every kernel’s self-test' },
+  compile: { type: 'boolean', help: 'compile every Metal kernel and run none' },
   verbose: { type: 'boolean', help: 'log more to stderr' },
   help: { type: 'boolean', short: 'h', help: 'this text' },
 } satisfies Record<string, Option>;

@@ -83,8 +83,8 @@ interface Addon {
   ): NativeMemoryNeed;
   /** "cpu avx512-vnni-bf16, 2 threads" */
   backendIdentity(backend: BackendName, threads: number): string;
-  /** Device, limits, every kernel's verdict and bandwidth, as JSON. */
-  metalReport(): string;
+  /** Device, limits, what compiling took, every kernel's verdict and speeds, as JSON. */
+  metalReport(compileOnly: boolean): string;
   /** Image prefixes on disk, newest first; `usedAt` in seconds since the epoch; `label` empty in older files. */
   listDiskCache(
     folder: string,

@@ -152,7 +152,9 @@ describe('reporting', () => {
   test('doctor --metal says what the device is, or that there is none', async () => {
     const { code, stdout, stderr } = await afterimage(['doctor', '--metal', '--json']);
     assert.equal(code, 0, stderr);
-    assert.match(JSON.parse(stdout).metal, /^(metal \S|not available: \S)/);
+    const { verdict, available, stage, reason } = JSON.parse(stdout);
+    assert.match(verdict, /^Metal (works|does not work) here: /);
+    if (!available) assert.deepEqual([stage, typeof reason], ['open', 'string']);
   });
 
   test('cache list and clear', async () => {

@@ -12,6 +12,7 @@ import { ROOT } from './clients.js';
 /** What happened, and what to do next; nothing is left to do where it says so. */
 const TABLE: Record<ErrorCode, [sentence: string, next: string]> = {
   BACKEND_FAILED: ['The cached answer differs from the first one', 'report this with the output of doctor.'],
+  BACKEND_LOST: ['The GPU takes no more work of this process', 'restart afterimage'],
   CANCELLED: ['The client cancelled this call', 'the session is as it was before it.'],
   CLIPBOARD_FAILED: ['The clipboard cannot be read here', "or give the picture's path."],
   CLIPBOARD_NOT_ALLOWED: ['The clipboard is not read', 'start the server with --allow-clipboard'],
@@ -58,20 +59,28 @@ function sources(folder: string): string[] {
   return readdirSync(folder).flatMap((name) => {
     const path = join(folder, name);
     if (statSync(path).isDirectory()) return sources(path);
+    if (name.endsWith('.cpp')) return [asTypeScript(readFileSync(path, 'utf8'))];
     return name.endsWith('.ts') ? [readFileSync(path, 'utf8')] : [];
   });
 }
 
+/** Error("CODE", "a sentence " + part + " goes on") with the quotes of the other language. */
+function asTypeScript(text: string): string {
+  return text.replace(/"\s*\n\s*"/g, '').replaceAll('"', "'");
+}
+
 /** Each use of a code, with the text that follows it; parts of a sentence that are joined are one. */
-const uses = [...sources(join(ROOT, 'src')), ...sources(join(ROOT, 'tools'))].flatMap((text) =>
-  [...text.matchAll(/'([A-Z]+(?:_[A-Z]+)*)',/g)].map(({ index, 1: code }) => ({
-    code,
-    said: text
-      .slice(index, index + 900)
-      .replace(/['`] \+\s*['`]/g, '')
-      .replace(/\s+/g, ' '),
-  })),
-);
+const uses = ['src', 'tools', 'native/metal']
+  .flatMap((folder) => sources(join(ROOT, folder)))
+  .flatMap((text) =>
+    [...text.matchAll(/'([A-Z]+(?:_[A-Z]+)*)',/g)].map(({ index, 1: code }) => ({
+      code,
+      said: text
+        .slice(index, index + 900)
+        .replace(/['`] \+\s*['`]/g, '')
+        .replace(/\s+/g, ' '),
+    })),
+  );
 
 for (const code of ERROR_CODES) {
   const [sentence, next] = TABLE[code];

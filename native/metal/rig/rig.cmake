@@ -21,7 +21,7 @@ execute_process(COMMAND ${CMAKE_CXX_COMPILER} -rtlib=compiler-rt -print-libgcc-f
 
 # Kernels: one C++ file per text, compiled as the shading language reads it.
 set(plain_kernel_flags -ffp-contract=off -fno-math-errno -fno-lax-vector-conversions -Xclang -cl-single-precision-constant
-  -Xclang -ffloat16-excess-precision=none -Xclang -fbfloat16-excess-precision=none -Wno-unused-function)
+  -Xclang -ffloat16-excess-precision=none -Xclang -fbfloat16-excess-precision=none -Wno-unused-function -Wno-unknown-pragmas)
 set(machine_flags "")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64")
   set(machine_flags -march=x86-64-v3)
@@ -79,9 +79,10 @@ std::vector<const rig::Library*> rig::compiled_libraries() { return {@addresses@
 add_custom_target(afterimage_rig_generated DEPENDS ${translated} ${kernels_out}/kernel_source.cpp)
 
 set(objc_sources ${metal_folder}/device.mm ${rig}/fake/fake_device.mm ${rig}/fake/fake_commands.mm)
-set(objc_flags "-x;objective-c++;-fobjc-runtime=gcc;-fobjc-exceptions;-fconstant-string-class=NSConstantString;-isystem;/usr/include/GNUstep;-idirafter;${objc_headers};-I${rig}/fake;-I${rig};-Wno-deprecated-declarations")
+set(objc_flags "-x;objective-c++;-fobjc-runtime=gcc;-fobjc-exceptions;-fconstant-string-class=NSConstantString;-isystem;/usr/include/GNUstep;-idirafter;${objc_headers};-I${rig}/fake;-I${rig};-Wno-deprecated-declarations;-Wno-objc-protocol-method-implementation")
 set_source_files_properties(${objc_sources} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "${objc_flags}")
-set_source_files_properties(${rig}/fake/fake_state.cpp PROPERTIES COMPILE_OPTIONS "-I${rig}")
+set(fake_sources ${rig}/fake/fake_state.cpp ${rig}/fake/work.cpp)
+set_source_files_properties(${fake_sources} PROPERTIES COMPILE_OPTIONS "-I${rig}")
 
 function(sanitize_flags sanitizer out)
   set(flags "")
@@ -125,7 +126,7 @@ function(add_emulated_metal suffix)
   # The two refer to each other.
   target_link_libraries(afterimage_rig_runtime${suffix} PUBLIC afterimage_rig_kernels${suffix})
   target_link_libraries(afterimage_rig_kernels${suffix} PUBLIC afterimage_rig_runtime${suffix} ${compiler_builtins})
-  add_library(afterimage_metal${suffix} STATIC ${metal_sources} ${kernels_out}/kernel_source.cpp ${objc_sources} ${rig}/fake/fake_state.cpp)
+  add_library(afterimage_metal${suffix} STATIC ${metal_sources} ${kernels_out}/kernel_source.cpp ${objc_sources} ${fake_sources})
   add_dependencies(afterimage_metal${suffix} afterimage_rig_generated)
   if(ARGN STREQUAL "address")
     target_compile_options(afterimage_metal${suffix} PRIVATE ${flags})
@@ -135,7 +136,8 @@ endfunction()
 
 # The strict pass: address spaces are real and nothing is run. Also proves that a wrong one does not pass.
 function(add_strict_check)
-  set(strict_flags -std=c++20 -fsyntax-only -DRIG_STRICT -I${rig} -fno-lax-vector-conversions -Wno-unused-function)
+  set(strict_flags -std=c++20 -fsyntax-only -DRIG_STRICT -I${rig} -fno-lax-vector-conversions -Wno-unused-function
+    -Wno-unknown-pragmas)
   set(commands "")
   foreach(source ${translated})
     list(APPEND commands COMMAND ${CMAKE_CXX_COMPILER} ${strict_flags} ${source})
@@ -155,7 +157,7 @@ function(add_metal_tests)
   add_emulated_metal(_address address)
   add_emulated_metal(_thread thread)
   foreach(suffix "" _address _thread)
-    set(tests metal_kernels metal_bits metal_host)
+    set(tests metal_kernels metal_bits metal_host metal_failures metal_budget metal_proof)
     if(suffix STREQUAL "_thread")
       set(tests metal_kernels)
     endif()

@@ -28,8 +28,8 @@ cmake -S native -B "$build" -DCMAKE_CXX_COMPILER="$compiler" -DAFTERIMAGE_METAL=
   { cat "$build.log" >&2; exit 1; }
 targets=""
 for variant in "" _address _thread; do targets="$targets metal_rig$variant metal_kernels$variant"; done
-cmake --build "$build" -j2 --target $targets metal_bits metal_host metal_bits_address metal_host_address \
-  afterimage_addon > "$build.log" 2>&1 ||
+cmake --build "$build" -j2 --target $targets metal_bits metal_host metal_failures metal_budget metal_proof metal_bits_address \
+  metal_host_address metal_failures_address afterimage_addon > "$build.log" 2>&1 ||
   { tail -50 "$build.log" >&2; exit 1; }
 step strict address spaces
 cmake --build "$build" -j2 --target metal_strict > "$build.log" 2>&1 || { tail -50 "$build.log" >&2; exit 1; }
@@ -44,6 +44,9 @@ quiet ./metal_kernels --schedule random --random-limits --seed 3
 quiet ./metal_kernels --sizes 1,33 --delay
 quiet ./metal_bits
 quiet ./metal_host
+quiet ./metal_failures
+quiet ./metal_budget
+quiet ./metal_proof
 
 step AddressSanitizer and UBSan
 # The core is not instrumented, so its vectors carry no annotations; GNUstep keeps its classes until the end.
@@ -52,6 +55,7 @@ quiet ./metal_rig_address
 quiet ./metal_kernels_address --schedule random
 quiet ./metal_bits_address
 quiet ./metal_host_address
+quiet ./metal_failures_address
 
 step ThreadSanitizer
 export TSAN_OPTIONS=detect_deadlocks=0  # of GNUstep's own locks

@@ -3,6 +3,7 @@
 
 #include <chrono>
 
+#include "fake/work.h"
 #include "runtime/sanitizer.h"
 #if RIG_TRAFFIC
 #include "traffic/traffic.h"
@@ -85,21 +86,56 @@ bool valid(const EncodedDispatch& dispatch) {
   return all;
 }
 
+void need_pool(const char* call) {
+  if (![NSThread currentThread]->_autorelease_vars.current_pool)
+    violation(std::string(call) + " on a thread without an autorelease pool");
+}
+
+namespace {
+
+std::array<std::byte*, kMaxBuffers> addresses(const EncodedDispatch& dispatch) {
+  std::array<std::byte*, kMaxBuffers> result{};
+  for (uint32_t i = 0; i < kMaxBuffers; ++i) {
+    const Bound& bound = dispatch.bound[i];
+    if (bound.bytes)
+      result[i] = bound.bytes->data();
+    else if (bound.buffer)
+      result[i] = bound.buffer->memory + bound.offset;
+  }
+  return result;
+}
+
+}  // namespace
+
+// False where the watchdog ends it.
+static bool within_budget(const std::vector<EncodedDispatch>& dispatches) {
+  double seconds = 0;
+  bool within = true;
+  for (const EncodedDispatch& dispatch : dispatches) {
+    const std::string kernel = dispatch.pipeline->kernel->name;
+    const auto at = addresses(dispatch);
+    const Cost cost = cost_of(kernel, dispatch.groups, at.data());
+    seconds += cost.seconds;
+    count_cost(cost.operations, seconds);
+    if (cost.operations <= kMostOperations && seconds <= kMostSeconds) continue;
+    within = false;
+    if (settings().kills) continue;
+    violation(kernel + " makes " + std::to_string(cost.operations / 1e9) + " GFLOP in one dispatch and " +
+              std::to_string(1000 * seconds) + " ms of its command buffer");
+  }
+  return within || !settings().kills;
+}
+
 void execute(const EncodedDispatch& dispatch) {
   const Kernel& kernel = *dispatch.pipeline->kernel;
   count_launch(kernel.name);
-  if (settings().wrong_kernels.count(kernel.name)) return;
+  if (settings().dry || settings().wrong_kernels.count(kernel.name)) return;
   Launch launch;
   launch.kernel = &kernel;
   launch.groups = dispatch.groups;
   launch.threads = dispatch.threads;
-  for (uint32_t i = 0; i < kMaxBuffers; ++i) {
-    const Bound& bound = dispatch.bound[i];
-    if (bound.bytes)
-      launch.buffers[i] = bound.bytes->data();
-    else if (bound.buffer)
-      launch.buffers[i] = bound.buffer->memory + bound.offset;
-  }
+  const auto at = addresses(dispatch);
+  std::copy(at.begin(), at.end(), std::begin(launch.buffers));
   LaunchOptions options;
   options.schedule = settings().schedule;
   options.seed = settings().seed;
@@ -112,6 +148,9 @@ void execute(const EncodedDispatch& dispatch) {
 #if RIG_TRAFFIC
   rig::traffic::end_dispatch(kernel.name);
 #endif
+  if (settings().leaky_kernels.count(kernel.name) && dispatch.groups[0] * dispatch.groups[1] % 2 == 0)
+    for (const Parameter& parameter : kernel.parameters)
+      if (parameter.writes) static_cast<std::byte*>(launch.buffers[parameter.index])[0] ^= std::byte{1};
   hide_others(dispatch, false);
 }
 
@@ -127,7 +166,11 @@ void execute(const EncodedDispatch& dispatch) {
   [super dealloc];
 }
 - (id<MTLCommandBuffer>)commandBuffer {
-  return [[[FakeCommandBuffer alloc] init] autorelease];
+  need_pool("commandBuffer");
+  if (!give_command_buffer()) return nil;
+  FakeCommandBuffer* buffer = [[[FakeCommandBuffer alloc] init] autorelease];
+  buffer->queue = [self retain];
+  return buffer;
 }
 @end
 
@@ -142,11 +185,14 @@ void execute(const EncodedDispatch& dispatch) {
   for (EncodedDispatch& dispatch : dispatches) [dispatch.pipeline release];
   for (FakeBuffer* buffer : retained) [buffer release];
   [error release];
+  [queue release];
   died("command buffer");
   [super dealloc];
 }
 - (id<MTLComputeCommandEncoder>)computeCommandEncoder {
+  need_pool("computeCommandEncoder");
   if (encoding) violation("a second encoder while the first one is open");
+  if (!give_encoder()) return nil;
   FakeEncoder* encoder = [[[FakeEncoder alloc] init] autorelease];
   encoder->owner = self;
   encoding = YES;
@@ -157,12 +203,25 @@ void execute(const EncodedDispatch& dispatch) {
                                                           forKey:NSLocalizedDescriptionKey];
   error = [[NSError errorWithDomain:@"MTLCommandBufferErrorDomain" code:code userInfo:information] retain];
   status = MTLCommandBufferStatusError;
+  queue->failed = YES;
 }
 - (void)run {
   const auto start = std::chrono::steady_clock::now();
   @autoreleasepool {
+    if (queue->failed && settings().ignores_later) {
+      [self fail:MTLCommandBufferErrorInternal text:"Ignored (for causing prior/excessive GPU errors)"];
+      return;
+    }
     if (command_fails()) {
       [self fail:settings().command_error text:"the fake was told to fail"];
+      return;
+    }
+    if (!within_budget(dispatches)) {
+      [self fail:MTLCommandBufferErrorTimeout text:"Impacting Interactivity"];
+      return;
+    }
+    if (settings().never_completes) {
+      status = MTLCommandBufferStatusScheduled;
       return;
     }
     try {
@@ -249,6 +308,7 @@ void execute(const EncodedDispatch& dispatch) {
   owner->retained.push_back((FakeBuffer*)resource);
 }
 - (void)dispatchThreadgroups:(MTLSize)groups threadsPerThreadgroup:(MTLSize)threads {
+  need_pool("dispatchThreadgroups:threadsPerThreadgroup:");
   if (ended) {
     violation("a dispatch after endEncoding");
     return;

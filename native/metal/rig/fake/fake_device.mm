@@ -40,7 +40,7 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
     memory = nullptr;
     return self;
   }
-  std::memset(memory, 0xff, length);
+  if (!settings().dry) std::memset(memory, 0xff, length);
   std::memset(memory + length, kCanary, kCanaryBytes);
   born("buffer");
   add_extent(memory, bytes + kCanaryBytes);
@@ -55,6 +55,7 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
   return self;
 }
 - (void)dealloc {
+  need_pool("the end of a buffer");
   if (!noCopy && memory) {
     for (size_t i = 0; i < kCanaryBytes; ++i)
       if (memory[bytes + i] != std::byte{kCanary}) {
@@ -102,6 +103,12 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
   died("library");
   [super dealloc];
 }
+- (NSArray*)functionNames {
+  need_pool("functionNames");
+  NSMutableArray* names = [NSMutableArray array];
+  for (const rig::Kernel& kernel : library->kernels) [names addObject:[NSString stringWithUTF8String:kernel.name]];
+  return names;
+}
 - (id<MTLFunction>)newFunctionWithName:(NSString*)name {
   const rig::Kernel* found = library->find([name UTF8String]);
   if (!found) return nil;
@@ -132,80 +139,44 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
 @end
 
 @implementation MTLCompileOptions
+- (id)init {
+  _fastMath = YES;
+  _mathMode = MTLMathModeFast;
+  return [super init];
+}
 - (void)setFastMathEnabled:(BOOL)enabled {
+  if (rig_macos_at_least(15.0)) violation("setFastMathEnabled: is deprecated since macOS 15");
   _fastMath = enabled;
+}
+- (void)setMathMode:(MTLMathMode)mode {
+  if (!rig_macos_at_least(15.0)) violation("setMathMode: came with macOS 15");
+  _mathMode = mode;
+}
+- (void)setMathFloatingPointFunctions:(MTLMathFloatingPointFunctions)functions {
+  if (!rig_macos_at_least(15.0)) violation("setMathFloatingPointFunctions: came with macOS 15");
+  _functions = functions;
 }
 - (void)setLanguageVersion:(MTLLanguageVersion)version {
   _version = version;
 }
-- (BOOL)fastMathEnabled {
-  return _fastMath;
+- (BOOL)isPrecise {
+  if (!rig_macos_at_least(15.0)) return !_fastMath;
+  return _mathMode == MTLMathModeSafe && _functions == MTLMathFloatingPointFunctionsPrecise;
 }
 - (MTLLanguageVersion)languageVersion {
   return _version;
 }
 @end
 
-@implementation MTLComputePipelineDescriptor
-- (void)setComputeFunction:(id<MTLFunction>)function {
-  [(id)function retain];
-  [(id)_function release];
-  _function = function;
-}
-- (id<MTLFunction>)computeFunction {
-  return _function;
-}
-- (void)setBinaryArchives:(NSArray*)archives {
-  [archives retain];
-  [_archives release];
-  _archives = archives;
-}
-- (void)dealloc {
-  [(id)_function release];
-  [_archives release];
-  [super dealloc];
-}
-@end
+bool rig_macos_at_least(double version) { return static_cast<double>(settings().system) >= version; }
 
-@implementation MTLBinaryArchiveDescriptor
-- (void)setUrl:(NSURL*)url {
-  [url retain];
-  [_url release];
-  _url = url;
+@implementation NSProcessInfo (FakeSystem)
+- (NSOperatingSystemVersion)operatingSystemVersion {
+  NSOperatingSystemVersion version = {static_cast<NSInteger>(settings().system), 1, 0};
+  return version;
 }
-- (NSURL*)url {
-  return _url;
-}
-- (void)dealloc {
-  [_url release];
-  [super dealloc];
-}
-@end
-
-@interface FakeArchive : NSObject <MTLBinaryArchive> {
- @public
-  NSMutableString* names;
-}
-@end
-@implementation FakeArchive
-- (id)init {
-  names = [[NSMutableString alloc] initWithString:@"fake archive\n"];
-  born("archive");
-  return [super init];
-}
-- (void)dealloc {
-  [names release];
-  died("archive");
-  [super dealloc];
-}
-- (BOOL)addComputePipelineFunctionsWithDescriptor:(MTLComputePipelineDescriptor*)descriptor error:(NSError**)error {
-  (void)error;
-  [names appendFormat:@"%@\n", [[descriptor computeFunction] name]];
-  return YES;
-}
-- (BOOL)serializeToURL:(NSURL*)url error:(NSError**)error {
-  (void)error;
-  return [names writeToFile:[url path] atomically:YES];
+- (NSString*)operatingSystemVersionString {
+  return [NSString stringWithFormat:@"Version %d.1 (Build 24B83)", static_cast<int>(settings().system)];
 }
 @end
 
@@ -224,7 +195,7 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
   return @"Emulated Apple GPU";
 }
 - (BOOL)supportsFamily:(MTLGPUFamily)family {
-  return family == MTLGPUFamilyApple7 || family == MTLGPUFamilyMetal3;
+  return settings().apple_family && (family == MTLGPUFamilyApple7 || family == MTLGPUFamilyMetal3);
 }
 - (BOOL)hasUnifiedMemory {
   return YES;
@@ -245,11 +216,13 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
   return MTLSizeMake(settings().threads, settings().threads, settings().threads);
 }
 - (id<MTLCommandQueue>)newCommandQueue {
-  return [[FakeQueue alloc] init];
+  need_pool("newCommandQueue");
+  return give_queue() ? [[FakeQueue alloc] init] : nil;
 }
 
 - (id<MTLBuffer>)newBufferWithLength:(NSUInteger)length options:(MTLResourceOptions)options {
   (void)options;
+  need_pool("newBufferWithLength:options:");
   if (length == 0) {
     violation("a buffer of 0 bytes");
     return nil;
@@ -262,6 +235,7 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
                                   options:(MTLResourceOptions)options
                               deallocator:(void*)deallocator {
   (void)options, (void)deallocator;
+  need_pool("newBufferWithBytesNoCopy:length:options:deallocator:");
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   if (reinterpret_cast<size_t>(memory) % page || length % page || length == 0) {
     violation("a no-copy buffer whose address or length is not a multiple of the page size");
@@ -272,7 +246,8 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
 }
 
 - (id<MTLLibrary>)newLibraryWithSource:(NSString*)source options:(MTLCompileOptions*)options error:(NSError**)error {
-  if ([options fastMathEnabled]) violation("a library is compiled with fast math");
+  if (![options isPrecise]) violation("a library is compiled with fast math");
+  if ([options languageVersion] != MTLLanguageVersion3_1) violation("a library is not compiled as Metal 3.1");
   const char* text = [source UTF8String];
   const rig::Library* found = rig::find_library(rig::hash_source(text, std::strlen(text)));
   if (!found || settings().broken_families.count(found->family)) {
@@ -280,16 +255,13 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
       *error = make_error(@"MTLLibraryErrorDomain", 3, "program_source:1:1: error: the fake refuses this text");
     return nil;
   }
+  count_library();
   FakeLibrary* library = [[FakeLibrary alloc] init];
   library->library = found;
   return library;
 }
-- (id<MTLComputePipelineState>)newComputePipelineStateWithDescriptor:(MTLComputePipelineDescriptor*)descriptor
-                                                             options:(MTLPipelineOption)options
-                                                          reflection:(void*)reflection
-                                                               error:(NSError**)error {
-  (void)options, (void)reflection;
-  const rig::Kernel* kernel = ((FakeFunction*)[descriptor computeFunction])->kernel;
+- (id<MTLComputePipelineState>)newComputePipelineStateWithFunction:(id<MTLFunction>)function error:(NSError**)error {
+  const rig::Kernel* kernel = ((FakeFunction*)function)->kernel;
   const bool too_large = kernel->threadgroup_bytes > settings().threadgroup_memory;
   if (too_large || settings().broken_kernels.count(kernel->name)) {
     if (error)
@@ -303,14 +275,18 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
   pipeline->threads = pipeline_threads(*kernel);
   return pipeline;
 }
-- (id<MTLBinaryArchive>)newBinaryArchiveWithDescriptor:(MTLBinaryArchiveDescriptor*)descriptor error:(NSError**)error {
-  (void)error;
-  if ([descriptor url] && ![[NSString stringWithContentsOfFile:[[descriptor url] path]] hasPrefix:@"fake archive"])
-    return nil;
-  return [[FakeArchive alloc] init];
-}
 @end
 
 extern "C" id<MTLDevice> MTLCreateSystemDefaultDevice(void) {
   return settings().present ? [[FakeDevice alloc] init] : nil;
+}
+
+extern "C" NSArray* MTLCopyAllDevices(void) {
+  NSMutableArray* devices = [[NSMutableArray alloc] init];
+  if (settings().listed) {
+    FakeDevice* device = [[FakeDevice alloc] init];
+    [devices addObject:device];
+    [device release];
+  }
+  return devices;
 }

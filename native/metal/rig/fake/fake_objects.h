@@ -58,11 +58,20 @@ struct EncodedDispatch {
 bool valid(const EncodedDispatch& dispatch);
 // Throws rig::Fault.
 void execute(const EncodedDispatch& dispatch);
+// Every call into Metal may put something aside: the thread needs a pool, or it is kept until the process ends.
+void need_pool(const char* call);
 
 }  // namespace rig::fake
 
+@interface FakeQueue : NSObject <MTLCommandQueue> {
+ @public
+  BOOL failed;
+}
+@end
+
 @interface FakeCommandBuffer : NSObject <MTLCommandBuffer> {
  @public
+  FakeQueue* queue;
   std::vector<rig::fake::EncodedDispatch> dispatches;
   std::vector<FakeBuffer*> retained;
   std::thread worker;
@@ -81,7 +90,4 @@ void execute(const EncodedDispatch& dispatch);
   std::vector<FakeBuffer*> used;
   BOOL ended;
 }
-@end
-
-@interface FakeQueue : NSObject <MTLCommandQueue>
 @end

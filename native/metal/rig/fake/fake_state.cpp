@@ -12,7 +12,7 @@ struct State {
   Counters counters;
   std::vector<std::string> violations;
   std::vector<Extent> extents;
-  int64_t allocations = 0, commands = 0;
+  int64_t allocations = 0, commands = 0, queues = 0, command_buffers = 0, encoders = 0;
 };
 
 State& state() {
@@ -39,7 +39,7 @@ void reset() {
   s.counters.live = live;
   s.counters.allocated = s.counters.peak_allocated = allocated;
   s.violations.clear();
-  s.allocations = s.commands = 0;
+  s.allocations = s.commands = s.queues = s.command_buffers = s.encoders = 0;
 }
 
 int64_t live_objects() {
@@ -74,6 +74,11 @@ void count_launch(const std::string& kernel) {
   ++state().counters.launches[kernel];
 }
 
+void count_library() {
+  std::lock_guard lock(state().mutex);
+  ++state().counters.libraries;
+}
+
 void count_command_buffer() {
   std::lock_guard lock(state().mutex);
   ++state().counters.command_buffers;
@@ -102,6 +107,34 @@ bool command_fails() {
   std::lock_guard lock(state().mutex);
   State& s = state();
   return s.settings.fail_command >= 0 && s.commands++ >= s.settings.fail_command;
+}
+
+namespace {
+
+bool give(int64_t limit, int64_t& given) { return limit < 0 || given++ < limit; }
+
+}  // namespace
+
+bool give_queue() {
+  std::lock_guard lock(state().mutex);
+  return give(state().settings.refuse_queue, state().queues);
+}
+
+bool give_command_buffer() {
+  std::lock_guard lock(state().mutex);
+  return give(state().settings.nil_command, state().command_buffers);
+}
+
+bool give_encoder() {
+  std::lock_guard lock(state().mutex);
+  return give(state().settings.nil_encoder, state().encoders);
+}
+
+void count_cost(double operations, double seconds) {
+  std::lock_guard lock(state().mutex);
+  Counters& c = state().counters;
+  c.most_operations = std::max(c.most_operations, operations);
+  c.most_seconds = std::max(c.most_seconds, seconds);
 }
 
 void add_extent(const void* memory, size_t bytes) {

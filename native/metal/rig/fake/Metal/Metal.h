@@ -1,6 +1,18 @@
-// The part of Apple's Metal interface that native/metal/device.mm uses, for Linux. Values of constants are Apple's.
+// The part of Apple's interfaces that native/metal/device.mm uses and GNUstep has not, for Linux. Values of constants
+// are Apple's. Which system runs is a setting of the fake.
 #pragma once
 #import <Foundation/Foundation.h>
+
+#define __MAC_OS_X_VERSION_MAX_ALLOWED 150000
+#define MACOS_AT_LEAST(version) rig_macos_at_least(version)
+bool rig_macos_at_least(double version);
+
+typedef struct {
+  NSInteger majorVersion, minorVersion, patchVersion;
+} NSOperatingSystemVersion;
+@interface NSProcessInfo (FakeSystem)
+- (NSOperatingSystemVersion)operatingSystemVersion;
+@end
 
 typedef struct {
   NSUInteger width, height, depth;
@@ -19,7 +31,11 @@ typedef enum : NSInteger {
 typedef enum : NSUInteger { MTLResourceStorageModeShared = 0 } MTLResourceOptions;
 enum : NSUInteger { MTLResourceUsageRead = 1, MTLResourceUsageWrite = 2 };
 typedef NSUInteger MTLResourceUsage;
-typedef enum : NSUInteger { MTLPipelineOptionNone = 0 } MTLPipelineOption;
+typedef enum : NSInteger { MTLMathModeSafe, MTLMathModeRelaxed, MTLMathModeFast } MTLMathMode;
+typedef enum : NSInteger {
+  MTLMathFloatingPointFunctionsFast,
+  MTLMathFloatingPointFunctionsPrecise
+} MTLMathFloatingPointFunctions;
 typedef enum : NSUInteger { MTLLanguageVersion3_1 = (3 << 16) + 1 } MTLLanguageVersion;
 typedef enum : NSUInteger {
   MTLCommandBufferStatusNotEnqueued,
@@ -30,11 +46,11 @@ typedef enum : NSUInteger {
   MTLCommandBufferStatusError
 } MTLCommandBufferStatus;
 enum : NSInteger {
+  MTLCommandBufferErrorInternal = 1,
   MTLCommandBufferErrorTimeout = 2,
   MTLCommandBufferErrorPageFault = 3,
   MTLCommandBufferErrorAccessRevoked = 4,
-  MTLCommandBufferErrorOutOfMemory = 8,
-  MTLCommandBufferErrorDeviceRemoved = 11
+  MTLCommandBufferErrorOutOfMemory = 8
 };
 
 @protocol MTLBuffer <NSObject>
@@ -49,6 +65,7 @@ enum : NSInteger {
 
 @protocol MTLLibrary <NSObject>
 - (id<MTLFunction>)newFunctionWithName:(NSString*)name;
+- (NSArray*)functionNames;
 @end
 
 @protocol MTLComputePipelineState <NSObject>
@@ -59,33 +76,16 @@ enum : NSInteger {
 
 @interface MTLCompileOptions : NSObject {
   BOOL _fastMath;
+  MTLMathMode _mathMode;
+  MTLMathFloatingPointFunctions _functions;
   MTLLanguageVersion _version;
 }
 - (void)setFastMathEnabled:(BOOL)enabled;
+- (void)setMathMode:(MTLMathMode)mode;
+- (void)setMathFloatingPointFunctions:(MTLMathFloatingPointFunctions)functions;
 - (void)setLanguageVersion:(MTLLanguageVersion)version;
-- (BOOL)fastMathEnabled;
 - (MTLLanguageVersion)languageVersion;
-@end
-
-@interface MTLComputePipelineDescriptor : NSObject {
-  id<MTLFunction> _function;
-  NSArray* _archives;
-}
-- (void)setComputeFunction:(id<MTLFunction>)function;
-- (id<MTLFunction>)computeFunction;
-- (void)setBinaryArchives:(NSArray*)archives;
-@end
-
-@interface MTLBinaryArchiveDescriptor : NSObject {
-  NSURL* _url;
-}
-- (void)setUrl:(NSURL*)url;
-- (NSURL*)url;
-@end
-
-@protocol MTLBinaryArchive <NSObject>
-- (BOOL)addComputePipelineFunctionsWithDescriptor:(MTLComputePipelineDescriptor*)descriptor error:(NSError**)error;
-- (BOOL)serializeToURL:(NSURL*)url error:(NSError**)error;
+- (BOOL)isPrecise;
 @end
 
 @protocol MTLComputeCommandEncoder <NSObject>
@@ -127,11 +127,8 @@ enum : NSInteger {
                                   options:(MTLResourceOptions)options
                               deallocator:(void*)deallocator;
 - (id<MTLLibrary>)newLibraryWithSource:(NSString*)source options:(MTLCompileOptions*)options error:(NSError**)error;
-- (id<MTLComputePipelineState>)newComputePipelineStateWithDescriptor:(MTLComputePipelineDescriptor*)descriptor
-                                                             options:(MTLPipelineOption)options
-                                                          reflection:(void*)reflection
-                                                               error:(NSError**)error;
-- (id<MTLBinaryArchive>)newBinaryArchiveWithDescriptor:(MTLBinaryArchiveDescriptor*)descriptor error:(NSError**)error;
+- (id<MTLComputePipelineState>)newComputePipelineStateWithFunction:(id<MTLFunction>)function error:(NSError**)error;
 @end
 
 extern "C" id<MTLDevice> MTLCreateSystemDefaultDevice(void);
+extern "C" NSArray* MTLCopyAllDevices(void);

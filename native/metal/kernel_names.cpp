@@ -1,0 +1,95 @@
+#include "metal/kernel_names.h"
+
+#include <algorithm>
+#include <map>
+#include <stdexcept>
+
+#include "metal/operators.h"
+
+namespace afterimage::metal {
+namespace {
+
+const std::map<Op, KernelName>& plain_kernels() {
+  static const std::map<Op, KernelName> names{
+      {Op::RmsNorm, {"norm", "rms_norm"}},
+      {Op::LayerNorm, {"norm", "layer_norm"}},
+      {Op::RowStatistic, {"norm", "row_statistic"}},
+      {Op::RopeTable, {"rope", "rope_table"}},
+      {Op::Rope, {"rope", "rope"}},
+      {Op::Add, {"elementwise", "add"}},
+      {Op::Mul, {"elementwise", "multiply"}},
+      {Op::Activation, {"elementwise", "activation"}},
+      {Op::GatedActivation, {"elementwise", "gated_activation"}},
+      {Op::Softcap, {"elementwise", "softcap"}},
+      {Op::Clamp, {"elementwise", "clamp_between"}},
+      {Op::ReplaceRows, {"rows", "replace_rows"}},
+      {Op::AddRows, {"rows", "add_rows"}},
+      {Op::ChooseRows, {"rows", "choose_rows"}},
+      {Op::GatherRows, {"rows", "gather_rows"}},
+      {Op::DepthwiseRows, {"rows", "depthwise_rows"}},
+      {Op::Regroup, {"layout", "copy_elements"}},
+      {Op::Slice, {"layout", "slice"}},
+      {Op::Concat, {"layout", "concat"}},
+      {Op::Repeat, {"layout", "repeat"}},
+      {Op::TransposeInner, {"layout", "transpose_inner"}},
+      {Op::GatedDelta, {"delta", "gated_delta"}},
+      {Op::Route, {"experts", "route"}},
+      {Op::ExpertSum, {"experts", "expert_sum"}},
+      {Op::Convolution, {"images", "convolution"}},
+      {Op::DepthwiseConvolution, {"images", "depthwise_convolution"}},
+      {Op::SeparableConvolution, {"images", "separable_convolution"}},
+      {Op::ImageMean, {"images", "image_mean"}},
+      {Op::ScaleImages, {"images", "scale_images"}},
+      {Op::Spread, {"images", "spread"}},
+      {Op::BestClass, {"images", "best_class"}},
+  };
+  return names;
+}
+
+std::vector<KernelName> attention_kernels(const OpAttrs& a, KvType type) {
+  const std::string name = name_of(type);
+  std::vector<KernelName> kernels{{"attention", "kv_store_" + name}, {"attention", "attention_" + name + "_8"}};
+  const int32_t group = a.heads / a.kv_heads;
+  if (group <= 4) kernels.push_back({"attention", "attention_" + name + "_4"});
+  if (group == 1) kernels.push_back({"attention", "attention_" + name + "_1"});
+  return kernels;
+}
+
+}  // namespace
+
+const KernelName& plain_kernel(Op op) {
+  const auto found = plain_kernels().find(op);
+  if (found == plain_kernels().end()) throw std::logic_error("This operator has several kernels.");
+  return found->second;
+}
+
+std::vector<KernelName> kernels_of(const OperatorUse& use, std::optional<KvType> kv) {
+  const auto* weight = static_cast<const MetalWeight*>(use.weights[0]);
+  const std::string format = weight ? weight->format() : "f32";
+  switch (use.op) {
+    case Op::Linear:
+      if (weight->quantized())
+        return {{"linear_quantized", "linear_" + format + "_1"}, {"linear_quantized", "linear_" + format + "_8"}};
+      return {{"linear_float", "linear_" + format + "_8"}, {"linear_float", "linear_" + format + "_32"}};
+    case Op::Embedding:
+      return {{"rows", "embedding_" + format}};
+    case Op::WeightedRows:
+      return {{"rows", "weighted_rows_" + format}};
+    case Op::ExpertLinear:
+      return {{"experts", "expert_" + format}, {"experts", "expert_" + format + "_grouped"}};
+    case Op::ShortConv:
+      return {{"conv", "short_conv"}, {"conv", "short_conv_state"}};
+    case Op::Attention:
+      if (!kv) return {};
+      return attention_kernels(*use.attrs, *kv);
+    case Op::SegmentAttention: {
+      const int32_t dim = segment_dim(std::max(use.attrs->k_dim, use.attrs->v_dim));
+      if (dim == 0) return {};
+      return {{"segment_attention", "segment_attention_" + std::to_string(dim)}};
+    }
+    default:
+      return {plain_kernel(use.op)};
+  }
+}
+
+}  // namespace afterimage::metal

@@ -1,0 +1,209 @@
+#include "metal/measure.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <thread>
+
+#include "metal/case_data.h"
+#include "metal/layout_params.h"
+#include "metal/linear_params.h"
+
+namespace afterimage::metal {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values.empty() ? 0 : values[values.size() / 2];
+}
+
+double seconds_on_device(MetalBackend& backend, const std::function<void()>& run) {
+  run();  // compiles, and touches what it needs
+  std::vector<double> seconds;
+  for (int i = 0; i < 5; ++i) {
+    const double before = backend.gpu_seconds();
+    run();
+    seconds.push_back(backend.gpu_seconds() - before);
+  }
+  return median(seconds);
+}
+
+constexpr StoredKind kFourBits{WeightFormat::affine, 4, 64, ScaleType::bf16, "q4"};
+
+Measured linear(MetalBackend& backend, int rows, int width) {
+  CaseRun run(backend);
+  const auto stored = stored_weight(kFourBits, 1, width, width, 3);
+  OpAttrs attrs;
+  const Dispatch d{Op::Linear,
+                   &attrs,
+                   {run.floats(rows, width, 1)},
+                   {run.empty(rows, width)},
+                   {run.weight(*stored, kUseMatrix), nullptr},
+                   nullptr};
+  const double elements = double{1} * width * width;
+  return {"linear q4, " + std::to_string(rows) + " rows of " + std::to_string(width),
+          seconds_on_device(backend, [&] { run.run(d); }), elements * (0.5 + 4.0 / 64), 2 * elements * rows};
+}
+
+Measured attention(MetalBackend& backend, int rows, int positions) {
+  constexpr int kHeads = 8, kKvHeads = 2, kDim = 128;
+  CaseRun run(backend);
+  const KvLayout kv({{kKvHeads, kDim, kDim}}, KvType::f16);
+  std::vector<Memory*> blocks;
+  for (int i = 0; i < (positions + 63) / 64; ++i) blocks.push_back(run.memory(kv.block_bytes()));
+  OpAttrs a;
+  a.heads = kHeads;
+  a.kv_heads = kKvHeads;
+  a.k_dim = a.v_dim = kDim;
+  a.scale = 0.1f;
+  RowBatch batch;
+  batch.kv = &kv;
+  batch.sequences.push_back({0, rows, positions - rows, blocks, nullptr});
+  for (int r = 0; r < rows; ++r) batch.visible_end.push_back(positions - rows + r + 1);
+  const Dispatch d{
+      Op::Attention,
+      &a,
+      {run.floats(rows, kHeads * kDim, 1), run.floats(rows, kKvHeads * kDim, 2), run.floats(rows, kKvHeads * kDim, 3)},
+      {run.empty(rows, kHeads * kDim)},
+      {nullptr, nullptr},
+      &batch};
+  const double seconds = seconds_on_device(backend, [&] { run.run(d); });
+  return {"attention f16, " + std::to_string(rows) + " rows at " + std::to_string(positions), seconds,
+          double{1} * positions * kKvHeads * kDim * 4, 4.0 * rows * positions * kHeads * kDim};
+}
+
+// Dispatches without elements, `count` in one command buffer; seconds from commit to the end, and on the device.
+std::pair<double, double> empty_dispatches(MetalBackend& backend, int count) {
+  const auto target = backend.allocate(64);
+  const auto commands = backend.device().begin();
+  const LayoutParams nothing{0, 0, 0, 0};
+  for (int i = 0; i < count; ++i) {
+    commands->pipeline(backend.pipelines().get("layout", "copy_elements", 256));
+    commands->bind(0, buffer_of(target.get()), 0);
+    commands->bind(2, buffer_of(target.get()), 0);
+    commands->constants(3, &nothing, sizeof nothing);
+    commands->dispatch({1, 1, 1}, 256);
+  }
+  const auto start = Clock::now();
+  commands->commit();
+  const Outcome outcome = commands->wait();
+  return {since(start), outcome.gpu_seconds};
+}
+
+}  // namespace
+
+double measure_bandwidth(MetalBackend& backend, int width) {
+  const int64_t elements = int64_t{4096} * width;
+  CaseRun run(backend);
+  OpAttrs attrs;
+  attrs.factor = 1;
+  const Dispatch d{Op::Regroup, &attrs, {run.empty(elements / 1024, 1024)}, {run.empty(elements / 1024, 1024)},
+                   {},          nullptr};
+  const double seconds = seconds_on_device(backend, [&] { run.run(d); });
+  return seconds > 0 ? 8.0 * static_cast<double>(elements) / seconds : 0;
+}
+
+std::vector<Measured> measure_operators(MetalBackend& backend, int width) {
+  return {linear(backend, 1, width), linear(backend, 128, width / 2), attention(backend, 1, width),
+          attention(backend, 128, std::max(128, width / 4))};
+}
+
+Latency measure_latency(MetalBackend& backend) {
+  constexpr int kMany = 100;
+  std::vector<double> trips, one, many;
+  for (int i = 0; i < 5; ++i) {
+    const auto [trip, device] = empty_dispatches(backend, 1);
+    trips.push_back(trip);
+    one.push_back(device);
+    many.push_back(empty_dispatches(backend, kMany).second);
+  }
+  return {std::max(0.0, median(many) - median(one)) / (kMany - 1), median(trips)};
+}
+
+std::vector<double> measure_after_pauses(MetalBackend& backend, const std::vector<double>& pauses, int width) {
+  constexpr int kMatrices = 20;
+  CaseRun run(backend);
+  const auto stored = stored_weight(kFourBits, 1, width, width, 3);
+  const Weight* weight = run.weight(*stored, kUseMatrix);
+  OpAttrs attrs;
+  const Tensor x = run.floats(1, width, 1), y = run.empty(1, width);
+  const std::vector<Dispatch> list(kMatrices, Dispatch{Op::Linear, &attrs, {x}, {y}, {weight, nullptr}, nullptr});
+  const std::atomic<bool> cancel = false;
+  backend.run(list, cancel);
+  std::vector<double> seconds;
+  for (const double pause : pauses) {
+    std::this_thread::sleep_for(std::chrono::duration<double>(pause));
+    const auto start = Clock::now();
+    backend.run(list, cancel);
+    seconds.push_back(since(start));
+  }
+  return seconds;
+}
+
+// Eight products that each order sums to something else: the small ones are lost where they meet a large one.
+std::string matrix_order(MetalBackend& backend) {
+  const float values[8] = {1, 0x1p24f, 1, -0x1p24f, 0x1p25f, 1, 1, -0x1p25f};
+  CaseRun run(backend);
+  const auto stored = stored_weight({WeightFormat::f32, 0, 0, ScaleType::f32, "f32"}, 1, 1, 8, 1);
+  for (int i = 0; i < 8; ++i) std::memcpy(stored->data.data() + 4 * i, &values[i], 4);
+  OpAttrs attrs;
+  const Tensor x = run.empty(1, 8);
+  for (int i = 0; i < 8; ++i) x.at<float>()[i] = 1;
+  const Dispatch d{Op::Linear, &attrs, {x}, {run.empty(1, 1)}, {run.weight(*stored, kUseMatrix), nullptr}, nullptr};
+  run.run(d);
+  float up = 0, down = 0;
+  double exact = 0;
+  for (int i = 0; i < 8; ++i) {
+    up += values[i];
+    down += values[7 - i];
+    exact += values[i];
+  }
+  const float pairs =
+      ((values[0] + values[1]) + (values[2] + values[3])) + ((values[4] + values[5]) + (values[6] + values[7]));
+  const float found = d.out[0].at<float>()[0];
+  if (found == up) return "ascending";
+  if (found == down) return "descending";
+  if (found == pairs) return "pairs";
+  return found == static_cast<float>(exact) ? "exact" : "other";
+}
+
+// Work is scaled by more threadgroups on the same rows: those beyond the last row compute on zeros.
+double largest_dispatch(MetalBackend& backend, const std::vector<double>& wanted, int width) {
+  constexpr uint32_t kFirst = 4;  // tiles of 32 rows: a millisecond or so
+  const auto size = static_cast<uint32_t>(width);
+  CaseRun run(backend);
+  const auto stored = stored_weight({WeightFormat::f32, 0, 0, ScaleType::f32, "f32"}, 1, size, size, 3);
+  const Tensor x = run.floats(32, size, 1), y = run.empty(32, size);
+  const auto weight = run.weight(*stored, kUseMatrix);
+  const auto seconds_of = [&](uint32_t tiles) {
+    const auto commands = backend.device().begin();
+    const LinearParams params{32, size, size, 0, 0, 0};
+    commands->pipeline(backend.pipelines().get("linear_float", "linear_f32_32", 128));
+    for (const uint32_t index : {0u, 4u, 5u, 6u}) commands->bind(index, buffer_of((index ? y : x).memory), 0);
+    const Placement data = static_cast<const MetalWeight*>(weight)->data();
+    commands->bind(1, *data.buffer, data.offset);
+    commands->constants(7, &params, sizeof params);
+    commands->dispatch({size / 32, tiles, 1}, 128);
+    commands->commit();
+    const Outcome outcome = commands->wait();
+    return outcome.error.empty() ? outcome.gpu_seconds : -1;
+  };
+  seconds_of(kFirst);
+  const double each = seconds_of(kFirst) / kFirst;
+  double survived = 0;
+  for (const double seconds : wanted) {
+    if (each <= 0) break;
+    const double found = seconds_of(static_cast<uint32_t>(std::min(1e6, std::ceil(seconds / each))));
+    if (found < 0) break;
+    survived = std::max(survived, found);
+  }
+  return survived;
+}
+
+}  // namespace afterimage::metal
