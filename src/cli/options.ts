@@ -17,6 +17,11 @@ export const OPTIONS = {
     value: 'NAME',
     help: 'org/name of a pulled model, or a checkpoint folder (default: that of `afterimage use`, else the bundled one)',
   },
+  vision: {
+    type: 'string',
+    value: 'DIR',
+    help: 'folder or name of the checkpoint with the vision weights, or an mmproj file, where --model is without them',
+  },
   json: {
     type: 'boolean',
     help: 'one JSON object a line instead of text, spelled like the tools’ results',
@@ -162,6 +167,7 @@ const MOST = 2 ** 31 - 1;
 /** What `afterimage serve` decides for all who share its engine. */
 export const OPTIONS_OF_THE_ENGINE = [
   'model',
+  'vision',
   'precision',
   'backend',
   'threads',

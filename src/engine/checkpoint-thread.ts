@@ -62,8 +62,8 @@ export class CheckpointThread {
     options: ModelSettings,
     memory: UsableMemory,
   ): Promise<CheckpointThread> {
-    const { maxPixels, imageTokens } = options;
-    const source = { folder, maxPixels, imageTokens };
+    const { maxPixels, imageTokens, vision } = options;
+    const source = { folder, vision, maxPixels, imageTokens };
     TemplateThread.start();
     const { facts, native } = await honest(open({ source, name, options, memory }, OPENING_MS));
     const template = facts.template && (await TemplateThread.open(facts.template));

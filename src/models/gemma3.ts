@@ -111,7 +111,9 @@ function visionEncoder(
   const weight = g.input('pool_weight', { rows: rowsOf('tokens'), width: taps });
   const pooled = g.weightedRows(x, index, weight); // [tokens, width]
   const w = projectorWeights(checkpoint);
-  const normed = g.rmsNorm(pooled, w('mm_soft_emb_norm'), shape.layer_norm_eps, { weightOffset: 1 });
+  const norm = w('mm_soft_emb_norm');
+  const weightOffset = norm.holdsOnePlus ? 0 : 1;
+  const normed = g.rmsNorm(pooled, norm, shape.layer_norm_eps, { weightOffset });
   g.output(
     'features',
     g.matmul(normed, w('mm_input_projection_weight').transposed(hidden, shape.hidden_size)),
