@@ -193,8 +193,10 @@ describe('before any weight', () => {
 
   test('weights of no readable kind are refused', async () => {
     hub.files.delete('model.safetensors');
-    hub.put('model.gguf', Buffer.from('x'));
+    hub.put('pytorch_model.bin', Buffer.from('x'));
     await assert.rejects(get(), { code: 'INVALID_CHECKPOINT', message: /no \*\.safetensors/ });
+    hub.put('model.gguf', Buffer.from('x'));
+    await assert.rejects(get(), { code: 'INVALID_CHECKPOINT', message: /GGUF files only.*mmproj.*--model/ });
   });
   test('weights whose hash the hub does not name are refused', async () => {
     hub.listsHashes = false;

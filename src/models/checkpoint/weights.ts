@@ -16,12 +16,13 @@ export type WeightScope = (name: string) => CheckpointModule;
 export function weightScope(checkpoint: Checkpoint, prefixes: string[], probe: string): WeightScope {
   const prefix = prefixes.find((candidate) => storedUnder(checkpoint, `${candidate}${probe}`));
   if (prefix === undefined) {
+    const others = prefixes.slice(1).map((other) => `"${other}"`);
+    const next = prefixes.some((other) => /vision|visual|projector|connector/.test(other))
+      ? 'where its vision weights lie in another folder, name that with --vision DIR, else take another upload of this model'
+      : 'download the checkpoint again';
     throw new AfterimageError(
       'INVALID_CHECKPOINT',
-      `Tensor "${prefixes[0]}${probe}.weight" is missing, also under the prefixes ${prefixes
-        .slice(1)
-        .map((p) => `"${p}"`)
-        .join(', ')}; download the checkpoint again.`,
+      `Tensor "${prefixes[0]}${probe}.weight" is missing, also under the prefixes ${others.join(', ')}; ${next}.`,
     );
   }
   return (name) => new CheckpointModule(checkpoint, `${prefix}${name}`);

@@ -1,6 +1,6 @@
 // A pair of GGUF files, the model and its mmproj, as a checkpoint: what other checkpoints say in files of their own
 // comes from the metadata, and tensors have the names and shapes that families ask for.
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { AfterimageError } from '../../errors.js';
 import type { Checkpoint, FileHeader, StoredTensorInfo, TokenIds } from '../checkpoint/checkpoint.js';
@@ -17,8 +17,10 @@ const isProjector = (name: string): boolean => /mmproj/i.test(basename(name));
 export function ggufModel(path: string): string | undefined {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found?.isFile()) return isGguf(path) ? path : undefined;
-  if (!found?.isDirectory() || existsSync(join(path, 'config.json'))) return undefined;
-  const models = readdirSync(path).filter((name) => isGguf(name) && !isProjector(name));
+  if (!found?.isDirectory()) return undefined;
+  const names = readdirSync(path);
+  if (names.some((name) => name.endsWith('.safetensors'))) return undefined;
+  const models = names.filter((name) => isGguf(name) && !isProjector(name));
   if (models.length > 1)
     throw new AfterimageError(
       'MODEL_NOT_FOUND',
