@@ -84,7 +84,7 @@ class Image {
                   std::to_string(data_bytes_) + " bytes of data");
     }
     const std::optional<uint64_t> size = stored_bytes(tensor.dtype, tensor.shape);
-    if (!size) fail_tensor("has a shape that does not fit: " + shape_text(tensor.shape));
+    if (!size) fail_tensor("has a shape that overflows or cuts its blocks: " + shape_text(tensor.shape));
     const uint64_t bytes = *size;
     if (bytes != end - begin) {
       fail_tensor("of " + std::string(stored_type_name(tensor.dtype)) + " " + shape_text(tensor.shape) + " needs " +
