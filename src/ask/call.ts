@@ -81,6 +81,8 @@ export interface Reply {
   conversation: Conversation;
   /** New text only; a continued answer leaves out what was returned before. */
   text: string;
+  /** What the model thought before it answered; no part of the text. */
+  thinking?: string;
   stopReason: Ending;
   cache: CacheReport;
   /** Null while the model is still loading. */
@@ -150,6 +152,7 @@ export async function ask(asked: Call, conversation: Conversation, question: Que
     return {
       conversation,
       text,
+      thinking: answer?.thinking,
       stopReason,
       cache: answer?.cache ?? NOTHING_DONE,
       model: model?.name ?? null,

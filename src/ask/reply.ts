@@ -18,6 +18,7 @@ export function toFields(reply: Reply): ReplyFields {
   ].filter((note) => note !== undefined);
   return {
     answer: readable(reply),
+    ...(reply.thinking !== undefined && { thinking: reply.thinking }),
     session_id: conversation.id,
     images: seenImages(
       conversation.turns.flatMap((turn) => turn.pictures),

@@ -192,6 +192,18 @@ export async function answers({
   return ids.map((answer) => Int32Array.from(answer));
 }
 
+/** The mark that ends thoughts, as templates write it. */
+export async function closing({
+  source,
+  mark,
+}: {
+  source: CheckpointSource;
+  mark: string;
+}): Promise<number[]> {
+  const { prompts } = await found(source);
+  return prompts.tokenizer.encode(`\n${mark}\n\n`);
+}
+
 /** The bytes of the tokens of text. @throws AfterimageError MODEL_UNSUPPORTED */
 export async function vocabulary({ source }: { source: CheckpointSource }): Promise<Vocabulary> {
   const { prompts, facts } = await found(source);
