@@ -20,6 +20,7 @@ const END_OF_IMAGE = '<end_of_image>';
 
 export const gemma3: Family = {
   modelTypes: ['gemma3'],
+  bestAt: 'general',
   checkpoints: [
     { name: 'google/gemma-3-4b-it', parameters: 4_300_079_472, towerParameters: 416_866_032 },
     { name: 'google/gemma-3-12b-it', parameters: 12_187_325_040, towerParameters: 416_866_032 },
