@@ -57,6 +57,8 @@ export interface Call extends Room, TimeLimits {
   onProgress(progress: CallProgress): void;
   /** New text of the answer as it comes, for doors that show it. */
   onText?(text: string): void;
+  /** What the model thinks before it, as it comes. */
+  onThought?(text: string): void;
   /** How tokens are chosen, where whoever started the program said so. */
   sampling?: SamplingOptions;
 }
@@ -229,13 +231,13 @@ async function generate(
   options: AskOptions,
 ): Promise<Said | null> {
   if (call.deadline <= performance.now()) return null;
-  const { onProgress } = call;
+  const { onProgress, onThought } = call;
   // What is left out must not have been shown.
   const onText = options.certainty ? undefined : call.onText;
   return inTime(
     call,
     async (stop) => {
-      const answer = await session.ask(messages, { ...options, onProgress, onText, signal: stop });
+      const answer = await session.ask(messages, { ...options, onProgress, onText, onThought, signal: stop });
       const { stopReason } = answer;
       if (stopReason !== 'cancelled') return { ...answer, stopReason };
       // Stopped by neither the deadline nor the client: the engine was closed.

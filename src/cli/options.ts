@@ -80,6 +80,15 @@ export const OPTIONS = {
     help: '0 always takes the likeliest word (default); higher is freer',
   },
   seed: { type: 'string', value: 'N', help: 'another answer where --temperature is above 0 (default 0)' },
+  thinking: {
+    type: 'boolean',
+    help: 'also print, on stderr, what the model thinks before it answers, where it is one that does',
+  },
+  'thinking-tokens': {
+    type: 'string',
+    value: 'N',
+    help: 'longest thoughts, in tokens, beside those of the answer (default 2048)',
+  },
   'cache-dir': {
     type: 'string',
     value: 'DIR',

@@ -1,26 +1,10 @@
 // A checkpoint whose template begins every answer with a thought.
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { LocalEngine } from '../../src/engine/local-engine.js';
 import type { Message } from '../../src/prompt/message.js';
-import { CHECKPOINTS } from '../goldens/checkpoints.js';
 import { withoutCore } from '../models/read-back.js';
-import { scratchFolder } from '../scratch-folder.js';
-
-const END = '{% endif %}';
-
-function thinker(): string {
-  const folder = scratchFolder('thinker');
-  cpSync(join(CHECKPOINTS, 'qwen3_vl'), folder, { recursive: true });
-  const file = join(folder, 'chat_template.jinja');
-  const template = readFileSync(file, 'utf8');
-  const at = template.lastIndexOf(END);
-  assert.ok(template.slice(0, at).endsWith('assistant\n'));
-  writeFileSync(file, `${template.slice(0, at)}<think>\n${END}`);
-  return folder;
-}
+import { thinker } from './thinker.js';
 
 const skip = withoutCore();
 const engine = skip ? undefined! : new LocalEngine({ model: thinker(), precision: 'exact' });
