@@ -492,10 +492,106 @@ const smolvlm: Convert = ({ config, tensors, source }) => {
   };
 };
 
+const GEMMA4_TOWER: [RegExp, string][] = [
+  [/^encoder\.layers\.(\d+)\./, 'v.blk.$1.'],
+  [/^patch_embedder\.position_embedding_table$/, 'v.position_embd.weight'],
+  [/\.linear\.weight$/, '.weight'],
+  [/input_layernorm/, 'ln1'],
+  [/post_attention_layernorm/, 'attn_post_norm'],
+  [/pre_feedforward_layernorm/, 'ln2'],
+  [/post_feedforward_layernorm/, 'ffn_post_norm'],
+  [/self_attn\.o_proj/, 'attn_out'],
+  [/self_attn\.([qkv])_proj/, 'attn_$1'],
+  [/self_attn\.([qk])_norm/, 'attn_$1_norm'],
+  [/mlp\.(up|gate|down)_proj/, 'ffn_$1'],
+];
+
+/** Rows of pixels, channels last → kernels, channels first. */
+function kernels({ shape, data }: Tensor): Tensor {
+  const [out, size] = shape as [number, number];
+  const area = size / 3;
+  const side = Math.sqrt(area);
+  return {
+    name: 'v.patch_embd.weight',
+    shape: [out, 3, side, side],
+    data: Float32Array.from({ length: data.length }, (_, i) => {
+      const [row, channel, pixel] = [Math.floor(i / size), Math.floor((i % size) / area), i % area];
+      return data[row * size + pixel * 3 + channel]!;
+    }),
+  };
+}
+
+const gemma4: Convert = ({ config, tensors, source }) => {
+  const [text, vision] = [config['text_config'], config['vision_config']] as [Json, Json];
+  const ropes = text['rope_parameters'] as Record<string, { rope_theta: number }>;
+  const types = text['layer_types'] as string[];
+  const [inner, shared] = [Number(text['intermediate_size']), Number(text['num_kv_shared_layers'])];
+  const settings = (readJson(source, 'processor_config.json') as { image_processor: Json }).image_processor;
+  const tower = [...tensors.values()].flatMap((tensor): Tensor[] => {
+    const path = /^model\.vision_tower\.(.*)$/.exec(tensor.name)?.[1];
+    if (path === undefined) return [];
+    if (path === 'patch_embedder.input_proj.weight') return [kernels(tensor)];
+    const shape = tensor.shape.length === 0 ? [1] : tensor.shape;
+    return [{ ...tensor, shape, name: renamed(path, GEMMA4_TOWER) }];
+  });
+  return {
+    metadata: [
+      ...decoderKeys('gemma4', {
+        ...text,
+        head_dim: text['global_head_dim'],
+        intermediate_size: undefined,
+        rope_theta: ropes['full_attention']!.rope_theta,
+      }),
+      [
+        'gemma4.feed_forward_length',
+        'u32',
+        types.map((_, i) => (i < types.length - shared ? inner : 2 * inner)),
+      ],
+      ['gemma4.attention.key_length_swa', 'u32', text['head_dim']],
+      ['gemma4.attention.sliding_window', 'u32', text['sliding_window']],
+      ['gemma4.attention.sliding_window_pattern', 'bool', types.map((type) => type === 'sliding_attention')],
+      ['gemma4.attention.shared_kv_layers', 'u32', shared],
+      ['gemma4.embedding_length_per_layer_input', 'u32', text['hidden_size_per_layer_input']],
+      ['gemma4.final_logit_softcapping', 'f32', text['final_logit_softcapping']],
+      ['gemma4.rope.freq_base_swa', 'f32', ropes['sliding_attention']!.rope_theta],
+    ],
+    tower: [
+      ['general.architecture', 'str', 'clip'],
+      ['clip.vision.projector_type', 'str', 'gemma4v'],
+      ['clip.vision.image_mean', 'f32', settings['image_mean']],
+      ['clip.vision.image_std', 'f32', settings['image_std']],
+      ...Object.entries({ ...siglipSizes(vision), image_size: 224 }).map(([key, value]): Entry => [
+        `clip.vision.${key}`,
+        'u32',
+        value,
+      ]),
+    ],
+    text: decoderOf(tensors, 'model.language_model.', [
+      [/layer_scalar$/, 'layer_output_scale.weight'],
+      [/per_layer_input_gate/, 'inp_gate'],
+      [/post_per_layer_input_norm/, 'post_norm'],
+      [/per_layer_projection_norm/, 'per_layer_proj_norm'],
+      [/per_layer_projection/, 'proj'],
+      [/^embed_tokens_per_layer/, 'per_layer_token_embd'],
+      [/^per_layer_model_projection/, 'per_layer_model_proj'],
+      ...GEMMA_NORMS,
+    ]),
+    vision: [
+      ...tower,
+      {
+        ...tensors.get('model.embed_vision.embedding_projection.weight')!,
+        name: 'mm.input_projection.weight',
+      },
+    ],
+    tokenizer: { model: 'gemma4' },
+  };
+};
+
 const FAMILIES: Record<string, Convert> = {
   qwen2_vl: qwen2,
   qwen2_5_vl: qwen2,
   qwen3_vl: qwen3,
   gemma3,
+  gemma4,
   smolvlm,
 };

@@ -23,9 +23,9 @@ function pairOf(family: string, type: GgufType): string {
   writePair(source(family), folder, type);
   cpSync(join(source(family), 'cases'), join(folder, 'cases'), { recursive: true });
   cpSync(join(source(family), 'sizes.json'), join(folder, 'sizes.json'));
-  // Tilings that no GGUF states; makers' settings beside the files count.
-  if (family === 'gemma3')
-    cpSync(join(source(family), 'preprocessor_config.json'), join(folder, 'preprocessor_config.json'));
+  // Tilings and budgets that no GGUF states; makers' settings beside the files count.
+  const own = { gemma3: 'preprocessor_config.json', gemma4: 'processor_config.json' }[family];
+  if (own) cpSync(join(source(family), own), join(folder, own));
   return folder;
 }
 
@@ -34,6 +34,7 @@ for (const [family, type] of [
   ['qwen2_5_vl', 'F16'],
   ['qwen3_vl', 'BF16'],
   ['gemma3', 'F32'],
+  ['gemma4', 'BF16'],
   ['smolvlm', 'BF16'],
 ] as const) {
   test(`${family} in ${type} gives the goldens`, { skip }, async (t) => {

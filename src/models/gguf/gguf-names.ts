@@ -105,6 +105,8 @@ export interface TowerNames {
   /** Two kernels that are the frames of one. */
   frames?: boolean;
   plusOne?: string[];
+  /** Linears have their weight one level further down. */
+  wrapped?: boolean;
   width: number;
 }
 
@@ -117,7 +119,9 @@ export function towerTensors(tensors: Tensors, names: TowerNames): Renamed[] {
       ];
     const [, index, stored, kind] = VISION_LAYER.exec(from) ?? [];
     if (stored === undefined) return [];
-    const module = names.modules[swapped ? (OTHER_SIDE[stored] ?? stored) : stored];
+    const named = names.modules[swapped ? (OTHER_SIDE[stored] ?? stored) : stored];
+    const inner = names.wrapped && kind === 'weight' && named?.endsWith('_proj') ? '.linear' : '';
+    const module = named === undefined ? undefined : `${named}${inner}`;
     return module === undefined
       ? []
       : [{ name: `${names.prefix}${names.block}.${index}.${module}.${kind}`, from: [from] }];
@@ -165,6 +169,15 @@ function framedKernel(tensors: Tensors, { prefix, frames }: TowerNames): Renamed
       shape: [out, channels, 2, height, width],
     },
   ];
+}
+
+/** [out, channels, height, width] → rows of a matrix, the channels of a pixel together. */
+export function pixelRows(tensors: Tensors, name: string): Renamed[] {
+  const stored = tensors.get('v.patch_embd.weight');
+  if (!stored) return [];
+  const [out, ...rest] = stored.shape as [number, ...number[]];
+  const view = { shape: stored.shape, permute: [0, 2, 3, 1] };
+  return [{ name, from: ['v.patch_embd.weight'], view, shape: [out, rest.reduce((a, b) => a * b, 1)] }];
 }
 
 /** As families see it. */

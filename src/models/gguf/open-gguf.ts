@@ -6,7 +6,8 @@ import { AfterimageError } from '../../errors.js';
 import type { Checkpoint, FileHeader, StoredTensorInfo, TokenIds } from '../checkpoint/checkpoint.js';
 import { readJson } from '../checkpoint/json-file.js';
 import { GgufFile } from './gguf-file.js';
-import { ggufFamilyOf, type GgufFamily, type GgufPair } from './gguf-families.js';
+import { ggufFamilyOf } from './gguf-families.js';
+import type { GgufFamily, GgufPair } from './gguf-keys.js';
 import { infoOf, type Renamed } from './gguf-names.js';
 import { tokenizerConfigOf, tokenizerOf, vocabularyOf } from './gguf-tokenizer.js';
 
@@ -66,7 +67,7 @@ export function openGguf(pair: GgufPair, tokenIds: TokenIds = new Map()): Checkp
     config: { ...family.config(pair, tokenId), quantization_config: { quant_method: 'gguf' } },
     generationConfig: { eos_token_id: endIds(pair.text, tokenId) },
     // Settings beside the files are the makers' own.
-    imageProcessor: readJson(folder, 'preprocessor_config.json') ?? family.imageProcessor(pair),
+    imageProcessor: settingsBeside(folder) ?? family.imageProcessor(pair),
     processor: {},
     ...tensorsOf(pair, renamed),
     files: [pair.text.path, pair.vision.path],
@@ -76,6 +77,12 @@ export function openGguf(pair: GgufPair, tokenIds: TokenIds = new Map()): Checkp
     chatTemplate: pair.text.text('tokenizer.chat_template'),
     tokenizerConfig: tokenizerConfigOf(pair.text),
   };
+}
+
+function settingsBeside(folder: string): Record<string, unknown> | undefined {
+  const nested = readJson(folder, 'processor_config.json')?.image_processor;
+  const flat = readJson(folder, 'preprocessor_config.json');
+  return typeof nested === 'object' && nested !== null ? { ...flat, ...nested } : flat;
 }
 
 function missingTokens({ text }: GgufPair, { tokens = [] }: GgufFamily): string[] {
