@@ -35,7 +35,7 @@ test('thoughts that a server tells apart stay so', () => {
 test('chat completions have them beside the content', () => {
   const heading = { id: 'x', created: 0, model: 'm' };
   const { answer } = heard([{ content: '<think>Hm.</think>Yes' }]);
-  const [{ message }] = completion(heading, answer, false).choices as [{ message: object }];
+  const { message } = completion(heading, answer, false).choices[0]!;
   assert.deepEqual(message, {
     role: 'assistant',
     content: 'Yes',

@@ -2,8 +2,8 @@
 // native/weights/foreign_form.h reads what is described here.
 import { AfterimageError } from '../../errors.js';
 import type { Checkpoint } from './checkpoint.js';
-import type { Quantization, StoredMatrix } from './quantization.js';
 import { floatTypes, requireShape } from './stored-tensors.js';
+import type { Quantization, StoredMatrix } from './stored-tensors.js';
 
 /** Groups of int4_symmetric that kernels read as they are stored. */
 const PLAIN_GROUPS = [32, 64, 128];

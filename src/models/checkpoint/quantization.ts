@@ -1,17 +1,10 @@
 // How one stored matrix is quantized, read from the tensors themselves: names tell the scheme, shapes bits and group
 // size, the scales' dtype the mode. config.json says the same per module, but is wrong in mixed-precision uploads
 // (https://github.com/ollama/ollama/issues/16661), so it is not consulted.
-import type { WeightRecipe } from '../../graph/program.js';
 import type { Checkpoint } from './checkpoint.js';
 import { foreignMatrix } from './foreign-quantization.js';
 import { floatTypes, invalid, requireFloats, requireShape } from './stored-tensors.js';
-
-export type Quantization = NonNullable<WeightRecipe['quantization']>;
-export interface StoredMatrix {
-  /** Name of the tensor that holds the values or codes. */
-  tensor: string;
-  quantization?: Quantization;
-}
+import type { Quantization, StoredMatrix } from './stored-tensors.js';
 
 const AFFINE_BITS = [2, 3, 4, 5, 6, 8];
 const AFFINE_GROUPS = [32, 64, 128];

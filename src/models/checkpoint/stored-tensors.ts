@@ -1,6 +1,14 @@
 // What a stored tensor must be: its shape and a float dtype, checked before anything is read.
 import { AfterimageError } from '../../errors.js';
+import type { WeightRecipe } from '../../graph/program.js';
 import type { Checkpoint } from './checkpoint.js';
+
+export type Quantization = NonNullable<WeightRecipe['quantization']>;
+export interface StoredMatrix {
+  /** Name of the tensor that holds the values or codes. */
+  tensor: string;
+  quantization?: Quantization;
+}
 
 export const floatTypes: readonly string[] = ['F32', 'F16', 'BF16'];
 
