@@ -64,6 +64,22 @@ std::vector<std::string> strings_of(const Napi::Value& value, const std::string&
   return strings;
 }
 
+FileHeaders headers_of(const Napi::Value& value, const std::string& name) {
+  FileHeaders headers;
+  if (value.IsUndefined() || value.IsNull()) return headers;
+  const Napi::Object object = object_of(value, name);
+  const Napi::Array paths = object.GetPropertyNames();
+  for (uint32_t i = 0; i < paths.Length(); i++) {
+    const std::string path = paths.Get(i).As<Napi::String>();
+    const std::string place = name + "." + path;
+    const Napi::Object given = object_of(object.Get(path), place);
+    const int64_t start = integer_of(given.Get("start"), place + ".start");
+    if (start < 0) expected(value.Env(), "a number of bytes of at least 0", place + ".start", given.Get("start"));
+    headers[path] = {string_of(given.Get("json"), place + ".json"), static_cast<size_t>(start)};
+  }
+  return headers;
+}
+
 std::vector<int32_t> int32s_of(const Napi::Value& value, const std::string& name) {
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
     expected(value.Env(), "an Int32Array", name, value);

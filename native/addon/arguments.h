@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "addon/js_queue.h"
+#include "weights/checkpoint.h"
 
 namespace afterimage::addon {
 
@@ -24,6 +25,8 @@ Napi::Object object_of(const Napi::Value& value, const std::string& name);
 Napi::Array array_of(const Napi::Value& value, const std::string& name);
 Napi::Function function_of(const Napi::Value& value, const std::string& name);
 std::vector<std::string> strings_of(const Napi::Value& value, const std::string& name);
+// {path: {json, start}} or nothing: headers given in place of files' own.
+FileHeaders headers_of(const Napi::Value& value, const std::string& name);
 std::vector<int32_t> int32s_of(const Napi::Value& value, const std::string& name);  // Int32Array
 std::vector<float> floats_of(const Napi::Value& value, const std::string& name);    // array of numbers
 std::vector<uint8_t> bytes_of(const Napi::Value& value, const std::string& name);   // Uint8Array

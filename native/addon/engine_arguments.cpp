@@ -128,6 +128,7 @@ EngineArguments engine_arguments_of(const Napi::Value& value) {
   arguments.options.disk.max_age_seconds = disk.integer("maxAgeSeconds");
   const auto [files, files_name] = reader.at("files");
   arguments.source.files = strings_of(files, files_name);
+  arguments.source.headers = headers_of(reader.at("headers").value, reader.at("headers").name);
   arguments.source.vision_json = reader.text("vision");
   arguments.source.decoder_json = reader.text("decoder");
   const Reader traits = reader.child("traits");

@@ -11,6 +11,7 @@ namespace afterimage::addon {
 // Everything the worker thread touches; outlives the JavaScript object until its last job is done.
 struct Runner::Core {
   std::vector<std::string> files;
+  FileHeaders headers;
   std::vector<uint8_t> weights;  // a safetensors image; used where there are no files
   std::string program, backend_name, precision, kv_type;
   int threads = 0;
@@ -72,7 +73,7 @@ void Runner::Core::load() {
   backend = make_backend(backend_name, threads, precision);
   checkpoint = files.empty() && !weights.empty()
                    ? std::make_unique<Checkpoint>(std::move(weights), "the weights given to the runner")
-                   : std::make_unique<Checkpoint>(files);
+                   : std::make_unique<Checkpoint>(files, headers);
   Program parsed = parse_program(program);
   kv = KvLayout(parsed.kv_layers, kv_type_of(kv_type));
   states = StateLayout(parsed.state_elements);
@@ -150,6 +151,7 @@ Runner::Runner(const Napi::CallbackInfo& info) : ObjectWrap(info), core_(std::ma
     core_->weights = bytes_of(weights.value, weights.name);
   auto [files, files_name] = field(options, "files", "options");
   core_->files = strings_of(files, files_name);
+  core_->headers = headers_of(field(options, "headers", "options").value, "options.headers");
   const auto text = [&](const char* key) {
     const Field f = field(options, key, "options");
     return string_of(f.value, f.name);

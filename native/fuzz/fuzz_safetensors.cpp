@@ -17,12 +17,8 @@ void require(bool condition) {
 }
 
 void check(const StoredTensor& tensor, const std::byte* begin, const std::byte* end) {
-  size_t bytes = stored_type_bytes(tensor.dtype);
-  for (int64_t axis : tensor.shape) {
-    require(axis >= 0);
-    bytes *= static_cast<size_t>(axis);
-  }
-  require(bytes == tensor.bytes);
+  for (int64_t axis : tensor.shape) require(axis >= 0);
+  require(stored_bytes(tensor.dtype, tensor.shape) == tensor.bytes);
   require(tensor.data >= begin && tensor.data + tensor.bytes <= end);
   first_not_finite(tensor.data, tensor.bytes, tensor.dtype);
 }

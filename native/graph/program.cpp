@@ -39,7 +39,7 @@ Value read_value(const Json& json, size_t index) {
 
 void read_quantization(WeightRecipe& weight, const Json& json, const std::string& place) {
   const JsonFields fields(json, place + " has a quantization and",
-                          {"mode", "bits", "group", "block", "scales", "biases"});
+                          {"mode", "bits", "group", "block", "scales", "biases", "zeros", "order", "tables"});
   weight.mode = fields.text("mode");
   weight.bits = static_cast<int32_t>(fields.integer("bits", 1, 8));
   weight.group = static_cast<int32_t>(fields.integer("group", 0, 1 << 16));
@@ -51,6 +51,9 @@ void read_quantization(WeightRecipe& weight, const Json& json, const std::string
   }
   weight.scales = fields.texts("scales");
   if (fields.find("biases")) weight.biases = fields.texts("biases");
+  if (fields.find("zeros")) weight.zeros = fields.texts("zeros");
+  if (fields.find("order")) weight.order = fields.texts("order");
+  if (fields.find("tables")) weight.tables = fields.texts("tables");
 }
 
 void read_slice(WeightRecipe& weight, const Json& json, const std::string& place) {

@@ -38,7 +38,8 @@ struct WeightRecipe {
   std::string name;
   std::vector<int64_t> shape;
   std::vector<std::string> tensors, scales, biases;
-  std::string mode;  // empty: float
+  std::vector<std::string> zeros, order, tables;  // of forms that other tools wrote (weights/foreign_form.h)
+  std::string mode;                               // empty: float
   int32_t bits = 0, group = 0;
   int32_t block[2] = {0, 0};
   std::vector<int32_t> permute;

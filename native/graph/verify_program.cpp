@@ -172,11 +172,29 @@ class Verifier {
         fail_program(place + " has a permutation that does not name every axis once");
     }
     if (weight.mode.empty()) return;
-    if (!weight.permute.empty()) fail_program(place + " is quantized and cannot be permuted");
-    if (weight.scales.size() != tensors) fail_program(place + " needs one tensor of scales for each of its tensors");
+    if (!weight.permute.empty() && weight.mode != "gguf") fail_program(place + " is quantized and cannot be permuted");
+    if (weight.scales.size() != (weight.mode == "gguf" ? 0 : tensors))
+      fail_program(place + " needs one tensor of scales for each of its tensors");
+    verify_parts(weight, place);
     const size_t biases = weight.mode == "affine" ? tensors : 0;
     if (weight.biases.size() != biases) fail_program(place + " needs " + std::to_string(biases) + " tensors of biases");
     verify_format(weight, place);
+  }
+
+  // One tensor of zeros and one order of columns for each tensor of codes, where there are any; tables several.
+  static void verify_parts(const WeightRecipe& weight, const std::string& place) {
+    const size_t tensors = weight.tensors.size();
+    const bool required = weight.mode == "gptq" || weight.mode == "gptq_v2" || weight.mode == "awq";
+    if (weight.zeros.size() != tensors && (required || !weight.zeros.empty()))
+      fail_program(place + " needs one tensor of zeros for each of its tensors");
+    if (weight.order.size() != tensors && !weight.order.empty())
+      fail_program(place + " needs one order of columns for each of its tensors");
+    const size_t each = weight.tables.size() / tensors;
+    const bool fits = weight.mode == "bnb_4bit"       ? each == 2 || each == 4
+                      : weight.mode == "nvfp4_scaled" ? each == 1
+                                                      : weight.tables.empty();
+    if (!fits || weight.tables.size() % tensors != 0)
+      fail_program(place + " has another number of tables than it needs");
   }
 
   static void verify_format(const WeightRecipe& weight, const std::string& place) {
@@ -189,7 +207,16 @@ class Verifier {
                                       {"mxfp8", {8}, {32}},
                                       {"nvfp4", {4}, {16}},
                                       {"fp8_block", {8}, {}},
-                                      {"int4_symmetric", {4}, {32, 64, 128}}};
+                                      {"int4_symmetric", {4}, {32, 64, 128}},
+                                      {"gptq", {2, 3, 4, 8}, {}},
+                                      {"gptq_v2", {2, 3, 4, 8}, {}},
+                                      {"awq", {4}, {}},
+                                      {"packed_int", {4, 8}, {}},
+                                      {"int8", {8}, {}},
+                                      {"bnb_int8", {8}, {}},
+                                      {"bnb_4bit", {4}, {}},
+                                      {"nvfp4_scaled", {4}, {16}},
+                                      {"gguf", {4, 8}, {}}};
     const auto has = [](const std::vector<int32_t>& list, int32_t item) {
       return std::find(list.begin(), list.end(), item) != list.end();
     };
@@ -201,6 +228,10 @@ class Verifier {
     if (weight.shape.size() < 2) fail_program(place + " is quantized and must be a matrix or a stack of them");
     if (weight.mode == "fp8_block") {
       if (weight.block[0] < 1) fail_program(place + " needs \"block\"");
+      return;
+    }
+    if (format->groups.empty()) {
+      if (weight.group < 1) fail_program(place + " needs \"group\"");
       return;
     }
     if (!has(format->groups, weight.group))

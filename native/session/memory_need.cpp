@@ -21,7 +21,7 @@ size_t weights_of(const Program& program, const Checkpoint& checkpoint, const We
 
 MemoryNeed predict_memory(const EngineOptions& options, const ModelSource& source, const WeightBytes& weight_bytes,
                           const std::vector<ImageShape>& images) {
-  const Checkpoint checkpoint(source.files);
+  const Checkpoint checkpoint(source.files, source.headers);
   const Program decoder = parse_program(source.decoder_json);
   MemoryNeed need;
   need.weight_bytes = weights_of(decoder, checkpoint, weight_bytes);

@@ -40,7 +40,7 @@ size_t stored_bytes(const Checkpoint& checkpoint) {
 }  // namespace
 
 Model::Model(const EngineOptions& options, ModelSource source, Backend& backend, const Progress& progress)
-    : traits(checked(source.traits)), checkpoint_(std::make_unique<Checkpoint>(source.files)) {
+    : traits(checked(source.traits)), checkpoint_(std::make_unique<Checkpoint>(source.files, source.headers)) {
   const size_t whole = stored_bytes(*checkpoint_);
   size_t before = 0, last = 0;
   const Progress part = [&](size_t done, size_t) {

@@ -7,6 +7,7 @@
 #include "cache/disk_tier.h"
 #include "cache/prompt.h"
 #include "graph/backend.h"
+#include "weights/checkpoint.h"
 
 namespace afterimage {
 
@@ -34,6 +35,7 @@ struct EngineOptions {
 
 struct ModelSource {
   std::vector<std::string> files;  // safetensors
+  FileHeaders headers;             // for those whose own header is not read
   std::string vision_json;         // empty: text only
   std::string decoder_json;
   ModelTraits traits;

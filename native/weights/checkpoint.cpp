@@ -39,10 +39,14 @@ struct Checkpoint::Impl {
   }
 };
 
-Checkpoint::Checkpoint(const std::vector<std::string>& files) : impl_(std::make_unique<Impl>()) {
+Checkpoint::Checkpoint(const std::vector<std::string>& files, const FileHeaders& headers)
+    : impl_(std::make_unique<Impl>()) {
   for (const std::string& path : files) {
     const MappedFile& file = *impl_->files.emplace_back(std::make_unique<MappedFile>(path));
-    for (StoredTensor& tensor : parse_safetensors(file.data(), file.size(), path)) {
+    const auto header = headers.find(path);
+    for (StoredTensor& tensor : header == headers.end()
+                                    ? parse_safetensors(file.data(), file.size(), path)
+                                    : parse_described(header->second, file.data(), file.size(), path)) {
       std::string name = tensor.name;
       if (!impl_->tensors.emplace(name, std::move(tensor)).second) {
         throw Error("INVALID_CHECKPOINT", "Tensor \"" + name + "\" is in two files, the second being \"" + path +
@@ -81,7 +85,8 @@ WeightSource Checkpoint::source(const WeightRecipe& recipe) {
 
 void Checkpoint::release(const WeightRecipe& recipe) {
   impl_->owned.erase(&recipe);
-  for (const auto* names : {&recipe.tensors, &recipe.scales, &recipe.biases}) {
+  for (const auto* names :
+       {&recipe.tensors, &recipe.scales, &recipe.biases, &recipe.zeros, &recipe.order, &recipe.tables}) {
     for (const std::string& name : *names) {
       const StoredTensor& stored = tensor(name);
       const MappedFile* file = stored.bytes > 0 ? impl_->file_of(stored) : nullptr;

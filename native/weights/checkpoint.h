@@ -28,7 +28,18 @@ enum class StoredType : uint8_t {
   BOOL,
   F8_E4M3,
   F8_E5M2,
-  F8_E8M0
+  F8_E8M0,
+  // Blocks of GGUF (gguf_forms.cpp): the last axis counts values, which lie in whole blocks.
+  Q4_0,
+  Q4_1,
+  Q5_0,
+  Q5_1,
+  Q8_0,
+  Q2_K,
+  Q3_K,
+  Q4_K,
+  Q5_K,
+  Q6_K
 };
 
 struct StoredTensor {
@@ -43,9 +54,22 @@ struct StoredTensor {
 // shape overflow, offsets outside the file, overlapping, or not matching dtype × shape, duplicate names.
 std::vector<StoredTensor> parse_safetensors(const std::byte* bytes, size_t size, std::string_view file);
 
+// What stands in place of a file's own header, in the form of a safetensors header, and where its data begins: files of
+// other containers, and files of which not every tensor is wanted.
+struct FileHeader {
+  std::string json;
+  size_t data_start = 0;
+};
+using FileHeaders = std::map<std::string, FileHeader, std::less<>>;  // by path
+
+// The same with that header. Throws INVALID_CHECKPOINT.
+std::vector<StoredTensor> parse_described(const FileHeader& header, const std::byte* bytes, size_t size,
+                                          std::string_view file);
+
 class Checkpoint {
  public:
-  explicit Checkpoint(const std::vector<std::string>& files);  // throws IO_FAILED, INVALID_CHECKPOINT
+  // Throws IO_FAILED, INVALID_CHECKPOINT.
+  explicit Checkpoint(const std::vector<std::string>& files, const FileHeaders& headers = {});
   // A safetensors image made by the caller; `name` stands for it in errors.
   Checkpoint(std::vector<uint8_t> image, std::string_view name);
   ~Checkpoint();

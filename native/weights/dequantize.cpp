@@ -75,7 +75,8 @@ void dequantize_row(const WeightSource& source, int64_t expert, int64_t row, flo
         out[c] = e4m3_to_float(byte_at(data, c)) * e8m0_to_float(byte_at(scales, c / group));
         break;
       case WeightFormat::nvfp4:
-        out[c] = e2m1_to_float(nibble_at(data, c)) * e4m3_to_float(byte_at(scales, c / group));
+        out[c] = e2m1_to_float(nibble_at(data, c)) *
+                 (source.scale_type == ScaleType::u8 ? e4m3_to_float(byte_at(scales, c / group)) : scale(c / group));
         break;
       case WeightFormat::fp8_block:
         out[c] = e4m3_to_float(byte_at(data, c)) * scale(c / source.block[1]);

@@ -6,6 +6,7 @@
 #include "graph/error.h"
 #include "graph/shape_text.h"
 #include "weights/finite.h"
+#include "weights/foreign_parts.h"
 #include "weights/stored_type.h"
 
 namespace afterimage {
@@ -43,12 +44,6 @@ ScaleType scale_type(StoredType type) {
   }
 }
 
-WeightFormat float_format(StoredType type) {
-  return type == F32 ? WeightFormat::f32 : type == F16 ? WeightFormat::f16 : WeightFormat::bf16;
-}
-
-int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 class RecipeReader {
  public:
   RecipeReader(const WeightRecipe& recipe, const Checkpoint& checkpoint, OwnedBytes& owned)
@@ -56,7 +51,10 @@ class RecipeReader {
 
   WeightSource read() {
     read_sizes();
-    recipe_.mode.empty() ? read_floats() : read_quantized();
+    if (is_foreign(recipe_.mode))
+      read_foreign();
+    else
+      recipe_.mode.empty() ? read_floats() : read_quantized();
     return source_;
   }
 
@@ -64,8 +62,12 @@ class RecipeReader {
     read_sizes();
     if (recipe_.mode.empty()) {
       const StoredType type = tensor(recipe_.tensors[0], {F32, F16, BF16}).dtype;
-      source_.format = float_format(type);
+      source_.format = float_format_of(type);
       source_.row_bytes = static_cast<size_t>(source_.columns) * stored_type_bytes(type);
+      return source_;
+    }
+    if (is_foreign(recipe_.mode)) {
+      describe_foreign(*foreign_form(recipe_, checkpoint_, 0));
       return source_;
     }
     const StoredFormat& format = read_format();
@@ -154,10 +156,29 @@ class RecipeReader {
         array = slice_axis(stored, array, recipe_.slice_axis, recipe_.slice_start, recipe_.slice_count);
       return array;
     };
-    const StoredArray array = gather(recipe_.tensors, {F32, F16, BF16}, type, recipe_.shape, arrange);
-    source_.format = float_format(type);
+    const StoredArray array = permutes_stack()
+                                  ? permuted_stack(type)
+                                  : gather(recipe_.tensors, {F32, F16, BF16}, type, recipe_.shape, arrange);
+    source_.format = float_format_of(type);
     source_.data = array.data;
     source_.row_bytes = static_cast<size_t>(source_.columns) * stored_type_bytes(array.dtype);
+  }
+
+  // Whether the permutation names the axis along which tensors are stacked, too.
+  bool permutes_stack() const {
+    const size_t rank = checkpoint_.tensor(recipe_.tensors[0]).shape.size();
+    return recipe_.tensors.size() > 1 && recipe_.permute.size() == rank + 1;
+  }
+
+  StoredArray permuted_stack(StoredType type) {
+    std::vector<int64_t> shape = checkpoint_.tensor(recipe_.tensors[0]).shape;
+    shape.insert(shape.begin(), static_cast<int64_t>(recipe_.tensors.size()));
+    const auto as_it_is = [](const StoredTensor&, StoredArray array) { return array; };
+    const StoredArray all =
+        permuted(gather(recipe_.tensors, {F32, F16, BF16}, type, shape, as_it_is), recipe_.permute, owned_);
+    if (flattens_to(all.shape, recipe_.shape)) return all;
+    fail(recipe_.tensors[0], "and those stacked with it are read as " + shape_text(all.shape) + "; weight \"" +
+                                 recipe_.name + "\" expects " + shape_text(recipe_.shape));
   }
 
   // Expected shape of an operand whose last two axes are `rows` × `columns`.
@@ -221,6 +242,74 @@ class RecipeReader {
     if (!recipe_.biases.empty())
       source_.biases = gather(recipe_.biases, {type}, type, expected, row_slice(block_rows)).data;
   }
+
+  void describe_foreign(const ForeignForm& form) {
+    source_.format = form.as.format;
+    source_.bits = form.as.bits;
+    source_.group = static_cast<int32_t>(form.as.group);
+    source_.row_bytes = form.row_bytes();
+    source_.scale_type = form.as.scales;
+    source_.scale_row_bytes = static_cast<size_t>(form.groups()) * scale_bytes(form.as.scales);
+  }
+
+  static size_t scale_bytes(ScaleType type) { return type == ScaleType::f32 ? 4 : 2; }
+
+  // Matrices one after the other, then the rows that a slice leaves.
+  void read_foreign() {
+    std::vector<std::unique_ptr<ForeignForm>> forms;
+    for (size_t part = 0; part < recipe_.tensors.size(); ++part) {
+      forms.push_back(foreign_form(recipe_, checkpoint_, part));
+      if (!(forms.back()->as == forms[0]->as) || forms.back()->rows != forms[0]->rows)
+        fail(recipe_.tensors[part], "is stored in another form than \"" + recipe_.tensors[0] + "\"");
+    }
+    const ForeignForm& first = *forms[0];
+    describe_foreign(first);
+    const int64_t rows = first.rows * static_cast<int64_t>(forms.size());
+    const int64_t start = recipe_.slice_axis < 0 ? 0 : recipe_.slice_start;
+    const int64_t wanted = source_.experts * source_.rows;
+    if (recipe_.slice_axis > 0 || start + wanted > rows || (recipe_.slice_axis < 0 && wanted != rows))
+      fail(recipe_.tensors[0], "has " + std::to_string(rows) + " rows; weight \"" + recipe_.name + "\" expects " +
+                                   std::to_string(wanted) + (start ? " from " + std::to_string(start) + " on" : ""));
+    std::byte* data = allocate(static_cast<size_t>(rows) * source_.row_bytes);
+    std::byte* scales = allocate(static_cast<size_t>(rows) * source_.scale_row_bytes);
+    std::byte* biases = allocate(first.as.biased() ? static_cast<size_t>(rows) * source_.scale_row_bytes : 0);
+    for (size_t part = 0; part < forms.size(); ++part) {
+      const size_t before = part * static_cast<size_t>(first.rows);
+      read_form(*forms[part], recipe_.tensors[part], data + before * source_.row_bytes,
+                scales + before * source_.scale_row_bytes, biases + before * source_.scale_row_bytes);
+    }
+    const auto skipped = static_cast<size_t>(start);
+    source_.data = data + skipped * source_.row_bytes;
+    if (first.as.is_float()) return;
+    source_.scales = scales + skipped * source_.scale_row_bytes;
+    if (first.as.biased()) source_.biases = biases + skipped * source_.scale_row_bytes;
+  }
+
+  void read_form(const ForeignForm& form, const std::string& name, std::byte* data, std::byte* scales,
+                 std::byte* biases) const {
+    const size_t count = static_cast<size_t>(form.rows * form.groups());
+    std::vector<float> made(count), added(form.as.biased() ? count : 0);
+    form.read(data, made.data(), added.data());
+    store_scales(form, name, made, scales);
+    store_scales(form, name, added, biases);
+    if (!form.as.is_float()) return;
+    const StoredType type = form.as.format == WeightFormat::f32   ? F32
+                            : form.as.format == WeightFormat::f16 ? F16
+                                                                  : BF16;
+    require_finite(name, {type, {}, data, static_cast<size_t>(form.rows) * form.row_bytes()}, type);
+  }
+
+  void store_scales(const ForeignForm& form, const std::string& name, const std::vector<float>& values,
+                    std::byte* to) const {
+    const auto* bytes = reinterpret_cast<const std::byte*>(values.data());
+    require_finite(name, {F32, {}, bytes, values.size() * 4}, F32);
+    const WeightFormat format = form.as.scales == ScaleType::f32   ? WeightFormat::f32
+                                : form.as.scales == ScaleType::f16 ? WeightFormat::f16
+                                                                   : WeightFormat::bf16;
+    for (size_t i = 0; i < values.size(); ++i) put_float(to, static_cast<int64_t>(i), format, values[i]);
+  }
+
+  std::byte* allocate(size_t bytes) { return owned_.emplace_back(bytes).data(); }
 
   const WeightRecipe& recipe_;
   const Checkpoint& checkpoint_;

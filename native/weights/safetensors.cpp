@@ -17,8 +17,17 @@ class Image {
  public:
   Image(const std::byte* bytes, size_t size, std::string_view file) : bytes_(bytes), size_(size), file_(file) {}
 
-  std::vector<StoredTensor> tensors() {
-    const std::string_view text = header_text();
+  std::vector<StoredTensor> tensors() { return tensors(header_text()); }
+
+  std::vector<StoredTensor> described(const FileHeader& header) {
+    if (header.data_start > size_) fail("its data would begin behind its " + std::to_string(size_) + " bytes");
+    data_ = bytes_ + header.data_start;
+    data_bytes_ = size_ - header.data_start;
+    return tensors(header.json);
+  }
+
+ private:
+  std::vector<StoredTensor> tensors(std::string_view text) {
     const Json header = parse(text);
     if (!header.object()) fail("its header is not a JSON object");
     for (const auto& [name, entry] : *header.object()) {
@@ -28,7 +37,6 @@ class Image {
     return std::move(tensors_);
   }
 
- private:
   [[noreturn]] void fail(const std::string& what) const {
     throw Error("INVALID_CHECKPOINT",
                 "\"" + std::string(file_) + "\" is not a valid safetensors file: " + what + "; download it again.");
@@ -75,8 +83,9 @@ class Image {
       fail_tensor("lies at " + std::to_string(begin) + " to " + std::to_string(end) + ", outside the " +
                   std::to_string(data_bytes_) + " bytes of data");
     }
-    uint64_t bytes = 0;
-    if (!byte_count(tensor, bytes)) fail_tensor("has a shape that overflows: " + shape_text(tensor.shape));
+    const std::optional<uint64_t> size = stored_bytes(tensor.dtype, tensor.shape);
+    if (!size) fail_tensor("has a shape that overflows or cuts its blocks: " + shape_text(tensor.shape));
+    const uint64_t bytes = *size;
     if (bytes != end - begin) {
       fail_tensor("of " + std::string(stored_type_name(tensor.dtype)) + " " + shape_text(tensor.shape) + " needs " +
                   std::to_string(bytes) + " bytes but has " + std::to_string(end - begin));
@@ -95,14 +104,6 @@ class Image {
       out.push_back(*element.integer());
     }
     return out;
-  }
-
-  static bool byte_count(const StoredTensor& tensor, uint64_t& bytes) {
-    bytes = stored_type_bytes(tensor.dtype);
-    for (int64_t axis : tensor.shape) {
-      if (__builtin_mul_overflow(bytes, static_cast<uint64_t>(axis), &bytes)) return false;
-    }
-    return true;
   }
 
   void refuse_overlaps() const {
@@ -131,6 +132,11 @@ class Image {
 
 std::vector<StoredTensor> parse_safetensors(const std::byte* bytes, size_t size, std::string_view file) {
   return Image(bytes, size, file).tensors();
+}
+
+std::vector<StoredTensor> parse_described(const FileHeader& header, const std::byte* bytes, size_t size,
+                                          std::string_view file) {
+  return Image(bytes, size, file).described(header);
 }
 
 }  // namespace afterimage

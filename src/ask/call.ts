@@ -60,6 +60,8 @@ export interface Call extends Room, TimeLimits {
   onProgress(progress: CallProgress): void;
   /** New text of the answer as it comes, for doors that show it. */
   onText?(text: string): void;
+  /** What the model thinks before it, as it comes. */
+  onThought?(text: string): void;
   /** How tokens are chosen, where whoever started the program said so. */
   sampling?: SamplingOptions;
 }
@@ -84,6 +86,8 @@ export interface Reply {
   conversation: Conversation;
   /** New text only; a continued answer leaves out what was returned before. */
   text: string;
+  /** What the model thought before it answered; no part of the text. */
+  thinking?: string;
   stopReason: Ending;
   cache: Reuse;
   /** Null while the model is still loading. */
@@ -153,6 +157,7 @@ export async function ask(asked: Call, conversation: Conversation, question: Que
     return {
       conversation,
       text,
+      thinking: answer?.thinking,
       stopReason,
       cache: answer ? reuse(call, model!.name, turns, answer.cache) : NOTHING_DONE,
       model: model?.name ?? null,
@@ -234,13 +239,13 @@ async function generate(
   options: AskOptions,
 ): Promise<Said | null> {
   if (call.deadline <= performance.now()) return null;
-  const { onProgress } = call;
+  const { onProgress, onThought } = call;
   // What is left out must not have been shown.
   const onText = options.certainty ? undefined : call.onText;
   return inTime(
     call,
     async (stop) => {
-      const answer = await session.ask(messages, { ...options, onProgress, onText, signal: stop });
+      const answer = await session.ask(messages, { ...options, onProgress, onText, onThought, signal: stop });
       const { stopReason } = answer;
       if (stopReason !== 'cancelled') return { ...answer, stopReason };
       // Stopped by neither the deadline nor the client: the engine was closed.

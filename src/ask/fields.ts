@@ -74,6 +74,8 @@ export interface SeenImage {
 /** What every tool returns. Fields that are not published come with `verbose` only. */
 export interface ReplyFields {
   answer: string;
+  /** What the model thought before; with `verbose`. */
+  thinking?: string;
   session_id?: string;
   /** Images of the session, in the order in which the model saw them. */
   images: SeenImage[];

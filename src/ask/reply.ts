@@ -7,7 +7,7 @@ import { shrunkNote } from './shrunk.js';
 
 /** Said once in a conversation. */
 export const BUNDLED =
-  'The bundled model answered: small, for trying out, often wrong. For real work `afterimage pull mlx-community/Qwen2-VL-2B-Instruct-4bit`, then start with --model and that name.';
+  'The bundled model answered: small, for trying out, often wrong. For real work `afterimage pull mlx-community/Qwen3.5-4B-MLX-4bit`, then start with --model and that name.';
 
 export function toFields(reply: Reply): ReplyFields {
   const { conversation, stopReason } = reply;
@@ -18,6 +18,7 @@ export function toFields(reply: Reply): ReplyFields {
   ].filter((note) => note !== undefined);
   return {
     answer: readable(reply),
+    ...(reply.thinking !== undefined && { thinking: reply.thinking }),
     session_id: conversation.id,
     images: seenImages(
       conversation.turns.flatMap((turn) => turn.pictures),

@@ -36,7 +36,15 @@ function withNote(structured: ReplyFields, note: string | undefined): ReplyField
 }
 
 /** Without what only those need who look after the server: an agent pays for every word of a result. */
-function lean({ cache: _c, stop_reason: _s, model: _m, truncated, images, ...rest }: ReplyFields) {
+function lean({
+  cache: _c,
+  stop_reason: _s,
+  model: _m,
+  thinking: _t,
+  truncated,
+  images,
+  ...rest
+}: ReplyFields) {
   return {
     ...rest,
     images: images.map(({ viewed_width: _w, viewed_height: _h, ...image }) => image),

@@ -32,7 +32,11 @@ export const GROUPS = {
 
 const ENGINE = [...OPTIONS_OF_THE_ENGINE, ...OPTIONS_OF_OTHERS] as const;
 const FILES = ['max-bytes', 'max-megapixels'] as const;
-const LOOK = [...ENGINE, ...FILES, 'json', 'max-tokens', 'temperature', 'seed'] as const;
+const LOOK = [
+  ...ENGINE,
+  ...FILES,
+  ...(['json', 'max-tokens', 'temperature', 'seed', 'thinking', 'thinking-tokens'] as const),
+] as const;
 const PASSING = [...ENGINE, ...FILES, 'allow', 'allow-urls', 'preload', 'verbose'] as const;
 const SERVER = [...PASSING, 'allow-clipboard', 'deadline-ms'] as const;
 
@@ -69,6 +73,8 @@ export const COMMANDS: Record<string, Command> = {
       'max-tokens': 'with --method model: longest answer, in tokens (default 1024)',
       temperature: 'with --method model: 0 always takes the likeliest word (default); higher is freer',
       seed: 'with --method model: another answer where --temperature is above 0 (default 0)',
+      thinking: 'with --method model: also print, on stderr, what the model thinks before it reads',
+      'thinking-tokens': 'with --method model: longest thoughts, in tokens (default 2048)',
     },
   },
   locate: {

@@ -22,10 +22,23 @@ const RESIDENT_MS = 2000;
 export interface ModelRow {
   modelType: string;
   name: string;
+  /** What it is best at, in a few words. */
+  bestAt: string;
   parameters: number;
   gib4: number;
   gib16: number;
 }
+
+/**
+ * For screens, by a public comparison of 23 local models (2026; thinking switched off): what fits a machine beside
+ * everything else that it does.
+ */
+export const RECOMMENDED: readonly { memoryGb: number; name: string }[] = [
+  { memoryGb: 8, name: 'mlx-community/Qwen3.5-4B-MLX-4bit' },
+  { memoryGb: 16, name: 'mlx-community/Qwen3.5-9B-MLX-4bit' },
+  { memoryGb: 32, name: 'mlx-community/Qwen3.5-27B-4bit' },
+  { memoryGb: 64, name: 'mlx-community/Qwen3.6-27B-mxfp8' },
+];
 
 export interface InstalledRow {
   modelType: string;
@@ -49,7 +62,7 @@ export async function models(options: Options): Promise<void> {
   if (name !== undefined) return remove(name, options.flag('json'));
   const resident = await residentModels();
   const installed = installedRows(resident);
-  if (options.flag('json')) return writeJson({ installed, supported: modelRows() });
+  if (options.flag('json')) return writeJson({ installed, supported: modelRows(), recommended: RECOMMENDED });
   process.stdout.write(`${installedTable(installed, resident)}\n\n${modelsTable()}\n`);
 }
 
@@ -62,10 +75,11 @@ async function remove(name: string, json: boolean): Promise<void> {
 }
 
 export function modelRows(): ModelRow[] {
-  return families.flatMap(({ modelTypes, checkpoints }) =>
+  return families.flatMap(({ modelTypes, bestAt, checkpoints }) =>
     checkpoints.map((checkpoint) => ({
       modelType: modelTypes[0]!,
       name: checkpoint.name,
+      bestAt,
       parameters: checkpoint.parameters,
       gib4: bytesIn4Bits(checkpoint) / GIB,
       gib16: bytesIn16Bits(checkpoint) / GIB,
@@ -167,16 +181,20 @@ function stateOf(row: Pick<InstalledRow, 'complete' | 'default' | 'loaded'>): st
 }
 
 export function modelsTable(): string {
-  const head = `${'model_type'.padEnd(16)}${'checkpoint'.padEnd(44)}${'parameters'.padStart(10)}${'4 bit'.padStart(10)}${'16 bit'.padStart(10)}`;
+  const head = `${'model_type'.padEnd(16)}${'checkpoint'.padEnd(44)}${'parameters'.padStart(10)}${'4 bit'.padStart(10)}${'16 bit'.padStart(10)}  best at`;
   const lines = modelRows().map(
-    ({ modelType, name, parameters, gib4, gib16 }) =>
-      `${modelType.padEnd(16)}${name.padEnd(44)}${`${(parameters / 1e9).toFixed(2)} B`.padStart(10)}${gib(gib4)}${gib(gib16)}`,
+    ({ modelType, name, parameters, gib4, gib16, bestAt }) =>
+      `${modelType.padEnd(16)}${name.padEnd(44)}${`${(parameters / 1e9).toFixed(2)} B`.padStart(10)}${gib(gib4)}${gib(gib16)}  ${bestAt}`,
   );
+  const advice = RECOMMENDED.map(({ memoryGb, name }) => `${`${memoryGb} GB`.padStart(6)}  ${name}`);
   return [
     head,
     ...lines,
     '',
     'Sizes are of the weights, the vision tower in 16 bits. Of what is installed, memory is what looking at one screen takes.',
+    '',
+    'For screens, on a machine with as much memory:',
+    ...advice,
   ].join('\n');
 }
 

@@ -10,7 +10,7 @@ import type { Options } from './options.js';
 import { Terminal, type Result } from './terminal.js';
 import { usage } from './told.js';
 
-const OF_THE_MODEL = ['max-tokens', 'temperature', 'seed'] as const;
+const OF_THE_MODEL = ['max-tokens', 'temperature', 'seed', 'thinking', 'thinking-tokens'] as const;
 
 interface Box {
   x: number;

@@ -43,7 +43,14 @@ export function openModels(options: Options): InstalledModels {
     find: (name) => (name === undefined ? findModel(given) : folderNamed(name, given)),
     nameOf: modelName,
     names: () => installedNames(given),
-    open: (model, memory) => new LocalEngine({ ...settings, model, memory }),
+    // Its vision weights belong to the model that they were given with.
+    open: (model, memory) =>
+      new LocalEngine({
+        ...settings,
+        model,
+        memory,
+        ...(given === undefined || model !== findModel(given) ? { vision: undefined } : {}),
+      }),
   });
 }
 
@@ -135,6 +142,7 @@ function settingsOf(options: Options): LocalEngineOptions {
     );
   }
   const kvGb = options.number('kv-gb', 0.01, false, MOST_GIB);
+  const vision = options.text('vision');
   return {
     precision: options.choice('precision', ['exact', 'fast', 'faster'] as const),
     backend: options.choice('backend', ['cpu', 'metal'] as const),
@@ -142,6 +150,7 @@ function settingsOf(options: Options): LocalEngineOptions {
     kvType: bits === undefined ? undefined : KV_TYPES[bits],
     maxPixels: options.number('max-pixels', 1024),
     imageTokens: options.number('image-tokens', 1),
+    ...(vision !== undefined && { vision: findModel(vision) }),
     answerMs: options.number('deadline-ms', 100) ?? ANSWER_MS,
     budgets: kvGb === undefined ? {} : { kvBytes: Math.floor(kvGb * GIB) },
     cacheFolder: usableCacheFolder(options),

@@ -17,6 +17,11 @@ export const OPTIONS = {
     value: 'NAME',
     help: 'org/name of a pulled model, or a checkpoint folder (default: that of `afterimage use`, else the bundled one)',
   },
+  vision: {
+    type: 'string',
+    value: 'DIR',
+    help: 'folder or name of the checkpoint with the vision weights, or an mmproj file, where --model is without them',
+  },
   json: {
     type: 'boolean',
     help: 'one JSON object a line instead of text, spelled like the tools’ results',
@@ -75,6 +80,15 @@ export const OPTIONS = {
     help: '0 always takes the likeliest word (default); higher is freer',
   },
   seed: { type: 'string', value: 'N', help: 'another answer where --temperature is above 0 (default 0)' },
+  thinking: {
+    type: 'boolean',
+    help: 'also print, on stderr, what the model thinks before it answers, where it is one that does',
+  },
+  'thinking-tokens': {
+    type: 'string',
+    value: 'N',
+    help: 'longest thoughts, in tokens, beside those of the answer (default 2048)',
+  },
   'cache-dir': {
     type: 'string',
     value: 'DIR',
@@ -163,6 +177,7 @@ const MOST = 2 ** 31 - 1;
 /** What `afterimage serve` decides for all who share its engine. */
 export const OPTIONS_OF_THE_ENGINE = [
   'model',
+  'vision',
   'precision',
   'backend',
   'threads',

@@ -40,6 +40,7 @@ export class Terminal {
   readonly #bar = new ProgressBar();
   readonly #json: boolean;
   readonly #maxTokens: number | undefined;
+  readonly #thinking: boolean;
   /** The last note; the same one is not repeated for the next file. */
   #noted: string | undefined;
 
@@ -52,6 +53,7 @@ export class Terminal {
     signal: AbortSignal,
   ) {
     this.#json = options.flag('json');
+    this.#thinking = options.flag('thinking');
     this.#maxTokens = options.number('max-tokens', 1, true, MOST_TOKENS);
     this.call = {
       engine,
@@ -69,6 +71,7 @@ export class Terminal {
       sampling: {
         temperature: options.number('temperature', 0, false),
         seed: options.number('seed', 0),
+        thinkingTokens: options.number('thinking-tokens', 1, true, MOST_TOKENS),
       },
       signal,
       // Who waits here can see what is being done, and stop it.
@@ -135,6 +138,11 @@ export class Terminal {
         this.clear();
         streamed = true;
         process.stdout.write(more);
+      },
+      onThought: (more) => {
+        if (!this.#thinking || this.#json) return;
+        this.clear();
+        process.stderr.write(more);
       },
     };
     const limit = this.#maxTokens !== undefined && { max_tokens: this.#maxTokens };

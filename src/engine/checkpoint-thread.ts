@@ -33,6 +33,7 @@ const steps = thread.job<typeof work.steps>('steps');
 const draft = thread.job<typeof work.draft>('draft');
 const finish = thread.job<typeof work.finish>('finish');
 const answers = thread.job<typeof work.answers>('answers');
+const closing = thread.job<typeof work.closing>('closing');
 const vocabulary = thread.job<typeof work.vocabulary>('vocabulary');
 const texts = thread.job<typeof work.texts>('texts');
 const forget = thread.job<typeof work.forget>('forget');
@@ -62,8 +63,8 @@ export class CheckpointThread {
     options: ModelSettings,
     memory: UsableMemory,
   ): Promise<CheckpointThread> {
-    const { maxPixels, imageTokens } = options;
-    const source = { folder, maxPixels, imageTokens };
+    const { maxPixels, imageTokens, vision } = options;
+    const source = { folder, vision, maxPixels, imageTokens };
     TemplateThread.start();
     const { facts, native } = await honest(open({ source, name, options, memory }, OPENING_MS));
     const template = facts.template && (await TemplateThread.open(facts.template));
@@ -113,6 +114,11 @@ export class CheckpointThread {
     const characters = texts.reduce((sum, text) => sum + text.length, 0);
     const most = MOST_MS + MOST_MS_PER_CHARACTER * characters;
     return honest(answers({ source: this.#source, texts, rendered }, most));
+  }
+
+  /** Tokens that end thoughts. */
+  closing(mark: string): Promise<number[]> {
+    return honest(closing({ source: this.#source, mark }, MOST_MS));
   }
 
   /** The bytes of the tokens of text. @throws AfterimageError MODEL_UNSUPPORTED, INVALID_CHECKPOINT, MODEL_CHANGED */

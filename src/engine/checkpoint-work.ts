@@ -30,6 +30,8 @@ import type { UsableMemory } from './usable-memory.js';
 
 export interface CheckpointSource extends ImageDetail {
   folder: string;
+  /** Where its vision weights lie, if not there. */
+  vision?: string;
   /** Of its settings when it was opened first; a thread that takes over must find the same. */
   stamp?: string;
 }
@@ -190,6 +192,18 @@ export async function answers({
   return ids.map((answer) => Int32Array.from(answer));
 }
 
+/** The mark that ends thoughts, as templates write it. */
+export async function closing({
+  source,
+  mark,
+}: {
+  source: CheckpointSource;
+  mark: string;
+}): Promise<number[]> {
+  const { prompts } = await found(source);
+  return prompts.tokenizer.encode(`\n${mark}\n\n`);
+}
+
 /** The bytes of the tokens of text. @throws AfterimageError MODEL_UNSUPPORTED */
 export async function vocabulary({ source }: { source: CheckpointSource }): Promise<Vocabulary> {
   const { prompts, facts } = await found(source);
@@ -247,22 +261,25 @@ async function found(source: CheckpointSource): Promise<Opened> {
   return opened;
 }
 
-function keyOf({ folder, maxPixels, imageTokens, stamp }: CheckpointSource): string {
-  return JSON.stringify([folder, maxPixels, imageTokens, stamp]);
+function keyOf({ folder, vision, maxPixels, imageTokens, stamp }: CheckpointSource): string {
+  return JSON.stringify([folder, vision, maxPixels, imageTokens, stamp]);
 }
 
 async function openAnew(source: CheckpointSource): Promise<{ opened: Opened; checkpoint: Checkpoint }> {
-  const { folder } = source;
-  const stamp = settingsStamp(folder);
-  const { checkpoint, model: whole } = await openAlone(folder);
+  const { folder, vision } = source;
+  const stamp = [folder, ...(vision === undefined ? [] : [vision])].map(settingsStamp).join('\n');
+  const { checkpoint, model: whole } = await openAlone(folder, undefined, vision);
   const model = { ...whole, processor: chosenProcessor(whole, source) };
   const processors = new Processors(model.processor);
-  const template = templateOf(checkpoint.folder, model);
+  const template = templateOf(checkpoint, model);
   const prompts = reading(
     folder,
     () =>
-      new PromptBuilder(model, Tokenizer.load(checkpoint.folder, checkpoint.tokenizer), template, (image) =>
-        processors.of(image.maxPixels),
+      new PromptBuilder(
+        model,
+        Tokenizer.load(checkpoint.folder, checkpoint.tokenizer, checkpoint.tokenizerConfig),
+        template,
+        (image) => processors.of(image.maxPixels),
       ),
   );
   const { modelType, contextLength, boxes, visibility, positionAxes, eosTokenIds } = model;
@@ -283,7 +300,8 @@ async function openAnew(source: CheckpointSource): Promise<{ opened: Opened; che
 /** Of everything but the weights; a folder that is not there is found missing by whoever opens it. */
 function settingsStamp(folder: string): string {
   try {
-    const names = readdirSync(folder).filter((name) => /\.(json|jinja|model|tiktoken)$/.test(name));
+    if (folder.endsWith('.gguf')) return stampOf(folder);
+    const names = readdirSync(folder).filter((name) => /\.(json|jinja|model|tiktoken|gguf)$/.test(name));
     return names
       .sort()
       .map((name) => `${name} ${stampOf(join(folder, name))}`)

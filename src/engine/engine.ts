@@ -11,6 +11,8 @@ export interface SamplingOptions {
   minP?: number;
   repetitionPenalty?: number;
   seed?: number;
+  /** Tokens of thoughts before an answer, at most, for models that think; they do not count as the answer's. */
+  thinkingTokens?: number;
 }
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
@@ -31,6 +33,8 @@ export interface AskOptions extends SamplingOptions {
   /** Ends the answer with stopReason "cancelled" and what there is of it, which can be continued. */
   signal?: AbortSignal;
   onText?: (text: string) => void;
+  /** What the model thinks before it answers, as it comes. */
+  onThought?: (text: string) => void;
   /** Also say how probable each token was; for models with a small vocabulary. */
   certainty?: boolean;
   onProgress?: (progress: Progress) => void;
@@ -72,7 +76,9 @@ export const NOTHING_DONE: Required<CacheReport> = {
 
 export interface Answer {
   text: string;
-  /** The tokens that the text is made of and, where it was cut inside a character, those of the character's beginning. */
+  /** What the model thought before; no part of the text. Absent where it did not. */
+  thinking?: string;
+  /** The tokens that thoughts and text are made of and, where it was cut inside a character, those of the character's beginning. */
   tokenIds: number[];
   /** How many tokens were generated, where they have no ids here. */
   tokens?: number;

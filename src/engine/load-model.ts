@@ -62,8 +62,8 @@ async function withWeights(
       identity: identityOf([digest, facts.identity, precision, kvType]),
     };
     const rows = new PromptRows(checkpoint, sight, weights, digest, info.name);
-    const { maxPixels, imageTokens } = options;
-    const source = { folder: facts.folder, maxPixels, imageTokens, tokenIds: facts.tokenIds };
+    const { maxPixels, imageTokens, vision } = options;
+    const source = { folder: facts.folder, vision, maxPixels, imageTokens, tokenIds: facts.tokenIds };
     const ready = new LoadedModel(info, native, rows, checkpoint, sight, source);
     sight.decide(await measuredPixels(ready, loaded.digest, options));
     return ready;

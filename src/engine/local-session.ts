@@ -12,11 +12,13 @@ import {
 } from './engine.js';
 import type { Message } from '../prompt/message.js';
 import type { LoadedModel } from './loaded-model.js';
-import type { NativeCacheReport, NativeResult } from './native-engine.js';
+import type { NativeCacheReport, NativeGrammar, NativeResult } from './native-engine.js';
 import { fromNative } from './native.js';
 import type { PreparedPrompt } from './prompt-rows.js';
 
 export const DEFAULT_MAX_TOKENS = 512;
+/** Of thoughts before an answer. */
+export const DEFAULT_THINKING_TOKENS = 2048;
 
 /** What a session needs of its engine. */
 export interface SessionHost {
@@ -64,8 +66,7 @@ export class LocalSession implements Session {
       : this.#closing.signal;
     try {
       const model = await this.#host.ready({ onProgress: options.onProgress, signal: stop });
-      const prompt = await model.prompts.prepare(messages, options.continues?.tokenIds, stop);
-      return await this.#run(model, prompt, options, stop);
+      return await this.#run(model, await opening(model, messages, options, stop), options, stop);
     } catch (error) {
       if (stop.aborted && isCancellation(error)) return unanswered(options.continues);
       throw fromNative(error);
@@ -74,32 +75,44 @@ export class LocalSession implements Session {
 
   async #run(
     model: LoadedModel,
-    prompt: PreparedPrompt,
+    { prepare, mark, begun }: Opening,
     options: AskOptions,
     stop: AbortSignal,
   ): Promise<Answer> {
-    const { native } = model;
     if (this.#closed) throw closedError();
     options.onProgress?.({ stage: 'queue', done: 0 });
     const choices = await model.prompts.answers(options.choices ?? []);
-    const answerTokens = options.choices ? 0 : (options.maxTokens ?? DEFAULT_MAX_TOKENS);
-    const wanted = { maxTokens: answerTokens, lowPriority: false, choices };
     const grammar = options.schema && (await model.grammar(options.schema, options.continues?.tokenIds));
-    const { request, needed } = await model.admit(prompt, wanted, stop);
-    const reader = new AnswerReader(model.prompts.textAfter(prompt.question), options, () =>
-      native.finish(request),
+    const { maxTokens = DEFAULT_MAX_TOKENS, thinkingTokens = DEFAULT_THINKING_TOKENS } = options;
+    const rooms = { said: maxTokens, thought: Math.max(1, thinkingTokens) };
+    const running: Running = { finish: () => {} };
+    const reader = new AnswerReader(
+      model.prompts.textAfter(begun.question),
+      { ...options, maxTokens },
+      () => running.finish(),
+      mark,
     );
-    const cancel = (): void => native.cancel(request);
-    if (stop.aborted) cancel();
-    stop.addEventListener('abort', cancel, { once: true });
+    const open = (await reader.progress()).thinking !== undefined;
+    let room = options.choices ? 0 : open ? rooms.thought : rooms.said;
+    let prompt = begun;
+    let done: { result: NativeResult; viewed: Answer['viewed'] } | undefined;
     try {
-      await model.encodeMissing(request, prompt, needed, options.onProgress);
-      const result = await native.generate(
-        request,
-        { ...model.sampling(options), ...(grammar && { grammar }) },
-        (id) => reader.push(id),
-        (stage, done, total) => options.onProgress?.({ stage, done, total }),
-      );
+      for (;;) {
+        const before = (await reader.progress()).tokenIds.length;
+        const result = await generate(
+          model,
+          prompt,
+          { options, choices, grammar, room, reader, running },
+          stop,
+        );
+        done = { result: joined(done?.result, result), viewed: prompt.viewed };
+        const further =
+          options.choices || options.schema ? undefined : await goOn(model, reader, result, rooms, before);
+        if (!further) break;
+        room = further.room;
+        prompt = await prepare(further.tokenIds);
+      }
+      const { result, viewed } = done;
       const weighed = options.choices && result.stop === 'end';
       return {
         ...(weighed ? chosen(options.choices!, choices, result) : await reader.end(endingOf(result))),
@@ -107,16 +120,110 @@ export class LocalSession implements Session {
         cache: cacheReport(result.cache),
         ...(options.certainty && { certainty: reader.certainty(result) }),
         decodeMs: result.decodeMs,
-        viewed: prompt.viewed,
+        viewed,
       };
     } catch (error) {
-      native.cancel(request);
       if (!stop.aborted || !isCancellation(error)) throw error;
       return unanswered(await reader.end('cancelled'));
-    } finally {
-      stop.removeEventListener('abort', cancel);
     }
   }
+}
+
+/** How the engine is asked to end what it is at. */
+interface Running {
+  finish: () => void;
+}
+
+interface Opening {
+  /** With tokens of the answer behind it. */
+  prepare(tokenIds: readonly number[]): Promise<PreparedPrompt>;
+  begun: PreparedPrompt;
+  /** Ends the thoughts that the prompt has begun; absent where it has not, or they are ended at once. */
+  mark?: string;
+}
+
+/** What must be an answer from its first token on begins behind the thoughts. */
+async function opening(
+  model: LoadedModel,
+  messages: Message[],
+  options: AskOptions,
+  stop: AbortSignal,
+): Promise<Opening> {
+  const { prompts } = model;
+  const known = options.continues?.tokenIds ?? [];
+  const begun = await prompts.prepare(messages, known, stop);
+  const prepare = (tokenIds: readonly number[]) => prompts.prepare(messages, tokenIds, stop);
+  const mark = begun.thoughtMark;
+  if (mark === undefined || !(options.schema || options.choices)) return { prepare, begun, mark };
+  const closing = await prompts.closing(mark);
+  return { prepare, begun: await prepare([...closing, ...known]) };
+}
+
+interface Asked {
+  options: AskOptions;
+  choices: readonly Int32Array[];
+  grammar: NativeGrammar | undefined;
+  room: number;
+  reader: AnswerReader;
+  running: Running;
+}
+
+/** One request of the engine. @throws what it fails with; then it is cancelled */
+async function generate(
+  model: LoadedModel,
+  prompt: PreparedPrompt,
+  { options, choices, grammar, room, reader, running }: Asked,
+  stop: AbortSignal,
+): Promise<NativeResult> {
+  const { native } = model;
+  const wanted = { maxTokens: room, lowPriority: false, choices: [...choices] };
+  const { request, needed } = await model.admit(prompt, wanted, stop);
+  running.finish = () => native.finish(request);
+  const cancel = (): void => native.cancel(request);
+  if (stop.aborted) cancel();
+  stop.addEventListener('abort', cancel, { once: true });
+  try {
+    await model.encodeMissing(request, prompt, needed, options.onProgress);
+    return await native.generate(
+      request,
+      { ...model.sampling(options), ...(grammar && { grammar }) },
+      (id) => reader.push(id),
+      (stage, done, total) => options.onProgress?.({ stage, done, total }),
+    );
+  } catch (error) {
+    native.cancel(request);
+    throw error;
+  } finally {
+    stop.removeEventListener('abort', cancel);
+  }
+}
+
+/** Thoughts have room of their own: where the engine ended for want of room and there is some, with what it goes on. */
+async function goOn(
+  model: LoadedModel,
+  reader: AnswerReader,
+  result: NativeResult,
+  rooms: { said: number; thought: number },
+  before: number,
+): Promise<{ room: number; tokenIds: number[] } | undefined> {
+  const { thinking, thought, said, tokenIds } = await reader.progress();
+  if (result.stop !== 'length' || thought === 0 || tokenIds.length === before) return undefined;
+  if (thinking !== undefined && thought < rooms.thought)
+    return { room: rooms.thought - thought, tokenIds: [...tokenIds] };
+  if (said >= rooms.said) return undefined;
+  if (thinking !== undefined) await reader.close(await model.prompts.closing(thinking));
+  return { room: rooms.said - said, tokenIds: [...(await reader.progress()).tokenIds] };
+}
+
+/** What was reused is said of the first request; the others go on with it. */
+function joined(first: NativeResult | undefined, last: NativeResult): NativeResult {
+  if (!first) return last;
+  return {
+    ...last,
+    cache: first.cache,
+    decodeMs: first.decodeMs + last.decodeMs,
+    probabilities: Float32Array.of(...first.probabilities, ...last.probabilities),
+  };
 }
 
 function chosen(
@@ -159,8 +266,19 @@ export function isCancellation(error: unknown): boolean {
 }
 
 /** Stopped without a result of the engine's: nothing is known but the answer as far as it had come. */
-export function unanswered({ text, tokenIds }: AnswerSoFar = { text: '', tokenIds: [] }): Answer {
-  return { text, tokenIds, stopReason: 'cancelled', cache: NOTHING_DONE, decodeMs: 0, viewed: [] };
+export function unanswered(
+  { text, tokenIds, thinking }: AnswerSoFar & Pick<Answer, 'thinking'> = { text: '', tokenIds: [] },
+): Answer {
+  const thought = thinking === undefined ? {} : { thinking };
+  return {
+    text,
+    ...thought,
+    tokenIds,
+    stopReason: 'cancelled',
+    cache: NOTHING_DONE,
+    decodeMs: 0,
+    viewed: [],
+  };
 }
 
 function closedError(): AfterimageError {

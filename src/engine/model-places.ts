@@ -128,12 +128,21 @@ export function isComplete(folder: string): boolean {
   const names = entries(folder);
   // A link of the cache whose blob was removed is listed, but leads nowhere.
   const present = new Set(names.filter((name) => existsSync(join(folder, name))));
+  if (names.some((name) => UNFINISHED.test(name))) return false;
+  const safe = [...present].some((name) => name.endsWith('.safetensors'));
+  if (!safe) return hasGgufPair([...present]);
   return (
     present.has('config.json') &&
     TOKENIZER_FILES.some((name) => present.has(name)) &&
-    !names.some((name) => UNFINISHED.test(name)) &&
     hasWeights(folder, present)
   );
+}
+
+/** A model and its mmproj, which are whole in themselves. */
+function hasGgufPair(names: string[]): boolean {
+  const files = names.filter((name) => /\.gguf$/i.test(name));
+  const projectors = files.filter((name) => /mmproj/i.test(name));
+  return projectors.length > 0 && projectors.length < files.length;
 }
 
 function hasWeights(folder: string, present: Set<string>): boolean {
@@ -161,7 +170,7 @@ function indexedShards(folder: string): string[] {
 /** Bytes of the weights, which is what they take in memory. */
 export function weightBytes(folder: string): number {
   return entries(folder)
-    .filter((name) => /^(?!consolidated).+\.safetensors$/.test(name) && existsSync(join(folder, name)))
+    .filter((name) => /^(?!consolidated).+\.(safetensors|gguf)$/.test(name) && existsSync(join(folder, name)))
     .reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
 }
 

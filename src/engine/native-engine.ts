@@ -1,4 +1,5 @@
 // The native engine object, call by call. native/session/engine.h says what each does; native/addon renames only.
+import type { FileHeader } from '../models/checkpoint/checkpoint.js';
 import type { NamedTensor } from '../models/family.js';
 import type { GrammarTables } from '../schema/tables.js';
 import type { CacheReport } from './engine.js';
@@ -21,6 +22,7 @@ export interface NativeEngineOptions {
   /** folder "": no disk tier. */
   disk: { folder: string; maxBytes: number; maxAgeSeconds: number };
   files: string[];
+  headers?: Record<string, FileHeader>;
   /** Programs as JSON. */
   vision: string;
   decoder: string;

@@ -16,6 +16,8 @@ export interface LocalEngineOptions extends ModelSettings {
 export interface ModelSettings extends ImageDetail {
   /** Checkpoint folder; absent: the bundled starter model. */
   model?: string;
+  /** Folder of its vision weights, or its mmproj file, where they lie apart. */
+  vision?: string;
   /** Default: fast for quantized weights, exact otherwise. */
   precision?: Precision;
   backend?: BackendName;
@@ -60,11 +62,12 @@ export function nativeOptions(
 
 /** What is computed, and from which files. */
 export function programsOf(
-  { files }: Checkpoint,
+  { files, headers }: Checkpoint,
   model: Model,
-): Pick<NativeEngineOptions, 'files' | 'vision' | 'decoder' | 'traits'> {
+): Pick<NativeEngineOptions, 'files' | 'headers' | 'vision' | 'decoder' | 'traits'> {
   return {
     files,
+    ...(headers && { headers }),
     vision: JSON.stringify(model.vision),
     decoder: JSON.stringify(model.decoder),
     traits: {

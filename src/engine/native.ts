@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { isAbsolute, join } from 'node:path';
 import { AfterimageError, isErrorCode } from '../errors.js';
+import type { FileHeader } from '../models/checkpoint/checkpoint.js';
 import { packageRoot } from '../package-root.js';
 import { packageVersion } from '../version.js';
 import {
@@ -29,6 +30,7 @@ const require = createRequire(import.meta.url);
 
 export interface RunnerOptions {
   files: string[];
+  headers?: Record<string, FileHeader>;
   /** A safetensors image; read where `files` is empty. */
   weights?: Uint8Array;
   /** Program as JSON. */

@@ -4,6 +4,7 @@ import type { ImageInput, RgbImage } from '../image/rgb-image.js';
 import type { WeightFiles } from '../models/checkpoint/weights-content.js';
 import type { ImagePlan } from '../models/family.js';
 import type { Message } from '../prompt/message.js';
+import { thoughtBegun } from '../prompt/thoughts.js';
 import type { TextSource } from './answer-reader.js';
 import type { CheckpointThread, ThreadPrompt } from './checkpoint-thread.js';
 import type { Answer } from './engine.js';
@@ -26,6 +27,8 @@ export interface PreparedPrompt {
   native: NativePrompt;
   /** Tokens before the answer; `native.ids` may go on with the beginning of one. */
   question: Int32Array;
+  /** Ends the thoughts that the prompt has begun, where it has. */
+  thoughtMark: string | undefined;
   /** In prompt order; an image that occurs twice occurs twice. */
   images: PreparedImage[];
   viewed: Answer['viewed'];
@@ -88,6 +91,7 @@ export class PromptRows {
     return {
       native: nativePrompt(prompt, images, prefixLength, this.#name),
       question: prompt.question,
+      thoughtMark: thoughtBegun(prompt.rendered),
       images,
       viewed: prompt.plans.map(({ viewedWidth, viewedHeight, tokens }) => ({
         width: viewedWidth,
@@ -95,6 +99,11 @@ export class PromptRows {
         tokens,
       })),
     };
+  }
+
+  /** Tokens that end thoughts. */
+  closing(mark: string): Promise<readonly number[]> {
+    return this.#checkpoint.closing(mark);
   }
 
   /** Tokens of answers as the model would give them. @throws AfterimageError INVALID_ARGUMENT */

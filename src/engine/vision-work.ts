@@ -10,6 +10,8 @@ import { AfterimageError } from '../errors.js';
 /** What a processor is made of. */
 export interface ProcessorSource extends ImageDetail {
   folder: string;
+  /** Where its vision weights lie, if not there. */
+  vision?: string;
   /** Of its tokenizer, so that this need not be parsed in every thread. */
   tokenIds?: TokenIds;
 }
@@ -29,6 +31,7 @@ let known: { key: string; processor: Processor } | undefined;
 /** By input name of the vision program. @throws AfterimageError MODEL_CHANGED when the checkpoint has other settings now */
 export async function visionInputs({
   folder,
+  vision,
   maxPixels,
   imageTokens,
   tokenIds,
@@ -37,9 +40,12 @@ export async function visionInputs({
   image,
   plan,
 }: VisionJob): Promise<Record<string, NamedTensor>> {
-  const key = JSON.stringify([folder, maxPixels, imageTokens, limit, identity]);
+  const key = JSON.stringify([folder, vision, maxPixels, imageTokens, limit, identity]);
   if (known?.key !== key) {
-    const chosen = chosenProcessor((await openAlone(folder, tokenIds)).model, { maxPixels, imageTokens });
+    const chosen = chosenProcessor((await openAlone(folder, tokenIds, vision)).model, {
+      maxPixels,
+      imageTokens,
+    });
     const processor = limit === undefined ? chosen : chosen.limitedTo(limit);
     if (processor.identity !== identity) {
       throw new AfterimageError(

@@ -12,6 +12,10 @@ export interface ProgramValue {
   width: number;
 }
 
+/** Forms that other tools store: GPTQ, AWQ, compressed-tensors, bitsandbytes, NVFP4 with a scale for the whole matrix. */
+export type ForeignMode =
+  'gptq' | 'gptq_v2' | 'awq' | 'packed_int' | 'int8' | 'bnb_int8' | 'bnb_4bit' | 'nvfp4_scaled' | 'gguf';
+
 /** How a logical weight is made from stored tensors (names as in the safetensors files). */
 export interface WeightRecipe {
   /** Logical name, unique in the program. */
@@ -22,12 +26,17 @@ export interface WeightRecipe {
   tensors: string[];
   /** Absent: the stored float dtype. `scales`/`biases` name one tensor for each of `tensors`. */
   quantization?: {
-    mode: 'affine' | 'mxfp4' | 'mxfp8' | 'nvfp4' | 'fp8_block' | 'int4_symmetric';
+    mode: 'affine' | 'mxfp4' | 'mxfp8' | 'nvfp4' | 'fp8_block' | 'int4_symmetric' | ForeignMode;
     bits: number;
     group: number;
     block?: [number, number];
     scales: string[];
     biases?: string[];
+    /** Of foreign modes, as native/weights/foreign_form.h reads them: zeros and orders of columns, one for each of `tensors`. */
+    zeros?: string[];
+    order?: string[];
+    /** As many for each of `tensors` as the mode has. */
+    tables?: string[];
   };
   /** Axes of the stored float tensor in the order in which they are read, before it is flattened to `shape`. */
   permute?: number[];

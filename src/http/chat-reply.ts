@@ -23,7 +23,12 @@ export function completion(heading: Heading, answer: Answer, logprobs: boolean) 
     choices: [
       {
         index: 0,
-        message: { role: 'assistant' as const, content: answer.text, refusal: null },
+        message: {
+          role: 'assistant' as const,
+          content: answer.text,
+          ...(answer.thinking !== undefined && { reasoning_content: answer.thinking }),
+          refusal: null,
+        },
         logprobs: logprobs ? logprobsOf(answer) : null,
         ...finish(answer.stopReason),
       },
@@ -35,6 +40,8 @@ export function completion(heading: Heading, answer: Answer, logprobs: boolean) 
 export interface Delta {
   role?: 'assistant';
   content?: string;
+  /** What the model thinks before it answers, as vLLM calls it. */
+  reasoning_content?: string;
 }
 
 export function chunk(heading: Heading, delta: Delta, more: Record<string, unknown> = {}) {

@@ -152,6 +152,7 @@ export class Completions {
           first();
           speaker.text(text);
         },
+        onThought: (thought) => speaker.thought(thought),
         ...(request.peer && { onProgress: (progress) => speaker.peer({ progress }) }),
       });
       speaker.end(answer);
@@ -206,6 +207,11 @@ class Speaker {
     this.#stream.send(chunk(this.#heading, { content }));
   }
 
+  thought(reasoning_content: string): void {
+    this.#greet();
+    this.#stream.send(chunk(this.#heading, { reasoning_content }));
+  }
+
   end(answer: Answer): void {
     this.#greet();
     if (this.#later) {
@@ -231,7 +237,7 @@ class Speaker {
 
 async function answered(
   { request, conversation, engine, signal, watched }: Asked,
-  hooks: Pick<AskOptions, 'onText' | 'onProgress'>,
+  hooks: Pick<AskOptions, 'onText' | 'onThought' | 'onProgress'>,
 ): Promise<Answer> {
   const session = engine.open();
   try {

@@ -91,6 +91,8 @@ export interface ModelBoxes {
 export interface Family {
   /** `model_type` values of config.json this family reads. */
   modelTypes: string[];
+  /** What its models are best at, in a few words. */
+  bestAt: string;
   /** Checkpoints known to work, for `afterimage models`. */
   checkpoints: FamilyCheckpoint[];
   /** @throws AfterimageError INVALID_CHECKPOINT naming the missing key, tensor or wrong shape. */

@@ -20,6 +20,7 @@ const END_OF_IMAGE = '<end_of_image>';
 
 export const gemma3: Family = {
   modelTypes: ['gemma3'],
+  bestAt: 'general',
   checkpoints: [
     { name: 'google/gemma-3-4b-it', parameters: 4_300_079_472, towerParameters: 416_866_032 },
     { name: 'google/gemma-3-12b-it', parameters: 12_187_325_040, towerParameters: 416_866_032 },
@@ -111,7 +112,9 @@ function visionEncoder(
   const weight = g.input('pool_weight', { rows: rowsOf('tokens'), width: taps });
   const pooled = g.weightedRows(x, index, weight); // [tokens, width]
   const w = projectorWeights(checkpoint);
-  const normed = g.rmsNorm(pooled, w('mm_soft_emb_norm'), shape.layer_norm_eps, { weightOffset: 1 });
+  const norm = w('mm_soft_emb_norm');
+  const weightOffset = norm.holdsOnePlus ? 0 : 1;
+  const normed = g.rmsNorm(pooled, norm, shape.layer_norm_eps, { weightOffset });
   g.output(
     'features',
     g.matmul(normed, w('mm_input_projection_weight').transposed(hidden, shape.hidden_size)),

@@ -34,6 +34,7 @@ const ACTIVATION: ActivationName = 'gelu_tanh';
 
 export const gemma3n: Family = {
   modelTypes: ['gemma3n'],
+  bestAt: 'general, small',
   checkpoints: [
     { name: 'google/gemma-3n-E2B-it', parameters: 5_439_438_272, towerParameters: 975_478_640 },
     { name: 'google/gemma-3n-E4B-it', parameters: 7_849_978_192, towerParameters: 975_478_640 },

@@ -17,6 +17,7 @@ const [START_OF_IMAGE, END_OF_IMAGE] = ['<|image>', '<image|>'];
 
 export const gemma4: Family = {
   modelTypes: ['gemma4'],
+  bestAt: 'general; screens with --image-tokens 1120',
   checkpoints: [
     { name: 'google/gemma-4-E2B-it', parameters: 5_104_298_467, towerParameters: 472_190_144 },
     { name: 'google/gemma-4-E4B-it', parameters: 7_941_101_802, towerParameters: 472_190_144 },

@@ -13,6 +13,7 @@ import { tensorFilter, tensorResize } from './processors/tensor-resize.js';
 
 export const gemma4Unified: Family = {
   modelTypes: ['gemma4_unified'],
+  bestAt: 'general',
   checkpoints: [{ name: 'google/gemma-4-12B-it', parameters: 11_959_730_224, towerParameters: 0 }],
   build(checkpoint) {
     const config = new Config(checkpoint.config, 'config.json');

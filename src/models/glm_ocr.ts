@@ -12,6 +12,7 @@ const IMAGE_TOKEN = '<|image|>';
 
 export const glmOcr: Family = {
   modelTypes: ['glm_ocr'],
+  bestAt: 'reading pages',
   checkpoints: [{ name: 'zai-org/GLM-OCR', parameters: 1_107_405_824, towerParameters: 434_120_192 }],
   build(checkpoint) {
     const config = new Config(checkpoint.config, 'config.json');

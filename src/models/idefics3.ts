@@ -19,6 +19,7 @@ const GLOBAL_IMAGE = '<global-img>';
 
 export const idefics3: Family = {
   modelTypes: ['idefics3', 'smolvlm'],
+  bestAt: 'small and quick',
   checkpoints: [
     { name: 'HuggingFaceTB/SmolVLM-256M-Instruct', parameters: 256_484_928, towerParameters: 86_433_024 },
     { name: 'HuggingFaceTB/SmolVLM-500M-Instruct', parameters: 507_482_304, towerParameters: 86_433_024 },

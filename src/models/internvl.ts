@@ -25,6 +25,7 @@ const TEXT_MODELS = ['qwen2', 'qwen3', 'llama'];
 
 export const internVl: Family = {
   modelTypes: ['internvl'],
+  bestAt: 'general',
   checkpoints: [
     { name: 'OpenGVLab/InternVL3-2B-hf', parameters: 2_088_957_440, towerParameters: 304_012_288 },
     { name: 'OpenGVLab/InternVL3-8B-hf', parameters: 7_944_373_760, towerParameters: 304_012_288 },

@@ -14,6 +14,7 @@ const IMAGE_TOKEN = '<|media_pad|>';
 
 export const kimiVl: Family = {
   modelTypes: ['kimi_vl'],
+  bestAt: 'screens, pointing',
   // Its own uploads ship tiktoken.model alone, which is read; none of them has been tried whole yet.
   checkpoints: [],
   build: (checkpoint) => kimiModel(checkpoint, 'kimi_vl', kimiVlProcessor),
@@ -21,6 +22,7 @@ export const kimiVl: Family = {
 
 export const kimiK25: Family = {
   modelTypes: ['kimi_k25'],
+  bestAt: 'general; a server of its own',
   checkpoints: [],
   build: (checkpoint) => kimiModel(checkpoint, 'kimi_k25', k25Processor),
 };

@@ -20,6 +20,7 @@ const IMAGE_TOKEN = '<image>';
 
 export const lfm2Vl: Family = {
   modelTypes: ['lfm2_vl', 'lfm2-vl'],
+  bestAt: 'small and quick',
   checkpoints: [
     { name: 'LiquidAI/LFM2-VL-450M', parameters: 450_822_656, towerParameters: 85_843_200 },
     { name: 'LiquidAI/LFM2-VL-1.6B', parameters: 1_584_804_000, towerParameters: 412_649_712 },

@@ -15,6 +15,7 @@ import { mergedVisionEncoder, pixtralConfig } from './towers/pixtral.js';
 
 export const lightOnOcr: Family = {
   modelTypes: ['lighton_ocr'],
+  bestAt: 'reading pages',
   checkpoints: [
     { name: 'lightonai/LightOnOCR-2-1B', parameters: 1_005_647_872, towerParameters: 403_305_472 },
     { name: 'lightonai/LightOnOCR-1B-1025', parameters: 1_005_647_872, towerParameters: 403_305_472 },

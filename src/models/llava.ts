@@ -25,6 +25,7 @@ import { imageTokens } from './processors/placeholder.js';
 
 export const llava: Family = {
   modelTypes: ['llava', 'pixtral'],
+  bestAt: 'general; older',
   checkpoints: [
     { name: 'llava-hf/llava-1.5-7b-hf', parameters: 7_063_427_072, towerParameters: 303_507_456 },
     { name: 'llava-hf/llava-1.5-13b-hf', parameters: 13_351_494_656, towerParameters: 303_507_456 },

@@ -16,6 +16,7 @@ import { imageTokens } from './processors/placeholder.js';
 
 export const llavaNext: Family = {
   modelTypes: ['llava_next'],
+  bestAt: 'general; older',
   checkpoints: [
     { name: 'llava-hf/llava-v1.6-mistral-7b-hf', parameters: 7_566_747_648, towerParameters: 303_507_456 },
     { name: 'llava-hf/llava-v1.6-vicuna-7b-hf', parameters: 7_063_431_168, towerParameters: 303_507_456 },

@@ -22,6 +22,7 @@ const BLOCK = MERGE * MERGE;
 
 export const miniCpmV46: Family = {
   modelTypes: ['minicpmv4_6'],
+  bestAt: 'general, small',
   checkpoints: [{ name: 'openbmb/MiniCPM-V-4.6', parameters: 1_300_428_016, towerParameters: 522_299_312 }],
   build(checkpoint) {
     const config = new Config(checkpoint.config, 'config.json');

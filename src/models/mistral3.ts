@@ -9,6 +9,7 @@ import { pixtralImageProcessor, pixtralMarkers } from './processors/pixtral-imag
 
 export const mistral3: Family = {
   modelTypes: ['mistral3'],
+  bestAt: 'general, documents',
   checkpoints: [
     {
       name: 'mistralai/Mistral-Small-3.1-24B-Instruct-2503',

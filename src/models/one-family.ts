@@ -11,10 +11,11 @@ import { modelOf } from './model-of.js';
 export async function openAlone(
   folder: string,
   tokenIds?: TokenIds,
+  vision?: string,
 ): Promise<{ checkpoint: Checkpoint; model: Model }> {
   // The family first: a checkpoint that is not supported is refused by name, whatever else it lacks.
-  const family = await familyAlone({ config: readConfig(folder) });
-  const checkpoint = reading(folder, () => openCheckpoint(folder, tokenIds));
+  const family = await familyAlone({ config: reading(folder, () => readConfig(folder, vision)) });
+  const checkpoint = reading(folder, () => openCheckpoint(folder, tokenIds, vision));
   return { checkpoint, model: modelOf(checkpoint, family) };
 }
 

@@ -24,6 +24,7 @@ const POSITION_TAPS = 4;
 
 export const paddleOcrVl: Family = {
   modelTypes: ['paddleocr_vl'],
+  bestAt: 'reading pages',
   checkpoints: [
     { name: 'PaddlePaddle/PaddleOCR-VL', parameters: 905_601_648, towerParameters: 412_987_248 },
     { name: 'PaddlePaddle/PaddleOCR-VL-1.5', parameters: 905_601_648, towerParameters: 412_987_248 },

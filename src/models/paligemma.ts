@@ -17,6 +17,7 @@ const IMAGE_TOKEN = '<image>';
 
 export const paligemma: Family = {
   modelTypes: ['paligemma'],
+  bestAt: 'captions, detection',
   checkpoints: [
     { name: 'google/paligemma-3b-mix-448', parameters: 2_924_351_216, towerParameters: 413_327_088 },
     { name: 'google/paligemma2-3b-mix-448', parameters: 3_033_127_152, towerParameters: 413_327_088 },

@@ -12,6 +12,7 @@ import type { WeightScope } from './checkpoint/weights.js';
 
 export const qwen2_5Vl: Family = {
   modelTypes: ['qwen2_5_vl'],
+  bestAt: 'screens, pointing',
   checkpoints: [
     { name: 'Qwen/Qwen2.5-VL-3B-Instruct', parameters: 3_754_622_976, towerParameters: 668_684_288 },
     { name: 'Qwen/Qwen2.5-VL-7B-Instruct', parameters: 8_292_166_656, towerParameters: 676_550_144 },

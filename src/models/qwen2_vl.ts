@@ -13,6 +13,7 @@ import { outputHead, weightScope, type WeightScope } from './checkpoint/weights.
 
 export const qwen2Vl: Family = {
   modelTypes: ['qwen2_vl'],
+  bestAt: 'screens, pointing; older',
   checkpoints: [
     { name: 'Qwen/Qwen2-VL-2B-Instruct', parameters: 2_208_985_600, towerParameters: 665_271_296 },
     { name: 'Qwen/Qwen2-VL-7B-Instruct', parameters: 8_291_375_616, towerParameters: 675_759_104 },

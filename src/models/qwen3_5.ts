@@ -15,16 +15,31 @@ import { outputHead, type CheckpointModule, type WeightScope } from './checkpoin
 
 export const qwen3_5: Family = {
   modelTypes: ['qwen3_5'],
+  bestAt: 'screens, reading, general',
   checkpoints: [
     { name: 'Qwen/Qwen3.5-0.8B', parameters: 852_985_920, towerParameters: 100_592_896 },
+    { name: 'Qwen/Qwen3.5-4B', parameters: 4_539_265_536, towerParameters: 333_514_240 },
     { name: 'Qwen/Qwen3.5-9B', parameters: 9_409_813_744, towerParameters: 456_010_480 },
     { name: 'Qwen/Qwen3.5-27B', parameters: 27_356_728_560, towerParameters: 460_730_096 },
+    {
+      name: 'mlx-community/Qwen3.5-4B-MLX-4bit',
+      parameters: 4_539_265_536,
+      towerParameters: 333_514_240,
+    },
+    {
+      name: 'mlx-community/Qwen3.5-9B-MLX-4bit',
+      parameters: 9_409_813_744,
+      towerParameters: 456_010_480,
+    },
+    { name: 'mlx-community/Qwen3.5-27B-4bit', parameters: 27_356_728_560, towerParameters: 460_730_096 },
+    { name: 'mlx-community/Qwen3.6-27B-mxfp8', parameters: 27_356_728_560, towerParameters: 460_730_096 },
   ],
   build: (checkpoint) => qwen3_5Model(checkpoint, 'qwen3_5'),
 };
 
 export const qwen3_5Moe: Family = {
   modelTypes: ['qwen3_5_moe'],
+  bestAt: 'screens, reading, general',
   checkpoints: [{ name: 'Qwen/Qwen3.5-35B-A3B', parameters: 35_107_181_936, towerParameters: 446_571_248 }],
   build: (checkpoint) => qwen3_5Model(checkpoint, 'qwen3_5_moe'),
 };

@@ -12,6 +12,7 @@ import { outputHead } from './checkpoint/weights.js';
 
 export const qwen3Vl: Family = {
   modelTypes: ['qwen3_vl'],
+  bestAt: 'screens, pointing, reading',
   checkpoints: [
     { name: 'Qwen/Qwen3-VL-2B-Instruct', parameters: 2_127_532_032, towerParameters: 406_957_056 },
     { name: 'Qwen/Qwen3-VL-4B-Instruct', parameters: 4_437_815_808, towerParameters: 415_347_712 },

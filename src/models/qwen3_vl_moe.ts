@@ -9,6 +9,7 @@ import type { WeightScope } from './checkpoint/weights.js';
 
 export const qwen3VlMoe: Family = {
   modelTypes: ['qwen3_vl_moe'],
+  bestAt: 'screens, pointing, reading',
   checkpoints: [
     { name: 'Qwen/Qwen3-VL-30B-A3B-Instruct', parameters: 31_070_754_032, towerParameters: 538_631_408 },
   ],

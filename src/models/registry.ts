@@ -71,10 +71,14 @@ export function familyOf({ config }: Pick<Checkpoint, 'config'>): Family {
 }
 
 /** @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, IO_FAILED */
-export function openModel(folder: string, tokenIds?: TokenIds): { checkpoint: Checkpoint; model: Model } {
+export function openModel(
+  folder: string,
+  tokenIds?: TokenIds,
+  vision?: string,
+): { checkpoint: Checkpoint; model: Model } {
   // The family first: a checkpoint that is not supported is refused by name, whatever else it lacks.
-  familyOf({ config: readConfig(folder) });
-  const checkpoint = reading(folder, () => openCheckpoint(folder, tokenIds));
+  familyOf({ config: reading(folder, () => readConfig(folder, vision)) });
+  const checkpoint = reading(folder, () => openCheckpoint(folder, tokenIds, vision));
   return { checkpoint, model: buildModel(checkpoint) };
 }
 

@@ -2,11 +2,18 @@
 import { AfterimageError } from '../errors.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import type { ContentPart, Message } from './message.js';
+import type { Checkpoint } from '../models/checkpoint/checkpoint.js';
 import type { ImagePlan, Model, Processor } from '../models/family.js';
 import { leadOf } from './answered.js';
 import { controlStrings, Guard, type ControlStrings, type Marks } from './guard.js';
 import { expandPlaceholders, locateImages, tokenAt, type ImageSpan } from './spans.js';
-import { ChatTemplate, findTemplate, specialTokenStrings, type TemplateMessage } from './template.js';
+import {
+  ChatTemplate,
+  findTemplate,
+  specialTokensOf,
+  specialTokenStrings,
+  type TemplateMessage,
+} from './template.js';
 import type { Rendering, TemplateSource } from './template-work.js';
 import { reading } from '../models/checkpoint/plain-file.js';
 import { Tokenizer } from './tokenizer.js';
@@ -59,6 +66,9 @@ export interface Draft {
 /** The template's text, and the template itself where it is trusted to render here. */
 type SomeTemplate = Pick<ChatTemplate, 'source'> & Partial<Pick<ChatTemplate, 'render'>>;
 
+/** Where its template is found: in the folder's files, unless it is given. */
+type TemplateCheckpoint = Pick<Checkpoint, 'folder' | 'chatTemplate' | 'tokenizerConfig'>;
+
 type TextPart = Extract<ContentPart, { type: 'text' }>;
 
 export class PromptBuilder {
@@ -92,10 +102,15 @@ export class PromptBuilder {
   }
 
   /** For templates that are trusted: everything happens here and now. */
-  static load(folder: string, model: PromptModel): PromptBuilder {
-    const given = templateOf(folder, model);
+  static load(
+    checkpoint: TemplateCheckpoint & Partial<Pick<Checkpoint, 'tokenizer'>>,
+    model: PromptModel,
+  ): PromptBuilder {
+    const { folder, tokenizer, tokenizerConfig } = checkpoint;
+    const given = templateOf(checkpoint, model);
     const template = given && new ChatTemplate(given.source, given.placeholder, given.tokens, given.switches);
-    return reading(folder, () => new PromptBuilder(model, Tokenizer.load(folder), template));
+    const load = (): Tokenizer => Tokenizer.load(folder, tokenizer, tokenizerConfig);
+    return reading(folder, () => new PromptBuilder(model, load(), template));
   }
 
   /**
@@ -235,13 +250,16 @@ export class PromptBuilder {
 }
 
 /** @throws AfterimageError INVALID_CHECKPOINT */
-export function templateOf(folder: string, model: PromptModel): TemplateSource | undefined {
-  const source = model.renderPrompt ? undefined : findTemplate(folder);
+export function templateOf(
+  { folder, chatTemplate, tokenizerConfig }: TemplateCheckpoint,
+  model: PromptModel,
+): TemplateSource | undefined {
+  const source = model.renderPrompt ? undefined : (chatTemplate ?? findTemplate(folder));
   if (source === undefined) return undefined;
   return {
     source,
     placeholder: model.imagePlaceholder,
-    tokens: specialTokenStrings(folder),
+    tokens: tokenizerConfig ? specialTokensOf([tokenizerConfig]) : specialTokenStrings(folder),
     switches: model.templateSwitches,
   };
 }

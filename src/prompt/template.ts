@@ -53,10 +53,14 @@ function namedDefault(value: unknown): string | undefined {
 
 /** bos_token, eos_token, … as the template sees them; tokens that are not set are absent. */
 export function specialTokenStrings(folder: string): Record<string, string> {
-  const sources = [
+  return specialTokensOf([
     readJson(folder, 'special_tokens_map.json') ?? {},
     readJson(folder, 'tokenizer_config.json') ?? {},
-  ];
+  ]);
+}
+
+/** The same of what the files hold; the later counts. */
+export function specialTokensOf(sources: readonly Json[]): Record<string, string> {
   const strings: Record<string, string> = {};
   for (const [key, value] of sources.flatMap((source) => Object.entries(source))) {
     if (!/^(bos|eos|pad|unk|sep|cls|mask|image|boi|eoi)_token$/.test(key)) continue;

@@ -58,11 +58,13 @@ export class Tokenizer {
 
   /**
    * @param read Its tokenizer.json, where that may have been parsed before.
+   * @param config Its tokenizer_config.json, where there is no such file.
    * @throws AfterimageError INVALID_CHECKPOINT when the files are missing or not a tokenizer.
    */
   static load(
     folder: string,
     read: () => Record<string, unknown> | undefined = () => readTokenizer(folder),
+    config?: Record<string, unknown>,
   ): Tokenizer {
     const tokenizerJson = read();
     if (!tokenizerJson)
@@ -71,7 +73,7 @@ export class Tokenizer {
         `"${folder}" has no tokenizer.json or tiktoken.model; other forms (tokenizer.model, vocab.json) are not read, so take a copy that has one, such as an MLX conversion.`,
       );
     try {
-      return new Tokenizer(tokenizerJson, readJson(folder, 'tokenizer_config.json') ?? {});
+      return new Tokenizer(tokenizerJson, config ?? readJson(folder, 'tokenizer_config.json') ?? {});
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
       throw invalid(`tokenizer.json of "${folder}" cannot be used (${reason})`, cause);
@@ -185,6 +187,8 @@ function keepByteOrderMarks({ decoder }: HubTokenizer): void {
 interface RankedModel {
   vocab: Record<string, number>;
   merge_by_rank?: boolean;
+  /** By id, where that is not the id itself; null where nothing is merged into the token. */
+  ranks?: (number | null)[];
 }
 
 interface MergeNode {
@@ -196,9 +200,13 @@ interface MergeNode {
 }
 
 /** The library looks merges up in a list of pairs; by ranks they are all pairs that make a token. */
-function mergeByRank({ model }: HubTokenizer, { vocab, merge_by_rank }: Partial<RankedModel> = {}): void {
+function mergeByRank(
+  { model }: HubTokenizer,
+  { vocab, merge_by_rank, ranks: own }: Partial<RankedModel> = {},
+): void {
   if (!merge_by_rank) return;
-  const ranks = new Map(Object.entries(vocab!));
+  const byToken = Object.entries(vocab!).map(([token, id]) => [token, own ? own[id] : id] as const);
+  const ranks = new Map(byToken.filter((entry): entry is [string, number] => typeof entry[1] === 'number'));
   (model as unknown as { add_node: unknown }).add_node = (
     queue: { push(node: MergeNode): void },
     node: MergeNode,

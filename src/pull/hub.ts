@@ -49,13 +49,17 @@ export class Hub {
       return (await json(response, this.#connection)) as { sha?: unknown; siblings?: unknown };
     });
     const siblings = (Array.isArray(body.siblings) ? body.siblings : []) as Sibling[];
-    const files = siblings.map(asFile).filter(({ name }) => WANTED.test(name) && !UNWANTED.test(name));
+    const all = siblings.map(asFile);
+    const files = all.filter(({ name }) => WANTED.test(name) && !UNWANTED.test(name));
     if (typeof body.sha !== 'string' || !/^[0-9a-f]{40,64}$/.test(body.sha))
       throw new AfterimageError(
         'URL_FAILED',
         `${this.#connection.endpoint} does not say which commit "${revision}" is; use the hub itself or another mirror.`,
       );
-    this.#check(files);
+    this.#check(
+      files,
+      all.some(({ name }) => name.endsWith('.gguf')),
+    );
     return { commit: body.sha, files };
   }
 
@@ -76,12 +80,16 @@ export class Hub {
     throw unchecked(this.#connection.endpoint, name);
   }
 
-  #check(files: HubFile[]): void {
-    const lacking = !files.some(({ name }) => name === 'config.json')
-      ? 'no config.json, so it is not a model checkpoint; check its name'
-      : !files.some(({ name }) => name.endsWith('.safetensors'))
-        ? 'no *.safetensors weights; take another upload of this model'
-        : undefined;
+  #check(files: HubFile[], holdsGguf: boolean): void {
+    const has = (ending: string): boolean => files.some(({ name }) => name.endsWith(ending));
+    const lacking =
+      holdsGguf && !has('.safetensors')
+        ? 'GGUF files only; download a model and its mmproj file into one folder, with `hf download`, and name the model file with --model'
+        : !files.some(({ name }) => name === 'config.json')
+          ? 'no config.json, so it is not a model checkpoint; check its name'
+          : !has('.safetensors')
+            ? 'no *.safetensors weights; take another upload of this model'
+            : undefined;
     if (lacking) throw new AfterimageError('INVALID_CHECKPOINT', `"${this.#repository}" has ${lacking}.`);
     const unknown = files.find(
       ({ name, size, sha256 }) =>

@@ -104,8 +104,8 @@ class Pull {
     const config = files.find(({ name }) => name === 'config.json')!;
     await this.#take(config, () => undefined);
     const settings = readConfig(this.#folder);
-    familyOf({ config: settings });
-    requireReadableQuantization(settings);
+    const [instead] = familyOf({ config: settings }).checkpoints;
+    requireReadableQuantization(settings, instead?.name);
     requireTokenizer(files);
     const index = files.find(({ name }) => name === INDEX);
     if (index) await this.#take(index, () => undefined);

@@ -36,6 +36,7 @@ function open(program: Program, checkpoint: Checkpoint, options: Options): Promi
   const { precision, kv: kvType, backend } = options;
   return createRunner({
     files: checkpoint.files,
+    headers: checkpoint.headers,
     program: JSON.stringify(program),
     precision,
     kvType,

@@ -1,7 +1,7 @@
 // sizes.json of a checkpoint: tokens, geometry and prompts of images of many sizes, and which sizes the reference refuses;
 // with the checkpoint's own image settings and with others.
-import { existsSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { AfterimageError } from '../../src/errors.js';
 import type { Checkpoint } from '../../src/models/checkpoint/checkpoint.js';
 import type { ImagePlan, Model } from '../../src/models/family.js';
@@ -37,7 +37,8 @@ const MESSAGES: GoldenTurn['messages'] = [
 ];
 
 export function checkSizes(checkpoint: Checkpoint, tally: Tally): void {
-  const file = join(checkpoint.folder, 'sizes.json');
+  const { folder } = checkpoint;
+  const file = join(statSync(folder).isFile() ? dirname(folder) : folder, 'sizes.json');
   if (!existsSync(file)) return;
   for (const { settings, rows } of JSON.parse(readFileSync(file, 'utf8')) as SizeBlock[]) {
     const changed = { ...checkpoint, imageProcessor: { ...checkpoint.imageProcessor, ...settings } };

@@ -9,7 +9,7 @@ import type { GoldenMessage, GoldenTurn } from './case-files.js';
 export type PromptPath = (turn: GoldenTurn, images: RgbImage[]) => Prompt;
 
 export function promptPath(checkpoint: Checkpoint, model: Model): PromptPath {
-  const builder = PromptBuilder.load(checkpoint.folder, model);
+  const builder = PromptBuilder.load(checkpoint, model);
   return (turn, images) => {
     const left = [...images];
     return builder.build(turn.messages.map((message) => toMessage(message, left)));

@@ -51,7 +51,7 @@ describe('a checkpoint file that', () => {
         const folder = starterWithout(file);
         make(join(folder, file));
         assert.throws(
-          () => PromptBuilder.load(folder, openModel(folder).model),
+          () => PromptBuilder.load({ folder }, openModel(folder).model),
           (error: unknown) => error instanceof AfterimageError && error.code === 'INVALID_CHECKPOINT',
         );
       });

@@ -112,13 +112,13 @@ test('fp8 with one scale, with 128 × 128 tiles, and with the tile size of the c
       'p',
       [200, 300],
     ).quantization?.block;
-  assert.deepEqual(fp8([]), [200, 300]);
+  assert.deepEqual(fp8([]), [200, 320]); // whole blocks of 64 columns share the scale
   assert.deepEqual(fp8([2, 3]), [128, 128]);
   assert.deepEqual(fp8([4, 5], { quantization_config: { weight_block_size: [64, 64] } }), [64, 64]);
   assert.throws(() => fp8([3, 3]), invalid(/weight_scale_inv/, /\[3, 3\]/, /\[2, 3\]/));
 });
 
-test('compressed-tensors int4 is symmetric; other foreign packings are refused by name', () => {
+test('compressed-tensors int4 without zeros is read as it is stored', () => {
   const packed = { 'p.weight_packed': ['I32', [8, 8]], 'p.weight_scale': ['BF16', [8, 2]] } as Record<
     string,
     [string, number[]]
@@ -127,18 +127,52 @@ test('compressed-tensors int4 is symmetric; other foreign packings are refused b
     tensor: 'p.weight_packed',
     quantization: { mode: 'int4_symmetric', bits: 4, group: 32, scales: ['p.weight_scale'] },
   });
-  assert.throws(
-    () => storedMatrix(checkpoint({ ...packed, 'p.weight_zero_point': ['I32', [8, 2]] }), 'p', [8, 64]),
-    invalid(/zero points/),
+  assert.deepEqual(
+    storedMatrix(checkpoint({ ...packed, 'p.weight_zero_point': ['I32', [1, 2]] }), 'p', [8, 64])
+      .quantization,
+    {
+      ...{ mode: 'packed_int', bits: 4, group: 32, scales: ['p.weight_scale'] },
+      zeros: ['p.weight_zero_point'],
+    },
   );
+});
+
+test('GPTQ and AWQ are told apart by the shapes of their codes', () => {
+  const stored = (codes: number[], zeros: number[], config = {}): unknown =>
+    storedMatrix(
+      checkpoint(
+        {
+          'p.qweight': ['I32', codes],
+          'p.qzeros': ['I32', zeros],
+          'p.scales': ['F16', [2, 64]],
+          'p.g_idx': ['I32', [256]],
+        },
+        config,
+      ),
+      'p',
+      [64, 256],
+    ).quantization;
+  const parts = { group: 128, scales: ['p.scales'], zeros: ['p.qzeros'] };
+  assert.deepEqual(stored([32, 64], [2, 8]), { mode: 'gptq', bits: 4, ...parts, order: ['p.g_idx'] });
+  assert.deepEqual(stored([64, 64], [2, 16]), { mode: 'gptq', bits: 8, ...parts, order: ['p.g_idx'] });
+  assert.deepEqual(stored([256, 8], [2, 8]), { mode: 'awq', bits: 4, ...parts });
+  const v2 = { quantization_config: { checkpoint_format: 'gptq_v2' } };
+  assert.equal((stored([32, 64], [2, 8], v2) as { mode: string }).mode, 'gptq_v2');
   assert.throws(
-    () => storedMatrix(checkpoint({ 'p.qweight': ['I32', [8, 8]] }), 'p', [8, 64]),
-    invalid(/GPTQ or AWQ/),
+    () => stored([64, 32], [2, 8]),
+    invalid(/"p" .*\[64, 32\].*neither GPTQ nor AWQ/, /another upload/),
   );
-  assert.throws(
-    () => storedMatrix(checkpoint({ ...packed, 'p.weight_global_scale': ['F32', [1]] }), 'p', [8, 64]),
-    invalid(/NVFP4/),
-  );
+});
+
+test('what a foreign form lacks is said, with what to take instead', () => {
+  const refused = (tensors: Record<string, [string, number[]]>, ...words: RegExp[]): void =>
+    assert.throws(() => storedMatrix(checkpoint(tensors), 'p', [8, 64]), invalid(/another upload/, ...words));
+  const scale: Record<string, [string, number[]]> = { 'p.weight_scale': ['BF16', [8, 1]] };
+  refused({ ...scale, 'p.weight_packed': ['I32', [8, 6]] }, /neither 4 nor 8 bits/);
+  refused({ ...scale, 'p.weight_packed': ['U8', [8, 32]] }, /NVFP4/);
+  refused({ ...scale, 'p.weight': ['U32', [8, 64]] }, /values are U32/);
+  refused({ 'p.weight': ['U8', [256, 1]], 'p.weight.absmax': ['F32', [8]] }, /bitsandbytes/);
+  refused({ 'p.weight': ['U8', [8, 64]], 'p.SCB': ['F32', [8]] }, /not I8/);
 });
 
 test('experts stored one by one are stacked with their scales', () => {

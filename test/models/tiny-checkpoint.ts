@@ -12,7 +12,10 @@ export interface TensorSpec {
 
 export type Tensors = Record<string, TensorSpec>;
 
-const BYTES: Record<string, number> = { F32: 4, U32: 4, I32: 4, BF16: 2, F16: 2, U8: 1, F8_E4M3: 1 };
+const BYTES: Record<string, number> = {
+  ...{ F32: 4, U32: 4, I32: 4, BF16: 2, F16: 2 },
+  ...{ U8: 1, I8: 1, F8_E4M3: 1 },
+};
 
 export const f32 = (...shape: number[]): TensorSpec => ({ dtype: 'F32', shape });
 

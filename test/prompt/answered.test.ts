@@ -21,7 +21,7 @@ test('the blank before an answer is what a template writes between the prompt an
 
 test('a choice is encoded with that blank', () => {
   const folder = join(CHECKPOINTS, 'smolvlm');
-  const prompts = PromptBuilder.load(folder, openModel(folder).model);
+  const prompts = PromptBuilder.load({ folder }, openModel(folder).model);
   const [ids] = prompts.answerIds(['no'], prompts.renderHere(ANSWERED));
   assert.deepEqual(ids, prompts.tokenizer.encode(' no'));
   assert.notDeepEqual(ids, prompts.tokenizer.encode('no'));

@@ -212,7 +212,10 @@ test('a plan that counts other tokens than its block has is refused', () => {
     const processor = {
       plan: () => ({ ...planOf(BLOCK, '<|image_pad|>'), tokens }),
     };
-    const builder = PromptBuilder.load(familyFolder('qwen3_vl'), { ...modelOf('qwen3_vl'), processor });
+    const builder = PromptBuilder.load(
+      { folder: familyFolder('qwen3_vl') },
+      { ...modelOf('qwen3_vl'), processor },
+    );
     assert.throws(() => builder.build([user('x', imageOf(0))]), {
       code: 'INVALID_CHECKPOINT',
       message: /3 image tokens/,
@@ -221,10 +224,13 @@ test('a plan that counts other tokens than its block has is refused', () => {
   const swapped = {
     plan: (width: number) => ({ ...planOf(BLOCK, '<|image_pad|>'), tokens: 2 + width * 2 }),
   };
-  const builder = PromptBuilder.load(familyFolder('qwen3_vl'), {
-    ...modelOf('qwen3_vl'),
-    processor: swapped,
-  });
+  const builder = PromptBuilder.load(
+    { folder: familyFolder('qwen3_vl') },
+    {
+      ...modelOf('qwen3_vl'),
+      processor: swapped,
+    },
+  );
   assert.throws(() => builder.build([user('x', imageOf(0), imageOf(1))]), { code: 'INVALID_CHECKPOINT' });
 });
 

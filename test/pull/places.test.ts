@@ -5,7 +5,7 @@ import { mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promis
 import { dirname, join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { installedRows, modelRows } from '../../src/cli/models.js';
+import { installedRows, modelRows, modelsTable, RECOMMENDED } from '../../src/cli/models.js';
 import { progressLine } from '../../src/cli/pull.js';
 import { findModel, modelName } from '../../src/engine/model-folder.js';
 import { families } from '../../src/models/registry.js';
@@ -208,6 +208,17 @@ describe('afterimage models', () => {
       ['other/thing', 'LM Studio', 8, false],
     ]);
     assert.equal(installedRows()[0]!.folder, folder);
+  });
+
+  test('what is recommended is listed, and leaves a machine half of its memory', () => {
+    for (const { memoryGb, name } of RECOMMENDED) {
+      const row = modelRows().find((candidate) => candidate.name === name);
+      assert.ok(row, name);
+      const gib = name.endsWith('mxfp8') ? row.gib16 / 2 : row.gib4;
+      assert.ok(gib < memoryGb / 2 + 1, name);
+      assert.match(modelsTable(), new RegExp(`${memoryGb} GB  ${name}`));
+    }
+    assert.ok(modelRows().every(({ bestAt }) => bestAt.length > 0));
   });
 
   test('counts the tower in 16 bits', () => {

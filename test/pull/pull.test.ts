@@ -147,18 +147,25 @@ describe('before any weight', () => {
   };
   test('an unsupported family is refused', () => refused({ model_type: 'bert' }, /"bert".*qwen2_vl/));
   test('a quantization that cannot be read is refused', async () => {
-    for (const quant_method of ['gptq', 'awq', 'bitsandbytes'])
-      await refused({ model_type: 'qwen2_vl', quantization_config: { quant_method } }, RegExp(quant_method));
+    for (const quant_method of ['hqq', 'aqlm', 'quanto'])
+      await refused(
+        { model_type: 'qwen2_vl', quantization_config: { quant_method } },
+        RegExp(`${quant_method}.*such as "Qwen/Qwen2-VL-2B-Instruct"`),
+      );
+    await refused(
+      { model_type: 'qwen2_vl', quantization_config: { quant_method: 'awq', version: 'gemv' } },
+      /AWQ with version "gemv"/,
+    );
   });
   test('a compressed format that cannot be read is refused', () =>
     refused(
       {
         model_type: 'kimi_k25',
         text_config: {
-          quantization_config: { quant_method: 'compressed-tensors', format: 'nvfp4-pack-quantized' },
+          quantization_config: { quant_method: 'compressed-tensors', format: 'marlin-24' },
         },
       },
-      /nvfp4-pack-quantized/,
+      /marlin-24/,
     ));
   test('those that can be read are taken', async () => {
     for (const extra of [
@@ -168,6 +175,9 @@ describe('before any weight', () => {
       },
       { quantization_config: { quant_method: 'fp8', weight_block_size: [128, 128] } },
       { quantization_config: { quant_method: 'compressed-tensors', format: 'pack-quantized' } },
+      { quantization_config: { quant_method: 'gptq', bits: 4 } },
+      { quantization_config: { quant_method: 'awq', bits: 4, version: 'gemm' } },
+      { quantization_config: { quant_method: 'bitsandbytes', load_in_4bit: true } },
     ]) {
       hub.put('config.json', Buffer.from(JSON.stringify({ model_type: 'qwen2_vl', ...extra })));
       hub.commit = blobId(hub.files.get('config.json')!.content);
@@ -183,8 +193,10 @@ describe('before any weight', () => {
 
   test('weights of no readable kind are refused', async () => {
     hub.files.delete('model.safetensors');
-    hub.put('model.gguf', Buffer.from('x'));
+    hub.put('pytorch_model.bin', Buffer.from('x'));
     await assert.rejects(get(), { code: 'INVALID_CHECKPOINT', message: /no \*\.safetensors/ });
+    hub.put('model.gguf', Buffer.from('x'));
+    await assert.rejects(get(), { code: 'INVALID_CHECKPOINT', message: /GGUF files only.*mmproj.*--model/ });
   });
   test('weights whose hash the hub does not name are refused', async () => {
     hub.listsHashes = false;

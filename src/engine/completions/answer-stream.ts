@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { LoopGuard } from '../../prompt/loop-guard.js';
 import { StopStrings } from '../../prompt/stream.js';
+import { Thoughts } from '../../prompt/thoughts.js';
 import type { Answer, AskOptions, EngineStatus, StopReason } from '../engine.js';
 import { BadAnswer } from './faults.js';
 import { PEER, peerEvent } from './peer.js';
@@ -13,7 +14,14 @@ const event = z.looseObject({
   choices: z
     .array(
       z.looseObject({
-        delta: z.looseObject({ content: z.string().nullish() }).nullish(),
+        delta: z
+          .looseObject({
+            content: z.string().nullish(),
+            // vLLM and others; newer ones call it `reasoning`.
+            reasoning_content: z.string().nullish(),
+            reasoning: z.string().nullish(),
+          })
+          .nullish(),
         finish_reason: z.string().nullish(),
       }),
     )
@@ -32,6 +40,9 @@ export class AnswerStream {
   readonly #peer: boolean;
   readonly #stops: StopStrings;
   readonly #loop = new LoopGuard();
+  /** Servers that do not tell thoughts apart send them as text. */
+  readonly #thoughts = new Thoughts();
+  #thinking = '';
   /** Events as tokens for the loop guard: most servers send one token in each. */
   readonly #pieces = new Map<string, number>();
   #text: string;
@@ -77,6 +88,7 @@ export class AnswerStream {
     if (progress)
       this.#options.onProgress?.({ stage: 'prefill', done: progress.processed, total: progress.total });
     const choice = data.choices?.[0];
+    this.#think(choice?.delta?.reasoning_content ?? choice?.delta?.reasoning ?? '');
     if (choice?.delta?.content) this.#hear(choice.delta.content);
     if (choice?.finish_reason) this.#ended ??= endingOf(choice.finish_reason);
     this.#usage = data.usage ?? this.#usage;
@@ -96,21 +108,37 @@ export class AnswerStream {
   }
 
   #answer(stopReason: StopReason, viewed: Answer['viewed']): Answer {
-    if (stopReason !== 'stop') this.#show(this.#stops.end());
+    if (stopReason !== 'stop') this.#finish();
     const { cache, tokens, decodeMs = 0 } = tookOf({ usage: this.#usage, timings: this.#timings });
     const counted = tokens === undefined ? {} : { tokens };
-    return { text: this.#text, tokenIds: [], ...counted, stopReason, cache, decodeMs, viewed };
+    const thought = this.#thinking.trim() === '' ? {} : { thinking: this.#thinking.trim() };
+    return { text: this.#text, ...thought, tokenIds: [], ...counted, stopReason, cache, decodeMs, viewed };
+  }
+
+  /** What was held back because something could have been beginning. */
+  #finish(): void {
+    const { thought, said } = this.#thoughts.end();
+    this.#think(thought);
+    this.#show(this.#stops.push(said).text + this.#stops.end());
+  }
+
+  #think(thought: string): void {
+    this.#thinking += thought;
+    if (thought !== '') this.#options.onThought?.(thought);
   }
 
   #hear(content: string): void {
     if (this.done) return;
     this.#decoded++;
-    const passed = this.#stops.push(content);
+    const { thought, said } = this.#peer ? { thought: '', said: content } : this.#thoughts.push(content);
+    this.#think(thought);
+    const passed = this.#stops.push(said);
     this.#show(passed.text);
     if (this.#peer) return;
     this.#options.onProgress?.({ stage: 'decode', done: this.#decoded });
     if (passed.stopped) this.#ended = 'stop';
-    else if (this.#loop.push(this.#idOf(content), passed.text)) this.#ended = 'loop';
+    else if (!this.#thoughts.thinking && this.#loop.push(this.#idOf(content), passed.text))
+      this.#ended = 'loop';
   }
 
   #show(text: string): void {

@@ -61,6 +61,7 @@ export const askOptions = z.strictObject({
   minP: z.number().optional(),
   repetitionPenalty: z.number().optional(),
   seed: z.number().optional(),
+  thinkingTokens: z.number().optional(),
   maxTokens: z.number().optional(),
   certainty: z.boolean().optional(),
   choices: z.array(z.string().min(1).max(LONGEST_NAME)).min(1).max(MOST_CHOICES).readonly().optional(),
@@ -69,7 +70,7 @@ export const askOptions = z.strictObject({
   continues: z.object({ text: z.string(), tokenIds }).optional(),
 }) satisfies z.ZodType<WireOptions>;
 
-type WireOptions = Omit<AskOptions, 'signal' | 'onText' | 'onProgress'>;
+type WireOptions = Omit<AskOptions, 'signal' | 'onText' | 'onThought' | 'onProgress'>;
 
 export const hello = z.object({ version: name });
 export const readyCall = call;
@@ -131,6 +132,7 @@ export const engineStatus = z.object({
 
 export const answer = z.looseObject({
   text: z.string(),
+  thinking: z.string().optional(),
   tokenIds,
   tokens: count.optional(),
   stopReason: z.enum(['end', 'stop', 'length', 'loop', 'cancelled']),

@@ -264,7 +264,7 @@ class RemoteSession implements Session {
 
   async ask(messages: Message[], options: AskOptions = {}): Promise<Answer> {
     if (this.#closed) throw new AfterimageError('CLOSED', 'This session is closed; open a new one.');
-    const { signal, onText, onProgress, ...rest } = options;
+    const { signal, onText, onThought: _thoughts, onProgress, ...rest } = options;
     const images: ImageInput[] = [];
     const said = messages.map((message) => withoutPixels(message, images));
     const stop = signal ? [signal, this.#closing.signal] : [this.#closing.signal];

@@ -7,21 +7,35 @@ import type { Checkpoint, StoredTensorInfo, TokenIds } from './checkpoint.js';
 import { readJson, type Json } from './json-file.js';
 import { readSafetensorsHeader } from './safetensors-header.js';
 import { readTokenizer } from './tiktoken.js';
+import { ggufModel, openGguf, openGgufPair } from '../gguf/open-gguf.js';
+import { withVision } from './vision-folder.js';
 
 /** config.json alone, so that a family that is not supported is refused before its weights are looked at. */
-export function readConfig(path: string): Json {
+export function readConfig(path: string, vision?: string): Json {
   const folder = resolve(path);
+  if (ggufModel(folder) !== undefined || vision !== undefined)
+    return openCheckpoint(folder, undefined, vision).config;
   requireFolder(folder);
   return readJson(folder, 'config.json')!;
 }
 
 /**
+ * @param path A folder, or a GGUF file.
  * @param tokenIds Known from having opened it before.
- * @throws AfterimageError MODEL_NOT_FOUND, INVALID_CHECKPOINT, IO_FAILED
+ * @param vision Folder of the vision weights, or mmproj file, where they lie apart.
+ * @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, INVALID_ARGUMENT, IO_FAILED
  */
-export function openCheckpoint(path: string, tokenIds: TokenIds = new Map()): Checkpoint {
+export function openCheckpoint(path: string, tokenIds: TokenIds = new Map(), vision?: string): Checkpoint {
   const folder = resolve(path);
-  const config = readConfig(folder);
+  const gguf = ggufModel(folder);
+  if (gguf !== undefined) return openGguf(openGgufPair(gguf, vision), tokenIds);
+  const language = openFolder(folder, tokenIds);
+  return vision === undefined ? language : withVision(language, openFolder(resolve(vision), new Map()));
+}
+
+function openFolder(folder: string, tokenIds: TokenIds): Checkpoint {
+  requireFolder(folder);
+  const config = readJson(folder, 'config.json')!;
   const processorConfig = readJson(folder, 'processor_config.json') ?? {};
   const preprocessor = readJson(folder, 'preprocessor_config.json') ?? {};
   const { image_processor: nested, ...processor } = processorConfig;

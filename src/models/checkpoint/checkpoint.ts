@@ -4,6 +4,17 @@ export interface StoredTensorInfo {
   /** safetensors dtype: "F32", "F16", "BF16", "U32", "U8", "F8_E4M3", … */
   dtype: string;
   shape: number[];
+  /** Where it is stored otherwise than it is read: the tensors of which it is made, stacked along a new first axis where
+   * there are several, and the order in which all axes are read. */
+  made?: { tensors: string[]; permute?: number[] };
+  /** Weights of a norm that are stored with the 1 that the family adds. */
+  plusOne?: boolean;
+}
+
+/** What is read in place of a file's own header: one of safetensors, and where the data begins. */
+export interface FileHeader {
+  json: string;
+  start: number;
 }
 
 export type TokenIds = Map<string, number | undefined>;
@@ -18,12 +29,17 @@ export interface Checkpoint {
   /** processor_config.json without image_processor. */
   processor: Record<string, unknown>;
   tensors: Map<string, StoredTensorInfo>;
-  /** Absolute paths of the safetensors files. */
+  /** Absolute paths of the files of weights. */
   files: string[];
+  /** By path, for those that are no safetensors, or of which not all tensors are wanted. */
+  headers?: Record<string, FileHeader>;
   /** Id of a special token by its string, from tokenizer.json; undefined where absent. */
   tokenId(token: string): number | undefined;
   /** tokenizer.json, parsed once; absent where a checkpoint is no folder. */
   tokenizer?(): Record<string, unknown> | undefined;
+  /** Where they stand in no files of the folder: the chat template, and tokenizer_config.json. */
+  chatTemplate?: string;
+  tokenizerConfig?: Record<string, unknown>;
   /** What `tokenId` has said so far: opened with it, a checkpoint need not parse its tokenizer for the same questions. */
   tokenIds?: TokenIds;
 }

@@ -9,6 +9,11 @@ const MAX_HEADER_BYTES = 100_000_000;
 
 /** @throws AfterimageError IO_FAILED, INVALID_CHECKPOINT */
 export function readSafetensorsHeader(file: string): Map<string, StoredTensorInfo> {
+  return parseHeader(file, readHeaderText(file).text);
+}
+
+/** The header's JSON and where the data begins. @throws AfterimageError IO_FAILED, INVALID_CHECKPOINT */
+export function readHeaderText(file: string): { text: string; start: number } {
   const descriptor = open(file);
   try {
     const size = fstatSync(descriptor).size;
@@ -16,7 +21,8 @@ export function readSafetensorsHeader(file: string): Map<string, StoredTensorInf
     if (length < 2n || length > BigInt(MAX_HEADER_BYTES) || length > BigInt(size - 8)) {
       throw invalid(file, `its header claims ${length} bytes in a file of ${size}`);
     }
-    return parseHeader(file, readExactly(descriptor, Number(length), 8).toString('utf8'));
+    const text = readExactly(descriptor, Number(length), 8).toString('utf8');
+    return { text, start: 8 + Number(length) };
   } finally {
     closeSync(descriptor);
   }

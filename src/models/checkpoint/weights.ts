@@ -16,12 +16,13 @@ export type WeightScope = (name: string) => CheckpointModule;
 export function weightScope(checkpoint: Checkpoint, prefixes: string[], probe: string): WeightScope {
   const prefix = prefixes.find((candidate) => storedUnder(checkpoint, `${candidate}${probe}`));
   if (prefix === undefined) {
+    const others = prefixes.slice(1).map((other) => `"${other}"`);
+    const next = prefixes.some((other) => /vision|visual|projector|connector/.test(other))
+      ? 'where its vision weights lie in another folder, name that with --vision DIR, else take another upload of this model'
+      : 'download the checkpoint again';
     throw new AfterimageError(
       'INVALID_CHECKPOINT',
-      `Tensor "${prefixes[0]}${probe}.weight" is missing, also under the prefixes ${prefixes
-        .slice(1)
-        .map((p) => `"${p}"`)
-        .join(', ')}; download the checkpoint again.`,
+      `Tensor "${prefixes[0]}${probe}.weight" is missing, also under the prefixes ${others.join(', ')}; ${next}.`,
     );
   }
   return (name) => new CheckpointModule(checkpoint, `${prefix}${name}`);
@@ -43,7 +44,9 @@ export function weightModule(checkpoint: Checkpoint, paths: string[]): Checkpoin
 
 /** Whether a module is stored, in any form. */
 export function storedUnder(checkpoint: Checkpoint, path: string): boolean {
-  return ['.weight', '.weight_packed', ''].some((suffix) => checkpoint.tensors.has(`${path}${suffix}`));
+  return ['.weight', '.weight_packed', '.qweight', ''].some((suffix) =>
+    checkpoint.tensors.has(`${path}${suffix}`),
+  );
 }
 
 export class CheckpointModule implements WeightModule {
@@ -77,8 +80,7 @@ export class CheckpointModule implements WeightModule {
 
   /** A bare float tensor; `suffix` '' where the path itself is its name. */
   parameter(shape: number[], suffix = ''): WeightRecipe {
-    const { tensor } = floats(this.#checkpoint, `${this.path}${suffix}`, shape);
-    return { name: tensor, shape, tensors: [tensor] };
+    return this.#of(floats(this.#checkpoint, `${this.path}${suffix}`, shape).tensor, shape);
   }
 
   /** One bare number, stored without axes or as a vector of one. */
@@ -89,13 +91,13 @@ export class CheckpointModule implements WeightModule {
       name,
       this.#checkpoint.tensors.get(name)?.shape.length ? [1] : [],
     );
-    return { name: tensor, shape: [1], tensors: [tensor] };
+    return this.#of(tensor, [1]);
   }
 
   /** A bare matrix stored as [columns, rows] and read transposed. */
   transposed(rows: number, columns: number): WeightRecipe {
     const { tensor } = floats(this.#checkpoint, this.path, [columns, rows]);
-    return { name: tensor, shape: [rows, columns], tensors: [tensor], permute: [1, 0] };
+    return this.#of(tensor, [rows, columns], [1, 0]);
   }
 
   /** A position table of any leading axes, read as [positions, width]. */
@@ -103,7 +105,7 @@ export class CheckpointModule implements WeightModule {
     const rows = stored.reduce((a, b) => a * b, 1) / width;
     if (stored.length === 2) return this.#recipe([rows, width]);
     const { tensor } = floats(this.#checkpoint, `${this.path}${suffix}`, stored);
-    return { name: tensor, shape: [rows, width], tensors: [tensor] };
+    return this.#of(tensor, [rows, width]);
   }
 
   /**
@@ -113,15 +115,13 @@ export class CheckpointModule implements WeightModule {
   patchKernel(out: number, channels: number, kernel: number[]): WeightRecipe {
     const tensor = `${this.path}.weight`;
     const size = kernel.reduce((a, b) => a * b, channels);
-    const recipe: WeightRecipe = { name: tensor, shape: [out, size], tensors: [tensor] };
     const mlx = [out, ...kernel, channels];
     if (this.#checkpoint.tensors.get(tensor)?.shape.join() === mlx.join()) {
       floats(this.#checkpoint, tensor, mlx);
-      recipe.permute = [0, kernel.length + 1, ...kernel.map((_, i) => i + 1)];
-    } else {
-      floats(this.#checkpoint, tensor, [out, channels, ...kernel]);
+      return this.#of(tensor, [out, size], [0, kernel.length + 1, ...kernel.map((_, i) => i + 1)]);
     }
-    return recipe;
+    floats(this.#checkpoint, tensor, [out, channels, ...kernel]);
+    return this.#of(tensor, [out, size]);
   }
 
   /** A depthwise kernel [channels, width]: stored [C, 1, K] (Hugging Face) or [C, K, 1] (MLX), the same bytes. */
@@ -206,8 +206,10 @@ export class CheckpointModule implements WeightModule {
         'INVALID_CHECKPOINT',
         `Expert ${odd} of "${this.path}" is quantized differently from expert 0; use a checkpoint with uniform experts.`,
       );
-    recipe.quantization = { ...first, scales: parts.flatMap((part) => part.quantization!.scales) };
-    if (first.biases) recipe.quantization.biases = parts.flatMap((part) => part.quantization!.biases!);
+    recipe.quantization = { ...first };
+    for (const key of ['scales', 'biases', 'zeros', 'order', 'tables'] as const)
+      if (first[key])
+        recipe.quantization[key] = parts.flatMap(({ quantization }) => quantization![key] ?? []);
     return recipe;
   }
 
@@ -216,7 +218,9 @@ export class CheckpointModule implements WeightModule {
     const name = [`${this.path}.scales`, `${this.path}.weight`].find((tensor) =>
       this.#checkpoint.tensors.has(tensor),
     );
-    return name ? this.#checkpoint.tensors.get(name)!.dtype : 'F32';
+    const info = name === undefined ? undefined : this.#checkpoint.tensors.get(name)!;
+    // What a converter packed or widened was published in bfloat16.
+    return info?.made ? 'BF16' : (info?.dtype ?? 'F32');
   }
 
   /** Of the stored `weight`; undefined where there is none. */
@@ -229,8 +233,20 @@ export class CheckpointModule implements WeightModule {
     return this.#checkpoint.tensors.get(this.path)?.shape.join() === shape.join();
   }
 
+  /** Whether a norm's weights are stored with the 1 that its family adds to them. */
+  get holdsOnePlus(): boolean {
+    return this.#checkpoint.tensors.get(`${this.path}.weight`)?.plusOne === true;
+  }
+
   #recipe(shape: number[]): WeightRecipe {
     const { tensor, quantization } = storedMatrix(this.#checkpoint, this.path, shape);
-    return { name: tensor, shape, tensors: [tensor], ...(quantization && { quantization }) };
+    return { ...this.#of(tensor, shape), ...(quantization && { quantization }) };
+  }
+
+  /** A weight that is one stored tensor, or made of several. */
+  #of(tensor: string, shape: number[], permute?: number[]): WeightRecipe {
+    const made = this.#checkpoint.tensors.get(tensor)?.made;
+    const order = permute ?? made?.permute;
+    return { name: tensor, shape, tensors: made?.tensors ?? [tensor], ...(order && { permute: order }) };
   }
 }

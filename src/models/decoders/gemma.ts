@@ -117,7 +117,7 @@ function attention(g: GraphBuilder, x: Value, w: WeightScope, c: GemmaShape, rop
 }
 
 function gemmaNorm(g: GraphBuilder, x: Value, module: CheckpointModule, c: GemmaShape, groups = 1): Value {
-  return g.rmsNorm(x, module, c.rms_norm_eps, { weightOffset: 1, groups });
+  return g.rmsNorm(x, module, c.rms_norm_eps, { weightOffset: module.holdsOnePlus ? 0 : 1, groups });
 }
 
 /** The reference holds the embedding factor in the weights' own type: √2560 is 50.5 in bfloat16. */
