@@ -6,6 +6,7 @@ import { benchArguments, benchCheckpoint, type BenchArguments } from './argument
 import { BenchModel } from './native-model.js';
 import { median, report, type Figures } from './figures.js';
 import { syntheticPrompt } from './synthetic-prompt.js';
+import { vocabulary } from './vocabulary.js';
 
 const ROUNDS = 3;
 const ANSWER = 24;
@@ -30,26 +31,6 @@ const SCHEMAS = {
     },
   },
 };
-
-/** Every byte, then pieces of words as vocabularies have them, from a fixed seed. */
-function vocabulary(size: number): { bytes: Uint8Array; ends: Int32Array } {
-  let state = 1;
-  const below = (count: number): number => (state = (state * 48271) % 2147483647) % count;
-  const letters = 'etaoinshrdlucmfwypvbgkjqxzETAOINSH0123456789 ,.:"{}[]_-\u00e9\u4e2d';
-  const pieces = Array.from({ length: size }, (_, id) =>
-    id < 256
-      ? Buffer.of(id)
-      : Buffer.from(
-          Array.from(
-            { length: 1 + below(4) + below(4) + below(4) },
-            () => letters[below(letters.length)],
-          ).join(''),
-        ),
-  );
-  let end = 0;
-  const ends = Int32Array.from(pieces, (piece) => (end += piece.length));
-  return { bytes: Buffer.concat(pieces), ends };
-}
 
 async function measure(options: BenchArguments): Promise<Figures> {
   const { checkpoint, remove } = benchCheckpoint(options);

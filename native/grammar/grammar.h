@@ -34,6 +34,8 @@ class Grammar {
     // How often it has been entered, as far as that matters.
     int32_t counted(int32_t count) const noexcept { return most < 0 ? std::min(count, std::max(1, least)) : count; }
   };
+  // An answer nests no deeper; what would is not allowed.
+  static constexpr int32_t kDeepest = 1500;
   // Tokens to an end that cannot be reached.
   static constexpr int32_t kNever = 1 << 29;
 
@@ -49,6 +51,12 @@ class Grammar {
     return repeat_[state] < 0 ? nullptr : &repeats_[static_cast<size_t>(repeat_[state])];
   }
   bool final(int32_t state) const noexcept { return final_[state]; }
+
+  // Whether what a repetition allows within some bytes does not depend on counts that are further away than these: no
+  // item is empty, and no count makes an end too dear.
+  bool counts_bytes(const Repeat& repeat) const noexcept {
+    return costs_affordable_ && costs_[repeat.first] > 0 && costs_[repeat.more] > 0;
+  }
 
   // Tokens with which an end can always be reached from the state, entered `count` times before where it repeats. Each
   // of them reaches a state that needs one token less.
@@ -76,7 +84,8 @@ class Grammar {
   Edges<Call> calls_;
   std::vector<int32_t> repeat_;  // by state: place in repeats_, or -1
   std::vector<Repeat> repeats_;
-  std::vector<int32_t> costs_;  // of each state, entered for the first time
+  std::vector<int32_t> costs_;     // of each state, entered for the first time
+  bool costs_affordable_ = false;  // no stack of states that can be ended costs kNever
 };
 
 }  // namespace afterimage

@@ -107,6 +107,8 @@ export class LocalSession implements Session {
         cache: cacheReport(result.cache),
         ...(options.certainty && { certainty: reader.certainty(result) }),
         decodeMs: result.decodeMs,
+        drafted: result.drafted,
+        accepted: result.accepted,
         viewed: prompt.viewed,
       };
     } catch (error) {
