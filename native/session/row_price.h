@@ -1,7 +1,9 @@
-// What one more row costs a run of few rows, from the runs so far: time = run + row · rows, by least squares over the
-// last hundred or so. Which rows are run never changes what they yield, so it may be measured.
+// What one more row costs a run of few rows, from the runs so far: time = run + row · rows, by least squares over what
+// runs of each number of rows take at their best, since a busy machine only ever adds to it. Which rows are run never
+// changes what they yield, so it may be measured.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <cstdint>
 
 namespace afterimage {
@@ -10,36 +12,48 @@ class RowPrice {
  public:
   // A run of `rows` rows took so long.
   void saw(int64_t rows, double ms) noexcept {
-    if (ms <= 0) return;
-    const double x = static_cast<double>(rows), expected = weight_ > 0 ? base() + row() * x : ms;
-    const double y = std::min(ms, kSurprise * expected);  // the machine was busy with something else
-    for (double* sum : {&weight_, &x_, &xx_, &y_, &xy_}) *sum *= kMemory;
-    weight_ += 1, x_ += x, xx_ += x * x, y_ += y, xy_ += x * y;
+    if (rows < 1 || rows > kMostRows || ms <= 0) return;
+    for (Seen& seen : seen_) seen.weight *= kMemory;
+    Seen& seen = seen_[static_cast<size_t>(rows - 1)];
+    if (seen.weight < kForgotten) seen.ms = ms;
+    const double surprise = std::min(ms, kSurprise * seen.ms) - seen.ms;
+    seen.ms += (surprise < 0 ? kDown : kUp) * surprise;
+    seen.weight += 1;
   }
-  // Of one more row, in runs of `rows` rows.
+  // Of one more row, as part of a run of `rows` rows.
   double in_runs_of(int64_t rows) const noexcept {
     const double share = this->share();
     return share / (1 - share + share * static_cast<double>(rows));
   }
 
  private:
-  static constexpr double kMemory = 0.99, kSurprise = 3;
+  struct Seen {
+    double ms = 0, weight = 0;
+  };
+  static constexpr int64_t kMostRows = 16;
+  // About the last hundred runs; what was not seen among the last five hundred is forgotten.
+  static constexpr double kMemory = 0.99, kForgotten = 0.006;
+  static constexpr double kSurprise = 2, kDown = 0.3, kUp = 0.03;
   // A row's share of a run of one row, before runs of different lengths were seen; so much deviation in rows outweighs.
-  static constexpr double kExpected = 0.3, kDoubt = 40;
+  static constexpr double kExpected = 0.17, kDoubt = 300;
+  static constexpr double kLeast = 0.01, kMost = 0.6;
 
   // Between what was expected and what was seen.
   double share() const noexcept {
-    const double spread = weight_ > 0 ? xx_ - x_ * x_ / weight_ : 0;
+    double weight = 0, x = 0, y = 0, xx = 0, xy = 0;
+    for (size_t i = 0; i < seen_.size(); ++i) {
+      const auto [ms, w] = seen_[i];
+      const auto more = static_cast<double>(i);  // rows beyond the first
+      weight += w, x += w * more, y += w * ms, xx += w * more * more, xy += w * more * ms;
+    }
+    const double spread = weight > 0 ? xx - x * x / weight : 0;
     if (spread <= 0) return kExpected;
-    const double slope = (xy_ - x_ * y_ / weight_) / spread, one = (y_ - slope * (x_ - weight_)) / weight_;
-    const double seen = one > 0 ? std::clamp(slope / one, 0.005, 0.95) : 0.95;
+    const double slope = (xy - x * y / weight) / spread, one = (y - slope * x) / weight;
+    const double seen = one > 0 ? std::clamp(slope / one, kLeast, kMost) : kMost;
     return (spread * seen + kDoubt * kExpected) / (spread + kDoubt);
   }
-  double one() const noexcept { return y_ / (weight_ * (1 - share()) + share() * x_); }
-  double row() const noexcept { return one() * share(); }
-  double base() const noexcept { return one() - row(); }
 
-  double weight_ = 0, x_ = 0, xx_ = 0, y_ = 0, xy_ = 0;
+  std::array<Seen, kMostRows> seen_;
 };
 
 }  // namespace afterimage

@@ -133,13 +133,17 @@ void a_row_costs_what_was_seen() {
   CHECK(before > 0.1 && before < 0.5);
   for (int i = 0; i < 20; ++i) price.saw(1, 10);
   CHECK(std::abs(price.in_runs_of(1) - before) < 1e-9);  // runs of one row say nothing of others
-  for (int i = 0; i < 200; ++i) price.saw(1 + i % 8, 10 + 1.0 * (i % 8));
-  CHECK(price.in_runs_of(1) > 0.09 && price.in_runs_of(1) < 0.13);
-  CHECK(price.in_runs_of(300) < 0.004);
+  Random random(1);
+  const auto busy = [&] { return below(random, 4) == 0 ? 1 + 0.1 * below(random, 90) : 1; };
+  for (int i = 0; i < 300; ++i) price.saw(1 + i % 8, (10 + 1.0 * (i % 8)) * busy());
+  CHECK(price.in_runs_of(1) > 0.07 && price.in_runs_of(1) < 0.15);
+  CHECK(price.in_runs_of(300) < 0.005);
   price.saw(8, 100000);  // the machine slept
-  CHECK(price.in_runs_of(1) < 0.3);
-  for (int i = 0; i < 400; ++i) price.saw(1 + i % 8, 10 * (1 + i % 8));
-  CHECK(price.in_runs_of(1) > 0.8);
+  CHECK(price.in_runs_of(1) < 0.2);
+  for (int i = 0; i < 600; ++i) price.saw(1 + i % 8, 10 * (1 + i % 8));
+  CHECK(price.in_runs_of(1) > 0.3);
+  for (int i = 0; i < 600; ++i) price.saw(1 + i % 8, 10);
+  CHECK(price.in_runs_of(1) < 0.1);
 }
 
 }  // namespace
