@@ -208,6 +208,8 @@ void dear_guesses_are_not_run() {
   GenerateOptions options;
   options.draft_price = 100;
   CHECK(ask(*engine, question(1), Kind::causal, 100, options).result.drafted == 0);
+  // The second token is the last, and nothing is computed behind it.
+  CHECK(ask(*engine, question(1), Kind::causal, 2, eager()).result.drafted == 0);
 }
 
 // "<ab:" LETTER ">" any number of times, over a vocabulary with words of it.
