@@ -135,7 +135,7 @@ export function conversations(at: Connected): void {
     await at.client.call(
       'chat_with_images',
       {
-        message: 'count to 8, encode takes 60 ms, prefill takes 60 ms, words take 60 ms',
+        message: 'count to 3, encode takes 60 ms, prefill takes 60 ms, words take 60 ms',
         images: [image],
       },
       { onProgress: (step) => steps.push(step) },
