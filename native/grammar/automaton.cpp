@@ -76,6 +76,7 @@ Automaton::Place Automaton::explore(Place place, uint8_t byte) {
 }
 
 std::vector<int32_t> Automaton::likeness(Place place, int32_t bytes) const {
+  const bool near = !grammar_->affordable();
   std::vector<std::vector<int32_t>> stacks;
   for (int32_t top : places_[place].tops) {
     std::vector<int32_t>& named = stacks.emplace_back();
@@ -84,7 +85,6 @@ std::vector<int32_t> Automaton::likeness(Place place, int32_t bytes) const {
       const Grammar::Repeat* repeat = grammar_->repeat(state);
       named.push_back(state);
       if (!repeat) continue;
-      const bool near = !grammar_->counts_bytes(*repeat);
       named.push_back(near ? count : std::min(count, 1));
       named.push_back(near ? 0 : std::clamp(repeat->least - count, 0, bytes + 1));
       named.push_back(near || repeat->most < 0 ? -1 : std::min(repeat->most - count, bytes + 1));

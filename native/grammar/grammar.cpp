@@ -38,7 +38,7 @@ Grammar::Grammar(const GrammarTables& tables, const TokenTrie& tokens) : start_(
   int64_t dearest = 0;
   for (int32_t cost : costs_)
     if (cost < kNever) dearest = std::max<int64_t>(dearest, cost);
-  costs_affordable_ = dearest * kDeepest < kNever;
+  affordable_ = dearest * kDeepest < kNever;
   if (costs_[start_] >= kNever)
     throw Error("INVALID_ARGUMENT", "No answer that this model can write is allowed; ask for less of it.");
 }

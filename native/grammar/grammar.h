@@ -52,11 +52,10 @@ class Grammar {
   }
   bool final(int32_t state) const noexcept { return final_[state]; }
 
-  // Whether what a repetition allows within some bytes does not depend on counts that are further away than these: no
-  // item is empty, and no count makes an end too dear.
-  bool counts_bytes(const Repeat& repeat) const noexcept {
-    return costs_affordable_ && costs_[repeat.first] > 0 && costs_[repeat.more] > 0;
-  }
+  // Whether nothing that can be ended costs kNever, however deep: then what a repetition allows within some bytes does
+  // not depend on counts that are further from its limits. Each item takes a byte or more; or it may be empty, and
+  // every higher count is reached as well.
+  bool affordable() const noexcept { return affordable_; }
 
   // Tokens with which an end can always be reached from the state, entered `count` times before where it repeats. Each
   // of them reaches a state that needs one token less.
@@ -84,8 +83,8 @@ class Grammar {
   Edges<Call> calls_;
   std::vector<int32_t> repeat_;  // by state: place in repeats_, or -1
   std::vector<Repeat> repeats_;
-  std::vector<int32_t> costs_;     // of each state, entered for the first time
-  bool costs_affordable_ = false;  // no stack of states that can be ended costs kNever
+  std::vector<int32_t> costs_;  // of each state, entered for the first time
+  bool affordable_ = false;
 };
 
 }  // namespace afterimage

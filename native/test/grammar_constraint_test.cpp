@@ -165,7 +165,7 @@ void remembered_masks() {
   }
 }
 
-// Items that may be empty are counted without a byte, so their counts are never far away.
+// Items that may be empty are counted without a byte.
 void empty_items() {
   GrammarTables tables;  // "<", an item at least twice and at most nine times: "a" or nothing, then ">"
   tables.states = 7;
