@@ -21,7 +21,7 @@ import { BenchModel } from './native-model.js';
 import { syntheticPrompt } from './synthetic-prompt.js';
 import { vocabulary } from './vocabulary.js';
 
-const ROUNDS = Number(process.env["R"] ?? 5);
+const ROUNDS = 3;
 
 type Took = Pick<Answer, 'decodeMs' | 'drafted' | 'accepted'> & { tokens: number };
 
