@@ -8,6 +8,9 @@ import { build, transform } from 'esbuild';
 
 /** Imported from where npm puts them. */
 const STAY = ['sharp', 'tinypool'];
+/** Folder of dist for what runs in browsers: bundled already, with what it is made of. */
+const PAGE = 'page';
+const IN_PAGE = ['preact'];
 /** Folder of dist for what others wrote. */
 const PACKAGES = 'packages';
 const TARGET = 'node20.18';
@@ -30,7 +33,7 @@ const READ_AS_FILES = {
 export async function takeIn(stage, root) {
   const dist = join(stage, 'dist');
   const scripts = readdirSync(dist, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.js'))
+    .filter((name) => name.endsWith('.js') && name.split(/[\\/]/)[0] !== PAGE)
     .map((name) => name.slice(0, -'.js'.length));
   const { metafile } = await build({
     absWorkingDir: root,
@@ -56,7 +59,8 @@ export async function takeIn(stage, root) {
   });
   rmSync(join(dist, 'twins'), { recursive: true });
   await shrink(join(dist, PACKAGES));
-  return tellLicences(stage, root, Object.keys(metafile.inputs));
+  const ofPage = IN_PAGE.map((name) => join('node_modules', name, 'package.json'));
+  return tellLicences(stage, root, [...Object.keys(metafile.inputs), ...ofPage]);
 }
 
 /** @throws Error where something would be asked for at run time that is not there then. */

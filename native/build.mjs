@@ -4,6 +4,7 @@
 //   node native/build.mjs --into FOLDER    FOLDER/afterimage.node for an installation, told in FOLDER/status.json
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { buildInto } from './build-into.mjs';
 import { build, BuildFailed, ROOT } from './toolchain.mjs';
@@ -25,7 +26,8 @@ try {
 
 async function buildAndTest() {
   await build({ folder, tests });
-  const { status } = spawnSync('ctest', ['--test-dir', folder, '--output-on-failure'], { cwd: ROOT, stdio: 'inherit' });
+  const ctest = ['--test-dir', folder, '--output-on-failure', '--parallel', String(availableParallelism())];
+  const { status } = spawnSync('ctest', ctest, { cwd: ROOT, stdio: 'inherit' });
   process.exitCode = status ?? 1;
 }
 

@@ -11,7 +11,7 @@ namespace afterimage {
 
 namespace {
 
-[[noreturn]] void refuse(const std::string& what) { throw Error("INVALID_ARGUMENT", what); }
+[[noreturn]] void refuse_prompt(const std::string& what) { throw Error("INVALID_ARGUMENT", what); }
 
 template <class T>
 void append_bytes(const T* values, size_t count, std::vector<std::byte>& out) {
@@ -60,33 +60,33 @@ Sequence::Sequence(Prompt prompt, int32_t axes, Visibility visibility)
 
 void Sequence::check() const {
   const size_t n = prompt_.ids.size();
-  if (n == 0) refuse("Expected a prompt of at least one token but received none.");
+  if (n == 0) refuse_prompt("Expected a prompt of at least one token but received none.");
   if (prompt_.position_ids.size() != n * static_cast<size_t>(axes_))
-    refuse("Expected " + std::to_string(n) + " × " + std::to_string(axes_) + " position ids but received " +
-           std::to_string(prompt_.position_ids.size()) + ".");
+    refuse_prompt("Expected " + std::to_string(n) + " × " + std::to_string(axes_) + " position ids but received " +
+                  std::to_string(prompt_.position_ids.size()) + ".");
   if (prompt_.feature_index.size() != n)
-    refuse("Expected " + std::to_string(n) + " feature rows but received " +
-           std::to_string(prompt_.feature_index.size()) + ".");
+    refuse_prompt("Expected " + std::to_string(n) + " feature rows but received " +
+                  std::to_string(prompt_.feature_index.size()) + ".");
   int32_t covered = 0;
   for (const ImageSpan& span : prompt_.spans) {
     if (span.start < covered || span.end <= span.start || static_cast<size_t>(span.end) > n)
-      refuse("Expected image spans that ascend inside the prompt but received [" + std::to_string(span.start) + ", " +
-             std::to_string(span.end) + ").");
+      refuse_prompt("Expected image spans that ascend inside the prompt but received [" + std::to_string(span.start) +
+                    ", " + std::to_string(span.end) + ").");
     covered = span.end;
   }
   for (size_t i = 0; i < n; ++i)
     if (prompt_.feature_index[i] >= 0 && !span_at(static_cast<int32_t>(i)))
-      refuse("Expected feature rows only inside image spans but token " + std::to_string(i) + " has one.");
+      refuse_prompt("Expected feature rows only inside image spans but token " + std::to_string(i) + " has one.");
   for (int32_t mark : prompt_.marks)
     if (mark < 1 || static_cast<size_t>(mark) > n)
-      refuse("Expected marks inside the prompt but received " + std::to_string(mark) + ".");
+      refuse_prompt("Expected marks inside the prompt but received " + std::to_string(mark) + ".");
   const bool fits = prompt_.prefix_length >= 0 && static_cast<size_t>(prompt_.prefix_length) <= n;
   if (!fits || (prompt_.prefix_length > 0 && visibility_ != Visibility::prefix))
-    refuse("Expected a prefix length that the prompt and the model allow but received " +
-           std::to_string(prompt_.prefix_length) + ".");
+    refuse_prompt("Expected a prefix length that the prompt and the model allow but received " +
+                  std::to_string(prompt_.prefix_length) + ".");
   if (visibility_ == Visibility::prefix && !prompt_.spans.empty() && prompt_.prefix_length < prompt_.spans.back().end)
-    refuse("Expected a prefix that holds every image but received a prefix length of " +
-           std::to_string(prompt_.prefix_length) + ".");
+    refuse_prompt("Expected a prefix that holds every image but received a prefix length of " +
+                  std::to_string(prompt_.prefix_length) + ".");
 }
 
 void Sequence::find_visible_ends() {

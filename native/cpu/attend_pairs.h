@@ -1,26 +1,15 @@
-// Tiles of keys and values as 16-bit integers, two products of them in one instruction: twice the rate of f32 where
-// there is no dot of bf16, at a sixteenth of its rounding. Each query, each key and each column of a tile's values has
-// a scale of its own; they are multiplied in once a tile's sums, which fit 32 bits, are floats. What a scale depends on
-// never is another query. For segments only: the scales of a tile that a cache still fills would change with each
-// position.
+// Tiles of keys and values as pairs of 16-bit integers (pair_tile.h). Each query, each key and each column of a tile's
+// values has a scale of its own; they are multiplied in once a tile's sums, which fit 32 bits, are floats. What a scale
+// depends on never is another query. For segments only: the scales of a tile that a cache still fills would change with
+// each position.
 #pragma once
 #include <algorithm>
 #include <cmath>
 
-#include "cpu/image_kernels.h"
-#include "cpu/integer_tile.h"
-#include "cpu/tiles.h"
+#include "cpu/pair_tile.h"
 #include "cpu/transpose.h"
 
 namespace afterimage::CPU_ISA {
-
-// Measured on Zen 3. Where 512-bit vectors or bf16 are at hand, f32 or bf16 it is.
-#if defined(__AVX2__) && !defined(__AVX512F__)
-#define CPU_PAIR_DOT
-constexpr bool kPairTiles = true;
-#else
-constexpr bool kPairTiles = false;
-#endif
 
 // The largest number of either factor with which a sum of so many products fits 31 bits.
 static float pair_limit(int products) {
@@ -84,14 +73,7 @@ struct TilePairs {
   template <int R, int V>
   static void run(const int32_t* const* x, const int32_t* b, int64_t stride, int64_t count, float* const* sums) {
     VI part[R][V] = {};
-    for (int64_t k = 0; k < count; ++k) {
-      VI w[V];
-      for (int v = 0; v < V; ++v) w[v] = load_bits(b + k * stride + v * kLanes);
-      for (int r = 0; r < R; ++r) {
-        const VI xk = splat_bits(x[r][k]);
-        for (int v = 0; v < V; ++v) part[r][v] = dot_halves(part[r][v], xk, w[v]);
-      }
-    }
+    pair_products(x, b, stride, count, part);
     for (int r = 0; r < R; ++r)
       for (int v = 0; v < V; ++v) store(sums[r] + v * kLanes, to_float(part[r][v]));
   }

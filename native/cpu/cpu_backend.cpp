@@ -27,6 +27,12 @@ bool in_pairs(const WeightSource& source, Precision precision, const KernelTable
   return precision == Precision::fast && kernels.pair_vectors > 0 && source.columns % 2 == 0;
 }
 
+// A table keeps what is looked up.
+FloatForm float_form(uint32_t uses, Precision precision, const KernelTable& kernels) {
+  if (precision == Precision::exact) return FloatForm::as_stored;
+  return kernels.pair_tiles && !(uses & kUseTable) ? FloatForm::pairs : FloatForm::bf16;
+}
+
 bool by_winograd(const WeightSource& source, uint32_t uses) {
   return (uses & kUseKernel3x3) && winograd_pays(source.rows, source.columns / 9);
 }
@@ -57,8 +63,8 @@ class CpuBackend final : public Backend {
       for (int64_t row = 0; row < source.rows; ++row)
         dequantize_row(source, 0, row, weight->vector.data() + row * source.columns);
     }
-    if (uses & (kUseMatrix | kUseExperts)) weight->matrix = pack_matrix(source, precision == Precision::fast, pool_);
     const KernelTable& k = context_.kernels;
+    if (uses & (kUseMatrix | kUseExperts)) weight->matrix = pack_matrix(source, float_form(uses, precision, k), pool_);
     if (by_winograd(source, uses)) weight->winograd = pack_winograd(source, k.lanes, k.kernel_vectors);
     if (in_kernel(source, uses)) {
       weight->kernel = in_pairs(source, precision, k) ? pack_kernel_pairs(source, k.lanes, k.pair_vectors)
@@ -156,7 +162,7 @@ size_t cpu_weight_bytes(const WeightSource& described, uint32_t uses, Precision 
   const KernelTable& k = cpu_kernels(best_cpu_isa());
   size_t bytes = 0;
   if (uses & kUseVector) bytes += static_cast<size_t>(described.rows * described.columns) * sizeof(float);
-  if (uses & (kUseMatrix | kUseExperts)) bytes += packed_bytes(described, precision == Precision::fast);
+  if (uses & (kUseMatrix | kUseExperts)) bytes += packed_bytes(described, float_form(uses, precision, k));
   if (by_winograd(described, uses))
     bytes += kWinogradInputs * kernel_bytes(described.rows, described.columns / 9, k.lanes, false);
   if (in_kernel(described, uses))

@@ -16,6 +16,7 @@ static constexpr KernelTable make_table(const char* name) {
   t.row_to_bf16 = row_to_bf16;
   t.row_to_pairs = row_to_pairs;
   t.quantize_row = quantize_row;
+  t.row_to_pair_blocks = row_to_pair_blocks;
   t.panel = panel;
   t.finish = finish;
   t.pack_keys = pack_keys;

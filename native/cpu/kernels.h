@@ -15,13 +15,14 @@ namespace afterimage {
 //   bf16  the row rounded to bf16, padded with zeros to whole blocks; weights bf16
 //   a15   QuantBlocks: x ≈ scale · q, |q| ≤ 16,256, products summed exactly in int32
 //   a8    the same with |q| ≤ 127
-enum class RowForm : uint8_t { f32, bf16, a15, a8 };
+//   pairs QuantBlocks of 16-bit integers, |q| ≤ kMostPairInput, for weights of the same kind
+enum class RowForm : uint8_t { f32, bf16, a15, a8, pairs };
 
-// 64 inputs of a row for a15/a8. `codes` is 128 bytes in the order its instruction set multiplies them.
+// 64 inputs of a row for a15, a8 and pairs. `codes` is 128 bytes in the order its instruction set multiplies them.
 struct alignas(64) QuantBlock {
   int8_t codes[128];
   float scale;
-  float sums[4];  // Σq over each of the weight's scale sets
+  float sums[4];  // Σq over each of the weight's scale sets, for a15 and a8
 };
 
 constexpr int kMaxChunkRows = 96;
@@ -123,13 +124,14 @@ struct SettleJob {
 struct KernelTable {
   const char* name;
   bool native_bf16;
-  bool pair_tiles;            // whether products of integer pairs are faster than those of f32 or bf16 in attention
+  bool pair_tiles;            // whether products of integer pairs are faster than those of f32 or bf16
   int lanes, kernel_vectors;  // of PackedKernel in f32
   int pair_vectors;           // the same in pairs; 0 where their products are no faster than f32
 
   void (*row_to_bf16)(const float* x, int64_t count, int64_t padded, uint16_t* out);
   float (*row_to_pairs)(const float* x, int count, int16_t* out);  // returns what a unit is worth
   void (*quantize_row)(const float* x, int64_t columns, int sets, bool a8, QuantBlock* out);
+  void (*row_to_pair_blocks)(const float* x, int64_t columns, QuantBlock* out);
   void (*panel)(const PanelJob& job);
   void (*finish)(const PanelFinish& finish);
 

@@ -1,5 +1,7 @@
+#include <cmath>
 #include <cstring>
 
+#include "cpu/packed_kernel.h"
 #include "cpu/packed_matrix.h"
 #include "cpu/thread_pool.h"
 #include "weights/number_formats.h"
@@ -16,14 +18,19 @@ uint16_t read_u16(const std::byte* p) {
 // Whether groups of columns fit blocks of 64: several whole groups in a block, or whole blocks in a group.
 bool group_fits(int64_t group) { return group == 16 || group == 32 || (group > 0 && group % kBlockColumns == 0); }
 
-CodeValue code_value_of(const WeightSource& s, bool as_bf16) {
+CodeValue float_value(FloatForm floats, CodeValue stored) {
+  if (floats == FloatForm::pairs) return CodeValue::pairs;
+  return floats == FloatForm::bf16 ? CodeValue::bf16 : stored;
+}
+
+CodeValue code_value_of(const WeightSource& s, FloatForm floats) {
   switch (s.format) {
     case WeightFormat::f32:
-      return as_bf16 ? CodeValue::bf16 : CodeValue::f32;
+      return float_value(floats, CodeValue::f32);
     case WeightFormat::f16:
-      return as_bf16 ? CodeValue::bf16 : CodeValue::f16;
+      return float_value(floats, CodeValue::f16);
     case WeightFormat::bf16:
-      return CodeValue::bf16;
+      return float_value(floats, CodeValue::bf16);
     case WeightFormat::affine:
     case WeightFormat::int4_symmetric:
       return group_fits(s.group) ? CodeValue::affine : CodeValue::f32;
@@ -43,9 +50,9 @@ int bits_of(const WeightSource& s) {
   return s.format == WeightFormat::mxfp8 || s.format == WeightFormat::fp8_block ? 8 : 4;
 }
 
-PackedMatrix plan(const WeightSource& s, bool as_bf16) {
+PackedMatrix plan(const WeightSource& s, FloatForm floats) {
   PackedMatrix m;
-  m.value = code_value_of(s, as_bf16);
+  m.value = code_value_of(s, floats);
   m.experts = s.experts;
   m.rows = s.rows;
   m.columns = s.columns;
@@ -55,14 +62,20 @@ PackedMatrix plan(const WeightSource& s, bool as_bf16) {
     m.kind = CodeKind::full;
   else if (m.value == CodeValue::f16 || m.value == CodeValue::bf16)
     m.kind = CodeKind::half;
+  else if (m.value == CodeValue::pairs)
+    m.kind = CodeKind::pairs;
   else
     m.kind = bits_of(s) <= 4 ? CodeKind::nibble : CodeKind::byte;
   const size_t cells = size_t{kPanelRows} * kBlockColumns;
   m.code_bytes = m.kind == CodeKind::nibble ? cells / 2
                  : m.kind == CodeKind::byte ? cells
-                 : m.kind == CodeKind::half ? cells * 2
-                                            : cells * 4;
+                 : m.kind == CodeKind::full ? cells * 4
+                                            : cells * 2;
   m.block_bytes = m.code_bytes;
+  if (m.kind == CodeKind::pairs) {
+    m.sets = 1;
+    m.block_bytes += kPanelRows * sizeof(float);
+  }
   if (m.kind == CodeKind::nibble || m.kind == CodeKind::byte) {
     const int64_t group = s.format == WeightFormat::fp8_block ? s.block[1] : s.group;
     m.sets = group >= kBlockColumns ? 1 : static_cast<int>(kBlockColumns / group);
@@ -217,20 +230,36 @@ void pack_halves(const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t
   }
 }
 
-void pack_full(PackedMatrix& m, int64_t expert, int64_t row, const float* values) {
-  for (int64_t column = 0; column < m.columns; ++column) {
-    uint8_t* block = m.block(expert, row / kPanelRows, column / kBlockColumns);
-    std::memcpy(block + (column % kBlockColumns * kPanelRows + row % kPanelRows) * 4, values + column, 4);
+void pack_full(uint8_t* block, int output, const float* values, int count) {
+  for (int k = 0; k < count; ++k) std::memcpy(block + (k * kPanelRows + output) * 4, values + k, 4);
+}
+
+void pack_pairs(const PackedMatrix& m, uint8_t* block, int output, const float* values, int count) {
+  const double factor = pair_factor(values, count);
+  const auto scale = static_cast<float>(1 / factor), by = static_cast<float>(factor);
+  std::memcpy(block + m.code_bytes + output * 4, &scale, 4);
+  for (int k = 0; k < count; ++k) {
+    const auto q = static_cast<int16_t>(std::lrint(values[k] * by));
+    std::memcpy(block + (k / 2 * kPanelRows + output) * 4 + k % 2 * 2, &q, 2);
   }
 }
 
-// Blocks are the outer loop: one stays in the first-level cache while its 64 outputs are written.
-void pack_panel(const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t first, int64_t last) {
+// Blocks are the outer loop: one stays in the first-level cache while its 64 outputs are written. `values`: the rows in
+// f32, for kinds that are not packed from what is stored.
+void pack_panel(const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t first, int64_t last,
+                const float* values) {
   for (int64_t b = 0; b < m.blocks; ++b) {
     const int64_t left = m.columns - b * kBlockColumns;
     const int count = left < kBlockColumns ? static_cast<int>(left) : kBlockColumns;
+    uint8_t* block = m.block(expert, first / kPanelRows, b);
     for (int64_t row = first; row < last; ++row) {
-      if (m.kind == CodeKind::half)
+      const auto output = static_cast<int>(row % kPanelRows);
+      const float* from = values + output * m.columns + b * kBlockColumns;
+      if (m.kind == CodeKind::full)
+        pack_full(block, output, from, count);
+      else if (m.kind == CodeKind::pairs)
+        pack_pairs(m, block, output, from, count);
+      else if (m.kind == CodeKind::half)
         pack_halves(s, m, expert, row, b, count);
       else
         pack_codes(s, m, expert, row, b, count);
@@ -242,22 +271,20 @@ size_t bytes_of(const PackedMatrix& m) { return static_cast<size_t>(m.experts * 
 
 }  // namespace
 
-size_t packed_bytes(const WeightSource& described, bool as_bf16) { return bytes_of(plan(described, as_bf16)); }
+size_t packed_bytes(const WeightSource& described, FloatForm floats) { return bytes_of(plan(described, floats)); }
 
-PackedMatrix pack_matrix(const WeightSource& source, bool as_bf16, ThreadPool& pool) {
-  PackedMatrix m = plan(source, as_bf16);
+PackedMatrix pack_matrix(const WeightSource& source, FloatForm floats, ThreadPool& pool) {
+  PackedMatrix m = plan(source, floats);
   m.bytes = AlignedBytes(bytes_of(m));
-  const bool full = m.kind == CodeKind::full;
-  AlignedBytes rows(full ? static_cast<size_t>(pool.threads()) * static_cast<size_t>(m.columns) * 4 : 0);
+  const size_t widened = m.kind == CodeKind::full || m.kind == CodeKind::pairs ? static_cast<size_t>(m.columns) : 0;
+  AlignedBytes rows(static_cast<size_t>(pool.threads()) * kPanelRows * widened * 4);
   pool.for_each(m.experts * m.panels, [&](int64_t task, int thread) {
     const int64_t expert = task / m.panels, first = task % m.panels * kPanelRows;
     const int64_t last = first + kPanelRows < m.rows ? first + kPanelRows : m.rows;
-    if (!full) return pack_panel(source, m, expert, first, last);
-    float* values = reinterpret_cast<float*>(rows.data()) + thread * m.columns;
-    for (int64_t row = first; row < last; ++row) {
-      dequantize_row(source, expert, row, values);
-      pack_full(m, expert, row, values);
-    }
+    float* values = reinterpret_cast<float*>(rows.data()) + static_cast<size_t>(thread) * kPanelRows * widened;
+    for (int64_t row = first; widened && row < last; ++row)
+      dequantize_row(source, expert, row, values + (row - first) * m.columns);
+    pack_panel(source, m, expert, first, last, values);
   });
   return m;
 }

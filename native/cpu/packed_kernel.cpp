@@ -30,16 +30,15 @@ void for_each_output(int64_t outs, int lanes, int widest, Place place) {
 
 int64_t padded_outs(int64_t outs, int lanes) { return (outs + lanes - 1) / lanes * lanes; }
 
-// The largest factor by which the row becomes integers of 16 bits whose sums with any inputs fit 32.
-double pair_factor(const std::vector<float>& row) {
+}  // namespace
+
+double pair_factor(const float* weights, int64_t count) {
   double sum = 0, most = 0;
-  for (float w : row) sum += std::abs(w), most = std::max<double>(most, std::abs(w));
+  for (int64_t k = 0; k < count; ++k) sum += std::abs(weights[k]), most = std::max<double>(most, std::abs(weights[k]));
   if (most == 0) return 1;
-  const double roundings = 0.5 * static_cast<double>(row.size());
+  const double roundings = 0.5 * static_cast<double>(count);
   return std::min(32767 / most, (2147483647.0 / kMostPairInput - roundings) / sum);
 }
-
-}  // namespace
 
 size_t kernel_bytes(int64_t outs, int64_t columns, int lanes, bool pairs) {
   const int64_t elements = padded_outs(outs, lanes) * (pairs ? (columns + 1) / 2 * 2 : columns);
@@ -72,7 +71,7 @@ PackedKernel pack_kernel_pairs(const WeightSource& source, int lanes, int widest
   std::vector<float> row(static_cast<size_t>(source.columns));
   for_each_output(source.rows, lanes, widest, [&](int64_t first, int64_t columns, int64_t lane, int64_t out) {
     dequantize_row(source, 0, out, row.data());
-    const double factor = pair_factor(row);
+    const double factor = pair_factor(row.data(), source.columns);
     kernel.scales[static_cast<size_t>(out)] = static_cast<float>(1 / factor);
     int16_t* strip = values + (first * pairs + lane) * 2;
     for (int64_t k = 0; k < source.columns; ++k)

@@ -20,6 +20,10 @@ struct PackedKernel {
   bool pairs() const noexcept { return !scales.empty(); }
 };
 
+// The largest factor by which `count` weights become integers of 16 bits whose sums of products with any inputs of
+// |q| ≤ kMostPairInput fit 32 bits.
+double pair_factor(const float* weights, int64_t count);
+
 // Widths in vectors of the strips that cover `outs` outputs: as few as `widest` allows, nearly equal.
 std::vector<int> strip_widths(int64_t outs, int lanes, int widest);
 

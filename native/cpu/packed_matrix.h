@@ -6,6 +6,7 @@
 //   byte    [16 k-quads][64 outputs][4]
 //   half    [32 k-pairs][64 outputs][2] of bf16 or f16
 //   full    [64 k][64 outputs] f32
+//   pairs   [32 k-pairs][64 outputs][2] of 16-bit integers that times inputs of |q| ≤ kMostPairInput sum within 32 bits
 //   scales  [sets][64], then biases [sets][64], in `scale_type`; set s covers inputs [64s/sets, 64(s+1)/sets)
 #pragma once
 #include <cstddef>
@@ -19,9 +20,12 @@ namespace afterimage {
 constexpr int kPanelRows = 64;     // outputs
 constexpr int kBlockColumns = 64;  // inputs
 
-enum class CodeKind : uint8_t { nibble, byte, half, full };
-// What a code means: affine w = scale·q + bias; e2m1 and e4m3 w = scale·value(q); the rest are plain floats.
-enum class CodeValue : uint8_t { affine, e2m1, e4m3, f16, bf16, f32 };
+enum class CodeKind : uint8_t { nibble, byte, half, full, pairs };
+// What a code means: affine w = scale·q + bias; e2m1 and e4m3 w = scale·value(q); pairs w ≈ scale·q with a scale for
+// each output of a block; the rest are plain floats.
+enum class CodeValue : uint8_t { affine, e2m1, e4m3, f16, bf16, f32, pairs };
+// What f32, f16 and bf16 weights become.
+enum class FloatForm : uint8_t { as_stored, bf16, pairs };
 
 struct PackedMatrix {
   CodeKind kind = CodeKind::full;
@@ -45,10 +49,10 @@ struct PackedMatrix {
 
 class ThreadPool;
 
-// Throws OUT_OF_MEMORY. `as_bf16`: f32 and f16 weights are rounded to bf16.
-PackedMatrix pack_matrix(const WeightSource& source, bool as_bf16, ThreadPool& pool);
+// Throws OUT_OF_MEMORY.
+PackedMatrix pack_matrix(const WeightSource& source, FloatForm floats, ThreadPool& pool);
 // Bytes of its result; the source's own bytes are not looked at.
-size_t packed_bytes(const WeightSource& described, bool as_bf16);
+size_t packed_bytes(const WeightSource& described, FloatForm floats);
 // Row `row` of expert 0 as f32 into out[columns].
 void unpack_row(const PackedMatrix& matrix, int64_t row, float* out);
 

@@ -4,6 +4,7 @@
 #include "cpu/integer_tile.h"
 #include "cpu/kernels.h"
 #include "cpu/narrow_floats.h"
+#include "cpu/pair_tile.h"
 #include "cpu/tiles.h"
 
 namespace afterimage::CPU_ISA {
@@ -172,6 +173,14 @@ static void panel(const PanelJob& job) {
         run_tiles<TileBf16<true>>(job.rows, reinterpret_cast<const uint32_t* const*>(x),
                                   pair_block(m, block, *job.scratch), kPanelRows, (count + 1) / 2, kPanelRows,
                                   job.sums);
+#endif
+        break;
+      case RowForm::pairs:
+#if defined(CPU_PAIR_DOT)
+        for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const QuantBlock*>(job.x[r]) + b;
+        run_tiles<TilePairBlock>(job.rows, reinterpret_cast<const int32_t* const*>(x),
+                                 reinterpret_cast<const int32_t*>(block), kPanelRows, kBlockColumns / 2, kPanelRows,
+                                 job.sums);
 #endif
         break;
       case RowForm::a15:

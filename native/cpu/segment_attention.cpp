@@ -13,7 +13,7 @@ struct Segment {
   int64_t tiles() const { return (rows + kBlockPositions - 1) / kBlockPositions; }
 };
 
-struct Tile {
+struct SegmentTile {
   const Segment* segment;
   int64_t first_row;
 };
@@ -86,7 +86,7 @@ class SegmentAttention {
   }
 
   void pack(int32_t kv_head, int64_t index, uint8_t* to) const {
-    const Tile& tile = tiles_[static_cast<size_t>(index)];
+    const SegmentTile& tile = tiles_[static_cast<size_t>(index)];
     const int64_t left = tile.segment->first + tile.segment->rows - tile.first_row;
     const float *keys[kBlockPositions], *values[kBlockPositions];
     for (int64_t j = 0; j < kBlockPositions; ++j) {
@@ -119,7 +119,7 @@ class SegmentAttention {
   size_t scratch_bytes_;
   uint8_t* packed_ = nullptr;
   std::vector<Segment> segments_;
-  std::vector<Tile> tiles_;
+  std::vector<SegmentTile> tiles_;
   std::vector<Chunk> chunks_;
 };
 

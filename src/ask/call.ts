@@ -34,6 +34,7 @@ import { cancelled, inTime, type TimeLimits } from './deadline.js';
 import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
 import type { Drawings } from './drawings.js';
+import type { Looks, Reuse } from './looks.js';
 
 /** Everything that outlives a call. */
 export interface Room {
@@ -46,6 +47,8 @@ export interface Room {
   images: ImageContext;
   conversations: Conversations;
   drawings: Drawings;
+  /** Absent where nobody is told what was saved. */
+  looks?: Looks;
 }
 
 /** What a call is doing: the engine's stages, and reading text. */
@@ -82,7 +85,7 @@ export interface Reply {
   /** New text only; a continued answer leaves out what was returned before. */
   text: string;
   stopReason: Ending;
-  cache: CacheReport;
+  cache: Reuse;
   /** Null while the model is still loading. */
   model: string | null;
   /** The first answer of a conversation that the bundled model gives: what it is has to be said once. */
@@ -151,7 +154,7 @@ export async function ask(asked: Call, conversation: Conversation, question: Que
       conversation,
       text,
       stopReason,
-      cache: answer?.cache ?? NOTHING_DONE,
+      cache: answer ? reuse(call, model!.name, turns, answer.cache) : NOTHING_DONE,
       model: model?.name ?? null,
       introduces: model?.bundled === true && turns.length === 1 && question.turn !== undefined,
       hurried: model?.usualPixels !== undefined,
@@ -163,6 +166,11 @@ export async function ask(asked: Call, conversation: Conversation, question: Que
     };
   };
   return call.conversations.use(conversation, call.engine, work);
+}
+
+function reuse({ looks }: Call, model: string, turns: readonly Turn[], cache: CacheReport): Reuse {
+  const pictures = turns.flatMap((turn) => turn.pictures);
+  return looks?.weighed(model, pictures, cache) ?? cache;
 }
 
 /** An answer is gone on with by the model that began it, whichever is asked otherwise. @throws AfterimageError MODEL_NOT_FOUND */

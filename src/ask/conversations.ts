@@ -173,6 +173,11 @@ export class Conversations {
     return this.#open.size;
   }
 
+  /** Least recently used first. */
+  list(): Conversation[] {
+    return [...this.#open.values()];
+  }
+
   start(): Conversation {
     const conversation = new Conversation(randomBytes(16).toString('hex'), this.#now());
     this.#open.set(conversation.id, conversation);

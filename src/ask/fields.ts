@@ -1,10 +1,10 @@
 // Arguments and result fields that the tools share. Each has one type: some clients drop unions from schemas.
 import { z } from 'zod';
-import type { CacheReport } from '../engine/engine.js';
 import type { Region } from '../image/region.js';
 import type { Ending } from './call.js';
 import { CONVERSATION_LIMITS } from './conversations.js';
 import { isRecord } from './json-text.js';
+import type { Reuse } from './looks.js';
 import { MOST_TOKENS } from './most-tokens.js';
 
 /** Sessions end after this many idle minutes; named in every description that hands one out. */
@@ -77,7 +77,7 @@ export interface ReplyFields {
   session_id?: string;
   /** Images of the session, in the order in which the model saw them. */
   images: SeenImage[];
-  cache: CacheReport;
+  cache: Reuse;
   stop_reason: Ending;
   truncated: boolean;
   /** Best first. */

@@ -3,12 +3,13 @@ import { OneModel } from '../engine/models.js';
 import { checkArguments, ignoredNote } from './arguments.js';
 import type { Call } from './call.js';
 import type { ReplyFields } from './fields.js';
+import type { Reuse } from './looks.js';
 import type { Tool, ToolResult } from './tool.js';
 
 export interface Ran extends Omit<ToolResult, 'structured'> {
   structured: Record<string, unknown>;
-  /** What was reused, for the log, whether or not the caller wants to read it. */
-  cache: unknown;
+  /** What was reused, for the log and for people who watch, whether or not the caller wants to read it. */
+  cache: Reuse;
 }
 
 /** @throws AfterimageError what `checkArguments` and the tool throw, and SESSION_BUSY when its turn did not come in time. */

@@ -152,9 +152,13 @@ async function doorOf(
     models: eyes.models,
     mostImages: options.number('max-images', 1, true, 64),
     imageBytes: options.number('max-bytes', 1) ?? DOOR_IMAGE_BYTES,
+    downloads: isHere(options),
   };
   const door = await openDoor(app, settings);
   open.push(door);
   process.stderr.write(`Afterimage listens on ${door.url}; the bearer token is in ${tokenFile}\n`);
+  // A link that signs in is for who sits here, not for what keeps logs.
+  const page = process.stderr.isTTY ? `${door.link()} (signs in once)` : `${door.url}/`;
+  process.stderr.write(`A page to look at: ${page}\n`);
   return door;
 }

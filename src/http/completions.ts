@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AfterimageError } from '../errors.js';
 import { PEER, stopRequest, type PeerEvent } from '../engine/completions/peer.js';
+import type { Watched } from '../ask/activity.js';
 import type { Answer, AskOptions, Engine } from '../engine/engine.js';
 import type { Models } from '../engine/models.js';
 import type { App } from '../mcp/app.js';
@@ -34,6 +35,7 @@ interface Asked {
   engine: Engine;
   heading: Heading;
   signal: AbortSignal;
+  watched: Watched;
   response: ServerResponse;
 }
 
@@ -63,13 +65,17 @@ export class Completions {
     response.once('close', leave);
     this.#running++;
     const counted = this.#metrics.completion();
+    const watched = app.activity.begin('chat completion');
     let answer: Answer | undefined;
     try {
-      const asked = await this.#bodies.read(request, (json) => this.#asked(json, response, app, gone));
+      const asked = await this.#bodies.read(request, (json) =>
+        this.#asked(json, response, app, gone, watched),
+      );
       answer = await this.#stoppably(asked, app, gone, () => this.#ask(asked, counted.firstText));
     } finally {
       this.#running--;
       counted.ended(answer);
+      watched.ended();
       response.off('close', leave);
     }
   }
@@ -82,7 +88,13 @@ export class Completions {
     sendJson(response, running ? 200 : 404, { stopped: running !== undefined });
   }
 
-  async #asked(json: unknown, response: ServerResponse, app: App, gone: AbortController): Promise<Asked> {
+  async #asked(
+    json: unknown,
+    response: ServerResponse,
+    app: App,
+    gone: AbortController,
+    watched: Watched,
+  ): Promise<Asked> {
     const request = readChatRequest(json);
     const engine = await this.#models.engine(request.model);
     const { mostImages, imageBytes } = this.#limits;
@@ -96,7 +108,7 @@ export class Completions {
     const { name: model } = await engine.ready();
     const id = `chatcmpl-${randomBytes(16).toString('hex')}`;
     const heading = { id, created: Math.floor(Date.now() / 1000), model };
-    return { request, conversation, engine, heading, signal: gone.signal, response };
+    return { request, conversation, engine, heading, signal: gone.signal, watched, response };
   }
 
   async #stoppably<T>(asked: Asked, app: App, gone: AbortController, run: () => Promise<T>): Promise<T> {
@@ -218,12 +230,20 @@ class Speaker {
 }
 
 async function answered(
-  { request, conversation, engine, signal }: Asked,
+  { request, conversation, engine, signal, watched }: Asked,
   hooks: Pick<AskOptions, 'onText' | 'onProgress'>,
 ): Promise<Answer> {
   const session = engine.open();
   try {
-    const answer = await session.ask(conversation.messages, { ...request.options, ...hooks, signal });
+    const answer = await session.ask(conversation.messages, {
+      ...request.options,
+      ...hooks,
+      onProgress: (progress) => {
+        watched.progress(progress);
+        hooks.onProgress?.(progress);
+      },
+      signal,
+    });
     // Ended by neither the client nor a peer: the server is being closed.
     if (answer.stopReason === 'cancelled' && !signal.aborted)
       throw new AfterimageError('CLOSED', 'The server is closing; ask again when it is back.');

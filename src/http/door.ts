@@ -1,5 +1,5 @@
-// The door for programs that speak OpenAI's API: /v1/chat/completions and what clients ask for around it, and MCP at /mcp,
-// over HTTP on loopback with a bearer token.
+// The door for programs that speak OpenAI's API: /v1/chat/completions and what clients ask for around it, MCP at /mcp, and
+// a page for people at the root, over HTTP on loopback with a bearer token.
 import { createServer as createListener, type IncomingMessage, type ServerResponse } from 'node:http';
 import { AfterimageError } from '../errors.js';
 import { LOAD_PATH, STOP_PATH, loadRequest } from '../engine/completions/peer.js';
@@ -14,6 +14,7 @@ import { BrokenOff, Completions } from './completions.js';
 import { errorBody, failureOf } from './failures.js';
 import { Metrics } from './metrics.js';
 import { modelCard, modelList } from './model-list.js';
+import { Page } from './page/page.js';
 import { sendJson } from './respond.js';
 
 export interface DoorOptions {
@@ -26,6 +27,13 @@ export interface DoorOptions {
   mostImages?: number;
   /** Bytes of one image, decoded from base64; default 10 MB. */
   imageBytes?: number;
+  /** Whether the page may download models. */
+  downloads?: boolean;
+}
+
+export interface OpenedDoor extends Listening {
+  /** The page's address, signed in once for the first client. */
+  link(): string;
 }
 
 export const DOOR_IMAGES = 5;
@@ -40,13 +48,14 @@ const BASE = '/v1';
 type Handler = (request: IncomingMessage, response: ServerResponse, app: App) => Promise<void> | void;
 
 /** @throws AfterimageError IO_FAILED when the port cannot be had. */
-export async function openDoor(app: App, options: DoorOptions): Promise<Listening> {
+export async function openDoor(app: App, options: DoorOptions): Promise<OpenedDoor> {
   const door = new Door(app, options);
   const listener = createListener((request, response) => void door.serve(request, response));
   const url = await onLoopback(listener, options.port);
   listener.on('error', (error) => app.log.warn(unquoted(error), 'protocol error'));
   return {
     url,
+    link: () => door.link(url),
     close: async () => {
       await door.close();
       listener.closeAllConnections();
@@ -61,16 +70,15 @@ class Door {
   readonly #rooms: App[];
   readonly #mcp: ReturnType<typeof endpoint>[];
   readonly #metrics: Metrics;
+  readonly #page: Page;
   readonly #routes: Record<string, Handler>;
   readonly #smallBodies = new Bodies(SMALL_BODY, 256 * SMALL_BODY);
   readonly #local = localOnly();
   readonly #admitted: ReturnType<typeof gate>;
   readonly #created = Math.floor(Date.now() / 1000);
 
-  constructor(
-    app: App,
-    { tokens, models, mostImages = DOOR_IMAGES, imageBytes = DOOR_IMAGE_BYTES }: DoorOptions,
-  ) {
+  constructor(app: App, options: DoorOptions) {
+    const { tokens, models, mostImages = DOOR_IMAGES, imageBytes = DOOR_IMAGE_BYTES } = options;
     this.#app = app;
     this.#models = models;
     this.#admitted = gate(tokens);
@@ -78,6 +86,11 @@ class Door {
     const onerror = (error: Error) => app.log.warn(unquoted(error), 'protocol error');
     this.#mcp = this.#rooms.map((room) => endpoint(({ era }) => createServer(room, { era }), onerror));
     this.#metrics = new Metrics(models, () => app.engine.status().cache);
+    this.#page = new Page({
+      ...{ models, rooms: this.#rooms, imageBytes: app.images.limits.maxBytes },
+      admitted: (...call) => this.#admitted(...call),
+      downloads: options.downloads ?? false,
+    });
     const bodyBytes = Math.ceil((mostImages * imageBytes * 4) / 3) + TEXT_BYTES;
     const completions = new Completions(models, this.#metrics, { mostImages, imageBytes, bodyBytes });
     this.#routes = {
@@ -105,7 +118,12 @@ class Door {
     this.#app.log.info({ route, status, ms: Math.round(performance.now() - begun) }, 'request');
   }
 
+  link(url: string): string {
+    return this.#page.link(url);
+  }
+
   async close(): Promise<void> {
+    this.#page.close();
     await Promise.all(this.#mcp.map((one) => one.close()));
     this.#metrics.close();
   }
@@ -114,6 +132,7 @@ class Door {
   async #answer(path: string, request: IncomingMessage, response: ServerResponse): Promise<string> {
     // Whoever watches over the server knows no token, and learns nothing but whether it can answer.
     if (path === '/health') return this.#health(request, response);
+    if (this.#page.has(path)) return this.#toPage(request, response);
     const client = this.#admitted(request, response);
     if (client === undefined) return 'refused';
     if (typeof client === 'object') return refuse(response, client);
@@ -129,8 +148,14 @@ class Door {
     return this.#nameOf(path);
   }
 
+  async #toPage(request: IncomingMessage, response: ServerResponse): Promise<string> {
+    const refused = await this.#page.serve(request, response);
+    return refused ? refuse(response, refused) : '/page';
+  }
+
   /** Names of models are no names of routes. */
   #nameOf(path: string): string {
+    if (this.#page.has(path)) return '/page';
     const known = Object.keys(this.#routes).some((route) => route.endsWith(` ${path}`));
     return known || path === '/mcp' || path === '/health' ? path : 'other';
   }

@@ -1,4 +1,4 @@
-// RGB pixels → PNG, for thumbnails and difference pictures that people look at.
+// RGB pixels → files, for thumbnails, difference pictures and what else people look at.
 import type { RgbImage } from './rgb-image.js';
 import { resize } from './resize.js';
 import { sharp } from './sharp.js';
@@ -7,6 +7,13 @@ export async function encodePng(image: RgbImage): Promise<Uint8Array> {
   const { width, height, data } = image;
   return sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false })
     .png()
+    .toBuffer();
+}
+
+/** A tenth of the bytes of a photo's PNG; letters of a screen stay sharp. */
+export async function encodeWebp({ width, height, data }: RgbImage): Promise<Uint8Array> {
+  return sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false })
+    .webp({ quality: 90, smartSubsample: true, effort: 2 })
     .toBuffer();
 }
 

@@ -14,6 +14,7 @@ export const encoded = workers.job<typeof pixels.encoded>(here, './pixel-work', 
 export const cropped = workers.job<typeof pixels.cropped>(here, './pixel-work', 'cropped');
 export const cut = workers.job<typeof pixels.cut>(here, './pixel-work', 'cut');
 export const thumbnail = workers.job<typeof pixels.thumbnail>(here, './pixel-work', 'thumbnail');
+export const shown = workers.job<typeof pixels.shown>(here, './pixel-work', 'shown');
 export const outlined = workers.job<typeof pixels.outlined>(here, './pixel-work', 'outlined');
 export const longData = workers.job<typeof data.longData>(here, './data-work', 'longData');
 export const carriedData = workers.job<typeof data.carriedData>(here, './data-work', 'carriedData');

@@ -5,7 +5,7 @@ import { decode } from './decode.js';
 import { bytesHash, pixelIdentity, type PixelIdentity } from './key.js';
 import type { AlphaHandling, ImageLimits } from './limits.js';
 import { withOutlines, type Corners } from './outline.js';
-import { encodePng, fitted, thumbnailPng } from './picture.js';
+import { encodePng, encodeWebp, fitted, thumbnailPng } from './picture.js';
 import { crop, type Region, type Size } from './region.js';
 import { resize } from './resize.js';
 import type { RgbImage } from './rgb-image.js';
@@ -68,6 +68,11 @@ export async function thumbnail({
   maxSide: number;
 }): Promise<Uint8Array> {
   return Uint8Array.from(await thumbnailPng(image, maxSide));
+}
+
+/** WebP. */
+export async function shown({ image, maxSide }: { image: RgbImage; maxSide: number }): Promise<Uint8Array> {
+  return Uint8Array.from(await encodeWebp(fitted(image, maxSide)));
 }
 
 /** PNG with the outlines of areas drawn in, numbered from 1 where that is wanted; no side is longer than `maxSide`. */

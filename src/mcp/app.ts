@@ -11,7 +11,9 @@ import type { ImageLimits } from '../image/limits.js';
 import { createImageContext, type ImageContext } from '../image/load.js';
 import type { PictureShelf } from '../image/shelf.js';
 import { Conversations, type ConversationLimits } from '../ask/conversations.js';
+import { Activity } from '../ask/activity.js';
 import { Drawings } from '../ask/drawings.js';
+import { Looks } from '../ask/looks.js';
 import type { Room } from '../ask/call.js';
 import { createLog, type Log, type LogOptions } from './log.js';
 
@@ -50,6 +52,8 @@ export interface App extends Room {
   deadlineMs: number;
   /** Whether the client's roots may widen the allowed folders: only where the user named none. */
   rootsCount: boolean;
+  /** Of all rooms. */
+  activity: Activity;
   log: Log;
   /** A room for one more client: the same engine and limits, images and conversations of its own. */
   another(): App;
@@ -71,7 +75,7 @@ export function createApp(options: AppOptions): App {
     const conversations = new Conversations(options.conversations);
     rooms.push(conversations);
     const shelf = rooms.length === 1 ? options.shelf : undefined;
-    return { ...shared, conversations, drawings: new Drawings(), images: images(shelf) };
+    return { ...shared, conversations, drawings: new Drawings(), looks: new Looks(), images: images(shelf) };
   };
   const images = (shelf: PictureShelf | undefined): ImageContext =>
     createImageContext({
@@ -88,6 +92,7 @@ export function createApp(options: AppOptions): App {
     elements,
     deadlineMs: options.deadlineMs ?? DEFAULT_DEADLINE_MS,
     rootsCount: named.length === 0,
+    activity: new Activity(),
     log,
     another: room,
     preload: () =>

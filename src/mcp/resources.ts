@@ -8,13 +8,17 @@ import {
 import { AfterimageError } from '../errors.js';
 import { IMAGE_URI, isImageId } from '../image/key.js';
 import { loadImage } from '../image/load.js';
-import { thumbnail as thumbnailOf } from '../image/pixel-jobs.js';
+import { shown, thumbnail as thumbnailOf } from '../image/pixel-jobs.js';
+import type { RgbImage } from '../image/rgb-image.js';
 import { DRAWING_URIS, type DrawingKind } from '../ask/drawings.js';
 import type { App } from './app.js';
 
 const STATUS_URI = 'afterimage://status';
 const PNG = 'image/png';
+const WEBP = 'image/webp';
 const THUMBNAIL_SIDE = 512;
+/** Of a picture that is shown to people, who read what stands in it. */
+const MOST_SIDE = 2048;
 
 export function registerResources(server: McpServer, app: App): void {
   server.registerResource(
@@ -35,7 +39,7 @@ export function registerResources(server: McpServer, app: App): void {
       description: `Thumbnail of an image seen lately, at most ${THUMBNAIL_SIDE} pixels.`,
       mimeType: PNG,
     },
-    (uri, { id }) => png(uri, () => thumbnail(String(id), app)),
+    (uri) => picture(uri, app),
   );
   for (const kind of ['diff', 'places'] as const) {
     const { title, description } = DRAWN[kind];
@@ -76,12 +80,31 @@ async function png(uri: URL, make: () => Promise<Uint8Array | undefined>): Promi
   return { contents: [{ uri: uri.href, mimeType: PNG, blob: Buffer.from(bytes).toString('base64') }] };
 }
 
+/** As a thumbnail, or with `?side=N` as a person looks at it. */
+async function picture(uri: URL, app: App): Promise<ReadResourceResult> {
+  const id = uri.pathname.slice(1);
+  const side = Number(uri.searchParams.get('side'));
+  if (!(side > 0))
+    return png(uri, () => seen(id, app, (image) => thumbnailOf({ image, maxSide: THUMBNAIL_SIDE })));
+  const bytes = await shownPicture(id, side, app);
+  if (!bytes) throw new ResourceNotFoundError(uri.href);
+  return { contents: [{ uri: uri.href, mimeType: WEBP, blob: Buffer.from(bytes).toString('base64') }] };
+}
+
+/** WebP with no side longer than `side`; undefined for a picture that was not seen here. */
+export function shownPicture(id: string, side: number, app: App): Promise<Uint8Array | undefined> {
+  return seen(id, app, (image) => shown({ image, maxSide: Math.min(side, MOST_SIDE) }));
+}
+
 /** Only what was seen can be seen again: a resource address never leads to a file. */
-async function thumbnail(id: string, app: App): Promise<Uint8Array | undefined> {
+async function seen(
+  id: string,
+  app: App,
+  made: (image: RgbImage) => Promise<Uint8Array>,
+): Promise<Uint8Array | undefined> {
   if (!isImageId(id)) return undefined;
   try {
-    const image = await (await loadImage(id, app.images)).pixels();
-    return await thumbnailOf({ image, maxSide: THUMBNAIL_SIDE });
+    return await made(await (await loadImage(id, app.images)).pixels());
   } catch (error) {
     if (error instanceof AfterimageError && error.code === 'UNKNOWN_IMAGE') return undefined;
     throw error;

@@ -3,15 +3,14 @@ import { realpath, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parse, relative } from 'node:path';
 import {
-  CLIENT_CAPABILITIES_META_KEY,
   inputRequired,
   inputResponse,
-  type ClientCapabilities,
   type InputRequiredResult,
   type McpServer,
   type Root,
   type ServerContext,
 } from '@modelcontextprotocol/server';
+import { capabilitiesOf } from './capabilities.js';
 import type { Log } from './log.js';
 
 const KEY = 'roots';
@@ -26,9 +25,7 @@ export async function answeredRoots(context: ServerContext): Promise<string[] | 
 }
 
 export function declaresRoots(server: McpServer, context: ServerContext): boolean {
-  const envelope: Record<string, unknown> = context.mcpReq.envelope ?? {};
-  const declared = envelope[CLIENT_CAPABILITIES_META_KEY] as ClientCapabilities | undefined;
-  return (declared ?? server.server.getClientCapabilities())?.roots !== undefined;
+  return capabilitiesOf(server, context)?.roots !== undefined;
 }
 
 /** The result by which a 2026-07-28 server asks: the client answers by repeating its request. */

@@ -3,6 +3,7 @@ import { McpServer, type McpServerOptions } from '@modelcontextprotocol/server';
 import { packageVersion } from '../version.js';
 import { prompts } from '../../prompts/index.js';
 import type { App } from './app.js';
+import { registerApp } from './apps.js';
 import { recentImages, registerResources } from './resources.js';
 import { registerTools, type Era } from './tool-calls.js';
 
@@ -26,11 +27,13 @@ export function createServer(app: App, { era, ...options }: ServerOptions): McpS
     { name: 'afterimage', title: 'Afterimage', version: packageVersion() },
     {
       instructions: INSTRUCTIONS,
-      capabilities: FIXED_LISTS,
       inputRequired: { legacyShim: false },
       ...options,
     },
   );
+  // Not in the constructor, which would set up the lists before `registerApp` can have a say in them.
+  server.server.registerCapabilities(FIXED_LISTS);
+  registerApp(server);
   registerTools(server, app, era);
   registerResources(server, app);
   registerPrompts(server, app);

@@ -82,8 +82,12 @@ async function refuseIfShared(handle: FileHandle, file: string): Promise<void> {
 
 /** Compares an Authorization header with the token in constant time. */
 export function isAuthorized(header: string | undefined, token: string): boolean {
-  const given = /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1] ?? '';
-  return timingSafeEqual(sha256(given), sha256(token));
+  return timingSafeEqual(sha256(bearerOf(header)), sha256(token));
+}
+
+/** What an Authorization header carries; empty where it is none. */
+export function bearerOf(header: string | undefined): string {
+  return /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1] ?? '';
 }
 
 function sha256(text: string): Buffer {

@@ -12,9 +12,11 @@ import { AfterimageError, type ErrorCode } from '../errors.js';
 import { releaseCarried } from '../image/carried.js';
 import { FilePolicy } from '../image/policy.js';
 import { tools } from '../../tools/index.js';
+import type { Reuse } from '../ask/looks.js';
 import { runTool } from '../ask/run-tool.js';
 import type { Tool } from '../ask/tool.js';
 import type { App } from './app.js';
+import { appMeta, showsApps } from './apps.js';
 import { ProgressReporter } from './progress.js';
 import { toCallResult, toErrorResult } from './results.js';
 import { answeredRoots, askForRoots, declaresRoots, requestRoots } from './roots.js';
@@ -111,7 +113,8 @@ async function callTool(
   const started = performance.now();
   const deadline = started + app.deadlineMs;
   const progress = new ProgressReporter(context);
-  let cache: unknown;
+  const watched = app.activity.begin(tool.name);
+  let cache: Reuse | undefined;
   // The SDK has read, parsed and checked the message since the last turn of the loop.
   await setImmediate();
   try {
@@ -123,18 +126,23 @@ async function callTool(
         elements: app.elements,
         conversations: app.conversations,
         drawings: app.drawings,
+        looks: app.looks,
         images: { ...app.images, files: widened(app.images.files, folders) },
         signal: context.mcpReq.signal,
         deadline,
-        onProgress: (stage) => progress.report(stage),
+        onProgress: (stage) => {
+          watched.progress(stage);
+          progress.report(stage);
+        },
       });
     const result = await runWithRoots(run, exchange);
     if ('resultType' in result) return result as InputRequiredResult;
     cache = result.cache;
-    return toCallResult(result);
+    return { ...toCallResult(result), ...(showsApps(exchange.server, context) && { _meta: appMeta(cache) }) };
   } catch (error) {
     return toErrorResult(error, app.log);
   } finally {
+    watched.ended();
     releaseCarried(args);
     await progress.close();
     const ms = Math.round(performance.now() - started);

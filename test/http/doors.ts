@@ -1,7 +1,7 @@
 // A door in this process, with the scripted engine or another, for tests that knock at it.
 import { createApp, type App, type AppOptions } from '../../src/mcp/app.js';
 import type { Engine } from '../../src/engine/engine.js';
-import { OneModel } from '../../src/engine/models.js';
+import { OneModel, type Models } from '../../src/engine/models.js';
 import { openDoor, type DoorOptions } from '../../src/http/door.js';
 import { ScriptedEngine } from '../mcp/scripted-engine.js';
 import { ScriptedReader } from '../mcp/scripted-reader.js';
@@ -11,6 +11,10 @@ export const TOKEN = 'd'.repeat(64);
 export interface OpenDoor {
   url: string;
   app: App;
+  models: Models;
+  token: string;
+  /** The page's address, signed in once. */
+  link(): string;
   /** Sends JSON with the token. */
   post(path: string, body: unknown, init?: RequestInit): Promise<Response>;
   get(path: string, init?: RequestInit): Promise<Response>;
@@ -23,12 +27,15 @@ export async function door(
   options: Partial<DoorOptions> = {},
 ): Promise<OpenDoor> {
   const room = createApp({ engine, reader: new ScriptedReader(), log: { level: 'silent' }, ...app });
-  const models = new OneModel(engine);
-  const opened = await openDoor(room, { port: 0, tokens: [TOKEN], models, ...options });
+  const models = options.models ?? new OneModel(engine);
+  const opened = await openDoor(room, { port: 0, tokens: [TOKEN], ...options, models });
   const headers = { authorization: `Bearer ${TOKEN}` };
   return {
     url: opened.url,
     app: room,
+    models,
+    token: TOKEN,
+    link: () => opened.link(),
     post: (path, body, init = {}) =>
       fetch(opened.url + path, {
         method: 'POST',

@@ -108,12 +108,14 @@ async function stop(child: ChildProcess): Promise<void> {
 /**
  * One client of the given kind: over stdio with a server of its own, over HTTP with the one that is given.
  * @param roots Folders that the client declares as its roots.
+ * @param more What else it says it can do.
  */
 export async function connect(
   kind: Kind,
   launch: Launch,
   http?: HttpServer,
   roots?: string[],
+  more: object = {},
 ): Promise<TestClient> {
   const env = process.env as Record<string, string>;
   const stdio = {
@@ -124,7 +126,7 @@ export async function connect(
     stderr: 'ignore' as const,
   };
   const headers = { requestInit: { headers: { Authorization: `Bearer ${http?.token}` } } };
-  const capabilities = roots ? { roots: {} } : {};
+  const capabilities = { ...(roots && { roots: {} }), ...more };
   const listed = () => ({ roots: (roots ?? []).map((folder) => ({ uri: `file://${folder}` })) });
   if (kind.startsWith('v2')) {
     const client = new ModernClient(IDENTITY, { capabilities, versionNegotiation: { mode: 'auto' } });
