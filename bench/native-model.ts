@@ -83,6 +83,7 @@ export class BenchModel {
         stopIds: new Int32Array(0),
         captureLogits: false,
         weighTokens: false,
+        draft: false,
         ...more,
       },
       () => {

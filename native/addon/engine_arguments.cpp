@@ -219,6 +219,8 @@ GenerateOptions generate_options_of(const Napi::Value& value, const std::shared_
   options.stop_ids = reader.int32s("stopIds");
   options.capture_logits = reader.boolean("captureLogits");
   options.weigh_tokens = reader.boolean("weighTokens");
+  options.draft = reader.boolean("draft");
+  if (reader.at("draftPrice").has()) options.draft_price = reader.number("draftPrice");
   if (reader.at("grammar").has()) options.constraint = constraint_of(reader.child("grammar"), tokens, options.stop_ids);
   return options;
 }
@@ -245,6 +247,8 @@ Napi::Value to_js(Napi::Env env, const GenerateResult& generated) {
   result.Set("stop", stop_name(generated.stop));
   result.Set("cache", cache_to_js(env, generated.cache));
   result.Set("decodeMs", generated.decode_ms);
+  result.Set("drafted", generated.drafted);
+  result.Set("accepted", generated.accepted);
   result.Set("whole", generated.whole);
   result.Set("hurried", generated.hurried);
   Napi::Array logits = Napi::Array::New(env, generated.logits.size());
@@ -286,13 +290,15 @@ Napi::Value to_js(Napi::Env env, const Counters& c) {
       {"blocksLeaked", c.blocks_leaked},       {"bytesReserved", c.bytes_reserved},
       {"requestsWaiting", c.requests_waiting}, {"requestsActive", c.requests_active},
       {"decoderRuns", c.decoder_runs},         {"prefillRows", c.prefill_rows},
-      {"decodeRows", c.decode_rows},           {"imagesEncoded", c.images_encoded},
+      {"decodeRows", c.decode_rows},           {"draftedTokens", c.drafted_tokens},
+      {"acceptedTokens", c.accepted_tokens},   {"imagesEncoded", c.images_encoded},
       {"runsCancelled", c.runs_cancelled},     {"weightBytes", c.weight_bytes},
       {"scratchBytes", c.scratch_bytes}};
   for (const auto& [name, value] : counts) set(name, static_cast<double>(value));
   set("encodeMs", c.encode_ms);
   set("prefillMs", c.prefill_ms);
   set("decodeMs", c.decode_ms);
+  set("sampleMs", c.sample_ms);
   result.Set("diskProblem", c.disk_problem);
   return result;
 }

@@ -130,6 +130,12 @@ void Sequence::append(int32_t token) {
   prompt_.position_ids.insert(prompt_.position_ids.end(), static_cast<size_t>(axes_), position);
 }
 
+void Sequence::cut(size_t tokens) {
+  prompt_.ids.resize(prompt_.ids.size() - tokens);
+  prompt_.feature_index.resize(prompt_.ids.size());
+  prompt_.position_ids.resize(prompt_.ids.size() * static_cast<size_t>(axes_));
+}
+
 std::span<const int32_t> Sequence::positions(int32_t item) const noexcept {
   return {prompt_.position_ids.data() + static_cast<size_t>(item) * axes_, static_cast<size_t>(axes_)};
 }

@@ -37,6 +37,8 @@ class Sequence {
   const Prompt& prompt() const noexcept { return prompt_; }
   // The generated token at index size().
   void append(int32_t token);
+  // Takes back the last tokens that were appended.
+  void cut(size_t tokens);
 
   int32_t id(int32_t item) const noexcept { return prompt_.ids[item]; }
   int32_t feature_row(int32_t item) const noexcept { return prompt_.feature_index[item]; }

@@ -8,8 +8,6 @@ namespace afterimage {
 
 namespace {
 
-// An answer nests no deeper; what would is not allowed.
-constexpr int32_t kDeepest = 1500;
 // 64 MB of what bytes lead to.
 constexpr size_t kMostPlaces = 1 << 16;
 // Stacks that one byte may lead to.
@@ -77,6 +75,42 @@ Automaton::Place Automaton::explore(Place place, uint8_t byte) {
   return reached;
 }
 
+std::vector<int32_t> Automaton::likeness(Place place, int32_t bytes) const {
+  const bool near = !grammar_->affordable();
+  std::vector<std::vector<int32_t>> stacks;
+  for (int32_t top : places_[place].tops) {
+    std::vector<int32_t>& named = stacks.emplace_back();
+    for (int32_t at = top; at != kNothing; at = stacks_[at].below) {
+      const auto [state, count, below] = stacks_[at];
+      const Grammar::Repeat* repeat = grammar_->repeat(state);
+      named.push_back(state);
+      if (!repeat) continue;
+      named.push_back(near ? count : std::min(count, 1));
+      named.push_back(near ? 0 : std::clamp(repeat->least - count, 0, bytes + 1));
+      named.push_back(near || repeat->most < 0 ? -1 : std::min(repeat->most - count, bytes + 1));
+    }
+  }
+  std::sort(stacks.begin(), stacks.end());
+  stacks.erase(std::unique(stacks.begin(), stacks.end()), stacks.end());
+  std::vector<int32_t> name;
+  for (const std::vector<int32_t>& stack : stacks) {
+    name.insert(name.end(), stack.begin(), stack.end());
+    name.push_back(kNothing);
+  }
+  return name;
+}
+
+int32_t Automaton::certain(Place place) const noexcept {
+  const Tops& here = places_[place];
+  int32_t byte = -1;
+  for (int32_t top : here.tops)
+    for (const auto& range : grammar_->ranges(stacks_[top].state)) {
+      if (range.low != range.high || (byte >= 0 && byte != range.low)) return -1;
+      byte = range.low;
+    }
+  return here.whole ? -1 : byte;
+}
+
 int32_t Automaton::stack(int32_t state, int32_t count, int32_t below) {
   const auto [entry, fresh] = stack_numbers_.try_emplace({state, count, below}, static_cast<int32_t>(stacks_.size()));
   if (!fresh) return entry->second;
@@ -100,7 +134,8 @@ Automaton::Place Automaton::place_of(std::vector<int32_t> stacks) {
 
 // What cannot be ended is not begun.
 void Automaton::reach(int32_t stack) {
-  if (last_search_[stack] == search_ || stack_costs_[stack] >= Grammar::kNever || depths_[stack] > kDeepest) return;
+  if (last_search_[stack] == search_ || stack_costs_[stack] >= Grammar::kNever || depths_[stack] > Grammar::kDeepest)
+    return;
   last_search_[stack] = search_;
   if (reached_.size() >= kMostReached) too_large();
   reached_.push_back(stack);

@@ -27,6 +27,11 @@ class Automaton {
   // Whether the answer is whole here, and whether nothing can follow.
   bool whole(Place place) const noexcept { return places_[place].whole; }
   bool over(Place place) const noexcept { return places_[place].whole && places_[place].tops.empty(); }
+  // A name of what may come within so many bytes, the same in every automaton of the grammar: places of one name allow
+  // the same bytes there, however far they have counted before.
+  std::vector<int32_t> likeness(Place place, int32_t bytes) const;
+  // The byte that comes next, where only one may; −1.
+  int32_t certain(Place place) const noexcept;
   // Tokens with which the answer can always be ended from here; Grammar::kNever from nowhere.
   int32_t cost(Place place) const noexcept { return costs_[place]; }
 

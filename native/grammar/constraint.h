@@ -33,17 +33,32 @@ class Constraint {
   // Whether it would have gone on otherwise if more tokens had been left.
   bool hurried() const noexcept { return hurried_; }
 
+  // Ahead of the answer, which stays where it is: where it stands, where a token leads from a place (kNowhere: it may
+  // not come there), and the longest token of what must come there, −1 where nothing must. Throw OUT_OF_MEMORY.
+  Automaton::Place place() const noexcept { return place_; }
+  Automaton::Place beyond(Automaton::Place place, int32_t token);
+  int32_t certain(Automaton::Place place);
+
   // By token, whether it may come next: one bit each. For tests; choose() asks for less.
   std::vector<uint64_t> allowed(int32_t left);
 
  private:
   using Mask = std::vector<uint64_t>;  // one bit for each token
-  Automaton::Place after(int32_t token);
   bool ends_answer(int32_t token) const noexcept;
   // Tokens that may be needed after this one; Grammar::kNever where it is not allowed.
   int32_t needed_after(int32_t token);
-  const Mask& mask();
+  struct NameHash {
+    size_t operator()(const std::vector<int32_t>& name) const noexcept;
+  };
+  // Of tokens of more than `shortest` bytes and at most `longest`: empty where none is allowed.
+  struct Lengths {
+    int32_t shortest, longest;
+  };
+  Mask mask();
+  const Mask& known_mask(const Lengths& lengths);
   Mask walk(int32_t most);
+  void walk(const Lengths& lengths, int32_t most, Mask& mask);
+  void settle_ends(Mask& mask) const noexcept;
   int32_t pick(const Sampler& sampler, std::span<const float> logits, const Mask& mask);
 
   std::shared_ptr<const TokenTrie> tokens_;
@@ -51,9 +66,9 @@ class Constraint {
   Automaton automaton_;
   Automaton::Place place_;
   bool hurried_ = false;
-  std::unordered_map<Automaton::Place, Mask> masks_;
-  std::vector<Automaton::Place> path_;  // of a walk, by depth
-  std::vector<float> masked_;
+  std::unordered_map<std::vector<int32_t>, Mask, NameHash> masks_;  // by likeness and length of tokens
+  std::vector<Automaton::Place> path_;                              // of a walk, by depth
+  std::vector<int32_t> picked_from_;
 };
 
 }  // namespace afterimage

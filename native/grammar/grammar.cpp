@@ -35,6 +35,10 @@ Grammar::Grammar(const GrammarTables& tables, const TokenTrie& tokens) : start_(
   calls_ = edges_of<Call>(tables.calls, 3, [&](const int32_t* row) { return Call{checked(row[1]), checked(row[2])}; });
   read_repeats(tables.repeats);
   costs_ = shortest(*this, tokens);
+  int64_t dearest = 0;
+  for (int32_t cost : costs_)
+    if (cost < kNever) dearest = std::max<int64_t>(dearest, cost);
+  affordable_ = dearest * kDeepest < kNever;
   if (costs_[start_] >= kNever)
     throw Error("INVALID_ARGUMENT", "No answer that this model can write is allowed; ask for less of it.");
 }

@@ -34,6 +34,8 @@ class Grammar {
     // How often it has been entered, as far as that matters.
     int32_t counted(int32_t count) const noexcept { return most < 0 ? std::min(count, std::max(1, least)) : count; }
   };
+  // An answer nests no deeper; what would is not allowed.
+  static constexpr int32_t kDeepest = 1500;
   // Tokens to an end that cannot be reached.
   static constexpr int32_t kNever = 1 << 29;
 
@@ -49,6 +51,11 @@ class Grammar {
     return repeat_[state] < 0 ? nullptr : &repeats_[static_cast<size_t>(repeat_[state])];
   }
   bool final(int32_t state) const noexcept { return final_[state]; }
+
+  // Whether nothing that can be ended costs kNever, however deep: then what a repetition allows within some bytes does
+  // not depend on counts that are further from its limits. Each item takes a byte or more; or it may be empty, and
+  // every higher count is reached as well.
+  bool affordable() const noexcept { return affordable_; }
 
   // Tokens with which an end can always be reached from the state, entered `count` times before where it repeats. Each
   // of them reaches a state that needs one token less.
@@ -77,6 +84,7 @@ class Grammar {
   std::vector<int32_t> repeat_;  // by state: place in repeats_, or -1
   std::vector<Repeat> repeats_;
   std::vector<int32_t> costs_;  // of each state, entered for the first time
+  bool affordable_ = false;
 };
 
 }  // namespace afterimage

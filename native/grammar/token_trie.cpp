@@ -48,7 +48,9 @@ void TokenTrie::build() {
     for (size_t depth = shared; depth < own.size(); ++depth) {
       path.push_back(static_cast<int32_t>(nodes_.size()));
       nodes_.push_back({0, static_cast<int32_t>(i), static_cast<uint16_t>(depth + 1), own[depth]});
+      longest_.push_back(0);
     }
+    for (int32_t node : path) longest_[node] = std::max(longest_[node], static_cast<uint16_t>(own.size()));
     if (own.size() == 1) single_[own[0]] = true;
     depth_ = std::max(depth_, static_cast<int32_t>(own.size()));
     before = own;

@@ -22,6 +22,8 @@ class TokenTrie {
   TokenTrie(std::vector<uint8_t> bytes, std::vector<int32_t> ends);
 
   std::span<const Node> nodes() const noexcept { return {nodes_.data(), nodes_.size() - 1}; }
+  // By node: bytes of the longest token in its subtree, the node's own included.
+  std::span<const uint16_t> longest() const noexcept { return longest_; }
   // By their bytes; `nodes()` has where those of a node begin.
   std::span<const int32_t> tokens() const noexcept { return tokens_; }
   // Bytes of the longest token.
@@ -42,6 +44,7 @@ class TokenTrie {
   std::vector<int32_t> ends_;
   std::vector<int32_t> tokens_;  // by their bytes
   std::vector<Node> nodes_;      // and one behind the last
+  std::vector<uint16_t> longest_;
   int32_t depth_ = 0;
   bool single_[256] = {};  // whether a token is this byte alone
 };

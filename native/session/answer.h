@@ -42,6 +42,8 @@ struct GenerateOptions {
   std::vector<int32_t> stop_ids;                     // end of turn; not part of the answer's tokens
   bool capture_logits = false;                       // also return the row that each token was sampled from
   bool weigh_tokens = false;                         // also return how probable each token was in that row
+  bool draft = true;                                 // guess tokens and verify them in one run: same answer, sooner
+  double draft_price = 0;                            // of a guessed token, in runs without it; 0: as measured
   std::shared_ptr<Constraint> constraint = nullptr;  // null: any answer; this request's alone
 };
 
@@ -52,6 +54,7 @@ struct GenerateResult {
   StopReason stop = StopReason::end;
   CacheReport cache;
   double decode_ms = 0;
+  int32_t drafted = 0, accepted = 0;       // tokens that were guessed and run; of them those that were right
   bool whole = false;                      // with a constraint: the tokens are a whole answer by its grammar
   bool hurried = false;                    // and would have gone on otherwise if it had not had to end
   std::vector<std::vector<float>> logits;  // with capture_logits

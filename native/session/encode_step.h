@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "session/admission.h"
 #include "session/engine_state.h"
 
 namespace afterimage {
@@ -14,7 +15,9 @@ class EncodeStep {
   struct Preempted {};
 
   explicit EncodeStep(EngineState& state)
-      : state_(state), decoder_scratch_(state.model.decoder->predict_bytes(state.options.chunk_rows, 1)) {}
+      : state_(state),
+        decoder_scratch_(
+            state.model.decoder->predict_bytes(state.options.chunk_rows + kMostAnswers, 1 + kMostAnswers)) {}
 
   // Checks the job and lets the request take turns.
   void accept(const RequestPtr& request, EncodeJob job);
@@ -31,7 +34,7 @@ class EncodeStep {
   void make_scratch_room(const std::map<std::string, int64_t>& symbols);
 
   EngineState& state_;
-  const size_t decoder_scratch_;  // of a full chunk
+  const size_t decoder_scratch_;  // of a full chunk and answers beside it
   double paused_ms_ = 0;          // of the image in the encoder: time given to others
 };
 

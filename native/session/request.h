@@ -9,6 +9,7 @@
 #include "session/answer.h"
 #include "session/choices.h"
 #include "session/decoder.h"
+#include "session/drafter.h"
 #include "session/interrupt.h"
 #include "session/named_input.h"
 #include "session/timeline.h"
@@ -53,6 +54,8 @@ struct Request : Interrupt::Subject {
   GenerateOptions generate_options;
   GenerateCallbacks callbacks;
   std::unique_ptr<Sampler> sampler;
+  std::unique_ptr<Drafter> drafter;  // null: nothing is guessed
+  std::vector<int32_t> draft;        // at the end of the sequence while they are run
   GenerateResult result;
   Clock::time_point decode_start;
 
@@ -63,6 +66,11 @@ struct Request : Interrupt::Subject {
   bool wants_logits() const noexcept { return options.max_tokens > 0 || !options.choices.empty(); }
   // Items at the end of the prompt that are evaluated whatever is cached.
   int32_t evaluated_at_least() const noexcept { return wants_logits() ? 1 : 0; }
+  // Items of the answer that are not computed yet: one, or more where a recurrent state had to be taken back.
+  int32_t owed() const noexcept { return timeline->sequence().size() - timeline->computed(); }
+  // Tokens are guessed and become the end of the sequence, until they are taken from it again.
+  void append_draft(int32_t most, Drafter::Price price);
+  std::vector<int32_t> take_draft();
   // Takes over what others have computed meanwhile.
   void catch_up();
   // Counts everything up to computed() that this request did not run itself.

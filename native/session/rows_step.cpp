@@ -1,11 +1,18 @@
 #include "session/rows_step.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "session/admission.h"
 #include "session/failure.h"
 
 namespace afterimage {
+
+namespace {
+
+bool answers_now(const RequestPtr& request) { return request->state == Request::State::decoding; }
+
+}  // namespace
 
 void RowsStep::accept(const RequestPtr& request, GenerateOptions options, GenerateCallbacks callbacks) {
   if (request->state == Request::State::ended) return callbacks.on_error(Error("CANCELLED", "The request has ended."));
@@ -62,7 +69,6 @@ void RowsStep::run(std::vector<RequestPtr> requests, const RequestPtr& next) {
 int32_t RowsStep::next_end(const Request& request) const {
   const Timeline& timeline = *request.timeline;
   const int32_t from = timeline.computed();
-  if (request.state == Request::State::decoding) return from + 1;
   const int32_t end = timeline.sequence().chunk_end(from, state_.options.chunk_rows);
   if (!state_.kv.recurrent()) return end;
   const auto& marks = timeline.sequence().marks();
@@ -72,14 +78,26 @@ int32_t RowsStep::next_end(const Request& request) const {
 
 RowsStep::Batch RowsStep::prepare(const std::vector<RequestPtr>& wanted) {
   Batch batch;
+  // Memory was predicted for so many rows of answers, so they share them.
+  auto rows = static_cast<int32_t>(kMostAnswers);
+  auto answers = static_cast<int32_t>(std::count_if(wanted.begin(), wanted.end(), answers_now));
+  const Drafter::Price price = price_of(wanted, answers);
   for (const RequestPtr& request : wanted) {
     if (request->state == Request::State::ended) continue;
-    const bool weighs = request->state == Request::State::weighing;
     try {
-      // A lone answer that is cancelled needs its state no more; any other may have to go back to it.
-      if (!weighs) add_rows(request, wanted.size() > 1 || request->state == Request::State::prefilling, batch);
-      // Memory was predicted for so many logits beside those of the answers.
-      if (weighs) add_choices(request, static_cast<int32_t>(kMostAnswers + 2 - wanted.size()), batch);
+      switch (request->state) {
+        case Request::State::decoding:
+          batch.rows.push_back(answers_.rows(*request, rows / answers--, price, wanted.size() == 1));
+          batch.parts.push_back({request, request->timeline.get(), {}});
+          rows -= batch.rows.back().count();
+          break;
+        case Request::State::weighing:
+          // And for so many logits beside those of the answers.
+          add_choices(request, static_cast<int32_t>(kMostAnswers + 2 - wanted.size()), batch);
+          break;
+        default:
+          add_chunk(request, batch);
+      }
     } catch (...) {
       state_.requests.fail(request, error_of(std::current_exception()));
       continue;
@@ -89,12 +107,25 @@ RowsStep::Batch RowsStep::prepare(const std::vector<RequestPtr>& wanted) {
   return batch;
 }
 
-void RowsStep::add_rows(const RequestPtr& request, bool keep_state, Batch& batch) const {
+void RowsStep::add_chunk(const RequestPtr& request, Batch& batch) const {
   const int32_t end = next_end(*request);
   const bool logits = end >= request->timeline->sequence().prompt_size() && request->wants_logits();
-  request->timeline->prepare(end, keep_state);
+  request->timeline->prepare(end, true);
   batch.parts.push_back({request, request->timeline.get(), {}});
   batch.rows.push_back({request->timeline.get(), &request->features, end, logits ? end - 1 : end});
+}
+
+// Where choices wait they get the rows, so nothing is guessed.
+Drafter::Price RowsStep::price_of(const std::vector<RequestPtr>& wanted, int32_t answers) const {
+  int64_t rows = 0;
+  for (const RequestPtr& request : wanted) {
+    if (request->state == Request::State::weighing) return {HUGE_VAL, 1};
+    if (request->state == Request::State::prefilling) rows += state_.options.chunk_rows;
+    if (answers_now(request)) rows += request->owed();
+  }
+  const double row = row_price_.in_runs_of(rows);
+  // Of a wrong guess in a recurrent model, what came before it is computed again.
+  return {state_.kv.recurrent() ? 2 * row : row, static_cast<double>(answers)};
 }
 
 void RowsStep::add_choices(const RequestPtr& request, int32_t most, Batch& batch) const {
@@ -113,7 +144,10 @@ RowsStep::Outcome RowsStep::run_batch(const std::vector<RequestPtr>& wanted) {
   HostTensor logits;
   try {
     const InterruptibleRun run(state_.interrupt, batch.subjects);
-    if (!run.begun()) return Outcome::cancelled;
+    if (!run.begun()) {
+      take_back(batch);
+      return Outcome::cancelled;
+    }
     logits = state_.model.decoder->run(batch.rows, state_.interrupt.flag());
     state_.model.require_intact();
   } catch (...) {
@@ -124,8 +158,15 @@ RowsStep::Outcome RowsStep::run_batch(const std::vector<RequestPtr>& wanted) {
   return Outcome::done;
 }
 
+void RowsStep::take_back(const Batch& batch) {
+  for (const Part& part : batch.parts) {
+    part.timeline->roll_back();
+    part.request->take_draft();
+  }
+}
+
 RowsStep::Outcome RowsStep::give_up(const Batch& batch, const Error& error) {
-  for (const Part& part : batch.parts) part.timeline->roll_back();
+  take_back(batch);
   if (error.is("CANCELLED")) {
     ++state_.counters.runs_cancelled;
     return Outcome::cancelled;
@@ -139,14 +180,19 @@ void RowsStep::count(const Batch& batch, double spent_ms) {
   Counters& counters = state_.counters;
   ++counters.decoder_runs;
   bool prefill = false;
+  int64_t rows = 0;
   for (size_t i = 0; i < batch.parts.size(); ++i) {
     Request& request = *batch.parts[i].request;
     const bool chunk = request.state == Request::State::prefilling;
-    (chunk ? counters.prefill_rows : counters.decode_rows) += static_cast<uint64_t>(batch.rows[i].count());
+    const auto own = static_cast<uint64_t>(batch.rows[i].count());
+    if (chunk) counters.prefill_rows += own;
+    if (request.state == Request::State::weighing) counters.decode_rows += own;
     if (chunk) request.plan.cache.prefill_ms += spent_ms;
     prefill = prefill || chunk;
+    rows += batch.rows[i].count();
   }
   (prefill ? counters.prefill_ms : counters.decode_ms) += spent_ms;
+  if (!prefill) row_price_.saw(rows, spent_ms);
 }
 
 void RowsStep::take_results(const Batch& batch, const HostTensor& logits) {
@@ -161,8 +207,7 @@ void RowsStep::take_results(const Batch& batch, const HostTensor& logits) {
     } else if (request->state == Request::State::weighing) {
       weigh(request, choice, own, logits.width);
     } else if (request->state == Request::State::decoding) {
-      timeline->commit(rows.end);
-      sample(request, own);
+      answers_.take(request, rows, own, logits.width);
     }
   }
 }
@@ -203,51 +248,7 @@ void RowsStep::take_chunk(const RequestPtr& request, int32_t end, std::span<cons
   state_.requests.give_back_features(*request);
   if (!request->wants_logits()) return state_.requests.end(request, StopReason::length);
   if (request->choices) return begin_weighing(request, logits);
-  request->state = Request::State::decoding;
-  request->decode_start = Clock::now();
-  sample(request, logits);
-}
-
-int32_t RowsStep::next_token(Request& request, std::span<const float> logits) {
-  Sampler& sampler = *request.sampler;
-  Constraint* constraint = request.generate_options.constraint.get();
-  if (!constraint) return sampler.sample(logits);
-  int32_t left = request.plan.max_tokens - static_cast<int32_t>(request.result.tokens.size());
-  if (request.finishing) left = std::min(left, std::max(1, constraint->needed()));
-  const int32_t token = constraint->choose(sampler, logits, left);
-  sampler.took(token);
-  return token;
-}
-
-void RowsStep::sample(const RequestPtr& request, std::span<const float> logits) {
-  const GenerateOptions& options = request->generate_options;
-  GenerateResult& result = request->result;
-  Requests& requests = state_.requests;
-  int32_t token;
-  try {
-    token = next_token(*request, logits);
-  } catch (...) {
-    return requests.fail(request, error_of(std::current_exception()));
-  }
-  if (options.capture_logits) result.logits.emplace_back(logits.begin(), logits.end());
-  if (std::count(options.stop_ids.begin(), options.stop_ids.end(), token) > 0)
-    return requests.end(request, StopReason::end);
-  Constraint* constraint = options.constraint.get();
-  if (constraint) {
-    constraint->take(token);
-    result.whole = constraint->whole();
-    result.hurried = constraint->hurried();
-  }
-  result.tokens.push_back(token);
-  if (options.weigh_tokens) result.probabilities.push_back(softmax_at(logits, token));
-  request->timeline->sequence().append(token);
-  if (request->callbacks.on_token) request->callbacks.on_token(token);
-  const auto count = static_cast<int32_t>(result.tokens.size());
-  if (request->callbacks.on_progress) request->callbacks.on_progress(Stage::decode, count, request->plan.max_tokens);
-  if (constraint && constraint->over()) return requests.end(request, StopReason::end);
-  if (count >= request->plan.max_tokens) return requests.end(request, StopReason::length);
-  // What keeps to a grammar ends when it is whole, and as soon as it can.
-  if (request->finishing && (!constraint || constraint->whole())) return requests.end(request, StopReason::finished);
+  answers_.begin(request, logits);
 }
 
 }  // namespace afterimage

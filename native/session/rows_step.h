@@ -1,16 +1,18 @@
-// One run of rows through the decoder: the next token of every request that is answering, and beside them one chunk of
-// a prompt, or rows of the choices of a request.
+// One run of rows through the decoder: the next token of every request that is answering, what is guessed to follow it,
+// and beside them one chunk of a prompt, or rows of the choices of a request.
 #pragma once
 #include <span>
 #include <vector>
 
+#include "session/answers.h"
 #include "session/engine_state.h"
+#include "session/row_price.h"
 
 namespace afterimage {
 
 class RowsStep {
  public:
-  explicit RowsStep(EngineState& state) : state_(state) {}
+  explicit RowsStep(EngineState& state) : state_(state), answers_(state) {}
 
   // Checks that everything is there for the prefill and lets the request take turns.
   void accept(const RequestPtr& request, GenerateOptions options, GenerateCallbacks callbacks);
@@ -35,19 +37,21 @@ class RowsStep {
   static void check_room(const Request& request);
   Outcome run_batch(const std::vector<RequestPtr>& wanted);
   Batch prepare(const std::vector<RequestPtr>& wanted);
-  void add_rows(const RequestPtr& request, bool keep_state, Batch& batch) const;
+  void add_chunk(const RequestPtr& request, Batch& batch) const;
   void add_choices(const RequestPtr& request, int32_t most, Batch& batch) const;
+  static void take_back(const Batch& batch);
   Outcome give_up(const Batch& batch, const Error& error);
   int32_t next_end(const Request& request) const;
+  Drafter::Price price_of(const std::vector<RequestPtr>& wanted, int32_t answers) const;
   void count(const Batch& batch, double spent_ms);
   void take_results(const Batch& batch, const HostTensor& logits);
   void take_chunk(const RequestPtr& request, int32_t end, std::span<const float> logits);
   void begin_weighing(const RequestPtr& request, std::span<const float> logits);
   void weigh(const RequestPtr& request, const Choices::Rows& rows, std::span<const float> logits, int64_t width);
-  static int32_t next_token(Request& request, std::span<const float> logits);
-  void sample(const RequestPtr& request, std::span<const float> logits);
 
   EngineState& state_;
+  Answers answers_;
+  RowPrice row_price_;
 };
 
 }  // namespace afterimage

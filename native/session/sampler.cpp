@@ -29,10 +29,33 @@ void require(bool valid, const char* expected, double received) {
                 std::string("Expected ") + expected + " but received " + std::to_string(received) + ".");
 }
 
+// The ids of a whole row, as a list of some of them would be.
+class AllIds {
+ public:
+  class Iterator {
+   public:
+    explicit Iterator(int32_t id) : id_(id) {}
+    int32_t operator*() const noexcept { return id_; }
+    Iterator& operator++() noexcept { return ++id_, *this; }
+    bool operator==(const Iterator&) const = default;
+
+   private:
+    int32_t id_;
+  };
+  explicit AllIds(std::span<const float> logits) : count_(static_cast<int32_t>(logits.size())) {}
+  Iterator begin() const noexcept { return Iterator(0); }
+  Iterator end() const noexcept { return Iterator(count_); }
+
+ private:
+  int32_t count_;
+};
+
 // The best logit, which bounds what is added up.
-double require_numbers(std::span<const float> logits) {
+template <class Ids>
+double require_numbers(std::span<const float> logits, const Ids& ids) {
   float best = -INFINITY;
-  for (float logit : logits) {
+  for (int32_t id : ids) {
+    const float logit = logits[static_cast<size_t>(id)];
     if (!(logit < INFINITY))
       throw Error("BACKEND_FAILED", "The model's output is not a number; check the weights, or use exact precision.");
     best = std::max(best, logit);
@@ -54,7 +77,7 @@ void check_sampling(const SamplingOptions& options) {
 }
 
 LogSoftmax::LogSoftmax(std::span<const float> logits) : logits_(logits) {
-  const double best = require_numbers(logits);
+  const double best = require_numbers(logits, AllIds(logits));
   double sum = 0;
   for (float logit : logits) sum += std::exp(logit - best);
   log_sum_ = best + std::log(sum);
@@ -95,9 +118,16 @@ int32_t Sampler::sample(std::span<const float> logits) {
   return id;
 }
 
-int32_t Sampler::pick(std::span<const float> logits) const {
-  require_numbers(logits);
-  return greedy() ? best(logits) : draw(logits);
+int32_t Sampler::pick(std::span<const float> logits) const { return pick_of(logits, AllIds(logits)); }
+
+int32_t Sampler::pick(std::span<const float> logits, std::span<const int32_t> ids) const {
+  return pick_of(logits, ids);
+}
+
+template <class Ids>
+int32_t Sampler::pick_of(std::span<const float> logits, const Ids& ids) const {
+  require_numbers(logits, ids);
+  return greedy() ? best(logits, ids) : draw(logits, ids);
 }
 
 void Sampler::took(int32_t id) noexcept {
@@ -105,9 +135,10 @@ void Sampler::took(int32_t id) noexcept {
   ++step_;
 }
 
-int32_t Sampler::best(std::span<const float> logits) const {
-  int32_t best = 0;
-  for (int32_t id = 1; id < static_cast<int32_t>(logits.size()); ++id)
+template <class Ids>
+int32_t Sampler::best(std::span<const float> logits, const Ids& ids) const {
+  int32_t best = *ids.begin();
+  for (int32_t id : ids)
     if (penalised(logits[id], id) > penalised(logits[best], best)) best = id;
   return best;
 }
@@ -126,11 +157,12 @@ void Sampler::keep_best(std::vector<Candidate>& candidates) const {
   for (Candidate& candidate : candidates) candidate.probability /= sum;
 }
 
-int32_t Sampler::draw(std::span<const float> logits) const {
-  const int32_t top = best(logits);
+template <class Ids>
+int32_t Sampler::draw(std::span<const float> logits, const Ids& ids) const {
+  const int32_t top = best(logits, ids);
   const float highest = penalised(logits[top], top) / options_.temperature;
   std::vector<Candidate> candidates;
-  for (int32_t id = 0; id < static_cast<int32_t>(logits.size()); ++id) {
+  for (int32_t id : ids) {
     const float logit = penalised(logits[id], id) / options_.temperature;
     if (logit >= highest - kNegligible) candidates.push_back({id, logit, 0});
   }

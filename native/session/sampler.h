@@ -45,6 +45,8 @@ class Sampler {
   int32_t sample(std::span<const float> logits);
   // What the next sample() of this row would be. Nothing is remembered of it: that is for took().
   int32_t pick(std::span<const float> logits) const;
+  // The same where all but these, in ascending order, have −∞.
+  int32_t pick(std::span<const float> logits, std::span<const int32_t> ids) const;
   void took(int32_t id) noexcept;
   // Whether it picks the best token, so that what it picks among all it picks among some, too.
   bool greedy() const noexcept { return options_.temperature == 0; }
@@ -56,8 +58,12 @@ class Sampler {
     double probability;
   };
   float penalised(float logit, int32_t id) const noexcept;
-  int32_t best(std::span<const float> logits) const;
-  int32_t draw(std::span<const float> logits) const;
+  template <class Ids>
+  int32_t pick_of(std::span<const float> logits, const Ids& ids) const;
+  template <class Ids>
+  int32_t best(std::span<const float> logits, const Ids& ids) const;
+  template <class Ids>
+  int32_t draw(std::span<const float> logits, const Ids& ids) const;
   void keep_best(std::vector<Candidate>& candidates) const;
   void remember(int32_t id) noexcept;
 

@@ -64,6 +64,7 @@ void answer(Random& random, const std::vector<std::string>& vocabulary, const Gr
     CHECK(constraint.needed() <= most - used);
     if (constraint.over() || used == most) break;
     const auto mask = constraint.allowed(Grammar::kNever);
+    CHECK(mask == constraint.allowed(Grammar::kNever - 1));  // what is remembered, and what is looked up afresh
     for (int32_t token = 0; token < static_cast<int32_t>(vocabulary.size()); ++token) {
       Naive::Stacks after = stacks;
       for (char byte : vocabulary[token]) after = naive.read(after, static_cast<uint8_t>(byte));
@@ -140,6 +141,48 @@ void counts() {
   }
 }
 
+// Masks of places that have counted differently are shared as far as they are the same: for short tokens until the
+// count is near a limit.
+void remembered_masks() {
+  const std::vector<std::string> vocabulary{
+      "{",   "}",  "a",   "b",     ",",         ",a",     ",a,b",         ",b,a,b", ",a,a,a,a,a",
+      "a,a", "a}", ",a}", ",b,b}", ",a,a,a,a}", "{a,a,a", ",a,a,a,a,a,a", "END"};
+  const auto trie = trie_of(vocabulary);
+  const auto end = static_cast<int32_t>(vocabulary.size()) - 1;
+  const std::pair<int32_t, int32_t> limits[] = {{0, -1}, {1, 3}, {2, 14}, {9, 9}, {20, 40}, {25, -1}};
+  for (const auto& [least, most] : limits) {
+    Constraint constraint(trie, std::make_shared<Grammar>(list(least, most), *trie), {end});
+    constraint.take(0);
+    constraint.take(2);
+    for (int32_t count = 1; count <= (most < 0 ? 50 : most); ++count) {
+      CHECK(constraint.allowed(Grammar::kNever) == constraint.allowed(Grammar::kNever - 1));
+      if (count == most) break;
+      constraint.take(count % 3 == 0 ? 4 : 5);
+      if (count % 3 != 0) continue;
+      CHECK(constraint.allowed(Grammar::kNever) == constraint.allowed(Grammar::kNever - 1));
+      constraint.take(3);
+    }
+  }
+}
+
+// Items that may be empty are counted without a byte.
+void empty_items() {
+  GrammarTables tables;  // "<", an item at least twice and at most nine times: "a" or nothing, then ">"
+  tables.states = 7;
+  tables.ranges = {0, '<', '<', 1, 2, 'a', 'a', 3, 4, '>', '>', 5};
+  tables.repeats = {1, 2, 2, 2, 9, 4};
+  tables.finals = {2, 3, 5};
+  const std::vector<std::string> vocabulary{"<", "a", "aa", "aaaaaa", ">", "a>", "aaaa>", "END"};
+  const auto trie = trie_of(vocabulary);
+  Constraint constraint(trie, std::make_shared<Grammar>(tables, *trie), {7});
+  constraint.take(0);
+  for (int32_t count = 0; count < 9; ++count) {
+    CHECK(constraint.allowed(Grammar::kNever) == constraint.allowed(Grammar::kNever - 1));
+    CHECK(allowed(constraint.allowed(Grammar::kNever), 3) == (count <= 3));
+    constraint.take(1);
+  }
+}
+
 // More places than are kept at a time: what is forgotten is found again.
 void long_answers() {
   const std::vector<std::string> vocabulary{"{", "}", "a", "b", ",", ",a", "{a,b", "END"};
@@ -190,6 +233,8 @@ void malformed() {
 int main() {
   random_answers();
   counts();
+  remembered_masks();
+  empty_items();
   long_answers();
   malformed();
 }

@@ -36,8 +36,11 @@ class Walk {
     close();
     // The walk met what it is for; a prompt-wide prefix is reused only when a whole prompt comes back.
     if (steps >= 200) CHECK(reused_ > 0 && cancelled_ > 0 && (disk_hits_ > 0 || setup_.kind == Kind::prefix));
-    std::printf("  %d turns, %ld prompt tokens, %ld reused, %ld files restored, %ld blocks evicted, %ld cancelled\n",
-                turns_, tokens_, reused_, disk_hits_, evicted_, cancelled_);
+    if (steps >= 200) CHECK(accepted_ > 0 && refused_ > 0);
+    std::printf(
+        "  %d turns, %ld prompt tokens, %ld reused, %ld files restored, %ld blocks evicted, %ld cancelled, %ld guesses "
+        "right, %ld wrong\n",
+        turns_, tokens_, reused_, disk_hits_, evicted_, cancelled_, accepted_, refused_);
   }
 
  private:
@@ -148,6 +151,7 @@ class Walk {
   GenerateOptions generate_options() {
     GenerateOptions options;
     options.capture_logits = true;
+    if (pick(2) == 0) options.draft_price = 1e-6;  // every guess is run
     if (pick(3) == 0) {
       options.sampling.temperature = 0.9f;
       options.sampling.top_k = 20;
@@ -161,7 +165,9 @@ class Walk {
   void compare(const Conversation& at, const GenerateOptions& options, int32_t max_tokens,
                const GenerateResult& result) {
     cold_->clear_memory();
-    const Asked expected = ask(*cold_, at.pieces, setup_.kind, max_tokens, options);
+    GenerateOptions plain = options;
+    plain.draft = false;
+    const Asked expected = ask(*cold_, at.pieces, setup_.kind, max_tokens, plain);
     CHECK(expected.plan.cache.prompt_tokens_reused == 0);
     if (!same_bits(expected.result.logits, result.logits) || expected.result.tokens != result.tokens) {
       std::fprintf(stderr, "step %d: the logits of a turn differ from a cold engine's (%d tokens, %d reused)\n", step_,
@@ -171,6 +177,8 @@ class Walk {
     ++turns_;
     tokens_ += result.cache.prompt_tokens;
     reused_ += result.cache.prompt_tokens_reused;
+    accepted_ += result.accepted;
+    refused_ += result.drafted - result.accepted;
   }
 
   void accept(Conversation& at, const GenerateResult& result) {
@@ -262,7 +270,7 @@ class Walk {
   std::unique_ptr<Engine> cold_, engine_;
   std::vector<Conversation> conversations_;
   int step_ = 0, turns_ = 0;
-  long tokens_ = 0, reused_ = 0, disk_hits_ = 0, evicted_ = 0, cancelled_ = 0;
+  long tokens_ = 0, reused_ = 0, disk_hits_ = 0, evicted_ = 0, cancelled_ = 0, accepted_ = 0, refused_ = 0;
 };
 
 }  // namespace

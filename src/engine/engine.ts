@@ -85,6 +85,9 @@ export interface Answer {
   stopReason: StopReason;
   cache: CacheReport;
   decodeMs: number;
+  /** Tokens that were guessed and verified in one run with others; of them those that were right. */
+  drafted?: number;
+  accepted?: number;
   /** Where a schema was asked for: `text` is a whole value that holds by it. */
   whole?: boolean;
   /** Size in which the model saw each image of the prompt, in prompt order; of an engine elsewhere, in which it got it. */

@@ -134,6 +134,7 @@ export class LoadedModel {
       stopIds: Int32Array.from(this.facts.eosTokenIds),
       captureLogits: false,
       weighTokens: options.certainty === true,
+      draft: true,
     };
   }
 

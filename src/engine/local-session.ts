@@ -120,6 +120,8 @@ export class LocalSession implements Session {
         cache: cacheReport(result.cache),
         ...(options.certainty && { certainty: reader.certainty(result) }),
         decodeMs: result.decodeMs,
+        drafted: result.drafted,
+        accepted: result.accepted,
         viewed,
       };
     } catch (error) {
@@ -222,6 +224,9 @@ function joined(first: NativeResult | undefined, last: NativeResult): NativeResu
     ...last,
     cache: first.cache,
     decodeMs: first.decodeMs + last.decodeMs,
+    sampleMs: first.sampleMs + last.sampleMs,
+    drafted: first.drafted + last.drafted,
+    accepted: first.accepted + last.accepted,
     probabilities: Float32Array.of(...first.probabilities, ...last.probabilities),
   };
 }

@@ -63,7 +63,8 @@ async function timedLook(model: LoadedModel, maxPixels: number): Promise<Timed> 
   try {
     await model.encodeMissing(request, prompt, needed);
     const nobody = (): void => {};
-    const sampling = { ...model.sampling({}), stopIds: new Int32Array() };
+    // An answer that repeats itself is no measure for others.
+    const sampling = { ...model.sampling({}), stopIds: new Int32Array(), draft: false };
     const { cache, decodeMs, tokens } = await model.native.generate(request, sampling, nobody, nobody);
     return {
       lookMs: cache.encodeMs + cache.prefillMs,

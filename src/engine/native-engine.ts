@@ -104,6 +104,10 @@ export interface NativeGenerateOptions {
   grammar?: NativeGrammar;
   captureLogits: boolean;
   weighTokens: boolean;
+  /** Guess tokens and verify them in one run: the same answer, sooner. */
+  draft: boolean;
+  /** What a guessed token costs, in runs without it; absent: as measured. For tests. */
+  draftPrice?: number;
 }
 
 /** What the answer must keep to, and the tokens with which it has begun. */
@@ -114,6 +118,9 @@ export interface NativeResult {
   stop: 'end' | 'length' | 'finished' | 'cancelled';
   cache: NativeCacheReport;
   decodeMs: number;
+  /** Tokens that were guessed and run; of them those that were right. */
+  drafted: number;
+  accepted: number;
   /** With a grammar: the answer is whole by it; it had to be made whole sooner than it would have been. */
   whole: boolean;
   hurried: boolean;

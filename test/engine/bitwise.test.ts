@@ -21,7 +21,7 @@ import { openModel } from '../../src/models/registry.js';
 import { checkpointFolders } from '../goldens/checkpoints.js';
 
 const STEPS = Number(process.env['AFTERIMAGE_BITWISE_STEPS'] ?? 40);
-const ANSWER = 3;
+const ANSWER = 4;
 const MIB = 2 ** 20;
 const SIZES = [
   [56, 56],
@@ -48,15 +48,19 @@ interface Setting {
   threads: number;
   kvBytes: number;
   disk: string;
+  /** Tokens are guessed, and every guess is run. */
+  drafts: boolean;
 }
 
 class Subject {
   readonly model: Model;
   readonly native: NativeEngine;
+  readonly #drafts: boolean;
 
-  private constructor(model: Model, native: NativeEngine) {
+  private constructor(model: Model, native: NativeEngine, drafts: boolean) {
     this.model = model;
     this.native = native;
+    this.#drafts = drafts;
   }
 
   static async open(folder: string, setting: Setting): Promise<Subject> {
@@ -72,7 +76,7 @@ class Subject {
       ...programsOf(checkpoint, model),
     });
     await native.load(() => {});
-    return new Subject(model, native);
+    return new Subject(model, native, setting.drafts);
   }
 
   /** `cancelAfterMs`: the request is cancelled then, wherever it is; returns what it still says, or undefined. */
@@ -105,6 +109,7 @@ class Subject {
           stopIds: new Int32Array(0),
           captureLogits: true,
           weighTokens: false,
+          ...(this.#drafts ? { draft: true, draftPrice: 1e-6 } : { draft: false }),
         },
         () => {},
         () => {},
@@ -136,6 +141,8 @@ class Walk {
   readonly #pictures: SyntheticImage[];
   compared = 0;
   reused = 0;
+  drafted = 0;
+  accepted = 0;
 
   constructor(folder: string, setting: Setting, cold: Subject, seed: number) {
     this.#folder = folder;
@@ -199,6 +206,8 @@ class Walk {
     );
     this.compared++;
     this.reused += result.cache.promptTokensReused;
+    this.drafted += result.drafted;
+    this.accepted += result.accepted;
   }
 
   async #coldDigest(parts: Part[]): Promise<string> {
@@ -255,18 +264,22 @@ for (const folder of checkpointFolders()) {
       for (const kvType of ['f16', 'q8'] as const) {
         test(`${precision}, KV ${kvType}`, async (t) => {
           const disk = mkdtempSync(join(tmpdir(), 'afterimage-bitwise-'));
-          const setting: Setting = { precision, kvType, chunkRows: 23, threads: 2, kvBytes: 3 * MIB, disk };
+          const kept = { kvBytes: 3 * MIB, disk };
+          const setting: Setting = { precision, kvType, chunkRows: 23, threads: 2, ...kept, drafts: true };
           const cold = await Subject.open(folder, {
             ...setting,
             chunkRows: 256,
             threads: 1,
             disk: '',
             kvBytes: 64 * MIB,
+            drafts: false,
           });
           try {
             const walk = new Walk(folder, setting, cold, 7);
             await walk.run(STEPS);
-            t.diagnostic(`${walk.compared} answers compared, ${walk.reused} prompt tokens reused`);
+            t.diagnostic(
+              `${walk.compared} answers compared, ${walk.reused} prompt tokens reused, ${walk.accepted} of ${walk.drafted} guesses right`,
+            );
             assert.ok(walk.compared > 0);
           } finally {
             await cold.native.close();

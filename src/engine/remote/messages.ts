@@ -146,6 +146,8 @@ export const answer = z.looseObject({
     source: z.enum(['none', 'features', 'memory', 'disk', 'remote']),
   }),
   decodeMs: z.number(),
+  drafted: count.optional(),
+  accepted: count.optional(),
   whole: z.boolean().optional(),
   viewed: z.array(z.object({ width: count, height: count, tokens: count.optional() })),
   certainty: z.array(z.object({ end: count, probability: z.number() })).optional(),

@@ -1,0 +1,206 @@
+// npm run bench:draft -- --dims starter|qwen2-vl-2b|smolvlm-256m [--bits 4] [--threads N] [--json] [--write]
+// What guessed tokens save: the same answers with and without them, by turns. The bundled model answers for itself: it
+// reads, describes and fills in schemas. Random weights of real dimensions say nothing that could be guessed: from them
+// come records of a schema, byte by byte, most of which are certain; free text, where every guess is in vain; and what a
+// run of several rows costs, in runs of one.
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { runTool } from '../src/ask/run-tool.js';
+import { Options } from '../src/cli/options.js';
+import { Terminal } from '../src/cli/terminal.js';
+import type { Answer } from '../src/engine/engine.js';
+import { LoadedModel } from '../src/engine/loaded-model.js';
+import { LocalSession } from '../src/engine/local-session.js';
+import { starterFolder } from '../src/engine/model-folder.js';
+import type { NativeResult } from '../src/engine/native-engine.js';
+import { compileSchema } from '../src/schema/compile.js';
+import { tools } from '../tools/index.js';
+import { benchArguments, benchCheckpoint, type BenchArguments } from './arguments.js';
+import { median, report, type Figures } from './figures.js';
+import { BenchModel } from './native-model.js';
+import { syntheticPrompt } from './synthetic-prompt.js';
+import { vocabulary } from './vocabulary.js';
+
+const ROUNDS = 3;
+
+type Took = Pick<Answer, 'decodeMs' | 'drafted' | 'accepted'> & { tokens: number };
+
+/** Two answers with the same tokens, one with guesses. */
+interface Pair {
+  with: Took;
+  without: Took;
+}
+
+/** Tokens per second with guesses, in those without: of all pairs together, medians over the rounds. */
+function faster(rounds: Pair[][]): number {
+  return median(
+    rounds.map((pairs) => rate(pairs.map((pair) => pair.with)) / rate(pairs.map((pair) => pair.without))),
+  );
+}
+
+function rate(answers: Took[]): number {
+  // The first token comes with the prompt.
+  const tokens = answers.reduce((sum, answer) => sum + answer.tokens - 1, 0);
+  return tokens / answers.reduce((sum, answer) => sum + answer.decodeMs, 0);
+}
+
+function figuresOf(name: string, rounds: Pair[][]): Figures {
+  const all = rounds.flat().map((pair) => pair.with);
+  const sum = (part: (answer: Took) => number): number =>
+    all.reduce((total, answer) => total + part(answer), 0);
+  return {
+    [`${name}_faster`]: faster(rounds),
+    [`${name}_accepted_of_drafted`]: `${sum(({ accepted = 0 }) => accepted) / rounds.length} of ${sum(({ drafted = 0 }) => drafted) / rounds.length}`,
+    [`${name}_tokens`]: sum(({ tokens }) => tokens) / rounds.length,
+  };
+}
+
+async function pair(answer: (draft: boolean) => Promise<Took>, round: number): Promise<Pair> {
+  const first = await answer(round % 2 === 0);
+  const second = await answer(round % 2 === 1);
+  return round % 2 === 0 ? { with: first, without: second } : { with: second, without: first };
+}
+
+// The bundled model.
+
+const FORM = {
+  type: 'object',
+  properties: {
+    title: { type: 'string', maxLength: 60 },
+    dark: { type: 'boolean' },
+    buttons: {
+      type: 'array',
+      maxItems: 4,
+      items: {
+        type: 'object',
+        properties: { text: { type: 'string', maxLength: 30 }, enabled: { type: 'boolean' } },
+        required: ['text', 'enabled'],
+      },
+    },
+  },
+  required: ['title', 'dark', 'buttons'],
+};
+
+const ASKED: Record<string, { tool: string; args: object }[]> = {
+  reading: [{ tool: 'ocr', args: { method: 'model' } }],
+  json: [
+    { tool: 'describe_image', args: { question: 'What does this window show?', schema: FORM } },
+    {
+      tool: 'describe_image',
+      args: {
+        question: 'Which texts are there?',
+        schema: { type: 'array', items: { type: 'string', maxLength: 60 }, minItems: 5, maxItems: 10 },
+      },
+    },
+  ],
+  describing: [
+    { tool: 'describe_image', args: {} },
+    { tool: 'describe_image', args: { detail: 'full' } },
+    { tool: 'describe_image', args: { question: 'What is this?' } },
+  ],
+};
+
+async function ofStarter(): Promise<Figures> {
+  const figures: Figures = { dims: 'starter' };
+  const examples = join(starterFolder(), 'examples');
+  const images = readdirSync(examples).map((name) => join(examples, name));
+  let draft = true;
+  let answer: Answer | undefined;
+  const sampling = LoadedModel.prototype.sampling;
+  LoadedModel.prototype.sampling = function (options) {
+    return { ...sampling.call(this, options), draft };
+  };
+  const asks = LocalSession.prototype.ask;
+  LocalSession.prototype.ask = async function (...given) {
+    return (answer = await asks.apply(this, given));
+  };
+  const options = new Options(['--model', starterFolder()]);
+  await Terminal.use(options, new AbortController().signal, { images: [], model: true }, async ({ call }) => {
+    for (const [kind, asked] of Object.entries(ASKED)) {
+      const rounds: Pair[][] = [];
+      for (let round = 0; round <= ROUNDS; round++) {
+        const pairs: Pair[] = [];
+        for (const image of images)
+          for (const { tool, args } of asked)
+            pairs.push(
+              await pair(async (drafts) => {
+                draft = drafts;
+                const known = tools.find(({ name }) => name === tool)!;
+                await runTool(known, { image, ...args }, { ...call, onProgress: () => {} });
+                return { ...answer!, tokens: answer!.tokenIds.length };
+              }, round),
+            );
+        for (const { with: fast, without } of pairs)
+          if (fast.tokens !== without.tokens) throw new Error('Guesses changed an answer.');
+        // In the first round the pictures are looked at.
+        if (round > 0) rounds.push(pairs);
+      }
+      Object.assign(figures, figuresOf(kind, rounds));
+    }
+  });
+  return figures;
+}
+
+// Real dimensions, random weights.
+
+const RECORDS = {
+  type: 'array',
+  minItems: 6,
+  maxItems: 6,
+  items: {
+    type: 'object',
+    properties: {
+      kind: { enum: ['button', 'checkbox', 'text field', 'link', 'menu item'] },
+      enabled: { type: 'boolean' },
+      row: { type: 'integer', minimum: 0, maximum: 99 },
+      column: { type: 'integer', minimum: 0, maximum: 99 },
+    },
+    required: ['kind', 'enabled', 'row', 'column'],
+  },
+};
+
+const FREE_TOKENS = 48;
+const ROWS = [2, 4, 8, 16];
+
+async function ofRandom(options: BenchArguments): Promise<Figures> {
+  const { checkpoint, remove } = benchCheckpoint(options);
+  try {
+    const { precision, threads } = options;
+    const bench = new BenchModel({ checkpoint, precision, kvType: 'f16', threads });
+    await bench.load();
+    const { bytes, ends } = vocabulary(256);
+    await bench.engine.setVocabulary(bytes, ends);
+    const prompt = syntheticPrompt(bench.model, [{ text: 300, seed: 1 }]);
+    const took = ({ decodeMs, drafted, accepted, tokens }: NativeResult): Took => ({
+      ...{ decodeMs, drafted, accepted },
+      tokens: tokens.length,
+    });
+    const grammar = { ...compileSchema(RECORDS), begun: new Int32Array(0) };
+    let seed = 0;
+    const asked: Record<string, (draft: boolean) => Promise<Took>> = {
+      records: async (draft) => took(await bench.ask(prompt, [], 600, [], { draft, grammar })),
+      free: async (draft) =>
+        took(await bench.ask(prompt, [], FREE_TOKENS, [], { draft, temperature: 1, seed: seed >> 1 })),
+    };
+    const figures: Figures = { dims: options.dims, backend: bench.backend };
+    for (const [kind, answer] of Object.entries(asked)) {
+      const rounds: Pair[][] = [];
+      for (let round = 0; round < ROUNDS; round++, seed += 2) rounds.push([await pair(answer, round)]);
+      Object.assign(figures, figuresOf(kind, rounds));
+    }
+    const run = async (rows: number): Promise<number> =>
+      (await bench.ask(prompt, [], 0, [Int32Array.from({ length: rows }, (_, i) => 100 + i)])).decodeMs;
+    const times = new Map([1, ...ROWS].map((rows) => [rows, [] as number[]]));
+    for (let round = 0; round < 2 * ROUNDS; round++) for (const [rows, ms] of times) ms.push(await run(rows));
+    for (const rows of ROWS)
+      figures[`run_of_${rows}_rows_in_runs_of_one`] = median(times.get(rows)!) / median(times.get(1)!);
+    await bench.engine.close();
+    return figures;
+  } finally {
+    remove();
+  }
+}
+
+const options = benchArguments();
+const figures = options.dims === 'starter' ? await ofStarter() : await ofRandom(options);
+report(`draft ${options.dims}`, figures, options, 2);

@@ -1,0 +1,127 @@
+#include "session/answers.h"
+
+#include <algorithm>
+#include <exception>
+
+#include "session/failure.h"
+
+namespace afterimage {
+
+void Answers::begin(const RequestPtr& request, std::span<const float> logits) {
+  const GenerateOptions& options = request->generate_options;
+  request->state = Request::State::decoding;
+  request->decode_start = Clock::now();
+  try {
+    if (options.draft)
+      request->drafter = std::make_unique<Drafter>(request->timeline->sequence().prompt(), options.stop_ids);
+    if (const auto stop = sample(*request, logits)) state_.requests.end(request, *stop);
+  } catch (...) {
+    state_.requests.fail(request, error_of(std::current_exception()));
+  }
+}
+
+DecoderRows Answers::rows(Request& request, int32_t most, const Drafter::Price& price, bool alone) const {
+  Timeline& timeline = *request.timeline;
+  const int32_t from = timeline.computed(), next = timeline.sequence().size();
+  if (request.owed() < most) request.append_draft(most - request.owed(), price);
+  const int32_t end = std::min(timeline.sequence().size(), from + most);
+  // A lone answer that is cancelled needs its state no more; any other may have to go back to it.
+  timeline.prepare(end, !alone || !request.draft.empty());
+  return {&timeline, &request.features, end, std::min(end, next - 1)};
+}
+
+void Answers::take(const RequestPtr& request, const DecoderRows& rows, std::span<const float> logits, int64_t width) {
+  const std::vector<int32_t> draft = request->take_draft();
+  const std::vector<int32_t>& tokens = request->result.tokens;
+  size_t right = 0;
+  std::optional<StopReason> stop;
+  std::exception_ptr failure;
+  try {
+    for (; !logits.empty(); ++right) {
+      stop = sample(*request, logits.subspan(right * static_cast<size_t>(width), static_cast<size_t>(width)));
+      if (stop || request->cancelled || right == draft.size() || tokens.back() != draft[right]) break;
+    }
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  count(*request, draft.size(), right);
+  if (!logits.empty()) state_.counters.decode_rows += right + 1;
+  keep(*request, rows.end - static_cast<int32_t>(draft.size() - right), rows.end, stop.has_value());
+  if (failure) return state_.requests.fail(request, error_of(failure));
+  if (stop) state_.requests.end(request, *stop);
+}
+
+void Answers::count(Request& request, size_t drafted, size_t right) {
+  request.result.drafted += static_cast<int32_t>(drafted);
+  request.result.accepted += static_cast<int32_t>(right);
+  state_.counters.drafted_tokens += drafted;
+  state_.counters.accepted_tokens += right;
+}
+
+// Items up to `kept` of those that were computed stay. A recurrent state that has gone further goes back to where the
+// run began: what it has to go on from is computed again with the rows of the next run, or now where the answer ends.
+void Answers::keep(Request& request, int32_t kept, int32_t computed, bool ends) {
+  if (!state_.kv.recurrent() || kept == computed) return request.timeline->commit(kept);
+  request.timeline->roll_back();
+  if (ends) compute_again(request, kept);
+}
+
+// The answer is there; what fails here only leaves less of it in the cache.
+void Answers::compute_again(Request& request, int32_t end) {
+  Timeline& timeline = *request.timeline;
+  Interrupt::Subject* const subject = &request;
+  const DecoderRows rows{&timeline, &request.features, end, end};
+  try {
+    timeline.prepare(end, true);
+    const InterruptibleRun run(state_.interrupt, {&subject, 1});
+    if (!run.begun()) return;
+    state_.model.decoder->run({&rows, 1}, state_.interrupt.flag());
+    state_.model.require_intact();
+    timeline.commit(end);
+  } catch (...) {
+    timeline.roll_back();
+  }
+}
+
+int32_t Answers::next_token(Request& request, std::span<const float> logits) {
+  Sampler& sampler = *request.sampler;
+  Constraint* constraint = request.generate_options.constraint.get();
+  if (!constraint) return sampler.sample(logits);
+  int32_t left = request.plan.max_tokens - static_cast<int32_t>(request.result.tokens.size());
+  if (request.finishing) left = std::min(left, std::max(1, constraint->needed()));
+  const int32_t token = constraint->choose(sampler, logits, left);
+  sampler.took(token);
+  return token;
+}
+
+// The next token of the answer; where the answer ends with it, why.
+std::optional<StopReason> Answers::sample(Request& request, std::span<const float> logits) {
+  const GenerateOptions& options = request.generate_options;
+  const GenerateCallbacks& callbacks = request.callbacks;
+  GenerateResult& result = request.result;
+  const auto start = Clock::now();
+  const int32_t token = next_token(request, logits);
+  if (options.capture_logits) result.logits.emplace_back(logits.begin(), logits.end());
+  if (std::count(options.stop_ids.begin(), options.stop_ids.end(), token) > 0) return StopReason::end;
+  Constraint* constraint = options.constraint.get();
+  if (constraint) {
+    constraint->take(token);
+    result.whole = constraint->whole();
+    result.hurried = constraint->hurried();
+  }
+  state_.counters.sample_ms += milliseconds_since(start);
+  result.tokens.push_back(token);
+  if (options.weigh_tokens) result.probabilities.push_back(softmax_at(logits, token));
+  request.timeline->sequence().append(token);
+  if (request.drafter) request.drafter->took(token);
+  if (callbacks.on_token) callbacks.on_token(token);
+  const auto count = static_cast<int32_t>(result.tokens.size());
+  if (callbacks.on_progress) callbacks.on_progress(Stage::decode, count, request.plan.max_tokens);
+  if (constraint && constraint->over()) return StopReason::end;
+  if (count >= request.plan.max_tokens) return StopReason::length;
+  // What keeps to a grammar ends when it is whole, and as soon as it can.
+  if (request.finishing && (!constraint || constraint->whole())) return StopReason::finished;
+  return std::nullopt;
+}
+
+}  // namespace afterimage

@@ -1,0 +1,138 @@
+#include "session/drafter.h"
+
+#include <algorithm>
+
+#include "graph/error.h"
+
+namespace afterimage {
+
+namespace {
+
+// Items behind the last one that was followed, among which the answer is expected to go on after what differs.
+constexpr int32_t kNear = 64;
+// A gain that is less than this part of a row's price is not worth the risk.
+constexpr double kRisk = 0.1;
+// A record forgets: it is that of about the last 1 / (1 − kMemory) guesses.
+constexpr double kMemory = 0.95;
+constexpr double kBelieved = 3;  // guesses that what is expected beforehand stands for
+
+// How often guesses are right, expected beforehand: by the length of the match, 1 to 8, and what a grammar makes
+// certain, where the text before agrees and where not (another token may begin alike).
+constexpr double kExpected[] = {0.05, 0.2, 0.35, 0.5, 0.6, 0.7,  0.75, 0.8,  // anywhere
+                                0.2,  0.4, 0.55, 0.7, 0.8, 0.85, 0.9,  0.9,  // near
+                                0.75, 0.95};
+
+}  // namespace
+
+Drafter::Drafter(const Prompt& prompt, std::vector<int32_t> ends) : text_(prompt.ids), ends_(std::move(ends)) {
+  for (const ImageSpan& span : prompt.spans) std::fill(text_.begin() + span.start, text_.begin() + span.end, -1);
+  for (size_t kind = 0; kind < kKinds; ++kind) records_[kind] = {kExpected[kind] * kBelieved, kBelieved};
+  source_ = found();
+}
+
+void Drafter::took(int32_t token) {
+  if (!guesses_.empty()) {
+    const Guess guess = guesses_.front();
+    Record& record = records_[guess.kind];
+    record.right = record.right * kMemory + (guess.token == token ? 1 : 0);
+    record.tries = record.tries * kMemory + 1;
+    if (guess.token == token) {
+      guesses_.erase(guesses_.begin());
+    } else {
+      guesses_.clear();
+    }
+  }
+  const bool expected = source_.at >= 0 && text_[source_.at] == token;
+  text_.push_back(token);
+  if (expected) {
+    followed_ = source_.at + 1;
+    follow(source_, token);
+  } else {
+    source_ = found();
+  }
+}
+
+// How many items up to and with this one are those that the text ends with.
+int32_t Drafter::match_before(int32_t item) const noexcept {
+  const auto last = static_cast<int32_t>(text_.size()) - 1;
+  int32_t match = 0;
+  while (match < kLongest && match <= item && text_[item - match] >= 0 && text_[item - match] == text_[last - match])
+    ++match;
+  return match;
+}
+
+// Behind the longest match; of equals the first one behind what was followed, then the last one.
+Drafter::Source Drafter::found() const noexcept {
+  const auto size = static_cast<int32_t>(text_.size());
+  const auto is_near = [&](int32_t at) { return followed_ >= 0 && at >= followed_ && at < followed_ + kNear; };
+  Source best;
+  for (int32_t item = size - 2; item >= 0; --item) {
+    if (text_[item] != text_.back()) continue;
+    const int32_t match = match_before(item);
+    if (match > best.match || (match == best.match && match > 0 && is_near(item + 1)))
+      best = {item + 1, match, is_near(item + 1)};
+  }
+  return best;
+}
+
+// `token` has come, or is taken for granted: text_ ends with it.
+void Drafter::follow(Source& source, int32_t token) const noexcept {
+  if (source.at >= 0 && text_[source.at] == token) {
+    ++source.at;
+    source.match = std::min(source.match + 1, kLongest);
+  } else {
+    source = found();
+  }
+}
+
+Drafter::Guess Drafter::next_guess(const Source& source, int32_t certain) const noexcept {
+  const int32_t repeated = source.at >= 0 ? text_[source.at] : -1;
+  if (certain >= 0) return {certain, kCertain + (certain == repeated ? 1 : 0)};
+  return {repeated, static_cast<size_t>(std::max(0, source.match - 1) + (source.near ? kLongest : 0))};
+}
+
+void Drafter::guess_ahead(int32_t most, Constraint* constraint) {
+  const size_t size = text_.size();
+  Source source = source_;
+  Automaton::Place place = constraint ? constraint->place() : Automaton::kNowhere;
+  for (int32_t i = 0; i < most; ++i) {
+    const Guess guess = next_guess(source, constraint ? constraint->certain(place) : -1);
+    if (guess.token < 0 || std::find(ends_.begin(), ends_.end(), guess.token) != ends_.end()) break;
+    if (constraint && (place = constraint->beyond(place, guess.token)) == Automaton::kNowhere) break;
+    guesses_.push_back(guess);
+    text_.push_back(guess.token);
+    follow(source, guess.token);
+  }
+  text_.resize(size);
+}
+
+std::vector<int32_t> Drafter::guess(int32_t most, const Price& price, Constraint* constraint) {
+  guesses_.clear();
+  const size_t size = text_.size();
+  try {
+    guess_ahead(most, constraint);
+  } catch (const Error&) {
+    // The grammar is too large where nobody may ever go: that far nothing is guessed.
+    text_.resize(size);
+  }
+  std::vector<int32_t> tokens;
+  for (size_t i = 0, count = worth(price); i < count; ++i) tokens.push_back(guesses_[i].token);
+  return tokens;
+}
+
+// How many of the guesses bring most tokens for the time: each counts as far as it and all before it are right.
+size_t Drafter::worth(const Price& price) const noexcept {
+  size_t best = 0;
+  double best_gain = 1 + kRisk * price.row, chance = 1, tokens = 0;
+  for (size_t count = 1; count <= guesses_.size(); ++count) {
+    chance *= records_[guesses_[count - 1].kind].rate();
+    tokens += chance;
+    const double gain = (1 + tokens / price.answers) / (1 + price.row * static_cast<double>(count));
+    if (gain <= best_gain) continue;
+    best_gain = gain;
+    best = count;
+  }
+  return best;
+}
+
+}  // namespace afterimage

@@ -1,0 +1,59 @@
+// What one more row costs a run of few rows, from the runs so far: time = run + row · rows, by least squares over what
+// runs of each number of rows take at their best, since a busy machine only ever adds to it. Which rows are run never
+// changes what they yield, so it may be measured.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+namespace afterimage {
+
+class RowPrice {
+ public:
+  // A run of `rows` rows took so long.
+  void saw(int64_t rows, double ms) noexcept {
+    if (rows < 1 || rows > kMostRows || ms <= 0) return;
+    for (Seen& seen : seen_) seen.weight *= kMemory;
+    Seen& seen = seen_[static_cast<size_t>(rows - 1)];
+    if (seen.weight < kForgotten) seen.ms = ms;
+    const double surprise = std::min(ms, kSurprise * seen.ms) - seen.ms;
+    seen.ms += (surprise < 0 ? kDown : kUp) * surprise;
+    seen.weight += 1;
+  }
+  // Of one more row, as part of a run of `rows` rows.
+  double in_runs_of(int64_t rows) const noexcept {
+    const double share = this->share();
+    return share / (1 - share + share * static_cast<double>(rows));
+  }
+
+ private:
+  struct Seen {
+    double ms = 0, weight = 0;
+  };
+  static constexpr int64_t kMostRows = 16;
+  // About the last hundred runs; what was not seen among the last five hundred is forgotten.
+  static constexpr double kMemory = 0.99, kForgotten = 0.006;
+  static constexpr double kSurprise = 2, kDown = 0.3, kUp = 0.03;
+  // A row's share of a run of one row, before runs of different lengths were seen; so much deviation in rows outweighs.
+  static constexpr double kExpected = 0.17, kDoubt = 300;
+  static constexpr double kLeast = 0.01, kMost = 0.6;
+
+  // Between what was expected and what was seen.
+  double share() const noexcept {
+    double weight = 0, x = 0, y = 0, xx = 0, xy = 0;
+    for (size_t i = 0; i < seen_.size(); ++i) {
+      const auto [ms, w] = seen_[i];
+      const auto more = static_cast<double>(i);  // rows beyond the first
+      weight += w, x += w * more, y += w * ms, xx += w * more * more, xy += w * more * ms;
+    }
+    const double spread = weight > 0 ? xx - x * x / weight : 0;
+    if (spread <= 0) return kExpected;
+    const double slope = (xy - x * y / weight) / spread, one = (y - slope * x) / weight;
+    const double seen = one > 0 ? std::clamp(slope / one, kLeast, kMost) : kMost;
+    return (spread * seen + kDoubt * kExpected) / (spread + kDoubt);
+  }
+
+  std::array<Seen, kMostRows> seen_;
+};
+
+}  // namespace afterimage
