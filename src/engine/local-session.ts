@@ -224,7 +224,6 @@ function joined(first: NativeResult | undefined, last: NativeResult): NativeResu
     ...last,
     cache: first.cache,
     decodeMs: first.decodeMs + last.decodeMs,
-    sampleMs: first.sampleMs + last.sampleMs,
     drafted: first.drafted + last.drafted,
     accepted: first.accepted + last.accepted,
     probabilities: Float32Array.of(...first.probabilities, ...last.probabilities),
