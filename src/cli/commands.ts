@@ -123,7 +123,7 @@ export const COMMANDS: Record<string, Command> = {
   serve: {
     group: 'serve',
     form: 'serve',
-    about: 'one resident engine for all with --remote (--http PORT: also by OpenAI’s API, and a page)',
+    about: 'one resident engine for all with --remote (--http PORT: OpenAI’s API and a page too)',
     more: 'Keeps one engine resident on a socket, for all commands and servers with --remote. With --http PORT it also shows a page at http://127.0.0.1:PORT/ and answers /v1/chat/completions, /v1/models, /health, /metrics and /mcp on loopback.',
     load: async () => (await import('./serve.js')).serve,
     most: 0,
