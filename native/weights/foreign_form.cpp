@@ -10,11 +10,11 @@
 namespace afterimage {
 namespace {
 
-using Maker = std::unique_ptr<ForeignForm> (*)(const WeightRecipe&, const Checkpoint&, size_t);
+using FormMaker = std::unique_ptr<ForeignForm> (*)(const WeightRecipe&, const Checkpoint&, size_t);
 
 struct Entry {
   std::string_view mode;
-  Maker make;
+  FormMaker make;
 };
 
 constexpr Entry kForms[] = {{"gptq", grouped_form},      {"gptq_v2", grouped_form},

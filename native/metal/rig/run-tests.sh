@@ -35,32 +35,39 @@ step strict address spaces
 cmake --build "$build" -j2 --target metal_strict > "$build.log" 2>&1 || { tail -50 "$build.log" >&2; exit 1; }
 
 cd "$build/metal_tests"
-quiet() { "$@" > log.txt 2>&1 || { cat log.txt >&2; echo "failed: $*" >&2; exit 1; }; tail -1 log.txt; }
-step emulator
-quiet ./metal_rig
-quiet ./metal_kernels --schedule fifo
-quiet ./metal_kernels --schedule lifo --random-limits --seed 2
-quiet ./metal_kernels --schedule random --random-limits --seed 3
-quiet ./metal_kernels --sizes 1,33 --delay
-quiet ./metal_bits
-quiet ./metal_host
-quiet ./metal_failures
-quiet ./metal_budget
-quiet ./metal_proof
-
-step AddressSanitizer and UBSan
-# The core is not instrumented, so its vectors carry no annotations; GNUstep keeps its classes until the end.
-export ASAN_OPTIONS=detect_leaks=0:detect_container_overflow=0:detect_stack_use_after_return=0
-quiet ./metal_rig_address
-quiet ./metal_kernels_address --schedule random
-quiet ./metal_bits_address
-quiet ./metal_host_address
-quiet ./metal_failures_address
-
-step ThreadSanitizer
-export TSAN_OPTIONS=detect_deadlocks=0  # of GNUstep's own locks
-quiet ./metal_rig_thread
-quiet ./metal_kernels_thread --sizes 1,33,65
+quiet() {
+  log=$(echo "$*" | tr -cs 'a-z0-9_\n' -).log
+  "$@" > "$log" 2>&1 || { cat "$log" >&2; echo "failed: $*" >&2; return 1; }
+  echo "$* · $(tail -1 "$log")"
+}
+emulated() {
+  quiet ./metal_rig &&
+    quiet ./metal_kernels --schedule fifo &&
+    quiet ./metal_kernels --schedule lifo --random-limits --seed 2 &&
+    quiet ./metal_kernels --schedule random --random-limits --seed 3 &&
+    quiet ./metal_kernels --sizes 1,33 --delay &&
+    quiet ./metal_bits &&
+    quiet ./metal_host &&
+    quiet ./metal_failures &&
+    quiet ./metal_budget &&
+    quiet ./metal_proof
+}
+sanitized() {
+  # The core is not instrumented, so its vectors carry no annotations; GNUstep keeps its classes until the end.
+  export ASAN_OPTIONS=detect_leaks=0:detect_container_overflow=0:detect_stack_use_after_return=0
+  export TSAN_OPTIONS=detect_deadlocks=0  # of GNUstep's own locks
+  quiet ./metal_rig_address &&
+    quiet ./metal_kernels_address --schedule random &&
+    quiet ./metal_bits_address &&
+    quiet ./metal_host_address &&
+    quiet ./metal_failures_address &&
+    quiet ./metal_rig_thread &&
+    quiet ./metal_kernels_thread --sizes 1,33,65
+}
+step "emulator; beside it AddressSanitizer with UBSan and ThreadSanitizer"
+(sanitized) &
+emulated
+wait $!
 
 cd "$root"
 export AFTERIMAGE_ADDON="$build/Release/afterimage.node"
