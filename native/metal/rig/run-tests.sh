@@ -36,7 +36,7 @@ cmake --build "$build" -j2 --target metal_strict > "$build.log" 2>&1 || { tail -
 
 cd "$build/metal_tests"
 quiet() {
-  log=$(echo "$*" | tr -cs 'a-z0-9_\n' -).log
+  log=./$(echo "$*" | tr -cs 'a-z0-9_\n' -).log
   "$@" > "$log" 2>&1 || { cat "$log" >&2; echo "failed: $*" >&2; return 1; }
   echo "$* · $(tail -1 "$log")"
 }
