@@ -254,11 +254,11 @@ void pack_panel(const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t 
     uint8_t* block = m.block(expert, first / kPanelRows, b);
     for (int64_t row = first; row < last; ++row) {
       const auto output = static_cast<int>(row % kPanelRows);
-      const float* from = values + output * m.columns + b * kBlockColumns;
+      const int64_t from = output * m.columns + b * kBlockColumns;
       if (m.kind == CodeKind::full)
-        pack_full(block, output, from, count);
+        pack_full(block, output, values + from, count);
       else if (m.kind == CodeKind::pairs)
-        pack_pairs(m, block, output, from, count);
+        pack_pairs(m, block, output, values + from, count);
       else if (m.kind == CodeKind::half)
         pack_halves(s, m, expert, row, b, count);
       else

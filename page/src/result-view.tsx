@@ -1,5 +1,6 @@
 // One result as a picture: what was looked at, or two pictures compared.
 import { useMemo, useState } from 'preact/hooks';
+import { ChangesBox } from './changes-box.js';
 import { useAddress } from './address.js';
 import { lineMarks, Picture, placeMarks, type Layer, type Mark } from './picture.js';
 import { ReadText } from './read-text.js';
@@ -73,14 +74,7 @@ function Compared({
     <>
       <div class="bar">
         <span class="detail">Drag the edge, or use the arrow keys.</span>
-        <label class="check">
-          <input
-            type="checkbox"
-            checked={outlined}
-            onChange={({ currentTarget }) => setOutlined(currentTarget.checked)}
-          />
-          Changes
-        </label>
+        <ChangesBox checked={outlined} onChange={setOutlined} />
       </div>
       <div class="stage">
         <Slider

@@ -1,5 +1,6 @@
 // The picture that is looked at, or two compared, and the strip of all that were added.
 import { useMemo, useRef, useState } from 'preact/hooks';
+import { ChangesBox } from './changes-box.js';
 import { useAddress } from './address.js';
 import type { Lighting } from './answer.js';
 import { plural, share } from './format.js';
@@ -45,14 +46,7 @@ export function Stage(props: StageProps) {
             onChange={setLayer}
           />
         ) : (
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={outlined}
-              onChange={({ currentTarget }) => setOutlined(currentTarget.checked)}
-            />
-            Changes
-          </label>
+          <ChangesBox checked={outlined} onChange={setOutlined} />
         )}
       </div>
       {view === 'look' ? <Looking {...props} layer={layer} /> : <Comparing {...props} outlined={outlined} />}

@@ -156,22 +156,14 @@ function element(
   bias: number,
   group: number,
 ): number {
-  // eslint-disable-next-line @typescript-eslint/switch-exhaustiveness-check -- foreign forms are compared with floats
-  switch (q.mode) {
-    case 'affine':
-      return Math.fround(Math.fround(scale(group) * bitField(row, c * q.bits, q.bits)) + bias);
-    case 'int4_symmetric':
-      return scale(group) * (bitField(row, c * 4, 4) - 8);
-    case 'mxfp8':
-      return e4m3(row[c]!) * scale(group);
-    case 'mxfp4':
-    case 'nvfp4':
-      return e2m1(bitField(row, c * 4, 4)) * scale(group);
-    case 'fp8_block':
-      return e4m3(row[c]!) * scale(blockIndex(q.block!, r, c, shape));
-    default:
-      throw new Error(`No plain reading of ${q.mode}; compare it with floats instead`);
-  }
+  const { mode } = q;
+  if (mode === 'affine')
+    return Math.fround(Math.fround(scale(group) * bitField(row, c * q.bits, q.bits)) + bias);
+  if (mode === 'int4_symmetric') return scale(group) * (bitField(row, c * 4, 4) - 8);
+  if (mode === 'mxfp8') return e4m3(row[c]!) * scale(group);
+  if (mode === 'mxfp4' || mode === 'nvfp4') return e2m1(bitField(row, c * 4, 4)) * scale(group);
+  if (mode === 'fp8_block') return e4m3(row[c]!) * scale(blockIndex(q.block!, r, c, shape));
+  throw new Error(`No plain reading of ${mode}; compare it with floats instead`);
 }
 
 /** Scale of the tile that holds (row, column); matrices of experts follow one another. */
