@@ -8,6 +8,7 @@ import type {
   McpUiToolInputNotification,
   McpUiToolResultNotification,
 } from '@modelcontextprotocol/ext-apps';
+import { ERROR_META, REUSE_META } from '../../src/mcp/meta-keys.js';
 import {
   Refusal,
   type CallOptions,
@@ -18,8 +19,6 @@ import {
 } from './server.js';
 
 const PROTOCOL = '2026-01-26';
-const REUSE_META = 'afterimage-mcp/reuse';
-const ERROR_META = 'afterimage-mcp/error';
 
 type ToolInput = McpUiToolInputNotification['params'];
 type ToolResult = McpUiToolResultNotification['params'];

@@ -9,14 +9,12 @@ import type {
 } from '@modelcontextprotocol/server';
 import type { Reuse } from '../ask/looks.js';
 import { capabilitiesOf } from './capabilities.js';
+import { REUSE_META } from './meta-keys.js';
 import { pageFile } from './page-files.js';
 
 const APP_URI = 'ui://afterimage/look';
 const APP_TYPE = 'text/html;profile=mcp-app';
 const EXTENSION = 'io.modelcontextprotocol/ui';
-
-/** Key under which a result tells the app, and no model, what was reused. */
-const REUSE_META = 'afterimage-mcp/reuse';
 
 /** It asks its host for everything, and shows pictures that it got as data. */
 const APP_META = { ui: { csp: {}, prefersBorder: true } };

@@ -4,9 +4,7 @@ import type { CallToolResult } from '@modelcontextprotocol/server';
 import { AfterimageError, type ErrorCode } from '../errors.js';
 import type { Ran } from '../ask/run-tool.js';
 import type { Log } from './log.js';
-
-/** Key under which an error result carries its code for programs; people and models read it in the text. */
-export const ERROR_META = 'afterimage-mcp/error';
+import { ERROR_META } from './meta-keys.js';
 
 const LONGEST_MESSAGE = 1200;
 
