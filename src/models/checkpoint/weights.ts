@@ -49,6 +49,16 @@ export function storedUnder(checkpoint: Checkpoint, path: string): boolean {
   );
 }
 
+/** Of a tensor from which a family reads sizes. @throws AfterimageError INVALID_CHECKPOINT where it is missing */
+export function storedShape(checkpoint: Checkpoint, name: string): number[] {
+  const info = checkpoint.tensors.get(name);
+  if (info) return info.shape;
+  throw new AfterimageError(
+    'INVALID_CHECKPOINT',
+    `Tensor "${name}" is missing; download the checkpoint again.`,
+  );
+}
+
 export class CheckpointModule implements WeightModule {
   readonly #checkpoint: Checkpoint;
   readonly path: string;

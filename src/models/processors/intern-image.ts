@@ -8,7 +8,7 @@ import { framePatches, type SquareFrameOptions } from './clip-image.js';
 import { channelTables, crop, normalization, pixelStep, resampleFilter } from './pixels.js';
 import type { Size } from './smart-resize.js';
 
-interface Grid {
+export interface Grid {
   columns: number;
   rows: number;
 }
@@ -74,7 +74,7 @@ export function internImageProcessor(checkpoint: Checkpoint, options: InternImag
 const viewsOf = (tiles: number): number => (tiles > 1 ? tiles + 1 : tiles);
 
 /** By their number of tiles, those of one number from tall to wide. */
-function gridsOf(least: number, most: number): Grid[] {
+export function gridsOf(least: number, most: number): Grid[] {
   const sides = Array.from({ length: most }, (_, i) => i + 1);
   return sides
     .flatMap((columns) => sides.map((rows) => ({ columns, rows })))
@@ -83,7 +83,7 @@ function gridsOf(least: number, most: number): Grid[] {
 }
 
 /** Nearest in shape; of several, the largest that the image's own pixels fill by more than half. */
-function bestGrid({ width, height }: Size, grids: Grid[], side: number): Grid {
+export function bestGrid({ width, height }: Size, grids: Grid[], side: number): Grid {
   let best: Grid = { columns: 1, rows: 1 };
   let nearest = Infinity;
   for (const grid of grids) {
