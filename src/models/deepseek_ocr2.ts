@@ -34,13 +34,13 @@ export const deepSeekOcr2: Family = {
   modelTypes: ['deepseek_ocr2', 'deepseek_vl_v2'],
   bestAt: 'reading pages',
   checkpoints: [
-    { name: 'deepseek-ai/DeepSeek-OCR-2', parameters: 3_389_119_360, towerParameters: 456_000_000 },
+    { name: 'deepseek-ai/DeepSeek-OCR-2', parameters: 3_389_119_360, towerParameters: 453_235_840 },
   ],
   build(checkpoint): Model {
     const config = new Config(checkpoint.config, 'config.json');
+    const banks = queryBanks(checkpoint, config);
     const text = config.section(config.spelling('text_config', 'language_config'));
     const tower = weightScope(checkpoint, ['model.sam_model.', 'sam_model.'], 'patch_embed.proj');
-    const banks = queryBanks(checkpoint, config);
     const patch = storedShape(checkpoint, tower('patch_embed.proj.weight').path)[2]!;
     const views = viewSides(new Config(checkpoint.imageProcessor, 'preprocessor_config.json'));
     const shape = samShape(checkpoint, tower, patch, Math.min(views.whole, views.tile) / patch);

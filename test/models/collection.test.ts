@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { requireReadableQuantization } from '../../src/models/checkpoint/stated-quantization.js';
-import { familyOf } from '../../src/models/registry.js';
+import type { Checkpoint } from '../../src/models/checkpoint/checkpoint.js';
+import { buildModel, familyOf } from '../../src/models/registry.js';
 import { parsePlaces } from '../../src/prompt/places.js';
 import type { BoxScale } from '../../src/image/region.js';
 
@@ -77,7 +78,6 @@ const TAKEN: Record<string, Record<string, object>> = {
 
 const REFUSED: Record<string, string[]> = {
   'llava-qwen2': ['mlx-community/nanoLLaVA-1.5-4bit', 'qnguyen3/nanoLLaVA'],
-  deepseek_vl_v2: ['mlx-community/deepseek-vl2-8bit'],
   ernie4_5_moe_vl: ['mlx-community/ERNIE-4.5-VL-28B-A3B-Thinking-bf16'],
   florence2: ['microsoft/Florence-2-large-ft', 'prince-canuma/Florence-2-large-ft'],
   glm4v: ['mlx-community/GLM-4.6V-Flash-6bit', 'mlx-community/GLM-4.6V-Flash-mxfp4'],
@@ -108,6 +108,23 @@ test('the collection: what is refused, by the name of what it is', () => {
       { code: 'MODEL_UNSUPPORTED', message: new RegExp(`"${model_type}".*qwen3_5`) },
       names.join(),
     );
+});
+
+test('what calls itself deepseek_vl_v2 is DeepSeek-OCR 2, or refused by name: mlx-community/deepseek-vl2-8bit', () => {
+  const checkpoint: Checkpoint = {
+    folder: '',
+    config: { model_type: 'deepseek_vl_v2' },
+    generationConfig: {},
+    imageProcessor: {},
+    processor: {},
+    tensors: new Map(),
+    files: [],
+    tokenId: () => undefined,
+  };
+  assert.throws(() => buildModel(checkpoint), {
+    code: 'MODEL_UNSUPPORTED',
+    message: /"deepseek_vl_v2".*deepseek-ai\/DeepSeek-OCR-2/,
+  });
 });
 
 /** Fine-tunes for screens: their model_type, and how they say where something is. */

@@ -21,6 +21,8 @@ import { roundHalfEven, type Size } from './smart-resize.js';
 /** Whatever "min_patches" and "max_patches" files state: the reference's prompts are made with these all the same. */
 const LEAST_TILES = 2;
 const MOST_TILES = 6;
+/** The publisher's own files say nothing of pixels. */
+const UNSTATED = { image_mean: [0.5, 0.5, 0.5], image_std: [0.5, 0.5, 0.5] };
 
 export interface DeepSeekImageOptions {
   patch: number;
@@ -38,7 +40,7 @@ export function viewSides(settings: Config): { whole: number; tile: number } {
 }
 
 export function deepSeekImageProcessor(checkpoint: Checkpoint, options: DeepSeekImageOptions): Processor {
-  const settings = new Config(checkpoint.imageProcessor, 'preprocessor_config.json');
+  const settings = new Config(checkpoint.imageProcessor, 'preprocessor_config.json').withDefaults(UNSTATED);
   const { whole, tile } = viewSides(settings);
   const filter = resampleFilter(settings, 'bicubic');
   const tables = channelTables(settings);
