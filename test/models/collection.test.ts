@@ -63,6 +63,10 @@ const TAKEN: Record<string, Record<string, object>> = {
     'mlx-community/Qwen3-VL-2B-Instruct-bf16': PLAIN,
     'mlx-community/Qwen3-VL-2B-Thinking-bf16': PLAIN,
   },
+  internvl_chat: {
+    'mlx-community/InternVL3-8B-bf16': PLAIN,
+    'mlx-community/InternVL3-14B-8bit': mlx(8),
+  },
   qwen3_5: {
     'mlx-community/Qwen3.5-9B-MLX-4bit': mlx(4),
     'mlx-community/Qwen3.5-27B-4bit': mlx(4),
@@ -82,7 +86,6 @@ const REFUSED: Record<string, string[]> = {
   florence2: ['microsoft/Florence-2-large-ft', 'prince-canuma/Florence-2-large-ft'],
   glm4v: ['mlx-community/GLM-4.6V-Flash-6bit', 'mlx-community/GLM-4.6V-Flash-mxfp4'],
   glm4v_moe: ['mlx-community/GLM-4.6V-nvfp4'],
-  internvl_chat: ['mlx-community/InternVL3-8B-bf16', 'mlx-community/InternVL3-14B-8bit'],
   llava_qwen2: ['mlx-community/FastVLM-0.5B-bf16'],
   mllama: ['meta-llama/Llama-3.2-11B-Vision-Instruct', 'mlx-community/Llama-3.2-11B-Vision-Instruct-8bit'],
   molmo: ['mlx-community/Molmo-7B-D-0924-8bit', 'mlx-community/Molmo-7B-D-0924-bf16'],

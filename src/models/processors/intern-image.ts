@@ -14,13 +14,17 @@ export interface Grid {
 }
 
 export interface InternImageOptions extends SquareFrameOptions {
+  /** Tiles of an image where its settings do not say how many; 12 where this does not either. */
+  most?: number;
   /** Image tokens of a tile. */
   tokensPerTile: number;
 }
 
 export function internImageProcessor(checkpoint: Checkpoint, options: InternImageOptions): Processor {
   const settings = new Config(checkpoint.imageProcessor, 'preprocessor_config.json');
-  const side = settings.section('size').count('height');
+  // Files of the publisher's own code write one number.
+  const side =
+    settings.ids('size').length === 1 ? settings.count('size') : settings.section('size').count('height');
   const filter = resampleFilter(settings, 'bicubic');
   const tables = channelTables(settings);
   const perSide = side / options.patch;
@@ -67,7 +71,7 @@ export function internImageProcessor(checkpoint: Checkpoint, options: InternImag
       limitedTo: (pixels) => upTo(Math.max(least, Math.min(most, Math.floor(pixels / side ** 2)))),
     };
   };
-  return upTo(settings.count('max_patches', 12));
+  return upTo(settings.count('max_patches', options.most ?? 12));
 }
 
 /** A thumbnail of what is cut into several tiles. */
