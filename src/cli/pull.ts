@@ -7,7 +7,7 @@ import type { Options } from './options.js';
 import { StatusLine } from './progress-bar.js';
 import { usage } from './told.js';
 
-/** `afterimage pull ORG/NAME[@REVISION] [--revision REVISION]` */
+/** `afterimage pull ORG/NAME[:QUANTIZATION][@REVISION] [--revision REVISION]` */
 export async function pullModel(options: Options, signal: AbortSignal): Promise<void> {
   const [wanted] = options.positionals;
   if (!wanted) throw usage('afterimage pull ORG/NAME[@REVISION]');
