@@ -103,6 +103,8 @@ Napi::Object cache_to_js(Napi::Env env, const CacheReport& cache) {
   result.Set("imageTokensReused", cache.image_tokens_reused);
   result.Set("promptTokens", cache.prompt_tokens);
   result.Set("promptTokensReused", cache.prompt_tokens_reused);
+  result.Set("tiles", cache.tiles);
+  result.Set("tilesReused", cache.tiles_reused);
   result.Set("encodeMs", cache.encode_ms);
   result.Set("prefillMs", cache.prefill_ms);
   result.Set("source", source_name(cache.source));
