@@ -294,8 +294,8 @@ Napi::Value to_js(Napi::Env env, const Counters& c) {
       {"decoderRuns", c.decoder_runs},         {"prefillRows", c.prefill_rows},
       {"decodeRows", c.decode_rows},           {"draftedTokens", c.drafted_tokens},
       {"acceptedTokens", c.accepted_tokens},   {"imagesEncoded", c.images_encoded},
-      {"runsCancelled", c.runs_cancelled},     {"weightBytes", c.weight_bytes},
-      {"scratchBytes", c.scratch_bytes}};
+      {"tilesReused", c.tiles_reused},         {"runsCancelled", c.runs_cancelled},
+      {"weightBytes", c.weight_bytes},         {"scratchBytes", c.scratch_bytes}};
   for (const auto& [name, value] : counts) set(name, static_cast<double>(value));
   set("encodeMs", c.encode_ms);
   set("prefillMs", c.prefill_ms);
