@@ -62,7 +62,7 @@ export const internVl: Family = {
       imageTokenId: imageTokenId(checkpoint, IMAGE_TOKEN, 'image_token_id'),
       visibility: 'causal',
       eosTokenIds: stopTokenIds(checkpoint, '<|im_end|>', '<|endoftext|>'),
-      boxes: null,
+      boxes: { scale: 'relative-1000', lines: false },
       contextLength: text.count('max_position_embeddings', 32768),
     };
   },
