@@ -24,6 +24,8 @@ class Encoder {
   Encoder(Device& device, Pipelines& pipelines);
   ~Encoder();
 
+  // A copy: the list of sets may be a temporary.
+  KernelSet choose(const std::vector<KernelSet>& sets) const { return pipelines_.choose(sets); }
   // Starts a dispatch. Throws KernelUnavailable.
   Encoder& kernel(const std::string& family, const std::string& name, uint32_t threads);
   Encoder& kernel(const KernelName& name, uint32_t threads) { return kernel(name.family, name.kernel, threads); }

@@ -235,9 +235,9 @@ std::vector<KernelCase> invariance_cases(std::span<const int> sizes) {
   std::vector<KernelCase> cases;
   for (const StoredKind& kind : stored_kinds()) {
     const std::string name = kind.name, what = name + " group " + std::to_string(kind.group);
-    const std::string linear = "linear_" + name;
-    add_case(cases, {linear + (kind.bits ? "_1" : "_8"), linear + (kind.bits ? "_8" : "_32")}, "rows of linear " + what,
-             [=](Backend& b) { return linear_rows(b, kind, extent); });
+    for (const auto& kernels : linear_kernel_names(kind))
+      add_case(cases, kernels, "rows of " + kernels.back() + ", group " + std::to_string(kind.group),
+               [=](Backend& b) { return linear_rows(b, kind, extent); });
     for (const bool per_expert : {false, true})
       add_case(cases, {"expert_" + name, "expert_" + name + "_grouped"},
                "rows of experts " + what + (per_expert ? ", an input each" : ""),

@@ -67,7 +67,21 @@ std::string shape(const StoredKind& kind, int rows, int outs, int columns) {
          std::to_string(columns) + "]→" + std::to_string(outs);
 }
 
+const char* scale_name(const StoredKind& kind) {
+  if (kind.scale_type == ScaleType::u8) return kind.format == WeightFormat::nvfp4 ? "_e4m3" : "_e8m0";
+  return kind.scale_type == ScaleType::f32 ? "_f32" : (kind.scale_type == ScaleType::f16 ? "_f16" : "_bf16");
+}
+
 }  // namespace
+
+std::vector<std::vector<std::string>> linear_kernel_names(const StoredKind& kind) {
+  const std::string name = kind.name, matrix = "linear_" + name + (kind.bits ? scale_name(kind) : "");
+  std::vector<std::vector<std::string>> names{{"linear_dot_" + name + "_1", "linear_dot_" + name + "_8"}};
+  // Affine weights with f32 scales have no matrix kernel.
+  const bool affine = kind.format == WeightFormat::affine || kind.format == WeightFormat::int4_symmetric;
+  if (!affine || kind.scale_type != ScaleType::f32) names.insert(names.begin(), {matrix + "_8", matrix + "_32"});
+  return names;
+}
 
 std::vector<KernelCase> linear_cases(std::span<const int> sizes) {
   std::vector<KernelCase> cases;
@@ -80,8 +94,10 @@ std::vector<KernelCase> linear_cases(std::span<const int> sizes) {
         cases.push_back({kernel, shape(kind, rows, outs, width), kTolerance,
                          [=](Backend& b) { return run_linear(b, kind, rows, outs, width); }});
       };
-      add("linear_" + name + (quantized ? "_1" : "_8"), 1, n, columns);
-      add("linear_" + name + (quantized ? "_8" : "_32"), n + 8, 33, columns);
+      for (const auto& kernels : linear_kernel_names(kind)) {
+        add(kernels.front(), 1, n, columns);
+        add(kernels.back(), n + 8, 33, columns);
+      }
       cases.push_back({"embedding_" + name, shape(kind, 5, 0, columns), 1e-6,
                        [=](Backend& b) { return run_embedding(b, kind, 5, columns); }});
       if (!quantized)

@@ -45,7 +45,7 @@ MetalBackend::~MetalBackend() {
 }
 
 // Whatever may change a bit: the kernels' texts, the system that compiles them, how this backend uses them, and which
-// of them the CPU replaces.
+// of them others or the CPU replace.
 std::string MetalBackend::identity() const {
   char hash[17];
   std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(kernel_hash()));
@@ -54,7 +54,7 @@ std::string MetalBackend::identity() const {
                      ", kernels " + hash + ", host " AFTERIMAGE_METAL_HOST ", macOS " + limits.system;
   std::string replaced;
   for (const auto& [kernel, reason] : pipelines_.unavailable()) replaced += " " + kernel;
-  return replaced.empty() ? text : text + ", on the CPU" + replaced;
+  return replaced.empty() ? text : text + ", without" + replaced;
 }
 
 std::unique_ptr<Memory> MetalBackend::allocate(size_t bytes) {
@@ -95,38 +95,67 @@ void MetalBackend::prove(std::span<const OperatorUse> uses, std::optional<KvType
   if (!options_.self_test || !options_.cpu) return;
   const ReleasePool pool;
   std::lock_guard proving(proof_mutex_);
-  std::map<std::string, std::string> family_of;  // of kernels that nothing is known about
-  for (const OperatorUse& use : uses)
-    for (const KernelName& name : kernels_of(use, kv)) {
-      if (!proven_.insert(name.kernel).second) continue;
-      const auto known = verdicts_.find(name.kernel, kernel_text(name.family));
-      if (!known) {
-        family_of[name.kernel] = name.family;
-      } else if (!known->empty()) {
-        pipelines_.disable(name.kernel, *known);
-        replaced(name.kernel, *known);
-      }
-    }
-  std::set<std::string> unknown;
-  for (const auto& [kernel, family] : family_of) unknown.insert(kernel);
-  if (!unknown.empty())
-    for (const Verdict& verdict : self_test(*this, *options_.cpu, options_.test_sizes, &unknown)) {
-      verdicts_.add(verdict.kernel, kernel_text(family_of[verdict.kernel]), verdict.failure);
-      if (!verdict.failure.empty()) replaced(verdict.kernel, verdict.failure);
-    }
+  std::vector<std::vector<KernelSet>> operators;
+  for (const OperatorUse& use : uses) operators.push_back(kernel_sets(use, kv));
+  // Where a first choice fails the next is tested.
+  for (bool again = true; again;) {
+    const std::map<std::string, std::string> family_of = unknown_kernels(operators);
+    std::set<std::string> unknown;
+    for (const auto& [kernel, family] : family_of) unknown.insert(kernel);
+    if (!unknown.empty())
+      for (const Verdict& verdict : self_test(*this, *options_.cpu, options_.test_sizes, &unknown))
+        verdicts_.add(verdict.kernel, kernel_text(family_of.at(verdict.kernel)), verdict.failure);
+    again = false;
+    for (const std::vector<KernelSet>& sets : operators) again = replace_together(sets) || again;
+    again = again || !unknown.empty();
+  }
   verdicts_.save();
-  for (const OperatorUse& use : uses) replace_together(kernels_of(use, kv));
 }
 
-// The kernels of one operator differ in rows alone: were one of them replaced and another not, the bits of a row would
+std::map<std::string, std::string> MetalBackend::unknown_kernels(const std::vector<std::vector<KernelSet>>& operators) {
+  std::map<std::string, std::string> family_of;
+  for (const std::vector<KernelSet>& sets : operators) {
+    if (sets.empty()) continue;
+    for (const KernelName& name : pipelines_.choose(sets)) {
+      if (!proven_.insert(name.kernel).second) continue;
+      const auto known = verdicts_.find(name.kernel, kernel_text(name.family));
+      if (!known)
+        family_of[name.kernel] = name.family;
+      else if (!known->empty())
+        pipelines_.disable(name.kernel, *known);
+    }
+  }
+  return family_of;
+}
+
+// The kernels of one set differ in rows alone: were one of them replaced and another not, the bits of a row would
 // depend on how many rows there are.
-void MetalBackend::replace_together(const std::vector<KernelName>& kernels) {
+bool MetalBackend::replace_together(const std::vector<KernelSet>& sets) {
+  bool changed = false;
+  for (const KernelSet& set : sets) {
+    const auto unavailable = pipelines_.unavailable();
+    const auto missing = std::find_if(set.begin(), set.end(),
+                                      [&](const KernelName& name) { return unavailable.count(name.kernel) > 0; });
+    if (missing == set.end()) continue;
+    for (const KernelName& name : set) {
+      if (unavailable.count(name.kernel) > 0) continue;
+      pipelines_.disable(name.kernel, "it goes with " + missing->kernel);
+      changed = true;
+    }
+    for (const KernelName& name : set)
+      if (const auto reason = unavailable.find(name.kernel); reason != unavailable.end())
+        replaced(name.kernel, reason->second, has_another(sets, name.kernel));
+  }
+  return changed;
+}
+
+bool MetalBackend::has_another(const std::vector<KernelSet>& sets, const std::string& kernel) const {
   const auto unavailable = pipelines_.unavailable();
-  const auto missing = std::find_if(kernels.begin(), kernels.end(),
-                                    [&](const KernelName& name) { return unavailable.count(name.kernel) > 0; });
-  if (missing == kernels.end()) return;
-  for (const KernelName& name : kernels)
-    if (unavailable.count(name.kernel) == 0) pipelines_.disable(name.kernel, "it goes with " + missing->kernel);
+  return std::any_of(sets.begin(), sets.end(), [&](const KernelSet& set) {
+    return std::none_of(set.begin(), set.end(), [&](const KernelName& name) {
+      return name.kernel == kernel || unavailable.count(name.kernel) > 0;
+    });
+  });
 }
 
 void MetalBackend::run(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel) {
@@ -151,27 +180,31 @@ void MetalBackend::run(std::span<const Dispatch> dispatches, const std::atomic<b
   encoder_.end_run();
 }
 
+// Every round takes a set away.
 void MetalBackend::run_one(const Dispatch& dispatch, const std::atomic<bool>& cancel) {
-  try {
-    encode(encoder_, dispatch);
-    encoder_.operator_done();
-  } catch (const KernelUnavailable& reason) {
-    replaced(reason.kernel(), reason.what());
-    OperatorUse use{dispatch.op, dispatch.attrs, {}};
-    std::copy(std::begin(dispatch.weights), std::end(dispatch.weights), std::begin(use.weights));
-    const KvLayout* kv = dispatch.batch ? dispatch.batch->kv : nullptr;
-    replace_together(kernels_of(use, kv ? std::optional(kv->type()) : std::nullopt));
-    encoder_.drain();
-    run_on_cpu(dispatch, cancel);
-  }
+  OperatorUse use{dispatch.op, dispatch.attrs, {}};
+  std::copy(std::begin(dispatch.weights), std::end(dispatch.weights), std::begin(use.weights));
+  const KvLayout* kv = dispatch.batch ? dispatch.batch->kv : nullptr;
+  for (;;) try {
+      encode(encoder_, dispatch);
+      return encoder_.operator_done();
+    } catch (const KernelUnavailable& reason) {
+      const auto sets = kernel_sets(use, kv ? std::optional(kv->type()) : std::nullopt);
+      const bool another = has_another(sets, reason.kernel());
+      replaced(reason.kernel(), reason.what(), another);
+      replace_together(sets);
+      encoder_.drain();
+      if (!another) return run_on_cpu(dispatch, cancel);
+    }
 }
 
-void MetalBackend::replaced(const std::string& kernel, const std::string& reason) {
-  if (!options_.cpu)
+void MetalBackend::replaced(const std::string& kernel, const std::string& reason, bool by_kernel) {
+  if (!by_kernel && !options_.cpu)
     throw Error("BACKEND_FAILED",
                 "The Metal kernel " + kernel + " is unavailable (" + reason + "); use the cpu backend.");
   if (warned_.insert(kernel).second && options_.warn)
-    options_.warn("The Metal kernel " + kernel + " is replaced by the CPU: " + reason + ".");
+    options_.warn("The Metal kernel " + kernel + " is replaced by " + (by_kernel ? "a slower one: " : "the CPU: ") +
+                  reason + ".");
 }
 
 void MetalBackend::run_on_cpu(const Dispatch& dispatch, const std::atomic<bool>& cancel) {

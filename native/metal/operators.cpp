@@ -20,8 +20,7 @@ bool works_row_by_row(Op op) { return op == Op::Linear || op == Op::ExpertLinear
 void encode_operator(Encoder& encoder, const Dispatch& dispatch) {
   switch (dispatch.op) {
     case Op::Linear:
-      return weight_of(dispatch, 0)->quantized() ? encode_linear_quantized(encoder, dispatch)
-                                                 : encode_linear_float(encoder, dispatch);
+      return encode_linear(encoder, dispatch);
     case Op::Embedding:
       return encode_embedding(encoder, dispatch);
     case Op::RmsNorm:
@@ -84,7 +83,9 @@ void encode_operator(Encoder& encoder, const Dispatch& dispatch) {
 void encode(Encoder& encoder, const Dispatch& dispatch) {
   const int64_t rows = dispatch.out[0].rows;
   if (rows == 0 || dispatch.out[0].width == 0) return;
-  const Work work = work_of(dispatch);
+  const bool matrices =
+      dispatch.op == Op::Linear && on_matrices(encoder.choose(linear_kernels(*weight_of(dispatch, 0))));
+  const Work work = work_of(dispatch, matrices);
   const int64_t most = works_row_by_row(dispatch.op) ? units_at_once(rows, work.flop, work.rate, kRowTile) : rows;
   if (most >= rows) {
     encoder.make_room(work.seconds());
@@ -95,7 +96,7 @@ void encode(Encoder& encoder, const Dispatch& dispatch) {
     const int64_t count = std::min(most, rows - first);
     for (Tensor& tensor : part.in) tensor = rows_of(tensor, first, count);
     for (Tensor& tensor : part.out) tensor = rows_of(tensor, first, count);
-    encoder.make_room(work_of(part).seconds());
+    encoder.make_room(work_of(part, matrices).seconds());
     encode_operator(encoder, part);
   }
 }

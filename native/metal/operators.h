@@ -2,12 +2,12 @@
 // kernels' .metal file. All throw KernelUnavailable before anything of theirs is dispatched.
 #pragma once
 #include "metal/encoder.h"
+#include "metal/linear_params.h"
 #include "metal/work.h"
 
 namespace afterimage::metal {
 
-void encode_linear_float(Encoder& encoder, const Dispatch& dispatch);
-void encode_linear_quantized(Encoder& encoder, const Dispatch& dispatch);
+void encode_linear(Encoder& encoder, const Dispatch& dispatch);
 void encode_norm(Encoder& encoder, const Dispatch& dispatch);
 void encode_row_statistic(Encoder& encoder, const Dispatch& dispatch);
 void encode_rope_table(Encoder& encoder, const Dispatch& dispatch);
@@ -29,6 +29,9 @@ void encode_best_class(Encoder& encoder, const Dispatch& dispatch);
 
 // Any of the above, by operator.
 void encode(Encoder& encoder, const Dispatch& dispatch);
+
+// What linear_matrix is told of one float matrix without anything else.
+LinearParams matrix_alone(const MetalWeight& weight, uint32_t rows);
 
 // Head dimension of the kernel of SegmentAttention that takes `dim`; 0 where there is none.
 int32_t segment_dim(int32_t dim);

@@ -133,8 +133,14 @@ Placement MetalWeight::place(const std::byte* data, size_t bytes, size_t alignme
   return copy(data, bytes, bytes, 1);
 }
 
+void MetalWeight::set_shape() {
+  matrix_.rows = static_cast<uint32_t>(source_.rows);
+  matrix_.columns = static_cast<uint32_t>(source_.columns);
+}
+
 void MetalWeight::prepare_float() {
   const size_t row_bytes = static_cast<size_t>(source_.columns) * element_bytes(source_.format);
+  set_shape();
   const size_t rows = static_cast<size_t>(source_.rows * source_.experts);
   data_ = source_.row_bytes == row_bytes ? place(source_.data, rows * row_bytes, 4)
                                          : copy(source_.data, row_bytes, source_.row_bytes, rows);
@@ -143,8 +149,7 @@ void MetalWeight::prepare_float() {
 void MetalWeight::prepare_quantized() {
   quantized_ = true;
   const bool block = is_block(source_);
-  matrix_.rows = static_cast<uint32_t>(source_.rows);
-  matrix_.columns = static_cast<uint32_t>(source_.columns);
+  set_shape();
   matrix_.row_bytes = static_cast<uint32_t>(source_.row_bytes);
   matrix_.scale_row_bytes = static_cast<uint32_t>(source_.scale_row_bytes);
   matrix_.group = static_cast<uint32_t>(block ? source_.block[1] : source_.group);
@@ -161,6 +166,7 @@ void MetalWeight::prepare_quantized() {
 
 void MetalWeight::prepare_dequantized() {
   const size_t columns = static_cast<size_t>(source_.columns);
+  set_shape();
   auto buffer = allocate(static_cast<size_t>(source_.rows * source_.experts) * columns * 4);
   auto* to = static_cast<float*>(buffer->contents());
   for (int64_t expert = 0; expert < source_.experts; ++expert)

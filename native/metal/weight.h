@@ -25,6 +25,7 @@ class MetalWeight final : public Weight {
   // Suffix of kernel names: f32, f16, bf16, q2 … q8, e2m1, e4m3.
   const std::string& format() const noexcept { return format_; }
   bool quantized() const noexcept { return quantized_; }
+  // Of float weights rows and columns alone.
   const QuantizedMatrix& matrix() const noexcept { return matrix_; }
   Placement data() const noexcept { return data_; }
   Placement scales() const noexcept { return scales_; }
@@ -37,6 +38,7 @@ class MetalWeight final : public Weight {
   size_t bytes_in_place() const noexcept { return in_place_; }
 
  private:
+  void set_shape();
   void prepare_float();
   void prepare_quantized();
   void prepare_dequantized();

@@ -25,8 +25,9 @@ struct Work {
 // The most operations that one dispatch at this rate may have.
 inline double most_flop(double rate) { return std::min(kMostDispatchFlop, kMostSeconds * rate); }
 
-// Of an operator in one dispatch. Attention and convolutions divide their work themselves: nothing is said of them.
-Work work_of(const Dispatch& dispatch);
+// Of an operator in one dispatch, a Linear on matrices or not. Attention and convolutions divide their work themselves:
+// nothing is said of them.
+Work work_of(const Dispatch& dispatch, bool matrices);
 
 // How many of `count` equal units, together `flop` operations at `rate`, one dispatch may take: at least one, and a
 // multiple of `tile` where it is more.

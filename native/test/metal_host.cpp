@@ -38,14 +38,27 @@ void broken_family() {
 
 void broken_kernel() {
   fake::reset();
-  fake::settings().broken_kernels = {"linear_q4_8"};
-  const auto backend = open(true);
   const auto cpu = make_cpu_backend({.threads = 1});
   constexpr int kSizes[] = {33};
-  for (const KernelCase& one : linear_cases(kSizes))
-    if (one.kernel == "linear_q4_8")
-      expect(distance(one.run(*backend), one.run(*cpu)) <= one.tolerance, "a broken kernel's operator runs on the CPU");
-  expect(warnings.size() == 1, "one warning for one kernel");
+  const auto run_cases = [&](Backend& backend) {
+    for (const KernelCase& one : linear_cases(kSizes))
+      if (one.kernel == "linear_q4_bf16_8" || one.kernel == "linear_q4_bf16_32")
+        expect(distance(one.run(backend), one.run(*cpu)) <= one.tolerance, "a broken kernel's operator is computed");
+  };
+  fake::settings().broken_kernels = {"linear_q4_bf16_8"};
+  auto backend = open(true);
+  run_cases(*backend);
+  expect(warnings.size() == 1 && warnings[0].find("linear_q4_bf16_8 is replaced by a slower one") != std::string::npos,
+         "one warning for one kernel");
+  auto launches = fake::counters().launches;
+  expect(launches["linear_dot_q4_1"] > 0 && launches["linear_dot_q4_8"] > 0 && launches["linear_q4_bf16_32"] == 0,
+         "the dot products take over, for all numbers of rows");
+  fake::settings().broken_kernels.insert("linear_dot_q4_8");
+  backend = open(true);
+  run_cases(*backend);
+  launches = fake::counters().launches;
+  run_cases(*backend);
+  expect(fake::counters().launches == launches && warnings.size() == 2, "then the CPU");
 }
 
 void allocation_fails() {
@@ -59,7 +72,7 @@ void allocation_fails() {
 void any_allocation_fails() {
   constexpr int kSizes[] = {1};
   for (const KernelCase& one : kernel_cases(kSizes)) {
-    if (one.kernel != "attention_f16_8" && one.kernel != "linear_q4_8") continue;
+    if (one.kernel != "attention_f16_8" && one.kernel != "linear_q4_bf16_8") continue;
     int refused = 0;
     for (int n = 0;; ++n) {
       fake::reset();
@@ -211,7 +224,7 @@ void report() {
   for (const char* part :
        {"\"failed_kernels\": 1,", "\"name\": \"Emulated Apple GPU\"", "\"in_place\": \"works\"",
         "\"stage\": \"measured\"", "\"matrix_order\": \"ascending\"", "\"failed_to_compile\": 0",
-        "\"kernel\": \"linear_q4_8\", \"seconds\"", "\"round_trip_seconds\"", "\"pause_seconds\": 0,"})
+        "\"kernel\": \"linear_q4_bf16_8\", \"seconds\"", "\"round_trip_seconds\"", "\"pause_seconds\": 0,"})
     expect(has(json, part), std::string("the report says ") + part + " in " + json.substr(0, 300));
   expect(json.find("\"largest_dispatch_seconds\": 0}") == std::string::npos, "a short dispatch lives");
 }

@@ -28,11 +28,17 @@ const T& at(Buffers buffers, int index, size_t number = 0) {
 
 Cost cost(double operations, double rate) { return {operations, operations / rate}; }
 
+bool begins(const std::string& text, const char* with) { return text.compare(0, std::strlen(with), with) == 0; }
+
 Cost linear(const std::string& kernel, Buffers buffers) {
-  const bool matrices = kernel.find("_f") != std::string::npos || kernel.find("_bf16") != std::string::npos;
-  const auto& p = at<LinearParams>(buffers, matrices ? 7 : 8);
-  const uint32_t outs = matrices ? p.outs : at<QuantizedMatrix>(buffers, 7).rows;
-  return cost(2.0 * p.rows * p.columns * outs, matrices ? kMatrices : kDots);
+  if (begins(kernel, "linear_dot_")) {
+    const auto& m = at<QuantizedMatrix>(buffers, 7);
+    return cost(2.0 * at<LinearDotParams>(buffers, 8).rows * m.columns * m.rows, kDots);
+  }
+  const auto& p = at<LinearParams>(buffers, 19);
+  double outs = 0;
+  for (const LinearPart& part : p.parts) outs += part.m.rows;
+  return cost(2.0 * p.rows * p.columns * outs, kMatrices);
 }
 
 // Every tile of 32 rows meets all rows of its segment.
@@ -79,8 +85,6 @@ Cost delta(const std::array<uint32_t, 3>& groups, Buffers buffers) {
   for (uint32_t s = 0; s < groups[2]; ++s) rows += at<SequenceState>(buffers, 7, s).rows;
   return cost(8 * rows * p.k_dim * groups[0] * groups[1], kDots);
 }
-
-bool begins(const std::string& text, const char* with) { return text.compare(0, std::strlen(with), with) == 0; }
 
 }  // namespace
 
