@@ -37,6 +37,8 @@ class MetalBackend final : public Backend, public Proof {
   void replaced(const std::string& kernel, const std::string& reason, bool by_kernel);
 
  private:
+  // How many of the operators it ran.
+  size_t run_next(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel);
   void run_one(const Dispatch& dispatch, const std::atomic<bool>& cancel);
   void run_on_cpu(const Dispatch& dispatch, const std::atomic<bool>& cancel);
   bool reads_in_place();
@@ -49,6 +51,7 @@ class MetalBackend final : public Backend, public Proof {
 
   std::unique_ptr<Device> device_;
   MetalOptions options_;
+  MappedBuffers files_;
   Verdicts verdicts_;
   std::set<std::string> proven_;  // kernels, or found wanting
   std::optional<bool> in_place_;

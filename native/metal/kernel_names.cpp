@@ -46,15 +46,6 @@ const std::map<Op, KernelName>& plain_kernels() {
   return names;
 }
 
-KernelSet attention_kernels(const OpAttrs& a, KvType type) {
-  const std::string name = name_of(type);
-  KernelSet kernels{{"attention", "kv_store_" + name}, {"attention", "attention_" + name + "_8"}};
-  const int32_t group = a.heads / a.kv_heads;
-  if (group <= 4) kernels.push_back({"attention", "attention_" + name + "_4"});
-  if (group == 1) kernels.push_back({"attention", "attention_" + name + "_1"});
-  return kernels;
-}
-
 }  // namespace
 
 const KernelName& plain_kernel(Op op) {
@@ -62,6 +53,8 @@ const KernelName& plain_kernel(Op op) {
   if (found == plain_kernels().end()) throw std::logic_error("This operator has several kernels.");
   return found->second;
 }
+
+KernelName rope_store_kernel(KvType type) { return {"attention", std::string("rope_store_") + name_of(type)}; }
 
 bool on_matrices(const KernelSet& kernels) {
   return !kernels.empty() && kernels.front().family.find("_matrix") != std::string::npos;
@@ -83,7 +76,7 @@ std::vector<KernelSet> kernel_sets(const OperatorUse& use, std::optional<KvType>
       return {{{"conv", "short_conv"}, {"conv", "short_conv_state"}}};
     case Op::Attention:
       if (!kv) return {};
-      return {attention_kernels(*use.attrs, *kv)};
+      return attention_kernels(*use.attrs, *kv);
     case Op::SegmentAttention: {
       const int32_t dim = segment_dim(std::max(use.attrs->k_dim, use.attrs->v_dim));
       if (dim == 0) return {};

@@ -25,7 +25,11 @@ using KernelSet = std::vector<KernelName>;
 std::vector<KernelSet> kernel_sets(const OperatorUse& use, std::optional<KvType> kv);
 
 class MetalWeight;
+std::vector<KernelSet> attention_kernels(const OpAttrs& attrs, KvType type);
 std::vector<KernelSet> linear_kernels(const MetalWeight& weight);
+
+// What joins operators (joined.h); without it they run one by one, with the same bits.
+KernelName rope_store_kernel(KvType type);
 
 // Whether its kernels compute on simdgroup matrices, where others could do so without.
 bool on_matrices(const KernelSet& kernels);

@@ -1,6 +1,7 @@
 // Linear: on simdgroup matrices where the device has proved them, by dot products otherwise.
 #include <bit>
 
+#include "metal/joined.h"
 #include "metal/linear_params.h"
 #include "metal/operators.h"
 
@@ -40,18 +41,39 @@ void bind_part(Encoder& encoder, const Dispatch* d, int number) {
   d->weights[1] ? encoder.bind(at[3], weight_of(*d, 1)->vector()) : encoder.bind_unused(at[3]);
 }
 
-void encode_matrix(Encoder& encoder, const Dispatch& d, const KernelSet& kernels) {
-  const int64_t rows = d.out[0].rows, tile = rows <= 8 ? 8 : 32;
-  encoder.kernel(kernels[tile == 8 ? 0 : 1], 128).bind(0, d.in[0]);
-  LinearParams params = matrix_alone(*weight_of(d, 0), static_cast<uint32_t>(rows));
-  params.has_residual = static_cast<bool>(d.in[1]);
-  params.parts[0] = part_of(d, 0);
-  bind_part(encoder, &d, 0);
-  bind_part(encoder, nullptr, 1);
-  bind_part(encoder, nullptr, 2);
-  d.in[1] ? encoder.bind(5, d.in[1]) : encoder.bind_unused(5);
-  encoder.bind_unused(17).bind_unused(18).constants(19, params);
-  encoder.dispatch(tiles_of(d.out[0].width, kTileOuts), tiles_of(rows, tile));
+// The norm's operands, or none.
+void bind_norm(Encoder& encoder, const Dispatch* norm, LinearParams& params) {
+  if (!norm) {
+    encoder.bind_unused(17).bind_unused(18);
+    return;
+  }
+  params.has_norm = 1;
+  params.has_norm_weight = norm->weights[0] != nullptr;
+  params.eps = norm->attrs->eps;
+  params.weight_offset = norm->attrs->weight_offset;
+  norm->weights[0] ? encoder.bind(17, weight_of(*norm, 0)->vector()) : encoder.bind_unused(17);
+  encoder.bind(18, norm->out[0]);
+}
+
+void encode_matrices(Encoder& encoder, std::span<const Dispatch> linears, const Dispatch* norm,
+                     const KernelSet& kernels) {
+  const Dispatch& first = linears.front();
+  const int64_t rows = first.out[0].rows, tile = rows <= 8 ? 8 : 32;
+  encoder.kernel(kernels[tile == 8 ? 0 : 1], 128).bind(0, norm ? norm->in[0] : first.in[0]);
+  LinearParams params = matrix_alone(*weight_of(first, 0), static_cast<uint32_t>(rows));
+  params.has_residual = static_cast<bool>(first.in[1]);
+  uint32_t tiles = 0;
+  for (int i = 0; i < kParts; ++i) {
+    const Dispatch* d = static_cast<size_t>(i) < linears.size() ? &linears[static_cast<size_t>(i)] : nullptr;
+    bind_part(encoder, d, i);
+    if (!d) continue;
+    params.parts[i] = part_of(*d, tiles);
+    tiles += tiles_of(d->out[0].width, kTileOuts);
+  }
+  first.in[1] ? encoder.bind(5, first.in[1]) : encoder.bind_unused(5);
+  bind_norm(encoder, norm, params);
+  encoder.constants(19, params);
+  encoder.dispatch(tiles, tiles_of(rows, tile));
 }
 
 void encode_dot(Encoder& encoder, const Dispatch& d, const KernelSet& kernels) {
@@ -107,7 +129,20 @@ std::vector<KernelSet> linear_kernels(const MetalWeight& w) {
 
 void encode_linear(Encoder& encoder, const Dispatch& d) {
   const KernelSet kernels = encoder.choose(linear_kernels(*weight_of(d, 0)));
-  on_matrices(kernels) ? encode_matrix(encoder, d, kernels) : encode_dot(encoder, d, kernels);
+  on_matrices(kernels) ? encode_matrices(encoder, {&d, 1}, nullptr, kernels) : encode_dot(encoder, d, kernels);
+}
+
+void encode_joined(Encoder& encoder, const Joined& joined) {
+  const Dispatch& first = joined.linears.front();
+  double seconds = 0;
+  for (const Dispatch& d : joined.linears) seconds += work_of(d, true).seconds();
+  encoder.make_room(seconds);
+  // The norm's result is written by the same dispatch that uses it.
+  std::vector<Range> reads, writes;
+  if (joined.norm) add_operands(*joined.norm, reads, writes);
+  for (const Dispatch& d : joined.linears) add_operands(d, reads, writes);
+  encoder.operands(std::move(reads), std::move(writes));
+  encode_matrices(encoder, joined.linears, joined.norm, encoder.choose(linear_kernels(*weight_of(first, 0))));
 }
 
 }  // namespace afterimage::metal

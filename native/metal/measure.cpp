@@ -89,6 +89,7 @@ std::pair<double, double> empty_dispatches(MetalBackend& backend, int count) {
     commands->bind(2, buffer_of(target.get()), 0);
     commands->constants(3, &nothing, sizeof nothing);
     commands->dispatch({1, 1, 1}, 256);
+    commands->barrier();
   }
   const auto start = Clock::now();
   commands->commit();

@@ -9,6 +9,7 @@
 
 #include "graph/error.h"
 #include "metal/backend_parts.h"
+#include "metal/joined.h"
 #include "metal/kernel_source.h"
 #include "metal/operators.h"
 #include "metal/self_test.h"
@@ -29,11 +30,30 @@ std::string machine_of(const DeviceLimits& limits) {
   return limits.name + "\n" + limits.system + "\n" AFTERIMAGE_METAL_HOST;
 }
 
+// What may join the operator to its neighbours is proved with it.
+KernelSet with_joining(KernelSet set) {
+  constexpr std::string_view kStore = "kv_store_";
+  for (const KernelName& name : KernelSet(set))
+    if (name.kernel.rfind(kStore, 0) == 0)
+      set.push_back({name.family, "rope_store_" + name.kernel.substr(kStore.size())});
+  return set;
+}
+
+const std::string kGoesWith = "it goes with ";  // a reason that needs no warning of its own
+
+// A kernel that several sets share goes with none of them.
+bool in_several(const std::vector<KernelSet>& sets, const std::string& kernel) {
+  return std::count_if(sets.begin(), sets.end(), [&](const KernelSet& set) {
+           return std::any_of(set.begin(), set.end(), [&](const KernelName& name) { return name.kernel == kernel; });
+         }) > 1;
+}
+
 }  // namespace
 
 MetalBackend::MetalBackend(std::unique_ptr<Device> device, MetalOptions options)
     : device_(std::move(device)),
       options_(std::move(options)),
+      files_(*device_),
       verdicts_(options_.verdicts, machine_of(device_->limits())),
       pipelines_(*device_),
       encoder_(*device_, pipelines_) {}
@@ -71,7 +91,7 @@ std::unique_ptr<Memory> MetalBackend::allocate(size_t bytes) {
 
 std::unique_ptr<Weight> MetalBackend::prepare(const WeightSource& source, uint32_t uses, Precision precision) {
   const ReleasePool pool;
-  return std::make_unique<MetalWeight>(source, uses, precision, *device_, reads_in_place());
+  return std::make_unique<MetalWeight>(source, uses, precision, *device_, reads_in_place() ? &files_ : nullptr);
 }
 
 // Whether the device reads pages of a mapped file as they are, tested once and remembered.
@@ -109,6 +129,8 @@ void MetalBackend::prove(std::span<const OperatorUse> uses, std::optional<KvType
     for (const std::vector<KernelSet>& sets : operators) again = replace_together(sets) || again;
     again = again || !unknown.empty();
   }
+  for (const auto& [kernel, reason] : pipelines_.unavailable())
+    if (kernel.rfind("rope_store_", 0) == 0) replaced(kernel, reason, true);
   verdicts_.save();
 }
 
@@ -116,7 +138,7 @@ std::map<std::string, std::string> MetalBackend::unknown_kernels(const std::vect
   std::map<std::string, std::string> family_of;
   for (const std::vector<KernelSet>& sets : operators) {
     if (sets.empty()) continue;
-    for (const KernelName& name : pipelines_.choose(sets)) {
+    for (const KernelName& name : with_joining(pipelines_.choose(sets))) {
       if (!proven_.insert(name.kernel).second) continue;
       const auto known = verdicts_.find(name.kernel, kernel_text(name.family));
       if (!known)
@@ -138,12 +160,13 @@ bool MetalBackend::replace_together(const std::vector<KernelSet>& sets) {
                                       [&](const KernelName& name) { return unavailable.count(name.kernel) > 0; });
     if (missing == set.end()) continue;
     for (const KernelName& name : set) {
-      if (unavailable.count(name.kernel) > 0) continue;
-      pipelines_.disable(name.kernel, "it goes with " + missing->kernel);
+      if (unavailable.count(name.kernel) > 0 || in_several(sets, name.kernel)) continue;
+      pipelines_.disable(name.kernel, kGoesWith + missing->kernel);
       changed = true;
     }
     for (const KernelName& name : set)
-      if (const auto reason = unavailable.find(name.kernel); reason != unavailable.end())
+      if (const auto reason = unavailable.find(name.kernel);
+          reason != unavailable.end() && reason->second.rfind(kGoesWith, 0) != 0)
         replaced(name.kernel, reason->second, has_another(sets, name.kernel));
   }
   return changed;
@@ -166,10 +189,10 @@ void MetalBackend::run(std::span<const Dispatch> dispatches, const std::atomic<b
                 "The GPU takes no more work of this process since an earlier failure; restart afterimage, with "
                 "--backend cpu if it happens again.");
   try {
-    for (const Dispatch& dispatch : dispatches) {
+    while (!dispatches.empty()) {
       if (closing_) throw Error("CLOSED", "The backend was closed while it ran; open the model again.");
       if (cancel) throw Error("CANCELLED", "The run was cancelled; start it again when its result is wanted.");
-      run_one(dispatch, cancel);
+      dispatches = dispatches.subspan(run_next(dispatches, cancel));
     }
     encoder_.drain();
   } catch (...) {
@@ -178,6 +201,26 @@ void MetalBackend::run(std::span<const Dispatch> dispatches, const std::atomic<b
     throw;
   }
   encoder_.end_run();
+}
+
+// Where a kernel cannot be had, each operator is on its own.
+size_t MetalBackend::run_next(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel) {
+  const Joined joined = joined_linears(encoder_, dispatches);
+  if (joined.size() > 0) try {
+      encode_joined(encoder_, joined);
+      for (size_t i = 0; i < joined.size(); ++i) encoder_.operator_done();
+      return joined.size();
+    } catch (const KernelUnavailable&) {
+    }
+  const JoinedRopes ropes = joined_ropes(encoder_, dispatches);
+  if (ropes.queries) try {
+      encode_joined(encoder_, ropes);
+      for (size_t i = 0; i < JoinedRopes::kSize; ++i) encoder_.operator_done();
+      return JoinedRopes::kSize;
+    } catch (const KernelUnavailable&) {
+    }
+  run_one(dispatches.front(), cancel);
+  return 1;
 }
 
 // Every round takes a set away.

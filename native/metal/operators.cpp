@@ -17,6 +17,16 @@ Tensor rows_of(Tensor tensor, int64_t first, int64_t rows) {
 // Operators whose operands all have the rows of the result: a row's bits are the same in any part.
 bool works_row_by_row(Op op) { return op == Op::Linear || op == Op::ExpertLinear; }
 
+Range range_of(const Tensor& tensor) {
+  return {&buffer_of(tensor.memory), tensor.offset, tensor.offset + tensor.bytes()};
+}
+
+void declare_operands(Encoder& encoder, const Dispatch& dispatch) {
+  std::vector<Range> reads, writes;
+  add_operands(dispatch, reads, writes);
+  encoder.operands(std::move(reads), std::move(writes));
+}
+
 void encode_operator(Encoder& encoder, const Dispatch& dispatch) {
   switch (dispatch.op) {
     case Op::Linear:
@@ -80,9 +90,21 @@ void encode_operator(Encoder& encoder, const Dispatch& dispatch) {
 
 }  // namespace
 
+// The cache and the states of a batch are one thing each.
+void add_operands(const Dispatch& dispatch, std::vector<Range>& reads, std::vector<Range>& writes) {
+  static const char cache = 0, states = 0;
+  for (const Tensor& tensor : dispatch.in)
+    if (tensor) reads.push_back(range_of(tensor));
+  for (const Tensor& tensor : dispatch.out)
+    if (tensor) writes.push_back(range_of(tensor));
+  if (dispatch.op == Op::Attention) writes.push_back({&cache, 0, 1});
+  if (dispatch.op == Op::ShortConv || dispatch.op == Op::GatedDelta) writes.push_back({&states, 0, 1});
+}
+
 void encode(Encoder& encoder, const Dispatch& dispatch) {
   const int64_t rows = dispatch.out[0].rows;
   if (rows == 0 || dispatch.out[0].width == 0) return;
+  declare_operands(encoder, dispatch);
   const bool matrices =
       dispatch.op == Op::Linear && on_matrices(encoder.choose(linear_kernels(*weight_of(dispatch, 0))));
   const Work work = work_of(dispatch, matrices);

@@ -3,6 +3,7 @@
 #pragma once
 #include "metal/encoder.h"
 #include "metal/linear_params.h"
+#include "metal/rope_params.h"
 #include "metal/work.h"
 
 namespace afterimage::metal {
@@ -27,8 +28,13 @@ void encode_expert_sum(Encoder& encoder, const Dispatch& dispatch);
 void encode_images(Encoder& encoder, const Dispatch& dispatch);
 void encode_best_class(Encoder& encoder, const Dispatch& dispatch);
 
+// What an operator reads and writes, weights aside.
+void add_operands(const Dispatch& dispatch, std::vector<Range>& reads, std::vector<Range>& writes);
+
 // Any of the above, by operator.
 void encode(Encoder& encoder, const Dispatch& dispatch);
+
+RopeParams rope_params(const Dispatch& dispatch);
 
 // What linear_matrix is told of one float matrix without anything else.
 LinearParams matrix_alone(const MetalWeight& weight, uint32_t rows);

@@ -60,13 +60,19 @@ const KernelSet& Pipelines::choose(const std::vector<KernelSet>& sets) const {
   const auto holds = [](const KernelSet& set, const auto& wanted) {
     return std::any_of(set.begin(), set.end(), wanted);
   };
-  if (!tested.empty())
-    for (const KernelSet& set : sets)
-      if (holds(set, [&](const KernelName& name) { return name.kernel == tested; })) return set;
   std::lock_guard lock(reasons_mutex_);
-  for (const KernelSet& set : sets)
-    if (!holds(set, [&](const KernelName& name) { return reasons_.count(name.kernel) > 0; })) return set;
-  return sets.back();
+  const KernelSet* first = nullptr;
+  for (const KernelSet& set : sets) {
+    if (holds(set, [&](const KernelName& name) { return reasons_.count(name.kernel) > 0; })) continue;
+    if (!first) first = &set;
+    if (holds(set, [&](const KernelName& name) { return name.kernel == tested; })) return set;
+  }
+  return first ? *first : sets.back();
+}
+
+bool Pipelines::lacks(const std::string& kernel) const {
+  std::lock_guard lock(reasons_mutex_);
+  return reasons_.count(kernel) > 0;
 }
 
 std::map<std::string, std::string> Pipelines::unavailable() const {

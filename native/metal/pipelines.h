@@ -30,6 +30,7 @@ class Pipelines {
   void disable(const std::string& kernel, const std::string& reason);
   // The first set that is whole; the last where none is.
   const KernelSet& choose(const std::vector<KernelSet>& sets) const;
+  bool lacks(const std::string& kernel) const;
   // Reasons by kernel. From any thread.
   std::map<std::string, std::string> unavailable() const;
 

@@ -54,7 +54,7 @@ void tested_once() {
   fake::reset();
   const Start first = start(file);
   expect(first.dispatches > 100, "the first start tests what the model uses");
-  expect(first.libraries < 9, std::to_string(first.libraries) + " libraries: not those that it does not use");
+  expect(first.libraries < 10, std::to_string(first.libraries) + " libraries: not those that it does not use");
   const auto launches = fake::counters().launches;
   expect(launches.count("linear_f32_32") && launches.count("kv_store_f16") && launches.count("segment_attention_32"),
          "what it uses is tested");
@@ -99,13 +99,15 @@ void rows_that_depend() {
   expect(fake::counters().launches.count("linear_dot_f32_8") > 0, "the next choice is tested then");
   // A kernel that is replaced takes with it those that compute the same rows in other numbers.
   fake::reset();
-  fake::settings().broken_kernels = {"attention_f16_8"};
+  fake::settings().broken_kernels = {"attention_matrix_f16_64"};
   const std::string identity = start("").identity;
-  expect(identity.find("attention_f16_4 attention_f16_8 kv_store_f16") != std::string::npos, identity);
+  expect(identity.find(", without attention_matrix_f16_64 attention_merge attention_split_f16_64") != std::string::npos,
+         identity);
   fake::reset();
-  fake::settings().leaky_kernels = {"attention_f16_8"};
+  fake::settings().leaky_kernels = {"attention_matrix_f16_64"};
   start("");
-  expect(!warnings.empty() && warnings[0].find("a row depends on the other rows: chunks of f16") != std::string::npos,
+  expect(!warnings.empty() && warnings[0].find("a row depends on the other rows: chunks of attention_matrix_f16_64") !=
+                                  std::string::npos,
          "in attention too");
 }
 
@@ -140,6 +142,7 @@ class Watching final : public Backend {
       const std::optional<KvType> kv = d.batch && d.batch->kv ? std::optional(d.batch->kv->type()) : std::nullopt;
       for (const KernelSet& set : kernel_sets(use, kv))
         for (const KernelName& name : set) foretold.insert(name.kernel);
+      if (kv) foretold.insert(rope_store_kernel(*kv).kernel);
     }
     inner_->run(dispatches, cancel);
     for (const auto& [kernel, count] : fake::counters().launches) {
