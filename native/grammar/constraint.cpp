@@ -30,15 +30,23 @@ Automaton::Place Constraint::beyond(Automaton::Place place, int32_t token) {
   return place;
 }
 
-int32_t Constraint::certain(Automaton::Place place) {
+Constraint::Certain Constraint::certain(Automaton::Place place) {
   int32_t node = TokenTrie::kRoot, longest = -1;
   for (int32_t byte; (byte = automaton_.certain(place)) >= 0;
        place = automaton_.step(place, static_cast<uint8_t>(byte))) {
     node = tokens_->child(node, static_cast<uint8_t>(byte));
-    if (node == TokenTrie::kRoot) break;
+    if (node == TokenTrie::kRoot) return {longest, longest >= 0};
     if (const auto tokens = tokens_->tokens_at(node); !tokens.empty()) longest = tokens.front();
   }
-  return longest;
+  return {longest, longest >= 0 && !goes_on(node, place)};
+}
+
+// Whether a token that begins as the node's bytes may come that is longer.
+bool Constraint::goes_on(int32_t node, Automaton::Place place) {
+  const auto nodes = tokens_->nodes();
+  for (int32_t child = node + 1; child < nodes[node].next; child = nodes[child].next)
+    if (automaton_.step(place, nodes[child].byte) != Automaton::kNowhere) return true;
+  return false;
 }
 
 bool Constraint::ends_answer(int32_t token) const noexcept {
@@ -60,6 +68,8 @@ void Constraint::take(int32_t token) {
 }
 
 int32_t Constraint::choose(const Sampler& sampler, std::span<const float> logits, int32_t left) {
+  const Certain only = certain(place_);
+  if (only.settled && needed_after(only.token) < left) return only.token;
   // Most often what the sampler picks among all tokens is allowed; a greedy one then picks it among these too.
   int32_t token = sampler.greedy() ? sampler.pick(logits) : -1;
   if (token < 0 || needed_after(token) >= Grammar::kNever) token = pick(sampler, logits, mask());

@@ -22,7 +22,9 @@ class Constraint {
   // The answer goes on with the token. Throws INVALID_ARGUMENT where it may not.
   void take(int32_t token);
   // The token that the sampler picks among those allowed, so that `left` tokens, with this one, suffice to make the
-  // answer whole: at least needed(), which is at least 1. Throws BACKEND_FAILED as the sampler does.
+  // answer whole: at least needed(), which is at least 1. Text that must come is nobody's choice: it is written in the
+  // longest tokens, as tokenizers do, unless one could come that is longer than that text. Throws BACKEND_FAILED as the
+  // sampler does, where it is asked.
   int32_t choose(const Sampler& sampler, std::span<const float> logits, int32_t left);
 
   bool whole() const noexcept { return automaton_.whole(place_); }
@@ -33,11 +35,16 @@ class Constraint {
   // Whether it would have gone on otherwise if more tokens had been left.
   bool hurried() const noexcept { return hurried_; }
 
+  // The longest token of text that must come, −1 where none must; and whether no longer one could come instead.
+  struct Certain {
+    int32_t token;
+    bool settled;
+  };
   // Ahead of the answer, which stays where it is: where it stands, where a token leads from a place (kNowhere: it may
-  // not come there), and the longest token of what must come there, −1 where nothing must. Throw OUT_OF_MEMORY.
+  // not come there), and what is certain there. Throw OUT_OF_MEMORY.
   Automaton::Place place() const noexcept { return place_; }
   Automaton::Place beyond(Automaton::Place place, int32_t token);
-  int32_t certain(Automaton::Place place);
+  Certain certain(Automaton::Place place);
 
   // By token, whether it may come next: one bit each. For tests; choose() asks for less.
   std::vector<uint64_t> allowed(int32_t left);
@@ -47,6 +54,7 @@ class Constraint {
   bool ends_answer(int32_t token) const noexcept;
   // Tokens that may be needed after this one; Grammar::kNever where it is not allowed.
   int32_t needed_after(int32_t token);
+  bool goes_on(int32_t node, Automaton::Place place);
   struct NameHash {
     size_t operator()(const std::vector<int32_t>& name) const noexcept;
   };

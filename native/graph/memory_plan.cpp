@@ -10,6 +10,8 @@ namespace afterimage {
 namespace {
 
 constexpr size_t kAlignment = 64;
+constexpr int64_t kFewRows = 8;
+constexpr size_t kNeighbours = 3;
 constexpr int64_t kMaxValueBytes = int64_t{1} << 42;
 
 bool changes_cache(const OpNode& op) {
@@ -151,9 +153,12 @@ class Planner {
     lives_[plan_.root[value]].extend(whole ? stretch.first : op, whole ? stretch.last - 1 : op);
   }
 
+  // Values of few rows live on for the next operators: these may then run at the same time (metal/joined.h).
   void find_lifetimes() {
     for_each_read([&](int32_t value, size_t op) {
-      if (runs(op)) touch(value, op);
+      if (!runs(op)) return;
+      touch(value, op);
+      if (plan_.rows[value] <= kFewRows) lives_[plan_.root[value]].extend(op, std::min(op + kNeighbours, ops_.size()));
     });
     for (size_t i = 0; i < ops_.size(); ++i) {
       if (!runs(i)) continue;

@@ -9,6 +9,8 @@
 #include "common.h"
 #include "attention_params.h"
 #include "kv_element.h"
+#include "rope_params.h"
+#include "rope_element.h"
 
 constant constexpr uint kPositions = 64;
 constant constexpr uint kMaxDim = 256;
@@ -33,6 +35,14 @@ inline void store_row_q8(device const float* source, device uchar* tile, uint di
   if (lane == 0) ((device float*)(tile + 64 * dim))[slot] = scale;
 }
 
+template <int TYPE>
+inline void store_as(device const float* source, device uchar* tile, uint dim, uint slot, uint lane) {
+  if (TYPE == 0) store_row<float>(source, tile, dim, slot, lane);
+  if (TYPE == 1) store_row<half>(source, tile, dim, slot, lane);
+  if (TYPE == 2) store_row<bfloat>(source, tile, dim, slot, lane);
+  if (TYPE == 3) store_row_q8(source, tile, dim, slot, lane);
+}
+
 // TYPE: KvType. grid: x = rows, y = kv heads, z = 0 keys, 1 values; one simdgroup each
 template <int TYPE>
 kernel void kv_store(device const float* k [[buffer(0)]], device const float* v [[buffer(1)]],
@@ -45,10 +55,37 @@ kernel void kv_store(device const float* k [[buffer(0)]], device const float* v 
   uint slot = places[at.x].slot;
   device uchar* tile = blocks[block].bytes + (is_key ? p.key_offset + at.y * p.key_stride : p.value_offset + at.y * p.value_stride);
   device const float* source = (is_key ? k : v) + (ulong(at.x) * p.kv_heads + at.y) * dim;
-  if (TYPE == 0) store_row<float>(source, tile, dim, slot, lane);
-  if (TYPE == 1) store_row<half>(source, tile, dim, slot, lane);
-  if (TYPE == 2) store_row<bfloat>(source, tile, dim, slot, lane);
-  if (TYPE == 3) store_row_q8(source, tile, dim, slot, lane);
+  store_as<TYPE>(source, tile, dim, slot, lane);
+}
+
+// Rope of queries and keys, whose results are written too, with kv_store. grid: x = rows, y = heads, then kv heads of
+// keys, then of values; one simdgroup each
+template <int TYPE>
+kernel void rope_store(device const float* q [[buffer(0)]], device const float* k [[buffer(1)]],
+                       device const float* v [[buffer(2)]], device const float* table [[buffer(3)]],
+                       device float* q_roped [[buffer(4)]], device float* k_roped [[buffer(5)]],
+                       device const RowPlace* places [[buffer(6)]], device const KvBlock* blocks [[buffer(7)]],
+                       constant AttentionParams& p [[buffer(8)]], constant RopeParams& rope [[buffer(9)]],
+                       uint2 at [[threadgroup_position_in_grid]], uint lane [[thread_index_in_simdgroup]]) {
+  bool is_query = at.y < p.heads;
+  bool is_key = !is_query && at.y < p.heads + p.kv_heads;
+  uint head = is_query ? at.y : (is_key ? at.y - p.heads : at.y - p.heads - p.kv_heads);
+  uint dim = is_query || is_key ? p.k_dim : p.v_dim;
+  uint heads = is_query ? p.heads : p.kv_heads;
+  ulong first = (ulong(at.x) * heads + head) * dim;
+  if (is_query || is_key) {
+    device const float* from = (is_query ? q : k) + first;
+    device float* to = (is_query ? q_roped : k_roped) + first;
+    for (uint i = lane; i < dim; i += 32) to[i] = roped(from, i, table + ulong(at.x) * 2 * rope.n, rope);
+  }
+  if (is_query) return;  // uniform: one simdgroup a threadgroup
+  // A lane stores the columns that it wrote.
+  device uchar* tile = blocks[places[at.x].block].bytes +
+                       (is_key ? p.key_offset + head * p.key_stride : p.value_offset + head * p.value_stride);
+  if (is_key)
+    store_as<TYPE>(k_roped + first, tile, dim, places[at.x].slot, lane);
+  else
+    store_as<TYPE>(v + first, tile, dim, places[at.x].slot, lane);
 }
 
 // scores[q][t] = query q · key 8·t + lane / 4. Four lanes share a key: lane % 4 takes runs of 4 columns.
@@ -197,6 +234,10 @@ kernel void attention(device const float* q [[buffer(0)]], device const RowPlace
   }
 }
 
+KERNEL(rope_store_f32, rope_store<0>)
+KERNEL(rope_store_f16, rope_store<1>)
+KERNEL(rope_store_bf16, rope_store<2>)
+KERNEL(rope_store_q8, rope_store<3>)
 KERNEL(kv_store_f32, kv_store<0>)
 KERNEL(kv_store_f16, kv_store<1>)
 KERNEL(kv_store_bf16, kv_store<2>)

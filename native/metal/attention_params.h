@@ -1,9 +1,11 @@
-// Of attention.metal.
+// Of attention.metal and attention_matrix.metal.
 #pragma once
 #include "params.h"
 
 namespace afterimage {
 namespace metal {
+
+enum { kSpan = 128 };  // positions whose state attention_matrix.metal folds at once
 
 struct AttentionParams {
   uint32_t heads;
@@ -13,13 +15,16 @@ struct AttentionParams {
   uint32_t window;
   float scale;
   float softcap;
-  uint32_t causal;      // a row sees itself and what is before it, whatever its visible_end
+  uint32_t causal;  // a row sees itself and what is before it, whatever its visible_end
+  // Of attention_split: the first span that a query sees, and how many there are from it on.
+  uint32_t first_span;
+  uint32_t spans;
   uint64_t key_offset;  // bytes into a block, of kv head 0
   uint64_t value_offset;
   uint64_t key_stride;  // bytes from one kv head to the next
   uint64_t value_stride;
 };
-PARAMS_LAYOUT(AttentionParams, value_stride, 56, 64);
+PARAMS_LAYOUT(AttentionParams, value_stride, 64, 72);
 
 // Where a row of the run lies in the cache.
 struct RowPlace {

@@ -2,6 +2,7 @@
 #pragma once
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -31,17 +32,26 @@ class MetalBackend final : public Backend, public Proof {
   Backend* cpu() noexcept { return options_.cpu.get(); }
   // Time on the device of all runs so far.
   double gpu_seconds() const noexcept { return encoder_.gpu_seconds(); }
-  // Notes that the CPU takes over for `kernel`: one warning each. Throws BACKEND_FAILED without a CPU backend.
-  void replaced(const std::string& kernel, const std::string& reason);
+  // Notes that a slower kernel takes over for `kernel`, or else the CPU: one warning each. Throws BACKEND_FAILED where
+  // that is missing.
+  void replaced(const std::string& kernel, const std::string& reason, bool by_kernel);
 
  private:
+  // How many of the operators it ran.
+  size_t run_next(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel);
   void run_one(const Dispatch& dispatch, const std::atomic<bool>& cancel);
   void run_on_cpu(const Dispatch& dispatch, const std::atomic<bool>& cancel);
   bool reads_in_place();
-  void replace_together(const std::vector<KernelName>& kernels);
+  // Kernels of first choice that nothing is known about, by family; what is known of the others is applied.
+  std::map<std::string, std::string> unknown_kernels(const std::vector<std::vector<KernelSet>>& operators);
+  // The kernels of a set are had together or not at all. True where that took some away.
+  bool replace_together(const std::vector<KernelSet>& sets);
+  // Whether a set of these but the one with `kernel` is whole.
+  bool has_another(const std::vector<KernelSet>& sets, const std::string& kernel) const;
 
   std::unique_ptr<Device> device_;
   MetalOptions options_;
+  MappedBuffers files_;
   Verdicts verdicts_;
   std::set<std::string> proven_;  // kernels, or found wanting
   std::optional<bool> in_place_;

@@ -10,6 +10,12 @@ using namespace metal;
 using afterimage::Activation;
 using afterimage::Statistic;
 
+// Before a loop of constant bounds over an array in registers: an index that is not constant would put the array into
+// memory. Other compilers of this text may define it away.
+#ifndef UNROLL
+#define UNROLL _Pragma("clang loop unroll(full)")
+#endif
+
 // Instantiates a kernel template under the name by which the host finds it.
 #define KERNEL(host, ...) template [[host_name(#host)]] [[kernel]] decltype(__VA_ARGS__) __VA_ARGS__;
 

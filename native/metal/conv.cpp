@@ -17,6 +17,7 @@ void encode_short_conv(Encoder& encoder, const Dispatch& d) {
   encoder.bind(3, sequences).bind(4, row_sequences).bind(5, d.out[0]).constants(6, params);
   use_states(encoder, *d.batch);
   encoder.dispatch(tiles_of(channels, 256), static_cast<uint32_t>(d.in[0].rows));
+  encoder.barrier();  // the new state takes the old one's place
   encoder.kernel("conv", "short_conv_state", 256).bind(0, d.in[0]).bind(3, sequences).constants(6, params);
   use_states(encoder, *d.batch);
   encoder.dispatch(tiles_of(channels, 256), static_cast<uint32_t>(states.size()));

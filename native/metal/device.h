@@ -49,7 +49,8 @@ struct Outcome {
   double gpu_seconds = 0;
 };
 
-// One command buffer with one serial encoder: dispatches execute in order, each seeing the writes of those before.
+// One command buffer with one concurrent encoder: dispatches between two barriers may execute in any order and at the
+// same time, those after a barrier see the writes of those before it. Command buffers execute in order.
 // Destroying it before commit() drops what was encoded. Where the device gave none, wait() says so.
 class Commands {
  public:
@@ -59,6 +60,7 @@ class Commands {
   virtual void constants(uint32_t index, const void* bytes, size_t size) = 0;  // size ≤ 4096
   virtual void use(const Buffer& buffer) = 0;  // reached through an address in another buffer
   virtual void dispatch(std::array<uint32_t, 3> groups, uint32_t threads) = 0;
+  virtual void barrier() = 0;
   virtual void commit() = 0;
   virtual Outcome wait() = 0;
 };

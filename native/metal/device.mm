@@ -4,6 +4,8 @@
 #import <Foundation/Foundation.h>
 #import <Metal/Metal.h>
 
+#include <mutex>
+
 #include "metal/device.h"
 
 // rig/fake/Metal/Metal.h has its own, so that tests choose the system.
@@ -26,11 +28,78 @@ NSString* string_of(std::string_view text) {
   return [[[NSString alloc] initWithBytes:text.data() length:text.size() encoding:NSUTF8StringEncoding] autorelease];
 }
 
+// Keeps every buffer of a device resident while it lives, where the system can do so: without it what a command buffer
+// uses is given up after a second without work, and the next one waits for it.
+class Residency {
+ public:
+#if __MAC_OS_X_VERSION_MAX_ALLOWED >= 150000
+  void open(id<MTLDevice> device) {
+    if (MACOS_AT_LEAST(15.0)) {
+      MTLResidencySetDescriptor* descriptor = [[[MTLResidencySetDescriptor alloc] init] autorelease];
+      set_ = [device newResidencySetWithDescriptor:descriptor error:nullptr];
+    }
+  }
+  void attach(id<MTLCommandQueue> queue) {
+    if (MACOS_AT_LEAST(15.0)) {
+      if (set_ && queue) [queue addResidencySet:set_];
+    }
+  }
+  void close() {
+    const std::lock_guard lock(mutex_);
+    if (MACOS_AT_LEAST(15.0)) {
+      [set_ endResidency];
+      [set_ release];
+      set_ = nil;
+    }
+  }
+  void add(id<MTLBuffer> buffer) {
+    const std::lock_guard lock(mutex_);
+    if (MACOS_AT_LEAST(15.0)) {
+      [set_ addAllocation:buffer];
+      changed_ = true;
+    }
+  }
+  void remove(id<MTLBuffer> buffer) {
+    const std::lock_guard lock(mutex_);
+    if (MACOS_AT_LEAST(15.0)) {
+      [set_ removeAllocation:buffer];
+      changed_ = true;
+    }
+  }
+  // Called before work is begun: what was added and removed since is made so.
+  void settle() {
+    const std::lock_guard lock(mutex_);
+    if (MACOS_AT_LEAST(15.0)) {
+      if (!set_ || !changed_) return;
+      [set_ commit];
+      [set_ requestResidency];
+      changed_ = false;
+    }
+  }
+
+ private:
+  id set_ = nil;  // of a type that older headers have not; nil where the system has none or refuses
+  std::mutex mutex_;
+  bool changed_ = false;
+#else
+  void open(id<MTLDevice>) {}
+  void attach(id<MTLCommandQueue>) {}
+  void close() {}
+  void add(id<MTLBuffer>) {}
+  void remove(id<MTLBuffer>) {}
+  void settle() {}
+#endif
+};
+
 class DeviceBuffer final : public Buffer {
  public:
-  explicit DeviceBuffer(id<MTLBuffer> buffer) : buffer_(buffer) {}
+  DeviceBuffer(id<MTLBuffer> buffer, std::shared_ptr<Residency> residency)
+      : buffer_(buffer), residency_(std::move(residency)) {
+    residency_->add(buffer_);
+  }
   ~DeviceBuffer() override {
     @autoreleasepool {
+      residency_->remove(buffer_);
       [buffer_ release];
     }
   }
@@ -41,6 +110,7 @@ class DeviceBuffer final : public Buffer {
 
  private:
   id<MTLBuffer> buffer_;
+  std::shared_ptr<Residency> residency_;  // a buffer may outlive its device
 };
 
 class DevicePipeline final : public Pipeline {
@@ -79,7 +149,7 @@ class DeviceCommands final : public Commands {
   explicit DeviceCommands(id<MTLCommandQueue> queue) {
     @autoreleasepool {
       buffer_ = [[queue commandBuffer] retain];
-      encoder_ = [[buffer_ computeCommandEncoder] retain];
+      encoder_ = [[buffer_ computeCommandEncoderWithDispatchType:MTLDispatchTypeConcurrent] retain];
     }
   }
   ~DeviceCommands() override {
@@ -109,6 +179,7 @@ class DeviceCommands final : public Commands {
     [encoder_ dispatchThreadgroups:MTLSizeMake(groups[0], groups[1], groups[2])
              threadsPerThreadgroup:MTLSizeMake(threads, 1, 1)];
   }
+  void barrier() override { [encoder_ memoryBarrierWithScope:MTLBarrierScopeBuffers]; }
   // A buffer without an encoder would complete, having done nothing.
   void commit() override {
     if (!encoder_) return;
@@ -159,7 +230,9 @@ class MetalDevice final : public Device {
  public:
   explicit MetalDevice(id<MTLDevice> device) : device_(device) {
     @autoreleasepool {
+      residency_->open(device_);
       queue_ = [device_ newCommandQueue];
+      residency_->attach(queue_);
       limits_.name = [[device_ name] UTF8String];
       limits_.system = [[[NSProcessInfo processInfo] operatingSystemVersionString] UTF8String];
       for (const FamilyName& family : kFamilies)
@@ -173,6 +246,7 @@ class MetalDevice final : public Device {
   }
   ~MetalDevice() override {
     @autoreleasepool {
+      residency_->close();
       [queue_ release];
       [device_ release];
     }
@@ -184,7 +258,7 @@ class MetalDevice final : public Device {
   std::unique_ptr<Buffer> allocate(size_t bytes) override {
     @autoreleasepool {
       id<MTLBuffer> buffer = [device_ newBufferWithLength:bytes options:MTLResourceStorageModeShared];
-      return buffer ? std::make_unique<DeviceBuffer>(buffer) : nullptr;
+      return buffer ? std::make_unique<DeviceBuffer>(buffer, residency_) : nullptr;
     }
   }
   std::unique_ptr<Buffer> wrap(const void* memory, size_t bytes) override {
@@ -193,16 +267,22 @@ class MetalDevice final : public Device {
                                                         length:bytes
                                                        options:MTLResourceStorageModeShared
                                                    deallocator:nullptr];
-      return buffer ? std::make_unique<DeviceBuffer>(buffer) : nullptr;
+      return buffer ? std::make_unique<DeviceBuffer>(buffer, residency_) : nullptr;
     }
   }
   std::unique_ptr<Library> compile(std::string_view text, std::string& error) override;
   std::unique_ptr<Pipeline> pipeline(Library& library, const std::string& kernel, std::string& error) override;
-  std::unique_ptr<Commands> begin() override { return std::make_unique<DeviceCommands>(queue_); }
+  std::unique_ptr<Commands> begin() override {
+    @autoreleasepool {
+      residency_->settle();
+    }
+    return std::make_unique<DeviceCommands>(queue_);
+  }
   bool renew_queue() override {
     @autoreleasepool {
       [queue_ release];
       queue_ = [device_ newCommandQueue];
+      residency_->attach(queue_);
       return queue_ != nil;
     }
   }
@@ -210,6 +290,7 @@ class MetalDevice final : public Device {
  private:
   id<MTLDevice> device_;
   id<MTLCommandQueue> queue_ = nil;
+  std::shared_ptr<Residency> residency_ = std::make_shared<Residency>();
   DeviceLimits limits_;
 };
 

@@ -10,8 +10,8 @@
 namespace afterimage::metal {
 namespace {
 
-constexpr int kOperatorsPerCommit = 16;  // about one decoder layer: how soon a cancelled run ends
-constexpr size_t kInFlight = 2;
+constexpr int kOperatorsPerCommit = 96;  // a few decoder layers: how soon a cancelled run ends
+constexpr size_t kInFlight = 3;
 constexpr size_t kArenaBytes = 1 << 20;
 
 [[noreturn]] void fail(const Outcome& outcome, bool lost) {
@@ -38,6 +38,10 @@ Commands& Encoder::commands() {
   if (!current_) {
     current_ = device_.begin();
     used_.clear();
+    // The system orders command buffers.
+    read_.clear();
+    written_.clear();
+    under_way_ = false;
   }
   return *current_;
 }
@@ -71,7 +75,47 @@ Encoder& Encoder::use(Memory& memory) {
   return *this;
 }
 
-void Encoder::dispatch(uint32_t x, uint32_t y, uint32_t z) { commands().dispatch({x, y, z}, threads_); }
+void Encoder::operands(std::vector<Range> reads, std::vector<Range> writes) {
+  reads_ = std::move(reads);
+  writes_ = std::move(writes);
+  under_way_ = false;
+}
+
+void Encoder::order() {
+  if (under_way_) return;
+  const auto meets = [](const std::vector<Range>& some, const std::vector<Range>& others) {
+    for (const Range& one : some)
+      for (const Range& other : others)
+        if (one.meets(other)) return true;
+    return false;
+  };
+  if (meets(reads_, written_) || meets(writes_, written_) || meets(writes_, read_)) barrier();
+  read_.insert(read_.end(), reads_.begin(), reads_.end());
+  written_.insert(written_.end(), writes_.begin(), writes_.end());
+  under_way_ = true;
+}
+
+void Encoder::barrier() {
+  commands().barrier();
+  read_.clear();
+  written_.clear();
+  under_way_ = false;
+}
+
+void Encoder::dispatch(uint32_t x, uint32_t y, uint32_t z) {
+  order();
+  commands().dispatch({x, y, z}, threads_);
+}
+
+Placement Encoder::scratch(size_t bytes) {
+  if (!scratch_ || scratch_->bytes() < bytes) {
+    scratch_ = device_.allocate(std::max(bytes, kArenaBytes));
+    if (!scratch_)
+      throw Error("OUT_OF_MEMORY",
+                  "The GPU has no room for " + std::to_string(bytes) + " bytes of attention; close other sessions.");
+  }
+  return {scratch_.get(), 0};
+}
 
 Placement Encoder::upload(const void* data, size_t bytes) {
   const size_t rounded = (bytes + 255) / 256 * 256;

@@ -1,11 +1,13 @@
-// Encodes dispatches into command buffers and keeps the queue filled: a command buffer is committed every few
-// operators, or sooner where their work is large (work.h); at most two are in flight. Small tables of a run are
+// Encodes dispatches into command buffers and keeps the queue filled: a command buffer is committed every hundred
+// operators or so, or sooner where their work is large (work.h); at most three are in flight. Operators run at the same
+// time where none reads or writes what another writes; a barrier stands between the others. Small tables of a run are
 // uploaded through an arena that lives until its end.
 #pragma once
 #include <atomic>
 #include <deque>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,11 +21,21 @@ namespace afterimage::metal {
 
 struct BatchTables;
 
+// Bytes of a buffer, or of anything else that has an address of its own.
+struct Range {
+  const void* of;
+  size_t first, last;
+  bool meets(const Range& other) const { return of == other.of && first < other.last && other.first < last; }
+};
+
 class Encoder {
  public:
   Encoder(Device& device, Pipelines& pipelines);
   ~Encoder();
 
+  bool has(const KernelName& name) const { return !pipelines_.lacks(name.kernel); }
+  // A copy: the list of sets may be a temporary.
+  KernelSet choose(const std::vector<KernelSet>& sets) const { return pipelines_.choose(sets); }
   // Starts a dispatch. Throws KernelUnavailable.
   Encoder& kernel(const std::string& family, const std::string& name, uint32_t threads);
   Encoder& kernel(const KernelName& name, uint32_t threads) { return kernel(name.family, name.kernel, threads); }
@@ -41,6 +53,13 @@ class Encoder {
   // One thread per element in threadgroups of 256.
   void dispatch_elements(int64_t count) { dispatch(static_cast<uint32_t>((count + threads_ - 1) / threads_)); }
 
+  // What the operator that follows reads and writes; a barrier is set where that meets what is under way.
+  void operands(std::vector<Range> reads, std::vector<Range> writes);
+  // Between dispatches of one operator of which the later needs the earlier.
+  void barrier();
+
+  // Memory for what the dispatches of one operator tell each other.
+  Placement scratch(size_t bytes);
   Placement upload(const void* data, size_t bytes);
   template <class T>
   Placement upload(const std::vector<T>& values) {
@@ -68,6 +87,8 @@ class Encoder {
  private:
   Commands& commands();
   void commit();
+  // A barrier where the operator needs one.
+  void order();
   void wait_oldest();
   void note(const Outcome& outcome) noexcept;
 
@@ -78,7 +99,10 @@ class Encoder {
   std::set<const Buffer*> used_;  // in the current command buffer
   std::vector<std::unique_ptr<Buffer>> arena_;
   size_t arena_index_ = 0, arena_used_ = 0;
-  std::unique_ptr<Buffer> unused_;
+  std::unique_ptr<Buffer> unused_, scratch_;
+  std::vector<Range> reads_, writes_;  // of the operator
+  bool under_way_ = false;             // they are among the next two
+  std::vector<Range> read_, written_;  // since the last barrier
   const RowBatch* tables_of_ = nullptr;
   std::unique_ptr<BatchTables> tables_;
   uint32_t threads_ = 0;

@@ -1,6 +1,7 @@
 // Route, ExpertLinear, ExpertSum: mixture-of-experts layers.
 #include "common.h"
 #include "experts_params.h"
+#include "float_dot.h"
 #include "quantized_format.h"
 
 constant constexpr uint kMaxExperts = 1024;
@@ -134,10 +135,10 @@ inline void quantized_pairs(device const float* x, device const uchar* codes, de
                             constant ExpertParams& p, uint expert, uint first_out, thread const uint (&pairs)[N],
                             uint count, uint lane) {
   uint x_rows[N];
-  for (int i = 0; i < N; ++i) x_rows[i] = x_row_of(p, pairs[i]);
+  UNROLL for (int i = 0; i < N; ++i) x_rows[i] = x_row_of(p, pairs[i]);
   float sums[N][kOuts];
   quantized_dot<FORMAT, N, kOuts>(m, codes, scales, biases, ulong(expert) * m.rows, first_out, x, x_rows, lane, sums);
-  for (int i = 0; i < N; ++i) {
+  UNROLL for (int i = 0; i < N; ++i) {
     float4 total = simd_sum(float4(sums[i][0], sums[i][1], sums[i][2], sums[i][3]));
     if (uint(i) < count) write_outs(total, first_out, p.outs, y + ulong(pairs[i]) * p.outs, lane);
   }
@@ -146,21 +147,11 @@ inline void quantized_pairs(device const float* x, device const uchar* codes, de
 template <class W, int N>
 inline void float_pairs(device const float* x, device const W* w, device float* y, constant ExpertParams& p,
                         uint expert, uint first_out, thread const uint (&pairs)[N], uint count, uint lane) {
+  uint x_rows[N];
+  UNROLL for (int i = 0; i < N; ++i) x_rows[i] = x_row_of(p, pairs[i]);
   float sums[N][kOuts];
-  for (int i = 0; i < N; ++i)
-    for (int o = 0; o < kOuts; ++o) sums[i][o] = 0.0f;
-  for (uint column = lane; column < p.columns; column += 32) {
-    float weights[kOuts];
-    for (int o = 0; o < kOuts; ++o) {
-      ulong out = ulong(expert) * p.outs + min(first_out + uint(o), p.outs - 1);
-      weights[o] = float(w[out * p.columns + column]);
-    }
-    for (int i = 0; i < N; ++i) {
-      float value = x[ulong(x_row_of(p, pairs[i])) * p.columns + column];
-      for (int o = 0; o < kOuts; ++o) sums[i][o] = fma(weights[o], value, sums[i][o]);
-    }
-  }
-  for (int i = 0; i < N; ++i) {
+  float_dot<W, N, kOuts>(w, p.outs, p.columns, ulong(expert) * p.outs, first_out, x, x_rows, lane, sums);
+  UNROLL for (int i = 0; i < N; ++i) {
     float4 total = simd_sum(float4(sums[i][0], sums[i][1], sums[i][2], sums[i][3]));
     if (uint(i) < count) write_outs(total, first_out, p.outs, y + ulong(pairs[i]) * p.outs, lane);
   }

@@ -119,21 +119,20 @@ struct Chunk {
   int rows, before, after;
 };
 
-std::vector<float> attend(Backend& backend, KvType type, int heads, int kv_heads, const std::vector<Chunk>& chunks,
-                          int length) {
-  constexpr int kDim = 24;
+std::vector<float> attend(Backend& backend, KvType type, int heads, int kv_heads, int dim,
+                          const std::vector<Chunk>& chunks, int length) {
   CaseRun run(backend);
-  const KvLayout kv({{kv_heads, kDim, kDim}}, type);
+  const KvLayout kv({{kv_heads, dim, dim}}, type);
   std::vector<Memory*> blocks;
   for (int i = 0; i <= length / 64; ++i) blocks.push_back(run.memory(kv.block_bytes()));
   OpAttrs a;
   a.heads = heads;
   a.kv_heads = kv_heads;
-  a.k_dim = a.v_dim = kDim;
+  a.k_dim = a.v_dim = dim;
   a.scale = 0.4f;
   a.window = 100;
-  const Tensor q = run.floats(length, heads * kDim, 1, 4), k = run.floats(length, kv_heads * kDim, 2),
-               v = wild(run, length, kv_heads * kDim, 3);
+  const Tensor q = run.floats(length, heads * dim, 1, 4), k = run.floats(length, kv_heads * dim, 2),
+               v = wild(run, length, kv_heads * dim, 3);
   std::vector<float> result;
   int done = 0;
   for (const Chunk& chunk : chunks) {
@@ -154,11 +153,11 @@ std::vector<float> attend(Backend& backend, KvType type, int heads, int kv_heads
     add(chunk.before, 0, std::span<Memory* const>(others).first(1));
     add(chunk.rows, done, blocks);
     add(chunk.after, 0, std::span<Memory* const>(others).last(1));
-    Dispatch d{Op::Attention,      &a,    {gather(q), gather(k), gather(v)}, {run.empty(total, heads * kDim)},
+    Dispatch d{Op::Attention,      &a,    {gather(q), gather(k), gather(v)}, {run.empty(total, heads * dim)},
                {nullptr, nullptr}, &batch};
     run.run(d);
     const float* from = d.out[0].at<float>(chunk.before);
-    result.insert(result.end(), from, from + chunk.rows * heads * kDim);
+    result.insert(result.end(), from, from + chunk.rows * heads * dim);
     done += chunk.rows;
   }
   return result;
@@ -170,8 +169,8 @@ float differing_values(const std::vector<float>& a, const std::vector<float>& b)
   return count;
 }
 
-float attention_chunks(Backend& backend, KvType type, int heads, int kv_heads, int length) {
-  const std::vector<float> whole = attend(backend, type, heads, kv_heads, {{length, 0, 0}}, length);
+float attention_chunks(Backend& backend, KvType type, int heads, int kv_heads, int dim, int length) {
+  const std::vector<float> whole = attend(backend, type, heads, kv_heads, dim, {{length, 0, 0}}, length);
   Random random(static_cast<uint64_t>(heads) * 10 + static_cast<uint64_t>(type));
   float count = 0;
   for (int trial = 0; trial < 3; ++trial) {
@@ -186,7 +185,7 @@ float attention_chunks(Backend& backend, KvType type, int heads, int kv_heads, i
           {rows, alone ? 0 : static_cast<int>(random.bits() % 4), alone ? 0 : static_cast<int>(random.bits() % 6)});
       done += rows;
     }
-    count += differing_values(attend(backend, type, heads, kv_heads, chunks, length), whole);
+    count += differing_values(attend(backend, type, heads, kv_heads, dim, chunks, length), whole);
   }
   return count;
 }
@@ -235,24 +234,31 @@ std::vector<KernelCase> invariance_cases(std::span<const int> sizes) {
   std::vector<KernelCase> cases;
   for (const StoredKind& kind : stored_kinds()) {
     const std::string name = kind.name, what = name + " group " + std::to_string(kind.group);
-    const std::string linear = "linear_" + name;
-    add_case(cases, {linear + (kind.bits ? "_1" : "_8"), linear + (kind.bits ? "_8" : "_32")}, "rows of linear " + what,
-             [=](Backend& b) { return linear_rows(b, kind, extent); });
+    for (const auto& kernels : linear_kernel_names(kind))
+      add_case(cases, kernels, "rows of " + kernels.back() + ", group " + std::to_string(kind.group),
+               [=](Backend& b) { return linear_rows(b, kind, extent); });
     for (const bool per_expert : {false, true})
       add_case(cases, {"expert_" + name, "expert_" + name + "_grouped"},
                "rows of experts " + what + (per_expert ? ", an input each" : ""),
                [=](Backend& b) { return expert_rows(b, kind, extent, per_expert); });
   }
-  for (const KvType type : {KvType::f32, KvType::f16, KvType::bf16, KvType::q8})
-    for (const auto& [heads, kv_heads] : {std::pair{2, 2}, {6, 2}, {1, 1}}) {
-      const std::string attention = std::string("attention_") + name_of(type) + "_";
-      add_case(cases, {attention + "1", attention + "4", attention + "8"},
-               "chunks of " + std::string(name_of(type)) + ", " + std::to_string(heads) + "/" +
-                   std::to_string(kv_heads) + " heads",
-               [=, heads = heads, kv_heads = kv_heads](Backend& b) {
-                 return attention_chunks(b, type, heads, kv_heads, extent.positions);
-               });
+  for (const KvType type : {KvType::f32, KvType::f16, KvType::bf16, KvType::q8}) {
+    const std::string name = name_of(type);
+    const auto add = [&](const std::vector<std::string>& kernels, int heads, int kv_heads, int dim) {
+      add_case(
+          cases, kernels,
+          "chunks of " + kernels.front() + ", " + std::to_string(heads) + "/" + std::to_string(kv_heads) + " heads",
+          [=](Backend& b) { return attention_chunks(b, type, heads, kv_heads, dim, extent.positions); });
+    };
+    for (const auto& [heads, kv_heads] : {std::pair{2, 2}, {6, 2}, {1, 1}})
+      add({"attention_" + name + "_1", "attention_" + name + "_4", "attention_" + name + "_8"}, heads, kv_heads, 24);
+    for (const auto& [heads, dim] : {std::pair{6, 64}, {4, 128}, {2, 256}}) {
+      const std::string padded = name + "_" + std::to_string(dim);
+      std::vector<std::string> kernels{"attention_matrix_" + padded, "attention_split_" + padded};
+      if (padded == "f16_64") kernels.push_back("attention_merge");
+      add(kernels, heads, heads > 4 ? 2 : 1, dim - 8);
     }
+  }
   for (const int dim : {32, 64, 72, 80, 128, 256})
     add_case(cases, {"segment_attention_" + std::to_string(dim)}, "segments of " + std::to_string(dim),
              [=](Backend& b) { return segments_alone(b, dim); });

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "graph/backend.h"
+#include "metal/case_data.h"
 
 namespace afterimage::metal {
 
@@ -20,6 +21,8 @@ struct KernelCase {
 
 // Every kernel at every size; a size is used as rows, as width, as key count and so on.
 std::vector<KernelCase> kernel_cases(std::span<const int> sizes);
+// By operator: as kernel_sets has them, of a weight that `kind` stores.
+std::vector<std::vector<std::string>> linear_kernel_names(const StoredKind& kind);
 std::vector<KernelCase> linear_cases(std::span<const int> sizes);
 std::vector<KernelCase> rowwise_cases(std::span<const int> sizes);
 std::vector<KernelCase> sequence_cases(std::span<const int> sizes);

@@ -46,15 +46,6 @@ const std::map<Op, KernelName>& plain_kernels() {
   return names;
 }
 
-std::vector<KernelName> attention_kernels(const OpAttrs& a, KvType type) {
-  const std::string name = name_of(type);
-  std::vector<KernelName> kernels{{"attention", "kv_store_" + name}, {"attention", "attention_" + name + "_8"}};
-  const int32_t group = a.heads / a.kv_heads;
-  if (group <= 4) kernels.push_back({"attention", "attention_" + name + "_4"});
-  if (group == 1) kernels.push_back({"attention", "attention_" + name + "_1"});
-  return kernels;
-}
-
 }  // namespace
 
 const KernelName& plain_kernel(Op op) {
@@ -63,32 +54,36 @@ const KernelName& plain_kernel(Op op) {
   return found->second;
 }
 
-std::vector<KernelName> kernels_of(const OperatorUse& use, std::optional<KvType> kv) {
+KernelName rope_store_kernel(KvType type) { return {"attention", std::string("rope_store_") + name_of(type)}; }
+
+bool on_matrices(const KernelSet& kernels) {
+  return !kernels.empty() && kernels.front().family.find("_matrix") != std::string::npos;
+}
+
+std::vector<KernelSet> kernel_sets(const OperatorUse& use, std::optional<KvType> kv) {
   const auto* weight = static_cast<const MetalWeight*>(use.weights[0]);
   const std::string format = weight ? weight->format() : "f32";
   switch (use.op) {
     case Op::Linear:
-      if (weight->quantized())
-        return {{"linear_quantized", "linear_" + format + "_1"}, {"linear_quantized", "linear_" + format + "_8"}};
-      return {{"linear_float", "linear_" + format + "_8"}, {"linear_float", "linear_" + format + "_32"}};
+      return linear_kernels(*weight);
     case Op::Embedding:
-      return {{"rows", "embedding_" + format}};
+      return {{{"rows", "embedding_" + format}}};
     case Op::WeightedRows:
-      return {{"rows", "weighted_rows_" + format}};
+      return {{{"rows", "weighted_rows_" + format}}};
     case Op::ExpertLinear:
-      return {{"experts", "expert_" + format}, {"experts", "expert_" + format + "_grouped"}};
+      return {{{"experts", "expert_" + format}, {"experts", "expert_" + format + "_grouped"}}};
     case Op::ShortConv:
-      return {{"conv", "short_conv"}, {"conv", "short_conv_state"}};
+      return {{{"conv", "short_conv"}, {"conv", "short_conv_state"}}};
     case Op::Attention:
       if (!kv) return {};
       return attention_kernels(*use.attrs, *kv);
     case Op::SegmentAttention: {
       const int32_t dim = segment_dim(std::max(use.attrs->k_dim, use.attrs->v_dim));
       if (dim == 0) return {};
-      return {{"segment_attention", "segment_attention_" + std::to_string(dim)}};
+      return {{{"segment_attention", "segment_attention_" + std::to_string(dim)}}};
     }
     default:
-      return {plain_kernel(use.op)};
+      return {{plain_kernel(use.op)}};
   }
 }
 

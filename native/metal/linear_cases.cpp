@@ -62,12 +62,52 @@ std::vector<float> run_weighted(Backend& backend, const StoredKind& kind, bool a
   return CaseRun::read(d.out[0]);
 }
 
+// RmsNorm and three Linear of what it gives, one after the other; all results.
+std::vector<float> run_joined(Backend& backend, const StoredKind& kind, int rows, int columns) {
+  CaseRun run(backend);
+  const int outs[] = {33, 17, 40};
+  std::unique_ptr<StoredWeight> stored[3];
+  OpAttrs norm, attrs[3];
+  norm.eps = 1e-6f;
+  norm.weight_offset = rows % 2 ? 1.0f : 0.0f;
+  attrs[1].activation = Activation::silu;
+  const Tensor x = run.floats(rows, columns, 1), h = run.empty(rows, columns);
+  std::vector<Dispatch> list{{Op::RmsNorm, &norm, {x}, {h}, {run.vector(columns, 2)}, nullptr}};
+  for (int i = 0; i < 3; ++i) {
+    stored[i] = stored_weight(kind, 1, outs[i], columns, 7 + static_cast<uint32_t>(i));
+    list.push_back(
+        {Op::Linear, &attrs[i], {h}, {run.empty(rows, outs[i])}, {run.weight(*stored[i], kUseMatrix)}, nullptr});
+  }
+  list[1].in[1] = run.floats(rows, outs[0], 4);
+  list[3].weights[1] = run.vector(outs[2], 3);
+  const std::atomic<bool> cancel = false;
+  backend.run(list, cancel);
+  std::vector<float> all;
+  for (const Dispatch& d : list)
+    for (const float value : CaseRun::read(d.out[0])) all.push_back(value);
+  return all;
+}
+
 std::string shape(const StoredKind& kind, int rows, int outs, int columns) {
   return std::string(kind.name) + " group " + std::to_string(kind.group) + " [" + std::to_string(rows) + "," +
          std::to_string(columns) + "]→" + std::to_string(outs);
 }
 
+const char* scale_name(const StoredKind& kind) {
+  if (kind.scale_type == ScaleType::u8) return kind.format == WeightFormat::nvfp4 ? "_e4m3" : "_e8m0";
+  return kind.scale_type == ScaleType::f32 ? "_f32" : (kind.scale_type == ScaleType::f16 ? "_f16" : "_bf16");
+}
+
 }  // namespace
+
+std::vector<std::vector<std::string>> linear_kernel_names(const StoredKind& kind) {
+  const std::string name = kind.name, matrix = "linear_" + name + (kind.bits ? scale_name(kind) : "");
+  std::vector<std::vector<std::string>> names{{"linear_dot_" + name + "_1", "linear_dot_" + name + "_8"}};
+  // Affine weights with f32 scales have no matrix kernel.
+  const bool affine = kind.format == WeightFormat::affine || kind.format == WeightFormat::int4_symmetric;
+  if (!affine || kind.scale_type != ScaleType::f32) names.insert(names.begin(), {matrix + "_8", matrix + "_32"});
+  return names;
+}
 
 std::vector<KernelCase> linear_cases(std::span<const int> sizes) {
   std::vector<KernelCase> cases;
@@ -80,8 +120,14 @@ std::vector<KernelCase> linear_cases(std::span<const int> sizes) {
         cases.push_back({kernel, shape(kind, rows, outs, width), kTolerance,
                          [=](Backend& b) { return run_linear(b, kind, rows, outs, width); }});
       };
-      add("linear_" + name + (quantized ? "_1" : "_8"), 1, n, columns);
-      add("linear_" + name + (quantized ? "_8" : "_32"), n + 8, 33, columns);
+      for (const auto& kernels : linear_kernel_names(kind)) {
+        add(kernels.front(), 1, n, columns);
+        add(kernels.back(), n + 8, 33, columns);
+      }
+      const std::vector<std::string> first_choice = linear_kernel_names(kind).front();
+      if (name == "q4" || name == "f32" || name == "e2m1")
+        cases.push_back({first_choice.front(), "norm and three of " + shape(kind, 5, 90, columns), kTolerance,
+                         [=](Backend& b) { return run_joined(b, kind, 5, columns); }});
       cases.push_back({"embedding_" + name, shape(kind, 5, 0, columns), 1e-6,
                        [=](Backend& b) { return run_embedding(b, kind, 5, columns); }});
       if (!quantized)

@@ -9,7 +9,7 @@
 
 #include "metal/case_data.h"
 #include "metal/layout_params.h"
-#include "metal/linear_params.h"
+#include "metal/operators.h"
 
 namespace afterimage::metal {
 namespace {
@@ -89,6 +89,7 @@ std::pair<double, double> empty_dispatches(MetalBackend& backend, int count) {
     commands->bind(2, buffer_of(target.get()), 0);
     commands->constants(3, &nothing, sizeof nothing);
     commands->dispatch({1, 1, 1}, 256);
+    commands->barrier();
   }
   const auto start = Clock::now();
   commands->commit();
@@ -183,12 +184,12 @@ double largest_dispatch(MetalBackend& backend, const std::vector<double>& wanted
   const auto weight = run.weight(*stored, kUseMatrix);
   const auto seconds_of = [&](uint32_t tiles) {
     const auto commands = backend.device().begin();
-    const LinearParams params{32, size, size, 0, 0, 0};
-    commands->pipeline(backend.pipelines().get("linear_float", "linear_f32_32", 128));
-    for (const uint32_t index : {0u, 4u, 5u, 6u}) commands->bind(index, buffer_of((index ? y : x).memory), 0);
+    const LinearParams params = matrix_alone(*static_cast<const MetalWeight*>(weight), 32);
+    commands->pipeline(backend.pipelines().get("linear_matrix", "linear_f32_32", 128));
+    for (uint32_t index = 0; index < 19; ++index) commands->bind(index, buffer_of((index ? y : x).memory), 0);
     const Placement data = static_cast<const MetalWeight*>(weight)->data();
     commands->bind(1, *data.buffer, data.offset);
-    commands->constants(7, &params, sizeof params);
+    commands->constants(19, &params, sizeof params);
     commands->dispatch({size / 32, tiles, 1}, 128);
     commands->commit();
     const Outcome outcome = commands->wait();

@@ -9,6 +9,7 @@
 
 #include "graph/error.h"
 #include "metal/backend_parts.h"
+#include "metal/joined.h"
 #include "metal/kernel_source.h"
 #include "metal/operators.h"
 #include "metal/self_test.h"
@@ -29,11 +30,30 @@ std::string machine_of(const DeviceLimits& limits) {
   return limits.name + "\n" + limits.system + "\n" AFTERIMAGE_METAL_HOST;
 }
 
+// What may join the operator to its neighbours is proved with it.
+KernelSet with_joining(KernelSet set) {
+  constexpr std::string_view kStore = "kv_store_";
+  for (const KernelName& name : KernelSet(set))
+    if (name.kernel.rfind(kStore, 0) == 0)
+      set.push_back({name.family, "rope_store_" + name.kernel.substr(kStore.size())});
+  return set;
+}
+
+const std::string kGoesWith = "it goes with ";  // a reason that needs no warning of its own
+
+// A kernel that several sets share goes with none of them.
+bool in_several(const std::vector<KernelSet>& sets, const std::string& kernel) {
+  return std::count_if(sets.begin(), sets.end(), [&](const KernelSet& set) {
+           return std::any_of(set.begin(), set.end(), [&](const KernelName& name) { return name.kernel == kernel; });
+         }) > 1;
+}
+
 }  // namespace
 
 MetalBackend::MetalBackend(std::unique_ptr<Device> device, MetalOptions options)
     : device_(std::move(device)),
       options_(std::move(options)),
+      files_(*device_),
       verdicts_(options_.verdicts, machine_of(device_->limits())),
       pipelines_(*device_),
       encoder_(*device_, pipelines_) {}
@@ -45,7 +65,7 @@ MetalBackend::~MetalBackend() {
 }
 
 // Whatever may change a bit: the kernels' texts, the system that compiles them, how this backend uses them, and which
-// of them the CPU replaces.
+// of them others or the CPU replace.
 std::string MetalBackend::identity() const {
   char hash[17];
   std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(kernel_hash()));
@@ -54,7 +74,7 @@ std::string MetalBackend::identity() const {
                      ", kernels " + hash + ", host " AFTERIMAGE_METAL_HOST ", macOS " + limits.system;
   std::string replaced;
   for (const auto& [kernel, reason] : pipelines_.unavailable()) replaced += " " + kernel;
-  return replaced.empty() ? text : text + ", on the CPU" + replaced;
+  return replaced.empty() ? text : text + ", without" + replaced;
 }
 
 std::unique_ptr<Memory> MetalBackend::allocate(size_t bytes) {
@@ -71,7 +91,7 @@ std::unique_ptr<Memory> MetalBackend::allocate(size_t bytes) {
 
 std::unique_ptr<Weight> MetalBackend::prepare(const WeightSource& source, uint32_t uses, Precision precision) {
   const ReleasePool pool;
-  return std::make_unique<MetalWeight>(source, uses, precision, *device_, reads_in_place());
+  return std::make_unique<MetalWeight>(source, uses, precision, *device_, reads_in_place() ? &files_ : nullptr);
 }
 
 // Whether the device reads pages of a mapped file as they are, tested once and remembered.
@@ -95,38 +115,70 @@ void MetalBackend::prove(std::span<const OperatorUse> uses, std::optional<KvType
   if (!options_.self_test || !options_.cpu) return;
   const ReleasePool pool;
   std::lock_guard proving(proof_mutex_);
-  std::map<std::string, std::string> family_of;  // of kernels that nothing is known about
-  for (const OperatorUse& use : uses)
-    for (const KernelName& name : kernels_of(use, kv)) {
-      if (!proven_.insert(name.kernel).second) continue;
-      const auto known = verdicts_.find(name.kernel, kernel_text(name.family));
-      if (!known) {
-        family_of[name.kernel] = name.family;
-      } else if (!known->empty()) {
-        pipelines_.disable(name.kernel, *known);
-        replaced(name.kernel, *known);
-      }
-    }
-  std::set<std::string> unknown;
-  for (const auto& [kernel, family] : family_of) unknown.insert(kernel);
-  if (!unknown.empty())
-    for (const Verdict& verdict : self_test(*this, *options_.cpu, options_.test_sizes, &unknown)) {
-      verdicts_.add(verdict.kernel, kernel_text(family_of[verdict.kernel]), verdict.failure);
-      if (!verdict.failure.empty()) replaced(verdict.kernel, verdict.failure);
-    }
+  std::vector<std::vector<KernelSet>> operators;
+  for (const OperatorUse& use : uses) operators.push_back(kernel_sets(use, kv));
+  // Where a first choice fails the next is tested.
+  for (bool again = true; again;) {
+    const std::map<std::string, std::string> family_of = unknown_kernels(operators);
+    std::set<std::string> unknown;
+    for (const auto& [kernel, family] : family_of) unknown.insert(kernel);
+    if (!unknown.empty())
+      for (const Verdict& verdict : self_test(*this, *options_.cpu, options_.test_sizes, &unknown))
+        verdicts_.add(verdict.kernel, kernel_text(family_of.at(verdict.kernel)), verdict.failure);
+    again = false;
+    for (const std::vector<KernelSet>& sets : operators) again = replace_together(sets) || again;
+    again = again || !unknown.empty();
+  }
+  for (const auto& [kernel, reason] : pipelines_.unavailable())
+    if (kernel.rfind("rope_store_", 0) == 0) replaced(kernel, reason, true);
   verdicts_.save();
-  for (const OperatorUse& use : uses) replace_together(kernels_of(use, kv));
 }
 
-// The kernels of one operator differ in rows alone: were one of them replaced and another not, the bits of a row would
+std::map<std::string, std::string> MetalBackend::unknown_kernels(const std::vector<std::vector<KernelSet>>& operators) {
+  std::map<std::string, std::string> family_of;
+  for (const std::vector<KernelSet>& sets : operators) {
+    if (sets.empty()) continue;
+    for (const KernelName& name : with_joining(pipelines_.choose(sets))) {
+      if (!proven_.insert(name.kernel).second) continue;
+      const auto known = verdicts_.find(name.kernel, kernel_text(name.family));
+      if (!known)
+        family_of[name.kernel] = name.family;
+      else if (!known->empty())
+        pipelines_.disable(name.kernel, *known);
+    }
+  }
+  return family_of;
+}
+
+// The kernels of one set differ in rows alone: were one of them replaced and another not, the bits of a row would
 // depend on how many rows there are.
-void MetalBackend::replace_together(const std::vector<KernelName>& kernels) {
+bool MetalBackend::replace_together(const std::vector<KernelSet>& sets) {
+  bool changed = false;
+  for (const KernelSet& set : sets) {
+    const auto unavailable = pipelines_.unavailable();
+    const auto missing = std::find_if(set.begin(), set.end(),
+                                      [&](const KernelName& name) { return unavailable.count(name.kernel) > 0; });
+    if (missing == set.end()) continue;
+    for (const KernelName& name : set) {
+      if (unavailable.count(name.kernel) > 0 || in_several(sets, name.kernel)) continue;
+      pipelines_.disable(name.kernel, kGoesWith + missing->kernel);
+      changed = true;
+    }
+    for (const KernelName& name : set)
+      if (const auto reason = unavailable.find(name.kernel);
+          reason != unavailable.end() && reason->second.rfind(kGoesWith, 0) != 0)
+        replaced(name.kernel, reason->second, has_another(sets, name.kernel));
+  }
+  return changed;
+}
+
+bool MetalBackend::has_another(const std::vector<KernelSet>& sets, const std::string& kernel) const {
   const auto unavailable = pipelines_.unavailable();
-  const auto missing = std::find_if(kernels.begin(), kernels.end(),
-                                    [&](const KernelName& name) { return unavailable.count(name.kernel) > 0; });
-  if (missing == kernels.end()) return;
-  for (const KernelName& name : kernels)
-    if (unavailable.count(name.kernel) == 0) pipelines_.disable(name.kernel, "it goes with " + missing->kernel);
+  return std::any_of(sets.begin(), sets.end(), [&](const KernelSet& set) {
+    return std::none_of(set.begin(), set.end(), [&](const KernelName& name) {
+      return name.kernel == kernel || unavailable.count(name.kernel) > 0;
+    });
+  });
 }
 
 void MetalBackend::run(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel) {
@@ -137,10 +189,10 @@ void MetalBackend::run(std::span<const Dispatch> dispatches, const std::atomic<b
                 "The GPU takes no more work of this process since an earlier failure; restart afterimage, with "
                 "--backend cpu if it happens again.");
   try {
-    for (const Dispatch& dispatch : dispatches) {
+    while (!dispatches.empty()) {
       if (closing_) throw Error("CLOSED", "The backend was closed while it ran; open the model again.");
       if (cancel) throw Error("CANCELLED", "The run was cancelled; start it again when its result is wanted.");
-      run_one(dispatch, cancel);
+      dispatches = dispatches.subspan(run_next(dispatches, cancel));
     }
     encoder_.drain();
   } catch (...) {
@@ -151,27 +203,51 @@ void MetalBackend::run(std::span<const Dispatch> dispatches, const std::atomic<b
   encoder_.end_run();
 }
 
-void MetalBackend::run_one(const Dispatch& dispatch, const std::atomic<bool>& cancel) {
-  try {
-    encode(encoder_, dispatch);
-    encoder_.operator_done();
-  } catch (const KernelUnavailable& reason) {
-    replaced(reason.kernel(), reason.what());
-    OperatorUse use{dispatch.op, dispatch.attrs, {}};
-    std::copy(std::begin(dispatch.weights), std::end(dispatch.weights), std::begin(use.weights));
-    const KvLayout* kv = dispatch.batch ? dispatch.batch->kv : nullptr;
-    replace_together(kernels_of(use, kv ? std::optional(kv->type()) : std::nullopt));
-    encoder_.drain();
-    run_on_cpu(dispatch, cancel);
-  }
+// Where a kernel cannot be had, each operator is on its own.
+size_t MetalBackend::run_next(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel) {
+  const Joined joined = joined_linears(encoder_, dispatches);
+  if (joined.size() > 0) try {
+      encode_joined(encoder_, joined);
+      for (size_t i = 0; i < joined.size(); ++i) encoder_.operator_done();
+      return joined.size();
+    } catch (const KernelUnavailable&) {
+    }
+  const JoinedRopes ropes = joined_ropes(encoder_, dispatches);
+  if (ropes.queries) try {
+      encode_joined(encoder_, ropes);
+      for (size_t i = 0; i < JoinedRopes::kSize; ++i) encoder_.operator_done();
+      return JoinedRopes::kSize;
+    } catch (const KernelUnavailable&) {
+    }
+  run_one(dispatches.front(), cancel);
+  return 1;
 }
 
-void MetalBackend::replaced(const std::string& kernel, const std::string& reason) {
-  if (!options_.cpu)
+// Every round takes a set away.
+void MetalBackend::run_one(const Dispatch& dispatch, const std::atomic<bool>& cancel) {
+  OperatorUse use{dispatch.op, dispatch.attrs, {}};
+  std::copy(std::begin(dispatch.weights), std::end(dispatch.weights), std::begin(use.weights));
+  const KvLayout* kv = dispatch.batch ? dispatch.batch->kv : nullptr;
+  for (;;) try {
+      encode(encoder_, dispatch);
+      return encoder_.operator_done();
+    } catch (const KernelUnavailable& reason) {
+      const auto sets = kernel_sets(use, kv ? std::optional(kv->type()) : std::nullopt);
+      const bool another = has_another(sets, reason.kernel());
+      replaced(reason.kernel(), reason.what(), another);
+      replace_together(sets);
+      encoder_.drain();
+      if (!another) return run_on_cpu(dispatch, cancel);
+    }
+}
+
+void MetalBackend::replaced(const std::string& kernel, const std::string& reason, bool by_kernel) {
+  if (!by_kernel && !options_.cpu)
     throw Error("BACKEND_FAILED",
                 "The Metal kernel " + kernel + " is unavailable (" + reason + "); use the cpu backend.");
   if (warned_.insert(kernel).second && options_.warn)
-    options_.warn("The Metal kernel " + kernel + " is replaced by the CPU: " + reason + ".");
+    options_.warn("The Metal kernel " + kernel + " is replaced by " + (by_kernel ? "a slower one: " : "the CPU: ") +
+                  reason + ".");
 }
 
 void MetalBackend::run_on_cpu(const Dispatch& dispatch, const std::atomic<bool>& cancel) {

@@ -2,6 +2,7 @@
 // d alone, so the order of every sum does too.
 #include "common.h"
 #include "norm_params.h"
+#include "row_squares.h"
 
 constant constexpr uint kMaxSimdgroups = 8;
 
@@ -20,18 +21,16 @@ kernel void rms_norm(device const float* x [[buffer(0)]], device const float* we
                      device float* y [[buffer(3)]], constant NormParams& p [[buffer(4)]],
                      uint group [[threadgroup_position_in_grid]], uint index [[thread_index_in_threadgroup]],
                      uint threads [[threads_per_threadgroup]], uint lane [[thread_index_in_simdgroup]],
-                     uint simdgroup [[simdgroup_index_in_threadgroup]],
-                     uint simdgroups [[simdgroups_per_threadgroup]]) {
+                     uint simdgroup [[simdgroup_index_in_threadgroup]]) {
   threadgroup float partial[kMaxSimdgroups];
   device const float* row = x + ulong(group) * p.d;
   device float* out = y + ulong(group) * p.d;
-  float squares = 0.0f;
-  for (uint i = index; i < p.d; i += threads) squares = fma(row[i], row[i], squares);
-  float scale = rsqrt(group_sum(squares, partial, lane, simdgroup, simdgroups) / float(p.d) + p.eps);
-  for (uint i = index; i < p.d; i += threads) {
-    float w = p.has_weight != 0 ? weight[i] + p.weight_offset : 1.0f;
-    out[i] = row[i] * scale * w;
-  }
+  float squares = simd_sum(row_squares(row, p.d, index));
+  if (lane == 0) partial[simdgroup] = squares;
+  threadgroup_barrier(mem_flags::mem_threadgroup);
+  float factor = norm_factor(partial, p.d, p.eps);
+  for (uint i = index; i < p.d; i += threads)
+    out[i] = normed_value(row[i], factor, p.has_weight != 0 ? weight[i] + p.weight_offset : 1.0f);
 }
 
 kernel void layer_norm(device const float* x [[buffer(0)]], device const float* weight [[buffer(1)]],

@@ -17,11 +17,20 @@ Tensor rows_of(Tensor tensor, int64_t first, int64_t rows) {
 // Operators whose operands all have the rows of the result: a row's bits are the same in any part.
 bool works_row_by_row(Op op) { return op == Op::Linear || op == Op::ExpertLinear; }
 
+Range range_of(const Tensor& tensor) {
+  return {&buffer_of(tensor.memory), tensor.offset, tensor.offset + tensor.bytes()};
+}
+
+void declare_operands(Encoder& encoder, const Dispatch& dispatch) {
+  std::vector<Range> reads, writes;
+  add_operands(dispatch, reads, writes);
+  encoder.operands(std::move(reads), std::move(writes));
+}
+
 void encode_operator(Encoder& encoder, const Dispatch& dispatch) {
   switch (dispatch.op) {
     case Op::Linear:
-      return weight_of(dispatch, 0)->quantized() ? encode_linear_quantized(encoder, dispatch)
-                                                 : encode_linear_float(encoder, dispatch);
+      return encode_linear(encoder, dispatch);
     case Op::Embedding:
       return encode_embedding(encoder, dispatch);
     case Op::RmsNorm:
@@ -81,10 +90,24 @@ void encode_operator(Encoder& encoder, const Dispatch& dispatch) {
 
 }  // namespace
 
+// The cache and the states of a batch are one thing each.
+void add_operands(const Dispatch& dispatch, std::vector<Range>& reads, std::vector<Range>& writes) {
+  static const char cache = 0, states = 0;
+  for (const Tensor& tensor : dispatch.in)
+    if (tensor) reads.push_back(range_of(tensor));
+  for (const Tensor& tensor : dispatch.out)
+    if (tensor) writes.push_back(range_of(tensor));
+  if (dispatch.op == Op::Attention) writes.push_back({&cache, 0, 1});
+  if (dispatch.op == Op::ShortConv || dispatch.op == Op::GatedDelta) writes.push_back({&states, 0, 1});
+}
+
 void encode(Encoder& encoder, const Dispatch& dispatch) {
   const int64_t rows = dispatch.out[0].rows;
   if (rows == 0 || dispatch.out[0].width == 0) return;
-  const Work work = work_of(dispatch);
+  declare_operands(encoder, dispatch);
+  const bool matrices =
+      dispatch.op == Op::Linear && on_matrices(encoder.choose(linear_kernels(*weight_of(dispatch, 0))));
+  const Work work = work_of(dispatch, matrices);
   const int64_t most = works_row_by_row(dispatch.op) ? units_at_once(rows, work.flop, work.rate, kRowTile) : rows;
   if (most >= rows) {
     encoder.make_room(work.seconds());
@@ -95,7 +118,7 @@ void encode(Encoder& encoder, const Dispatch& dispatch) {
     const int64_t count = std::min(most, rows - first);
     for (Tensor& tensor : part.in) tensor = rows_of(tensor, first, count);
     for (Tensor& tensor : part.out) tensor = rows_of(tensor, first, count);
-    encoder.make_room(work_of(part).seconds());
+    encoder.make_room(work_of(part, matrices).seconds());
     encode_operator(encoder, part);
   }
 }

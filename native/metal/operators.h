@@ -2,12 +2,13 @@
 // kernels' .metal file. All throw KernelUnavailable before anything of theirs is dispatched.
 #pragma once
 #include "metal/encoder.h"
+#include "metal/linear_params.h"
+#include "metal/rope_params.h"
 #include "metal/work.h"
 
 namespace afterimage::metal {
 
-void encode_linear_float(Encoder& encoder, const Dispatch& dispatch);
-void encode_linear_quantized(Encoder& encoder, const Dispatch& dispatch);
+void encode_linear(Encoder& encoder, const Dispatch& dispatch);
 void encode_norm(Encoder& encoder, const Dispatch& dispatch);
 void encode_row_statistic(Encoder& encoder, const Dispatch& dispatch);
 void encode_rope_table(Encoder& encoder, const Dispatch& dispatch);
@@ -27,8 +28,16 @@ void encode_expert_sum(Encoder& encoder, const Dispatch& dispatch);
 void encode_images(Encoder& encoder, const Dispatch& dispatch);
 void encode_best_class(Encoder& encoder, const Dispatch& dispatch);
 
+// What an operator reads and writes, weights aside.
+void add_operands(const Dispatch& dispatch, std::vector<Range>& reads, std::vector<Range>& writes);
+
 // Any of the above, by operator.
 void encode(Encoder& encoder, const Dispatch& dispatch);
+
+RopeParams rope_params(const Dispatch& dispatch);
+
+// What linear_matrix is told of one float matrix without anything else.
+LinearParams matrix_alone(const MetalWeight& weight, uint32_t rows);
 
 // Head dimension of the kernel of SegmentAttention that takes `dim`; 0 where there is none.
 int32_t segment_dim(int32_t dim);

@@ -1,8 +1,18 @@
 #include "metal/pipelines.h"
 
+#include <algorithm>
+
 #include "metal/kernel_source.h"
 
 namespace afterimage::metal {
+namespace {
+
+thread_local std::string tested;
+
+}  // namespace
+
+Tested::Tested(const std::string& kernel) { tested = kernel; }
+Tested::~Tested() { tested.clear(); }
 
 std::string_view kernel_text(std::string_view family) {
   for (const KernelSource& source : kernel_sources())
@@ -44,6 +54,25 @@ void Pipelines::disable(const std::string& kernel, const std::string& reason) {
   pipelines_.erase(kernel);
   std::lock_guard lock(reasons_mutex_);
   reasons_[kernel] = reason;
+}
+
+const KernelSet& Pipelines::choose(const std::vector<KernelSet>& sets) const {
+  const auto holds = [](const KernelSet& set, const auto& wanted) {
+    return std::any_of(set.begin(), set.end(), wanted);
+  };
+  std::lock_guard lock(reasons_mutex_);
+  const KernelSet* first = nullptr;
+  for (const KernelSet& set : sets) {
+    if (holds(set, [&](const KernelName& name) { return reasons_.count(name.kernel) > 0; })) continue;
+    if (!first) first = &set;
+    if (holds(set, [&](const KernelName& name) { return name.kernel == tested; })) return set;
+  }
+  return first ? *first : sets.back();
+}
+
+bool Pipelines::lacks(const std::string& kernel) const {
+  std::lock_guard lock(reasons_mutex_);
+  return reasons_.count(kernel) > 0;
 }
 
 std::map<std::string, std::string> Pipelines::unavailable() const {

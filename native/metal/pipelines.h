@@ -8,6 +8,7 @@
 #include <string>
 
 #include "metal/device.h"
+#include "metal/kernel_names.h"
 
 namespace afterimage::metal {
 
@@ -27,6 +28,9 @@ class Pipelines {
   // Throws KernelUnavailable where the kernel does not compile, was disabled, or allows fewer than `threads` threads.
   const Pipeline& get(const std::string& family, const std::string& kernel, uint32_t threads);
   void disable(const std::string& kernel, const std::string& reason);
+  // The first set that is whole; the last where none is.
+  const KernelSet& choose(const std::vector<KernelSet>& sets) const;
+  bool lacks(const std::string& kernel) const;
   // Reasons by kernel. From any thread.
   std::map<std::string, std::string> unavailable() const;
 
@@ -42,6 +46,15 @@ class Pipelines {
   std::map<std::string, std::unique_ptr<Pipeline>> pipelines_;
   std::map<std::string, std::string> reasons_;
   mutable std::mutex reasons_mutex_;
+};
+
+// While it lives, operators that this thread runs use the set of `kernel`, whatever stands before it.
+class Tested {
+ public:
+  explicit Tested(const std::string& kernel);
+  ~Tested();
+  Tested(const Tested&) = delete;
+  Tested& operator=(const Tested&) = delete;
 };
 
 }  // namespace afterimage::metal

@@ -47,6 +47,11 @@ inline float load_scale(device const uchar* row, uint index, uint kind) {
   }
 }
 
+template <uint KIND>
+inline float scale_of(device const uchar* row, uint index) {
+  return load_scale(row, index, KIND);
+}
+
 template <int FORMAT>
 inline float code_value(uint code) {
   if (FORMAT == kFormatE2M1) return e2m1(code);
@@ -62,17 +67,17 @@ inline void unpack_run(device const uchar* run, thread float* values) {
   if (bits == 8) {
     uint low = ((device const uint*)run)[0];
     uint high = ((device const uint*)run)[1];
-    for (uint i = 0; i < 4; ++i) {
+    UNROLL for (uint i = 0; i < 4; ++i) {
       values[i] = code_value<FORMAT>((low >> (8 * i)) & 255);
       values[i + 4] = code_value<FORMAT>((high >> (8 * i)) & 255);
     }
   } else if (bits == 4) {
     uint word = ((device const uint*)run)[0];
-    for (uint i = 0; i < 8; ++i) values[i] = code_value<FORMAT>((word >> (4 * i)) & 15);
+    UNROLL for (uint i = 0; i < 8; ++i) values[i] = code_value<FORMAT>((word >> (4 * i)) & 15);
   } else {
     ulong word = 0;
-    for (uint i = 0; i < bits; ++i) word |= ulong(run[i]) << (8 * i);
-    for (uint i = 0; i < 8; ++i) values[i] = code_value<FORMAT>(uint(word >> (bits * i)) & mask);
+    UNROLL for (uint i = 0; i < bits; ++i) word |= ulong(run[i]) << (8 * i);
+    UNROLL for (uint i = 0; i < 8; ++i) values[i] = code_value<FORMAT>(uint(word >> (bits * i)) & mask);
   }
 }
 
@@ -111,30 +116,29 @@ inline void quantized_dot(constant QuantizedMatrix& m, device const uchar* codes
                           device const uchar* biases, ulong first_row_of_matrix, uint first_out, device const float* x,
                           thread const uint (&x_rows)[ROWS], uint lane, thread float (&sums)[ROWS][OUTS]) {
   constexpr uint bits = code_bits(FORMAT);
-  for (int r = 0; r < ROWS; ++r)
-    for (int o = 0; o < OUTS; ++o) sums[r][o] = 0.0f;
+  UNROLL for (int r = 0; r < ROWS; ++r) { UNROLL for (int o = 0; o < OUTS; ++o) sums[r][o] = 0.0f; }
   for (uint column = lane * 8; column < m.columns; column += 256) {
     float w[OUTS][8];
     float scale[OUTS];
     float bias[OUTS];
-    for (int o = 0; o < OUTS; ++o) {
+    UNROLL for (int o = 0; o < OUTS; ++o) {
       ulong row = first_row_of_matrix + min(first_out + uint(o), m.rows - 1);
       unpack_run<FORMAT>(codes + row * m.row_bytes + ulong(column) * bits / 8, w[o]);
       ScaleAndBias s = group_scale(m, scales, biases, row, column);
       scale[o] = s.scale;
       bias[o] = s.bias;
     }
-    for (int r = 0; r < ROWS; ++r) {
+    UNROLL for (int r = 0; r < ROWS; ++r) {
       device const float* from = x + ulong(x_rows[r]) * m.columns + column;
       float v[8];
       float total = 0.0f;
-      for (int i = 0; i < 8; ++i) {
+      UNROLL for (int i = 0; i < 8; ++i) {
         v[i] = from[i];
         total += v[i];
       }
-      for (int o = 0; o < OUTS; ++o) {
+      UNROLL for (int o = 0; o < OUTS; ++o) {
         float product = 0.0f;
-        for (int i = 0; i < 8; ++i) product = fma(w[o][i], v[i], product);
+        UNROLL for (int i = 0; i < 8; ++i) product = fma(w[o][i], v[i], product);
         sums[r][o] = fma(scale[o], product, fma(bias[o], total, sums[r][o]));
       }
     }

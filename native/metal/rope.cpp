@@ -15,14 +15,21 @@ void encode_rope_table(Encoder& encoder, const Dispatch& d) {
   encoder.dispatch_elements(int64_t{rows} * n);
 }
 
-void encode_rope(Encoder& encoder, const Dispatch& d) {
+RopeParams rope_params(const Dispatch& d) {
   const auto groups = static_cast<uint32_t>(d.attrs->groups);
+  return {static_cast<uint32_t>(d.in[0].rows * d.in[0].width),
+          static_cast<uint32_t>(d.in[0].width) / groups,
+          groups,
+          static_cast<uint32_t>(d.attrs->start),
+          static_cast<uint32_t>(d.in[1].width / 2),
+          d.attrs->interleaved};
+}
+
+void encode_rope(Encoder& encoder, const Dispatch& d) {
   const int64_t count = d.in[0].rows * d.in[0].width;
   encoder.kernel(plain_kernel(d.op), 256);
   encoder.bind(0, d.in[0]).bind(1, d.in[1]).bind(2, d.out[0]);
-  encoder.constants(3, RopeParams{static_cast<uint32_t>(count), static_cast<uint32_t>(d.in[0].width) / groups, groups,
-                                  static_cast<uint32_t>(d.attrs->start), static_cast<uint32_t>(d.in[1].width / 2),
-                                  d.attrs->interleaved});
+  encoder.constants(3, rope_params(d));
   encoder.dispatch_elements(count);
 }
 

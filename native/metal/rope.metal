@@ -1,6 +1,7 @@
 // RopeTable and Rope (Su et al. 2021; three position axes for M-RoPE): one thread per element.
 #include "common.h"
 #include "rope_params.h"
+#include "rope_element.h"
 
 // table[R,2n] = [cos | sin]
 kernel void rope_table(device const int* positions [[buffer(0)]], device const float* inv_freq [[buffer(1)]],
@@ -19,18 +20,6 @@ kernel void rope(device const float* x [[buffer(0)]], device const float* table 
                  device float* y [[buffer(2)]], constant RopeParams& p [[buffer(3)]],
                  uint i [[thread_position_in_grid]]) {
   if (i >= p.count) return;
-  uint column = i % p.d;
-  if (column < p.start || column >= p.start + 2 * p.n) {
-    y[i] = x[i];
-    return;
-  }
-  uint c = column - p.start;
-  uint pair = p.interleaved != 0 ? c / 2 : c % p.n;
-  bool second = p.interleaved != 0 ? (c & 1) != 0 : c >= p.n;
-  uint distance = p.interleaved != 0 ? 1 : p.n;
   device const float* angles = table + ulong(i / (p.d * p.groups)) * 2 * p.n;
-  float cosine = angles[pair];
-  float sine = angles[p.n + pair];
-  float other = second ? x[i - distance] : x[i + distance];
-  y[i] = second ? x[i] * cosine + other * sine : x[i] * cosine - other * sine;
+  y[i] = roped(x + i / p.d * p.d, i % p.d, angles, p);
 }

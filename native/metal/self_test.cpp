@@ -15,6 +15,7 @@ namespace afterimage::metal {
 namespace {
 
 std::string failure_of(const KernelCase& one, MetalBackend& backend, Backend& reference, double& worst) {
+  const Tested tested(one.kernel);
   try {
     const std::vector<float> found = one.run(backend);
     const double d = distance(found, one.of_rows ? std::vector<float>{0} : one.run(reference));

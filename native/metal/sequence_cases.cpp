@@ -64,7 +64,7 @@ std::vector<float> run_attention(Backend& backend, const AttentionShape& s) {
 }
 
 std::vector<float> run_segments(Backend& backend, int heads, int kv_heads, int k_dim, int v_dim,
-                                std::vector<int32_t> segments) {
+                                std::vector<int32_t> segments, bool limited = false) {
   CaseRun run(backend);
   OpAttrs a;
   a.heads = heads;
@@ -73,10 +73,14 @@ std::vector<float> run_segments(Backend& backend, int heads, int kv_heads, int k
   a.v_dim = v_dim;
   a.scale = 0.25f;
   const int rows = segments.back();
+  std::vector<int32_t> visible;  // its segment's first half, or up to itself
+  for (size_t s = 0; limited && s + 1 < segments.size(); ++s)
+    for (int32_t r = segments[s]; r < segments[s + 1]; ++r)
+      visible.push_back(std::max(r + 1, segments[s] + (segments[s + 1] - segments[s]) / 2));
   Dispatch d{Op::SegmentAttention,
              &a,
              {run.floats(rows, heads * k_dim, 31), run.floats(rows, kv_heads * k_dim, 32),
-              run.floats(rows, kv_heads * v_dim, 33), run.ints(segments, 1)},
+              run.floats(rows, kv_heads * v_dim, 33), run.ints(segments, 1), limited ? run.ints(visible, 1) : Tensor{}},
              {run.empty(rows, heads * v_dim)},
              {nullptr, nullptr},
              nullptr};
@@ -143,6 +147,57 @@ std::vector<float> run_delta(Backend& backend, int rows, int key_heads, int valu
                        });
 }
 
+// Up to 128 positions are one span, which attention_matrix takes; few queries with more are split. The last shape has
+// enough queries for the former at any length.
+void attention_matrix_cases(std::vector<KernelCase>& cases, int n) {
+  for (const KvType type : {KvType::f32, KvType::f16, KvType::bf16, KvType::q8})
+    for (const int dim : {n % 2 ? 24 : 64, 80, 130}) {
+      const bool small = dim <= 64;
+      const AttentionShape shapes[] = {{6, 2, dim, small ? 40 : dim, n % 3 ? 0 : 20, n % 2 ? 5.0f : 0, type,
+                                        std::min(n, 128), n % 2 == 1, n % 4 == 1},
+                                       {4, 1, dim, dim, n % 3 ? 0 : 90, 0, type, 130 + n, n % 2 == 0}};
+      for (const AttentionShape& s : shapes) {
+        const std::string suffix = std::string(name_of(type)) + "_" + (small ? "64" : dim <= 128 ? "128" : "256");
+        const bool splits = s.length > 128;
+        const std::string name =
+            "attention of " + std::to_string(s.length) + " positions, heads of " + std::to_string(dim);
+        const double tolerance = type == KvType::q8 ? 2e-3 : 1e-5;
+        const auto run = [s](Backend& b) { return run_attention(b, s); };
+        cases.push_back({(splits ? "attention_split_" : "attention_matrix_") + suffix, name, tolerance, run});
+        if (splits && type == KvType::f16) cases.push_back({"attention_merge", name, tolerance, run});
+      }
+    }
+}
+
+// Rope of queries and keys and the attention to them, one after the other; all three results.
+std::vector<float> run_roped(Backend& backend, KvType type, int rows, int dim) {
+  constexpr int kHeads = 4, kKvHeads = 2;
+  CaseRun run(backend);
+  const KvLayout kv({{kKvHeads, dim, dim}}, type);
+  Memory* const block = run.memory(kv.block_bytes());
+  RowBatch batch;
+  batch.kv = &kv;
+  batch.sequences.push_back({0, rows, 0, {&block, 1}, nullptr});
+  for (int r = 0; r < rows; ++r) batch.visible_end.push_back(r + 1);
+  OpAttrs of_queries, of_keys, a;
+  of_queries.groups = a.heads = kHeads;
+  of_keys.groups = a.kv_heads = kKvHeads;
+  of_queries.interleaved = of_keys.interleaved = dim % 3 == 0;
+  a.k_dim = a.v_dim = dim;
+  a.scale = 0.3f;
+  const Tensor table = run.floats(rows, dim / 4 * 2, 71), q = run.empty(rows, kHeads * dim),
+               k = run.empty(rows, kKvHeads * dim), y = run.empty(rows, kHeads * dim);
+  const Dispatch list[] = {{Op::Rope, &of_queries, {run.floats(rows, kHeads * dim, 72), table}, {q}, {}, nullptr},
+                           {Op::Rope, &of_keys, {run.floats(rows, kKvHeads * dim, 73), table}, {k}, {}, nullptr},
+                           {Op::Attention, &a, {q, k, run.floats(rows, kKvHeads * dim, 74)}, {y}, {}, &batch}};
+  const std::atomic<bool> cancel = false;
+  backend.run(list, cancel);
+  std::vector<float> all;
+  for (const Tensor& tensor : {q, k, y})
+    for (const float value : CaseRun::read(tensor)) all.push_back(value);
+  return all;
+}
+
 void attention_cases(std::vector<KernelCase>& cases, int n) {
   const AttentionShape shapes[] = {
       {4, 2, 16, 16, 0, 0, KvType::f32, n, false},         {6, 2, 72, 72, 0, 0, KvType::f16, n, false},
@@ -172,6 +227,12 @@ std::vector<KernelCase> sequence_cases(std::span<const int> sizes) {
   std::vector<KernelCase> cases;
   for (const int n : sizes) {
     attention_cases(cases, n);
+    attention_matrix_cases(cases, n);
+    for (const KvType type : {KvType::f32, KvType::f16, KvType::bf16, KvType::q8}) {
+      const int rows = std::min(n, 40), dim = n % 2 ? 12 : 64;
+      cases.push_back({std::string("rope_store_") + name_of(type), std::to_string(rows) + " rows",
+                       type == KvType::q8 ? 2e-3 : 1e-5, [=](Backend& b) { return run_roped(b, type, rows, dim); }});
+    }
     for (const int dim : {16, 64, 72, 80, 96, 160})
       cases.push_back(
           {"segment_attention_" + std::to_string(dim <= 32    ? 32
@@ -182,6 +243,9 @@ std::vector<KernelCase> sequence_cases(std::span<const int> sizes) {
            std::to_string(n) + " rows of " + std::to_string(dim), 1e-5, [=](Backend& b) {
              return run_segments(b, 2, dim == 16 ? 1 : 2, dim, dim == 96 ? 64 : dim, {0, n, n, n + 5, 2 * n + 5});
            }});
+    cases.push_back({"segment_attention_64", std::to_string(n) + " rows that see not all", 1e-5, [=](Backend& b) {
+                       return run_segments(b, 2, 1, 48, 40, {0, n, n + 5, 2 * n + 5}, true);
+                     }});
     cases.push_back(
         {"short_conv", std::to_string(n) + " channels", 2e-6, [=](Backend& b) { return run_conv(b, 6, n, 4); }});
     cases.push_back(

@@ -1,7 +1,5 @@
 #include "metal/weight.h"
 
-#include <unistd.h>
-
 #include <cstring>
 
 #include "graph/error.h"
@@ -68,12 +66,13 @@ bool is_block(const WeightSource& source) { return source.format == WeightFormat
 
 }  // namespace
 
-MetalWeight::MetalWeight(const WeightSource& source, uint32_t uses, Precision precision, Device& device, bool in_place)
+MetalWeight::MetalWeight(const WeightSource& source, uint32_t uses, Precision precision, Device& device,
+                         MappedBuffers* files)
     : source_(source),
       uses_(uses),
       precision_(precision),
       device_(device),
-      may_be_in_place_(in_place),
+      files_(files),
       format_(format_suffix(source)) {
   if (uses & (kUseMatrix | kUseTable | kUseExperts)) {
     if (is_float(source.format))
@@ -116,25 +115,27 @@ Placement MetalWeight::copy(const std::byte* data, size_t row_bytes, size_t stri
   return {buffers_.back().get(), 0};
 }
 
-// Whole pages around the bytes are given to the device: pages of a mapping exist as a whole.
 Placement MetalWeight::place(const std::byte* data, size_t bytes, size_t alignment) {
   const auto address = reinterpret_cast<uintptr_t>(data);
-  if (may_be_in_place_ && bytes >= kInPlaceBytes && address % alignment == 0) {
-    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-    const uintptr_t first = address / page * page;
-    const uintptr_t last = (address + bytes + page - 1) / page * page;
-    if (auto buffer = device_.wrap(reinterpret_cast<const void*>(first), last - first)) {
-      buffers_.push_back(std::move(buffer));
+  if (files_ && bytes >= kInPlaceBytes && address % alignment == 0) {
+    if (SharedPlacement place = files_->place(data, bytes); place.buffer) {
+      mapped_.push_back(std::move(place.buffer));
       bytes_ += bytes;
       in_place_ += bytes;
-      return {buffers_.back().get(), address - first};
+      return {mapped_.back().get(), place.offset};
     }
   }
   return copy(data, bytes, bytes, 1);
 }
 
+void MetalWeight::set_shape() {
+  matrix_.rows = static_cast<uint32_t>(source_.rows);
+  matrix_.columns = static_cast<uint32_t>(source_.columns);
+}
+
 void MetalWeight::prepare_float() {
   const size_t row_bytes = static_cast<size_t>(source_.columns) * element_bytes(source_.format);
+  set_shape();
   const size_t rows = static_cast<size_t>(source_.rows * source_.experts);
   data_ = source_.row_bytes == row_bytes ? place(source_.data, rows * row_bytes, 4)
                                          : copy(source_.data, row_bytes, source_.row_bytes, rows);
@@ -143,8 +144,7 @@ void MetalWeight::prepare_float() {
 void MetalWeight::prepare_quantized() {
   quantized_ = true;
   const bool block = is_block(source_);
-  matrix_.rows = static_cast<uint32_t>(source_.rows);
-  matrix_.columns = static_cast<uint32_t>(source_.columns);
+  set_shape();
   matrix_.row_bytes = static_cast<uint32_t>(source_.row_bytes);
   matrix_.scale_row_bytes = static_cast<uint32_t>(source_.scale_row_bytes);
   matrix_.group = static_cast<uint32_t>(block ? source_.block[1] : source_.group);
@@ -161,6 +161,7 @@ void MetalWeight::prepare_quantized() {
 
 void MetalWeight::prepare_dequantized() {
   const size_t columns = static_cast<size_t>(source_.columns);
+  set_shape();
   auto buffer = allocate(static_cast<size_t>(source_.rows * source_.experts) * columns * 4);
   auto* to = static_cast<float*>(buffer->contents());
   for (int64_t expert = 0; expert < source_.experts; ++expert)

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "graph/backend.h"
+#include "metal/mapped_buffers.h"
 #include "metal/memory.h"
 #include "metal/quantized_matrix_params.h"
 
@@ -14,8 +15,8 @@ namespace afterimage::metal {
 
 class MetalWeight final : public Weight {
  public:
-  // `in_place`: the device reads pages of a mapping as they are.
-  MetalWeight(const WeightSource& source, uint32_t uses, Precision precision, Device& device, bool in_place);
+  // `files`: null where the device does not read pages of a mapping as they are.
+  MetalWeight(const WeightSource& source, uint32_t uses, Precision precision, Device& device, MappedBuffers* files);
   size_t bytes() const noexcept override { return bytes_; }
 
   const std::string& name() const noexcept { return source_.name; }
@@ -25,6 +26,7 @@ class MetalWeight final : public Weight {
   // Suffix of kernel names: f32, f16, bf16, q2 … q8, e2m1, e4m3.
   const std::string& format() const noexcept { return format_; }
   bool quantized() const noexcept { return quantized_; }
+  // Of float weights rows and columns alone.
   const QuantizedMatrix& matrix() const noexcept { return matrix_; }
   Placement data() const noexcept { return data_; }
   Placement scales() const noexcept { return scales_; }
@@ -37,6 +39,7 @@ class MetalWeight final : public Weight {
   size_t bytes_in_place() const noexcept { return in_place_; }
 
  private:
+  void set_shape();
   void prepare_float();
   void prepare_quantized();
   void prepare_dequantized();
@@ -49,12 +52,13 @@ class MetalWeight final : public Weight {
   uint32_t uses_;
   Precision precision_;
   Device& device_;
-  bool may_be_in_place_;
+  MappedBuffers* files_;
   std::string format_;
   bool quantized_ = false;
   QuantizedMatrix matrix_{};
   Placement data_, scales_, biases_;
   mutable Placement vector_;
+  std::vector<std::shared_ptr<Buffer>> mapped_;
   mutable std::vector<std::unique_ptr<Buffer>> buffers_;
   mutable std::unique_ptr<Weight> on_cpu_;
   mutable std::mutex mutex_;

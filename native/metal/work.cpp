@@ -12,12 +12,12 @@ double operand_bytes(const Dispatch& d) {
   return static_cast<double>(bytes);
 }
 
-Work linear_work(const Dispatch& d) {
+Work linear_work(const Dispatch& d, bool matrices) {
   const auto& w = *static_cast<const MetalWeight*>(d.weights[0]);
   Work work;
   work.flop =
       2.0 * static_cast<double>(d.out[0].rows) * static_cast<double>(w.rows()) * static_cast<double>(w.columns());
-  work.rate = w.quantized() ? kDotRate : kMatrixRate;
+  work.rate = matrices ? kMatrixRate : kDotRate;
   work.bytes = operand_bytes(d) + static_cast<double>(w.bytes());
   return work;
 }
@@ -33,10 +33,10 @@ Work expert_work(const Dispatch& d) {
 
 }  // namespace
 
-Work work_of(const Dispatch& d) {
+Work work_of(const Dispatch& d, bool matrices) {
   switch (d.op) {
     case Op::Linear:
-      return linear_work(d);
+      return linear_work(d, matrices);
     case Op::ExpertLinear:
       return expert_work(d);
     case Op::GatedDelta: {

@@ -12,8 +12,9 @@ constexpr double kMostDispatchFlop = 20e9;
 constexpr double kMostSeconds = 0.05;  // of a dispatch, and of a command buffer that holds more than one
 
 // Operations a second: of simdgroup matrices, of a dot product per lane (quantized matrices, experts), of attention
-// over the cache, of convolutions. A third to a half of what is expected of the kernels.
-constexpr double kMatrixRate = 0.8e12, kDotRate = 0.2e12, kAttentionRate = 0.13e12, kConvolutionRate = 0.1e12;
+// over the cache without matrices and with them, of convolutions. A third to a half of what is expected of the kernels.
+constexpr double kMatrixRate = 0.8e12, kDotRate = 0.2e12, kAttentionRate = 0.13e12, kMatrixAttentionRate = 0.5e12,
+                 kConvolutionRate = 0.1e12;
 constexpr double kBytesPerSecond = 40e9;
 constexpr double kDispatchSeconds = 5e-6;
 
@@ -25,8 +26,9 @@ struct Work {
 // The most operations that one dispatch at this rate may have.
 inline double most_flop(double rate) { return std::min(kMostDispatchFlop, kMostSeconds * rate); }
 
-// Of an operator in one dispatch. Attention and convolutions divide their work themselves: nothing is said of them.
-Work work_of(const Dispatch& dispatch);
+// Of an operator in one dispatch, a Linear on matrices or not. Attention and convolutions divide their work themselves:
+// nothing is said of them.
+Work work_of(const Dispatch& dispatch, bool matrices);
 
 // How many of `count` equal units, together `flop` operations at `rate`, one dispatch may take: at least one, and a
 // multiple of `tile` where it is more.

@@ -69,6 +69,16 @@ MappedRange::~MappedRange() {
   slot_->taken = false;
 }
 
+std::span<const std::byte> MappedRange::around(const void* address) {
+  const auto at = reinterpret_cast<uintptr_t>(address);
+  Slots& all = Slots::all();
+  const std::lock_guard lock(all.mutex);
+  for (const Slot& slot : all.slots)
+    if (slot.taken && at >= slot.first && at < slot.last)
+      return {reinterpret_cast<const std::byte*>(slot.first.load()), static_cast<size_t>(slot.last - slot.first)};
+  return {};
+}
+
 bool MappedRange::damaged() const noexcept { return slot_->damaged.load(std::memory_order_acquire); }
 
 }  // namespace afterimage

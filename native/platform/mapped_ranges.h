@@ -3,6 +3,7 @@
 #pragma once
 #include <atomic>
 #include <cstddef>
+#include <span>
 
 namespace afterimage {
 
@@ -13,6 +14,8 @@ class MappedRange {
   ~MappedRange();
   MappedRange(const MappedRange&) = delete;
   MappedRange& operator=(const MappedRange&) = delete;
+  // The mapping that holds this address; empty where none does.
+  static std::span<const std::byte> around(const void* address);
   // Whether anybody has read zeros for what was gone. What was computed before a `false` is sound.
   bool damaged() const noexcept;
 

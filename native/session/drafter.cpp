@@ -16,11 +16,17 @@ constexpr double kRisk = 0.1;
 constexpr double kMemory = 0.95;
 constexpr double kBelieved = 3;  // guesses that what is expected beforehand stands for
 
-// How often guesses are right, expected beforehand: by the length of the match, 1 to 8, and what a grammar makes
-// certain, where the text before agrees and where not (another token may begin alike).
-constexpr double kExpected[] = {0.05, 0.2, 0.35, 0.5, 0.6, 0.7,  0.75, 0.8,  // anywhere
-                                0.2,  0.4, 0.55, 0.7, 0.8, 0.85, 0.9,  0.9,  // near
-                                0.75, 0.95};
+// Items that are repeated to the letter before what stood in front of them is learned.
+constexpr int32_t kTrusted = 3;
+
+// How often guesses are right, expected beforehand: by the length of the match, 1 to 8, where nothing speaks against
+// it and where the text has it with something else behind it too; and what a grammar makes certain, where the text
+// disagrees and where it agrees (another token may begin alike), and where no other token may come.
+constexpr double kExpected[] = {0.15, 0.3,  0.45, 0.6, 0.65, 0.7, 0.75, 0.8,   // anywhere
+                                0.05, 0.1,  0.2,  0.3, 0.4,  0.5, 0.6,  0.7,   //   with others
+                                0.3,  0.5,  0.65, 0.8, 0.85, 0.9, 0.9,  0.9,   // near
+                                0.2,  0.3,  0.45, 0.6, 0.7,  0.8, 0.85, 0.85,  //   with others
+                                0.75, 0.95, 1};
 
 }  // namespace
 
@@ -43,21 +49,39 @@ void Drafter::took(int32_t token) {
     }
   }
   const bool expected = source_.at >= 0 && text_[source_.at] == token;
+  if (!expected && source_.match >= kTrusted) instead_[text_[source_.at]] = token;
   text_.push_back(token);
   if (expected) {
     followed_ = source_.at + 1;
     follow(source_, token);
+    learn_beginning();
   } else {
     source_ = found();
   }
+}
+
+// `mine`: an item of the answer; `item`: one that may stand for it.
+bool Drafter::alike(int32_t item, int32_t mine) const noexcept {
+  if (text_[item] < 0) return false;
+  if (text_[item] == text_[mine]) return true;
+  const auto other = alike_.find(text_[mine]);
+  return other != alike_.end() && other->second == text_[item];
+}
+
+void Drafter::learn_beginning() noexcept {
+  const auto last = static_cast<int32_t>(text_.size()) - 1, item = source_.at - 1;
+  if (item < kTrusted) return;
+  for (int32_t back = 0; back < kTrusted; ++back)
+    if (text_[item - back] != text_[last - back]) return;
+  const int32_t theirs = text_[item - kTrusted], mine = text_[last - kTrusted];
+  if (theirs >= 0 && mine >= 0 && theirs != mine) alike_[mine] = theirs;
 }
 
 // How many items up to and with this one are those that the text ends with.
 int32_t Drafter::match_before(int32_t item) const noexcept {
   const auto last = static_cast<int32_t>(text_.size()) - 1;
   int32_t match = 0;
-  while (match < kLongest && match <= item && text_[item - match] >= 0 && text_[item - match] == text_[last - match])
-    ++match;
+  while (match < kLongest && match <= item && alike(item - match, last - match)) ++match;
   return match;
 }
 
@@ -67,10 +91,14 @@ Drafter::Source Drafter::found() const noexcept {
   const auto is_near = [&](int32_t at) { return followed_ >= 0 && at >= followed_ && at < followed_ + kNear; };
   Source best;
   for (int32_t item = size - 2; item >= 0; --item) {
-    if (text_[item] != text_.back()) continue;
     const int32_t match = match_before(item);
-    if (match > best.match || (match == best.match && match > 0 && is_near(item + 1)))
-      best = {item + 1, match, is_near(item + 1)};
+    if (match == 0 || match < best.match) continue;
+    const bool other = match == best.match && text_[item + 1] != text_[best.at];
+    if (match > best.match || is_near(item + 1)) {
+      best = {item + 1, match, is_near(item + 1), other || (match == best.match && best.split)};
+    } else {
+      best.split = best.split || other;
+    }
   }
   return best;
 }
@@ -80,15 +108,29 @@ void Drafter::follow(Source& source, int32_t token) const noexcept {
   if (source.at >= 0 && text_[source.at] == token) {
     ++source.at;
     source.match = std::min(source.match + 1, kLongest);
+    if (source.split) source = found();
   } else {
     source = found();
   }
 }
 
-Drafter::Guess Drafter::next_guess(const Source& source, int32_t certain) const noexcept {
+Drafter::Guess Drafter::next_guess(const Source& source, const Constraint::Certain& certain) const noexcept {
   const int32_t repeated = source.at >= 0 ? text_[source.at] : -1;
-  if (certain >= 0) return {certain, kCertain + (certain == repeated ? 1 : 0)};
-  return {repeated, static_cast<size_t>(std::max(0, source.match - 1) + (source.near ? kLongest : 0))};
+  if (certain.settled) return {certain.token, kKinds - 1};
+  if (certain.token >= 0) return {certain.token, kCertain + (certain.token == repeated ? 1 : 0)};
+  const int32_t length = std::max(0, source.match - 1) + (source.split ? kLongest : 0);
+  return {repeated, static_cast<size_t>(length + (source.near ? 2 * kLongest : 0))};
+}
+
+int32_t Drafter::allowed(int32_t token, Constraint& constraint, Automaton::Place& place) const {
+  Automaton::Place next = constraint.beyond(place, token);
+  if (next == Automaton::kNowhere) {
+    const auto other = instead_.find(token);
+    if (other == instead_.end() || (next = constraint.beyond(place, other->second)) == Automaton::kNowhere) return -1;
+    token = other->second;
+  }
+  place = next;
+  return token;
 }
 
 void Drafter::guess_ahead(int32_t most, Constraint* constraint) {
@@ -96,9 +138,9 @@ void Drafter::guess_ahead(int32_t most, Constraint* constraint) {
   Source source = source_;
   Automaton::Place place = constraint ? constraint->place() : Automaton::kNowhere;
   for (int32_t i = 0; i < most; ++i) {
-    const Guess guess = next_guess(source, constraint ? constraint->certain(place) : -1);
+    Guess guess = next_guess(source, constraint ? constraint->certain(place) : Constraint::Certain{-1, false});
+    if (guess.token >= 0 && constraint) guess.token = allowed(guess.token, *constraint, place);
     if (guess.token < 0 || std::find(ends_.begin(), ends_.end(), guess.token) != ends_.end()) break;
-    if (constraint && (place = constraint->beyond(place, guess.token)) == Automaton::kNowhere) break;
     guesses_.push_back(guess);
     text_.push_back(guess.token);
     follow(source, guess.token);

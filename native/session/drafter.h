@@ -2,10 +2,14 @@
 // there follows again (Saxena 2023, "Prompt lookup decoding"); and what a grammar makes certain is no guess at all. A
 // guessed token is a row of the next run: where it is right it saves a run. How often guesses of a kind are right is
 // learned from every token, whether its guess was run or not, so an answer that repeats nothing soon runs nothing more.
+// What stood before a text that the answer repeats, and what the answer has there instead (a line break, a quotation
+// mark), count as the same from then on; so does what came for a token that a grammar does not let be repeated. So the
+// lines of a prompt are found again as strings of JSON.
 #pragma once
 #include <array>
 #include <cstdint>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "cache/prompt.h"
@@ -32,7 +36,8 @@ class Drafter {
   // Where the next token is expected to stand, and how many tokens before it are those of the answer.
   struct Source {
     int32_t at = -1, match = 0;
-    bool near = false;  // soon behind what was followed before
+    bool near = false;   // soon behind what was followed before
+    bool split = false;  // as long a match stands elsewhere, with another token behind it
   };
   struct Guess {
     int32_t token;
@@ -43,20 +48,26 @@ class Drafter {
     double rate() const noexcept { return right / tries; }
   };
   static constexpr int32_t kLongest = 8;  // longer matches are one kind
-  static constexpr size_t kCertain = 2 * kLongest, kKinds = kCertain + 2;
+  static constexpr size_t kCertain = 4 * kLongest, kKinds = kCertain + 3;
 
+  // The guess, or what came instead of it before; −1 where neither may. Moves the place on.
+  int32_t allowed(int32_t token, Constraint& constraint, Automaton::Place& place) const;
   void guess_ahead(int32_t most, Constraint* constraint);
-  Guess next_guess(const Source& source, int32_t certain) const noexcept;
+  Guess next_guess(const Source& source, const Constraint::Certain& certain) const noexcept;
   Source found() const noexcept;
   int32_t match_before(int32_t item) const noexcept;
+  bool alike(int32_t item, int32_t mine) const noexcept;
+  void learn_beginning() noexcept;
   void follow(Source& source, int32_t token) const noexcept;
   size_t worth(const Price& price) const noexcept;
 
   std::vector<int32_t> text_;  // prompt and answer; −1 where an image is
   const std::vector<int32_t> ends_;
   Source source_;
-  int32_t followed_ = -1;       // behind the last token that came as its source had it
-  std::vector<Guess> guesses_;  // of the tokens to come, as far as they have not come
+  int32_t followed_ = -1;                         // behind the last token that came as its source had it
+  std::unordered_map<int32_t, int32_t> alike_;    // by a token of the answer: what counts as the same before it
+  std::unordered_map<int32_t, int32_t> instead_;  // by a token that was expected: what came
+  std::vector<Guess> guesses_;                    // of the tokens to come, as far as they have not come
   std::array<Record, kKinds> records_;
 };
 

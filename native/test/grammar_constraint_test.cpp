@@ -39,6 +39,25 @@ std::vector<float> random_logits(Random& random, size_t count) {
   return logits;
 }
 
+// What is certain is the beginning of all that may come; settled, it is the longest token that may.
+void check_certain(const Naive& naive, const Naive::Stacks& stacks, const std::vector<std::string>& vocabulary,
+                   const std::vector<uint64_t>& mask, const Constraint::Certain& only,
+                   std::map<Naive::Stacks, Answer>& known) {
+  CHECK(only.token >= 0 || !only.settled);
+  if (only.token < 0) return;
+  const std::string& text = vocabulary[static_cast<size_t>(only.token)];
+  Naive::Stacks before = stacks;
+  for (char wanted : text) {
+    CHECK(!Naive::whole(before));
+    for (int byte = 0; byte < 256; ++byte)
+      if (byte != static_cast<uint8_t>(wanted))
+        CHECK(can_end(naive, naive.read(before, static_cast<uint8_t>(byte)), known) != Answer::yes);
+    before = naive.read(before, static_cast<uint8_t>(wanted));
+  }
+  for (size_t token = 0; token < vocabulary.size(); ++token)
+    if (only.settled && allowed(mask, static_cast<int32_t>(token))) CHECK(vocabulary[token].size() <= text.size());
+}
+
 // One answer from its beginning to its end.
 void answer(Random& random, const std::vector<std::string>& vocabulary, const GrammarTables& tables) {
   const auto trie = trie_of(vocabulary);
@@ -74,11 +93,15 @@ void answer(Random& random, const std::vector<std::string>& vocabulary, const Gr
         CHECK(allowed(mask, token) == (token == end ? Naive::whole(stacks) : possible == Answer::yes));
     }
     const std::vector<float> logits = random_logits(random, vocabulary.size());
+    const Constraint::Certain only = constraint.certain(constraint.place());
+    check_certain(naive, stacks, vocabulary, mask, only, known);
     const int32_t token = constraint.choose(sampler, logits, most - used);
     sampler.took(token);
     CHECK(allowed(mask, token));
     if (token == end) break;
-    if (sampler.greedy() && !constraint.hurried()) {
+    if (only.settled && !constraint.hurried()) {
+      CHECK(token == only.token);
+    } else if (sampler.greedy() && !constraint.hurried()) {
       for (int32_t other = 0; other < static_cast<int32_t>(vocabulary.size()); ++other)
         CHECK(!allowed(mask, other) || logits[other] < logits[token] ||
               (logits[other] == logits[token] && other >= token));

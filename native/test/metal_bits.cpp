@@ -15,6 +15,7 @@ int main() {
       std::set<std::string> done;
       for (const KernelCase& one : invariance_cases(sizes)) {
         if (!done.insert(one.name).second) continue;
+        const Tested tested(one.kernel);
         const float differing = one.run(*backend).front();
         expect(differing == 0, one.name + ": " + std::to_string(differing) + " differ");
       }

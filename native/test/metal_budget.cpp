@@ -184,6 +184,55 @@ void reader(const Reader& r) {
   dry.run();
 }
 
+// One token of Qwen2-VL-2B's layers at position 2048: what is joined keeps dispatches and command buffers few.
+void decoded_token() {
+  DryRun dry("a token of Qwen2-VL-2B");
+  constexpr int kLayers = 28, kPosition = 2048;
+  constexpr int64_t kHidden = 1536, kKeys = 256, kInner = 8960;
+  const KvLayout kv({{2, 128, 128}}, KvType::f16);
+  std::vector<Memory*> blocks(kPosition / 64 + 1, dry.block(kv.block_bytes()));
+  RowBatch batch;
+  batch.kv = &kv;
+  batch.sequences.push_back({0, 1, kPosition, blocks, nullptr});
+  batch.visible_end = {kPosition + 1};
+  OpAttrs &a = dry.attrs, queries, keys;
+  a.heads = queries.groups = 12;
+  a.kv_heads = keys.groups = 2;
+  a.k_dim = a.v_dim = 128;
+  OpAttrs plain;
+  const auto matrix = [&](int64_t outs, int64_t columns) {
+    return dry.keep(weight(dry.backend(), WeightFormat::affine, outs, columns));
+  };
+  const auto row = [&](int64_t width) { return dry.tensor(1, width); };
+  const Tensor table = row(128);
+  Tensor x = row(kHidden);
+  for (int layer = 0; layer < kLayers; ++layer) {
+    const auto linear = [&](const Tensor& in, int64_t outs, const Tensor& residual = {}) {
+      const Tensor out = row(outs);
+      dry.add({Op::Linear, &plain, {in, residual}, {out}, {matrix(outs, in.width)}, nullptr});
+      return out;
+    };
+    const auto one = [&](Op op, const OpAttrs& attrs, const Tensor& first, const Tensor& second) {
+      const Tensor out = row(first.width);
+      dry.add({op, &attrs, {first, second}, {out}, {}, nullptr});
+      return out;
+    };
+    const Tensor h = one(Op::RmsNorm, plain, x, {});
+    const Tensor q = linear(h, kHidden), k = linear(h, kKeys), v = linear(h, kKeys);
+    const Tensor turned_q = one(Op::Rope, queries, q, table), turned_k = one(Op::Rope, keys, k, table);
+    const Tensor y = row(kHidden);
+    dry.add({Op::Attention, &a, {turned_q, turned_k, v}, {y}, {}, &batch});
+    x = linear(y, kHidden, x);
+    const Tensor n = one(Op::RmsNorm, plain, x, {});
+    const Tensor gate = linear(n, kInner), up = linear(n, kInner);
+    x = linear(one(Op::GatedActivation, plain, gate, up), kHidden, x);
+  }
+  dry.run();
+  const auto counted = fake::counters();
+  expect(counted.dispatches == 8 * kLayers, std::to_string(counted.dispatches) + " dispatches");
+  expect(counted.command_buffers <= 6, std::to_string(counted.command_buffers) + " command buffers");
+}
+
 void experts() {
   DryRun dry("experts");
   dry.attrs.k = 8;
@@ -242,6 +291,7 @@ int main() {
   units();
   for (const Tower& one : kTowers) tower(one);
   for (const Reader& one : kReaders) reader(one);
+  decoded_token();
   experts();
   convolutions();
   return metal_test::finish("metal_budget");

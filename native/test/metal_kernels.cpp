@@ -56,6 +56,7 @@ void run_cases(const Arguments& arguments) {
     if (one.of_rows) continue;  // metal_bits runs them
     if (!arguments.only.empty() && one.kernel.find(arguments.only) == std::string::npos) continue;
     ++count;
+    const metal::Tested tested(one.kernel);
     try {
       const double d = metal::distance(one.run(backend), one.run(*cpu));
       worst[one.kernel] = std::max(worst[one.kernel], d);

@@ -64,6 +64,29 @@ void images_and_ends_are_not_guessed() {
   CHECK((after(without, {8}, 2) == Tokens{9, 10}));
 }
 
+// Lines of a prompt become strings of a list: what stands before them and behind them there is learned from the first.
+void other_beginnings_and_ends_are_learned() {
+  std::vector<std::string> words(40);
+  for (int32_t i = 0; i < 26; ++i) words[static_cast<size_t>(i)] = static_cast<char>('a' + i);
+  words[30] = "\n", words[31] = "\"", words[32] = ",";
+  const auto trie = trie_of(words);
+  GrammarTables tables;  // ("\"" [a-z]* "\"" ",")*
+  tables.states = 3;
+  tables.ranges = {0, '"', '"', 1, 1, 'a', 'z', 1, 1, '"', '"', 2, 2, ',', ',', 0};
+  tables.finals = {0};
+  Constraint constraint(trie, std::make_shared<Grammar>(tables, *trie), {39});
+  Drafter drafter(prompt_of({30, 1, 2, 3, 4, 30, 5, 6, 7, 8, 30, 9, 10, 11, 12, 30}), {39});
+  const auto take = [&](const Tokens& tokens) {
+    for (int32_t token : tokens) constraint.take(token), drafter.took(token);
+  };
+  take({31});
+  CHECK(drafter.guess(8, kFree, &constraint).empty());  // a beginning like no other
+  take({1, 2, 3});
+  CHECK((drafter.guess(8, kFree, &constraint) == Tokens{4}));  // a line break may not follow
+  take({4, 31, 32, 31});
+  CHECK((drafter.guess(7, kFree, &constraint) == Tokens{5, 6, 7, 8, 31, 32, 31}));
+}
+
 // Right guesses make more of them worth a row, wrong ones none, whether they were run or not.
 void records_decide() {
   Tokens text;
@@ -117,9 +140,11 @@ void what_a_grammar_makes_certain() {
     drafter.took(token);
   };
   take(0);
-  CHECK(constraint.certain(constraint.place()) == 1);
+  CHECK(constraint.certain(constraint.place()).token == 1 && constraint.certain(constraint.place()).settled);
   CHECK((drafter.guess(8, kFree, &constraint) == Tokens{1, 7}));  // "a" is certain, then "b:", then nothing
-  CHECK(constraint.needed() > 0 && !constraint.whole());          // it stays where it is
+  // Nobody may choose otherwise there, so they are worth their rows at any price that saves a run.
+  CHECK((drafter.guess(8, {0.8, 1}, &constraint) == Tokens{1, 7}));
+  CHECK(constraint.needed() > 0 && !constraint.whole());  // it stays where it is
   for (int32_t token : {1, 7, 8}) take(token);
   CHECK((drafter.guess(1, kFree, &constraint) == Tokens{4}));
   take(4);
@@ -153,6 +178,7 @@ int main() {
   long_matches_and_near_ones_come_first();
   an_answer_repeats_itself();
   images_and_ends_are_not_guessed();
+  other_beginnings_and_ends_are_learned();
   records_decide();
   what_a_grammar_makes_certain();
   a_row_costs_what_was_seen();

@@ -170,9 +170,9 @@ export const COMMANDS: Record<string, Command> = {
   },
   pull: {
     group: 'manage',
-    form: 'pull ORG/NAME[@REVISION]',
+    form: 'pull ORG/NAME[:QUANTIZATION][@REVISION]',
     about: 'downloads a checkpoint from the Hugging Face hub',
-    more: 'Downloads a checkpoint from the Hugging Face hub into Hugging Face’s own cache. HF_TOKEN, HF_HOME, HF_HUB_CACHE, HF_ENDPOINT and HTTPS_PROXY are heeded.',
+    more: 'Downloads a checkpoint from the Hugging Face hub into Hugging Face’s own cache; of a repository of GGUF files the mmproj file and the model of one QUANTIZATION, Q4_K_M where none is named. HF_TOKEN, HF_HOME, HF_HUB_CACHE, HF_ENDPOINT and HTTPS_PROXY are heeded.',
     load: async () => (await import('./pull.js')).pullModel,
     most: 1,
     options: ['revision', 'json'],

@@ -7,10 +7,10 @@ import type { Options } from './options.js';
 import { StatusLine } from './progress-bar.js';
 import { usage } from './told.js';
 
-/** `afterimage pull ORG/NAME[@REVISION] [--revision REVISION]` */
+/** `afterimage pull ORG/NAME[:QUANTIZATION][@REVISION] [--revision REVISION]` */
 export async function pullModel(options: Options, signal: AbortSignal): Promise<void> {
   const [wanted] = options.positionals;
-  if (!wanted) throw usage('afterimage pull ORG/NAME[@REVISION]');
+  if (!wanted) throw usage('afterimage pull ORG/NAME[:QUANTIZATION][@REVISION]');
   const [repository, attached] = wanted.split(/@(.*)/s) as [string, string | undefined];
   const revision = options.text('revision') ?? attached;
   if (attached !== undefined && revision !== attached)

@@ -1,6 +1,7 @@
 // What the hub says of a repository: the commit that a revision stands for, and its files with sizes and hashes.
 // https://huggingface.co/docs/hub/api
 import { AfterimageError } from '../errors.js';
+import { isGguf } from '../models/gguf/gguf-pair-names.js';
 import type { Connection, Response } from './connection.js';
 
 /** As the hub lists it. */
@@ -16,6 +17,16 @@ export interface HubFile {
 export interface Listing {
   commit: string;
   files: HubFile[];
+  /** All files, where their weights are GGUF alone. */
+  gguf?: HubFile[];
+  /** What the hub says of GGUF files: llama.cpp's name for the decoder. */
+  architecture?: string;
+}
+
+interface Answer {
+  sha?: unknown;
+  siblings?: unknown;
+  gguf?: { architecture?: unknown } | null;
 }
 
 /** What matters here of an entry of the hub's list. */
@@ -46,7 +57,7 @@ export class Hub {
     const path = `/api/models/${this.#repository}/revision/${encodeURIComponent(revision)}?blobs=true`;
     const body = await this.#connection.persist(async () => {
       const response = await this.#connection.request(path);
-      return (await json(response, this.#connection)) as { sha?: unknown; siblings?: unknown };
+      return (await json(response, this.#connection)) as Answer;
     });
     const siblings = (Array.isArray(body.siblings) ? body.siblings : []) as Sibling[];
     const all = siblings.map(asFile);
@@ -56,10 +67,13 @@ export class Hub {
         'URL_FAILED',
         `${this.#connection.endpoint} does not say which commit "${revision}" is; use the hub itself or another mirror.`,
       );
-    this.#check(
-      files,
-      all.some(({ name }) => name.endsWith('.gguf')),
-    );
+    const ggufAlone =
+      all.some(({ name }) => isGguf(name)) && !files.some(({ name }) => name.endsWith('.safetensors'));
+    if (ggufAlone) {
+      const architecture = typeof body.gguf?.architecture === 'string' ? body.gguf.architecture : undefined;
+      return { commit: body.sha, files, gguf: all, architecture };
+    }
+    this.#check(files);
     return { commit: body.sha, files };
   }
 
@@ -80,20 +94,23 @@ export class Hub {
     throw unchecked(this.#connection.endpoint, name);
   }
 
-  #check(files: HubFile[], holdsGguf: boolean): void {
-    const has = (ending: string): boolean => files.some(({ name }) => name.endsWith(ending));
-    const lacking =
-      holdsGguf && !has('.safetensors')
-        ? 'GGUF files only; download a model and its mmproj file into one folder, with `hf download`, and name the model file with --model'
-        : !files.some(({ name }) => name === 'config.json')
-          ? 'no config.json, so it is not a model checkpoint; check its name'
-          : !has('.safetensors')
-            ? 'no *.safetensors weights; take another upload of this model'
-            : undefined;
+  #check(files: HubFile[]): void {
+    const lacking = !files.some(({ name }) => name === 'config.json')
+      ? 'no config.json, so it is not a model checkpoint; check its name'
+      : !files.some(({ name }) => name.endsWith('.safetensors'))
+        ? 'no *.safetensors weights; take another upload of this model'
+        : undefined;
     if (lacking) throw new AfterimageError('INVALID_CHECKPOINT', `"${this.#repository}" has ${lacking}.`);
+    this.requireSums(files);
+  }
+
+  /** @throws AfterimageError URL_FAILED where the hub does not say what a file must be */
+  requireSums(files: readonly HubFile[]): void {
     const unknown = files.find(
       ({ name, size, sha256 }) =>
-        !Number.isSafeInteger(size) || size < 0 || (name.endsWith('.safetensors') && sha256 === undefined),
+        !Number.isSafeInteger(size) ||
+        size < 0 ||
+        (/\.(safetensors|gguf)$/i.test(name) && sha256 === undefined),
     );
     if (unknown) throw unchecked(this.#connection.endpoint, unknown.name);
   }

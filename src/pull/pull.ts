@@ -9,9 +9,11 @@ import { readConfig } from '../models/checkpoint/checkpoint-folder.js';
 import { readJson } from '../models/checkpoint/json-file.js';
 import { TOKENIZER_FILES } from '../models/checkpoint/tiktoken.js';
 import { familyOf } from '../models/registry.js';
+import { ggufFamilies, readsGguf } from '../models/gguf/gguf-families.js';
 import { Connection } from './connection.js';
 import { download } from './download.js';
 import { HubCache, sizeOf } from './hub-cache.js';
+import { ggufPair } from './gguf-choice.js';
 import { Hub, type HubFile } from './hub.js';
 import { Progress, type PullProgress } from './progress.js';
 
@@ -37,12 +39,13 @@ export interface Pulled {
 const INDEX = 'model.safetensors.index.json';
 
 /**
- * @param repository `org/name`.
+ * @param named `org/name`; of GGUF files also `org/name:Q4_K_M`.
  * @throws AfterimageError INVALID_ARGUMENT, MODEL_NOT_FOUND, MODEL_UNSUPPORTED, URL_FAILED, INVALID_CHECKPOINT
  * (checksum), IO_FAILED (full disk, another pull), CANCELLED
  */
-export async function pull(repository: string, options: PullOptions = {}): Promise<Pulled> {
+export async function pull(named: string, options: PullOptions = {}): Promise<Pulled> {
   const { revision = 'main', cache: root = hubFolder() } = options;
+  const [repository, kind] = named.split(/:(.*)/s) as [string, string | undefined];
   checkNames(repository, revision);
   const connection = new Connection({
     endpoint: options.endpoint || process.env['HF_ENDPOINT'] || 'https://huggingface.co',
@@ -51,12 +54,21 @@ export async function pull(repository: string, options: PullOptions = {}): Promi
     retryMs: options.retryMs,
   });
   const hub = new Hub(connection, repository);
-  const { commit, files } = await hub.list(revision);
+  const { commit, files, gguf, architecture } = await hub.list(revision);
+  const pair = gguf && ggufPair(repository, gguf, kind);
+  if (pair) hub.requireSums(pair);
+  if (pair && architecture !== undefined) requireReadable(repository, architecture);
+  if (!pair && kind !== undefined)
+    throw new AfterimageError(
+      'INVALID_ARGUMENT',
+      `"${repository}" is not a repository of GGUF files, so there is no ${kind} to choose; leave out ":${kind}".`,
+    );
   return storing(root, async () => {
     const cache = new HubCache(root, repository);
     const unlock = await cache.lock();
     try {
-      return await new Pull(connection, hub, cache, commit, options).run(files, revision);
+      const work = new Pull(connection, hub, cache, commit, options);
+      return await (pair ? work.takeAll(pair, revision) : work.run(files, revision));
     } finally {
       await unlock();
     }
@@ -109,7 +121,12 @@ class Pull {
     requireTokenizer(files);
     const index = files.find(({ name }) => name === INDEX);
     if (index) await this.#take(index, () => undefined);
-    const wanted = this.#wanted(files);
+    return this.takeAll(this.#wanted(files), revision);
+  }
+
+  /** In their order. */
+  async takeAll(wanted: HubFile[], revision: string): Promise<Pulled> {
+    await this.#cache.make(this.#commit);
     await this.#room(wanted);
     const progress = new Progress(wanted.reduce((sum, { size }) => sum + size, 0));
     for (const file of wanted) {
@@ -160,6 +177,16 @@ class Pull {
     }
     await cache.link(commit, file.name, etag, isNew);
   }
+}
+
+/** @throws AfterimageError MODEL_UNSUPPORTED */
+function requireReadable(repository: string, architecture: string): void {
+  if (readsGguf(architecture)) return;
+  const known = [...new Set(ggufFamilies.map((family) => family.architecture))].join(', ');
+  throw new AfterimageError(
+    'MODEL_UNSUPPORTED',
+    `"${repository}" is ${architecture}; as GGUF are read ${known}. Take an MLX or safetensors checkpoint of this model.`,
+  );
 }
 
 /** @throws AfterimageError MODEL_UNSUPPORTED */

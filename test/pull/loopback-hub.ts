@@ -31,6 +31,8 @@ export class LoopbackHub {
   commit = 'a'.repeat(40);
   listsHashes = true;
   listsBlobIds = true;
+  /** What the hub says of GGUF files. */
+  gguf: { architecture: string } | undefined;
   endpoint = '';
   #storage = '';
   readonly #servers: Server[] = [];
@@ -42,7 +44,7 @@ export class LoopbackHub {
   }
 
   put(name: string, content: Buffer, served?: Buffer): void {
-    this.files.set(name, { content, served, large: name.endsWith('.safetensors') });
+    this.files.set(name, { content, served, large: /\.(safetensors|gguf)$/.test(name) });
   }
 
   get weights(): Buffer {
@@ -143,7 +145,7 @@ export class LoopbackHub {
       ...(large &&
         this.listsHashes && { lfs: { sha256: sha256(content), size: content.length, pointerSize: 134 } }),
     }));
-    return { id: 'org/model', sha: this.commit, siblings };
+    return { id: 'org/model', sha: this.commit, siblings, gguf: this.gguf };
   }
 }
 

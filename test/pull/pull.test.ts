@@ -195,8 +195,6 @@ describe('before any weight', () => {
     hub.files.delete('model.safetensors');
     hub.put('pytorch_model.bin', Buffer.from('x'));
     await assert.rejects(get(), { code: 'INVALID_CHECKPOINT', message: /no \*\.safetensors/ });
-    hub.put('model.gguf', Buffer.from('x'));
-    await assert.rejects(get(), { code: 'INVALID_CHECKPOINT', message: /GGUF files only.*mmproj.*--model/ });
   });
   test('weights whose hash the hub does not name are refused', async () => {
     hub.listsHashes = false;

@@ -49,9 +49,9 @@ test('what is deprecated is used only below the system that replaced it', () => 
 });
 
 test('a use without its guard is found', () => {
-  const unguarded = host.replace('if (MACOS_AT_LEAST(15.0)) {', 'if (true) {');
+  const unguarded = host.replaceAll('if (MACOS_AT_LEAST(15.0)) {', 'if (true) {');
   assert.ok(faults(usesIn(unguarded)).some((text) => text.includes('setMathMode: came with macOS 15.0')));
-  const anySdk = host.replace(/#if __MAC_OS_X_VERSION_MAX_ALLOWED >= 150000\n/, '#if 1\n');
+  const anySdk = host.replaceAll('#if __MAC_OS_X_VERSION_MAX_ALLOWED >= 150000\n', '#if 1\n');
   assert.ok(faults(usesIn(anySdk)).some((text) => text.includes('MTLMathModeSafe is in the headers')));
   const unknown = host.replace('[queue commandBuffer]', '[queue commandBufferWithUnretainedReferences]');
   assert.ok(

@@ -43,10 +43,14 @@ export const APPLE_NAMES = new Map<string, AppleName>([
   ...since('10.13', 'staticThreadgroupMemoryLength'),
   // commands
   ...since('10.11', 'MTLCommandQueue', 'MTLCommandBuffer', 'MTLComputeCommandEncoder', 'commandBuffer', 'commit'),
-  ...since('10.11', 'computeCommandEncoder', 'setComputePipelineState:', 'setBuffer:offset:atIndex:', 'endEncoding'),
+  ...since('10.11', 'setComputePipelineState:', 'setBuffer:offset:atIndex:', 'endEncoding'),
   ...since('10.11', 'setBytes:length:atIndex:', 'dispatchThreadgroups:threadsPerThreadgroup:', 'waitUntilCompleted'),
   ...since('10.11', 'status', 'error', 'MTLCommandBufferStatusCompleted'),
   ...since('10.11', 'MTLCommandBufferErrorOutOfMemory'),
+  ...since('10.14', 'computeCommandEncoderWithDispatchType:', 'MTLDispatchTypeConcurrent'),
+  ...since('10.14', 'memoryBarrierWithScope:', 'MTLBarrierScopeBuffers'),
+  ...since('15.0', 'MTLResidencySetDescriptor', 'newResidencySetWithDescriptor:error:', 'addResidencySet:'),
+  ...since('15.0', 'addAllocation:', 'removeAllocation:', 'requestResidency', 'endResidency'),
   ...since('10.13', 'useResource:usage:', 'MTLResourceUsageRead', 'MTLResourceUsageWrite'),
   ...since('10.15', 'GPUStartTime', 'GPUEndTime'),
   ...since('13.0', 'MTLCommandBufferErrorAccessRevoked'), // before it, "blacklisted"; the same number

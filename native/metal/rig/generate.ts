@@ -94,7 +94,7 @@ function sourceHash(source: Buffer): bigint {
 export function generate(input: string, family: string, clang: string): string {
   const preprocessed = execFileSync(
     clang,
-    ['-E', '-x', 'c++', '-std=c++20', '-nostdinc', '-nostdinc++', '-I', join(here, 'empty'), '-D__METAL_VERSION__=310', input],
+    ['-E', '-x', 'c++', '-std=c++20', '-nostdinc', '-nostdinc++', '-I', join(here, 'empty'), '-D__METAL_VERSION__=310', '-DUNROLL=', input],
     { encoding: 'utf8', maxBuffer: 1 << 28 },
   );
   const { kernels, instantiations, text } = readKernelText(preprocessed.replace(/^using namespace metal;$/m, ''));

@@ -334,3 +334,7 @@ export function ggufFamilyOf({ text, vision }: GgufPair): GgufFamily {
     `"${text.path}" is ${architecture ?? 'nothing'} and "${vision.path}" is for ${projector ?? 'nothing'}; as GGUF are read ${known}. Take an MLX or safetensors checkpoint of this model.`,
   );
 }
+
+/** Of llama.cpp's names for decoders. */
+export const readsGguf = (architecture: string): boolean =>
+  ggufFamilies.some((family) => family.architecture === architecture);

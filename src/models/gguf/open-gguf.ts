@@ -9,10 +9,8 @@ import { GgufFile } from './gguf-file.js';
 import { ggufFamilyOf } from './gguf-families.js';
 import type { GgufFamily, GgufPair } from './gguf-keys.js';
 import { infoOf, type Renamed } from './gguf-names.js';
+import { isGguf, isProjector, projectorRank } from './gguf-pair-names.js';
 import { tokenizerConfigOf, tokenizerOf, vocabularyOf } from './gguf-tokenizer.js';
-
-const isGguf = (name: string): boolean => name.toLowerCase().endsWith('.gguf');
-const isProjector = (name: string): boolean => /mmproj/i.test(basename(name));
 
 /** The model's file where `path` is one, or a folder with one and no other weights; undefined for other checkpoints. */
 export function ggufModel(path: string): string | undefined {
@@ -40,19 +38,12 @@ function projectorOf(model: string, given?: string): string {
   const folder = given ?? dirname(model);
   const found = readdirSync(folder)
     .filter((name) => isGguf(name) && isProjector(name))
-    .sort((a, b) => rankOf(a) - rankOf(b) || (a < b ? -1 : 1));
+    .sort((a, b) => projectorRank(a) - projectorRank(b) || (a < b ? -1 : 1));
   if (found[0] !== undefined) return join(folder, found[0]);
   throw new AfterimageError(
     'MODEL_NOT_FOUND',
     `"${basename(model)}" cannot see without its mmproj file, and there is none in "${folder}"; download it beside the model, or name it with --vision FILE.`,
   );
-}
-
-/** The one that is nearest to what the makers published. */
-function rankOf(name: string): number {
-  const kinds = ['bf16', 'f16', 'f32', 'q8_0'];
-  const found = kinds.findIndex((kind) => name.toLowerCase().includes(kind));
-  return found < 0 ? kinds.length : found;
 }
 
 /** @throws AfterimageError MODEL_NOT_FOUND, MODEL_UNSUPPORTED, INVALID_CHECKPOINT, IO_FAILED */

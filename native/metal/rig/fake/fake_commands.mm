@@ -1,6 +1,7 @@
 // Queue, command buffers and encoders of the fake: every call is validated, a dispatch runs on the emulator.
 #include "fake_objects.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "fake/work.h"
@@ -107,6 +108,19 @@ std::array<std::byte*, kMaxBuffers> addresses(const EncodedDispatch& dispatch) {
 
 }  // namespace
 
+// Dispatches that no barrier parts may run in any order: here the last is first.
+static std::vector<const EncodedDispatch*> in_order(const std::vector<EncodedDispatch>& dispatches) {
+  std::vector<const EncodedDispatch*> order;
+  for (const EncodedDispatch& dispatch : dispatches) order.push_back(&dispatch);
+  const auto interval = [](const EncodedDispatch* d) { return settings().ignores_barriers ? 0 : d->interval; };
+  for (auto first = order.begin(); first != order.end();) {
+    const auto next = std::find_if(first, order.end(), [&](auto* d) { return interval(d) != interval(*first); });
+    std::reverse(first, next);
+    first = next;
+  }
+  return order;
+}
+
 // False where the watchdog ends it.
 static bool within_budget(const std::vector<EncodedDispatch>& dispatches) {
   double seconds = 0;
@@ -165,6 +179,10 @@ void execute(const EncodedDispatch& dispatch) {
   died("queue");
   [super dealloc];
 }
+- (void)addResidencySet:(id<MTLResidencySet>)set {
+  need_pool("addResidencySet:");
+  if (!set) violation("a null residency set");
+}
 - (id<MTLCommandBuffer>)commandBuffer {
   need_pool("commandBuffer");
   if (!give_command_buffer()) return nil;
@@ -172,6 +190,39 @@ void execute(const EncodedDispatch& dispatch) {
   buffer->queue = [self retain];
   return buffer;
 }
+@end
+
+@implementation FakeResidencySet
+- (id)init {
+  born("residency set");
+  return [super init];
+}
+- (void)dealloc {
+  if (requested) violation("a residency set ended without endResidency");
+  died("residency set");
+  [super dealloc];
+}
+- (void)addAllocation:(id<MTLAllocation>)allocation {
+  (void)allocation;
+  ++allocations;
+}
+- (void)removeAllocation:(id<MTLAllocation>)allocation {
+  (void)allocation;
+  --allocations;
+}
+- (void)commit {
+  note_resident(allocations);
+}
+- (void)requestResidency {
+  requested = YES;
+}
+- (void)endResidency {
+  requested = NO;
+  note_resident(0);
+}
+@end
+
+@implementation MTLResidencySetDescriptor
 @end
 
 @implementation FakeCommandBuffer
@@ -189,8 +240,9 @@ void execute(const EncodedDispatch& dispatch) {
   died("command buffer");
   [super dealloc];
 }
-- (id<MTLComputeCommandEncoder>)computeCommandEncoder {
-  need_pool("computeCommandEncoder");
+- (id<MTLComputeCommandEncoder>)computeCommandEncoderWithDispatchType:(MTLDispatchType)type {
+  need_pool("computeCommandEncoderWithDispatchType:");
+  if (type != MTLDispatchTypeConcurrent) violation("an encoder that is not concurrent");
   if (encoding) violation("a second encoder while the first one is open");
   if (!give_encoder()) return nil;
   FakeEncoder* encoder = [[[FakeEncoder alloc] init] autorelease];
@@ -225,8 +277,8 @@ void execute(const EncodedDispatch& dispatch) {
       return;
     }
     try {
-      for (const EncodedDispatch& dispatch : dispatches)
-        if (valid(dispatch)) execute(dispatch);
+      for (const EncodedDispatch* dispatch : in_order(dispatches))
+        if (valid(*dispatch)) execute(*dispatch);
       status = MTLCommandBufferStatusCompleted;
     } catch (const rig::Fault& fault) {
       violation(fault.what());
@@ -313,10 +365,15 @@ void execute(const EncodedDispatch& dispatch) {
     violation("a dispatch after endEncoding");
     return;
   }
-  EncodedDispatch dispatch{[pipeline retain], bound, used, {}, {}};
+  EncodedDispatch dispatch{[pipeline retain], bound, used, {}, {}, owner->interval};
   dispatch.groups = {uint32_t(groups.width), uint32_t(groups.height), uint32_t(groups.depth)};
   dispatch.threads = {uint32_t(threads.width), uint32_t(threads.height), uint32_t(threads.depth)};
   owner->dispatches.push_back(std::move(dispatch));
+}
+- (void)memoryBarrierWithScope:(MTLBarrierScope)scope {
+  if (ended || scope != MTLBarrierScopeBuffers) violation("a barrier after endEncoding or of another scope");
+  ++owner->interval;
+  count_barrier();
 }
 - (void)endEncoding {
   if (ended) violation("endEncoding twice");

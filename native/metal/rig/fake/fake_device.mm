@@ -245,6 +245,12 @@ bool rig_macos_at_least(double version) { return static_cast<double>(settings().
   return [[FakeBuffer alloc] initWithMemory:memory length:length];
 }
 
+- (id<MTLResidencySet>)newResidencySetWithDescriptor:(MTLResidencySetDescriptor*)descriptor error:(NSError**)error {
+  (void)error;
+  need_pool("newResidencySetWithDescriptor:error:");
+  if (!descriptor) violation("a residency set without a descriptor");
+  return settings().refuses_residency ? nil : [[FakeResidencySet alloc] init];
+}
 - (id<MTLLibrary>)newLibraryWithSource:(NSString*)source options:(MTLCompileOptions*)options error:(NSError**)error {
   if (![options isPrecise]) violation("a library is compiled with fast math");
   if ([options languageVersion] != MTLLanguageVersion3_1) violation("a library is not compiled as Metal 3.1");

@@ -37,6 +37,8 @@ struct Settings {
   bool kills = false;            // work beyond the budget is killed, as by the watchdog; otherwise it is a violation
   bool dry = false;              // nothing is computed, and new memory is not touched
   bool refuse_no_copy = false;
+  bool ignores_barriers = false;          // as where none were set
+  bool refuses_residency = false;         // no residency set is given
   std::set<std::string> broken_families;  // texts that do not compile
   std::set<std::string> broken_kernels;   // pipelines that cannot be made
   std::set<std::string> leaky_kernels;    // the last bit of the first result depends on how many threadgroups there are
@@ -46,6 +48,8 @@ struct Settings {
 struct Counters {
   std::map<std::string, int64_t> live;  // objects by class
   int64_t libraries = 0;                // compiled
+  int64_t resident = 0;                 // buffers that the residency set holds
+  int64_t barriers = 0;
   int64_t buffers = 0, command_buffers = 0, dispatches = 0, no_copy = 0;
   size_t allocated = 0, peak_allocated = 0;
   double most_operations = 0;               // of one dispatch

@@ -52,6 +52,7 @@ struct EncodedDispatch {
   std::array<Bound, kMaxBuffers> bound;
   std::vector<FakeBuffer*> used;
   std::array<uint32_t, 3> groups, threads;
+  uint32_t interval;  // between two barriers of one encoder
 };
 
 // Checks what the validation layer checks; false where the dispatch must not run.
@@ -62,6 +63,13 @@ void execute(const EncodedDispatch& dispatch);
 void need_pool(const char* call);
 
 }  // namespace rig::fake
+
+@interface FakeResidencySet : NSObject <MTLResidencySet> {
+ @public
+  int64_t allocations;
+  BOOL requested;
+}
+@end
 
 @interface FakeQueue : NSObject <MTLCommandQueue> {
  @public
@@ -78,6 +86,7 @@ void need_pool(const char* call);
   MTLCommandBufferStatus status;
   NSError* error;
   double seconds;
+  uint32_t interval;
   BOOL encoding;
 }
 @end

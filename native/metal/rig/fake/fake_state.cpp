@@ -79,6 +79,16 @@ void count_library() {
   ++state().counters.libraries;
 }
 
+void count_barrier() {
+  std::lock_guard lock(state().mutex);
+  ++state().counters.barriers;
+}
+
+void note_resident(int64_t buffers) {
+  std::lock_guard lock(state().mutex);
+  state().counters.resident = buffers;
+}
+
 void count_command_buffer() {
   std::lock_guard lock(state().mutex);
   ++state().counters.command_buffers;

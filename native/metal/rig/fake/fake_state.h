@@ -10,6 +10,8 @@ void violation(const std::string& text);
 void count_launch(const std::string& kernel);
 void count_command_buffer();
 void count_library();
+void count_barrier();
+void note_resident(int64_t buffers);
 // False where the allocation is to fail or exceeds the limits.
 bool admit(size_t bytes, bool no_copy);
 void release_bytes(size_t bytes);

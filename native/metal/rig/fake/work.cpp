@@ -17,7 +17,8 @@ using namespace afterimage::metal;
 namespace rig::fake {
 namespace {
 
-constexpr double kMatrices = 0.8e12, kDots = 0.2e12, kScalarAttention = 0.13e12, kPlain = 0.1e12;
+constexpr double kMatrices = 0.8e12, kDots = 0.2e12, kScalarAttention = 0.13e12, kMatrixAttention = 0.5e12,
+                 kPlain = 0.1e12;
 
 using Buffers = const std::byte* const*;
 
@@ -28,11 +29,17 @@ const T& at(Buffers buffers, int index, size_t number = 0) {
 
 Cost cost(double operations, double rate) { return {operations, operations / rate}; }
 
+bool begins(const std::string& text, const char* with) { return text.compare(0, std::strlen(with), with) == 0; }
+
 Cost linear(const std::string& kernel, Buffers buffers) {
-  const bool matrices = kernel.find("_f") != std::string::npos || kernel.find("_bf16") != std::string::npos;
-  const auto& p = at<LinearParams>(buffers, matrices ? 7 : 8);
-  const uint32_t outs = matrices ? p.outs : at<QuantizedMatrix>(buffers, 7).rows;
-  return cost(2.0 * p.rows * p.columns * outs, matrices ? kMatrices : kDots);
+  if (begins(kernel, "linear_dot_")) {
+    const auto& m = at<QuantizedMatrix>(buffers, 7);
+    return cost(2.0 * at<LinearDotParams>(buffers, 8).rows * m.columns * m.rows, kDots);
+  }
+  const auto& p = at<LinearParams>(buffers, 19);
+  double outs = 0;
+  for (const LinearPart& part : p.parts) outs += part.m.rows;
+  return cost(2.0 * p.rows * p.columns * outs, kMatrices);
 }
 
 // Every tile of 32 rows meets all rows of its segment.
@@ -49,11 +56,13 @@ Cost segment_attention(const std::string& kernel, const std::array<uint32_t, 3>&
   return cost(operations, kMatrices);
 }
 
-Cost attention(const std::array<uint32_t, 3>& groups, Buffers buffers) {
+Cost attention(const std::string& kernel, const std::array<uint32_t, 3>& groups, Buffers buffers) {
+  const bool splits = begins(kernel, "attention_split_"), matrices = splits || begins(kernel, "attention_matrix_");
+  const uint32_t tiles = splits ? groups[2] : groups[0];
   const auto& p = at<AttentionParams>(buffers, 5);
   const uint32_t group = p.heads / p.kv_heads;
   double operations = 0;
-  for (uint32_t t = 0; t < groups[0]; ++t) {
+  for (uint32_t t = 0; t < tiles; ++t) {
     const auto& tile = at<QueryTile>(buffers, 2, t);
     for (uint32_t u = tile.first; u < tile.first + tile.count; ++u) {
       const auto& place = at<RowPlace>(buffers, 1, tile.first_row + u / group);
@@ -62,7 +71,7 @@ Cost attention(const std::array<uint32_t, 3>& groups, Buffers buffers) {
       operations += 2.0 * (end - begin) * (p.k_dim + p.v_dim) * groups[1];
     }
   }
-  return cost(operations, kScalarAttention);
+  return cost(operations, matrices ? kMatrixAttention : kScalarAttention);
 }
 
 Cost images(const std::string& kernel, const std::array<uint32_t, 3>& groups, Buffers buffers) {
@@ -80,14 +89,13 @@ Cost delta(const std::array<uint32_t, 3>& groups, Buffers buffers) {
   return cost(8 * rows * p.k_dim * groups[0] * groups[1], kDots);
 }
 
-bool begins(const std::string& text, const char* with) { return text.compare(0, std::strlen(with), with) == 0; }
-
 }  // namespace
 
 Cost cost_of(const std::string& kernel, const std::array<uint32_t, 3>& groups, Buffers buffers) {
   if (begins(kernel, "linear_")) return linear(kernel, buffers);
   if (begins(kernel, "segment_attention_")) return segment_attention(kernel, groups, buffers);
-  if (begins(kernel, "attention_")) return attention(groups, buffers);
+  if (kernel == "attention_merge") return {};
+  if (begins(kernel, "attention_")) return attention(kernel, groups, buffers);
   if (kernel == "gated_delta") return delta(groups, buffers);
   if (kernel.find("convolution") != std::string::npos) return images(kernel, groups, buffers);
   if (begins(kernel, "expert_") && kernel != "expert_sum") {

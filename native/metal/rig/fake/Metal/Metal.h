@@ -53,7 +53,10 @@ enum : NSInteger {
   MTLCommandBufferErrorOutOfMemory = 8
 };
 
-@protocol MTLBuffer <NSObject>
+@protocol MTLAllocation <NSObject>
+@end
+
+@protocol MTLBuffer <MTLAllocation>
 - (void*)contents;
 - (NSUInteger)length;
 - (uint64_t)gpuAddress;
@@ -88,7 +91,22 @@ enum : NSInteger {
 - (BOOL)isPrecise;
 @end
 
+typedef enum : NSUInteger { MTLDispatchTypeSerial, MTLDispatchTypeConcurrent } MTLDispatchType;
+enum : NSUInteger { MTLBarrierScopeBuffers = 1 };
+typedef NSUInteger MTLBarrierScope;
+
+@interface MTLResidencySetDescriptor : NSObject
+@end
+@protocol MTLResidencySet <NSObject>
+- (void)addAllocation:(id<MTLAllocation>)allocation;
+- (void)removeAllocation:(id<MTLAllocation>)allocation;
+- (void)commit;
+- (void)requestResidency;
+- (void)endResidency;
+@end
+
 @protocol MTLComputeCommandEncoder <NSObject>
+- (void)memoryBarrierWithScope:(MTLBarrierScope)scope;
 - (void)setComputePipelineState:(id<MTLComputePipelineState>)state;
 - (void)setBuffer:(id<MTLBuffer>)buffer offset:(NSUInteger)offset atIndex:(NSUInteger)index;
 - (void)setBytes:(const void*)bytes length:(NSUInteger)length atIndex:(NSUInteger)index;
@@ -98,7 +116,7 @@ enum : NSInteger {
 @end
 
 @protocol MTLCommandBuffer <NSObject>
-- (id<MTLComputeCommandEncoder>)computeCommandEncoder;
+- (id<MTLComputeCommandEncoder>)computeCommandEncoderWithDispatchType:(MTLDispatchType)type;
 - (void)commit;
 - (void)waitUntilCompleted;
 - (MTLCommandBufferStatus)status;
@@ -109,6 +127,7 @@ enum : NSInteger {
 
 @protocol MTLCommandQueue <NSObject>
 - (id<MTLCommandBuffer>)commandBuffer;
+- (void)addResidencySet:(id<MTLResidencySet>)set;
 @end
 
 @protocol MTLDevice <NSObject>
@@ -121,6 +140,7 @@ enum : NSInteger {
 - (NSUInteger)maxThreadgroupMemoryLength;
 - (MTLSize)maxThreadsPerThreadgroup;
 - (id<MTLCommandQueue>)newCommandQueue;
+- (id<MTLResidencySet>)newResidencySetWithDescriptor:(MTLResidencySetDescriptor*)descriptor error:(NSError**)error;
 - (id<MTLBuffer>)newBufferWithLength:(NSUInteger)length options:(MTLResourceOptions)options;
 - (id<MTLBuffer>)newBufferWithBytesNoCopy:(void*)memory
                                    length:(NSUInteger)length
