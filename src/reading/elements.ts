@@ -41,6 +41,9 @@ const NEARLY = 2;
 /** The margin of what was measured, in logits. */
 const MEASURED = 8;
 
+/** A log's level that tells of a failure, and what compilers and shells write before one. */
+const FAILURE = /\b(?:ERROR|FATAL|CRITICAL|SEVERE)\b|\b(?:error|fatal):/;
+
 /** Cells below the head of a table, at least. */
 const LEAST_CELLS = 2;
 
@@ -103,9 +106,12 @@ export class ElementReader {
     const marked = logits.map((of, i) => markOf(of, network, beside[options.indexOf(i)]));
     // The head of a table stands over rows.
     const table = marked.filter(({ role }) => role === 'row').length >= LEAST_CELLS;
-    const marks = marked.map((mark, i) =>
-      mark.role === 'header' && !table ? markOf(without(logits[i]!, network, 'header'), network) : mark,
-    );
+    const marks = marked.map((mark, i) => {
+      if (mark.role === 'header' && !table) return markOf(without(logits[i]!, network, 'header'), network);
+      return mark.role === 'line' && FAILURE.test(lines[i]!.text)
+        ? markOf(outweighed(logits[i]!, network, 'error'), network)
+        : mark;
+    });
     const elements = { dark, marks, ...(logits.length > 0 && kind !== undefined && { kind }) };
     this.#known.set(image.pixelHash, elements, 100 + 40 * lines.length);
     return elements;
@@ -130,6 +136,12 @@ export class ElementReader {
 function without(said: Float32Array, { roles }: ElementNetwork, role: string): Float32Array {
   const logits = said.slice();
   logits[roles.indexOf(role)] = -Infinity;
+  return logits;
+}
+
+function outweighed(said: Float32Array, { roles }: ElementNetwork, role: string): Float32Array {
+  const logits = said.slice();
+  logits[roles.indexOf(role)] = Math.max(...logits.subarray(0, roles.length)) + MEASURED;
   return logits;
 }
 

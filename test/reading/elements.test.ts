@@ -130,6 +130,23 @@ test('a mark that can be measured outweighs what the classifier thinks of it', a
   assert.equal(await said(option('box'), [9, 4, 1, 1]), 'plain', 'surely none');
 });
 
+test('a line that names a failure in so many words is an error', async () => {
+  const roles = ['plain', 'line', 'error'];
+  const said = async (text: string, logits: number[]) => {
+    const network = new Scripted([...logits, 0, 0, 0, 0, 0]);
+    network.roles = roles;
+    const { marks } = await new ElementReader(async () => network).of(
+      input(picture()),
+      reading([line(text)]),
+    );
+    return marks[0]!.role;
+  };
+  assert.equal(await said('08:46:39 ERROR lost database', [0, 9, 1]), 'error');
+  assert.equal(await said('main.c:12: error: expected a bracket', [0, 9, 1]), 'error');
+  assert.equal(await said('INFO 3 errors found in ERRORS.md', [0, 9, 1]), 'line', 'other words');
+  assert.equal(await said('ERROR pages', [9, 1, 1]), 'plain', 'only of lines');
+});
+
 test('the head of a table stands over rows', async () => {
   const said = async (...rows: number[][]) => {
     const network = new Scripted(...rows.map((logits) => [...logits, 0, 0, 0, 0, 0]));

@@ -45,12 +45,15 @@ def examples(entry, rng, careful=False):
     out = seen(screen, rng, careful)
     if not out:
         return None
-    height, width = screen.pixels.shape[:2]
-    median = float(np.median([max(1.0, box[3] - box[1]) for _, box, _ in out]))
     picture = Image.fromarray(screen.pixels)
-    return (np.stack([views(screen.pixels, box) if careful else quick_views(picture, box) for _, box, _ in out]),
-            np.stack([features(text, box, (width, height), median) for text, box, _ in out]),
-            np.stack([mark for *_, mark in out]), KINDS.index(screen.kind))
+    return (np.stack([views(screen.pixels, box) if careful else quick_views(picture, box) for _, box, _ in out]), *numbers(screen, out))
+
+
+def numbers(screen, lines):
+    """features [n, FEATURES] and marks [n, FIELDS] of what `seen` says, and the page's kind."""
+    median = float(np.median([max(1.0, box[3] - box[1]) for _, box, _ in lines]))
+    size = screen.painter.width, screen.painter.height
+    return (np.stack([features(text, box, size, median) for text, box, _ in lines]), np.stack([mark for *_, mark in lines]), KINDS.index(screen.kind))
 
 
 def seen(screen, rng, careful):

@@ -23,7 +23,7 @@ def write(network, folder):
         layer = getattr(network, name)
         tensors |= {f"{name}.weight": layer.weight.half(), f"{name}.bias": layer.bias.clone()}
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({n: t.contiguous() for n, t in tensors.items()}, str(folder / "model.safetensors"))
+    save_file({n: t.cpu().contiguous() for n, t in tensors.items()}, str(folder / "model.safetensors"))
     config = dict(model_type="afterimage_elements", strides=[stride for _, stride in LAYERS],
                   roles=[r or "plain" for r in ROLES], states=STATES, colours=["none", *COLOURS[1:]],
                   kinds=[wordings.KIND_WORDS[kind] for kind in KINDS])

@@ -18,18 +18,19 @@ MARKS = len(ROLES) + len(STATES) + len(COLOURS)
 
 
 class Elements(nn.Module):
-    def __init__(self):
+    def __init__(self, inner=HIDDEN, context=CONTEXT):
+        """inner, context: width of the layer over a line's views, and of the one over a line and those beside it."""
         super().__init__()
         width, layers = 3, []
         for out, stride in LAYERS:
             layers.append(nn.ModuleDict(dict(convolution=nn.Conv2d(width, out, 3, stride, 1, bias=False), norm=nn.BatchNorm2d(out))))
             width = out
         self.layers = nn.ModuleList(layers)
-        self.hidden = nn.Linear(CELLS * width + FEATURES, HIDDEN)
-        self.marks = nn.Linear(HIDDEN, MARKS)
-        self.context = nn.Linear(4 * HIDDEN, CONTEXT)
-        self.corrections = nn.Linear(CONTEXT, MARKS)
-        self.kinds = nn.Linear(HIDDEN + 2 * CONTEXT, len(KINDS))
+        self.hidden = nn.Linear(CELLS * width + FEATURES, inner)
+        self.marks = nn.Linear(inner, MARKS)
+        self.context = nn.Linear(4 * inner, context)
+        self.corrections = nn.Linear(context, MARKS)
+        self.kinds = nn.Linear(inner + 2 * context, len(KINDS))
         self.drop = nn.Dropout(0.2)
         for parameter in self.corrections.parameters():
             nn.init.zeros_(parameter)
@@ -42,10 +43,11 @@ class Elements(nn.Module):
     def judge(self, seen, features, pages):
         """As forward, of what the convolutions see."""
         alone = self.drop(F.relu(self.hidden(torch.cat((self.drop(seen), features), 1))))
-        mean = mean_of(alone, pages)
+        pictures = int(pages[-1]) + 1
+        mean = mean_of(alone, pages, pictures)
         beside = torch.cat((alone, shifted(alone, pages, 1), shifted(alone, pages, -1), mean[pages]), 1)
         together = F.relu(self.context(beside))
-        kinds = self.kinds(torch.cat((mean, mean_of(together, pages), most_of(together, pages)), 1))
+        kinds = self.kinds(torch.cat((mean, mean_of(together, pages, pictures), most_of(together, pages, pictures)), 1))
         return self.marks(alone) + self.corrections(together), kinds
 
     def seen(self, views):
@@ -64,15 +66,15 @@ def shifted(x, pages, by):
     return other * same[:, None]
 
 
-def mean_of(x, pages):
+def mean_of(x, pages, pictures):
     """[pictures, width]"""
-    count = torch.bincount(pages).clamp(min=1)[:, None]
-    return torch.zeros(len(count), x.shape[1]).index_add(0, pages, x) / count
+    count = torch.bincount(pages, minlength=pictures).clamp(min=1)[:, None]
+    return x.new_zeros(pictures, x.shape[1]).index_add(0, pages, x) / count
 
 
-def most_of(x, pages):
+def most_of(x, pages, pictures):
     """[pictures, width]; x ≥ 0"""
-    return torch.zeros(int(pages.max()) + 1, x.shape[1]).scatter_reduce(0, pages[:, None].expand_as(x), x, "amax")
+    return x.new_zeros(pictures, x.shape[1]).scatter_reduce(0, pages[:, None].expand_as(x), x, "amax")
 
 
 def balance(marks):
@@ -88,7 +90,7 @@ def loss_of(logits, marks, weights=None):
     """marks int64 [n, FIELDS], see starter.marks; weights: of the roles, see balance."""
     role, state, colour = logits.split((len(ROLES), len(STATES), len(COLOURS)), 1)
     loss = F.cross_entropy(role, marks[:, 0], weights)
-    loss = loss + 4 * F.binary_cross_entropy_with_logits(state, marks[:, 1:-1].float(), pos_weight=RARE)
+    loss = loss + 4 * F.binary_cross_entropy_with_logits(state, marks[:, 1:-1].float(), pos_weight=RARE.to(logits.device))
     if (marks[:, -1] >= 0).any():
         loss = loss + 0.3 * F.cross_entropy(colour, marks[:, -1], ignore_index=IGNORED)
     return loss

@@ -3,6 +3,7 @@ import io
 import json
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,15 @@ class Shown:
     height: int
     lines: list
     chars: list
-    cover: object
+    spans: list          # of every visible character: class, rows and columns
     parts: list
+
+    @cached_property
+    def cover(self):
+        cover = np.zeros((self.height, self.width), np.uint8)
+        for kind, top, bottom, left, right in self.spans:
+            cover[top:bottom, left:right] = kind
+        return cover
 
 
 class Pages:
@@ -75,23 +83,26 @@ def load(pack, at, parts):
         file.seek(at)
         pieces = [file.read(n) for n in parts]
     said = json.loads(pieces[-1])
-    return [screen(png, truth) for png, truth in zip(pieces, said["truths"])], said["edit"]
+    return [screen(np.array(Image.open(io.BytesIO(data))), truth) for data, truth in zip(pieces, said["truths"])], said["edit"]
 
 
-def screen(png, truth):
-    pixels = np.array(Image.open(io.BytesIO(png)))
-    height, width = pixels.shape[:2]
+def screen(pixels, truth):
+    return told(truth, *pixels.shape[:2], pixels)
+
+
+def told(truth, height, width, pixels=None):
+    """What a picture's truth says, as a Screen; without the pixels where they are kept elsewhere."""
     root = Node(truth["role"], truth["title"], (0, 0, width, height))
     root.children = [Node(n["role"], n["text"], tuple(n["box"]), n["state"]) for n in truth["nodes"]]
-    lines, chars, parts = [], [], []
-    cover = np.zeros((height, width), np.uint8)
+    lines, chars, spans, parts = [], [], [], []
     for i, line in enumerate(truth["lines"]):
         x0, y0, x1, y1 = line["box"]
         lines.append((line["text"], x0, y0, x1, y1))
         parts.append(Part(root.children[line["node"]], "value" if line["value"] else "text") if line["node"] >= 0 else None)
         edges = [x0, *((a + b) / 2 for a, b in zip(line["at"], line["at"][1:])), x1]
         for char, x, left, right in zip(line["text"], line["at"], edges, edges[1:]):
-            chars.append((x, (y0 + y1) / 2, class_of(char), i))
+            kind = class_of(char)
+            chars.append((x, (y0 + y1) / 2, kind, i))
             if char != " ":
-                cover[max(0, round(y0)):round(y1), max(0, round(left)):round(right)] = class_of(char)
-    return Screen(truth["kind"], root, pixels, Shown(width, height, lines, chars, cover, parts), truth["dark"])
+                spans.append((kind, max(0, round(y0)), round(y1), max(0, round(left)), round(right)))
+    return Screen(truth["kind"], root, pixels, Shown(width, height, lines, chars, spans, parts), truth["dark"])

@@ -146,7 +146,7 @@ def editor(m):
 
 
 def terminal(m):
-    return "terminal", "", pre(m, terminal_lines(m.rng, m.rng.randint(4, 22)), wrong=lambda t: "error:" in t, vivid=m.rng.choice([0, 0, 0.25]))
+    return "terminal", "", pre(m, terminal_lines(m.rng, m.rng.randint(4, 22)), wrong=lambda t: any(w in t for w in ("error:", "Error:", "fatal:")), vivid=m.rng.choice([0, 0, 0.25]))
 
 
 def log(m):
@@ -226,14 +226,124 @@ def chart(m):
     return "chart", head, lead(m, head) + f'<div class="row" style="align-items:flex-end">{bars}</div>'
 
 
-PAGES = {login: 10, signup: 8, form: 6, settings: 14, confirm: 8, failure: 6, table: 8, listing: 7, todo: 6, menu: 6, editor: 6, terminal: 5, log: 4, trace: 2,
-         article: 7, dashboard: 7, tabbed: 5, gone: 4, chat: 5, toolbar: 2, chart: 2, phone_settings: 2, phone: 2}
-TALL = {phone_settings: 6, phone: 6, settings: 4, login: 3, signup: 3, chat: 3, listing: 3, todo: 2, article: 2, dashboard: 1, form: 2, confirm: 1, menu: 1}
+def sectioned(m):
+    """Settings in sections, each with its heading; options with a line that explains them."""
+    head, body = m.rng.choice(["Settings", "Preferences", "Privacy & security", "Notifications", "Account", title(m.rng)]), ""
+    role = m.rng.choice(["switch", "checkbox", None])
+    for _ in range(m.rng.randint(1, 4)):
+        body += m.heading(wording.phrase(m.rng, 2).capitalize(), 2) if m.some(0.8) else ""
+        for _ in range(m.rng.randint(1, 3)):
+            body += m.option(role, where="after" if m.some(0.6) else None) + (f'<p data-role="text" class="faint">{escape(wording.sentence(m.rng))}</p>' if m.some(0.5) else "")
+    return "settings", head, lead(m, head) + body + (m.buttons(m.rng.randint(1, 2)) if m.some(0.5) else "")
+
+
+def plans(m):
+    """Cards beside each other: a heading, a price, a button each; products of a shop likewise."""
+    head, names = m.rng.choice(["Pricing", "Choose a plan", "Our products", "New arrivals", "Templates", title(m.rng)]), m.rng.random() < 0.5
+    action = m.rng.choice(["Add to cart", "Choose", "Buy now", "Select", "Start free trial", "Details"])
+    cards = ""
+    for i in range(m.rng.randint(2, 4)):
+        name = m.heading(m.rng.choice(["Free", "Pro", "Team", "Business", "Starter", "Basic"]) if names else wording.phrase(m.rng, 2).capitalize(), m.rng.choice([2, 3]))
+        price = f'<p data-role="text" style="font-size:{m.rng.choice([1, 1.3, 1.7])}em">{m.rng.choice("$€£")}{m.rng.randrange(1, 400)}{m.rng.choice(["", ".00", ".99", " / month"])}</p>'
+        cards += f'<div class="card" style="flex:1">{name}{price}{m.paragraph(wording.phrase(m.rng, 4).capitalize()) if m.some(0.5) else ""}{m.button(action, m.some(0.4))}</div>'
+    return "page", head, (nav(m) if m.some(0.4) else "") + lead(m, head) + f'<div class="row" style="align-items:stretch;flex-wrap:nowrap">{cards}</div>'
+
+
+def details(m):
+    """What something is, as names and contents beside each other."""
+    head = m.rng.choice(["Profile", "Order details", "Invoice", "System information", "About this device", "Shipment", title(m.rng)])
+    rows = "".join(f'<div style="display:flex;margin-bottom:4px"><span data-role="text" class="faint" style="width:40%">{escape(wording.phrase(m.rng, 2).capitalize())}</span>'
+                   f'<span data-role="text">{escape(m.rng.choice([wording.piece, wording.date, wording.number, wording.email])(m.rng)[:24])}</span></div>' for _ in range(m.rng.randint(3, 9)))
+    body = m.rng.choice(["{}", '<div class="card">{}</div>']).format(rows)
+    return "page", head, (nav(m) if m.some(0.4) else "") + lead(m, head) + body + (m.buttons(m.rng.randint(1, 2)) if m.some(0.6) else "")
+
+
+def results(m):
+    """What was found: each a link with a text under it."""
+    head = m.rng.choice(["Search results", "Articles", "Questions", "Latest news", "Help topics"])
+    found = "".join(f'<div style="margin-bottom:8px">{m.link(wording.phrase(m.rng, 4).capitalize())}<br>{said_small(m)}</div>' for _ in range(m.rng.randint(2, 6)))
+    return "page", head, lead(m, head) + found
+
+
+def said_small(m):
+    return f'<span data-role="text" class="{"faint" if m.some(0.6) else ""}">{escape(wording.sentence(m.rng))}</span>'
+
+
+def nothing(m):
+    """A page that has nothing to show yet."""
+    head = m.rng.choice(["No results", "Nothing here yet", "Inbox zero", "No projects yet", "All done", "You are offline"])
+    at = m.rng.choice(["center", "left"])
+    return "page", head, f'<div style="text-align:{at};padding-top:{m.rng.choice([10, 30, 60])}px">{lead(m, head)}{m.paragraph()}{m.button(primary=m.some(0.7))}</div>'
+
+
+def notices(m):
+    """Messages above a page's content: a good one, one that something failed, or one that merely says."""
+    said = "".join(m.alert(m.rng.choice(ERRORS) + ".") if m.some(0.5) else m.alert(m.rng.choice(SUCCESS), "message") for _ in range(m.rng.randint(1, 2)))
+    kind, head, body = m.rng.choice([article, table, form, listing])(m)
+    return kind, head, said + body
+
+
+SUCCESS = """Changes saved.;Your order was placed.;Welcome back!;Message sent.;Profile updated.;Upload complete.;Payment received.;Copied to clipboard.;
+Invitation sent.;Backup finished.;You are now subscribed.;File deleted.;Connected.;Update installed.""".replace("\n", "").split(";")
+
+
+def columns(m):
+    """A form in two columns, like an address or a checkout."""
+    head = m.rng.choice(["Checkout", "Shipping address", "Billing", "New customer", "Edit profile", "Job application", title(m.rng)])
+    fields = "".join(m.field() for _ in range(m.rng.randint(3, 8)))
+    body = f'<div style="display:grid;grid-template-columns:1fr 1fr;gap:0 16px">{fields}</div>'
+    body += m.options(m.rng.randint(2, 3), "radio") if m.some(0.4) else ""
+    body += m.option("checkbox") if m.some(0.5) else ""
+    return "form", head, (m.alert(m.rng.choice(ERRORS)) if m.some(0.2) else "") + lead(m, head) + body + m.buttons()
+
+
+def steps(m):
+    """One step of several, said in a line above the form."""
+    n = m.rng.randint(2, 5)
+    said = m.rng.choice(["Step {} of {}", "{} / {}", "Page {} of {}"]).format(m.rng.randint(1, n), n)
+    kind, head, body = m.rng.choice([signup, form, columns])(m)
+    return kind, head, f'<p data-role="text" class="faint">{said}</p>' + body
+
+
+def centred(m):
+    """A dialog or a form in the middle of an empty or dimmed window."""
+    kind, head, body = m.rng.choice([login, confirm, failure, confirm, signup])(m)
+    shade = m.rng.choice(["", f"background:{m.kit.line};", "background:#0006;", f"background:{m.kit.back};"])
+    return kind, head, (f'<div style="position:fixed;inset:0;{shade}display:flex;align-items:center;justify-content:center">'
+                        f'<div class="card" style="width:{m.rng.choice([280, 320, 360, 420])}px;max-width:96%">{body}</div></div>')
+
+
+def paper(m):
+    """A table with a button or a link in each row's place, pages below and a field above."""
+    kind, head, body = table(m)
+    above = f'<div class="row">{m.field(m.rng.choice(["Search", "Filter", "Find"]), wrong=False)}{m.button()}</div>' if m.some(0.5) else ""
+    below = "".join(m.link(n) for n in ["Previous", "1", "2", "3", "Next"]).replace("</a><a", "</a> <a") if m.some(0.5) else m.paragraph(f"Showing {m.rng.randrange(1, 20)} of {m.rng.randrange(20, 900)}")
+    return kind, head, above + body + f'<p style="margin-top:6px">{below}</p>'
+
+
+def beside(m):
+    """Something beside a side bar, below a bar with the application's name: what large windows show."""
+    make = m.rng.choice([article, settings, sectioned, table, paper, dashboard, form, columns, listing, notices, details, chat, todo, plans, editor, log])
+    kind, head, body = make(m)
+    names = m.rng.sample(MENUS + ["Overview", "Reports", "Customers", "Orders", "Team", "Inbox", "Calendar", "Settings"], m.rng.randint(3, 8))
+    links = m.listing(names, "item", m.rng.randrange(len(names)) if m.some(0.7) else None) if m.some(0.5) else "".join(f"<div style='padding:3px 8px'>{m.link(n)}</div>" for n in names)
+    bar = (f'<div class="row" style="justify-content:space-between;padding:8px 12px;background:{m.rng.choice([m.kit.panel, m.kit.accent + ";color:#fff", m.kit.back])};border-bottom:1px solid {m.kit.line}">'
+           f'<b data-role="text">{escape(wording.phrase(m.rng, 1).capitalize())}</b>{m.button() if m.some(0.5) else ""}</div>') if m.some(0.7) else ""
+    width = m.rng.choice([140, 180, 220])
+    return kind, head, (f'<div style="margin:-6px">{bar}<div style="display:flex"><div style="width:{width}px;flex:none;padding:8px;border-right:1px solid {m.kit.line};background:{m.kit.panel}">{links}</div>'
+                        f'<div style="flex:1;padding:10px 16px;{m.rng.choice(["", "max-width:760px;"])}">{body}</div></div></div>')
+
+
+PAGES = {login: 10, signup: 8, form: 6, settings: 12, confirm: 8, failure: 6, table: 8, listing: 7, todo: 6, menu: 6, editor: 6, terminal: 6, log: 6, trace: 2,
+         article: 7, dashboard: 7, tabbed: 5, gone: 4, chat: 5, toolbar: 2, chart: 2, phone_settings: 2, phone: 2, sectioned: 5, plans: 4, details: 3, results: 4,
+         nothing: 2, notices: 5, columns: 3, steps: 2, centred: 5, paper: 3, beside: 3}
+WIDE = PAGES | {beside: 45, centred: 10, paper: 6, plans: 6}
+TALL = {phone_settings: 6, phone: 6, settings: 4, login: 3, signup: 3, chat: 3, listing: 3, todo: 2, article: 2, dashboard: 1, form: 2, confirm: 1, menu: 1, sectioned: 4, details: 2, results: 2, nothing: 1, notices: 2, centred: 2, plans: 1}
 ROOTS = {"dialog": "dialog", "toolbar": "window", "menu": "menu", "editor": "editor", "terminal": "terminal", "log": "log"}
 
 
 def document(m, make):
-    """A whole HTML document; on a large screen sometimes beside a side bar."""
+    """A whole HTML document."""
     kind, head, body = make(m)
     pad = m.rng.randint(6, 18)
     focus = "<script>document.querySelector('input,button:not(:disabled)')?.focus()</script>" if m.some(0.15) else ""

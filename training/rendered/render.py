@@ -24,7 +24,7 @@ from rendered.parts import Maker
 HERE = Path(__file__).resolve().parent
 # (pixels wide, high, device scales): weight
 SIZES = {(448, 256, (1, 1, 1, 1, 1.28, 1.6, 2)): 46, (320, 192, (1, 1, 1, 1.28)): 20, (384, 224, (1, 1, 1.28, 1.6)): 9, (640, 416, (1, 1, 1.28, 1.6)): 8,
-         (390, 844, (1,)): 6, (1280, 800, (1, 1, 1, 1.28)): 9, (780, 1688, (2,)): 1}
+         (390, 844, (1,)): 6, (1280, 800, (1, 1, 1, 1.28)): 14, (780, 1688, (2,)): 1}
 PAIRED = 0.2          # of the pictures up to 448×256
 TRUTH, EDIT = (HERE / "truth.js").read_text(), (HERE / "edit.js").read_text()
 
@@ -34,7 +34,7 @@ def render(browser, seed):
     rng = random.Random(f"rendered {seed}")
     width, height, scales = rng.choices(list(SIZES), list(SIZES.values()))[0]
     scale = rng.choice(scales)
-    kinds = pages.TALL if height > width else pages.PAGES
+    kinds = pages.TALL if height > width else pages.WIDE if width > 1000 else pages.PAGES
     size = rng.randint(11, 18) if scale == 1 or height > 500 else rng.randint(11, 14)
     html = pages.document(Maker(rng, Kit(rng, size)), rng.choices(list(kinds), list(kinds.values()))[0])
     browser.show(html, round(width / scale), round(height / scale), scale)
@@ -58,7 +58,7 @@ def shot(browser, scale):
     for line in truth["lines"]:
         line["at"] = [round(x * across, 1) for x in line["at"]]
     out = io.BytesIO()
-    Image.fromarray(seen).save(out, "PNG", compress_level=3)
+    Image.fromarray(seen).save(out, "WEBP", lossless=True, method=1, quality=25)
     return out.getvalue(), truth, seen.shape[:2]
 
 

@@ -54,7 +54,9 @@ def terminal_lines(rng, count=30):
                               f"ls {wording.word(rng)}", f"gcc -O{rng.randrange(4)} {wording.word(rng)}.c", "df -h", f"make {wording.word(rng)}"])
         out.append("$ " + command)
         out += [rng.choice([wording.path(rng), wording.sentence(rng), f"error: {rng.choice(ERRORS).lower()}", f"{wording.word(rng)}: {wording.number(rng)}",
-                            wording.file(rng), f"{wording.word(rng)}.c:{rng.randrange(1, 999)}: error: {wording.phrase(rng, 3)}"])
+                            wording.file(rng), f"{wording.word(rng)}.c:{rng.randrange(1, 999)}: error: {wording.phrase(rng, 3)}",
+                            f"{wording.word(rng)}.c:{rng.randrange(1, 999)}: warning: {wording.phrase(rng, 3)}", f"fatal: {rng.choice(ERRORS).lower()}",
+                            f"Error: {rng.choice(ERRORS)}", f"{wording.number(rng)} {wording.phrase(rng, 2)}"])
                 for _ in range(rng.randint(0, 4))]
     return out
 

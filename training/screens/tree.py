@@ -11,9 +11,10 @@ class Node:
     children: list = field(default_factory=list)
 
     def walk(self):
-        yield self
+        out = [self]
         for child in self.children:
-            yield from child.walk()
+            out += child.walk() if child.children else [child]
+        return out
 
     def all(self, *roles):
         return [n for n in self.walk() if n.role in roles]

@@ -6,6 +6,7 @@ from .charset import CLASSES
 from .config import TOKEN
 
 BLANK_WEIGHT = 0.15
+IGNORED = -100
 
 
 def dense_loss(logits, classes):
@@ -17,8 +18,12 @@ def dense_loss(logits, classes):
 
 def dense_accuracy(logits, classes):
     """Share of the non-blank targets named right."""
-    there = classes > 0
-    return (logits.argmax(-1)[there] == classes[there]).float().mean().item()
+    return share(logits.argmax(-1) == classes, classes > 0)
+
+
+def share(right, there):
+    """Of those that are there, how many are right; 1 where there are none. A tensor: reading it off would wait for a GPU."""
+    return 1 - (~right & there).sum() / there.sum().clamp(min=1)
 
 
 def token_loss(logits, labels, weights):
@@ -27,54 +32,46 @@ def token_loss(logits, labels, weights):
     return (losses * weights).sum() / weights.sum()
 
 
-def pointing_loss(q, k, head, at, key):
-    """How little one attention head looks where it should: the rows `at` at the rows `key`, one tensor of each per example.
+def pointing_loss(q, k, head, at, key, there):
+    """How little one attention head looks where it should: the rows `at` [B, n] at the rows `key` [B, n], where `there` [B, n].
 
     q, k [B, heads, L, 64].
     """
-    losses, count = q.new_zeros((), dtype=torch.float32), 0
-    for b, (rows, wanted) in enumerate(zip(at, key)):
-        if not len(rows):
-            continue
-        scores = (q[b, head, rows] @ k[b, head].T).float() / q.shape[-1] ** 0.5
-        later = torch.arange(k.shape[2], device=q.device)[None] > rows[:, None]
-        losses = losses + F.cross_entropy(scores.masked_fill(later, -1e9), wanted, reduction="sum")
-        count += len(rows)
-    return losses / max(1, count)
+    width = q.shape[-1]
+    looking = q[:, head].gather(1, at[..., None].expand(-1, -1, width))
+    scores = (looking @ k[:, head].mT).float() / width ** 0.5
+    later = torch.arange(k.shape[2], device=q.device) > at[..., None]
+    losses = F.cross_entropy(scores.masked_fill(later, -1e9).flatten(0, 1), key.masked_fill(~there, IGNORED).flatten(), ignore_index=IGNORED, reduction="sum")
+    return losses / there.sum().clamp(min=1)
 
 
 def image_targets(ids, cells, ahead, most, generator):
-    """Per example: rows and the visual rows that they should look at. With `ahead` the position that predicts a character
-    looks at that character's cell, else at the one just read. cells [B, L]: −1 where a position has none."""
+    """Rows, the visual rows that they should look at, and which of both are there, [B, n] each. With `ahead` the position that
+    predicts a character looks at that character's cell, else at the one just read. cells [B, L]: −1 where a position has none."""
     image = ids == TOKEN["<|image_pad|>"]
-    at, key = [], []
-    for b in range(len(ids)):
-        row = (~image[b] & (cells[b] >= 0)).nonzero()[:, 0]
-        row = thinned(row, most, generator)
-        at.append(row - 1 if ahead else row)
-        key.append(image[b].nonzero()[:, 0][cells[b, row]])
-    return at, key
+    row, there = thinned(~image & (cells >= 0), most, generator)
+    visual = torch.argsort((~image).int(), dim=1, stable=True)                   # the images' rows first, in order
+    key = visual.gather(1, cells.gather(1, row).clamp(min=0))
+    return (row - 1).clamp(min=0) if ahead else row, key, there
 
 
 def copy_targets(sources, labels, ahead, most, generator):
     """The same for characters of an answer that stand among the read lines, and, looking at the one itself, of a question's
     quotations. sources [B, L]: row of the prompt, or −1; labels [B, L]: of answers."""
-    at, key = [], []
-    for of_example, said in zip(sources, labels):
-        row = thinned(((of_example >= 0) & ((said >= 0) | (not ahead))).nonzero()[:, 0], most, generator)
-        at.append(row - 1 if ahead else row)
-        key.append(of_example[row])
-    return at, key
+    row, there = thinned((sources >= 0) & ((labels >= 0) | (not ahead)), most, generator)
+    return (row - 1).clamp(min=0) if ahead else row, sources.gather(1, row), there
 
 
 def mark_targets(marks, most, generator):
     """Characters of read lines and the row where it has been said what their line is. marks [B, L]: that row, or −1."""
-    rows = [thinned((of_example >= 0).nonzero()[:, 0], most, generator) for of_example in marks]
-    return rows, [of_example[row] for of_example, row in zip(marks, rows)]
+    row, there = thinned(marks >= 0, most, generator)
+    return row, marks.gather(1, row), there
 
 
-def thinned(rows, most, generator):
-    """At most so many of the rows: the cost of pointing grows with rows times length."""
-    if len(rows) <= most:
-        return rows
-    return rows[torch.randperm(len(rows), generator=generator)[:most].sort().values.to(rows.device)]
+def thinned(wanted, most, generator):
+    """Indices of the columns wanted [B, L], in order, and which of them count, [B, n]: at most so many in a row, for the cost of
+    pointing grows with rows times length. Nothing here waits for a GPU."""
+    chance = torch.rand(wanted.shape, generator=generator, device=wanted.device).masked_fill(~wanted, -1)
+    chance, found = chance.topk(min(most, wanted.shape[1]), 1)
+    row, order = found.sort(1)
+    return row, chance.gather(1, order) >= 0

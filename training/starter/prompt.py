@@ -80,29 +80,30 @@ class Sequence:
         self.marked = []                  # (row of a read line's character, row where its mark ends)
 
     def text(self, tokens, trained=False):
-        for i, (token, cell, source) in enumerate(tokens):
-            self.ids.append(token)
-            self.labels.append(token if trained else IGNORED)
-            self.weights.append(DECIDING if i == 0 else COPIED if source else SAID)
-            self.cells.append(cell)
-            self.sources.append(self.written[source[0]] + source[1] if source else -1)
-            self.positions.append((self.next,) * 3)
-            self.next += 1
+        if not tokens:
+            return
+        ids, cells, sources = zip(*tokens)
+        self.ids += ids
+        self.labels += ids if trained else [IGNORED] * len(ids)
+        self.weights += [DECIDING, *(COPIED if source else SAID for source in sources[1:])]
+        self.cells += cells
+        self.sources += [self.written[source[0]] + source[1] if source else -1 for source in sources]
+        self.positions += [(at,) * 3 for at in range(self.next, self.next + len(ids))]
+        self.next += len(ids)
 
     def plain(self, text):
         self.text([(t, -1, None) for t in encode(text)])
 
     def image(self, rows, columns):
         self.plain("<|vision_start|>")
-        for r in range(rows):
-            for c in range(columns):
-                self.ids.append(TOKEN["<|image_pad|>"])
-                self.labels.append(IGNORED)
-                self.weights.append(0)
-                self.cells.append(self.visual)
-                self.sources.append(-1)
-                self.positions.append((self.next, self.next + r, self.next + c))
-                self.visual += 1
+        count = rows * columns
+        self.ids += [TOKEN["<|image_pad|>"]] * count
+        self.labels += [IGNORED] * count
+        self.weights += [0] * count
+        self.cells += range(self.visual, self.visual + count)
+        self.sources += [-1] * count
+        self.positions += [(self.next, self.next + r, self.next + c) for r in range(rows) for c in range(columns)]
+        self.visual += count
         self.next += max(rows, columns)
         self.plain("<|vision_end|>")
 
@@ -113,11 +114,12 @@ class Sequence:
         for i, line in enumerate(lines):
             self.plain(f"{line.column} {line.row} ")
             self.plain(f"{line.mark}: ")
-            end = len(self.ids) - 1
+            end, tokens = len(self.ids) - 1, []
             for j, (char, cell) in enumerate(zip(line.text, line.cells)):
-                self.written[image, i, j] = len(self.ids)
-                self.text([(t, cell + offset if cell >= 0 else -1, None) for t in encode(char)])
-                self.marked.append((self.written[image, i, j], end))
+                row = self.written[image, i, j] = len(self.ids) + len(tokens)
+                self.marked.append((row, end))
+                tokens += [(t, cell + offset if cell >= 0 else -1, None) for t in encode(char)]
+            self.text(tokens)
             self.plain("\n")
 
 
@@ -163,7 +165,8 @@ def collate(examples, height, width, multiple=64):
         n = len(s.ids)
         ids[i, :n], labels[i, :n], cells[i, :n], sources[i, :n] = s.ids, s.labels, s.cells, s.sources
         weights[i, :n] = s.weights
-        for row, end in s.marked:
-            marks[i, row] = end
+        if s.marked:
+            marked, ends = zip(*s.marked)
+            marks[i, list(marked)] = ends
         positions[:, i, :n] = np.array(s.positions).T
     return dict(ids=ids, labels=labels, weights=weights, cells=cells, sources=sources, marks=marks, positions=positions)

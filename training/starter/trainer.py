@@ -13,11 +13,11 @@ from rendered.cache import Pages
 from . import checkpoint, dense, folder, mixture, muon, network
 from .config import TOKEN, VISION
 from .prompt import DECIDING
-from .loss import copy_targets, dense_accuracy, dense_loss, image_targets, mark_targets, pointing_loss, token_loss
+from .loss import copy_targets, dense_accuracy, dense_loss, image_targets, mark_targets, pointing_loss, share, token_loss
 
 WARMUP = 30           # steps after a start without the optimiser's moments
 EMA = 0.99
-SAVE_EVERY = 240      # seconds
+SAVE_EVERY = 120      # seconds
 LOG_EVERY = 10        # steps
 HEADS = Path(__file__).resolve().parent.parent / "heads.safetensors"        # the dense heads of the shipped model
 POINTERS = [(1, 0, False), (2, 0, True), (3, 2, True)]      # layer, head, next character's cell (or the last one's)
@@ -103,7 +103,8 @@ class Trainer:
     def batches(self):
         data = Steps(self.step, Batches(self.args))
         workers = self.args.workers
-        return DataLoader(data, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
+        return DataLoader(data, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None,
+                          pin_memory=self.device.type == "cuda")
 
     def rate(self, elapsed):
         """Warm-up, then constant (stop anywhere: the average is exported), or falling to zero when cooling down."""
@@ -138,6 +139,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * rate
         kind, arrays = batch
+        self.chars += int((torch.as_tensor(arrays["slots"] if kind != "dense" else arrays[2]) > 0).sum())
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             if kind == "dense":
                 loss, losses = self.dense_step(*self.send(arrays))
@@ -153,7 +155,7 @@ class Trainer:
             self.log(rate)
 
     def send(self, arrays):
-        return [torch.as_tensor(a).to(self.device) for a in arrays]
+        return [torch.as_tensor(a).to(self.device, non_blocking=True) for a in arrays]
 
     def dense_step(self, pixels, spots, slots):
         tokens, _, patches = self.model.model.visual(pixels)
@@ -162,9 +164,8 @@ class Trainer:
     def dense_losses(self, tokens, patches, spots, slots):
         spot_logits, slot_logits = self.heads(tokens, patches)
         spot, slot = dense_loss(spot_logits, spots), dense_loss(slot_logits, slots)
-        self.chars += int((slots > 0).sum())
         with torch.no_grad():
-            measures = dict(spot=spot.item(), slot=slot.item(), spot_right=dense_accuracy(spot_logits, spots),
+            measures = dict(spot=spot.detach(), slot=slot.detach(), spot_right=dense_accuracy(spot_logits, spots),
                             slot_right=dense_accuracy(slot_logits, slots))
         return spot + slot, measures
 
@@ -187,20 +188,19 @@ class Trainer:
         copied = x["sources"][:, 1:][wanted] >= 0
         token = token_loss(logits, labels[wanted], x["weights"][:, 1:][wanted])
         deciding = x["weights"][:, 1:][wanted] == DECIDING
-        right = (logits.argmax(-1) == labels[wanted]).float()
-        measures |= dict(token=token.item(), copied_right=right[copied].mean().item() if copied.any() else 1.0,
-                         said_right=right[~copied].mean().item(), decided_right=right[deciding].mean().item())
+        right = logits.argmax(-1) == labels[wanted]
+        measures |= dict(token=token.detach(), copied_right=share(right, copied), said_right=share(right, ~copied), decided_right=share(right, deciding))
         return token + dense + POINTING_WEIGHT * self.pointing(x, seen, measures), measures
 
     def pointing(self, x, seen, measures):
         """Sum over the heads that are told where to look: at image cells and at read lines."""
-        generator = torch.Generator().manual_seed(self.step)
+        generator = torch.Generator(self.device).manual_seed(self.step)
         point = sum(pointing_loss(*seen[layer], head, *image_targets(x["ids"], x["cells"], ahead, POINTED, generator))
                     for layer, head, ahead in POINTERS)
         copy = sum(pointing_loss(*seen[layer], head, *copy_targets(x["sources"], x["labels"], ahead, POINTED, generator))
                    for layer, head, ahead in COPIERS)
         mark = sum(pointing_loss(*seen[layer], head, *mark_targets(x["marks"], POINTED, generator)) for layer, head in MARKERS)
-        measures |= dict(point=point.item() / len(POINTERS), copy=copy.item() / len(COPIERS), mark=mark.item() / len(MARKERS))
+        measures |= dict(point=point.detach() / len(POINTERS), copy=copy.detach() / len(COPIERS), mark=mark.detach() / len(MARKERS))
         return point + copy + mark
 
     @torch.no_grad()
@@ -211,7 +211,7 @@ class Trainer:
 
     def log(self, rate):
         keys = sorted({k for r in self.recent for k in r})
-        means = {k: sum(r[k] for r in self.recent if k in r) / sum(k in r for r in self.recent) for k in keys}
+        means = {k: torch.stack([r[k] for r in self.recent if k in r]).mean().item() for k in keys}
         text = " ".join(f"{k}={v:.3f}" for k, v in means.items())
         print(f"step {self.step} {self.seconds / 60:.1f} min {self.chars / 1e6:.2f}M chars rate {rate:.2f} {text}", file=sys.stderr, flush=True)
         self.recent = []

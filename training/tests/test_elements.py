@@ -1,5 +1,7 @@
 """The element classifier: its views are the product's, and what it exports computes what it computed."""
 import hashlib
+import io
+import json
 import random
 import tempfile
 import unittest
@@ -7,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from elements import gallery
 from elements.export import read, write
 from elements.data import APART, READ_AS, SWALLOWED, mark_before, seen
 from elements.network import Elements, balance, loss_of, right
@@ -43,6 +46,54 @@ class ViewsTest(unittest.TestCase):
         smooth = np.clip(np.add.outer(np.arange(120), np.arange(200))[..., None] * [0.5, 0.6, 0.7], 0, 255).astype(np.uint8)
         apart = np.abs(views(smooth, self.box).astype(int) - quick_views(Image.fromarray(smooth), self.box).astype(int))
         self.assertLess(apart.mean(), 2)
+
+
+class GalleryTest(unittest.TestCase):
+    """What a GPU cuts and what a worker says of a page, on the processor."""
+
+    def page(self, folder, count=2):
+        """An entry of a page with so many pictures, each of two lines."""
+        line = dict(at=[12.0, 20.0], size=12, value=False)
+        truth = dict(kind="form", role="page", title="", dark=False, nodes=[dict(role="button", text="OK", box=[8, 20, 40, 40], state={})],
+                     lines=[dict(line, text="OK", box=[10, 22, 30, 36], node=0), dict(line, text="no", box=[10, 60, 34, 74], node=-1)])
+        shots = []
+        for i in range(count):
+            out = io.BytesIO()
+            Image.fromarray(np.roll(picture(), 9 * i, 1)).save(out, "WEBP", lossless=True)
+            shots.append(out.getvalue())
+        told = json.dumps(dict(truths=[truth] * count, edit=None)).encode()
+        path = Path(folder) / f"{count}.bin"
+        path.write_bytes(b"".join(shots) + told)
+        return path, 0, [len(s) for s in shots] + [len(told)]
+
+    def test_views_are_those_of_the_product(self):
+        with tempfile.TemporaryDirectory() as folder:
+            held = gallery.Gallery([self.page(folder), self.page(folder, 1)], "cpu", 1)
+        self.assertEqual(held.first.tolist(), [0, 2, 3])
+        boxes = [(30, 40, 110, 57), (-3.5, 100, 60.25, 130), (150, 2, 199, 9.5)]
+        made = held.views(torch.ones(3, dtype=torch.long), torch.tensor(boxes, dtype=torch.float64))
+        for mine, box in zip(made.numpy(), boxes):
+            np.testing.assert_array_equal(mine, views(np.roll(picture(), 9, 1), box))
+
+    def test_a_batch_names_the_picture_of_each_line(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pages = [self.page(folder), self.page(folder)]
+            held = gallery.Gallery(pages, "cpu", 1)
+            pictures, boxes, numbers, wanted, of, kinds = next(iter(gallery.Boxes(pages, [1, 1], held.sizes, held.first, 8)))
+        self.assertGreaterEqual(len(pictures), 8)
+        self.assertEqual(tuple(boxes.shape), (len(pictures), 4))
+        self.assertEqual(tuple(numbers.shape), (len(pictures), FEATURES))
+        self.assertEqual({marks.ROLES[role] for role in wanted[:, 0].tolist()}, {"", "button"})
+        self.assertEqual(len(kinds), int(of[-1]) + 1)
+        self.assertTrue(set(pictures.tolist()) <= {0, 1, 2, 3})
+
+    def test_colours_change_by_page(self):
+        torch.manual_seed(3)
+        of = torch.arange(40)
+        seen = gallery.recoloured(torch.full((40, 4, 48, 96, 3), 100, dtype=torch.uint8), of)
+        by_page = [seen[of == page].unique().tolist() for page in range(40)]
+        self.assertIn([100], by_page)
+        self.assertGreater(len({tuple(b) for b in by_page}), 1)
 
 
 class NetworkTest(unittest.TestCase):

@@ -94,6 +94,12 @@ class PromptTest(unittest.TestCase):
         self.assertEqual(s.positions[7], (4, 4, 4))
 
 
+def pairs(targets):
+    """Of the first example, the rows that look and those that they look at."""
+    row, key, there = (part[0] for part in targets)
+    return row[there].tolist(), key[there].tolist()
+
+
 class PointingTest(unittest.TestCase):
     def test_a_head_that_looks_at_the_cell_loses_nothing(self):
         ids = torch.tensor([[TOKEN["<|image_pad|>"]] * 4 + [5, 6]])
@@ -101,24 +107,24 @@ class PointingTest(unittest.TestCase):
         q, k = torch.zeros(1, 1, 6, 8), torch.zeros(1, 1, 6, 8)
         q[0, 0, 4, 0], k[0, 0, 2, 0] = 100, 100
         ahead, last = (loss.image_targets(ids, cells, a, 9, None) for a in (True, False))
-        self.assertEqual((ahead[0][0].tolist(), ahead[1][0].tolist()), ([4], [2]))
+        self.assertEqual(pairs(ahead), ([4], [2]))
         self.assertLess(loss.pointing_loss(q, k, 0, *ahead).item(), 1e-3)
         self.assertGreater(loss.pointing_loss(q, k, 0, *last).item(), 1)
 
     def test_a_copied_character_points_at_the_read_line_it_comes_from(self):
         sources = torch.tensor([[-1, -1, -1, -1, 1, 2]])
         labels = torch.tensor([[-100, -100, -100, -100, 7, 8]])
-        self.assertEqual([t[0].tolist() for t in loss.copy_targets(sources, labels, False, 9, None)], [[4, 5], [1, 2]])
-        self.assertEqual([t[0].tolist() for t in loss.copy_targets(sources, labels, True, 9, None)], [[3, 4], [1, 2]])
-        self.assertEqual(len(loss.copy_targets(sources, labels, True, 1, torch.Generator())[0][0]), 1)
+        self.assertEqual(pairs(loss.copy_targets(sources, labels, False, 9, None)), ([4, 5], [1, 2]))
+        self.assertEqual(pairs(loss.copy_targets(sources, labels, True, 9, None)), ([3, 4], [1, 2]))
+        self.assertEqual(len(pairs(loss.copy_targets(sources, labels, True, 1, torch.Generator()))[0]), 1)
 
     def test_a_question_s_character_points_at_itself_but_announces_none(self):
         sources, asked = torch.tensor([[-1, -1, -1, -1, 1, 2]]), torch.full((1, 6), -100)
-        self.assertEqual([t[0].tolist() for t in loss.copy_targets(sources, asked, False, 9, None)], [[4, 5], [1, 2]])
-        self.assertEqual([t[0].tolist() for t in loss.copy_targets(sources, asked, True, 9, None)], [[], []])
+        self.assertEqual(pairs(loss.copy_targets(sources, asked, False, 9, None)), ([4, 5], [1, 2]))
+        self.assertEqual(pairs(loss.copy_targets(sources, asked, True, 9, None)), ([], []))
 
     def test_the_characters_of_a_line_point_at_the_end_of_what_it_is(self):
-        self.assertEqual([t[0].tolist() for t in loss.mark_targets(torch.tensor([[-1, -1, 1, 1, -1]]), 9, None)], [[2, 3], [1, 1]])
+        self.assertEqual(pairs(loss.mark_targets(torch.tensor([[-1, -1, 1, 1, -1]]), 9, None)), ([2, 3], [1, 1]))
 
 
 class PixelsTest(unittest.TestCase):
