@@ -120,11 +120,11 @@ test('a first look that takes longer than the deadline is finished by the calls 
     let reply = answered(await client.call('describe_image', { image: large, max_tokens: 12 }));
     assert.ok(performance.now() - begun < 10_000, 'a cold first call keeps to its deadline');
     const { session_id } = reply;
-    for (let round = 0; reply['stop_reason'] === 'deadline'; round++) {
-      assert.ok(round < 60, 'it comes to an answer');
+    while (reply['stop_reason'] === 'deadline') {
+      assert.ok(performance.now() - begun < 120_000, 'it comes to an answer, on a busy machine too');
       const asked = performance.now();
       reply = answered(await client.call('chat_with_images', { message: '', session_id, max_tokens: 2 }));
-      assert.ok(performance.now() - asked < 10_000, 'so do the others, on a busy machine too');
+      assert.ok(performance.now() - asked < 10_000, 'so do the others');
     }
     assert.equal(reply['cache'].image_tokens_reused, reply['cache'].image_tokens);
   } finally {
