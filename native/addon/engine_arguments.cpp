@@ -249,6 +249,12 @@ Napi::Value to_js(Napi::Env env, const GenerateResult& generated) {
   result.Set("decodeMs", generated.decode_ms);
   result.Set("drafted", generated.drafted);
   result.Set("accepted", generated.accepted);
+  if (generated.unkept) {
+    Napi::Object unkept = Napi::Object::New(env);
+    unkept.Set("code", generated.unkept->code());
+    unkept.Set("message", generated.unkept->what());
+    result.Set("unkept", unkept);
+  }
   result.Set("whole", generated.whole);
   result.Set("hurried", generated.hurried);
   Napi::Array logits = Napi::Array::New(env, generated.logits.size());

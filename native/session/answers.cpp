@@ -66,7 +66,7 @@ void Answers::keep(Request& request, int32_t kept, int32_t computed, bool ends) 
   if (ends) compute_again(request, kept);
 }
 
-// The answer is there; what fails here only leaves less of it in the cache.
+// The answer is there; what fails here only leaves less of it in the cache, which is reported with it.
 void Answers::compute_again(Request& request, int32_t end) {
   Timeline& timeline = *request.timeline;
   Interrupt::Subject* const subject = &request;
@@ -80,6 +80,8 @@ void Answers::compute_again(Request& request, int32_t end) {
     timeline.commit(end);
   } catch (...) {
     timeline.roll_back();
+    const Error error = error_of(std::current_exception());
+    if (!error.is("CANCELLED")) request.result.unkept = error;
   }
 }
 
