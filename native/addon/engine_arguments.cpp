@@ -305,6 +305,7 @@ Napi::Value to_js(Napi::Env env, const Counters& c) {
   set("prefillMs", c.prefill_ms);
   set("decodeMs", c.decode_ms);
   set("sampleMs", c.sample_ms);
+  set("guessMs", c.guess_ms);
   result.Set("diskProblem", c.disk_problem);
   return result;
 }

@@ -23,7 +23,9 @@ void Answers::begin(const RequestPtr& request, std::span<const float> logits) {
 DecoderRows Answers::rows(Request& request, int32_t most, const Drafter::Price& price, bool alone) const {
   Timeline& timeline = *request.timeline;
   const int32_t from = timeline.computed(), next = timeline.sequence().size();
+  const auto start = Clock::now();
   if (request.owed() < most) request.append_draft(most - request.owed(), price);
+  state_.counters.guess_ms += milliseconds_since(start);
   const int32_t end = std::min(timeline.sequence().size(), from + most);
   // A lone answer that is cancelled needs its state no more; any other may have to go back to it.
   timeline.prepare(end, !alone || !request.draft.empty());
@@ -115,7 +117,9 @@ std::optional<StopReason> Answers::sample(Request& request, std::span<const floa
   result.tokens.push_back(token);
   if (options.weigh_tokens) result.probabilities.push_back(softmax_at(logits, token));
   request.timeline->sequence().append(token);
+  const auto sampled = Clock::now();
   if (request.drafter) request.drafter->took(token);
+  state_.counters.guess_ms += milliseconds_since(sampled);
   if (callbacks.on_token) callbacks.on_token(token);
   const auto count = static_cast<int32_t>(result.tokens.size());
   if (callbacks.on_progress) callbacks.on_progress(Stage::decode, count, request.plan.max_tokens);
