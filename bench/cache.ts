@@ -1,13 +1,20 @@
 // npm run bench:cache -- --dims qwen2-vl-2b|smolvlm-256m [--bits 4] [--image 1280x800] [--threads N] [--json] [--write]
 // Time to the first token of a question about an image: cold, asked again, through another tool, after a second image,
-// after a restart from disk, after a fork; and eight forked questions one by one against all at once.
+// after a restart from disk, after a fork; about the image with another corner, where the family sees tiles apart; and
+// eight forked questions one by one against all at once.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { benchArguments, benchCheckpoint, type BenchArguments } from './arguments.js';
 import { BenchModel } from './native-model.js';
 import { report } from './figures.js';
-import { syntheticImage, syntheticPrompt, type Part, type SyntheticImage } from './synthetic-prompt.js';
+import {
+  cornerChanged,
+  syntheticImage,
+  syntheticPrompt,
+  type Part,
+  type SyntheticImage,
+} from './synthetic-prompt.js';
 
 const SYSTEM: Part = { text: 24, seed: 1 };
 const QUESTION_TOKENS = 24;
@@ -31,16 +38,21 @@ async function measure(options: BenchArguments, folder: string): Promise<Record<
     let bench = await open();
     const first = syntheticImage(bench.model, options.width, options.height, 1);
     const second = syntheticImage(bench.model, options.width, options.height, 2);
+    let tiles = '';
     const ask = async (images: SyntheticImage[], seed: number, tokens = 1): Promise<number> => {
       const prompt = syntheticPrompt(bench.model, [
         SYSTEM,
         ...images.map((image) => ({ image })),
         { text: QUESTION_TOKENS, seed },
       ]);
-      return (await bench.ask(prompt, images, tokens)).firstTokenMs;
+      const { firstTokenMs, cache } = await bench.ask(prompt, images, tokens);
+      tiles = cache.tiles > 0 ? `${cache.tilesReused} of ${cache.tiles}` : '';
+      return firstTokenMs;
     };
     await bench.ask(syntheticPrompt(bench.model, [{ text: 64, seed: 99 }]), [], 4);
     const cold = await ask([first], 10);
+    const corner = tiles === '' ? undefined : await ask([cornerChanged(first)], 16);
+    const reused = tiles;
     const question = await ask([first], 11);
     const tool = await ask([first], 12);
     const appended = await ask([first, second], 13);
@@ -70,6 +82,11 @@ async function measure(options: BenchArguments, folder: string): Promise<Record<
       after_append_ms: appended,
       after_fork_ms: fork,
       after_restart_ms: restarted,
+      ...(corner !== undefined && {
+        tiles_reused: reused,
+        corner_changed_ms: corner,
+        corner_changed_speedup: cold / corner,
+      }),
       eight_one_by_one_ms: oneByOne,
       eight_batched_ms: batched,
       second_question_speedup: cold / question,

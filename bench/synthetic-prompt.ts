@@ -26,6 +26,13 @@ export function syntheticImage(model: Model, width: number, height: number, seed
   return { image: { width, height, data }, plan, key: createHash('sha256').update(data).digest() };
 }
 
+/** The picture with another corner, 32 pixels wide and high. */
+export function cornerChanged({ image, plan }: SyntheticImage): SyntheticImage {
+  const data = image.data.slice();
+  for (let y = 0; y < 32; y++) data.fill(255, y * image.width * 3, (y * image.width + 32) * 3);
+  return { image: { ...image, data }, plan, key: createHash('sha256').update(data).digest() };
+}
+
 /** One text run, or an image; text ids follow from `seed`, so that two prompts can share or differ in any part. */
 export type Part = { text: number; seed: number } | { image: SyntheticImage };
 

@@ -103,6 +103,8 @@ Napi::Object cache_to_js(Napi::Env env, const CacheReport& cache) {
   result.Set("imageTokensReused", cache.image_tokens_reused);
   result.Set("promptTokens", cache.prompt_tokens);
   result.Set("promptTokensReused", cache.prompt_tokens_reused);
+  result.Set("tiles", cache.tiles);
+  result.Set("tilesReused", cache.tiles_reused);
   result.Set("encodeMs", cache.encode_ms);
   result.Set("prefillMs", cache.prefill_ms);
   result.Set("source", source_name(cache.source));
@@ -298,8 +300,8 @@ Napi::Value to_js(Napi::Env env, const Counters& c) {
       {"decoderRuns", c.decoder_runs},         {"prefillRows", c.prefill_rows},
       {"decodeRows", c.decode_rows},           {"draftedTokens", c.drafted_tokens},
       {"acceptedTokens", c.accepted_tokens},   {"imagesEncoded", c.images_encoded},
-      {"runsCancelled", c.runs_cancelled},     {"weightBytes", c.weight_bytes},
-      {"scratchBytes", c.scratch_bytes}};
+      {"tilesReused", c.tiles_reused},         {"runsCancelled", c.runs_cancelled},
+      {"weightBytes", c.weight_bytes},         {"scratchBytes", c.scratch_bytes}};
   for (const auto& [name, value] : counts) set(name, static_cast<double>(value));
   set("encodeMs", c.encode_ms);
   set("prefillMs", c.prefill_ms);

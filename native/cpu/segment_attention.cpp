@@ -103,12 +103,17 @@ class SegmentAttention {
       rows.add(c_.kernels, d_.in[0].at<float>(chunk.first_row + r) + head * a_.k_dim, form_);
     const Segment& s = *chunk.segment;
     for (int64_t t = 0; t < s.tiles(); ++t) {
-      for (int r = 0; r < chunk.rows; ++r) rows.see(r, 0, s.rows - t * kBlockPositions);
+      for (int r = 0; r < chunk.rows; ++r) rows.see(r, 0, seen(s, chunk.first_row + r) - t * kBlockPositions);
       uint8_t* tile = packed_tile(packed_head, s.first_tile + t);
       c_.kernels.attend(rows.job({tile, tile + size_.keys}, a_, form_));
     }
     for (int r = 0; r < chunk.rows; ++r)
       rows.finish(c_.kernels, r, d_.out[0].at<float>(chunk.first_row + r) + head * a_.v_dim);
+  }
+
+  // Rows of its segment that this one sees, from the first on.
+  int64_t seen(const Segment& s, int64_t row) const {
+    return d_.in[4] ? std::clamp<int64_t>(*d_.in[4].at<int32_t>(row) - s.first, 1, s.rows) : s.rows;
   }
 
   CpuContext& c_;

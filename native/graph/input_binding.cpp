@@ -71,6 +71,19 @@ void check_segments(const std::string& name, std::span<const int32_t> bounds, in
   }
 }
 
+// Every row sees its own segment, up to one of its rows.
+void check_visible(const std::string& name, std::span<const int32_t> visible, std::span<const int32_t> bounds) {
+  for (size_t s = 0; s + 1 < bounds.size(); ++s) {
+    for (int32_t r = bounds[s]; r < bounds[s + 1]; ++r) {
+      if (visible[static_cast<size_t>(r)] <= bounds[s] || visible[static_cast<size_t>(r)] > bounds[s + 1]) {
+        fail("Expected row " + std::to_string(r) + " of \"" + name + "\" to lie above " + std::to_string(bounds[s]) +
+             " and not above " + std::to_string(bounds[s + 1]) + " but received " +
+             std::to_string(visible[static_cast<size_t>(r)]));
+      }
+    }
+  }
+}
+
 // Heights and widths of images that have `rows` pixels in all and that the strides divide.
 void check_sizes(const std::string& name, std::span<const int32_t> sizes, int64_t rows, const OpAttrs& attrs) {
   int64_t pixels = 0;
@@ -157,15 +170,22 @@ void check_indices(const Program& program, const std::vector<IndexOperand>& oper
   }
   for (const IndexOperand& operand : operands) {
     const OpNode& op = program.ops[operand.op];
-    const int32_t value = op.in[operand.operand], input = root[value];
+    const int32_t value = op.in[operand.operand];
+    const int32_t input = value < 0 ? -1 : root[value];
     if (input < 0 || rows[op.out[0]] == 0) continue;
-    const size_t count = static_cast<size_t>(rows[value] * program.values[value].width);
-    const std::span<const int32_t> indices(integers(*bindings[input]), count);
+    if (op.op == Op::SegmentAttention && root[op.in[3]] < 0) continue;
+    const auto integers_of = [&](int32_t of) {
+      const size_t count = static_cast<size_t>(rows[of] * program.values[of].width);
+      return std::span<const int32_t>(integers(*bindings[root[of]]), count);
+    };
+    const std::span<const int32_t> indices = integers_of(value);
     const std::string& name = program.values[input].name;
     if (signature(op.op).in[operand.operand].label == "sizes") {
       check_sizes(name, indices, rows[op.in[0]], op.attrs);
     } else if (op.op == Op::SegmentAttention) {
-      check_segments(name, indices, rows[op.out[0]]);
+      const std::span<const int32_t> bounds = integers_of(op.in[3]);
+      check_segments(program.values[root[op.in[3]]].name, bounds, rows[op.out[0]]);
+      if (operand.operand == 4) check_visible(name, indices, bounds);
     } else {
       check_range(name, indices, lowest_index(op.op), addressed_rows(program, op, rows));
     }

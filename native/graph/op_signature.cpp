@@ -61,7 +61,7 @@ const std::vector<OpSignature> kSignatures = {
     {Op::SegmentAttention,
      "segmentAttention",
      kNotLocal,
-     {{"q"}, {"k"}, {"v"}, {"segments", i32, false, kWhole}},
+     {{"q"}, {"k"}, {"v"}, {"segments", i32, false, kWhole}, {"visible", i32, kOptional}},
      {},
      {f32},
      kHeadAttrs},

@@ -43,8 +43,9 @@ enum class Op : uint8_t {
   // in: q[R,heads·k_dim], k[R,kv_heads·k_dim]?, v[R,kv_heads·v_dim]?   out: [R,heads·v_dim]
   // attrs: layer, heads, kv_heads, k_dim, v_dim, scale, window, softcap, causal
   Attention,
-  // Full softmax attention inside each segment of rows [segments_s, segments_{s+1}).
-  // in: q[R,heads·k_dim], k[R,kv_heads·k_dim], v[R,kv_heads·v_dim], segments i32 [S+1,1]
+  // Full softmax attention inside each segment of rows [segments_s, segments_{s+1}); where `visible` is given, row r
+  // sees those before row visible[r] alone, segments_s < visible[r] ≤ segments_{s+1}.
+  // in: q[R,heads·k_dim], k[R,kv_heads·k_dim], v[R,kv_heads·v_dim], segments i32 [S+1,1], visible i32 [R,1]?
   // attrs: heads, kv_heads, k_dim, v_dim, scale
   SegmentAttention,
   // y = a + b, b[R,w], or b[R,1] broadcast over columns, or weight[w] broadcast over rows.

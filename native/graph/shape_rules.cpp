@@ -84,6 +84,12 @@ class ShapeRules {
     expect_width(out(), heads * attrs_.v_dim);
   }
 
+  void segment_attention() const {
+    heads();
+    expect_width(in(3), 1);
+    if (has(4)) expect_width(in(4), 1);
+  }
+
   void linear() const {
     expect_weight(0, {out().width, width(0)});
     expect_weight(1, {out().width});
@@ -247,7 +253,7 @@ class ShapeRules {
       case Op::Attention:
         return heads();
       case Op::SegmentAttention:
-        return heads(), expect_width(in(3), 1);
+        return segment_attention();
       case Op::Add:
       case Op::Mul:
         return broadcast();

@@ -36,9 +36,10 @@ void encode_segment_attention(Encoder& encoder, const Dispatch& d) {
   for_parts(encoder, tile_work(d, padded), kMatrixRate, [&](uint32_t first, uint32_t count) {
     encoder.kernel("segment_attention", "segment_attention_" + std::to_string(padded), 128);
     encoder.bind(0, d.in[0]).bind(1, d.in[1]).bind(2, d.in[2]).bind(3, d.in[3]).bind(4, d.out[0]);
-    encoder.constants(
-        5, SegmentAttentionParams{segments, static_cast<uint32_t>(a.heads), static_cast<uint32_t>(a.kv_heads),
-                                  static_cast<uint32_t>(a.k_dim), static_cast<uint32_t>(a.v_dim), a.scale, first});
+    d.in[4] ? encoder.bind(6, d.in[4]) : encoder.bind_unused(6);
+    encoder.constants(5, SegmentAttentionParams{segments, static_cast<uint32_t>(a.heads),
+                                                static_cast<uint32_t>(a.kv_heads), static_cast<uint32_t>(a.k_dim),
+                                                static_cast<uint32_t>(a.v_dim), a.scale, first, d.in[4] ? 1U : 0U});
     encoder.dispatch(count, static_cast<uint32_t>(a.heads));
   });
 }

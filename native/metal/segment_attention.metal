@@ -22,8 +22,8 @@ template <int BLOCKS, int KEYS>
 kernel void segment_attention(device const float* q [[buffer(0)]], device const float* k [[buffer(1)]],
                               device const float* v [[buffer(2)]], device const int* segments [[buffer(3)]],
                               device float* y [[buffer(4)]], constant SegmentAttentionParams& p [[buffer(5)]],
-                              uint2 at [[threadgroup_position_in_grid]], uint index [[thread_index_in_threadgroup]],
-                              uint lane [[thread_index_in_simdgroup]],
+                              device const int* visible [[buffer(6)]], uint2 at [[threadgroup_position_in_grid]],
+                              uint index [[thread_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]],
                               uint simdgroup [[simdgroup_index_in_threadgroup]]) {
   threadgroup float tile[KEYS * BLOCKS * 8];
   threadgroup float scores[4][8 * KEYS];
@@ -66,6 +66,8 @@ kernel void segment_attention(device const float* q [[buffer(0)]], device const 
   float running_sum = 0.0f;
   for (uint i = lane; i < 64; i += 32) diagonal[simdgroup][i] = 0.0f;
   threadgroup float* own = scores[simdgroup];
+  uint query_row = first + simdgroup * 8 + lane / 4;
+  uint seen = p.limited != 0 && query_row < end ? clamp(uint(visible[query_row]), start + 1, end) : end;
 
   for (uint key = start; key < end; key += KEYS) {
     stage_rows(k, p.kv_heads * p.k_dim, kv_head * p.k_dim, p.k_dim, key, KEYS, end, stride, 1.0f, tile, index, 128);
@@ -87,14 +89,14 @@ kernel void segment_attention(device const float* q [[buffer(0)]], device const 
     uint quarter = (lane % 4) * (KEYS / 4);
     float largest = -FLT_MAX;
     for (uint c = quarter; c < quarter + KEYS / 4; ++c)
-      if (key + c < end) largest = max(largest, own[row * KEYS + c]);
+      if (key + c < seen) largest = max(largest, own[row * KEYS + c]);
     largest = max(largest, simd_shuffle_xor(largest, 1));
     largest = max(largest, simd_shuffle_xor(largest, 2));
     float new_max = max(running_max, largest);
     float keep = exp(running_max - new_max);
     float sum = 0.0f;
     for (uint c = quarter; c < quarter + KEYS / 4; ++c) {
-      float share = key + c < end ? exp(own[row * KEYS + c] - new_max) : 0.0f;
+      float share = key + c < seen ? exp(own[row * KEYS + c] - new_max) : 0.0f;
       own[row * KEYS + c] = share;
       sum += share;
     }

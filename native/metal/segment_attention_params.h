@@ -13,8 +13,9 @@ struct SegmentAttentionParams {
   uint32_t v_dim;
   float scale;
   uint32_t first_tile;  // of this dispatch
+  uint32_t limited;     // 1: rows see their segment up to visible[row]
 };
-PARAMS_LAYOUT(SegmentAttentionParams, first_tile, 24, 28);
+PARAMS_LAYOUT(SegmentAttentionParams, limited, 28, 32);
 
 }  // namespace metal
 }  // namespace afterimage

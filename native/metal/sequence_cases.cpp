@@ -64,7 +64,7 @@ std::vector<float> run_attention(Backend& backend, const AttentionShape& s) {
 }
 
 std::vector<float> run_segments(Backend& backend, int heads, int kv_heads, int k_dim, int v_dim,
-                                std::vector<int32_t> segments) {
+                                std::vector<int32_t> segments, bool limited = false) {
   CaseRun run(backend);
   OpAttrs a;
   a.heads = heads;
@@ -73,10 +73,14 @@ std::vector<float> run_segments(Backend& backend, int heads, int kv_heads, int k
   a.v_dim = v_dim;
   a.scale = 0.25f;
   const int rows = segments.back();
+  std::vector<int32_t> visible;  // its segment's first half, or up to itself
+  for (size_t s = 0; limited && s + 1 < segments.size(); ++s)
+    for (int32_t r = segments[s]; r < segments[s + 1]; ++r)
+      visible.push_back(std::max(r + 1, segments[s] + (segments[s + 1] - segments[s]) / 2));
   Dispatch d{Op::SegmentAttention,
              &a,
              {run.floats(rows, heads * k_dim, 31), run.floats(rows, kv_heads * k_dim, 32),
-              run.floats(rows, kv_heads * v_dim, 33), run.ints(segments, 1)},
+              run.floats(rows, kv_heads * v_dim, 33), run.ints(segments, 1), limited ? run.ints(visible, 1) : Tensor{}},
              {run.empty(rows, heads * v_dim)},
              {nullptr, nullptr},
              nullptr};
@@ -182,6 +186,9 @@ std::vector<KernelCase> sequence_cases(std::span<const int> sizes) {
            std::to_string(n) + " rows of " + std::to_string(dim), 1e-5, [=](Backend& b) {
              return run_segments(b, 2, dim == 16 ? 1 : 2, dim, dim == 96 ? 64 : dim, {0, n, n, n + 5, 2 * n + 5});
            }});
+    cases.push_back({"segment_attention_64", std::to_string(n) + " rows that see not all", 1e-5, [=](Backend& b) {
+                       return run_segments(b, 2, 1, 48, 40, {0, n, n + 5, 2 * n + 5}, true);
+                     }});
     cases.push_back(
         {"short_conv", std::to_string(n) + " channels", 2e-6, [=](Backend& b) { return run_conv(b, 6, n, 4); }});
     cases.push_back(

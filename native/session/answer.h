@@ -28,6 +28,8 @@ enum class CacheSource : uint8_t { none, features, memory, disk };
 struct CacheReport {
   int32_t image_tokens = 0, image_tokens_reused = 0;    // tokens replaced by image features
   int32_t prompt_tokens = 0, prompt_tokens_reused = 0;  // of KV
+  // Of images cut into tiles that are encoded apart, where one was encoded: its tiles, and those that were not run.
+  int32_t tiles = 0, tiles_reused = 0;
   double encode_ms = 0, prefill_ms = 0;
   CacheSource source = CacheSource::none;
 };

@@ -29,6 +29,7 @@ struct Counters {
   uint64_t decoder_runs = 0, prefill_rows = 0, decode_rows = 0;
   uint64_t drafted_tokens = 0, accepted_tokens = 0;  // guessed and run; right, and then among decode_rows
   uint64_t images_encoded = 0;
+  uint64_t tiles_reused = 0;  // of them, instead of being encoded
   uint64_t runs_cancelled = 0;
   double encode_ms = 0, prefill_ms = 0, decode_ms = 0;
   double guess_ms = 0;   // guessing tokens and learning from those that came; not in decode_ms

@@ -7,6 +7,43 @@
 
 namespace afterimage {
 
+namespace {
+
+using Places = std::map<TileKey, TileFeatures::Place>;
+
+// The features of all tiles: those of `unseen` from their run, the others from their places.
+ImageFeatures assembled(const ImageTiles& tiles, const Places& places, const std::vector<size_t>& unseen,
+                        const ImageFeatures& run) {
+  std::vector<int32_t> ran;  // rows of the image, in the order of the run's
+  for (size_t tile : unseen) ran.insert(ran.end(), tiles.feature_rows(tile).begin(), tiles.feature_rows(tile).end());
+  std::sort(ran.begin(), ran.end());
+  Places sources = places;
+  for (size_t tile : unseen) {
+    std::vector<int32_t>& rows = sources[tiles.keys()[tile]].rows;
+    for (int32_t row : tiles.feature_rows(tile))
+      rows.push_back(static_cast<int32_t>(std::lower_bound(ran.begin(), ran.end(), row) - ran.begin()));
+  }
+  const auto any = std::find_if(places.begin(), places.end(), [](const auto& place) { return place.second.image; });
+  const ImageFeatures& like = unseen.empty() ? *any->second.image : run;
+  ImageFeatures features;
+  features.width = like.width;
+  for (size_t tile = 0; tile < tiles.count(); ++tile)
+    features.rows += static_cast<int64_t>(tiles.feature_rows(tile).size());
+  for (size_t level = 0; level < like.tensors.size(); ++level) {
+    std::vector<float>& to = features.tensors.emplace_back(static_cast<size_t>(features.rows * features.width));
+    for (size_t tile = 0; tile < tiles.count(); ++tile) {
+      const TileFeatures::Place& source = sources[tiles.keys()[tile]];
+      const std::vector<float>& from = (source.image ? *source.image : run).tensors[level];
+      for (size_t i = 0; i < source.rows.size(); ++i)
+        std::copy_n(from.begin() + source.rows[i] * features.width, features.width,
+                    to.begin() + tiles.feature_rows(tile)[i] * features.width);
+    }
+  }
+  return features;
+}
+
+}  // namespace
+
 void EncodeStep::accept(const RequestPtr& request, EncodeJob job) {
   if (request->state == Request::State::ended) return job.on_error(Error("CANCELLED", "The request has ended."));
   const auto& needed = request->plan.needed;
@@ -53,12 +90,39 @@ FeatureCache::Held EncodeStep::run_encoder(const RequestPtr& request, const Enco
   const InterruptibleRun run(state_.interrupt, {&subject, 1});
   if (!run.begun()) throw Error("CANCELLED", "The request was cancelled.");
   make_scratch_room(span.symbols);
-  ImageFeatures features = state_.model.vision->encode(
-      job.inputs, state_.options.pause_every, [&] { pause(request); }, state_.interrupt.flag());
+  const auto tiles = ImageTiles::find(state_.model.vision->executor().program(), job.inputs);
+  ImageFeatures features = tiles ? encode_unseen(request, job.inputs, *tiles) : encode(request, job.inputs);
   state_.model.require_intact();
   auto held = state_.features.insert(job.key, std::move(features));
   ++state_.counters.images_encoded;
+  if (!tiles) return held;
+  state_.tiles.tidy();
+  for (size_t tile = 0; tile < tiles->count(); ++tile)
+    state_.tiles.insert(tiles->keys()[tile], held, tiles->feature_rows(tile));
   return held;
+}
+
+ImageFeatures EncodeStep::encode(const RequestPtr& request, const std::vector<NamedInput>& inputs) {
+  return state_.model.vision->encode(
+      inputs, state_.options.pause_every, [&] { pause(request); }, state_.interrupt.flag());
+}
+
+// Runs the tiles that no image had, each once; the others' rows are taken from where they stand.
+ImageFeatures EncodeStep::encode_unseen(const RequestPtr& request, const std::vector<NamedInput>& inputs,
+                                        const ImageTiles& tiles) {
+  std::map<TileKey, TileFeatures::Place> places;
+  std::vector<size_t> unseen;
+  for (size_t tile = 0; tile < tiles.count(); ++tile) {
+    const auto [place, first] = places.try_emplace(tiles.keys()[tile], state_.tiles.find(tiles.keys()[tile]));
+    if (first && !place->second.image) unseen.push_back(tile);
+  }
+  const bool all = unseen.size() == tiles.count();
+  ImageFeatures run;
+  if (!unseen.empty()) run = encode(request, all ? inputs : tiles.inputs_of(unseen));
+  request->plan.cache.tiles += static_cast<int32_t>(tiles.count());
+  request->plan.cache.tiles_reused += static_cast<int32_t>(tiles.count() - unseen.size());
+  state_.counters.tiles_reused += tiles.count() - unseen.size();
+  return all ? run : assembled(tiles, places, unseen, run);
 }
 
 void EncodeStep::pause(const RequestPtr& request) {

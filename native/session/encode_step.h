@@ -6,6 +6,7 @@
 
 #include "session/admission.h"
 #include "session/engine_state.h"
+#include "session/image_tiles.h"
 
 namespace afterimage {
 
@@ -30,6 +31,9 @@ class EncodeStep {
 
  private:
   FeatureCache::Held run_encoder(const RequestPtr& request, const EncodeJob& job, const ImageSpan& span);
+  ImageFeatures encode(const RequestPtr& request, const std::vector<NamedInput>& inputs);
+  ImageFeatures encode_unseen(const RequestPtr& request, const std::vector<NamedInput>& inputs,
+                              const ImageTiles& tiles);
   void pause(const RequestPtr& request);
   void make_scratch_room(const std::map<std::string, int64_t>& symbols);
 

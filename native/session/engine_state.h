@@ -3,6 +3,7 @@
 #include "cache/disk_tier.h"
 #include "cache/feature_cache.h"
 #include "cache/prefix_store.h"
+#include "cache/tile_features.h"
 #include "session/counters.h"
 #include "session/interrupt.h"
 #include "session/model.h"
@@ -27,6 +28,7 @@ struct EngineState {
   KvCache& kv;
   Interrupt& interrupt;
   FeatureCache features;
+  TileFeatures tiles;  // of those
   DiskTier disk;
   PrefixStore store;
   Requests requests;

@@ -175,20 +175,25 @@ void test_batch() {
     }
 }
 
-void test_segments(const Shape& s, const std::vector<int32_t>& bounds) {
+// `limited`: each row sees its segment up to itself, the first third of its segment all of that third.
+void test_segments(const Shape& s, const std::vector<int32_t>& bounds, bool limited = false) {
   const OpAttrs a = attributes(s);
   const int64_t rows = bounds.back();
   const Inputs in = random_inputs(s, rows, false);
   std::vector<double> expected;
+  std::vector<int32_t> visible;
   for (size_t g = 0; g + 1 < bounds.size(); ++g)
-    for (int64_t r = bounds[g]; r < bounds[g + 1]; ++r)
+    for (int32_t r = bounds[g]; r < bounds[g + 1]; ++r) {
+      const int32_t third = std::min(bounds[g + 1], bounds[g] + (bounds[g + 1] - bounds[g] + 2) / 3);
+      visible.push_back(limited ? std::max(r + 1, third) : bounds[g + 1]);
       for (int32_t h = 0; h < s.heads; ++h) {
         const int32_t kv = h * s.kv_heads / s.heads;
         const auto y = softmax_row(in.q.data() + (r * s.heads + h) * s.k_dim, in.k.data() + kv * s.k_dim,
                                    in.v.data() + kv * s.v_dim, s.kv_heads * s.k_dim, s.kv_heads * s.v_dim, bounds[g],
-                                   bounds[g + 1], a);
+                                   visible.back(), a);
         expected.insert(expected.end(), y.begin(), y.end());
       }
+    }
   for (CpuIsa isa : isas_here())
     for (Precision precision : {Precision::exact, Precision::fast}) {
       const auto run = [&](int threads, const std::vector<int32_t>& cut) {
@@ -196,14 +201,18 @@ void test_segments(const Shape& s, const std::vector<int32_t>& bounds) {
         const int64_t n = cut.back() - cut.front();
         std::vector<int32_t> local;
         for (int32_t b : cut) local.push_back(b - cut.front());
+        std::vector<int32_t> seen;
+        for (int32_t r = cut.front(); r < cut.back(); ++r)
+          seen.push_back(visible[static_cast<size_t>(r)] - cut.front());
         const Owned q = tensor(*backend, n, s.heads * s.k_dim, slice(in.q, cut.front(), n, s.heads * s.k_dim));
         const Owned k = tensor(*backend, n, s.kv_heads * s.k_dim, slice(in.k, cut.front(), n, s.kv_heads * s.k_dim));
         const Owned v = tensor(*backend, n, s.kv_heads * s.v_dim, slice(in.v, cut.front(), n, s.kv_heads * s.v_dim));
         const Owned out = tensor(*backend, n, s.heads * s.v_dim),
-                    segments = tensor<int32_t>(*backend, static_cast<int64_t>(cut.size()), 1, local);
+                    segments = tensor<int32_t>(*backend, static_cast<int64_t>(cut.size()), 1, local),
+                    limits = tensor<int32_t>(*backend, n, 1, seen);
         run_one(*backend, {Op::SegmentAttention,
                            &a,
-                           {q.tensor, k.tensor, v.tensor, segments.tensor},
+                           {q.tensor, k.tensor, v.tensor, segments.tensor, limited ? limits.tensor : Tensor{}},
                            {out.tensor},
                            {},
                            nullptr,
@@ -239,5 +248,7 @@ int main() {
   test_batch();
   for (int32_t dim : {12, 20, 64, 72, 80, 128, 256}) test_segments({2, 2, dim, dim, 0, 0}, {0, 63, 64, 64, 161});
   test_segments({4, 2, 31, 33, 0, 0}, {0, 1, 32, 65, 192, 400});
+  test_segments({4, 2, 31, 33, 0, 0}, {0, 1, 32, 65, 192, 400}, true);
+  test_segments({2, 1, 64, 64, 0, 0}, {0, 63, 64, 64, 161}, true);
   return finish();
 }

@@ -138,7 +138,8 @@ class NaiveBackend : public Backend {
       for (int64_t r = first; r < last; ++r) {
         std::vector<float> sums(static_cast<size_t>(width), 0);
         float total = 0;
-        for (int64_t j = first; j < last; ++j) {
+        const int64_t seen = d.in[4] ? *d.in[4].at<int32_t>(r) : last;
+        for (int64_t j = first; j < seen; ++j) {
           float dot = 0;
           for (int64_t c = 0; c < width; ++c) dot += d.in[0].at<float>(r)[c] * d.in[1].at<float>(j)[c];
           const float p = std::exp(std::tanh(dot));

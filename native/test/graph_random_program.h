@@ -236,7 +236,7 @@ class RandomProgram {
       case 13: {
         if (!(rows == RowCount{"R"})) return grow();
         attrs.k_dim = attrs.v_dim = static_cast<int32_t>(width);
-        return emit(Op::SegmentAttention, {x, partner(x), partner(x), segments_}, {}, rows, width, attrs);
+        return emit(Op::SegmentAttention, {x, partner(x), partner(x), segments_, -1}, {}, rows, width, attrs);
       }
       case 14:
         return emit(Op::Add, {x, -1}, {weight({width})}, rows, width);

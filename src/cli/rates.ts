@@ -21,7 +21,7 @@ export class Rates {
       parts.push(
         `${count(image_tokens)} image tokens${reused(cache.image_tokens_reused ?? 0, cache.source)}`,
       );
-    if (encode_ms > 0) parts.push(`encode ${seconds(encode_ms)}`);
+    if (encode_ms > 0) parts.push(`encode ${seconds(encode_ms)}${spared(cache)}`);
     if (prompt_tokens !== undefined) parts.push(prefill(prompt_tokens - prompt_tokens_reused, prefill_ms));
     const { tokens, at } = this.#latest;
     const first = this.#first ?? this.#latest;
@@ -35,6 +35,10 @@ export class Rates {
 function prefill(evaluated: number, ms: number | undefined): string {
   const work = `prefill ${count(evaluated)} tok`;
   return ms === undefined ? work : `${work} in ${seconds(ms)} (${rate(evaluated, ms)})`;
+}
+
+function spared({ tiles = 0, tiles_reused = 0 }: ReplyFields['cache']): string {
+  return tiles_reused > 0 ? ` (${tiles_reused} of ${tiles} tiles from features)` : '';
 }
 
 function reused(tokens: number, source: string): string {

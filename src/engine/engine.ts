@@ -57,6 +57,9 @@ export interface CacheReport {
   image_tokens_reused?: number;
   prompt_tokens?: number;
   prompt_tokens_reused?: number;
+  /** Of images cut into tiles that are encoded apart, where one was encoded: its tiles, and those that were not run. */
+  tiles?: number;
+  tiles_reused?: number;
   encode_ms?: number;
   prefill_ms?: number;
   /** Best tier that served image tokens of this prompt; remote: another server's, which keeps its tiers to itself. */
@@ -64,7 +67,7 @@ export interface CacheReport {
 }
 
 /** Of a question that the engine did not get to. */
-export const NOTHING_DONE: Required<CacheReport> = {
+export const NOTHING_DONE: Required<Omit<CacheReport, 'tiles' | 'tiles_reused'>> = {
   image_tokens: 0,
   image_tokens_reused: 0,
   prompt_tokens: 0,

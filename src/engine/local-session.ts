@@ -266,6 +266,7 @@ function cacheReport(native: NativeCacheReport): CacheReport {
     image_tokens_reused: native.imageTokensReused,
     prompt_tokens: native.promptTokens,
     prompt_tokens_reused: native.promptTokensReused,
+    ...(native.tiles > 0 && { tiles: native.tiles, tiles_reused: native.tilesReused }),
     encode_ms: native.encodeMs,
     prefill_ms: native.prefillMs,
     source: native.source,

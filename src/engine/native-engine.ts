@@ -72,6 +72,8 @@ export interface NativeCacheReport {
   imageTokensReused: number;
   promptTokens: number;
   promptTokensReused: number;
+  tiles: number;
+  tilesReused: number;
   encodeMs: number;
   prefillMs: number;
   source: Exclude<CacheReport['source'], 'remote'>;

@@ -14,7 +14,7 @@ import {
   type AttentionShape,
 } from './shape-checks.js';
 
-export { rowsOf } from './program-writer.js';
+export { multipliedRows, rowsOf } from './program-writer.js';
 export type { Images } from './image-builder.js';
 export type { Value } from './program-writer.js';
 export type { ActivationName, WeightModule } from './row-builder.js';
@@ -58,12 +58,27 @@ export class GraphBuilder extends ImageBuilder {
     return this.one('attention', [q, k, v], { rows: q.rows, width: heads * vDim }, [], attrs);
   }
 
-  /** Full attention inside each segment of rows; `segments` lists the S+1 boundaries. */
-  segmentAttention(q: Value, k: Value, v: Value, segments: Value, shape: AttentionShape): Value {
+  /**
+   * Full attention inside each segment of rows; `segments` lists the S+1 boundaries. Where `visible` is given, row r sees
+   * the rows before visible[r] alone.
+   */
+  segmentAttention(
+    q: Value,
+    k: Value,
+    v: Value,
+    segments: Value,
+    shape: AttentionShape,
+    visible?: Value,
+  ): Value {
     const { heads, kvHeads, kDim, vDim = kDim, scale } = shape;
     attentionShapes('segmentAttention', q, k, v, shape);
     integers('segmentAttention', segments, 1);
-    return this.one('segmentAttention', [q, k, v, segments], { rows: q.rows, width: heads * vDim }, [], {
+    if (visible) {
+      integers('segmentAttention', visible, 1);
+      sameRowCount('segmentAttention', q, visible);
+    }
+    const inputs = visible ? [q, k, v, segments, visible] : [q, k, v, segments];
+    return this.one('segmentAttention', inputs, { rows: q.rows, width: heads * vDim }, [], {
       heads,
       kvHeads,
       kDim,

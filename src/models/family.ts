@@ -77,6 +77,8 @@ export interface Model {
   boxes: ModelBoxes | null;
   /** Renders prompts of families without a chat template (PaliGemma). */
   renderPrompt?: (turns: { text: string; images: number }[]) => string;
+  /** Chat template where the checkpoint has none. */
+  chatTemplate?: string;
   /** Variables of the chat template, in place of those that ask a model not to think aloud. */
   templateSwitches?: Record<string, unknown>;
   contextLength: number;

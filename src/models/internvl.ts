@@ -1,12 +1,18 @@
-// InternVL 3 and 3.5 in Hugging Face's layout: Zhu et al. 2025, https://arxiv.org/abs/2504.10479. InternViT, 2 × 2 patches to
-// a token, Qwen2 or Qwen3.
+// InternVL 3 and 3.5: Zhu et al. 2025, https://arxiv.org/abs/2504.10479. InternViT, 2 × 2 patches to a token, Qwen2 or Qwen3;
+// in Hugging Face's layout, or in that of the publisher's own code (internvl_chat), which MLX keeps.
 import { AfterimageError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
 import type { Program } from '../graph/program.js';
 import type { Checkpoint } from './checkpoint/checkpoint.js';
 import { Config } from './checkpoint/config.js';
 import { imageTokenId, stopTokenIds } from './checkpoint/special-tokens.js';
-import { weightModule, weightScope } from './checkpoint/weights.js';
+import {
+  renamedScope,
+  storedUnder,
+  weightModule,
+  weightScope,
+  type WeightScope,
+} from './checkpoint/weights.js';
 import { llamaDecoder, llamaShape } from './decoders/llama.js';
 import type { Family, NamedTensor } from './family.js';
 import { internImageProcessor } from './processors/intern-image.js';
@@ -24,7 +30,7 @@ const PROJECTOR_EPS = 1e-5;
 const TEXT_MODELS = ['qwen2', 'qwen3', 'llama'];
 
 export const internVl: Family = {
-  modelTypes: ['internvl'],
+  modelTypes: ['internvl', 'internvl_chat'],
   bestAt: 'general',
   checkpoints: [
     { name: 'OpenGVLab/InternVL3-2B-hf', parameters: 2_088_957_440, towerParameters: 304_012_288 },
@@ -34,7 +40,7 @@ export const internVl: Family = {
     { name: 'OpenGVLab/InternVL3_5-8B-HF', parameters: 8_528_318_464, towerParameters: 304_012_288 },
   ],
   build(checkpoint) {
-    const config = new Config(checkpoint.config, 'config.json');
+    const config = statedConfig(new Config(checkpoint.config, 'config.json'));
     const text = config.section('text_config');
     const vision = internVitShape(config.section('vision_config'), config.number('vision_feature_layer', -1));
     const merge = Math.round(1 / config.number('downsample_ratio', 0.5));
@@ -44,6 +50,7 @@ export const internVl: Family = {
       decoder: decoder(checkpoint, text),
       processor: internImageProcessor(checkpoint, {
         patch: vision.patch_size,
+        most: config.count('max_dynamic_patch', 12),
         tokensPerTile: (vision.image_size / vision.patch_size / merge) ** 2,
         placeholder: (tokens) => `<img>${imageTokens(IMAGE_TOKEN, tokens)}</img>`,
         symbols: clipSymbols,
@@ -68,6 +75,63 @@ function tablesOf(frames: number, side: number, merge: number): Record<string, N
   return { ...clipTables(frames, side), kept_rows: indexTensor(blockOrder(frames, side, merge).map(cell)) };
 }
 
+/** What the publisher's own code calls otherwise. */
+function statedConfig(config: Config): Config {
+  if (config.string('model_type') !== 'internvl_chat') return config;
+  if (config.string('ps_version', 'v2') !== 'v2') {
+    throw new AfterimageError(
+      'MODEL_UNSUPPORTED',
+      'InternVL of the first generation ("ps_version" "v1") is not supported; OpenGVLab/InternVL3-8B-hf is.',
+    );
+  }
+  const vision = config.section('vision_config');
+  return new Config(
+    {
+      ...config.raw(),
+      text_config: config.section('llm_config').raw(),
+      vision_config: {
+        ...vision.raw(),
+        attention_bias: vision.boolean('qkv_bias', true),
+        use_qk_norm: vision.boolean('qk_normalization', false),
+        norm_type: vision.string('norm_type', 'layer_norm'),
+      },
+      vision_feature_layer: config.number('select_layer', -1),
+    },
+    config.where,
+  );
+}
+
+const CHAT_NAMES = [
+  [/^embeddings\.cls_token$/, 'embeddings.class_embedding'],
+  [/^embeddings\.position_embeddings$/, 'embeddings.position_embedding'],
+  [/^embeddings\.patch_embeddings\.projection$/, 'embeddings.patch_embedding'],
+  [/^encoder\.layer\.(\d+)\.attention\.[qkv]_proj$/, 'encoder.layers.$1.attn.qkv'],
+  [/^encoder\.layer\.(\d+)\.attention\.projection_layer$/, 'encoder.layers.$1.attn.proj'],
+  [/^encoder\.layer\.(\d+)\.attention\./, 'encoder.layers.$1.attn.'],
+  [/^encoder\.layer\.(\d+)\.layernorm_before$/, 'encoder.layers.$1.norm1'],
+  [/^encoder\.layer\.(\d+)\.layernorm_after$/, 'encoder.layers.$1.norm2'],
+  [/^encoder\.layer\.(\d+)\.lambda_/, 'encoder.layers.$1.ls'],
+  [/^encoder\.layer\./, 'encoder.layers.'],
+] as const;
+const CHAT_PROJECTOR = [
+  [/^layer_norm$/, '0'],
+  [/^linear_1$/, '1'],
+  [/^linear_2$/, '3'],
+] as const;
+
+function towerWeights(checkpoint: Checkpoint, width: number): WeightScope {
+  const theirs = 'vision_model.embeddings.class_embedding';
+  if (!storedUnder(checkpoint, theirs))
+    return weightScope(checkpoint, ['vision_tower.', 'model.vision_tower.'], 'embeddings.cls_token');
+  const scope = weightScope(checkpoint, ['vision_model.'], 'embeddings.class_embedding');
+  return renamedScope(checkpoint, scope, CHAT_NAMES, width);
+}
+
+function projector(checkpoint: Checkpoint): WeightScope {
+  if (!storedUnder(checkpoint, 'mlp1.1')) return projectorWeights(checkpoint);
+  return renamedScope(checkpoint, weightScope(checkpoint, ['mlp1.'], '1'), CHAT_PROJECTOR, 0);
+}
+
 function visionEncoder(
   checkpoint: Checkpoint,
   shape: InternVitShape,
@@ -83,8 +147,8 @@ function visionEncoder(
     );
   }
   const g = new GraphBuilder('vision');
-  const tower = weightScope(checkpoint, ['vision_tower.', 'model.vision_tower.'], 'embeddings.cls_token');
-  const w = projectorWeights(checkpoint);
+  const tower = towerWeights(checkpoint, shape.hidden_size);
+  const w = projector(checkpoint);
   const blocks = g.regroup(internVitTower(g, tower, shape), merge * merge); // [tokens, merge²·width]
   const inner = g.linear(g.layerNorm(blocks, w('layer_norm'), PROJECTOR_EPS), w('linear_1'), hidden, {
     bias: true,

@@ -118,13 +118,14 @@ function frameTables(frames: Frame[], side: number, factor: number): Record<stri
   };
 }
 
-/** Taps padded to `width` with weight 0. */
+/** Taps padded to `width` with weight 0, of a row that is read anyway: another tile's would tie the two together. */
 function tapTensors(name: string, rows: Taps[], width: number): Record<string, NamedTensor> {
   const index = new Int32Array(rows.length * width);
   const weight = new Float32Array(rows.length * width);
-  rows.forEach((taps, r) =>
-    taps.forEach((tap, t) => ([index[r * width + t], weight[r * width + t]] = [tap.index, tap.weight])),
-  );
+  rows.forEach((taps, r) => {
+    index.fill(taps[0]!.index, r * width, (r + 1) * width);
+    taps.forEach((tap, t) => ([index[r * width + t], weight[r * width + t]] = [tap.index, tap.weight]));
+  });
   return { [`${name}_index`]: indexTensor(index, width), [`${name}_weight`]: floatTensor(weight, width) };
 }
 

@@ -1,12 +1,17 @@
 // PaddleOCR-VL: Cui et al. 2025, https://arxiv.org/abs/2510.14528. A SigLIP tower for images of any shape, whose attention also
 // turns by row and column, before ERNIE 4.5 with M-RoPE.
-import { AfterimageError } from '../errors.js';
 import { GraphBuilder, rowsOf } from '../graph/builder.js';
 import type { Program } from '../graph/program.js';
 import type { Checkpoint } from './checkpoint/checkpoint.js';
 import { Config } from './checkpoint/config.js';
 import { imageTokenId, stopTokenIds } from './checkpoint/special-tokens.js';
-import { storedUnder, weightModule, weightScope, type WeightScope } from './checkpoint/weights.js';
+import {
+  renamedScope,
+  storedUnder,
+  weightModule,
+  weightScope,
+  type WeightScope,
+} from './checkpoint/weights.js';
 import { llamaDecoder, llamaShape } from './decoders/llama.js';
 import type { Family, NamedTensor } from './family.js';
 import { indexTensor } from './processors/pixels.js';
@@ -85,12 +90,16 @@ function tablesOf(extent: PatchExtent, side: number): Record<string, NamedTensor
   };
 }
 
-function visionWeights(checkpoint: Checkpoint): WeightScope {
+/** MLX drops a folder of the names and joins q, k and v. */
+const MLX_NAMES = [
+  [/^encoder\.(layers\.\d+\.self_attn)\.[qkv]_proj$/, '$1.qkv'],
+  [/^encoder\./, ''],
+] as const;
+
+function visionWeights(checkpoint: Checkpoint, width: number): WeightScope {
   if (storedUnder(checkpoint, 'visual.layers.0.self_attn.qkv')) {
-    throw new AfterimageError(
-      'MODEL_UNSUPPORTED',
-      "PaddleOCR-VL in MLX's layout is not supported; in Hugging Face's it is: PaddlePaddle/PaddleOCR-VL.",
-    );
+    const theirs = weightScope(checkpoint, ['visual.'], 'embeddings.patch_embedding');
+    return renamedScope(checkpoint, theirs, MLX_NAMES, width);
   }
   const prefixes = ['visual.vision_model.', 'model.visual.vision_model.', 'model.visual.'];
   return weightScope(checkpoint, prefixes, 'embeddings.patch_embedding');
@@ -98,8 +107,8 @@ function visionWeights(checkpoint: Checkpoint): WeightScope {
 
 function visionEncoder(checkpoint: Checkpoint, vision: Config, hidden: number): Program {
   const g = new GraphBuilder('vision');
-  const w = visionWeights(checkpoint);
   const shape = siglipShape(vision);
+  const w = visionWeights(checkpoint, shape.hidden_size);
   const { hidden_size: width, patch_size: patch } = shape;
   const merge = vision.count('spatial_merge_size');
   const patches = rowsOf('patches');
@@ -116,7 +125,7 @@ function visionEncoder(checkpoint: Checkpoint, vision: Config, hidden: number): 
   const rope = visionRope(g, positions, width / shape.num_attention_heads);
   const seen = siglipBlocks(g, x, w, shape, rope);
 
-  const p = weightScope(checkpoint, ['mlp_AR.', 'model.projector.'], 'linear_1');
+  const p = weightScope(checkpoint, ['mlp_AR.', 'model.projector.', 'visual.projector.'], 'linear_1');
   const normed = g.layerNorm(seen, p('pre_norm'), PROJECTOR_EPS);
   const blocks = g.regroup(g.gatherRows(normed, order), merge * merge); // [tokens, merge²·width]
   const inner = g.linear(blocks, p('linear_1'), blocks.width, { bias: true });

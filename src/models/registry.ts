@@ -6,6 +6,7 @@ import { reading } from './checkpoint/plain-file.js';
 import type { Family, Model } from './family.js';
 import { modelOf } from './model-of.js';
 import { internVl } from './internvl.js';
+import { deepSeekOcr2 } from './deepseek_ocr2.js';
 import { idefics3 } from './idefics3.js';
 import { gemma3 } from './gemma3.js';
 import { gemma3n } from './gemma3n.js';
@@ -43,6 +44,7 @@ export const families: readonly Family[] = [
   internVl,
   miniCpmV46,
   paddleOcrVl,
+  deepSeekOcr2,
   llava,
   llavaNext,
   lfm2Vl,

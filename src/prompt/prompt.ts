@@ -39,7 +39,7 @@ export interface Prompt extends PromptTokens {
 /** The part of a model that prompts depend on. */
 type PromptModel = Pick<
   Model,
-  'imagePlaceholder' | 'imageToken' | 'imageTokenId' | 'renderPrompt' | 'templateSwitches'
+  'imagePlaceholder' | 'imageToken' | 'imageTokenId' | 'renderPrompt' | 'chatTemplate' | 'templateSwitches'
 > & {
   processor: Pick<Processor, 'plan'>;
 };
@@ -254,7 +254,8 @@ export function templateOf(
   { folder, chatTemplate, tokenizerConfig }: TemplateCheckpoint,
   model: PromptModel,
 ): TemplateSource | undefined {
-  const source = model.renderPrompt ? undefined : (chatTemplate ?? findTemplate(folder));
+  const stated = chatTemplate ?? findTemplate(folder) ?? model.chatTemplate;
+  const source = model.renderPrompt ? undefined : stated;
   if (source === undefined) return undefined;
   return {
     source,

@@ -5,6 +5,7 @@ import { AfterimageError } from '../errors.js';
 import { readJson } from '../models/checkpoint/json-file.js';
 import { readTokenizer } from '../models/checkpoint/tiktoken.js';
 import type { GuardedText } from './guard.js';
+import { mergeWordByWord, type MergedVocabulary } from './words.js';
 import { vocabularyOf, type Vocabulary } from './vocabulary.js';
 
 export interface AddedToken {
@@ -47,6 +48,7 @@ export class Tokenizer {
     this.#hub = new HubTokenizer(tokenizerJson, tokenizerConfig);
     keepByteOrderMarks(this.#hub);
     mergeByRank(this.#hub, tokenizerJson.model as RankedModel | undefined);
+    mergeWordByWord(this.#hub, tokenizerJson.model as MergedVocabulary | undefined);
     this.#added = tokenizerJson.added_tokens as AddedToken[];
     this.#special = new Set(
       this.#added.filter(({ special, content }) => special && !COORDINATE.test(content)).map(({ id }) => id),

@@ -5,7 +5,7 @@ import type { ImagePlan, Model, NamedTensor } from '../../src/models/family.js';
 import type { RgbImage } from '../../src/image/rgb-image.js';
 import { imageNames, readImage, type GoldenCase, type GoldenTurn } from './case-files.js';
 import type { PromptPath } from './prompt-path.js';
-import { RecordedPixels } from './recorded-pixels.js';
+import { RecordedPixels, TilesFirst } from './recorded-pixels.js';
 import { meanDifference, type Tally } from './tally.js';
 import {
   answerGreedily,
@@ -97,7 +97,7 @@ export function checkGeometry(
   tally: Tally,
 ): void {
   for (const [key, expected] of Object.entries(layout)) {
-    if (key === 'pixel_values_shape') continue;
+    if (key.startsWith('pixel_values')) continue;
     const actual = plans.flatMap((plan) =>
       VIEW_BY_VIEW.includes(key) ? (plan.layout[key] as unknown[]) : [plan.layout[key]],
     );
@@ -155,7 +155,8 @@ function withRecordedPixels(
 ): Record<string, NamedTensor>[] {
   const recorded = golden.expected(t, 'pixel_values');
   if (!recorded) return own;
-  const pixels = new RecordedPixels(recorded);
+  const tiles = golden.expected(t, 'pixel_values_local');
+  const pixels = tiles ? new TilesFirst(tiles, recorded) : new RecordedPixels(recorded);
   return own.map((inputs, i) => {
     const rows = pixels.next(inputs['pixel_values']!, plans[i]!);
     const grey = machine.model.processor.pixelStep;

@@ -1,6 +1,7 @@
 // Recorded `pixel_values` as rows of the vision program. The reference returns patch rows, padded patch rows per tile,
 // a strip of patches or whole planes; which one it is shows in the array's shape.
 import type { ImagePlan, NamedTensor } from '../../src/models/family.js';
+import { joinedRows } from '../../src/models/processors/pixels.js';
 import type { Expected } from './case-files.js';
 
 /** Hands out, image by image in prompt order, the rows that correspond to what the processor itself made. */
@@ -90,5 +91,31 @@ export class RecordedPixels {
     }
     this.#used += frames;
     return { ...own, data };
+  }
+}
+
+/** Tiles of all images in one array and whole views in another; an image's rows are those of its tiles, then of its view. */
+export class TilesFirst {
+  readonly #tiles: RecordedPixels;
+  readonly #views: RecordedPixels;
+
+  constructor(tiles: Expected, views: Expected) {
+    this.#tiles = new RecordedPixels(tiles);
+    this.#views = new RecordedPixels(views);
+    this.#shape = views.shape;
+  }
+
+  readonly #shape: number[];
+
+  next(own: NamedTensor, plan: ImagePlan): NamedTensor {
+    const view = (this.#shape.at(-1)! * this.#shape.at(-2)!) / (own.width / 3);
+    const tiled = {
+      ...own,
+      rows: own.rows - view,
+      data: own.data.subarray(0, (own.rows - view) * own.width),
+    };
+    const whole = { ...own, rows: view, data: own.data.subarray((own.rows - view) * own.width) };
+    const parts = tiled.rows > 0 ? [this.#tiles.next(tiled, plan)] : [];
+    return joinedRows([...parts, this.#views.next(whole, plan)]);
   }
 }

@@ -41,7 +41,7 @@ export const sequenceKernels: Record<string, (call: OpCall, places: RowPlace[]) 
     return [y];
   },
   segmentAttention(call) {
-    const [q, k, v, segments] = call.in as Matrix[];
+    const [q, k, v, segments, visible] = call.in as Matrix[];
     const y = blank(q!.rows, number(call, 'heads', 1) * number(call, 'vDim', 0));
     for (let s = 0; s + 1 < segments!.rows; s++) {
       const rows = Array.from(
@@ -49,7 +49,10 @@ export const sequenceKernels: Record<string, (call: OpCall, places: RowPlace[]) 
         (_, i) => segments!.data[s]! + i,
       );
       const [keys, values] = [rows.map((r) => rowOf(k!, r)), rows.map((r) => rowOf(v!, r))];
-      for (const r of rows) y.data.set(attend(call, rowOf(q!, r), keys, values), r * y.width);
+      for (const r of rows) {
+        const seen = visible ? visible.data[r]! - segments!.data[s]! : rows.length;
+        y.data.set(attend(call, rowOf(q!, r), keys.slice(0, seen), values.slice(0, seen)), r * y.width);
+      }
     }
     return [y];
   },

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { requireReadableQuantization } from '../../src/models/checkpoint/stated-quantization.js';
-import { familyOf } from '../../src/models/registry.js';
+import type { Checkpoint } from '../../src/models/checkpoint/checkpoint.js';
+import { buildModel, familyOf } from '../../src/models/registry.js';
 import { parsePlaces } from '../../src/prompt/places.js';
 import type { BoxScale } from '../../src/image/region.js';
 
@@ -62,6 +63,10 @@ const TAKEN: Record<string, Record<string, object>> = {
     'mlx-community/Qwen3-VL-2B-Instruct-bf16': PLAIN,
     'mlx-community/Qwen3-VL-2B-Thinking-bf16': PLAIN,
   },
+  internvl_chat: {
+    'mlx-community/InternVL3-8B-bf16': PLAIN,
+    'mlx-community/InternVL3-14B-8bit': mlx(8),
+  },
   qwen3_5: {
     'mlx-community/Qwen3.5-9B-MLX-4bit': mlx(4),
     'mlx-community/Qwen3.5-27B-4bit': mlx(4),
@@ -77,12 +82,10 @@ const TAKEN: Record<string, Record<string, object>> = {
 
 const REFUSED: Record<string, string[]> = {
   'llava-qwen2': ['mlx-community/nanoLLaVA-1.5-4bit', 'qnguyen3/nanoLLaVA'],
-  deepseek_vl_v2: ['mlx-community/deepseek-vl2-8bit'],
   ernie4_5_moe_vl: ['mlx-community/ERNIE-4.5-VL-28B-A3B-Thinking-bf16'],
   florence2: ['microsoft/Florence-2-large-ft', 'prince-canuma/Florence-2-large-ft'],
   glm4v: ['mlx-community/GLM-4.6V-Flash-6bit', 'mlx-community/GLM-4.6V-Flash-mxfp4'],
   glm4v_moe: ['mlx-community/GLM-4.6V-nvfp4'],
-  internvl_chat: ['mlx-community/InternVL3-8B-bf16', 'mlx-community/InternVL3-14B-8bit'],
   llava_qwen2: ['mlx-community/FastVLM-0.5B-bf16'],
   mllama: ['meta-llama/Llama-3.2-11B-Vision-Instruct', 'mlx-community/Llama-3.2-11B-Vision-Instruct-8bit'],
   molmo: ['mlx-community/Molmo-7B-D-0924-8bit', 'mlx-community/Molmo-7B-D-0924-bf16'],
@@ -108,6 +111,23 @@ test('the collection: what is refused, by the name of what it is', () => {
       { code: 'MODEL_UNSUPPORTED', message: new RegExp(`"${model_type}".*qwen3_5`) },
       names.join(),
     );
+});
+
+test('what calls itself deepseek_vl_v2 is DeepSeek-OCR 2, or refused by name: mlx-community/deepseek-vl2-8bit', () => {
+  const checkpoint: Checkpoint = {
+    folder: '',
+    config: { model_type: 'deepseek_vl_v2' },
+    generationConfig: {},
+    imageProcessor: {},
+    processor: {},
+    tensors: new Map(),
+    files: [],
+    tokenId: () => undefined,
+  };
+  assert.throws(() => buildModel(checkpoint), {
+    code: 'MODEL_UNSUPPORTED',
+    message: /"deepseek_vl_v2".*deepseek-ai\/DeepSeek-OCR-2/,
+  });
 });
 
 /** Fine-tunes for screens: their model_type, and how they say where something is. */

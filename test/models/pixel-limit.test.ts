@@ -5,6 +5,7 @@ import type { Checkpoint } from '../../src/models/checkpoint/checkpoint.js';
 import { Config } from '../../src/models/checkpoint/config.js';
 import type { ImagePlan, Processor } from '../../src/models/family.js';
 import { clipImageProcessor } from '../../src/models/processors/clip-image.js';
+import { deepSeekImageProcessor } from '../../src/models/processors/deepseek-image.js';
 import { fixedSquareProcessor } from '../../src/models/processors/fixed-square.js';
 import { gemma4ImageProcessor, plainResize } from '../../src/models/processors/gemma4-image.js';
 import { internImageProcessor } from '../../src/models/processors/intern-image.js';
@@ -148,6 +149,13 @@ const PROCESSORS: Record<string, Processor> = {
   InternVL: internImageProcessor(checkpoint({ size: { height: 448, width: 448 } }), {
     ...frames,
     tokensPerTile: 256,
+  }),
+  'DeepSeek-OCR 2': deepSeekImageProcessor(checkpoint({}), {
+    patch: 16,
+    tokens: (sides) => sides.reduce((sum, side) => sum + (side / 4) ** 2, 1),
+    placeholder: String,
+    symbols: (sides) => ({ patches: sides.reduce((sum, side) => sum + side * side, 0) }),
+    tables: () => ({}),
   }),
   'Gemma 3, PaliGemma, Gemma 3n': square({}),
   'Gemma 3, pan and scan': square({ do_pan_and_scan: true }),

@@ -2,10 +2,12 @@
 # Everything about the Metal backend that runs without a Mac: lint, strict address spaces, the emulator's own faults,
 # kernels under three schedules, row invariance, host tests, AddressSanitizer with UBSan, ThreadSanitizer; then the addon
 # on the emulated device: the starter model's tokens and golden checkpoints (our own, and those in $AFTERIMAGE_GOLDENS).
-#   native/metal/rig/run-tests.sh [build folder]      needs clang 17+, gobjc, libgnustep-base-dev, cmake, node
+#   native/metal/rig/run-tests.sh [--build] [build folder]      --build: lints and builds only; needs clang 17+, gobjc, libgnustep-base-dev, cmake, node
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
+only_build=
+if [ "${1:-}" = --build ]; then only_build=yes; shift; fi
 build=${1:-$root/build/metal}
 compiler=${CLANG:-$(command -v clang++-19 || command -v clang++ || true)}
 if [ -z "$compiler" ]; then
@@ -33,6 +35,7 @@ cmake --build "$build" -j2 --target $targets metal_bits metal_host metal_failure
   { tail -50 "$build.log" >&2; exit 1; }
 step strict address spaces
 cmake --build "$build" -j2 --target metal_strict > "$build.log" 2>&1 || { tail -50 "$build.log" >&2; exit 1; }
+[ -z "$only_build" ] || exit 0
 
 cd "$build/metal_tests"
 quiet() {

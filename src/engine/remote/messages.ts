@@ -141,6 +141,8 @@ export const answer = z.looseObject({
     image_tokens_reused: count.optional(),
     prompt_tokens: count.optional(),
     prompt_tokens_reused: count.optional(),
+    tiles: count.optional(),
+    tiles_reused: count.optional(),
     encode_ms: z.number().optional(),
     prefill_ms: z.number().optional(),
     source: z.enum(['none', 'features', 'memory', 'disk', 'remote']),

@@ -49,6 +49,16 @@ export function storedUnder(checkpoint: Checkpoint, path: string): boolean {
   );
 }
 
+/** Of a tensor from which a family reads sizes. @throws AfterimageError INVALID_CHECKPOINT where it is missing */
+export function storedShape(checkpoint: Checkpoint, name: string): number[] {
+  const info = checkpoint.tensors.get(name);
+  if (info) return info.shape;
+  throw new AfterimageError(
+    'INVALID_CHECKPOINT',
+    `Tensor "${name}" is missing; download the checkpoint again.`,
+  );
+}
+
 export class CheckpointModule implements WeightModule {
   readonly #checkpoint: Checkpoint;
   readonly path: string;
@@ -249,4 +259,50 @@ export class CheckpointModule implements WeightModule {
     const order = permute ?? made?.permute;
     return { name: tensor, shape, tensors: made?.tensors ?? [tensor], ...(order && { permute: order }) };
   }
+}
+
+/** Some rows of a module that files store as part of a larger one: the queries of a joint projection of q, k and v. */
+class PartOfModule extends CheckpointModule {
+  readonly #total: number;
+  readonly #start: number;
+
+  constructor(checkpoint: Checkpoint, path: string, total: number, start: number) {
+    super(checkpoint, path);
+    this.#total = total;
+    this.#start = start;
+  }
+
+  override matrix(rows: number, columns: number): WeightRecipe {
+    return this.rows(this.#total, columns, this.#start, rows);
+  }
+
+  override bias(length: number): WeightRecipe {
+    const whole = this.parameter([this.#total], '.bias');
+    const slice = { axis: 0, start: this.#start, count: length };
+    return {
+      ...whole,
+      name: `${whole.name}[${slice.start}:${slice.start + length}]`,
+      shape: [length],
+      slice,
+    };
+  }
+}
+
+/**
+ * A part of the model whose files use other names: the first rule that matches makes one of ours theirs. What becomes
+ * "….qkv" is a third of that module of 3·`width` rows: the one that the name's q_, k_ or v_ says.
+ */
+export function renamedScope(
+  checkpoint: Checkpoint,
+  theirs: WeightScope,
+  rules: readonly (readonly [RegExp, string])[],
+  width: number,
+): WeightScope {
+  return (name) => {
+    const rule = rules.find(([pattern]) => pattern.test(name));
+    const module = theirs(rule ? name.replace(...rule) : name);
+    if (!module.path.endsWith('.qkv')) return module;
+    const part = ['q', 'k', 'v'].findIndex((letter) => name.endsWith(`.${letter}_proj`));
+    return new PartOfModule(checkpoint, module.path, 3 * width, part * width);
+  };
 }

@@ -1,6 +1,6 @@
 // DeepSeek-V3's decoder (https://arxiv.org/abs/2412.19437): multi-head latent attention, whose keys and values come
 // from one small latent per token, and sigmoid-routed experts beside shared ones.
-import { GraphBuilder, type Value } from '../../graph/builder.js';
+import { GraphBuilder, type RouteOptions, type Value } from '../../graph/builder.js';
 import type { Program } from '../../graph/program.js';
 import type { Config } from '../checkpoint/config.js';
 import { closeDecoder, openDecoder } from './decoder-frame.js';
@@ -51,7 +51,7 @@ export function deepseekDecoder(text: Config, w: WeightScope, head: CheckpointMo
     const sparse =
       experts && i >= text.number('first_k_dense_replace', 0) && i % text.count('moe_layer_freq', 1) === 0;
     const mixed = sparse
-      ? mixture(g, f, layer, experts)
+      ? deepseekMixture(g, f, layer, experts)
       : gatedMlp(g, f, layer, text.count('intermediate_size'), 'silu');
     x = g.named(`layers.${i}.output`, g.add(x, mixed));
   }
@@ -109,7 +109,11 @@ function queries(g: GraphBuilder, h: Value, w: WeightScope, c: Shape): Value {
 
 type Mixture = ExpertShape & { shared: number };
 
-function expertShape(text: Config): Mixture {
+/** Scores of V3 where files do not say; V2's are another's. */
+export function expertShape(
+  text: Config,
+  unstated: Pick<RouteOptions, 'score' | 'normalize'> = { score: 'sigmoid', normalize: true },
+): Mixture {
   const inner = text.count('moe_intermediate_size');
   return {
     experts: text.parts('n_routed_experts'),
@@ -117,8 +121,8 @@ function expertShape(text: Config): Mixture {
     shared: inner * text.number('n_shared_experts', 0),
     route: {
       k: text.count('num_experts_per_tok'),
-      score: text.string('scoring_func', 'sigmoid') === 'softmax' ? 'softmax' : 'sigmoid',
-      normalize: text.boolean('norm_topk_prob', true),
+      score: text.string('scoring_func', unstated.score) === 'softmax' ? 'softmax' : 'sigmoid',
+      normalize: text.boolean('norm_topk_prob', unstated.normalize),
       scale: text.number('routed_scaling_factor', 1),
       groups: text.count('n_group', 1),
       topkGroups: text.count('topk_group', 1),
@@ -126,8 +130,10 @@ function expertShape(text: Config): Mixture {
   };
 }
 
-function mixture(g: GraphBuilder, h: Value, w: WeightScope, c: Mixture): Value {
-  const bias = w('mlp.gate.e_score_correction_bias').parameter([c.experts]);
+/** Routed experts and those that every row passes. V3 corrects scores by a bias. [rows, hidden] → [rows, hidden] */
+export function deepseekMixture(g: GraphBuilder, h: Value, w: WeightScope, c: Mixture): Value {
+  const correction = w('mlp.gate.e_score_correction_bias');
+  const bias = c.route.score === 'sigmoid' ? correction.parameter([c.experts]) : null;
   const routed = routedExperts(g, h, w, { ...c, route: { ...c.route, bias } });
   return c.shared > 0 ? g.add(routed, gatedMlp(g, h, w, c.shared, 'silu', 'mlp.shared_experts')) : routed;
 }

@@ -8,19 +8,23 @@ import { framePatches, type SquareFrameOptions } from './clip-image.js';
 import { channelTables, crop, normalization, pixelStep, resampleFilter } from './pixels.js';
 import type { Size } from './smart-resize.js';
 
-interface Grid {
+export interface Grid {
   columns: number;
   rows: number;
 }
 
 export interface InternImageOptions extends SquareFrameOptions {
+  /** Tiles of an image where its settings do not say how many; 12 where this does not either. */
+  most?: number;
   /** Image tokens of a tile. */
   tokensPerTile: number;
 }
 
 export function internImageProcessor(checkpoint: Checkpoint, options: InternImageOptions): Processor {
   const settings = new Config(checkpoint.imageProcessor, 'preprocessor_config.json');
-  const side = settings.section('size').count('height');
+  // Files of the publisher's own code write one number.
+  const side =
+    settings.ids('size').length === 1 ? settings.count('size') : settings.section('size').count('height');
   const filter = resampleFilter(settings, 'bicubic');
   const tables = channelTables(settings);
   const perSide = side / options.patch;
@@ -67,14 +71,14 @@ export function internImageProcessor(checkpoint: Checkpoint, options: InternImag
       limitedTo: (pixels) => upTo(Math.max(least, Math.min(most, Math.floor(pixels / side ** 2)))),
     };
   };
-  return upTo(settings.count('max_patches', 12));
+  return upTo(settings.count('max_patches', options.most ?? 12));
 }
 
 /** A thumbnail of what is cut into several tiles. */
 const viewsOf = (tiles: number): number => (tiles > 1 ? tiles + 1 : tiles);
 
 /** By their number of tiles, those of one number from tall to wide. */
-function gridsOf(least: number, most: number): Grid[] {
+export function gridsOf(least: number, most: number): Grid[] {
   const sides = Array.from({ length: most }, (_, i) => i + 1);
   return sides
     .flatMap((columns) => sides.map((rows) => ({ columns, rows })))
@@ -83,7 +87,7 @@ function gridsOf(least: number, most: number): Grid[] {
 }
 
 /** Nearest in shape; of several, the largest that the image's own pixels fill by more than half. */
-function bestGrid({ width, height }: Size, grids: Grid[], side: number): Grid {
+export function bestGrid({ width, height }: Size, grids: Grid[], side: number): Grid {
   let best: Grid = { columns: 1, rows: 1 };
   let nearest = Infinity;
   for (const grid of grids) {

@@ -41,17 +41,42 @@ export function bicubicTaps(i: number, n: number, side: number): Taps {
 
 /** Triangle filter, half-pixel centres; its support grows when the table is shrunk. Up to `side` taps. */
 export function antialiasedTaps(i: number, n: number, side: number): Taps {
+  return filteredTaps(i, n, side, 1, (x) => Math.max(0, 1 - x));
+}
+
+/** The same with cubic convolution, a = −0.5. */
+export function antialiasedBicubicTaps(i: number, n: number, side: number): Taps {
+  return filteredTaps(i, n, side, 2, (x) => {
+    if (x >= 2) return 0;
+    return x < 1 ? (1.5 * x - 2.5) * x * x + 1 : ((-0.5 * x + 2.5) * x - 4) * x + 2;
+  });
+}
+
+/** `kernel` of a distance, 0 from `reach` on. */
+function filteredTaps(
+  i: number,
+  n: number,
+  side: number,
+  reach: number,
+  kernel: (distance: number) => number,
+): Taps {
   const scale = side / n;
-  const support = Math.max(scale, 1);
+  const widened = Math.max(scale, 1);
+  const support = reach * widened;
   const centre = scale * (i + 0.5);
   const first = Math.max(0, Math.trunc(centre - support + 0.5));
   const last = Math.min(side, Math.trunc(centre + support + 0.5));
   const taps = Array.from({ length: last - first }, (_, k) => ({
     index: first + k,
-    weight: Math.max(0, 1 - Math.abs((first + k - centre + 0.5) / support)),
+    weight: kernel(Math.abs((first + k - centre + 0.5) / widened)),
   }));
   const total = taps.reduce((sum, { weight }) => sum + weight, 0);
   return taps.map(({ index, weight }) => ({ index, weight: weight / total }));
+}
+
+/** As many taps as asked for; those added have no weight. */
+export function paddedTaps(taps: Taps, count: number): Taps {
+  return Array.from({ length: count }, (_, t) => taps[t] ?? { index: 0, weight: 0 });
 }
 
 /** Products of the taps of a row and a column: one list per place of the given order. */

@@ -151,7 +151,7 @@ def record(reference, spec, case, turns, folder, pixels=True):
     said, tensors = [], {}
     for t, messages in enumerate(turns):
         same_images = t > 0 and image_names(messages) == image_names(turns[t - 1])
-        kept = pixels and not same_images and (t > 0 or case.pixels)
+        kept = pixels and spec.pixels and not same_images and (t > 0 or case.pixels)
         turn, values = _record_turn(reference, spec, messages, folder, said[-1] if said else None, kept)
         if turn is None:
             return None

@@ -34,6 +34,7 @@ class Spec:
     text_only: bool = True
     turns: bool = True
     least_side: int = 1  # of the thinnest picture that the reference takes
+    pixels: bool = True  # are recorded; where the reference makes several arrays of them, features show what they were
     picture: tuple = (75, 52)  # size of the picture of case one-image
     cases: tuple = ()  # the committed ones, where they are not the usual ones
     other_settings: tuple = ()  # of the image processor, for sizes.json
