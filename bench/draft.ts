@@ -1,8 +1,10 @@
 // npm run bench:draft -- --dims starter|qwen2-vl-2b|smolvlm-256m [--bits 4] [--threads N] [--json] [--write]
 // What guessed tokens save: the same answers with and without them, by turns. The bundled model answers for itself: it
 // reads, describes and fills in schemas. Random weights of real dimensions say nothing that could be guessed: from them
-// come records of a schema, byte by byte, most of which are certain; free text, where every guess is in vain; and what a
-// run of several rows costs, in runs of one.
+// come records of a schema, byte by byte, most of which are certain; and free text, where every guess is in vain.
+// Beside the times, which other work on the machine disturbs, stands what was done: `runs`, in those without guesses, and
+// `by_work`, the gain in tokens per second if a run costs what runs of as many rows cost, measured by turns on their own;
+// and what thinking of guesses takes, in the time of the runs (half of which have no guesses).
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { runTool } from '../src/ask/run-tool.js';
@@ -44,12 +46,24 @@ function rate(answers: Took[]): number {
   return tokens / answers.reduce((sum, answer) => sum + answer.decodeMs, 0);
 }
 
-function figuresOf(name: string, rounds: Pair[][]): Figures {
+/** Of one more row in a run of few, in runs of one row: the least squares line through what they take. */
+interface Price {
+  row: number;
+  runs: Figures;
+}
+
+function figuresOf(name: string, rounds: Pair[][], { row }: Price): Figures {
   const all = rounds.flat().map((pair) => pair.with);
   const sum = (part: (answer: Took) => number): number =>
     all.reduce((total, answer) => total + part(answer), 0);
+  // The first token of each answer comes with the prompt.
+  const without = sum(({ tokens }) => tokens - 1);
+  const runs = without - sum(({ accepted = 0 }) => accepted);
+  const work = runs + row * sum(({ drafted = 0 }) => drafted);
   return {
     [`${name}_faster`]: faster(rounds),
+    [`${name}_faster_by_work`]: without / work,
+    [`${name}_runs_of_those_without`]: runs / without,
     [`${name}_accepted_of_drafted`]: `${sum(({ accepted = 0 }) => accepted) / rounds.length} of ${sum(({ drafted = 0 }) => drafted) / rounds.length}`,
     [`${name}_tokens`]: sum(({ tokens }) => tokens) / rounds.length,
   };
@@ -100,8 +114,11 @@ const ASKED: Record<string, { tool: string; args: object }[]> = {
   ],
 };
 
-async function ofStarter(): Promise<Figures> {
-  const figures: Figures = { dims: 'starter' };
+async function ofStarter(options: BenchArguments): Promise<Figures> {
+  const bench = await opened(options);
+  const price = await rowPrice(bench.model);
+  await bench.close();
+  const figures: Figures = { dims: 'starter', ...price.runs };
   const examples = join(starterFolder(), 'examples');
   const images = readdirSync(examples).map((name) => join(examples, name));
   let draft = true;
@@ -114,8 +131,8 @@ async function ofStarter(): Promise<Figures> {
   LocalSession.prototype.ask = async function (...given) {
     return (answer = await asks.apply(this, given));
   };
-  const options = new Options(['--model', starterFolder()]);
-  await Terminal.use(options, new AbortController().signal, { images: [], model: true }, async ({ call }) => {
+  const starter = new Options(['--model', starterFolder()]);
+  await Terminal.use(starter, new AbortController().signal, { images: [], model: true }, async ({ call }) => {
     for (const [kind, asked] of Object.entries(ASKED)) {
       const rounds: Pair[][] = [];
       for (let round = 0; round <= ROUNDS; round++) {
@@ -135,7 +152,7 @@ async function ofStarter(): Promise<Figures> {
         // In the first round the pictures are looked at.
         if (round > 0) rounds.push(pairs);
       }
-      Object.assign(figures, figuresOf(kind, rounds));
+      Object.assign(figures, figuresOf(kind, rounds, price));
     }
   });
   return figures;
@@ -160,14 +177,50 @@ const RECORDS = {
 };
 
 const FREE_TOKENS = 48;
-const ROWS = [2, 4, 8, 16];
+const ROWS = [1, 2, 4, 8, 16];
+
+async function opened(options: BenchArguments): Promise<{ model: BenchModel; close(): Promise<void> }> {
+  const { checkpoint, remove } = benchCheckpoint(options);
+  const { precision, threads } = options;
+  const model = new BenchModel({ checkpoint, precision, kvType: 'f16', threads });
+  const close = async (): Promise<void> => {
+    await model.engine.close();
+    remove();
+  };
+  try {
+    await model.load();
+    return { model, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function rowPrice(bench: BenchModel): Promise<Price> {
+  const prompt = syntheticPrompt(bench.model, [{ text: 300, seed: 1 }]);
+  const run = async (rows: number): Promise<number> =>
+    (await bench.ask(prompt, [], 0, [Int32Array.from({ length: rows }, (_, i) => 100 + i)])).decodeMs;
+  const times = ROWS.map(() => [] as number[]);
+  for (let round = 0; round < 4 * ROUNDS; round++)
+    for (const [i, rows] of ROWS.entries()) times[i]!.push(await run(rows));
+  // What disturbs only adds.
+  const best = times.map((all) => Math.min(...all));
+  const runs = Object.fromEntries(
+    ROWS.slice(1).map((rows, i) => [`run_of_${rows}_rows_in_runs_of_one`, best[i + 1]! / best[0]!]),
+  );
+  const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const [middle, height] = [mean(ROWS), mean(best)];
+  const slope =
+    ROWS.reduce((sum, rows, i) => sum + (rows - middle) * (best[i]! - height), 0) /
+    ROWS.reduce((sum, rows) => sum + (rows - middle) ** 2, 0);
+  const row = slope / (height - slope * (middle - 1));
+  return { row, runs: { ...runs, row_in_runs_of_one: row } };
+}
 
 async function ofRandom(options: BenchArguments): Promise<Figures> {
-  const { checkpoint, remove } = benchCheckpoint(options);
+  const { model: bench, close } = await opened(options);
   try {
-    const { precision, threads } = options;
-    const bench = new BenchModel({ checkpoint, precision, kvType: 'f16', threads });
-    await bench.load();
+    const price = await rowPrice(bench);
     const { bytes, ends } = vocabulary(256);
     await bench.engine.setVocabulary(bytes, ends);
     const prompt = syntheticPrompt(bench.model, [{ text: 300, seed: 1 }]);
@@ -182,25 +235,23 @@ async function ofRandom(options: BenchArguments): Promise<Figures> {
       free: async (draft) =>
         took(await bench.ask(prompt, [], FREE_TOKENS, [], { draft, temperature: 1, seed: seed >> 1 })),
     };
-    const figures: Figures = { dims: options.dims, backend: bench.backend };
+    const figures: Figures = { dims: options.dims, backend: bench.backend, ...price.runs };
     for (const [kind, answer] of Object.entries(asked)) {
       const rounds: Pair[][] = [];
+      const before = bench.engine.stats();
       for (let round = 0; round < ROUNDS; round++, seed += 2) rounds.push([await pair(answer, round)]);
-      Object.assign(figures, figuresOf(kind, rounds));
+      const after = bench.engine.stats();
+      const spent = (counter: string): number => Number(after[counter]) - Number(before[counter]);
+      Object.assign(figures, figuresOf(kind, rounds, price), {
+        [`${kind}_guessing_percent_of_the_runs`]: (100 * 2 * spent('guessMs')) / spent('decodeMs'),
+      });
     }
-    const run = async (rows: number): Promise<number> =>
-      (await bench.ask(prompt, [], 0, [Int32Array.from({ length: rows }, (_, i) => 100 + i)])).decodeMs;
-    const times = new Map([1, ...ROWS].map((rows) => [rows, [] as number[]]));
-    for (let round = 0; round < 2 * ROUNDS; round++) for (const [rows, ms] of times) ms.push(await run(rows));
-    for (const rows of ROWS)
-      figures[`run_of_${rows}_rows_in_runs_of_one`] = median(times.get(rows)!) / median(times.get(1)!);
-    await bench.engine.close();
     return figures;
   } finally {
-    remove();
+    await close();
   }
 }
 
 const options = benchArguments();
-const figures = options.dims === 'starter' ? await ofStarter() : await ofRandom(options);
+const figures = options.dims === 'starter' ? await ofStarter(options) : await ofRandom(options);
 report(`draft ${options.dims}`, figures, options, 2);

@@ -251,6 +251,12 @@ Napi::Value to_js(Napi::Env env, const GenerateResult& generated) {
   result.Set("decodeMs", generated.decode_ms);
   result.Set("drafted", generated.drafted);
   result.Set("accepted", generated.accepted);
+  if (generated.unkept) {
+    Napi::Object unkept = Napi::Object::New(env);
+    unkept.Set("code", generated.unkept->code());
+    unkept.Set("message", generated.unkept->what());
+    result.Set("unkept", unkept);
+  }
   result.Set("whole", generated.whole);
   result.Set("hurried", generated.hurried);
   Napi::Array logits = Napi::Array::New(env, generated.logits.size());
@@ -301,6 +307,7 @@ Napi::Value to_js(Napi::Env env, const Counters& c) {
   set("prefillMs", c.prefill_ms);
   set("decodeMs", c.decode_ms);
   set("sampleMs", c.sample_ms);
+  set("guessMs", c.guess_ms);
   result.Set("diskProblem", c.disk_problem);
   return result;
 }

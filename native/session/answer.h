@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "cache/prompt.h"
@@ -56,11 +57,12 @@ struct GenerateResult {
   StopReason stop = StopReason::end;
   CacheReport cache;
   double decode_ms = 0;
-  int32_t drafted = 0, accepted = 0;       // tokens that were guessed and run; of them those that were right
-  bool whole = false;                      // with a constraint: the tokens are a whole answer by its grammar
-  bool hurried = false;                    // and would have gone on otherwise if it had not had to end
-  std::vector<std::vector<float>> logits;  // with capture_logits
-  std::vector<float> probabilities;        // of `tokens`, with weigh_tokens
+  int32_t drafted = 0, accepted = 0;           // tokens that were guessed and run; of them those that were right
+  std::optional<Error> unkept = std::nullopt;  // why the answer's last tokens are not in the cache, though it is whole
+  bool whole = false;                          // with a constraint: the tokens are a whole answer by its grammar
+  bool hurried = false;                        // and would have gone on otherwise if it had not had to end
+  std::vector<std::vector<float>> logits;      // with capture_logits
+  std::vector<float> probabilities;            // of `tokens`, with weigh_tokens
   // Of each of the request's choices: the natural logarithm of the probability of every token given those before it,
   // then that of the end, by any of stop_ids.
   std::vector<std::vector<double>> choices;

@@ -23,7 +23,9 @@ void Answers::begin(const RequestPtr& request, std::span<const float> logits) {
 DecoderRows Answers::rows(Request& request, int32_t most, const Drafter::Price& price, bool alone) const {
   Timeline& timeline = *request.timeline;
   const int32_t from = timeline.computed(), next = timeline.sequence().size();
+  const auto start = Clock::now();
   if (request.owed() < most) request.append_draft(most - request.owed(), price);
+  state_.counters.guess_ms += milliseconds_since(start);
   const int32_t end = std::min(timeline.sequence().size(), from + most);
   // A lone answer that is cancelled needs its state no more; any other may have to go back to it.
   timeline.prepare(end, !alone || !request.draft.empty());
@@ -66,7 +68,7 @@ void Answers::keep(Request& request, int32_t kept, int32_t computed, bool ends) 
   if (ends) compute_again(request, kept);
 }
 
-// The answer is there; what fails here only leaves less of it in the cache.
+// The answer is there; what fails here only leaves less of it in the cache, which is reported with it.
 void Answers::compute_again(Request& request, int32_t end) {
   Timeline& timeline = *request.timeline;
   Interrupt::Subject* const subject = &request;
@@ -80,6 +82,8 @@ void Answers::compute_again(Request& request, int32_t end) {
     timeline.commit(end);
   } catch (...) {
     timeline.roll_back();
+    const Error error = error_of(std::current_exception());
+    if (!error.is("CANCELLED")) request.result.unkept = error;
   }
 }
 
@@ -113,7 +117,9 @@ std::optional<StopReason> Answers::sample(Request& request, std::span<const floa
   result.tokens.push_back(token);
   if (options.weigh_tokens) result.probabilities.push_back(softmax_at(logits, token));
   request.timeline->sequence().append(token);
+  const auto sampled = Clock::now();
   if (request.drafter) request.drafter->took(token);
+  state_.counters.guess_ms += milliseconds_since(sampled);
   if (callbacks.on_token) callbacks.on_token(token);
   const auto count = static_cast<int32_t>(result.tokens.size());
   if (callbacks.on_progress) callbacks.on_progress(Stage::decode, count, request.plan.max_tokens);

@@ -32,6 +32,7 @@ struct Counters {
   uint64_t tiles_reused = 0;  // of them, instead of being encoded
   uint64_t runs_cancelled = 0;
   double encode_ms = 0, prefill_ms = 0, decode_ms = 0;
+  double guess_ms = 0;   // guessing tokens and learning from those that came; not in decode_ms
   double sample_ms = 0;  // taking tokens from rows of logits, grammars included; not in decode_ms
   uint64_t weight_bytes = 0, scratch_bytes = 0;
 };

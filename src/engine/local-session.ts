@@ -186,18 +186,26 @@ async function generate(
   stop.addEventListener('abort', cancel, { once: true });
   try {
     await model.encodeMissing(request, prompt, needed, options.onProgress);
-    return await native.generate(
+    const result = await native.generate(
       request,
       { ...model.sampling(options), ...(grammar && { grammar }) },
       (id) => reader.push(id),
       (stage, done, total) => options.onProgress?.({ stage, done, total }),
     );
+    if (result.unkept) warnUnkept(result.unkept);
+    return result;
   } catch (error) {
     native.cancel(request);
     throw error;
   } finally {
     stop.removeEventListener('abort', cancel);
   }
+}
+
+/** The answer is whole, so nobody is refused anything; what failed behind it is for the log. */
+function warnUnkept({ code, message }: NonNullable<NativeResult['unkept']>): void {
+  const said = `The end of an answer is not in the cache and will be computed again. ${message}`;
+  process.emitWarning(said, { type: 'AfterimageWarning', code });
 }
 
 /** Thoughts have room of their own: where the engine ended for want of room and there is some, with what it goes on. */

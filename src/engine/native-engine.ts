@@ -123,6 +123,8 @@ export interface NativeResult {
   /** Tokens that were guessed and run; of them those that were right. */
   drafted: number;
   accepted: number;
+  /** Why the end of a whole answer is not in the cache, where something failed behind it. */
+  unkept?: { code: string; message: string };
   /** With a grammar: the answer is whole by it; it had to be made whole sooner than it would have been. */
   whole: boolean;
   hurried: boolean;

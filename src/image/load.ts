@@ -8,7 +8,7 @@ import type { UrlPolicy } from './download.js';
 import { DEFAULT_STORE_BYTES, ImageStore } from './image-store.js';
 import { bytesHash, imageIdIn, isImageId, PixelMemo, type PixelIdentity } from './key.js';
 import { FilePolicy } from './policy.js';
-import { checkPage, isPdf, pageRange, pdfPage, withPages, type PageRange } from './pdf-pages.js';
+import { checkPage, isPdf, MOST_PAGES, pageRange, pdfPage, withPages, type PageRange } from './pdf-pages.js';
 import { cropped, decoded, encoded, hashOf, identified } from './pixel-jobs.js';
 import { checkRegion, type Region } from './region.js';
 import type { PictureShelf } from './shelf.js';
@@ -119,6 +119,22 @@ export async function loadImages(
   }
   if (range && range.last > 1) throw noPages(name);
   return [known ?? (await register(bytes, name, context))];
+}
+
+/**
+ * What bytes that are already here show: a picture, or the first pages of a document, as many as a call may have.
+ * @throws AfterimageError as `decode`
+ */
+export async function registerAll(
+  bytes: Uint8Array,
+  name: string,
+  context: ImageContext,
+  signal?: AbortSignal,
+): Promise<LoadedImage[]> {
+  if (!isPdf(bytes)) return [await register(bytes, name, context)];
+  const [first] = await pagesOf({ bytes, name }, { first: 1, last: 1 }, context, signal);
+  const last = Math.min(first!.page!.of, MOST_PAGES);
+  return pagesOf({ bytes, name }, { first: 1, last }, context, signal);
 }
 
 /** One that was looked at before, where the reference is an image_id. */

@@ -2,7 +2,7 @@
 // properties in the order of the schema, every string in the one spelling of JSON.stringify, numbers without an exponent.
 import { arrayLimits, numberLimits, objectLimits, stringLimits, typesOf, valuesOf } from './held.js';
 import { holds } from './holds.js';
-import { addNumber } from './numbers.js';
+import { addNumber, type NumberLimits } from './numbers.js';
 import { unsupported } from './refusals.js';
 import { readSchema, type Schema, type Type, type Way } from './schema.js';
 import { Strings } from './strings.js';
@@ -25,6 +25,8 @@ class Compiler {
   /** Names of schemas, and where a value begins that holds by a set of them. */
   readonly #names = new Map<unknown, number>();
   readonly #values = new Map<string, number>();
+  /** By what they keep to: where a number begins. */
+  readonly #numbers = new Map<string, number>();
 
   constructor(root: Schema) {
     this.#root = root;
@@ -64,7 +66,7 @@ class Compiler {
         return this.#literals(['true', 'false']);
       case 'integer':
       case 'number':
-        return addNumber(this.#builder, numberLimits(way));
+        return this.#number(numberLimits(way));
       case 'string':
         return this.#strings.add(stringLimits(way));
       case 'array':
@@ -72,6 +74,13 @@ class Compiler {
       case 'object':
         return this.#object(way);
     }
+  }
+
+  #number(limits: NumberLimits): number {
+    const name = JSON.stringify(limits);
+    const known = this.#numbers.get(name) ?? addNumber(this.#builder, limits);
+    this.#numbers.set(name, known);
+    return known;
   }
 
   /** The state is known before it has edges, so that what is inside may come back to it. */

@@ -19,6 +19,9 @@ export interface Limit {
 const MOST_DIGITS = 15;
 const LARGEST_MULTIPLE = 1000;
 
+/** Ascending. */
+const CHARACTERS = '-.0123456789';
+
 /** Digits of a value without its sign: no zeros at the outer ends. */
 interface Digits {
   negative: boolean;
@@ -52,7 +55,8 @@ export function addNumber(builder: TableBuilder, limits: NumberLimits): number {
   };
   const states = new Map<string, number>();
   const work: [Written, number][] = [];
-  const stateOf = (written: Written): number => {
+  const stateOf = (wanted: Written): number => {
+    const written = withoutPlaces(wanted, limits);
     const key = Object.values(written).join(' ');
     let state = states.get(key);
     if (state === undefined) {
@@ -70,12 +74,29 @@ export function addNumber(builder: TableBuilder, limits: NumberLimits): number {
   const start = stateOf(begun);
   for (let next = work.pop(); next; next = work.pop()) {
     const [written, state] = next;
-    for (const character of '-.0123456789') {
+    // Neighbouring digits that lead to one state are one range.
+    let range: [low: number, high: number, target: number] | undefined;
+    for (const character of CHARACTERS) {
       const then = after(written, character, limits, bounds);
-      if (then) builder.text(state, character, stateOf(then));
+      const target = then && stateOf(then);
+      const byte = character.charCodeAt(0);
+      if (range && target === range[2] && byte === range[1] + 1) {
+        range[1] = byte;
+        continue;
+      }
+      if (range) builder.range(state, ...range);
+      range = target === undefined ? undefined : [byte, byte, target];
     }
+    if (range) builder.range(state, ...range);
   }
   return start;
+}
+
+/** Behind the point, and once each limit is above or below, only how many digits there are counts. */
+function withoutPlaces(written: Written, { low, high }: NumberLimits): Written {
+  const behind = written.phase === 'point' || written.phase === 'fraction';
+  if (!behind || (low && written.low === 0) || (high && written.high === 0)) return written;
+  return { ...written, whole: written.whole + written.fraction, fraction: 0 };
 }
 
 interface Bounds {

@@ -75,6 +75,11 @@ export class ScriptedEngine implements Engine {
   /** Answers that ended by a cancel; status() shows it, so that tests in another process can wait for it. */
   #cancelled = 0;
 
+  /** Sessions, so far. */
+  get opened(): number {
+    return this.#opened;
+  }
+
   constructor(script: Script = {}) {
     this.script = script;
   }

@@ -9,8 +9,9 @@ import type { ModelInfo } from '../../engine/engine.js';
 import { AfterimageError } from '../../errors.js';
 import { ByteLru } from '../../image/byte-lru.js';
 import type { CarriedText } from '../../image/carried.js';
-import { loadImage, register, type LoadedImage } from '../../image/load.js';
+import { loadImages, registerAll, type ImageContext, type LoadedImage } from '../../image/load.js';
 import { carriedData } from '../../image/pixel-jobs.js';
+import { MOST_PAGES } from '../../image/pdf-pages.js';
 import type { PictureShelf } from '../../image/shelf.js';
 import { KeptFiles, sealed, unsealed } from '../../kept-files.js';
 import type { App } from '../../mcp/app.js';
@@ -56,38 +57,43 @@ export class Describer {
   }
 
   /**
-   * The words; of what is no picture, or none that may be had, that it is not.
+   * The words; of a document those of its first pages, one after the other; of what is no picture, or none that may be
+   * had, that it is not.
    * @param written The characters between the quotes, as they came.
    * @throws AfterimageError CANCELLED
    */
   async wordsFor(picture: ImageBlock['picture'], written: CarriedText, signal: AbortSignal): Promise<string> {
-    let image: LoadedImage;
+    let images: LoadedImage[];
     try {
-      image = await this.#load(picture, written, signal);
+      images = await this.#load(picture, written, signal);
     } catch (error) {
       if (signal.aborted || !(error instanceof AfterimageError)) throw error;
       return markerOf(error);
     }
-    await this.#keeping?.shelf.put(image.imageId, image.bytes);
-    return this.#wordsOf(image, signal);
+    const words: string[] = [];
+    for (const image of images) {
+      await this.#keeping?.shelf.put(image.imageId, image.bytes);
+      words.push(await this.#wordsOf(image, signal));
+    }
+    return [...words, ...leftOut(images)].join('\n');
   }
 
   async #load(
     picture: ImageBlock['picture'],
     written: CarriedText,
     signal: AbortSignal,
-  ): Promise<LoadedImage> {
+  ): Promise<LoadedImage[]> {
     const { images } = this.#app;
     if ('kept' in picture) throw ofProvider(picture.kept);
     const length = written.reduce((sum, piece) => sum + piece.length, 0);
     if (picture.written === 'reference' && length <= LONGEST_REFERENCE) {
       const reference = JSON.parse(`"${Buffer.concat(written).toString('utf8')}"`) as string;
-      return loadImage(reference, images, signal);
+      return loadedAll(reference, images, signal);
     }
     const text = picture.written === 'base64' ? [DATA_URI, ...written] : written;
     const bytes = await carriedData({ text, limits: images.limits });
     if (!bytes) throw new AfterimageError('INVALID_ARGUMENT', 'It is no image data; send a data: URL.');
-    return register(bytes, 'The picture', images);
+    return registerAll(bytes, 'The picture', images, signal);
   }
 
   async #wordsOf(image: LoadedImage, signal: AbortSignal): Promise<string> {
@@ -128,7 +134,7 @@ export class Describer {
     const kept = unsealed(await this.#keeping?.descriptions.get(place));
     const seen = kept ?? (await this.#told(describeImage, imageId, signal));
     const small = this.#app.engine.status().model?.bundled === true;
-    const words = wordsOf(imageId, image, { seen, read, small });
+    const words = wordsOf(image, { seen, read, small });
     // What failed may succeed another time.
     if (typeof seen !== 'string' || typeof read !== 'string') return words;
     this.#known.set(key, words, words.length);
@@ -148,9 +154,15 @@ export class Describer {
   }
 
   /** Another model says something else. How fast this machine is today is no reason for other words. */
-  async #keyOf({ imageId }: LoadedImage, signal: AbortSignal): Promise<string> {
+  async #keyOf({ imageId, page }: LoadedImage, signal: AbortSignal): Promise<string> {
     const model = await unlessAborted(this.#model(), signal, gone);
-    return hashOf([WORDING, packageVersion(), model?.identity ?? model?.name, imageId]);
+    return hashOf([
+      WORDING,
+      packageVersion(),
+      model?.identity ?? model?.name,
+      imageId,
+      ...(page ? [page] : []),
+    ]);
   }
 
   /** Undefined where it cannot be had, which the tools tell. */
@@ -160,6 +172,24 @@ export class Describer {
       throw error;
     });
   }
+}
+
+/** Of a document whose pages are not named, the first ones. */
+async function loadedAll(
+  reference: string,
+  images: ImageContext,
+  signal: AbortSignal,
+): Promise<LoadedImage[]> {
+  const found = await loadImages(reference, images, { signal });
+  const { page } = found[0]!;
+  if (!page || page.of === 1 || found.length > 1 || /#pages?=/i.test(reference)) return found;
+  return loadImages(reference, images, { page: `1-${Math.min(page.of, MOST_PAGES)}`, signal });
+}
+
+function leftOut(images: readonly LoadedImage[]): string[] {
+  const page = images.at(-1)!.page;
+  const more = images.length > 1 && page ? page.of - page.number : 0;
+  return more > 0 ? [`(The document has ${more} more ${more === 1 ? 'page' : 'pages'}, not shown.)`] : [];
 }
 
 function hashOf(parts: unknown[]): string {

@@ -1,5 +1,6 @@
 // Where the pictures of a request are: in messages of chat completions, in input of Responses, in messages of Anthropic,
-// results of tools included. What tools are called with is nobody's picture, whatever it looks like.
+// results of tools included; documents of pages too. What tools are called with is nobody's picture, whatever it looks
+// like.
 import type { CarriedText } from '../../image/carried.js';
 import { valueOf, type Member, type Span, type Value } from './json-spans.js';
 
@@ -14,17 +15,31 @@ export interface ImageBlock extends Span {
 
 /** All of a request's, in the order in which they stand there. @throws AfterimageError INVALID_ARGUMENT */
 export function imageBlocks(body: CarriedText): ImageBlock[] {
-  const found = new Blocks();
-  found.request(valueOf(Buffer.concat(body).toString('latin1')));
+  const text = Buffer.concat(body).toString('latin1');
+  const found = new Blocks(text);
+  found.request(valueOf(text));
   return found.blocks.sort((a, b) => a.from - b.from);
 }
 
 /** Members of content in which there may be more content. */
 const HOLDS_CONTENT = new Set(['content', 'output', 'source']);
+const PDF = 'application/pdf';
+const PDF_URL = /\.pdf(?:[?#]|$)/i;
+/** Slashes may be escaped. */
+const PDF_DATA_URL = /^data:application\\?\/pdf[;,]/i;
+/** "%PDF-". */
+const PDF_BASE64 = 'JVBERi0';
+const PEEKED = 40;
 const KEPT_MEMBERS = new Set(['cache_control']);
 
 class Blocks {
   readonly blocks: ImageBlock[] = [];
+  readonly #text: string;
+
+  /** @param text One character for each byte. */
+  constructor(text: string) {
+    this.#text = text;
+  }
 
   request(body: Value): void {
     for (const { name, value } of body.members ?? []) {
@@ -50,7 +65,7 @@ class Blocks {
   #content(value: Value, part: ImageBlock['part']): void {
     for (const item of value.items ?? []) this.#content(item, part);
     if (!value.members) return;
-    const picture = pictureIn(value);
+    const picture = pictureIn(value) ?? documentIn(value, this.#text);
     if (picture)
       return void this.#add(value, typeOf(value) === 'image_generation_call' ? 'message' : part, picture);
     for (const { name, value: inner } of value.members)
@@ -77,6 +92,34 @@ function pictureIn(part: Value): ImageBlock['picture'] | undefined {
     default:
       return undefined;
   }
+}
+
+/** The document of a part that is a PDF; other files are text to their provider, and stay. */
+function documentIn(part: Value, text: string): ImageBlock['picture'] | undefined {
+  switch (typeOf(part) ?? '') {
+    case 'document': {
+      const source = last(part, 'source');
+      if (!source) return undefined;
+      if (typeOf(source) === 'url') return string(last(source, 'url'), 'reference');
+      return last(source, 'media_type')?.text === PDF ? string(last(source, 'data'), 'base64') : undefined;
+    }
+    case 'file':
+      return pdfData(last(last(part, 'file') ?? part, 'file_data'), text);
+    case 'input_file': {
+      const url = last(part, 'file_url');
+      const named = url?.text !== undefined && PDF_URL.test(url.text);
+      return pdfData(last(part, 'file_data'), text) ?? (named ? string(url, 'reference') : undefined);
+    }
+    default:
+      return undefined;
+  }
+}
+
+function pdfData(value: Value | undefined, text: string): ImageBlock['picture'] | undefined {
+  if (!value?.isString) return undefined;
+  const begin = text.slice(value.from + 1, value.from + 1 + PEEKED);
+  if (PDF_DATA_URL.test(begin)) return string(value, 'reference');
+  return begin.startsWith(PDF_BASE64) ? string(value, 'base64') : undefined;
 }
 
 /** Anthropic's: {"type": "base64", "data": …} or {"type": "url", "url": …}. */
