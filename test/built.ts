@@ -1,7 +1,8 @@
-// The command line as it is installed: compiled, so that a process starts in a quarter of the time. Or the one that
+// What tests start as processes of their own. The command line is the compiled one, as it is installed, or the one that
 // $AFTERIMAGE_PROGRAM names, which test/cli/install has installed out of the packages.
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 const ROOT = join(import.meta.dirname, '..');
 const MAIN = join(ROOT, 'dist', 'src', 'main.js');
@@ -19,4 +20,11 @@ export function built(): string {
       if (/\.(ts|json)$/.test(name) && statSync(join(parentPath, name)).mtimeMs > since)
         throw new Error(`${join(parentPath, name)} is newer than dist: npm run build`);
   return MAIN;
+}
+
+/** What Node.js is given to run a script of these tests: compiled if the caller is, else under tsx. */
+export function script(caller: string, path: string): string[] {
+  const compiled = caller.endsWith('.js');
+  const file = new URL(compiled ? path.replace(/\.ts$/, '.js') : path, caller);
+  return [...(compiled ? [] : ['--import', import.meta.resolve('tsx')]), fileURLToPath(file)];
 }

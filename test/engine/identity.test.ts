@@ -15,7 +15,7 @@ import {
   truncateSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { LocalEngine } from '../../src/engine/local-engine.js';
@@ -24,6 +24,9 @@ import { identityOf } from '../../src/engine/scripts-identity.js';
 import { pixelIdentity } from '../../src/image/key.js';
 import { WeightFiles } from '../../src/models/checkpoint/weights-content.js';
 import { systemMessage, userMessage } from '../../src/prompt/layout.js';
+
+/** Compiled scripts know compiled ones. */
+const KIND = extname(import.meta.url);
 
 const folder = mkdtempSync(join(tmpdir(), 'afterimage-identity-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -37,7 +40,8 @@ describe('the scripts', () => {
     assert.equal(identityOf(copy), identityOf(source));
   });
 
-  for (const script of ['image/resize.ts', 'models/processors/pixels.ts', 'prompt/tokenizer.ts']) {
+  for (const name of ['image/resize', 'models/processors/pixels', 'prompt/tokenizer']) {
+    const script = `${name}${KIND}`;
     test(`an edit of ${script} is another identity`, () => {
       const before = identityOf(copy);
       const file = join(copy, script);
@@ -51,10 +55,10 @@ describe('the scripts', () => {
 
   test('a new one or one that is gone is another identity', () => {
     const before = identityOf(copy);
-    writeFileSync(join(copy, 'image', 'sharper.ts'), '');
+    writeFileSync(join(copy, 'image', `sharper${KIND}`), '');
     assert.notEqual(identityOf(copy), before);
-    rmSync(join(copy, 'image', 'sharper.ts'));
-    rmSync(join(copy, 'image', 'gif.ts'));
+    rmSync(join(copy, 'image', `sharper${KIND}`));
+    rmSync(join(copy, 'image', `gif${KIND}`));
     assert.notEqual(identityOf(copy), before);
   });
 });

@@ -15,13 +15,13 @@ import { StreamableHTTPClientTransport as LegacyHttp } from '@modelcontextprotoc
 import { ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { ServeSettings } from './serve.js';
 import { scratchFolder } from '../scratch-folder.js';
-import { built } from '../built.js';
+import { built, script } from '../built.js';
 
 export const KINDS = ['v2 stdio', 'v2 http', 'sdk stdio', 'sdk http'] as const;
 export type Kind = (typeof KINDS)[number];
 
 const IDENTITY = { name: 'afterimage-tests', version: '1.0.0' };
-const SERVE = new URL('./serve.ts', import.meta.url).pathname;
+const SERVE = script(import.meta.url, './serve.ts');
 const MAIN = built();
 export const ROOT = new URL('../..', import.meta.url).pathname;
 
@@ -69,7 +69,7 @@ export interface HttpServer {
 export type Launch = ServeSettings | string[];
 
 export function serveArguments(transport: 'stdio' | 'http', launch: Launch): string[] {
-  if (!Array.isArray(launch)) return ['--import', 'tsx', SERVE, transport, JSON.stringify(launch)];
+  if (!Array.isArray(launch)) return [...SERVE, transport, JSON.stringify(launch)];
   return [MAIN, 'mcp', ...launch, ...(transport === 'http' ? ['--http', '0'] : [])];
 }
 

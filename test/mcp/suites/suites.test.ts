@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { script } from '../../built.js';
 import { ROOT, serveArguments } from '../clients.js';
 import { scratchFolder } from '../../scratch-folder.js';
 
@@ -23,7 +24,7 @@ let url: string;
 
 before(async () => {
   assert.ok(existsSync(MODULES), `Install the suites first: npm ci --ignore-scripts --prefix ${HERE}`);
-  server = spawn(process.execPath, ['--import', 'tsx', join(HERE, '../conformance-server.ts')], {
+  server = spawn(process.execPath, script(import.meta.url, '../conformance-server.ts'), {
     cwd: ROOT,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
