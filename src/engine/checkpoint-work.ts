@@ -331,9 +331,7 @@ function nothing(): never {
 function parameterCount({ vision, decoder, mtp }: Model): number {
   const stored = [vision, decoder, mtp].flatMap((program) => program?.weights ?? []);
   const sizes = new Map(
-    stored
-      .filter(({ values }) => !values)
-      .map(({ name, shape }) => [name, shape.reduce((a, b) => a * b, 1)]),
+    stored.filter(({ values }) => !values).map(({ name, shape }) => [name, shape.reduce((a, b) => a * b, 1)]),
   );
   return [...sizes.values()].reduce((a, b) => a + b, 0);
 }
