@@ -149,10 +149,11 @@ function writeMtpLayer(
   const rope = partialRope(g, positions, text, c.headDim, 3);
   const oneBack: WeightRecipe = { name: 'one row back', shape: [c.hidden, 2], tensors: [], values: [1, 0] };
   const { h } = mtpInput(g, embedded, g.shortConv(states, oneBack), w, c);
-  const { k, v } = keysAndValues(g, h, mtpLayer(w), c, rope);
+  const keys = keysAndValues(g, h, mtpLayer(w), c);
   const { kvHeads, headDim: kDim } = c;
   // What is wanted is that k and v are written: each row sees itself alone.
-  g.attention(g.named('mtp.k', k), k, g.named('mtp.v', v), {
+  const k = g.named('mtp.k', g.rope(keys.k, rope, kvHeads));
+  g.attention(k, k, g.named('mtp.v', keys.v), {
     ...{ heads: kvHeads, kvHeads, kDim, scale: kDim ** -0.5 },
     window: 1,
   });
@@ -285,8 +286,8 @@ function gatedAttention(
   const both = g.linear(h, w('self_attn.q_proj'), heads * 2 * d); // each head: query | gate
   const q = norm(g, g.slice(both, 0, d, heads), w('self_attn.q_norm'), c, heads);
   const gate = g.slice(both, d, d, heads);
-  const { k, v } = keysAndValues(g, h, w, c, rope);
-  const o = g.attention(g.rope(q, rope, heads), k, v, {
+  const { k, v } = keysAndValues(g, h, w, c);
+  const o = g.attention(g.rope(q, rope, heads), g.rope(k, rope, kvHeads), v, {
     ...{ heads, kvHeads, kDim: d },
     scale: d ** -0.5,
     ...cache,
@@ -294,16 +295,11 @@ function gatedAttention(
   return g.linear(g.gatedActivation(gate, o, 'sigmoid'), w('self_attn.o_proj'), c.hidden);
 }
 
-function keysAndValues(
-  g: GraphBuilder,
-  h: Value,
-  w: WeightScope,
-  c: DecoderShape,
-  rope: Value,
-): { k: Value; v: Value } {
+/** Keys before they turn. */
+function keysAndValues(g: GraphBuilder, h: Value, w: WeightScope, c: DecoderShape): { k: Value; v: Value } {
   const width = c.kvHeads * c.headDim;
   const k = norm(g, g.linear(h, w('self_attn.k_proj'), width), w('self_attn.k_norm'), c, c.kvHeads);
-  return { k: g.rope(k, rope, c.kvHeads), v: g.linear(h, w('self_attn.v_proj'), width) };
+  return { k, v: g.linear(h, w('self_attn.v_proj'), width) };
 }
 
 /** Linear attention with decay and delta rule. [rows, hidden] → [rows, hidden] */
