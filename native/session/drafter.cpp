@@ -126,7 +126,7 @@ void Drafter::follow(Source& source, int32_t token) const noexcept {
 
 Drafter::Guess Drafter::next_guess(const Source& source, const Constraint::Certain& certain) const noexcept {
   const int32_t repeated = source.at >= 0 ? text_[source.at] : -1;
-  if (certain.settled) return {certain.token, kKinds - 1};
+  if (certain.settled) return {certain.token, kCertain + 2};
   if (certain.token >= 0) return {certain.token, kCertain + (certain.token == repeated ? 1 : 0)};
   const int32_t length = std::max(0, source.match - 1) + (source.split ? kLongest : 0);
   return {repeated, static_cast<size_t>(length + (source.near ? 2 * kLongest : 0))};
