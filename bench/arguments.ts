@@ -17,6 +17,8 @@ export interface BenchArguments {
   height: number;
   threads: number;
   precision: Precision;
+  /** Fewer and shorter answers, for machines that are busy; where a benchmark has such a form. */
+  brief: boolean;
   json: boolean;
   /** Into bench/results.md. */
   write: boolean;
@@ -32,6 +34,7 @@ export function benchArguments(defaults: Partial<BenchArguments> = {}): BenchArg
       image: { type: 'string', default: '1280x800' },
       threads: { type: 'string', default: String(availableParallelism()) },
       precision: { type: 'string', default: 'fast' },
+      brief: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
     },
@@ -46,11 +49,14 @@ export function benchArguments(defaults: Partial<BenchArguments> = {}): BenchArg
   if (!(width > 0 && height > 0)) fail(`Expected WIDTHxHEIGHT for --image but received "${values.image}".`);
   if (!isPrecision(values.precision))
     fail(`Expected exact, fast or faster for --precision but received "${values.precision}".`);
+  if (values.brief && values.write)
+    fail('Expected --brief or --write but received both; bench/results.md holds whole measurements.');
   return {
     dims: values.dims,
     bits,
     width,
     height,
+    brief: values.brief,
     json: values.json,
     write: values.write,
     precision: values.precision,

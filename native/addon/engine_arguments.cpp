@@ -133,6 +133,7 @@ EngineArguments engine_arguments_of(const Napi::Value& value) {
   arguments.source.headers = headers_of(reader.at("headers").value, reader.at("headers").name);
   arguments.source.vision_json = reader.text("vision");
   arguments.source.decoder_json = reader.text("decoder");
+  arguments.source.mtp_json = reader.text_or_none("mtp");
   const Reader traits = reader.child("traits");
   arguments.source.traits = {traits.small("positionAxes"), visibility_of(traits.text("visibility")),
                              traits.small("deepstack"),    traits.integer("hidden"),
@@ -299,7 +300,8 @@ Napi::Value to_js(Napi::Env env, const Counters& c) {
       {"requestsWaiting", c.requests_waiting}, {"requestsActive", c.requests_active},
       {"decoderRuns", c.decoder_runs},         {"prefillRows", c.prefill_rows},
       {"decodeRows", c.decode_rows},           {"draftedTokens", c.drafted_tokens},
-      {"acceptedTokens", c.accepted_tokens},   {"imagesEncoded", c.images_encoded},
+      {"acceptedTokens", c.accepted_tokens},   {"headDrafted", c.head_drafted},
+      {"headAccepted", c.head_accepted},       {"imagesEncoded", c.images_encoded},
       {"tilesReused", c.tiles_reused},         {"runsCancelled", c.runs_cancelled},
       {"weightBytes", c.weight_bytes},         {"scratchBytes", c.scratch_bytes}};
   for (const auto& [name, value] : counts) set(name, static_cast<double>(value));

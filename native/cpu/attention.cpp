@@ -67,7 +67,7 @@ class CacheAttention {
   // Cache positions [first, last) that row r of the batch sees.
   std::pair<int64_t, int64_t> visible(const Task& t, int32_t row) const {
     const int64_t position = t.sequence->first_position + row;
-    const int64_t first = a_.window > 0 ? std::max<int64_t>(0, position - a_.window + 1) : 0;
+    const int64_t first = first_seen(a_, position);
     const int64_t end =
         a_.causal ? position + 1 : d_.batch->visible_end[static_cast<size_t>(t.sequence->first_row + row)];
     return {first, std::min<int64_t>(end, t.sequence->first_position + t.sequence->rows)};

@@ -14,7 +14,7 @@ struct DispatchContext {
   const Program& program;
   const std::vector<OpNode>& ops;
   const MemoryPlan& plan;
-  const std::vector<std::unique_ptr<Weight>>& weights;  // by recipe
+  const std::vector<std::shared_ptr<Weight>>& weights;  // by recipe
   const std::vector<Tensor>& external;                  // by value: inputs in memory of their own, absent otherwise
   Memory* scratch;
   const RowBatch* batch;

@@ -65,8 +65,9 @@ struct Executor::Impl {
     if (profile_from_environment) profile.print(program.name);
   }
 
-  void prepare_weights(Checkpoint& checkpoint, Precision precision,
-                       const std::function<void(size_t, size_t)>& progress);
+  void prepare_weights(Checkpoint& checkpoint, Precision precision, const std::function<void(size_t, size_t)>& progress,
+                       const Impl* sharing);
+  std::shared_ptr<Weight> weight_of(const WeightRecipe& recipe) const;
   std::shared_ptr<const PlannedRun> plan_for(const Counts& counts, const std::vector<char>& kept,
                                              const std::vector<char>& external);
   std::vector<char> values_kept(std::span<const std::string> taps) const;
@@ -86,7 +87,7 @@ struct Executor::Impl {
   std::vector<char> outputs;    // by value
   int32_t sequence_value = -1;  // output of a sequence operator: its rows are the batch's
   Ops fused;                    // without taps
-  std::vector<std::unique_ptr<Weight>> weights;
+  std::vector<std::shared_ptr<Weight>> weights;
   size_t weight_bytes = 0;
   std::unique_ptr<Memory> scratch;
   BuiltRun built;  // of `scratch`
@@ -99,9 +100,16 @@ struct Executor::Impl {
   OpProfile profile;
 };
 
+// Null where this program does not have it, or reads it otherwise.
+std::shared_ptr<Weight> Executor::Impl::weight_of(const WeightRecipe& recipe) const {
+  for (size_t i = 0; i < program.weights.size(); ++i)
+    if (same_weight(program.weights[i], recipe)) return weights[i];
+  return nullptr;
+}
+
 // Total and steps of `progress` count the bytes of the sources.
 void Executor::Impl::prepare_weights(Checkpoint& checkpoint, Precision precision,
-                                     const std::function<void(size_t, size_t)>& progress) {
+                                     const std::function<void(size_t, size_t)>& progress, const Impl* sharing) {
   std::vector<size_t> bytes;
   size_t total = 0, done = 0;
   for (const WeightRecipe& recipe : program.weights) {
@@ -114,10 +122,14 @@ void Executor::Impl::prepare_weights(Checkpoint& checkpoint, Precision precision
   }
   for (size_t i = 0; i < program.weights.size(); ++i) {
     const WeightRecipe& recipe = program.weights[i];
+    done += bytes[i];
+    if (auto shared = sharing ? sharing->weight_of(recipe) : nullptr) {
+      weights.push_back(std::move(shared));
+      continue;
+    }
     weights.push_back(recipe.uses ? backend.prepare(checkpoint.source(recipe), recipe.uses, precision) : nullptr);
     if (weights.back()) weight_bytes += weights.back()->bytes();
     if (weights.back() && !weights.back()->reads_checkpoint()) checkpoint.release(recipe);
-    done += bytes[i];
     if (progress) progress(done, total);
   }
 }
@@ -243,10 +255,10 @@ std::vector<HostTensor> Executor::Impl::run(const RunRequest& request, const std
 }
 
 Executor::Executor(Program program, Checkpoint& checkpoint, Backend& backend, Precision precision,
-                   const std::function<void(size_t, size_t)>& progress)
+                   const std::function<void(size_t, size_t)>& progress, const Executor* sharing)
     : impl_(std::make_unique<Impl>(std::move(program), backend)) {
   impl_->precision = precision;
-  impl_->prepare_weights(checkpoint, precision, progress);
+  impl_->prepare_weights(checkpoint, precision, progress, sharing ? sharing->impl_.get() : nullptr);
 }
 
 Executor::~Executor() = default;

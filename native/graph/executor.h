@@ -51,9 +51,10 @@ struct OpTime {
 class Executor {
  public:
   // Reads weights through `checkpoint` (recipes checked against the files: INVALID_CHECKPOINT names tensor, found and
-  // expected shape). `progress(done_bytes, total_bytes)` is called while weights are prepared.
+  // expected shape). `progress(done_bytes, total_bytes)` is called while weights are prepared. Weights that `sharing`
+  // has under the same name and for the same uses are its own, and not counted again.
   Executor(Program program, Checkpoint& checkpoint, Backend& backend, Precision precision,
-           const std::function<void(size_t, size_t)>& progress);
+           const std::function<void(size_t, size_t)>& progress, const Executor* sharing = nullptr);
   ~Executor();
 
   // Has the backend prove what the program uses, where it does that (proof.h). `kv`: as there.

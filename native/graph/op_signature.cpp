@@ -57,7 +57,7 @@ const std::vector<OpSignature> kSignatures = {
      {{"q"}, {"k", f32, kOptional}, {"v", f32, kOptional}},
      {},
      {f32},
-     with(kHeadAttrs, {{"layer", kRequired}, {"window"}, {"softcap"}, {"causal"}})},
+     with(kHeadAttrs, {{"layer", kRequired}, {"window"}, {"start"}, {"softcap"}, {"causal"}})},
     {Op::SegmentAttention,
      "segmentAttention",
      kNotLocal,

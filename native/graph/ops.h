@@ -36,12 +36,13 @@ enum class Op : uint8_t {
   // in: x[R,groups·d], table[R,2n]   attrs: groups, start, interleaved
   Rope,
   // Writes k, v of every row to layer `layer` of the KV cache, then for a row at cache position p
-  //   o_h = Σ_j softmax_j(cap(scale · q_h·k_{h'(j)})) v_j,  max(0, p−window+1) ≤ j < visible_end[r]
-  // over 64-position blocks walked from position 0 (online softmax, one tile = one block).
+  //   o_h = Σ_j softmax_j(cap(scale · q_h·k_{h'(j)})) v_j,  b ≤ j < visible_end[r]
+  // over 64-position blocks walked from position 0 (online softmax, one tile = one block), b = max(min(p, start),
+  // p−window+1): what is before `start` sees itself alone, and nobody else sees it.
   // h' = h · kv_heads / heads; cap(s) = softcap · tanh(s / softcap) where softcap > 0; window 0 = none.
   // Without k and v the cache of `layer` is only read; where `causal`, p + 1 stands for visible_end[r].
   // in: q[R,heads·k_dim], k[R,kv_heads·k_dim]?, v[R,kv_heads·v_dim]?   out: [R,heads·v_dim]
-  // attrs: layer, heads, kv_heads, k_dim, v_dim, scale, window, softcap, causal
+  // attrs: layer, heads, kv_heads, k_dim, v_dim, scale, window, start, softcap, causal
   Attention,
   // Full softmax attention inside each segment of rows [segments_s, segments_{s+1}); where `visible` is given, row r
   // sees those before row visible[r] alone, segments_s < visible[r] ≤ segments_{s+1}.
@@ -158,6 +159,13 @@ struct OpAttrs {
   std::vector<float> inv_freq;
   std::vector<int32_t> axis;
 };
+
+// First cache position that a row at cache position `position` of an Attention sees.
+inline int64_t first_seen(const OpAttrs& a, int64_t position) {
+  const int64_t first = position < a.start ? position : a.start;
+  const int64_t begin = a.window > 0 ? position - a.window + 1 : 0;
+  return begin > first ? begin : first;
+}
 
 // Windows of 3 × 3, padded by 1, with steps of 1.
 inline bool by_3x3(const OpAttrs& a) {

@@ -1,6 +1,8 @@
 // JSON to Program: types, ranges and indices. What the numbers mean together is checked in verify_program.cpp.
 #include "graph/program.h"
 
+#include <cmath>
+
 #include "graph/json_fields.h"
 #include "graph/op_attrs.h"
 
@@ -63,9 +65,20 @@ void read_slice(WeightRecipe& weight, const Json& json, const std::string& place
   weight.slice_count = fields.integer("count", 1, kMaxWeightAxis);
 }
 
+std::vector<float> read_values(const JsonFields& fields) {
+  std::vector<float> values;
+  for (const Json& json : fields.array("values")) {
+    double value = 0;
+    if (!json.number(value) || !std::isfinite(static_cast<float>(value)))
+      fields.fail("needs \"values\" as finite numbers");
+    values.push_back(static_cast<float>(value));
+  }
+  return values;
+}
+
 WeightRecipe read_weight(const Json& json, size_t index) {
   const JsonFields fields(json, numbered("weight", index),
-                          {"name", "shape", "tensors", "quantization", "permute", "slice"});
+                          {"name", "shape", "tensors", "values", "quantization", "permute", "slice"});
   WeightRecipe weight;
   weight.name = fields.text("name");
   const std::string place = "weight \"" + weight.name + "\"";
@@ -77,7 +90,8 @@ WeightRecipe read_weight(const Json& json, size_t index) {
     if (elements > kMaxWeightElements) fail_program(place + " has more than 2^40 elements");
   }
   weight.tensors = fields.texts("tensors");
-  if (weight.tensors.empty()) fail_program(place + " names no tensor");
+  if (fields.find("values")) weight.values = read_values(fields);
+  if (weight.tensors.empty() && weight.values.empty()) fail_program(place + " names no tensor");
   if (const Json* quantization = fields.find("quantization")) read_quantization(weight, *quantization, place);
   if (fields.find("permute")) {
     for (int64_t axis : fields.integers("permute", 0, 7)) weight.permute.push_back(static_cast<int32_t>(axis));
@@ -157,6 +171,12 @@ int32_t Program::value_index(std::string_view name) const {
     if (values[i].name == name) return static_cast<int32_t>(i);
   }
   return -1;
+}
+
+bool same_weight(const WeightRecipe& prepared, const WeightRecipe& wanted) {
+  return prepared.name == wanted.name && prepared.shape == wanted.shape && prepared.tensors == wanted.tensors &&
+         prepared.slice_start == wanted.slice_start && prepared.permute == wanted.permute &&
+         (prepared.uses & wanted.uses) == wanted.uses;
 }
 
 Program parse_program(std::string_view text) {

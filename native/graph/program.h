@@ -38,6 +38,7 @@ struct WeightRecipe {
   std::string name;
   std::vector<int64_t> shape;
   std::vector<std::string> tensors, scales, biases;
+  std::vector<float> values;                      // instead of tensors: every row
   std::vector<std::string> zeros, order, tables;  // of forms that other tools wrote (weights/foreign_form.h)
   std::string mode;                               // empty: float
   int32_t bits = 0, group = 0;
@@ -64,6 +65,9 @@ struct Program {
   std::vector<int64_t> state_elements;
   int32_t value_index(std::string_view name) const;  // -1 where absent
 };
+
+// Whether what one program prepares of a weight serves another, which may use it in fewer ways.
+bool same_weight(const WeightRecipe& prepared, const WeightRecipe& wanted);
 
 // Throws INVALID_PROGRAM: one sentence that names the operator, the value or weight, and both shapes.
 Program parse_program(std::string_view json);

@@ -171,6 +171,7 @@ class Verifier {
       if (axes[i] != static_cast<int32_t>(i))
         fail_program(place + " has a permutation that does not name every axis once");
     }
+    if (!weight.values.empty()) return verify_values(weight, place);
     if (weight.mode.empty()) return;
     if (!weight.permute.empty() && weight.mode != "gguf") fail_program(place + " is quantized and cannot be permuted");
     if (weight.scales.size() != (weight.mode == "gguf" ? 0 : tensors))
@@ -179,6 +180,13 @@ class Verifier {
     const size_t biases = weight.mode == "affine" ? tensors : 0;
     if (weight.biases.size() != biases) fail_program(place + " needs " + std::to_string(biases) + " tensors of biases");
     verify_format(weight, place);
+  }
+
+  static void verify_values(const WeightRecipe& weight, const std::string& place) {
+    if (static_cast<int64_t>(weight.values.size()) != weight.shape.back())
+      fail_program(place + " needs one value for each of its " + std::to_string(weight.shape.back()) + " columns");
+    if (!weight.tensors.empty() || !weight.mode.empty() || !weight.permute.empty() || weight.slice_axis >= 0)
+      fail_program(place + " is made of values and names tensors besides");
   }
 
   // One tensor of zeros and one order of columns for each tensor of codes, where there are any; tables several.

@@ -18,6 +18,7 @@ AttentionParams params_of(const Dispatch& d) {
   p.k_dim = static_cast<uint32_t>(a.k_dim);
   p.v_dim = static_cast<uint32_t>(a.v_dim);
   p.window = static_cast<uint32_t>(a.window);
+  p.start = static_cast<uint32_t>(a.start);
   p.scale = a.scale;
   p.softcap = a.softcap;
   p.causal = a.causal;
@@ -41,7 +42,7 @@ double tile_work(const OpAttrs& a, const RowBatch& batch, const SequenceRows& se
   if (!a.causal)
     for (int64_t row = first; row <= last; ++row)
       end = std::max<int64_t>(end, batch.visible_end[tile.first_row + static_cast<size_t>(row)]);
-  const int64_t begin = a.window > 0 ? std::max<int64_t>(0, sequence.first_position + first - a.window + 1) : 0;
+  const int64_t begin = first_seen(a, sequence.first_position + first);
   return 2.0 * static_cast<double>((end - begin) * tile.count * (a.k_dim + a.v_dim) * a.kv_heads);
 }
 
@@ -105,8 +106,7 @@ void find_spans(const Dispatch& d, AttentionParams& params) {
   int64_t lowest = INT64_MAX, highest = 0;
   for (const SequenceRows& sequence : d.batch->sequences) {
     if (sequence.rows == 0) continue;
-    lowest =
-        std::min(lowest, d.attrs->window > 0 ? std::max<int64_t>(0, sequence.first_position - d.attrs->window + 1) : 0);
+    lowest = std::min(lowest, first_seen(*d.attrs, sequence.first_position));
     highest = std::max(highest, sequence.first_position + sequence.rows);
     if (!d.attrs->causal)
       for (int32_t r = 0; r < sequence.rows; ++r)

@@ -147,7 +147,8 @@ kernel void attention(device const float* q [[buffer(0)]], device const RowPlace
     uint row = first_row + u / group;
     uint head = at.y * group + u % group;
     end[i] = p.causal ? places[row].position + 1 : places[row].visible_end;
-    begin[i] = p.window == 0 ? 0 : max(0, places[row].position - int(p.window) + 1);
+    int position = places[row].position;
+    begin[i] = max(min(position, int(p.start)), p.window == 0 ? 0 : position - int(p.window) + 1);
     lowest = min(lowest, begin[i]);
     highest = max(highest, end[i]);
     for (uint c = thread_of_set; c < p.k_dim; c += 128)

@@ -29,7 +29,8 @@ inline Query query_of(device const RowPlace* places, device const QueryTile& til
   query.row = tile.first_row + u / group;
   query.head = kv_head * group + u % group;
   query.end = p.causal ? places[query.row].position + 1 : places[query.row].visible_end;
-  query.begin = p.window == 0 ? 0 : max(0, places[query.row].position - int(p.window) + 1);
+  int position = places[query.row].position;
+  query.begin = max(min(position, int(p.start)), p.window == 0 ? 0 : position - int(p.window) + 1);
   return query;
 }
 

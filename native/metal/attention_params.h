@@ -13,6 +13,7 @@ struct AttentionParams {
   uint32_t k_dim;
   uint32_t v_dim;
   uint32_t window;
+  uint32_t start;
   float scale;
   float softcap;
   uint32_t causal;  // a row sees itself and what is before it, whatever its visible_end
@@ -24,7 +25,7 @@ struct AttentionParams {
   uint64_t key_stride;  // bytes from one kv head to the next
   uint64_t value_stride;
 };
-PARAMS_LAYOUT(AttentionParams, value_stride, 64, 72);
+PARAMS_LAYOUT(AttentionParams, value_stride, 72, 80);
 
 // Where a row of the run lies in the cache.
 struct RowPlace {

@@ -14,6 +14,7 @@ struct AttentionShape {
   int length;           // positions of the first sequence
   bool two_sided;       // the last 9 rows see each other
   bool causal = false;  // or would, were they asked
+  int start = 0;
 };
 
 // A history of `length` positions in two runs (all but 3 rows, then 3), beside a second sequence of 5; both outputs.
@@ -31,6 +32,7 @@ std::vector<float> run_attention(Backend& backend, const AttentionShape& s) {
   a.v_dim = s.v_dim;
   a.scale = 0.3f;
   a.window = s.window;
+  a.start = s.start;
   a.softcap = s.softcap;
   a.causal = s.causal;
   std::vector<float> all;
@@ -155,7 +157,7 @@ void attention_matrix_cases(std::vector<KernelCase>& cases, int n) {
       const bool small = dim <= 64;
       const AttentionShape shapes[] = {{6, 2, dim, small ? 40 : dim, n % 3 ? 0 : 20, n % 2 ? 5.0f : 0, type,
                                         std::min(n, 128), n % 2 == 1, n % 4 == 1},
-                                       {4, 1, dim, dim, n % 3 ? 0 : 90, 0, type, 130 + n, n % 2 == 0}};
+                                       {4, 1, dim, dim, n % 3 ? 0 : 90, 0, type, 130 + n, n % 2 == 0, false, n % 2}};
       for (const AttentionShape& s : shapes) {
         const std::string suffix = std::string(name_of(type)) + "_" + (small ? "64" : dim <= 128 ? "128" : "256");
         const bool splits = s.length > 128;
@@ -200,11 +202,12 @@ std::vector<float> run_roped(Backend& backend, KvType type, int rows, int dim) {
 
 void attention_cases(std::vector<KernelCase>& cases, int n) {
   const AttentionShape shapes[] = {
-      {4, 2, 16, 16, 0, 0, KvType::f32, n, false},         {6, 2, 72, 72, 0, 0, KvType::f16, n, false},
-      {6, 3, 24, 40, 20, 0, KvType::bf16, n, true},        {8, 1, 80, 64, 0, 25, KvType::q8, n, true},
-      {1, 1, 128, 256, 70, 0, KvType::f16, n + 64, false}, {1, 1, 13, 7, 0, 0, KvType::f32, n, true},
-      {1, 1, 12, 32, 0, 0, KvType::bf16, n, false},        {1, 1, 16, 8, 0, 0, KvType::q8, n, false},
-      {1, 1, 20, 20, 0, 0, KvType::f16, n, false},         {4, 2, 24, 24, 0, 0, KvType::f32, n, true, true},
+      {4, 2, 16, 16, 0, 0, KvType::f32, n, false},           {6, 2, 72, 72, 0, 0, KvType::f16, n, false},
+      {6, 3, 24, 40, 20, 0, KvType::bf16, n, true},          {8, 1, 80, 64, 0, 25, KvType::q8, n, true},
+      {1, 1, 128, 256, 70, 0, KvType::f16, n + 64, false},   {1, 1, 13, 7, 0, 0, KvType::f32, n, true},
+      {1, 1, 12, 32, 0, 0, KvType::bf16, n, false},          {1, 1, 16, 8, 0, 0, KvType::q8, n, false},
+      {1, 1, 20, 20, 0, 0, KvType::f16, n, false},           {4, 2, 24, 24, 0, 0, KvType::f32, n, true, true},
+      {6, 2, 24, 24, 0, 0, KvType::f16, n, false, false, 1},
   };
   const char* types[] = {"f32", "f16", "bf16", "q8"};
   for (const AttentionShape& s : shapes)

@@ -88,7 +88,8 @@ void check_budgets(const Model& model, const EngineOptions& options, const Seque
   }
 
   const int64_t rows = longest_chunk(sequence, options.chunk_rows) + kMostAnswers;
-  const size_t scratch = model.decoder->predict_bytes(rows, 1 + kMostAnswers);
+  const size_t scratch =
+      model.decoder->predict_bytes(rows, 1 + kMostAnswers) + (model.mtp ? model.mtp->predict_bytes() : 0);
   if (scratch > budgets.scratch_bytes)
     refuse("A chunk of " + std::to_string(rows) + " rows needs scratch memory of", scratch, budgets.scratch_bytes,
            "use smaller chunks or a smaller max_pixels, or raise the scratch budget");

@@ -1,16 +1,18 @@
 #include "session/answers.h"
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
 
 #include "session/failure.h"
 
 namespace afterimage {
 
-void Answers::begin(const RequestPtr& request, std::span<const float> logits) {
+void Answers::begin(const RequestPtr& request, std::span<const float> logits, std::span<const float> hidden) {
   const GenerateOptions& options = request->generate_options;
   request->state = Request::State::decoding;
   request->decode_start = Clock::now();
+  request->hidden.assign(hidden.begin(), hidden.end());
   try {
     if (options.draft)
       request->drafter = std::make_unique<Drafter>(request->timeline->sequence().prompt(), options.stop_ids);
@@ -20,11 +22,11 @@ void Answers::begin(const RequestPtr& request, std::span<const float> logits) {
   }
 }
 
-DecoderRows Answers::rows(Request& request, int32_t most, const Drafter::Price& price, bool alone) const {
+DecoderRows Answers::rows(Request& request, int32_t most, const Drafter::Price& price, bool alone) {
   Timeline& timeline = *request.timeline;
   const int32_t from = timeline.computed(), next = timeline.sequence().size();
   const auto start = Clock::now();
-  if (request.owed() < most) request.append_draft(most - request.owed(), price);
+  request.append_draft(guess(request, request.most_guesses(most), price));
   state_.counters.guess_ms += milliseconds_since(start);
   const int32_t end = std::min(timeline.sequence().size(), from + most);
   // A lone answer that is cancelled needs its state no more; any other may have to go back to it.
@@ -32,32 +34,78 @@ DecoderRows Answers::rows(Request& request, int32_t most, const Drafter::Price& 
   return {&timeline, &request.features, end, std::min(end, next - 1)};
 }
 
-void Answers::take(const RequestPtr& request, const DecoderRows& rows, std::span<const float> logits, int64_t width) {
+// Where the texts so far say nothing that is worth a row, the model's own head is asked.
+std::vector<int32_t> Answers::guess(Request& request, int32_t most, Drafter::Price price) {
+  if (most <= 0) return {};
+  const double given = request.generate_options.draft_price;
+  if (given > 0 && price.row < HUGE_VAL) price.row = price.head = given;
+  std::vector<int32_t> tokens = request.drafter->guess(most, price, request.generate_options.constraint.get());
+  request.draft_of_head = tokens.empty() && state_.model.mtp;
+  return request.draft_of_head ? ask_head(request, request.drafter->worth_of_head(most, price)) : tokens;
+}
+
+std::vector<int32_t> Answers::ask_head(Request& request, int32_t count) {
+  std::vector<int32_t> tokens;
+  if (count == 0) return tokens;
+  Timeline& timeline = *request.timeline;
+  const int32_t last = timeline.sequence().size() - 1;
+  timeline.prepare(last + count, false);
+  Interrupt::Subject* const subject = &request;
+  const InterruptibleRun run(state_.interrupt, {&subject, 1});
+  if (!run.begun()) return tokens;
+  Mtp::Guess guess{{}, request.hidden};
+  try {
+    for (int32_t token = timeline.sequence().id(last); static_cast<int32_t>(tokens.size()) < count;) {
+      const auto start = Clock::now();
+      guess = state_.model.mtp->run(timeline, last + static_cast<int32_t>(tokens.size()), token, guess.hidden,
+                                    state_.interrupt.flag());
+      state_.row_price.saw_guess(milliseconds_since(start));
+      token = static_cast<int32_t>(std::max_element(guess.logits.begin(), guess.logits.end()) - guess.logits.begin());
+      if (!request.drafter->head_guesses(token, request.generate_options.constraint.get())) break;
+      tokens.push_back(token);
+    }
+  } catch (const Error& error) {
+    if (!error.is("CANCELLED")) throw;
+    tokens.clear();
+  }
+  return tokens;
+}
+
+void Answers::take(const RequestPtr& request, const DecoderRows& rows, const Rows& results) {
   const std::vector<int32_t> draft = request->take_draft();
   const std::vector<int32_t>& tokens = request->result.tokens;
+  const bool reached = !results.logits.empty();
   size_t right = 0;
   std::optional<StopReason> stop;
   std::exception_ptr failure;
   try {
-    for (; !logits.empty(); ++right) {
-      stop = sample(*request, logits.subspan(right * static_cast<size_t>(width), static_cast<size_t>(width)));
+    for (; reached; ++right) {
+      stop = sample(*request, results.logits.subspan(right * results.vocab, results.vocab));
       if (stop || request->cancelled || right == draft.size() || tokens.back() != draft[right]) break;
     }
   } catch (...) {
     failure = std::current_exception();
   }
   count(*request, draft.size(), right);
-  if (!logits.empty()) state_.counters.decode_rows += right + 1;
+  if (reached) {
+    state_.counters.decode_rows += right + 1;
+    const auto hidden = results.hidden.subspan(right * results.width, results.width);
+    request->hidden.assign(hidden.begin(), hidden.end());
+  }
   keep(*request, rows.end - static_cast<int32_t>(draft.size() - right), rows.end, stop.has_value());
   if (failure) return state_.requests.fail(request, error_of(failure));
   if (stop) state_.requests.end(request, *stop);
 }
 
 void Answers::count(Request& request, size_t drafted, size_t right) {
+  Counters& counters = state_.counters;
   request.result.drafted += static_cast<int32_t>(drafted);
   request.result.accepted += static_cast<int32_t>(right);
-  state_.counters.drafted_tokens += drafted;
-  state_.counters.accepted_tokens += right;
+  counters.drafted_tokens += drafted;
+  counters.accepted_tokens += right;
+  if (!request.draft_of_head) return;
+  counters.head_drafted += drafted;
+  counters.head_accepted += right;
 }
 
 // Items up to `kept` of those that were computed stay. A recurrent state that has gone further goes back to where the

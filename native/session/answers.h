@@ -15,18 +15,24 @@ class Answers {
  public:
   explicit Answers(EngineState& state) : state_(state) {}
 
-  // The prompt is computed: `logits` is its last row. The request may end with it, as with take().
-  void begin(const RequestPtr& request, std::span<const float> logits);
+  // The prompt is computed: `logits` is its last row, made of `hidden`. The request may end with it, as with take().
+  void begin(const RequestPtr& request, std::span<const float> logits, std::span<const float> hidden);
   // Its rows of the next run, at most `most`, guesses included, prepared. `alone`: no other request is in that run.
   // Throws OUT_OF_MEMORY.
-  DecoderRows rows(Request& request, int32_t most, const Drafter::Price& price, bool alone) const;
-  // The run was completed. `logits`: of the last token and of what was guessed behind it, `width` wide; none where the
-  // run did not come so far.
-  void take(const RequestPtr& request, const DecoderRows& rows, std::span<const float> logits, int64_t width);
+  DecoderRows rows(Request& request, int32_t most, const Drafter::Price& price, bool alone);
+  // Of one request, of the last token and of what was guessed behind it; none where the run did not come so far.
+  struct Rows {
+    std::span<const float> logits, hidden;  // hidden: of models with a head
+    size_t vocab, width;
+  };
+  // The run was completed.
+  void take(const RequestPtr& request, const DecoderRows& rows, const Rows& results);
 
  private:
   std::optional<StopReason> sample(Request& request, std::span<const float> logits);
   static int32_t next_token(Request& request, std::span<const float> logits);
+  std::vector<int32_t> guess(Request& request, int32_t most, Drafter::Price price);
+  std::vector<int32_t> ask_head(Request& request, int32_t count);
   void count(Request& request, size_t drafted, size_t right);
   void keep(Request& request, int32_t kept, int32_t computed, bool ends);
   void compute_again(Request& request, int32_t end);

@@ -28,11 +28,12 @@ struct Counters {
 
   uint64_t decoder_runs = 0, prefill_rows = 0, decode_rows = 0;
   uint64_t drafted_tokens = 0, accepted_tokens = 0;  // guessed and run; right, and then among decode_rows
+  uint64_t head_drafted = 0, head_accepted = 0;      // of these, those that the model's own head guessed
   uint64_t images_encoded = 0;
   uint64_t tiles_reused = 0;  // of them, instead of being encoded
   uint64_t runs_cancelled = 0;
   double encode_ms = 0, prefill_ms = 0, decode_ms = 0;
-  double guess_ms = 0;   // guessing tokens and learning from those that came; not in decode_ms
+  double guess_ms = 0;   // guessing tokens, by the head too, and learning from those that came; not in decode_ms
   double sample_ms = 0;  // taking tokens from rows of logits, grammars included; not in decode_ms
   uint64_t weight_bytes = 0, scratch_bytes = 0;
 };

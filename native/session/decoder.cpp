@@ -7,6 +7,7 @@ namespace afterimage {
 struct Decoder::Inputs {
   std::vector<int32_t> ids;            // [rows]
   std::vector<int32_t> positions;      // [rows][axes]
+  std::vector<int32_t> before;         // [rows][axes]: positions of the item before; zeros before the first
   std::vector<int32_t> feature_index;  // [rows]: row of `features`
   std::vector<int32_t> logit_rows;
   std::vector<std::vector<float>> features;  // of each level: [features][hidden]
@@ -20,7 +21,7 @@ size_t Decoder::predict_bytes(int64_t rows, int64_t logits) const {
   return executor_->predict_bytes({{"rows", rows}, {"features", rows}, {"logits", logits}});
 }
 
-HostTensor Decoder::run(std::span<const DecoderRows> parts, const std::atomic<bool>& cancel) {
+DecoderResult Decoder::run(std::span<const DecoderRows> parts, const std::atomic<bool>& cancel) {
   Inputs inputs;
   inputs.features.resize(static_cast<size_t>(deepstack_) + 1);
   inputs.batch.kv = &kv_.layout();
@@ -36,6 +37,7 @@ HostTensor Decoder::run(std::span<const DecoderRows> parts, const std::atomic<bo
   const auto rows = static_cast<int64_t>(inputs.ids.size());
   bind("input_ids", rows, inputs.ids.data(), request.inputs);
   bind("position_ids", rows, inputs.positions.data(), request.inputs);
+  bind("position_ids_before", rows, inputs.before.data(), request.inputs);
   bind("feature_index", rows, inputs.feature_index.data(), request.inputs);
   for (int32_t level = 0; level <= deepstack_; ++level) {
     const auto& values = inputs.features[level];
@@ -43,7 +45,8 @@ HostTensor Decoder::run(std::span<const DecoderRows> parts, const std::atomic<bo
          values.data(), request.inputs);
   }
   bind("logit_rows", static_cast<int64_t>(inputs.logit_rows.size()), inputs.logit_rows.data(), request.inputs);
-  return std::move(executor_->run(request, cancel).front());
+  std::vector<HostTensor> outputs = executor_->run(request, cancel);
+  return {std::move(outputs[0]), outputs.size() > 1 ? std::move(outputs[1]) : HostTensor{}};
 }
 
 void Decoder::bind(const std::string& name, int64_t rows, const void* host, std::vector<Binding>& bindings) const {
@@ -61,6 +64,12 @@ void Decoder::append(const DecoderRows& part, Inputs& inputs) const {
     inputs.ids.push_back(sequence.id(item));
     const auto positions = sequence.positions(item);
     inputs.positions.insert(inputs.positions.end(), positions.begin(), positions.end());
+    if (item > 0) {
+      const auto before = sequence.positions(item - 1);
+      inputs.before.insert(inputs.before.end(), before.begin(), before.end());
+    } else {
+      inputs.before.resize(inputs.positions.size(), 0);
+    }
     inputs.batch.visible_end.push_back(sequence.visible_end(item));
     append_features(part, item, inputs);
     if (item >= part.logits_from) inputs.logit_rows.push_back(static_cast<int32_t>(inputs.ids.size()) - 1);

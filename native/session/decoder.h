@@ -24,13 +24,18 @@ struct DecoderRows {
   int32_t count() const noexcept { return end - timeline->computed(); }
 };
 
+// Of the rows whose logits are wanted, in order.
+struct DecoderResult {
+  HostTensor logits;
+  HostTensor hidden;  // what the logits are made of; empty where the program does not say
+};
+
 class Decoder {
  public:
   Decoder(std::unique_ptr<Executor> executor, const KvCache& kv, int32_t deepstack, int64_t hidden);
 
-  // Logits [rows with logits][vocab], in order. The timelines are prepared up to their `end`.
-  // Throws CANCELLED, OUT_OF_MEMORY, BACKEND_FAILED.
-  HostTensor run(std::span<const DecoderRows> parts, const std::atomic<bool>& cancel);
+  // The timelines are prepared up to their `end`. Throws CANCELLED, OUT_OF_MEMORY, BACKEND_FAILED.
+  DecoderResult run(std::span<const DecoderRows> parts, const std::atomic<bool>& cancel);
   // Scratch of a run of `rows` rows, all of them image rows.
   size_t predict_bytes(int64_t rows, int64_t logits) const;
   Executor& executor() noexcept { return *executor_; }

@@ -21,12 +21,14 @@ constexpr int32_t kTrusted = 3;
 
 // How often guesses are right, expected beforehand: by the length of the match, 1 to 8, where nothing speaks against
 // it and where the text has it with something else behind it too; and what a grammar makes certain, where the text
-// disagrees and where it agrees (another token may begin alike), and where no other token may come.
+// disagrees and where it agrees (another token may begin alike), and where no other token may come; and what the
+// model's own head guesses, the first one, the second if that was right, and so on.
 constexpr double kExpected[] = {0.15, 0.3,  0.45, 0.6, 0.65, 0.7, 0.75, 0.8,   // anywhere
                                 0.05, 0.1,  0.2,  0.3, 0.4,  0.5, 0.6,  0.7,   //   with others
                                 0.3,  0.5,  0.65, 0.8, 0.85, 0.9, 0.9,  0.9,   // near
                                 0.2,  0.3,  0.45, 0.6, 0.7,  0.8, 0.85, 0.85,  //   with others
-                                0.75, 0.95, 1};
+                                0.75, 0.95, 1,                                 //
+                                0.7,  0.65, 0.6,  0.55};
 
 }  // namespace
 
@@ -37,17 +39,8 @@ Drafter::Drafter(const Prompt& prompt, std::vector<int32_t> ends) : text_(prompt
 }
 
 void Drafter::took(int32_t token) {
-  if (!guesses_.empty()) {
-    const Guess guess = guesses_.front();
-    Record& record = records_[guess.kind];
-    record.right = record.right * kMemory + (guess.token == token ? 1 : 0);
-    record.tries = record.tries * kMemory + 1;
-    if (guess.token == token) {
-      guesses_.erase(guesses_.begin());
-    } else {
-      guesses_.clear();
-    }
-  }
+  learn(guesses_, token);
+  learn(of_head_, token);
   const bool expected = source_.at >= 0 && text_[source_.at] == token;
   if (!expected && source_.match >= kTrusted) instead_[text_[source_.at]] = token;
   text_.push_back(token);
@@ -58,6 +51,23 @@ void Drafter::took(int32_t token) {
   } else {
     source_ = found();
   }
+}
+
+void Drafter::learn(std::vector<Guess>& guesses, int32_t token) noexcept {
+  if (guesses.empty()) return;
+  const Guess guess = guesses.front();
+  Record& record = records_[guess.kind];
+  record.right = record.right * kMemory + (guess.token == token ? 1 : 0);
+  record.tries = record.tries * kMemory + 1;
+  if (guess.token == token) {
+    guesses.erase(guesses.begin());
+  } else {
+    guesses.clear();
+  }
+}
+
+bool Drafter::is_end(int32_t token) const noexcept {
+  return std::find(ends_.begin(), ends_.end(), token) != ends_.end();
 }
 
 // `mine`: an item of the answer; `item`: one that may stand for it.
@@ -116,7 +126,7 @@ void Drafter::follow(Source& source, int32_t token) const noexcept {
 
 Drafter::Guess Drafter::next_guess(const Source& source, const Constraint::Certain& certain) const noexcept {
   const int32_t repeated = source.at >= 0 ? text_[source.at] : -1;
-  if (certain.settled) return {certain.token, kKinds - 1};
+  if (certain.settled) return {certain.token, kCertain + 2};
   if (certain.token >= 0) return {certain.token, kCertain + (certain.token == repeated ? 1 : 0)};
   const int32_t length = std::max(0, source.match - 1) + (source.split ? kLongest : 0);
   return {repeated, static_cast<size_t>(length + (source.near ? 2 * kLongest : 0))};
@@ -140,7 +150,7 @@ void Drafter::guess_ahead(int32_t most, Constraint* constraint) {
   for (int32_t i = 0; i < most; ++i) {
     Guess guess = next_guess(source, constraint ? constraint->certain(place) : Constraint::Certain{-1, false});
     if (guess.token >= 0 && constraint) guess.token = allowed(guess.token, *constraint, place);
-    if (guess.token < 0 || std::find(ends_.begin(), ends_.end(), guess.token) != ends_.end()) break;
+    if (guess.token < 0 || is_end(guess.token)) break;
     guesses_.push_back(guess);
     text_.push_back(guess.token);
     follow(source, guess.token);
@@ -157,19 +167,44 @@ std::vector<int32_t> Drafter::guess(int32_t most, const Price& price, Constraint
     // The grammar is too large where nobody may ever go: that far nothing is guessed.
     text_.resize(size);
   }
+  std::vector<size_t> kinds;
+  for (const Guess& guess : guesses_) kinds.push_back(guess.kind);
   std::vector<int32_t> tokens;
-  for (size_t i = 0, count = worth(price); i < count; ++i) tokens.push_back(guesses_[i].token);
+  for (size_t i = 0, count = worth(kinds, price.row, price.answers); i < count; ++i)
+    tokens.push_back(guesses_[i].token);
   return tokens;
 }
 
-// How many of the guesses bring most tokens for the time: each counts as far as it and all before it are right.
-size_t Drafter::worth(const Price& price) const noexcept {
+int32_t Drafter::worth_of_head(int32_t most, const Price& price) {
+  of_head_.clear();
+  head_place_ = Automaton::kNowhere;
+  static constexpr size_t kKindsOfHead[kDeepest] = {kHead, kHead + 1, kHead + 2, kHead + 3};
+  const auto count = std::min(static_cast<size_t>(most), kDeepest);
+  return static_cast<int32_t>(worth(std::span(kKindsOfHead).first(count), price.row + price.head, price.answers));
+}
+
+bool Drafter::head_guesses(int32_t token, Constraint* constraint) {
+  if (is_end(token)) return false;
+  if (constraint) {
+    try {
+      head_place_ = constraint->beyond(of_head_.empty() ? constraint->place() : head_place_, token);
+    } catch (const Error&) {
+      return false;  // as in guess()
+    }
+    if (head_place_ == Automaton::kNowhere) return false;
+  }
+  of_head_.push_back({token, kHead + of_head_.size()});
+  return true;
+}
+
+// Each counts as far as it and all before it are right.
+size_t Drafter::worth(std::span<const size_t> kinds, double price, double answers) const noexcept {
   size_t best = 0;
-  double best_gain = 1 + kRisk * price.row, chance = 1, tokens = 0;
-  for (size_t count = 1; count <= guesses_.size(); ++count) {
-    chance *= records_[guesses_[count - 1].kind].rate();
+  double best_gain = 1 + kRisk * price, chance = 1, tokens = 0;
+  for (size_t count = 1; count <= kinds.size(); ++count) {
+    chance *= records_[kinds[count - 1]].rate();
     tokens += chance;
-    const double gain = (1 + tokens / price.answers) / (1 + price.row * static_cast<double>(count));
+    const double gain = (1 + tokens / answers) / (1 + price * static_cast<double>(count));
     if (gain <= best_gain) continue;
     best_gain = gain;
     best = count;

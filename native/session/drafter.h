@@ -24,11 +24,16 @@ class Drafter {
 
   // What a guess has to earn.
   struct Price {
-    double row;      // of one more row, in runs as the next one is without it
-    double answers;  // that wait for that run
+    double row;       // of one more row, in runs as the next one is without it
+    double answers;   // that wait for that run
+    double head = 0;  // of a guess of the model's own head beside its row, likewise
   };
   // Tokens that are worth a row each, at most `most`. `constraint`: null, or that of the answer; it stays where it is.
   std::vector<int32_t> guess(int32_t most, const Price& price, Constraint* constraint);
+  // How many guesses of the model's own head are worth it and their rows, at most `most`.
+  int32_t worth_of_head(int32_t most, const Price& price);
+  // The head guesses that the token follows its guesses since. False where it is not to be run.
+  bool head_guesses(int32_t token, Constraint* constraint);
   // The answer goes on with the token.
   void took(int32_t token);
 
@@ -48,7 +53,7 @@ class Drafter {
     double rate() const noexcept { return right / tries; }
   };
   static constexpr int32_t kLongest = 8;  // longer matches are one kind
-  static constexpr size_t kCertain = 4 * kLongest, kKinds = kCertain + 3;
+  static constexpr size_t kCertain = 4 * kLongest, kHead = kCertain + 3, kDeepest = 4, kKinds = kHead + kDeepest;
 
   // The guess, or what came instead of it before; −1 where neither may. Moves the place on.
   int32_t allowed(int32_t token, Constraint& constraint, Automaton::Place& place) const;
@@ -59,15 +64,19 @@ class Drafter {
   bool alike(int32_t item, int32_t mine) const noexcept;
   void learn_beginning() noexcept;
   void follow(Source& source, int32_t token) const noexcept;
-  size_t worth(const Price& price) const noexcept;
+  bool is_end(int32_t token) const noexcept;
+  void learn(std::vector<Guess>& guesses, int32_t token) noexcept;
+  // How many of the guesses, of kinds in order, bring most tokens for the time, at `price` runs each.
+  size_t worth(std::span<const size_t> kinds, double price, double answers) const noexcept;
 
   std::vector<int32_t> text_;  // prompt and answer; −1 where an image is
   const std::vector<int32_t> ends_;
   Source source_;
-  int32_t followed_ = -1;                         // behind the last token that came as its source had it
-  std::unordered_map<int32_t, int32_t> alike_;    // by a token of the answer: what counts as the same before it
-  std::unordered_map<int32_t, int32_t> instead_;  // by a token that was expected: what came
-  std::vector<Guess> guesses_;                    // of the tokens to come, as far as they have not come
+  int32_t followed_ = -1;                              // behind the last token that came as its source had it
+  std::unordered_map<int32_t, int32_t> alike_;         // by a token of the answer: what counts as the same before it
+  std::unordered_map<int32_t, int32_t> instead_;       // by a token that was expected: what came
+  std::vector<Guess> guesses_, of_head_;               // of the tokens to come, as far as they have not come
+  Automaton::Place head_place_ = Automaton::kNowhere;  // behind those of the head
   std::array<Record, kKinds> records_;
 };
 

@@ -8,6 +8,7 @@
 #include "session/interrupt.h"
 #include "session/model.h"
 #include "session/requests.h"
+#include "session/row_price.h"
 #include "session/turns.h"
 
 namespace afterimage {
@@ -34,6 +35,7 @@ struct EngineState {
   Requests requests;
   Turns turns;
   Counters counters;
+  RowPrice row_price;
 };
 
 }  // namespace afterimage

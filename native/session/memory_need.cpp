@@ -10,10 +10,16 @@ namespace afterimage {
 
 namespace {
 
-size_t weights_of(const Program& program, const Checkpoint& checkpoint, const WeightBytes& weight_bytes) {
+// Of those that `sharing` does not have.
+size_t weights_of(const Program& program, const Checkpoint& checkpoint, const WeightBytes& weight_bytes,
+                  const Program& sharing = {}) {
+  const auto shared = [&](const WeightRecipe& recipe) {
+    return std::any_of(sharing.weights.begin(), sharing.weights.end(),
+                       [&](const WeightRecipe& other) { return same_weight(other, recipe); });
+  };
   size_t bytes = 0;
   for (const WeightRecipe& recipe : program.weights)
-    if (recipe.uses) bytes += weight_bytes(described(recipe, checkpoint), recipe.uses);
+    if (recipe.uses && !shared(recipe)) bytes += weight_bytes(described(recipe, checkpoint), recipe.uses);
   return bytes;
 }
 
@@ -25,12 +31,19 @@ MemoryNeed predict_memory(const EngineOptions& options, const ModelSource& sourc
   const Program decoder = parse_program(source.decoder_json);
   MemoryNeed need;
   need.weight_bytes = weights_of(decoder, checkpoint, weight_bytes);
+  size_t head_scratch = 0;
+  if (!source.mtp_json.empty()) {
+    const Program mtp = parse_program(source.mtp_json);
+    need.weight_bytes += weights_of(mtp, checkpoint, weight_bytes, decoder);
+    head_scratch = scratch_bytes_of(mtp, {{"rows", 1}});
+  }
   need.block_bytes = KvLayout(decoder.kv_layers, options.kv_type).block_bytes();
   need.state_bytes = StateLayout(decoder.state_elements).bytes;
   for (const ImageShape& image : images) {
     const int64_t rows = std::max<int64_t>(image.chunk, options.chunk_rows) + kMostAnswers;
     need.images.push_back(
-        {0, scratch_bytes_of(decoder, {{"rows", rows}, {"features", rows}, {"logits", 1 + kMostAnswers}})});
+        {0,
+         head_scratch + scratch_bytes_of(decoder, {{"rows", rows}, {"features", rows}, {"logits", 1 + kMostAnswers}})});
   }
   if (source.vision_json.empty()) return need;
   const Program vision = parse_program(source.vision_json);

@@ -31,6 +31,17 @@ std::string identity_of(const std::string& digest, const Backend& backend, const
          Sha256().update(layout).hex() + "\n";
 }
 
+// Throws INVALID_PROGRAM where the decoder does not feed it.
+Program mtp_program(const ModelSource& source, const Program& decoder) {
+  Program program = parse_program(source.mtp_json);
+  if (decoder.outputs.size() != 2 || program.outputs.size() != 2 || program.kv_layers != decoder.kv_layers)
+    throw Error(
+        "INVALID_PROGRAM",
+        "Expected a decoder that also yields its hidden states, and a head over the same KV layers; correct the "
+        "model family's file.");
+  return program;
+}
+
 size_t stored_bytes(const Checkpoint& checkpoint) {
   size_t bytes = 0;
   for (const auto& [name, tensor] : checkpoint.tensors()) bytes += tensor.bytes;
@@ -60,18 +71,26 @@ Model::Model(const EngineOptions& options, ModelSource source, Backend& backend,
   decoder = std::make_unique<Decoder>(
       std::make_unique<Executor>(std::move(decoder_program), *checkpoint_, backend, options.precision, part), *kv,
       traits.deepstack, traits.hidden);
+  if (!source.mtp_json.empty())
+    mtp = std::make_unique<Mtp>(
+        std::make_unique<Executor>(mtp_program(source, decoder->executor().program()), *checkpoint_, backend,
+                                   options.precision, nullptr, &decoder->executor()),
+        *kv, traits.position_axes);
   if (vision) vision->executor().prove(std::nullopt);
   decoder->executor().prove(options.kv_type);
+  if (mtp) mtp->executor().prove(options.kv_type);
   checkpoint_->require_intact();
   format = {identity_of(digest, backend, options, source, *kv), kv->layout().block_bytes(), kv->states().bytes};
 }
 
 size_t Model::weight_bytes() const noexcept {
-  return decoder->executor().weight_bytes() + (vision ? vision->executor().weight_bytes() : 0);
+  return decoder->executor().weight_bytes() + (mtp ? mtp->executor().weight_bytes() : 0) +
+         (vision ? vision->executor().weight_bytes() : 0);
 }
 
 size_t Model::scratch_bytes() const noexcept {
-  return decoder->executor().scratch_bytes() + (vision ? vision->executor().scratch_bytes() : 0);
+  return decoder->executor().scratch_bytes() + (mtp ? mtp->executor().scratch_bytes() : 0) +
+         (vision ? vision->executor().scratch_bytes() : 0);
 }
 
 }  // namespace afterimage

@@ -8,6 +8,7 @@
 #include "cache/prefix_file.h"
 #include "session/decoder.h"
 #include "session/model_options.h"
+#include "session/mtp.h"
 #include "session/vision.h"
 #include "weights/checkpoint.h"
 
@@ -22,6 +23,7 @@ class Model {
   std::string digest;  // of the weights
   std::unique_ptr<KvCache> kv;
   std::unique_ptr<Decoder> decoder;
+  std::unique_ptr<Mtp> mtp;        // null: no head for guesses
   std::unique_ptr<Vision> vision;  // null: text only
   PrefixFormat format;
 

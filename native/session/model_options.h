@@ -38,6 +38,7 @@ struct ModelSource {
   FileHeaders headers;             // for those whose own header is not read
   std::string vision_json;         // empty: text only
   std::string decoder_json;
+  std::string mtp_json;  // the decoder's own head for guesses (mtp.h); empty: none
   ModelTraits traits;
 };
 

@@ -1,7 +1,6 @@
 #include "session/request.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 namespace afterimage {
@@ -10,12 +9,14 @@ void Request::catch_up() {
   if (timeline->catch_up()) count_reuse();
 }
 
-void Request::append_draft(int32_t most, Drafter::Price price) {
+int32_t Request::most_guesses(int32_t rows) const noexcept {
+  if (!drafter || finishing) return 0;
   const int32_t left = plan.max_tokens - static_cast<int32_t>(result.tokens.size());
-  most = std::min(most, left - 1);  // the last token that may come is not computed
-  if (!drafter || most <= 0 || finishing) return;
-  if (generate_options.draft_price > 0 && price.row < HUGE_VAL) price.row = generate_options.draft_price;
-  draft = drafter->guess(most, price, generate_options.constraint.get());
+  return std::min(rows - owed(), left - 1);  // the last token that may come is not computed
+}
+
+void Request::append_draft(std::vector<int32_t> tokens) {
+  draft = std::move(tokens);
   for (int32_t token : draft) timeline->sequence().append(token);
 }
 

@@ -56,6 +56,8 @@ struct Request : Interrupt::Subject {
   std::unique_ptr<Sampler> sampler;
   std::unique_ptr<Drafter> drafter;  // null: nothing is guessed
   std::vector<int32_t> draft;        // at the end of the sequence while they are run
+  bool draft_of_head = false;        // guessed by the model's own head
+  std::vector<float> hidden;         // from which the last token came; empty without a head
   GenerateResult result;
   Clock::time_point decode_start;
 
@@ -68,8 +70,10 @@ struct Request : Interrupt::Subject {
   int32_t evaluated_at_least() const noexcept { return wants_logits() ? 1 : 0; }
   // Items of the answer that are not computed yet: one, or more where a recurrent state had to be taken back.
   int32_t owed() const noexcept { return timeline->sequence().size() - timeline->computed(); }
-  // Tokens are guessed and become the end of the sequence, until they are taken from it again.
-  void append_draft(int32_t most, Drafter::Price price);
+  // Guesses that may be run beside what is owed, `rows` rows in all.
+  int32_t most_guesses(int32_t rows) const noexcept;
+  // Guesses become the end of the sequence, until they are taken from it again.
+  void append_draft(std::vector<int32_t> tokens);
   std::vector<int32_t> take_draft();
   // Takes over what others have computed meanwhile.
   void catch_up();

@@ -20,9 +20,22 @@ class RowPrice {
     seen.ms += (surprise < 0 ? kDown : kUp) * surprise;
     seen.weight += 1;
   }
+  // A guess of the model's own head took so long.
+  void saw_guess(double ms) noexcept {
+    if (ms <= 0) return;
+    if (guess_ms_ == 0) guess_ms_ = ms;
+    const double surprise = std::min(ms, kSurprise * guess_ms_) - guess_ms_;
+    guess_ms_ += (surprise < 0 ? kDown : kUp) * surprise;
+  }
+  // Of such a guess, in runs of `rows` rows.
+  double guess_in_runs_of(int64_t rows) const noexcept {
+    const auto [one, share] = fit();
+    if (guess_ms_ == 0 || one <= 0) return kGuess;
+    return guess_ms_ / (one * (1 + share * static_cast<double>(rows - 1)));
+  }
   // Of one more row, as part of a run of `rows` rows.
   double in_runs_of(int64_t rows) const noexcept {
-    const double share = this->share();
+    const double share = fit().share;
     return share / (1 - share + share * static_cast<double>(rows));
   }
 
@@ -37,9 +50,13 @@ class RowPrice {
   // A row's share of a run of one row, before runs of different lengths were seen; so much deviation in rows outweighs.
   static constexpr double kExpected = 0.17, kDoubt = 300;
   static constexpr double kLeast = 0.01, kMost = 0.6;
+  static constexpr double kGuess = 0.2;  // of a guess, before one was seen
 
+  struct Fit {
+    double one, share;  // what a run of one row takes, 0 where none was seen; of it, what each further row adds
+  };
   // Between what was expected and what was seen.
-  double share() const noexcept {
+  Fit fit() const noexcept {
     double weight = 0, x = 0, y = 0, xx = 0, xy = 0;
     for (size_t i = 0; i < seen_.size(); ++i) {
       const auto [ms, w] = seen_[i];
@@ -47,13 +64,14 @@ class RowPrice {
       weight += w, x += w * more, y += w * ms, xx += w * more * more, xy += w * more * ms;
     }
     const double spread = weight > 0 ? xx - x * x / weight : 0;
-    if (spread <= 0) return kExpected;
+    if (spread <= 0) return {weight > 0 ? y / weight : 0, kExpected};
     const double slope = (xy - x * y / weight) / spread, one = (y - slope * x) / weight;
     const double seen = one > 0 ? std::clamp(slope / one, kLeast, kMost) : kMost;
-    return (spread * seen + kDoubt * kExpected) / (spread + kDoubt);
+    return {std::max(one, 0.0), (spread * seen + kDoubt * kExpected) / (spread + kDoubt)};
   }
 
   std::array<Seen, kMostRows> seen_;
+  double guess_ms_ = 0;
 };
 
 }  // namespace afterimage

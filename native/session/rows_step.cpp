@@ -119,13 +119,13 @@ void RowsStep::add_chunk(const RequestPtr& request, Batch& batch) const {
 Drafter::Price RowsStep::price_of(const std::vector<RequestPtr>& wanted, int32_t answers) const {
   int64_t rows = 0;
   for (const RequestPtr& request : wanted) {
-    if (request->state == Request::State::weighing) return {HUGE_VAL, 1};
+    if (request->state == Request::State::weighing) return {HUGE_VAL, 1, HUGE_VAL};
     if (request->state == Request::State::prefilling) rows += state_.options.chunk_rows;
     if (answers_now(request)) rows += request->owed();
   }
-  const double row = row_price_.in_runs_of(rows);
+  const double row = state_.row_price.in_runs_of(rows);
   // Of a wrong guess in a recurrent model, what came before it is computed again.
-  return {state_.kv.recurrent() ? 2 * row : row, static_cast<double>(answers)};
+  return {state_.kv.recurrent() ? 2 * row : row, static_cast<double>(answers), state_.row_price.guess_in_runs_of(rows)};
 }
 
 void RowsStep::add_choices(const RequestPtr& request, int32_t most, Batch& batch) const {
@@ -141,20 +141,20 @@ RowsStep::Outcome RowsStep::run_batch(const std::vector<RequestPtr>& wanted) {
   const Batch batch = prepare(wanted);
   if (batch.parts.empty()) return Outcome::done;
   const auto start = Clock::now();
-  HostTensor logits;
+  DecoderResult results;
   try {
     const InterruptibleRun run(state_.interrupt, batch.subjects);
     if (!run.begun()) {
       take_back(batch);
       return Outcome::cancelled;
     }
-    logits = state_.model.decoder->run(batch.rows, state_.interrupt.flag());
+    results = state_.model.decoder->run(batch.rows, state_.interrupt.flag());
     state_.model.require_intact();
   } catch (...) {
     return give_up(batch, error_of(std::current_exception()));
   }
   count(batch, milliseconds_since(start));
-  take_results(batch, logits);
+  take_results(batch, results);
   return Outcome::done;
 }
 
@@ -192,22 +192,25 @@ void RowsStep::count(const Batch& batch, double spent_ms) {
     rows += batch.rows[i].count();
   }
   (prefill ? counters.prefill_ms : counters.decode_ms) += spent_ms;
-  if (!prefill) row_price_.saw(rows, spent_ms);
+  if (!prefill) state_.row_price.saw(rows, spent_ms);
 }
 
-void RowsStep::take_results(const Batch& batch, const HostTensor& logits) {
-  std::span<const float> left(logits.data);
+void RowsStep::take_results(const Batch& batch, const DecoderResult& results) {
+  const auto vocab = static_cast<size_t>(results.logits.width), width = static_cast<size_t>(results.hidden.width);
+  std::span<const float> logits(results.logits.data), hidden(results.hidden.data);
   for (size_t i = 0; i < batch.parts.size(); ++i) {
     const auto& [request, timeline, choice] = batch.parts[i];
     const DecoderRows& rows = batch.rows[i];
-    const auto own = left.first(static_cast<size_t>((rows.end - rows.logits_from) * logits.width));
-    left = left.subspan(own.size());
+    const auto count = static_cast<size_t>(rows.end - rows.logits_from);
+    const Answers::Rows own{logits.first(count * vocab), hidden.first(count * width), vocab, width};
+    logits = logits.subspan(own.logits.size());
+    hidden = hidden.subspan(own.hidden.size());
     if (request->state == Request::State::prefilling) {
       take_chunk(request, rows.end, own);
     } else if (request->state == Request::State::weighing) {
-      weigh(request, choice, own, logits.width);
+      weigh(request, choice, own.logits, results.logits.width);
     } else if (request->state == Request::State::decoding) {
-      answers_.take(request, rows, own, logits.width);
+      answers_.take(request, rows, own);
     }
   }
 }
@@ -235,7 +238,7 @@ void RowsStep::weigh(const RequestPtr& request, const Choices::Rows& rows, std::
   state_.requests.end(request, StopReason::end);
 }
 
-void RowsStep::take_chunk(const RequestPtr& request, int32_t end, std::span<const float> logits) {
+void RowsStep::take_chunk(const RequestPtr& request, int32_t end, const Answers::Rows& results) {
   Timeline& timeline = *request->timeline;
   const Sequence& sequence = timeline.sequence();
   const int32_t from = timeline.computed();
@@ -247,8 +250,8 @@ void RowsStep::take_chunk(const RequestPtr& request, int32_t end, std::span<cons
   if (end < sequence.prompt_size()) return;
   state_.requests.give_back_features(*request);
   if (!request->wants_logits()) return state_.requests.end(request, StopReason::length);
-  if (request->choices) return begin_weighing(request, logits);
-  answers_.begin(request, logits);
+  if (request->choices) return begin_weighing(request, results.logits);
+  answers_.begin(request, results.logits, results.hidden);
 }
 
 }  // namespace afterimage

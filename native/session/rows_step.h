@@ -6,7 +6,6 @@
 
 #include "session/answers.h"
 #include "session/engine_state.h"
-#include "session/row_price.h"
 
 namespace afterimage {
 
@@ -44,14 +43,13 @@ class RowsStep {
   int32_t next_end(const Request& request) const;
   Drafter::Price price_of(const std::vector<RequestPtr>& wanted, int32_t answers) const;
   void count(const Batch& batch, double spent_ms);
-  void take_results(const Batch& batch, const HostTensor& logits);
-  void take_chunk(const RequestPtr& request, int32_t end, std::span<const float> logits);
+  void take_results(const Batch& batch, const DecoderResult& results);
+  void take_chunk(const RequestPtr& request, int32_t end, const Answers::Rows& results);
   void begin_weighing(const RequestPtr& request, std::span<const float> logits);
   void weigh(const RequestPtr& request, const Choices::Rows& rows, std::span<const float> logits, int64_t width);
 
   EngineState& state_;
   Answers answers_;
-  RowPrice row_price_;
 };
 
 }  // namespace afterimage

@@ -166,6 +166,14 @@ SequenceRows Timeline::rows(int32_t first_row, int32_t count) const noexcept {
   return rows;
 }
 
+SequenceRows Timeline::row_at(int32_t item) const noexcept {
+  SequenceRows row;
+  row.rows = 1;
+  row.first_position = item;
+  row.blocks = block_memory_;
+  return row;
+}
+
 void Timeline::roll_back() noexcept {
   if (state_saved_) std::memcpy(state_->host(), state_before_->host(), kv_.states().bytes);
 }

@@ -38,6 +38,8 @@ class Timeline {
   // Blocks for [0, end) and a copy of the state to go back to. Throws OUT_OF_MEMORY.
   void prepare(int32_t end, bool keep_state);
   SequenceRows rows(int32_t first_row, int32_t count) const noexcept;
+  // One row at `item`, whatever is computed, that leaves the state alone.
+  SequenceRows row_at(int32_t item) const noexcept;
   // The run was completed: items up to `end` are sound. Full blocks become visible to others.
   void commit(int32_t end);
   // The run was not completed: the state goes back to where it was.

@@ -13,6 +13,7 @@ struct Shape {
   int32_t heads, kv_heads, k_dim, v_dim, window;
   float softcap;
   bool causal = false;  // rows that might see each other do not
+  int32_t start = 0;
 };
 
 // One query against keys [first, last), all in double.
@@ -42,6 +43,7 @@ OpAttrs attributes(const Shape& s) {
   a.k_dim = s.k_dim;
   a.v_dim = s.v_dim;
   a.window = s.window;
+  a.start = s.start;
   a.softcap = s.softcap;
   a.causal = s.causal;
   a.scale = 1.0f / std::sqrt(static_cast<float>(s.k_dim));
@@ -121,7 +123,7 @@ void test_cache(const Shape& s, KvType type, int64_t rows, bool bidirectional) {
       const int32_t kv = h * s.kv_heads / s.heads;
       const auto y = softmax_row(in.q.data() + (r * s.heads + h) * s.k_dim, in.k.data() + kv * s.k_dim,
                                  in.v.data() + kv * s.v_dim, s.kv_heads * s.k_dim, s.kv_heads * s.v_dim,
-                                 s.window > 0 ? std::max<int64_t>(0, r - s.window + 1) : 0,
+                                 std::max<int64_t>(std::min<int64_t>(r, s.start), s.window > 0 ? r - s.window + 1 : 0),
                                  s.causal ? r + 1 : in.visible_end[static_cast<size_t>(r)], a);
       expected.insert(expected.end(), y.begin(), y.end());
     }
@@ -241,6 +243,9 @@ int main() {
   test_cache({2, 1, 12, 12, 0, 30.0f}, KvType::f32, 70, true);
   test_cache({8, 1, 128, 128, 70, 0}, KvType::f16, 200, true);
   test_cache({4, 2, 24, 24, 0, 0, true}, KvType::f32, 70, true);
+  for (int32_t start : {1, 64, 70}) test_cache({4, 2, 24, 24, 0, 0, false, start}, KvType::f16, 131, false);
+  test_cache({2, 2, 24, 24, 1, 0}, KvType::f16, 70, false);
+  test_cache({4, 2, 24, 24, 40, 0, false, 33}, KvType::f32, 131, false);
   test_cache({4, 1, 512, 512, 0, 0}, KvType::f16, 70, false);
   test_cache({2, 2, 33, 17, 0, 0}, KvType::f16, 65, false);
   test_cache({2, 2, 24, 16, 0, 0}, KvType::bf16, 64, false);

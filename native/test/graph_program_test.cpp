@@ -128,7 +128,7 @@ std::vector<Draft> drafts() {
        {f(12), f(6), f(10)},
        {},
        {f(20)},
-       heads_and({{"layer", "0"}, {"window", "9"}, {"softcap", "30"}}),
+       heads_and({{"layer", "0"}, {"window", "9"}, {"start", "1"}, {"softcap", "30"}}),
        {},
        kKv},
       {"segmentAttention", {f(12), f(6), f(10), {"i32", "S", 1}}, {}, {f(20)}, kHeads, {"in3.rows", "in3.div"}, ""},
@@ -392,6 +392,17 @@ void weights() {
            R"({"name":"y","dtype":"f32","rows":{"constant":3},"width":4}],"weights":[{"name":"w","shape":[4,64],"tensors":["t"])" +
            weight + R"(}],"ops":[{"op":"linear","in":[0],"weights":[0],"out":[1],"attrs":{}}]})";
   };
+  const auto repeated = [&](const std::string& tensors, const std::string& values) {
+    return R"({"name":"vision","inputs":[0],"outputs":[1],"values":[{"name":"x","dtype":"f32","rows":{"constant":3},"width":2},)"
+           R"({"name":"y","dtype":"f32","rows":{"constant":3},"width":4}],"weights":[{"name":"w","shape":[4,2],"tensors":[)" +
+           tensors + "],\"values\":[" + values +
+           R"(]}],"ops":[{"op":"linear","in":[0],"weights":[0],"out":[1],"attrs":{}}]})";
+  };
+  CHECK(parse_program(repeated("", "1,0.5")).weights[0].values == (std::vector<float>{1, 0.5f}));
+  CHECK_ERROR("INVALID_PROGRAM", "one value for each of its 2 columns", parse_program(repeated("", "1")));
+  CHECK_ERROR("INVALID_PROGRAM", "names no tensor", parse_program(repeated("", "")));
+  CHECK_ERROR("INVALID_PROGRAM", "finite numbers", parse_program(repeated("", "1,1e300")));
+  CHECK_ERROR("INVALID_PROGRAM", "names tensors besides", parse_program(repeated(R"("t")", "1,0")));
   const auto quantized = [&](const std::string& rest) { return program(R"(,"quantization":{)" + rest + "}"); };
   CHECK(verdict(program("")).empty());
   CHECK(parse_program(program("")).weights[0].uses == kUseMatrix);

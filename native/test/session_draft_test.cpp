@@ -14,7 +14,7 @@ using namespace afterimage::test;
 
 namespace {
 
-constexpr Kind kKinds[] = {Kind::causal, Kind::mrope, Kind::block, Kind::prefix, Kind::recurrent};
+constexpr Kind kKinds[] = {Kind::causal, Kind::mrope, Kind::block, Kind::prefix, Kind::recurrent, Kind::mtp};
 
 using Pieces = std::vector<Piece>;
 using Tokens = std::vector<int32_t>;
@@ -114,6 +114,7 @@ void the_same_bits_and_the_same_cache(Kind kind, KvType kv_type, int rounds) {
   CHECK(counted.accepted > 12 * rounds && counted.drafted > counted.accepted + 12 * rounds);
   CHECK(with->stats().drafted_tokens == static_cast<uint64_t>(counted.drafted));
   CHECK(with->stats().accepted_tokens == static_cast<uint64_t>(counted.accepted));
+  CHECK((with->stats().head_drafted > 0) == (kind == Kind::mtp));
   CHECK(with->stats().decoder_runs < without->stats().decoder_runs);
   with->flush_disk();
   without->flush_disk();
@@ -369,7 +370,7 @@ int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 4;
   for (Kind kind : kKinds) the_same_bits_and_the_same_cache(kind, KvType::f16, rounds);
   the_same_bits_and_the_same_cache(Kind::causal, KvType::q8, rounds);
-  for (Kind kind : {Kind::causal, Kind::recurrent}) {
+  for (Kind kind : {Kind::causal, Kind::recurrent, Kind::mtp}) {
     it_ends_where_it_would(kind, rounds < 4 ? 3 : 1);
     cancelled_and_finished_at_once(kind);
     together(kind, 3);

@@ -152,6 +152,28 @@ void what_a_grammar_makes_certain() {
   CHECK((drafter.guess(3, kFree, &constraint) == Tokens{3}));  // behind it the text has '<', which may not come
 }
 
+void a_head_is_asked_as_far_as_it_was_right() {
+  Drafter drafter(prompt_of({1, 2, 3}), {9});
+  const Drafter::Price cheap{0.05, 1, 0.05}, dear{0.5, 1, 0.6};
+  CHECK(drafter.worth_of_head(16, cheap) == 3 && drafter.worth_of_head(2, cheap) == 2);
+  CHECK(drafter.worth_of_head(16, dear) == 0);
+  for (int32_t token = 10; token < 30; token += 2) {
+    CHECK(drafter.worth_of_head(1, cheap) == 1);
+    CHECK(drafter.head_guesses(token, nullptr) && !drafter.head_guesses(9, nullptr));  // behind an end nothing comes
+    drafter.took(token);
+  }
+  CHECK(drafter.worth_of_head(1, {0.3, 1, 0.5}) == 1);
+  for (int32_t token = 30; token < 50 && drafter.worth_of_head(1, cheap) == 1; ++token) {
+    drafter.head_guesses(token, nullptr);
+    drafter.took(token + 20);
+  }
+  CHECK(drafter.worth_of_head(1, {0.3, 1, 0.5}) == 0);
+  RowPrice price;
+  CHECK(price.guess_in_runs_of(1) > 0.1 && price.guess_in_runs_of(1) < 0.5);
+  for (int i = 0; i < 20; ++i) price.saw(1, 10), price.saw_guess(3);
+  CHECK(std::abs(price.guess_in_runs_of(1) - 0.3) < 1e-9);
+}
+
 void a_row_costs_what_was_seen() {
   RowPrice price;
   const double before = price.in_runs_of(1);
@@ -181,5 +203,6 @@ int main() {
   other_beginnings_and_ends_are_learned();
   records_decide();
   what_a_grammar_makes_certain();
+  a_head_is_asked_as_far_as_it_was_right();
   a_row_costs_what_was_seen();
 }

@@ -284,6 +284,7 @@ int main(int argc, char** argv) {
       {Kind::mrope, Precision::exact, KvType::q8},    {Kind::block, Precision::exact, KvType::f16},
       {Kind::block, Precision::fast, KvType::q8},     {Kind::recurrent, Precision::exact, KvType::f16},
       {Kind::recurrent, Precision::fast, KvType::q8}, {Kind::prefix, Precision::exact, KvType::f16},
+      {Kind::mtp, Precision::exact, KvType::f16},
   };
   for (const Setup& setup : setups) {
     std::printf("kind %d, precision %d, kv %d\n", static_cast<int>(setup.kind), static_cast<int>(setup.precision),

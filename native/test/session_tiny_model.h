@@ -1,6 +1,7 @@
 // A tiny random vision-language model for the session tests: programs as JSON, weights as a safetensors file, and
 // prompts over "images" that are nothing but a seed.
 #pragma once
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -18,7 +19,10 @@
 
 namespace afterimage::test {
 
-enum class Kind { causal, mrope, block, prefix, recurrent };
+// mtp: recurrent, with a head for guesses.
+enum class Kind { causal, mrope, block, prefix, recurrent, mtp };
+
+inline bool recurs(Kind kind) { return kind == Kind::recurrent || kind == Kind::mtp; }
 
 // Collects a program's JSON and the weights it names.
 class ProgramText {
@@ -36,13 +40,16 @@ class ProgramText {
     return index;
   }
   void output(int value) { outputs_ += comma(outputs_) + std::to_string(value); }
-  int weight(const std::string& name, std::vector<int64_t> shape) {
-    std::string axes;
-    for (int64_t axis : shape) axes += comma(axes) + std::to_string(axis);
-    weights_ += comma(weights_) + "{\"name\":\"" + name + "\",\"shape\":[" + axes + "],\"tensors\":[\"" + name_ + "." +
-                name + "\"]}";
+  int weight(const std::string& name, const std::vector<int64_t>& shape) {
     tensors.push_back({name_ + "." + name, shape});
-    return weight_count_++;
+    return weight_of(name_, name, shape);
+  }
+  // A weight that another program has, too.
+  int weight_of(const std::string& program, const std::string& name, const std::vector<int64_t>& shape) {
+    return add_weight(name, shape, "\"tensors\":[\"" + program + "." + name + "\"]");
+  }
+  int repeated_row(const std::string& name, const std::vector<int64_t>& shape, const std::string& values) {
+    return add_weight(name, shape, "\"tensors\":[],\"values\":[" + values + "]");
   }
   int op(const std::string& kind, std::vector<int> in, std::vector<int> weights, int out,
          const std::string& attrs = "") {
@@ -58,6 +65,12 @@ class ProgramText {
   std::vector<std::pair<std::string, std::vector<int64_t>>> tensors;
 
  private:
+  int add_weight(const std::string& name, const std::vector<int64_t>& shape, const std::string& source) {
+    std::string axes;
+    for (int64_t axis : shape) axes += comma(axes) + std::to_string(axis);
+    weights_ += comma(weights_) + "{\"name\":\"" + name + "\",\"shape\":[" + axes + "]," + source + "}";
+    return weight_count_++;
+  }
   static std::string comma(const std::string& before) { return before.empty() ? "" : ","; }
   static std::string list(const std::vector<int>& items) {
     std::string text;
@@ -115,6 +128,58 @@ inline ProgramText vision_program(Kind kind) {
   return p;
 }
 
+// What the head makes of rows of token embeddings and the states before them: {input, key, value}.
+inline std::array<int, 3> mtp_layer(ProgramText& p, int embedded, int before, int positions) {
+  const auto weight = [&](const std::string& name, const std::vector<int64_t>& shape) {
+    p.tensors.push_back({"mtp." + name, shape});
+    return p.weight_of("mtp", name, shape);
+  };
+  const int table = p.op("ropeTable", {positions}, {}, p.value("mtp.table", "rows", kHeadDim),
+                         "\"invFreq\":[1,0.5,0.25,0.12,0.06,0.03,0.01,0.005],\"axis\":[0,0,0,0,0,0,0,0]");
+  const int both = p.op("concat", {embedded, before}, {}, p.value("mtp.both", "rows", 2 * kHidden));
+  const int x = p.op("linear", {both}, {weight("fc", {kHidden, 2 * kHidden})}, p.value("mtp.x", "rows", kHidden));
+  const int h = p.op("rmsNorm", {x}, {weight("norm", {kHidden})}, p.value("mtp.h", "rows", kHidden), "\"eps\":1e-6");
+  const int k = p.op("linear", {h}, {weight("k", {kHeadDim, kHidden})}, p.value("mtp.k", "rows", kHeadDim));
+  const int v = p.op("linear", {h}, {weight("v", {kHeadDim, kHidden})}, p.value("mtp.v", "rows", kHeadDim));
+  const int turned = p.op("rope", {k, table}, {}, p.value("mtp.kr", "rows", kHeadDim));
+  return {x, turned, v};
+}
+
+constexpr const char* kMtpAttention = "\"layer\":2,\"kvHeads\":1,\"kDim\":16,\"vDim\":16,\"scale\":0.5";
+
+// States of all rows, the head's keys and values, and logits.
+inline void close_with_mtp(ProgramText& p, int x, int embedded, int logit_rows) {
+  const int before_places = p.input("position_ids_before", "rows", 1, "i32");
+  const int states =
+      p.op("rmsNorm", {x}, {p.weight("final.norm", {kHidden})}, p.value("final", "rows", kHidden), "\"eps\":1e-6");
+  const int last = p.op("gatherRows", {states, logit_rows}, {}, p.value("hidden", "logits", kHidden));
+  p.output(p.op("linear", {last}, {p.weight("head", {kVocab, kHidden})}, p.value("logits", "logits", kVocab)));
+  p.output(last);
+  const int before = p.op("shortConv", {states}, {p.repeated_row("one row back", {kHidden, 2}, "1,0")},
+                          p.value("before", "rows", kHidden), "\"layer\":2");
+  const auto [input, k, v] = mtp_layer(p, embedded, before, before_places);
+  p.op("attention", {k, k, v}, {}, p.value("mtp.itself", "rows", kHeadDim),
+       std::string(kMtpAttention) + ",\"heads\":1,\"window\":1");
+}
+
+// One layer of attention, and the decoder's embeddings and output head. Its own weights are listed by the decoder.
+inline ProgramText mtp_program() {
+  ProgramText p("mtp");
+  const int ids = p.input("input_ids", "rows", 1, "i32"), positions = p.input("position_ids", "rows", 1, "i32");
+  const int before = p.input("hidden.before", "rows", kHidden, "f32");
+  const int embedded = p.op("embedding", {ids}, {p.weight_of("decoder", "embed", {kVocab, kHidden})},
+                            p.value("embedded", "rows", kHidden), "\"scale\":1.5");
+  const auto [x, k, v] = mtp_layer(p, embedded, before, positions);
+  const int y = p.op("attention", {k, k, v}, {}, p.value("mtp.seen", "rows", kHeadDim),
+                     std::string(kMtpAttention) + ",\"heads\":1,\"start\":1");
+  const int o = p.weight("o", {kHidden, kHeadDim});
+  const int hidden = p.op("linear", {y, x}, {o}, p.value("hidden", "rows", kHidden));
+  p.output(
+      p.op("linear", {hidden}, {p.weight_of("decoder", "head", {kVocab, kHidden})}, p.value("logits", "rows", kVocab)));
+  p.output(hidden);
+  return p;
+}
+
 // Two attention layers; the recurrent kind has a short convolution and a gated delta layer before them.
 inline ProgramText decoder_program(Kind kind) {
   ProgramText p("decoder");
@@ -140,7 +205,7 @@ inline ProgramText decoder_program(Kind kind) {
     if (residual >= 0) operands.push_back(residual);
     return p.op("linear", operands, {p.weight(at, {out, in})}, p.value(at + ".out", "rows", out));
   };
-  if (kind == Kind::recurrent) {
+  if (recurs(kind)) {
     const int h = norm(x, "conv");
     const int c = p.op("shortConv", {h}, {p.weight("conv.w", {kHidden, 4})}, p.value("conv.y", "rows", kHidden),
                        "\"layer\":0,\"activation\":\"silu\"");
@@ -173,6 +238,10 @@ inline ProgramText decoder_program(Kind kind) {
         p.op("gatedActivation", {gate, up}, {}, p.value(at + ".act", "rows", 48), "\"activation\":\"silu\"");
     x = linear(act, at + ".down", 48, kHidden, x);
   }
+  if (kind == Kind::mtp) {
+    close_with_mtp(p, x, embedded, logit_rows);
+    return p;
+  }
   const int last = p.op("gatherRows", {x, logit_rows}, {}, p.value("last", "logits", kHidden));
   const int normed =
       p.op("rmsNorm", {last}, {p.weight("final.norm", {kHidden})}, p.value("final", "logits", kHidden), "\"eps\":1e-6");
@@ -180,13 +249,18 @@ inline ProgramText decoder_program(Kind kind) {
   return p;
 }
 
+// KV layers and states of a kind.
+inline std::string kept(Kind kind) {
+  const std::string layer = "{\"kvHeads\":1,\"kDim\":16,\"vDim\":16}";
+  const std::string layers = layer + "," + layer + (kind == Kind::mtp ? "," + layer : "");
+  return ",\"kv\":{\"layers\":[" + layers + "]}";
+}
+
 inline std::string decoder_text(const ProgramText& program, Kind kind) {
-  return program.text(
-      std::string(
-          ",\"kv\":{\"layers\":[{\"kvHeads\":1,\"kDim\":16,\"vDim\":16},{\"kvHeads\":1,\"kDim\":16,\"vDim\":16}]}") +
-      (kind == Kind::recurrent
-           ? ",\"states\":{\"elements\":[" + std::to_string(kHidden * 3) + "," + std::to_string(2 * 8 * 16) + "]}"
-           : ""));
+  const std::string shift = kind == Kind::mtp ? "," + std::to_string(kHidden) : "";
+  return program.text(kept(kind) + (recurs(kind) ? ",\"states\":{\"elements\":[" + std::to_string(kHidden * 3) + "," +
+                                                       std::to_string(2 * 8 * 16) + shift + "]}"
+                                                 : ""));
 }
 
 class TinyModel {
@@ -195,6 +269,11 @@ class TinyModel {
     const ProgramText vision = vision_program(kind), decoder = decoder_program(kind);
     auto tensors = vision.tensors;
     tensors.insert(tensors.end(), decoder.tensors.begin(), decoder.tensors.end());
+    if (kind == Kind::mtp) {
+      const ProgramText mtp = mtp_program();
+      tensors.push_back(mtp.tensors.back());  // the others are the decoder's
+      source.mtp_json = mtp.text(kept(kind));
+    }
     const std::string path = folder_.path() + "/model.safetensors";
     write_safetensors(path, tensors, seed);
     source.files = {path};

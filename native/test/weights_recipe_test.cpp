@@ -3,6 +3,7 @@
 
 #include "graph_check.h"
 #include "weights/checkpoint.h"
+#include "weights/recipe_source.h"
 #include "weights_file.h"
 
 using namespace afterimage;
@@ -46,6 +47,16 @@ void shapes() {
   CHECK_ERROR("INVALID_CHECKPOINT", "expects [2, 13]", checkpoint.source(recipe({2, 13}, {"conv"})));
   CHECK_ERROR("INVALID_CHECKPOINT", "expects [2, 6]", checkpoint.source(recipe({2, 6}, {"conv"})));
   CHECK_ERROR("INVALID_CHECKPOINT", "Tensor \"absent\" is missing", checkpoint.source(recipe({2}, {"absent"})));
+}
+
+void repeated_rows() {
+  const TemporaryFile file(safetensors({{"one", "F32", {1}, bytes_of(iota(1))}}));
+  Checkpoint checkpoint({file.path()});
+  WeightRecipe made = recipe({3, 2}, {});
+  made.values = {1, 0};
+  CHECK((all(checkpoint.source(made)) == std::vector<float>{1, 0, 1, 0, 1, 0}));
+  const WeightSource headers = described(made, checkpoint);
+  CHECK(headers.rows == 3 && headers.columns == 2 && headers.row_bytes == 8 && headers.format == WeightFormat::f32);
 }
 
 // The MLX layout [O,kH,kW,I] read as [O,I,kH,kW].
@@ -215,6 +226,7 @@ void released_recipes_leave_others_alone() {
 int main() {
   released_recipes_leave_others_alone();
   shapes();
+  repeated_rows();
   permutations();
   slices();
   stacks();

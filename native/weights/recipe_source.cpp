@@ -1,6 +1,7 @@
 #include "weights/recipe_source.h"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 
 #include "graph/error.h"
@@ -51,7 +52,9 @@ class RecipeReader {
 
   WeightSource read() {
     read_sizes();
-    if (is_foreign(recipe_.mode))
+    if (!recipe_.values.empty())
+      read_values();
+    else if (is_foreign(recipe_.mode))
       read_foreign();
     else
       recipe_.mode.empty() ? read_floats() : read_quantized();
@@ -60,6 +63,10 @@ class RecipeReader {
 
   WeightSource describe() {
     read_sizes();
+    if (!recipe_.values.empty()) {
+      source_.row_bytes = recipe_.values.size() * sizeof(float);
+      return source_;
+    }
     if (recipe_.mode.empty()) {
       const StoredType type = tensor(recipe_.tensors[0], {F32, F16, BF16}).dtype;
       source_.format = float_format_of(type);
@@ -140,6 +147,16 @@ class RecipeReader {
                             std::to_string(start + count) + " on axis " + std::to_string(axis));
     }
     return sliced(array, static_cast<int32_t>(axis), start, count, owned_);
+  }
+
+  // Every row is the same.
+  void read_values() {
+    source_.row_bytes = recipe_.values.size() * sizeof(float);
+    const auto rows = static_cast<size_t>(source_.experts * source_.rows);
+    std::byte* data = allocate(rows * source_.row_bytes);
+    for (size_t row = 0; row < rows; ++row)
+      std::memcpy(data + row * source_.row_bytes, recipe_.values.data(), source_.row_bytes);
+    source_.data = data;
   }
 
   void read_floats() {

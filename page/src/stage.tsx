@@ -3,14 +3,14 @@ import { useMemo, useRef, useState } from 'preact/hooks';
 import { ChangesBox } from './changes-box.js';
 import { useAddress } from './address.js';
 import type { Lighting } from './answer.js';
-import { plural, share } from './format.js';
+import { plural, share, time } from './format.js';
 import { lineMarks, Picture, placeMarks, type Layer } from './picture.js';
 import { ReadText } from './read-text.js';
 import { LAYERS, SHOWN_SIDE } from './result-view.js';
 import { Segments } from './segments.js';
 import { Slider } from './slider.js';
 import type { HttpServer } from './http-server.js';
-import type { Actions, Added, Entry, State } from './state.js';
+import { savedBy, type Actions, type Added, type Entry, type State } from './state.js';
 
 export type View = 'look' | 'compare';
 const VIEWS: Record<View, string> = { look: 'Look', compare: 'Compare' };
@@ -86,8 +86,58 @@ function Looking({ server, state, actions, entry, layer, lit, onLight }: StagePr
           }}
         />
       </div>
+      <Pages
+        picture={picture}
+        busy={state.adding.length > 0}
+        onTurn={(page) => void actions.turn(picture, page)}
+      />
+      <Saved entries={state.entries} imageId={picture.imageId} />
       <ReadText lines={picture.lines} lit={line} onLight={setLine} />
     </>
+  );
+}
+
+interface PagesProps {
+  picture: Added;
+  busy: boolean;
+  onTurn(page: number): void;
+}
+
+/** Of a document: each page is a picture of its own. */
+function Pages({ picture: { document }, busy, onTurn }: PagesProps) {
+  if (!document) return null;
+  const { page, of } = document;
+  return (
+    <form
+      class="pages"
+      aria-label="Pages of the document"
+      onSubmit={(event) => {
+        event.preventDefault();
+        onTurn(Number(new FormData(event.currentTarget).get('page')));
+      }}
+    >
+      <button type="button" disabled={busy || page === 1} onClick={() => onTurn(page - 1)}>
+        Previous page
+      </button>
+      <label>
+        Page{' '}
+        <input key={page} name="page" type="number" min={1} max={of} defaultValue={String(page)} required />
+      </label>
+      <span class="detail">of {of}</span>
+      <button type="button" disabled={busy || page === of} onClick={() => onTurn(page + 1)}>
+        Next page
+      </button>
+    </form>
+  );
+}
+
+function Saved({ entries, imageId }: { entries: readonly Entry[]; imageId: string }) {
+  const { ms, answers } = savedBy(entries, imageId);
+  if (answers === 0) return null;
+  return (
+    <p class="detail">
+      Looked at once: <strong>{time(ms)}</strong> saved in {plural(answers, 'answer')}
+    </p>
   );
 }
 

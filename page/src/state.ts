@@ -9,6 +9,8 @@ export interface Added {
   width: number;
   height: number;
   lines: Line[];
+  /** Of a document with several pages: this one, from 1. */
+  document?: { file: File; page: number; of: number };
 }
 
 export type Way = 'ask' | 'find';
@@ -44,6 +46,8 @@ type Change = (state: State) => State;
 export interface Actions {
   add(files: readonly File[]): Promise<void>;
   show(imageId: string): void;
+  /** Another page of the document that a picture is of. */
+  turn(from: Added, page: number): Promise<void>;
   remove(imageId: string): void;
   ask(way: Way, question: string): Promise<void>;
   /** Goes on with an answer that was cut. */
@@ -105,23 +109,33 @@ export function useTab(server: HttpServer, signedOut: () => void): [State, Actio
     }
   };
 
+  const add = async (file: File, page?: number): Promise<void> => {
+    change((old) => ({ ...old, problem: undefined, adding: [...old.adding, file.name] }));
+    try {
+      const added = await read(server, file, page);
+      change((old) => ({
+        ...old,
+        at: added.imageId,
+        pictures: [...old.pictures.filter(({ imageId }) => imageId !== added.imageId), added],
+      }));
+    } catch (error) {
+      refused(error as Error);
+    }
+    change((old) => ({ ...old, adding: old.adding.filter((name) => name !== file.name) }));
+  };
+
   const actions: Actions = {
     refused,
     async add(files) {
-      for (const file of files) {
-        change((old) => ({ ...old, problem: undefined, adding: [...old.adding, file.name] }));
-        try {
-          const added = await read(server, file);
-          change((old) => ({
-            ...old,
-            at: added.imageId,
-            pictures: [...old.pictures.filter(({ imageId }) => imageId !== added.imageId), added],
-          }));
-        } catch (error) {
-          refused(error as Error);
-        }
-        change((old) => ({ ...old, adding: old.adding.filter((name) => name !== file.name) }));
-      }
+      for (const file of files) await add(file);
+    },
+    async turn({ document }, page) {
+      if (!document) return;
+      const known = now.current.pictures.find(
+        (one) => one.document?.file === document.file && one.document.page === page,
+      );
+      if (known) change((old) => ({ ...old, at: known.imageId }));
+      else await add(document.file, page);
     },
     show: (imageId) => change((old) => ({ ...old, at: imageId })),
     remove(imageId) {
@@ -165,11 +179,28 @@ function forgotten(error: Error): boolean {
 }
 
 /** A picture is read at once: its text is there before a question is. */
-async function read(server: HttpServer, file: File): Promise<Added> {
+async function read(server: HttpServer, file: File, page?: number): Promise<Added> {
   const image = await dataOf(file);
-  const { structured } = await server.call('ocr', { image, format: 'lines' });
-  const { image_id: imageId, width, height } = structured.images[0]!;
-  return { imageId, name: file.name || 'Pasted picture', width, height, lines: structured.lines ?? [] };
+  const { structured } = await server.call('ocr', {
+    ...{ image, format: 'lines' },
+    ...(page !== undefined && { page: String(page) }),
+  });
+  const { image_id: imageId, width, height, page: at, pages: of } = structured.images[0]!;
+  const name = file.name || 'Pasted picture';
+  const document = at !== undefined && of !== undefined && of > 1 ? { file, page: at, of } : undefined;
+  return {
+    ...{ imageId, width, height, lines: structured.lines ?? [] },
+    name: document ? `${name}, page ${document.page}` : name,
+    ...(document && { document }),
+  };
+}
+
+/** What answers about a picture alone did not have to wait for, because it had been looked at before: all of them. */
+export function savedBy(entries: readonly Entry[], imageId: string): { ms: number; answers: number } {
+  const spared = entries
+    .filter(({ images }) => images.length === 1 && images[0] === imageId)
+    .flatMap(({ outcome }) => outcome?.reuse?.saved_ms ?? []);
+  return { ms: spared.reduce((sum, ms) => sum + ms, 0), answers: spared.length };
 }
 
 function dataOf(file: File): Promise<string> {

@@ -327,13 +327,11 @@ function nothing(): never {
   throw new TypeError('Expected a question about the size of an image but received one about its pixels');
 }
 
-/** Logical weights of both programs, each counted once. */
-function parameterCount({ vision, decoder }: Model): number {
+/** Logical weights of all programs, each counted once. */
+function parameterCount({ vision, decoder, mtp }: Model): number {
+  const stored = [vision, decoder, mtp].flatMap((program) => program?.weights ?? []);
   const sizes = new Map(
-    [...vision.weights, ...decoder.weights].map(({ name, shape }) => [
-      name,
-      shape.reduce((a, b) => a * b, 1),
-    ]),
+    stored.filter(({ values }) => !values).map(({ name, shape }) => [name, shape.reduce((a, b) => a * b, 1)]),
   );
   return [...sizes.values()].reduce((a, b) => a + b, 0);
 }

@@ -26,6 +26,8 @@ export interface NativeEngineOptions {
   /** Programs as JSON. */
   vision: string;
   decoder: string;
+  /** Absent: the model has no head for guesses. */
+  mtp?: string;
   traits: {
     positionAxes: number;
     visibility: 'causal' | 'block' | 'prefix';

@@ -64,12 +64,13 @@ export function nativeOptions(
 export function programsOf(
   { files, headers }: Checkpoint,
   model: Model,
-): Pick<NativeEngineOptions, 'files' | 'headers' | 'vision' | 'decoder' | 'traits'> {
+): Pick<NativeEngineOptions, 'files' | 'headers' | 'vision' | 'decoder' | 'mtp' | 'traits'> {
   return {
     files,
     ...(headers && { headers }),
     vision: JSON.stringify(model.vision),
     decoder: JSON.stringify(model.decoder),
+    ...(model.mtp && { mtp: JSON.stringify(model.mtp) }),
     traits: {
       positionAxes: model.positionAxes,
       visibility: model.visibility,

@@ -29,20 +29,31 @@ export interface RouteOptions {
   bias?: WeightRecipe | null;
 }
 
+export interface AttentionReach {
+  window?: number;
+  /** First position that those behind it see. */
+  start?: number;
+  softcap?: number;
+  causal?: boolean;
+}
+
 export class GraphBuilder extends ImageBuilder {
-  /** Attention over the KV cache. Without k and v the cache of `layer` is only read. `causal`: also inside images. */
+  /**
+   * Attention over the KV cache. Without k and v the cache of `layer` is only read; with them it is the next layer where
+   * none is named. `causal`: also inside images.
+   */
   attention(
     q: Value,
     k: Value | null,
     v: Value | null,
-    options: AttentionShape & { layer?: number; window?: number; softcap?: number; causal?: boolean },
+    options: AttentionShape & { layer?: number } & AttentionReach,
   ): Value {
-    const { heads, kvHeads, kDim, vDim = kDim, scale, window = 0, softcap = 0, causal = false } = options;
+    const { heads, kvHeads, kDim, vDim = kDim, scale } = options;
+    const { window = 0, start = 0, softcap = 0, causal = false } = options;
     attentionShapes('attention', q, k, v, options);
     const layer =
-      k && v
-        ? this.addKvLayer(kvHeads, kDim, vDim)
-        : (options.layer ?? fail('attention: without k and v it needs a layer'));
+      options.layer ??
+      (k && v ? this.addKvLayer(kvHeads, kDim, vDim) : fail('attention: without k and v it needs a layer'));
     const kept = this.kvLayer(layer);
     if (kept.kvHeads !== kvHeads || kept.kDim !== kDim || kept.vDim !== vDim)
       fail(`attention: KV layer ${layer} has another shape`);
@@ -53,7 +64,7 @@ export class GraphBuilder extends ImageBuilder {
       kDim,
       vDim,
       scale,
-      ...only({ window, softcap, causal }, { window: 0, softcap: 0, causal: false }),
+      ...only({ window, start, softcap, causal }, { window: 0, start: 0, softcap: 0, causal: false }),
     };
     return this.one('attention', [q, k, v], { rows: q.rows, width: heads * vDim }, [], attrs);
   }

@@ -1,6 +1,6 @@
 // Collects values, weights and operators of one program. The operators themselves are in builder.ts.
 import { AfterimageError } from '../errors.js';
-import type { Program, ProgramOp, ProgramValue, Rows, WeightRecipe } from './program.js';
+import type { KvLayer, Program, ProgramOp, ProgramValue, Rows, WeightRecipe } from './program.js';
 
 /** A value of the program under construction. */
 export interface Value extends ProgramValue {
@@ -65,7 +65,7 @@ export class ProgramWriter {
   readonly #ops: ProgramOp[] = [];
   readonly #inputs: number[] = [];
   readonly #outputs: number[] = [];
-  readonly #kvLayers: { kvHeads: number; kDim: number; vDim: number }[] = [];
+  readonly #kvLayers: KvLayer[] = [];
   readonly #stateElements: number[] = [];
 
   constructor(name: Program['name']) {
@@ -130,6 +130,11 @@ export class ProgramWriter {
     return out;
   }
 
+  /** The cache is that of another program. */
+  shareKv(layers: readonly KvLayer[]): void {
+    this.#kvLayers.push(...layers);
+  }
+
   /** The next free `layer` of the KV cache. */
   protected addKvLayer(kvHeads: number, kDim: number, vDim: number): number {
     return this.#kvLayers.push({ kvHeads, kDim, vDim }) - 1;
@@ -140,7 +145,7 @@ export class ProgramWriter {
     return this.#stateElements.push(elements) - 1;
   }
 
-  protected kvLayer(layer: number): { kvHeads: number; kDim: number; vDim: number } {
+  protected kvLayer(layer: number): KvLayer {
     return this.#kvLayers[layer] ?? fail(`KV layer ${layer} is read before it is written`);
   }
 

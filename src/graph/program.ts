@@ -24,6 +24,8 @@ export interface WeightRecipe {
   shape: number[];
   /** Stored tensors; several are stacked along a new leading axis (experts), in order. */
   tensors: string[];
+  /** Instead of tensors, of which there are then none: every row. */
+  values?: number[];
   /** Absent: the stored float dtype. `scales`/`biases` name one tensor for each of `tensors`. */
   quantization?: {
     mode: 'affine' | 'mxfp4' | 'mxfp8' | 'nvfp4' | 'fp8_block' | 'int4_symmetric' | ForeignMode;
@@ -55,16 +57,22 @@ export interface ProgramOp {
   attrs: Record<string, number | boolean | string | number[]>;
 }
 
+export interface KvLayer {
+  kvHeads: number;
+  kDim: number;
+  vDim: number;
+}
+
 export interface Program {
-  name: 'vision' | 'decoder' | 'detector' | 'recogniser' | 'elements';
+  name: 'vision' | 'decoder' | 'mtp' | 'detector' | 'recogniser' | 'elements';
   /** Indices of `values` that the caller binds at each run, by name. */
   inputs: number[];
   outputs: number[];
   values: ProgramValue[];
   weights: WeightRecipe[];
   ops: ProgramOp[];
-  /** Decoder only. */
-  kv?: { layers: { kvHeads: number; kDim: number; vDim: number }[] };
+  /** Decoder, and the head that adds to its last layer. */
+  kv?: { layers: KvLayer[] };
   /** Decoder only: f32 elements of recurrent state by the `layer` attribute of ShortConv/GatedDelta. */
   states?: { elements: number[] };
 }
@@ -81,7 +89,9 @@ export interface DecoderWidths {
  * Inputs that the session layer binds for a decoder program, where the program declares them:
  * `input_ids` i32 [rows,1] · `position_ids` i32 [rows,1|3] · `feature_index` i32 [rows,1] (row of `features`, -1 for
  * text) · `features` f32 [features,hidden] · `features.1`… (DeepStack) · `logit_rows` i32 [logits,1].
- * Its only output is `logits` f32 [logits,vocab]. A vision program's inputs come from the family's processor by name;
+ * Its output is `logits` f32 [logits,vocab]. Where a head for guesses goes with it (`mtp`, native/session/mtp.h), it also
+ * reads `position_ids_before`, those of the row before, and yields `hidden` f32 [logits,hidden]; the head's inputs are
+ * `input_ids`, `position_ids` (of the row before, too) and `hidden.before`, its outputs `logits` and `hidden`. A vision program's inputs come from the family's processor by name;
  * its outputs are `features` and, for DeepStack, `features.1`…, each f32 [image tokens, hidden].
  */
 export function decoderWidths({ values, inputs, outputs }: Program): DecoderWidths {

@@ -63,6 +63,8 @@ export interface Model {
   modelType: string;
   vision: Program;
   decoder: Program;
+  /** The decoder's own head for guesses, where the checkpoint has one. */
+  mtp?: Program;
   processor: Processor;
   /** 1, or 3 for M-RoPE. */
   positionAxes: 1 | 3;

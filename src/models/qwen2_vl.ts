@@ -115,7 +115,7 @@ export function qwen2Decoder(checkpoint: Checkpoint): Program {
 /** What is the same in every Qwen VL model. */
 export function qwenModel(
   checkpoint: Checkpoint,
-  parts: Pick<Model, 'modelType' | 'vision' | 'decoder' | 'processor' | 'boxes'>,
+  parts: Pick<Model, 'modelType' | 'vision' | 'decoder' | 'mtp' | 'processor' | 'boxes'>,
 ): Model {
   const config = new Config(checkpoint.config, 'config.json');
   const text = config.sectionOr('text_config', config);

@@ -1,7 +1,7 @@
 // Qwen3.5: three layers of gated delta rule for every layer of gated attention (Yang et al. 2024,
 // https://arxiv.org/abs/2412.06464; Qwen3-Next), with or without experts. The vision encoder is Qwen3-VL's.
-import { GraphBuilder, type Value } from '../graph/builder.js';
-import type { Program } from '../graph/program.js';
+import { GraphBuilder, rowsOf, type Value } from '../graph/builder.js';
+import type { Program, WeightRecipe } from '../graph/program.js';
 import type { Checkpoint } from './checkpoint/checkpoint.js';
 import { Config } from './checkpoint/config.js';
 import { closeDecoder, openDecoder } from './decoders/decoder-frame.js';
@@ -11,7 +11,7 @@ import { gatedMlp } from './decoders/llama.js';
 import { qwenModel, textWeights, visionWeights } from './qwen2_vl.js';
 import { qwen3Processor, qwen3VisionConfig, qwen3VisionEncoder } from './towers/qwen3.js';
 import { interleavedAxes, inverseFrequencies, ropeSettings } from './rope.js';
-import { outputHead, type CheckpointModule, type WeightScope } from './checkpoint/weights.js';
+import { outputHead, weightModule, type CheckpointModule, type WeightScope } from './checkpoint/weights.js';
 
 export const qwen3_5: Family = {
   modelTypes: ['qwen3_5'],
@@ -47,6 +47,7 @@ export const qwen3_5Moe: Family = {
 function qwen3_5Model(checkpoint: Checkpoint, modelType: string): Model {
   const config = new Config(checkpoint.config, 'config.json');
   const vision = qwen3VisionConfig(config, []);
+  const decoder = qwen3_5Decoder(checkpoint, config, 3);
   return qwenModel(checkpoint, {
     modelType,
     vision: qwen3VisionEncoder(
@@ -54,7 +55,8 @@ function qwen3_5Model(checkpoint: Checkpoint, modelType: string): Model {
       config.section('text_config').count('hidden_size'),
       visionWeights(checkpoint),
     ),
-    decoder: qwen3_5Decoder(checkpoint, config, 3),
+    decoder,
+    ...(hasMtp(checkpoint, config) && { mtp: mtpHead(checkpoint, config, decoder) }),
     processor: qwen3Processor(checkpoint, vision),
     boxes: { scale: 'relative-1000', lines: true },
   });
@@ -95,10 +97,111 @@ export function qwen3_5Decoder(checkpoint: Checkpoint, config: Config, positionA
       g.add(x, mlp(g, norm(g, x, layer('post_attention_layernorm'), c), layer, c)),
     );
   }
-  const tied = config.boolean('tie_word_embeddings', text.boolean('tie_word_embeddings', false));
-  const head = outputHead(checkpoint, w('embed_tokens'), tied).matrix(c.vocab, c.hidden);
-  closeDecoder(g, frame, x, (y) => norm(g, y, w('norm'), c), head);
+  const head = logitsHead(checkpoint, config, c);
+  if (positionAxes === 3 && hasMtp(checkpoint, config)) {
+    const states = norm(g, x, w('norm'), c);
+    const last = g.gatherRows(states, frame.logitRows);
+    g.output('logits', g.matmul(last, head));
+    g.output('hidden', last);
+    writeMtpLayer(g, frame.x, states, mtpWeights(checkpoint), c, text);
+  } else {
+    closeDecoder(g, frame, x, (y) => norm(g, y, w('norm'), c), head);
+  }
   return g.finish();
+}
+
+function logitsHead(checkpoint: Checkpoint, config: Config, c: DecoderShape): WeightRecipe {
+  const text = config.section('text_config');
+  const tied = config.boolean('tie_word_embeddings', text.boolean('tie_word_embeddings', false));
+  return outputHead(checkpoint, textWeights(checkpoint)('embed_tokens'), tied).matrix(c.vocab, c.hidden);
+}
+
+// The head for guesses (multi-token prediction): one layer of gated attention over [embedding | hidden state], where the
+// embedding is of the token that came of the state. It turns as the state's row does. Its keys and values of a token lie
+// at that token in the cache, so that they depend on nothing behind it; the first token has no state before it, and
+// nobody else sees its row.
+
+const mtpWeights =
+  (checkpoint: Checkpoint): WeightScope =>
+  (name) =>
+    weightModule(checkpoint, [`mtp.${name}`, `language_model.mtp.${name}`]);
+
+/** One layer with the model's own embeddings, as every published checkpoint has it that has a head at all. */
+function hasMtp(checkpoint: Checkpoint, config: Config): boolean {
+  const text = config.section('text_config');
+  return (
+    mtpWeights(checkpoint)('fc').exists &&
+    text.number('mtp_num_hidden_layers', 1) === 1 &&
+    !text.boolean('mtp_use_dedicated_embeddings', false)
+  );
+}
+
+/** Writes keys and values of every row to a KV layer of their own; `states` are those that logits are made of. */
+function writeMtpLayer(
+  g: GraphBuilder,
+  embedded: Value,
+  states: Value,
+  w: WeightScope,
+  c: DecoderShape,
+  text: Config,
+): void {
+  const positions = g.input('position_ids_before', { rows: states.rows, width: 3, dtype: 'i32' });
+  const rope = partialRope(g, positions, text, c.headDim, 3);
+  const oneBack: WeightRecipe = { name: 'one row back', shape: [c.hidden, 2], tensors: [], values: [1, 0] };
+  const { h } = mtpInput(g, embedded, g.shortConv(states, oneBack), w, c);
+  const keys = keysAndValues(g, h, mtpLayer(w), c);
+  const { kvHeads, headDim: kDim } = c;
+  // What is wanted is that k and v are written: each row sees itself alone.
+  const k = g.named('mtp.k', g.rope(keys.k, rope, kvHeads));
+  g.attention(k, k, g.named('mtp.v', keys.v), {
+    ...{ heads: kvHeads, kvHeads, kDim, scale: kDim ** -0.5 },
+    window: 1,
+  });
+}
+
+/** Of one row behind the cache, or of several. */
+function mtpHead(checkpoint: Checkpoint, config: Config, decoder: Program): Program {
+  const g = new GraphBuilder('mtp');
+  const text = config.section('text_config');
+  const c = decoderShape(checkpoint, text, textWeights(checkpoint));
+  const w = mtpWeights(checkpoint);
+  const { layers } = decoder.kv!;
+  g.shareKv(layers);
+  const rows = rowsOf('rows');
+  const ids = g.input('input_ids', { rows, width: 1, dtype: 'i32' });
+  const positions = g.input('position_ids', { rows, width: 3, dtype: 'i32' });
+  const hidden = g.input('hidden.before', { rows, width: c.hidden });
+  const rope = partialRope(g, positions, text, c.headDim, 3);
+  const embedded = g.embedding(ids, textWeights(checkpoint)('embed_tokens').matrix(c.vocab, c.hidden));
+  const { x, h } = mtpInput(g, embedded, hidden, w, c);
+  const layer = mtpLayer(w);
+  const y = g.add(x, gatedAttention(g, h, layer, c, rope, { layer: layers.length - 1, start: 1 }));
+  const z = g.add(y, mlp(g, norm(g, y, layer('post_attention_layernorm'), c), layer, c));
+  const states = norm(g, z, w('norm'), c);
+  g.output('logits', g.matmul(states, logitsHead(checkpoint, config, c)));
+  g.output('hidden', states);
+  return g.finish();
+}
+
+const mtpLayer =
+  (w: WeightScope): WeightScope =>
+  (name) =>
+    w(`layers.0.${name}`);
+
+/** x[rows, hidden] is the layer's input, h its norm. */
+function mtpInput(
+  g: GraphBuilder,
+  embedded: Value,
+  before: Value,
+  w: WeightScope,
+  c: DecoderShape,
+): { x: Value; h: Value } {
+  const both = g.concat(
+    norm(g, embedded, w('pre_fc_norm_embedding'), c),
+    norm(g, before, w('pre_fc_norm_hidden'), c),
+  );
+  const x = g.linear(both, w('fc'), c.hidden);
+  return { x, h: norm(g, x, mtpLayer(w)('input_layernorm'), c) };
 }
 
 function decoderShape(checkpoint: Checkpoint, text: Config, w: WeightScope): DecoderShape {
@@ -171,20 +274,32 @@ function norm(g: GraphBuilder, x: Value, module: CheckpointModule, c: DecoderSha
 }
 
 /** Attention whose output is gated per head. [rows, hidden] → [rows, hidden] */
-function gatedAttention(g: GraphBuilder, h: Value, w: WeightScope, c: DecoderShape, rope: Value): Value {
+function gatedAttention(
+  g: GraphBuilder,
+  h: Value,
+  w: WeightScope,
+  c: DecoderShape,
+  rope: Value,
+  cache: { layer?: number; start?: number } = {},
+): Value {
   const { heads, kvHeads, headDim: d } = c;
   const both = g.linear(h, w('self_attn.q_proj'), heads * 2 * d); // each head: query | gate
   const q = norm(g, g.slice(both, 0, d, heads), w('self_attn.q_norm'), c, heads);
   const gate = g.slice(both, d, d, heads);
-  const k = norm(g, g.linear(h, w('self_attn.k_proj'), kvHeads * d), w('self_attn.k_norm'), c, kvHeads);
-  const v = g.linear(h, w('self_attn.v_proj'), kvHeads * d);
+  const { k, v } = keysAndValues(g, h, w, c);
   const o = g.attention(g.rope(q, rope, heads), g.rope(k, rope, kvHeads), v, {
-    heads,
-    kvHeads,
-    kDim: d,
+    ...{ heads, kvHeads, kDim: d },
     scale: d ** -0.5,
+    ...cache,
   });
   return g.linear(g.gatedActivation(gate, o, 'sigmoid'), w('self_attn.o_proj'), c.hidden);
+}
+
+/** Keys before they turn. */
+function keysAndValues(g: GraphBuilder, h: Value, w: WeightScope, c: DecoderShape): { k: Value; v: Value } {
+  const width = c.kvHeads * c.headDim;
+  const k = norm(g, g.linear(h, w('self_attn.k_proj'), width), w('self_attn.k_norm'), c, c.kvHeads);
+  return { k, v: g.linear(h, w('self_attn.v_proj'), width) };
 }
 
 /** Linear attention with decay and delta rule. [rows, hidden] → [rows, hidden] */

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { basename } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { Validator } from '@cfworker/json-schema';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import type { Answer, AskOptions, Engine } from '../../src/engine/engine.js';
@@ -10,11 +11,13 @@ import { LocalEngine } from '../../src/engine/local-engine.js';
 import { AfterimageError } from '../../src/errors.js';
 import { pixelIdentity } from '../../src/image/key.js';
 import type { ImageInput } from '../../src/image/rgb-image.js';
+import { compileSchema } from '../../src/schema/compile.js';
 import { systemMessage, userMessage } from '../../src/prompt/layout.js';
 import type { Message } from '../../src/prompt/message.js';
 import { Tokenizer } from '../../src/prompt/tokenizer.js';
 import { readJson } from '../../src/models/checkpoint/json-file.js';
 import { checkpointFolders } from '../goldens/checkpoints.js';
+import { publishedSuite } from '../schema/published-suite.js';
 import { randomSchema } from '../schema/random-schema.js';
 
 const ajv = new Ajv2020({ strict: false, unicodeRegExp: true });
@@ -69,6 +72,27 @@ async function checkAll(engine: Engine, from: number, count: number, maxTokens: 
   await Promise.all(Array.from({ length: atOnce }, lane));
 }
 
+/** Answers by every schema of the published suite that is supported. @returns how many that are. */
+async function checkSuite(engine: Engine, maxTokens: number): Promise<number> {
+  let supported = 0;
+  for (const [seed, { name, schema }] of publishedSuite().entries()) {
+    try {
+      compileSchema(schema);
+    } catch (error) {
+      assert.ok(error instanceof AfterimageError, String(error));
+      continue;
+    }
+    supported++;
+    const answer = await answerBy(engine, schema as Record<string, unknown>, {
+      ...{ maxTokens, temperature: seed % 2, seed },
+    });
+    assert.equal(answer.whole, true, name);
+    const value: unknown = JSON.parse(answer.text);
+    assert.ok(new Validator(schema as object, '4').validate(value).valid, `${name}: ${answer.text}`);
+  }
+  return supported;
+}
+
 const folders = checkpointFolders();
 const folder = (name: string): string => folders.find((path) => basename(path) === name)!;
 
@@ -81,6 +105,15 @@ for (const [name, from] of [
     const engine = new LocalEngine({ model: folder(name), threads: 1 });
     try {
       await checkAll(engine, from, 250, 40);
+    } finally {
+      await engine.close();
+    }
+  });
+
+  test(`the published suite on ${name}`, async () => {
+    const engine = new LocalEngine({ model: folder(name), threads: 1 });
+    try {
+      assert.ok((await checkSuite(engine, 40)) >= 40);
     } finally {
       await engine.close();
     }
@@ -127,6 +160,8 @@ describe('the bundled model', () => {
     engine.open().ask(question('Is a dialog open?', images), { maxTokens: 48, ...options });
 
   test('answers by random schemas', () => checkAll(engine, 1000, 24, 24));
+
+  test('answers by the published suite', async () => assert.ok((await checkSuite(engine, 24)) >= 40));
 
   test('warm as cold, alone as beside others, with a picture', async () => {
     const cold = await ask({ schema });

@@ -72,10 +72,12 @@ async function checkStages(
   const family = basename(checkpoint.folder);
   const vision = await open(model.vision, checkpoint, options);
   const decoder = await open(model.decoder, checkpoint, options);
+  const mtp = model.mtp && (await open(model.mtp, checkpoint, options));
   const machine: Machine = {
     model,
     vision,
     decoder,
+    mtp,
     layers: model.decoder.values.filter(({ name }) => /^layers\.\d+\.output$/.test(name)).length,
     promptPath: promptPath(checkpoint, model),
     generationStops: new Config(checkpoint.generationConfig, 'generation_config.json').ids('eos_token_id'),
@@ -91,6 +93,7 @@ async function checkStages(
   } finally {
     await vision.close();
     await decoder.close();
+    await mtp?.close();
   }
 }
 

@@ -4,6 +4,7 @@ import type { Runner } from '../../src/engine/native.js';
 import type { ImagePlan, Model, NamedTensor } from '../../src/models/family.js';
 import type { RgbImage } from '../../src/image/rgb-image.js';
 import { imageNames, readImage, type GoldenCase, type GoldenTurn } from './case-files.js';
+import { checkMtp, checkMtpLayer, MTP_TAPS } from './check-mtp.js';
 import type { PromptPath } from './prompt-path.js';
 import { RecordedPixels, TilesFirst } from './recorded-pixels.js';
 import { meanDifference, type Tally } from './tally.js';
@@ -28,6 +29,8 @@ export interface Machine {
   model: Model;
   vision: Runner;
   decoder: Runner;
+  /** Where the decoder has a head for guesses. */
+  mtp?: Runner | undefined;
   layers: number;
   promptPath: PromptPath;
   /** eos ids of generation_config.json. */
@@ -183,10 +186,12 @@ async function checkAnswer(
   const { model, decoder, layers } = machine;
   const turn = golden.turns[t]!;
   const length = prompt.ids.length;
-  const taps = Array.from({ length: layers }, (_, i) => `layers.${i}.output`);
+  const { mtp } = machine;
+  const outputs = Array.from({ length: layers }, (_, i) => `layers.${i}.output`);
+  const taps = mtp ? [...outputs, ...MTP_TAPS] : outputs;
   const expectedLogits = golden.expected(t, 'prompt_logits')!;
   const result = await prefill(decoder, model, prompt, 0, 0, length, expectedLogits.shape[0]!, taps);
-  taps.forEach((name, i) => {
+  outputs.forEach((name, i) => {
     const { data, width } = result[name]!;
     tally.close(
       where,
@@ -217,6 +222,11 @@ async function checkAnswer(
     golden.expected(t, 'step_logits')!.data,
     LIMITS.logits,
   );
+  if (mtp) {
+    checkMtpLayer(golden, t, where, result, tally);
+    if (turn.image_runs.length === 0)
+      await checkMtp({ model, decoder, mtp }, golden, t, where, prompt, tally);
+  }
   if (turn.common_prefix) await checkContinued(machine, golden, t, where, prompt, turn.common_prefix, tally);
 }
 

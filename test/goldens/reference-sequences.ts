@@ -22,16 +22,13 @@ export const sequenceKernels: Record<string, (call: OpCall, places: RowPlace[]) 
       if (k) timeline.keys[layer]![position] = rowOf(k, r);
       if (v) timeline.values[layer]![position] = rowOf(v, r);
     });
-    const [heads, vDim, window] = [
-      number(call, 'heads', 1),
-      number(call, 'vDim', 0),
-      number(call, 'window', 0),
-    ];
+    const [heads, vDim] = [number(call, 'heads', 1), number(call, 'vDim', 0)];
+    const [window, start] = [number(call, 'window', 0), number(call, 'start', 0)];
     const y = blank(q.rows, heads * vDim);
     const causal = call.attrs.causal === true;
     places.forEach(({ timeline, position, visibleEnd }, r) => {
       const end = causal ? position + 1 : visibleEnd;
-      const first = window > 0 ? Math.max(0, position - window + 1) : 0;
+      const first = Math.max(Math.min(position, start), window > 0 ? position - window + 1 : 0);
       const [keys, rows] = [
         timeline.keys[layer]!.slice(first, end),
         timeline.values[layer]!.slice(first, end),

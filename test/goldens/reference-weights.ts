@@ -34,6 +34,12 @@ export function readSafetensors(files: string[]): Map<string, StoredArray> {
 }
 
 export function readWeight(arrays: Map<string, StoredArray>, recipe: WeightRecipe): Float32Array {
+  const { values } = recipe;
+  if (values)
+    return Float32Array.from(
+      { length: recipe.shape.reduce((a, b) => a * b, 1) },
+      (_, i) => values[i % values.length]!,
+    );
   const parts = recipe.tensors.map((name, i) => readPart(arrays, recipe, name, i));
   const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   parts.reduce((at, part) => (out.set(part, at), at + part.length), 0);

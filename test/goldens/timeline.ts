@@ -76,6 +76,7 @@ export function prefill(
   const inputs: RunnerRequest['inputs'] = {
     input_ids: { data: Int32Array.from(prompt.ids.slice(from, to)), rows },
     position_ids: { data: prompt.positions.data.slice(from * axes, to * axes), rows },
+    ...positionsBefore(model, positionsFrom(prompt, from - 1, to - 1), rows),
     feature_index: { data: prompt.featureIndex.slice(from, to), rows },
     logit_rows: { data: Int32Array.from({ length: logits }, (_, i) => rows - logits + i), rows: logits },
   };
@@ -83,6 +84,17 @@ export function prefill(
     inputs[name] = { data, rows: data.length / decoderWidths(model.decoder).hidden };
   const sequences = [{ slot, rows, firstPosition: from, visibleEnd: prompt.visibleEnd.slice(from, to) }];
   return runner.run({ inputs, sequences, taps });
+}
+
+/** Items [from, to), which may begin one before the prompt. */
+export function positionsFrom({ positions: { data, axes } }: Prompt, from: number, to: number): Int32Array {
+  const before = new Int32Array(from < 0 ? axes : 0);
+  return Int32Array.from([...before, ...data.slice(Math.max(from, 0) * axes, to * axes)]);
+}
+
+/** Where the decoder feeds a head for guesses. */
+function positionsBefore(model: Model, data: Int32Array, rows: number): RunnerRequest['inputs'] {
+  return model.mtp ? { position_ids_before: { data, rows } } : {};
 }
 
 /** One generated token at cache index `at`. */
@@ -98,6 +110,7 @@ export function decodeStep(
   const inputs: RunnerRequest['inputs'] = {
     input_ids: { data: Int32Array.of(id), rows: 1 },
     position_ids: { data: new Int32Array(axes).fill(at + ropeDelta), rows: 1 },
+    ...positionsBefore(model, new Int32Array(axes).fill(at - 1 + ropeDelta), 1),
     feature_index: { data: Int32Array.of(-1), rows: 1 },
     logit_rows: { data: Int32Array.of(0), rows: 1 },
   };

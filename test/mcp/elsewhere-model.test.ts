@@ -1,9 +1,10 @@
 // A real checkpoint behind --engine: every tool of a server that asks our own endpoint says what the tool says of a server
 // that has loaded the same model itself.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { box, pdfFile } from '../image/pdf-files.js';
 import { served, type Served } from '../http/served.js';
 import { scratchFolder } from '../scratch-folder.js';
 import { connect, type Json, type TestClient } from './clients.js';
@@ -12,7 +13,9 @@ import { draw, pictureFolder } from './pictures.js';
 const MODEL = new URL('../goldens/checkpoints/qwen2_vl', import.meta.url).pathname;
 const folder = pictureFolder();
 const token = join(scratchFolder('elsewhere'), 'token');
-const [before_, after_] = [join(folder, 'before.png'), join(folder, 'after.png')];
+const [before_, after_, document] = ['before.png', 'after.png', 'report.pdf'].map((name) =>
+  join(folder, name),
+);
 
 let server: Served;
 let elsewhere: TestClient;
@@ -21,8 +24,13 @@ let here: TestClient;
 before(
   async () => {
     const button = { x: 40, y: 60, width: 60, height: 24 };
-    await draw(before_, '#ffffff', [{ ...button, color: '#cc0000' }]);
-    await draw(after_, '#ffffff', [{ ...button, color: '#0000cc' }]);
+    await draw(before_!, '#ffffff', [{ ...button, color: '#cc0000' }]);
+    await draw(after_!, '#ffffff', [{ ...button, color: '#0000cc' }]);
+    const sheet = (blue: number) => ({
+      mediaBox: [0, 0, 60, 40] as [number, number, number, number],
+      content: box([0.2, 0.2, blue], 10, 10, 30, 20),
+    });
+    writeFileSync(document!, pdfFile([sheet(0.3), sheet(0.9)]));
     server = await served(token, folder, ['--model', MODEL]);
     process.env['AFTERIMAGE_ENGINE_KEY'] = readFileSync(token, 'utf8').trim();
     const own = ['--model', MODEL, '--threads', '1', '--no-disk-cache'];
@@ -70,6 +78,8 @@ const asked: [what: string, tool: string, args: Json][] = [
     'describe_image',
     { image: before_, question: 'Is it open?', schema, max_tokens: 40 },
   ],
+  ['a page of a document', 'describe_image', { image: document, page: '2', max_tokens: 8 }],
+  ['two pages of a document', 'describe_image', { image: document, page: '1-2', max_tokens: 8 }],
   ['choices', 'describe_image', { image: before_, question: 'Which?', choices: ['red', 'blue'] }],
 ];
 for (const [what, tool, args] of asked) {

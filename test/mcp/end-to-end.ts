@@ -11,6 +11,9 @@ import { conversations } from './end-to-end-sessions.js';
 import { draw } from './pictures.js';
 import type { ServeSettings } from './serve.js';
 
+/** Characters of what models are told of all tools: names, descriptions and arguments. */
+const MOST_LISTED = 7500;
+
 /** The pictures that the tests ask about. */
 export async function drawPictures(folder: string): Promise<void> {
   const button = { x: 40, y: 60, width: 60, height: 24 };
@@ -59,6 +62,15 @@ export function endToEnd(
             'fields have a single type',
           );
         }
+      });
+
+      // What a client puts into every conversation of its model. Output schemas are its own affair.
+      test('the list of tools is lean', async () => {
+        const read = (await at.client.tools()).map(({ name, description, inputSchema }) => ({
+          ...{ name, description, inputSchema },
+        }));
+        const size = JSON.stringify(read).length;
+        assert.ok(size < MOST_LISTED, `${size} characters`);
       });
 
       toolAnswers(at);

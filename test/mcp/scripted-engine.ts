@@ -18,6 +18,8 @@ import type { Message } from '../../src/prompt/message.js';
 
 export interface Script {
   loadMs?: number;
+  /** Of each new image, as it is reported. */
+  lookMs?: number;
   warmMs?: number;
   boxes?: ModelInfo['boxes'];
   readsAlong?: boolean;
@@ -163,7 +165,7 @@ export class ScriptedEngine implements Engine {
         image_tokens_reused: reused,
         prompt_tokens: imageTokens + 16,
         prompt_tokens_reused: reused,
-        encode_ms: 0,
+        encode_ms: fresh.length * (this.script.lookMs ?? 0),
         prefill_ms: 0,
         source: reused > 0 ? 'memory' : 'none',
       },

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import type { OpenDoor } from '../http/doors.js';
+import { box, pdfFile } from '../image/pdf-files.js';
 import { draw, pictureFolder } from '../mcp/pictures.js';
 import { faults, launch, withoutBrowser } from './browser.js';
 import { hosted } from './host.js';
@@ -81,6 +82,7 @@ describe('the page', { skip: withoutBrowser() }, () => {
     await answers()
       .getByText(/64 of 80 tokens from memory/)
       .waitFor();
+    await page.getByText(/Looked at once: .+ saved in 1 answer$/).waitFor();
     await page
       .getByRole('list', { name: 'Prompts by what they begin with' })
       .getByText('And that?')
@@ -134,6 +136,27 @@ describe('the page', { skip: withoutBrowser() }, () => {
     const states = Object.fromEntries(opened.models.list().map(({ name, state }) => [name, state]));
     assert.equal(states[MODELS[1]!], 'ready');
     await page.getByRole('list', { name: 'Models', exact: true }).getByText('answers').waitFor();
+  });
+
+  test('of a dropped document each page is a picture, chosen by its number or the next one', async () => {
+    const shades = [0.2, 0.5, 0.8];
+    const bytes = pdfFile(
+      shades.map((shade) => ({ mediaBox: [0, 0, 60, 40], content: box([shade, 0, shade], 0, 0, 60, 40) })),
+    );
+    await drop(page, 'report.pdf', bytes, { type: 'application/pdf', shown: 'report.pdf, page 1' });
+    const pages = page.getByRole('form', { name: 'Pages of the document' });
+    await pages.getByText('of 3').waitFor();
+    assert.ok(await pages.getByRole('button', { name: 'Previous page' }).isDisabled());
+    await pages.getByRole('button', { name: 'Next page' }).click();
+    await page.getByRole('img', { name: 'report.pdf, page 2' }).waitFor();
+    await pages.getByLabel('Page').fill('3');
+    await pages.getByLabel('Page').press('Enter');
+    await page.getByRole('img', { name: 'report.pdf, page 3' }).waitFor();
+    assert.ok(await pages.getByRole('button', { name: 'Next page' }).isDisabled());
+    await pages.getByRole('button', { name: 'Previous page' }).click();
+    await page.getByRole('img', { name: 'report.pdf, page 2' }).waitFor();
+    const strip = page.getByRole('navigation', { name: 'Pictures' });
+    assert.equal(await strip.getByRole('button', { name: /^report\.pdf, page \d$/ }).count(), 3);
   });
 
   test('a picture that cannot be read says why', async () => {

@@ -13,7 +13,7 @@ export function openPage(): Promise<OpenDoor> {
     find: (name) => name ?? MODELS[0]!,
     nameOf: (folder) => folder,
     names: () => MODELS,
-    open: () => new ScriptedEngine(),
+    open: () => new ScriptedEngine({ lookMs: 900 }),
   });
   return door(models.usual, { reader: new ScriptedReader(), models }, { models, downloads: true });
 }
@@ -49,17 +49,22 @@ export async function signedIn(
 }
 
 /** As a person drops a file. */
-export async function drop(page: Page, name: string, png: Buffer): Promise<void> {
+export async function drop(
+  page: Page,
+  name: string,
+  file: Buffer,
+  { type = 'image/png', shown = name } = {},
+): Promise<void> {
   const transfer = await page.evaluateHandle(
-    ({ name, base64 }) => {
+    ({ name, base64, type }) => {
       const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
       const held = new DataTransfer();
-      held.items.add(new File([bytes], name, { type: 'image/png' }));
+      held.items.add(new File([bytes], name, { type }));
       return held;
     },
-    { name, base64: png.toString('base64') },
+    { name, base64: file.toString('base64'), type },
   );
   await page.dispatchEvent('body', 'dragover', { dataTransfer: transfer });
   await page.dispatchEvent('body', 'drop', { dataTransfer: transfer });
-  await page.getByRole('button', { name, exact: true }).waitFor();
+  await page.getByRole('button', { name: shown, exact: true }).waitFor();
 }

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import cases
 import mlx
+import mtp
 import sizes
 import torch
 import weights
@@ -29,6 +30,7 @@ SEED = 13
 COMMITTED = HERE.parent / "checkpoints"
 # Siblings among the committed folders: what MLX's form asks of weights.
 SIBLINGS = ("gemma3n-4bit", "qwen2_5_vl-4bit", "qwen3_5_moe-mlx")
+WITH_HEAD = "qwen3_5-mtp"
 
 
 def family(name, seed):
@@ -85,10 +87,12 @@ def main():
     if args.check:
         sys.exit(check(args.check, family))
     args.out.mkdir(parents=True, exist_ok=True)
-    for name in args.family or [*families(), *SIBLINGS, "quantization"]:
+    for name in args.family or [*families(), *SIBLINGS, WITH_HEAD, "quantization"]:
         start = time.time()
         if name == "quantization":
             make_quantization(args.out, args.seed)
+        elif name == WITH_HEAD:
+            mtp.make(args.out, args.seed)
         else:
             torch.manual_seed(args.seed)
             make(name, args.out, args.seed, args.all)

@@ -67,7 +67,8 @@ Cost attention(const std::string& kernel, const std::array<uint32_t, 3>& groups,
     for (uint32_t u = tile.first; u < tile.first + tile.count; ++u) {
       const auto& place = at<RowPlace>(buffers, 1, tile.first_row + u / group);
       const int32_t end = p.causal ? place.position + 1 : place.visible_end;
-      const int32_t begin = p.window ? std::max(0, place.position - static_cast<int32_t>(p.window)) : 0;
+      const int32_t begin = std::max(std::min(place.position, static_cast<int32_t>(p.start)),
+                                     p.window ? place.position - static_cast<int32_t>(p.window) : 0);
       operations += 2.0 * (end - begin) * (p.k_dim + p.v_dim) * groups[1];
     }
   }
