@@ -1,5 +1,5 @@
-// Frames of an animated GIF or WebP at a steady rate, as references sample a video: so many a second, evenly from the first
-// to the last one, https://github.com/huggingface/transformers (video_processing_qwen3_vl.py, sample_frames).
+// Frames of an animated GIF or WebP, as many a second as are wanted, evenly from the first to the last one: how references
+// sample videos, https://github.com/huggingface/transformers (video_processing_qwen3_vl.py, sample_frames).
 import { AfterimageError } from '../errors.js';
 import { composed, withoutAlpha } from './alpha.js';
 import { readHeader } from './decode.js';
