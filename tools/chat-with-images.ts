@@ -5,7 +5,7 @@ import { ask, type Call } from '../src/ask/call.js';
 import { checkChoices } from '../src/ask/choices.js';
 import type { Conversation } from '../src/ask/conversations.js';
 import * as fields from '../src/ask/fields.js';
-import { checkTimeline, lookAt, lookAtFrames, MOST_IMAGES } from '../src/ask/look.js';
+import { lookAt, lookAtFrames, MOST_IMAGES } from '../src/ask/look.js';
 import { withReadings } from '../src/ask/read.js';
 import { toFields } from '../src/ask/reply.js';
 import { checkSchema } from '../src/ask/schemas.js';
@@ -13,7 +13,12 @@ import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
 const input = z.strictObject({
   message: fields.question('What to say; empty: go on with an answer that was truncated.'),
-  images: z.array(fields.source).optional().describe('Images to add; see describe_image.'),
+  images: z.array(fields.source).max(MOST_IMAGES).optional().describe('Images to add; see describe_image.'),
+  frames: z
+    .array(fields.source)
+    .min(1)
+    .optional()
+    .describe('Up to 64 frames to see as one timeline; or one GIF or WebP animation.'),
   fps: fields.fps,
   session_id: fields.sessionId.optional(),
   page: fields.page,
@@ -40,17 +45,13 @@ For one question about one image describe_image is simpler, for reading text ocr
   output,
   async run({ message, images = [], page, session_id, fork, max_tokens, reading, choices, ...given }, call) {
     checkChoices(choices, message);
-    const { fps } = given;
-    checkTimeline(fps, { page, reading });
-    const schema = await checkSchema(given.schema, { choices, continues: message === '' });
-    if (fps !== undefined && images.length === 0) throw framesMissing();
-    const seen =
-      fps === undefined
-        ? await lookAt(
-            call,
-            images.map((image) => ({ image, page })),
-          )
-        : await lookAtFrames(call, images, fps);
+    const { frames, fps } = given;
+    if (fps !== undefined && !frames) throw framesMissing();
+    const single = await lookAt(
+      call,
+      images.map((image) => ({ image, page })),
+    );
+    const seen = frames ? [...single, ...(await lookAtFrames(call, frames, fps))] : single;
     const pictures = await withReadings(call, seen, reading);
     const continues = message === '' && pictures.length === 0;
     if (message === '' && !continues) throw questionMissing();
@@ -83,10 +84,7 @@ function converse(
 }
 
 function framesMissing(): AfterimageError {
-  return new AfterimageError(
-    'INVALID_ARGUMENT',
-    'fps is of new frames: pass them as images, or leave it out.',
-  );
+  return new AfterimageError('INVALID_ARGUMENT', 'fps is of frames: pass those too, or leave it out.');
 }
 
 function questionMissing(): AfterimageError {

@@ -27,7 +27,7 @@ export const page = z.string().max(40).optional().describe('Of a PDF: "3" or "2-
 export const fps = z
   .number()
   .optional()
-  .describe('See frames, or one GIF or WebP animation, as a timeline: so many a second, usually 2.');
+  .describe('Of a timeline, or to see a GIF or WebP animation as one: frames a second, usually 2.');
 
 /** A rectangle in pixels; the order of its fields is that of [x, y, width, height]. */
 export const area = z.object({ x: z.int(), y: z.int(), width: z.int(), height: z.int() });

@@ -16,6 +16,8 @@ import type { Call } from './call.js';
 import type { Picture } from './conversations.js';
 
 export const MOST_IMAGES = 5;
+/** Frames a second, as models are trained. */
+export const USUAL_RATE = 2;
 
 interface Wanted {
   image: string;
@@ -64,7 +66,7 @@ function tooMany(count: number): AfterimageError {
 export async function lookAtFrames(
   { images, signal }: Looking,
   references: readonly string[],
-  rate: number,
+  rate = USUAL_RATE,
 ): Promise<Picture[]> {
   const moments = await loadTimeline(references, rate, images, signal);
   return moments.map(({ imageId, ...input }) => ({

@@ -27,7 +27,9 @@ export async function ask(options: Options, signal: AbortSignal): Promise<void> 
   const images = await given(files);
   await Terminal.use(options, signal, { images, model: true }, async (terminal) => {
     const { chatWithImages } = await import('../../tools/chat-with-images.js');
-    await terminal.show(chatWithImages, { images, ...seenBy(options), message: question });
+    const { page, fps } = seenBy(options);
+    const shown = fps === undefined ? { images, page } : { frames: images, fps };
+    await terminal.show(chatWithImages, { ...shown, message: question });
   });
 }
 

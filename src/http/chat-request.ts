@@ -12,8 +12,6 @@ const DEFAULT_TOKENS = 1024;
 /** Probabilities keep every logit of every token in memory until the end. */
 const MOST_TOKENS_WITH_LOGPROBS = 128;
 const MOST_STOPS = 16;
-/** Frames a second, where nothing is said: as models are trained. */
-const USUAL_RATE = 2;
 
 const textPart = z.object({
   type: z.enum(['text', 'input_text']),
@@ -30,7 +28,7 @@ const filePart = z.object({ type: z.literal('file'), file: z.looseObject({ file_
 const videoPart = z.object({
   type: z.literal('video'),
   video: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
-  fps: z.number().default(USUAL_RATE),
+  fps: z.number().optional(),
 });
 const message = z.object({
   role: z.string(),
@@ -71,7 +69,7 @@ const body = z.looseObject({
 export type WantedPart =
   | { type: 'text'; text: string; reading?: true }
   | { type: 'image'; url: string }
-  | { type: 'video'; urls: string[]; fps: number };
+  | { type: 'video'; urls: string[]; fps: number | undefined };
 
 export interface WantedMessage {
   role: 'system' | 'user' | 'assistant';

@@ -130,6 +130,6 @@ async function orDamaged<T>(name: string, work: () => Promise<T>): Promise<T> {
 function still(name: string): AfterimageError {
   return new AfterimageError(
     'INVALID_ARGUMENT',
-    `${name} is a single picture and no animation; leave fps out, or give chat_with_images at least two frames as images.`,
+    `${name} is a single picture and no animation; leave fps out, or give chat_with_images at least two frames.`,
   );
 }

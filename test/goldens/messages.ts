@@ -1,6 +1,6 @@
 // A golden's messages as the engine takes them.
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createImageContext, register, type ImageContext } from '../../src/image/load.js';
 import { loadTimeline } from '../../src/image/timeline.js';
 import type { ContentPart, Message } from '../../src/prompt/message.js';
@@ -20,7 +20,7 @@ export async function messagesOf(
         content.map(async (part): Promise<ContentPart[]> => {
           if (part.type === 'text') return [part];
           if (part.type === 'video') {
-            const frames = part.video.map((name) => join(golden.folder, name));
+            const frames = part.video.map((name) => resolve(golden.folder, name));
             const moments = await loadTimeline(frames, part.fps, context);
             return moments.map((image) => ({ type: 'image', image }));
           }

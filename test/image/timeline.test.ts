@@ -95,7 +95,7 @@ test('what is no timeline is refused with the next step', async () => {
   const wide = await frame('wide.png', 10, 21);
   const long = await animated(
     'long.gif',
-    Array.from({ length: 90 }, (_, i) => i * 2),
+    Array.from({ length: 90 }, (_, i) => (i * 37) % 256),
     1000,
   );
   const video = `${folder}/clip.mp4`;
