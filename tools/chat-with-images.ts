@@ -46,6 +46,7 @@ For one question about one image describe_image is simpler, for reading text ocr
   async run({ message, images = [], page, session_id, fork, max_tokens, reading, choices, ...given }, call) {
     checkChoices(choices, message);
     const { frames, fps } = given;
+    const schema = await checkSchema(given.schema, { choices, continues: message === '' });
     if (fps !== undefined && !frames) throw framesMissing();
     const single = await lookAt(
       call,
