@@ -5,7 +5,7 @@ import { ask, type Call } from '../src/ask/call.js';
 import { checkChoices } from '../src/ask/choices.js';
 import type { Conversation } from '../src/ask/conversations.js';
 import * as fields from '../src/ask/fields.js';
-import { lookAt, MOST_IMAGES } from '../src/ask/look.js';
+import { lookAt, lookAtFrames, MOST_IMAGES } from '../src/ask/look.js';
 import { withReadings } from '../src/ask/read.js';
 import { toFields } from '../src/ask/reply.js';
 import { checkSchema } from '../src/ask/schemas.js';
@@ -14,6 +14,12 @@ import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 const input = z.strictObject({
   message: fields.question('What to say; empty: go on with an answer that was truncated.'),
   images: z.array(fields.source).max(MOST_IMAGES).optional().describe('Images to add; see describe_image.'),
+  frames: z
+    .array(fields.source)
+    .min(1)
+    .optional()
+    .describe('Up to 64 frames to see as one timeline; or one GIF or WebP animation.'),
+  fps: fields.fps,
   session_id: fields.sessionId.optional(),
   page: fields.page,
   reading: fields.reading,
@@ -39,11 +45,14 @@ For one question about one image describe_image is simpler, for reading text ocr
   output,
   async run({ message, images = [], page, session_id, fork, max_tokens, reading, choices, ...given }, call) {
     checkChoices(choices, message);
+    const { frames, fps } = given;
     const schema = await checkSchema(given.schema, { choices, continues: message === '' });
-    const seen = await lookAt(
+    if (fps !== undefined && !frames) throw framesMissing();
+    const single = await lookAt(
       call,
       images.map((image) => ({ image, page })),
     );
+    const seen = frames ? [...single, ...(await lookAtFrames(call, frames, fps))] : single;
     const pictures = await withReadings(call, seen, reading);
     const continues = message === '' && pictures.length === 0;
     if (message === '' && !continues) throw questionMissing();
@@ -73,6 +82,10 @@ function converse(
     );
   }
   return conversations.start();
+}
+
+function framesMissing(): AfterimageError {
+  return new AfterimageError('INVALID_ARGUMENT', 'fps is of frames: pass those too, or leave it out.');
 }
 
 function questionMissing(): AfterimageError {

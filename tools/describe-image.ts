@@ -7,7 +7,7 @@ import type { Conversation, Picture } from '../src/ask/conversations.js';
 import * as fields from '../src/ask/fields.js';
 import type { ReplyFields } from '../src/ask/fields.js';
 import { annotated, checkLocate, locate } from '../src/ask/locate.js';
-import { lookAt, lookAtOne } from '../src/ask/look.js';
+import { checkTimeline, lookAt, lookAtFrames, lookAtOne } from '../src/ask/look.js';
 import { withReadings } from '../src/ask/read.js';
 import { toFields } from '../src/ask/reply.js';
 import { checkSchema } from '../src/ask/schemas.js';
@@ -27,6 +27,7 @@ const LOCATE_TOKENS = 512;
 const input = z.strictObject({
   image: fields.image,
   page: fields.page,
+  fps: fields.fps,
   question: fields.question('What to find out; without it the image is described.').optional(),
   detail: z
     .enum(DETAILS)
@@ -69,13 +70,15 @@ For its text use ocr, for what changed between two images compare_images, for se
   async run(args, call) {
     const { image, question, detail, region, choices, max_tokens, session_id, reading, ...given } = args;
     checkLocate(args);
+    checkTimeline(args.fps, { page: args.page, region, locate: given.locate, reading });
     checkChoices(choices, question);
     const schema = await checkSchema(given.schema, { choices });
     const wanted = { image, page: args.page, region, closely: detail === 'full' };
     const known = session_id === undefined ? undefined : call.conversations.get(session_id);
     if (given.locate !== undefined)
       return located(call, { ...args, locate: given.locate }, await lookAtOne(call, wanted), known);
-    const looked = await lookAt(call, [wanted]);
+    const looked =
+      args.fps === undefined ? await lookAt(call, [wanted]) : await lookAtFrames(call, [image], args.fps);
     const conversation = known ?? call.conversations.start();
     const fresh = looked.every((picture) => isSeen(conversation, picture, looked.length)) ? [] : looked;
     const pictures = await withReadings(call, fresh, reading);

@@ -23,6 +23,12 @@ export const reading = z.boolean().optional().describe('Also give the model the 
 
 export const page = z.string().max(40).optional().describe('Of a PDF: "3" or "2-4", at most 5.');
 
+/** Its limits are told in one place, where frames are loaded. */
+export const fps = z
+  .number()
+  .optional()
+  .describe('Of a timeline, or to see a GIF or WebP animation as one: frames a second, usually 2.');
+
 /** A rectangle in pixels; the order of its fields is that of [x, y, width, height]. */
 export const area = z.object({ x: z.int(), y: z.int(), width: z.int(), height: z.int() });
 
@@ -65,6 +71,8 @@ export interface SeenImage {
   /** Of a document: which page it is, of how many. */
   page?: number;
   pages?: number;
+  /** Of a timeline, of which this is the first frame. */
+  frames?: number;
   region?: Region;
   /** Size at which the model saw the image or region; with `verbose`. */
   viewed_width?: number;

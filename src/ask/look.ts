@@ -1,6 +1,6 @@
 // References from arguments → pictures for a turn: loaded, checked, cut to their region before anything is scaled.
 import { AfterimageError } from '../errors.js';
-import { CLOSELY, type ImageInput } from '../image/rgb-image.js';
+import { CLOSELY, FRAMES_A_MOMENT, type ImageInput } from '../image/rgb-image.js';
 import {
   cropImage,
   loadImage,
@@ -11,10 +11,13 @@ import {
 } from '../image/load.js';
 import { cut } from '../image/pixel-jobs.js';
 import type { Region } from '../image/region.js';
+import { checkRate, loadTimeline } from '../image/timeline.js';
 import type { Call } from './call.js';
 import type { Picture } from './conversations.js';
 
 export const MOST_IMAGES = 5;
+/** Frames a second, as models are trained. */
+export const USUAL_RATE = 2;
 
 interface Wanted {
   image: string;
@@ -36,11 +39,42 @@ export async function lookAt(call: Call, wanted: Wanted[]): Promise<Picture[]> {
   return pictures;
 }
 
+/** @param args That are of single images. @throws AfterimageError INVALID_ARGUMENT */
+export function checkTimeline(rate: number | undefined, args: Record<string, unknown>): void {
+  if (rate === undefined) return;
+  checkRate(rate);
+  const other = Object.keys(args).find((name) => args[name] !== undefined && args[name] !== false);
+  if (other === undefined) return;
+  throw new AfterimageError(
+    'INVALID_ARGUMENT',
+    `${other} is of single images and fps of a timeline; leave one of them out.`,
+  );
+}
+
 function tooMany(count: number): AfterimageError {
   return new AfterimageError(
     'TOO_MANY_IMAGES',
     `A call takes at most ${MOST_IMAGES} images and got ${count}; add the others in a later call.`,
   );
+}
+
+/**
+ * Frames, or one animation, as one timeline: a picture for each two frames, the first listed for all of them.
+ * @param rate Frames a second.
+ * @throws AfterimageError INVALID_ARGUMENT, TOO_MANY_IMAGES and as `lookAt`
+ */
+export async function lookAtFrames(
+  { images, signal }: Looking,
+  references: readonly string[],
+  rate = USUAL_RATE,
+): Promise<Picture[]> {
+  const moments = await loadTimeline(references, rate, images, signal);
+  return moments.map(({ imageId, ...input }) => ({
+    imageId,
+    original: { width: input.width, height: input.height / FRAMES_A_MOMENT },
+    listed: input.moment.index === 0,
+    input,
+  }));
 }
 
 /** As `lookAt`, where each is one image: a single page of a document. @throws AfterimageError INVALID_ARGUMENT */

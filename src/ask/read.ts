@@ -36,6 +36,10 @@ export async function withReadings(
   if (!wanted && !trained) return pictures;
   const read: Picture[] = [];
   for (const picture of pictures) {
+    if (picture.input.moment) {
+      read.push(picture);
+      continue;
+    }
     const reading = await readText(call, picture);
     const handed = reading && (await writtenOut(call, picture, reading, trained));
     read.push(handed ? { ...picture, reading: handed } : picture);

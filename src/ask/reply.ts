@@ -49,7 +49,7 @@ function readable({ text, lines }: Reply): string {
 
 /** `viewed` follows prompt order, crops that are not listed included. */
 export function seenImages(pictures: Picture[], viewed: Reply['viewed']): SeenImage[] {
-  return pictures.flatMap(({ imageId, original, region, listed, page }, index) => {
+  return pictures.flatMap(({ imageId, original, region, listed, page, input }, index) => {
     if (!listed) return [];
     const seen = viewed[index];
     return [
@@ -58,6 +58,7 @@ export function seenImages(pictures: Picture[], viewed: Reply['viewed']): SeenIm
         width: original.width,
         height: original.height,
         ...(page && { page: page.number, pages: page.of }),
+        ...(input.moment && { frames: input.moment.frames }),
         ...(region && { region }),
         ...(seen && { viewed_width: seen.width, viewed_height: seen.height }),
       },

@@ -27,6 +27,8 @@ export function shrunkNote(
 }
 
 function noteOf({ imageId, original, region, input }: Picture, seen: Size, hurried: boolean): string[] {
+  // Nothing in a frame is looked at more closely than the timeline allows, and a frame alone is a picture of its own.
+  if (input.moment) return [];
   const factor = Math.max(input.width / seen.width, input.height / seen.height);
   if (factor < NOTEWORTHY) return [];
   const parts = bands(region ?? { x: 0, y: 0, ...original }, seen);

@@ -48,7 +48,7 @@ export const COMMANDS: Record<string, Command> = {
     more: 'Says what each image shows, one after another.',
     load: async () => (await import('./look.js')).describe,
     most: Infinity,
-    options: [...LOOK, 'page', 'detail'],
+    options: [...LOOK, 'page', 'fps', 'detail'],
     words: { 'max-tokens': 'longest answer, in tokens (default: 96, 384 or 1024, as --detail says)' },
   },
   ask: {
@@ -58,7 +58,7 @@ export const COMMANDS: Record<string, Command> = {
     more: 'Answers a question about one or several images. The question may also come first: what is no file is the question.',
     load: async () => (await import('./look.js')).ask,
     most: Infinity,
-    options: [...LOOK, 'page'],
+    options: [...LOOK, 'page', 'fps'],
     words: { 'max-tokens': 'longest answer, in tokens (default 512)' },
   },
   ocr: {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
 import type { Comparison } from '../../tools/compare-images.js';
 import { AfterimageError } from '../errors.js';
+import { LEAST_RATE, MOST_RATE } from '../image/rgb-image.js';
 import { DETAILS } from '../prompt/layout.js';
 import type { Options } from './options.js';
 import { Terminal, type Result } from './terminal.js';
@@ -15,7 +16,7 @@ export async function describe(options: Options, signal: AbortSignal): Promise<v
   await Terminal.use(options, signal, { images, model: true }, async (terminal) => {
     const { describeImage } = await import('../../tools/describe-image.js');
     await terminal.each(options.positionals, async (index) => {
-      await terminal.show(describeImage, { image: images[index], page: options.text('page'), detail });
+      await terminal.show(describeImage, { image: images[index], ...seenBy(options), detail });
     });
   });
 }
@@ -26,8 +27,15 @@ export async function ask(options: Options, signal: AbortSignal): Promise<void> 
   const images = await given(files);
   await Terminal.use(options, signal, { images, model: true }, async (terminal) => {
     const { chatWithImages } = await import('../../tools/chat-with-images.js');
-    await terminal.show(chatWithImages, { images, page: options.text('page'), message: question });
+    const { page, fps } = seenBy(options);
+    const shown = fps === undefined ? { images, page } : { frames: images, fps };
+    await terminal.show(chatWithImages, { ...shown, message: question });
   });
+}
+
+/** How images are to be seen, as tools take it. */
+function seenBy(options: Options): { page: string | undefined; fps: number | undefined } {
+  return { page: options.text('page'), fps: options.number('fps', LEAST_RATE, false, MOST_RATE) };
 }
 
 /** The question comes last; first only where that one is no file and the last one is, or would be if it were there. */

@@ -28,6 +28,11 @@ export const OPTIONS = {
   },
   'max-tokens': { type: 'string', value: 'N', help: 'longest answer, in tokens' },
   page: { type: 'string', value: 'N', help: 'page of a PDF, or a range such as 2-4, at most 5 (default 1)' },
+  fps: {
+    type: 'string',
+    value: 'N',
+    help: 'see frames, or a GIF or WebP animation, as one timeline, N of them a second (usually 2; at most 64)',
+  },
   detail: { type: 'string', value: 'LEVEL', help: 'brief, normal or full (default normal)' },
   lines: { type: 'boolean', help: 'a row for each line of text: x,y WIDTHxHEIGHT, then the text' },
   find: {

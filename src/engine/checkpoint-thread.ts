@@ -87,7 +87,8 @@ export class CheckpointThread {
    * @param limitOf Most pixels in which an image is seen.
    * @param answer Tokens with which the answer begins.
    * @param gone Whether anybody still waits for it.
-   * @throws AfterimageError CANCELLED, IMAGE_UNSUPPORTED, INVALID_CHECKPOINT, INVALID_ARGUMENT, MODEL_CHANGED
+   * @throws AfterimageError CANCELLED, IMAGE_UNSUPPORTED, MODEL_UNSUPPORTED (timelines), INVALID_CHECKPOINT, INVALID_ARGUMENT,
+   *   MODEL_CHANGED
    */
   async prompt(
     messages: readonly Message[],
@@ -96,9 +97,10 @@ export class CheckpointThread {
     gone?: AbortSignal,
   ): Promise<ThreadPrompt> {
     const source = this.#source;
-    const images = messages
-      .flatMap(imagesOf)
-      .map((image) => ({ width: image.width, height: image.height, limit: limitOf(image) }));
+    const images = messages.flatMap(imagesOf).map((image) => {
+      const { width, height, moment } = image;
+      return { width, height, moment, limit: limitOf(image) };
+    });
     const most = MOST_MS + MOST_MS_PER_CHARACTER * length(messages);
     const drafted = await honest(draft({ source, messages: listed(messages), images }, most, gone));
     const { marks, plans, identities } = drafted;

@@ -7,6 +7,7 @@ import { decoderWidths, type DecoderWidths } from '../graph/program.js';
 import type { Checkpoint, TokenIds } from '../models/checkpoint/checkpoint.js';
 import { reading } from '../models/checkpoint/plain-file.js';
 import { stampOf } from '../models/checkpoint/weights-content.js';
+import type { Moment } from '../image/rgb-image.js';
 import type { ImagePlan, Model } from '../models/family.js';
 import { linearPositions, mropePositions } from '../models/positions.js';
 import { openAlone } from '../models/one-family.js';
@@ -110,6 +111,7 @@ export interface SeenImage {
   width: number;
   height: number;
   limit: number | undefined;
+  moment?: Moment | undefined;
 }
 
 /** A message whose images are places in a list. */
@@ -125,7 +127,7 @@ export interface DraftedPrompt extends Draft {
   rendered: string[] | undefined;
 }
 
-/** @throws AfterimageError IMAGE_UNSUPPORTED */
+/** @throws AfterimageError IMAGE_UNSUPPORTED, MODEL_UNSUPPORTED */
 export async function draft({
   source,
   messages,
@@ -317,8 +319,9 @@ function withImages({ role, content }: ListedMessage, images: readonly SeenImage
     role,
     content: content.map((part) => {
       if (part.type === 'text') return part;
-      const { width, height, limit } = images[part.image]!;
-      return { type: 'image', image: { width, height, maxPixels: limit, pixelHash: '', pixels: nothing } };
+      const { width, height, limit, moment } = images[part.image]!;
+      const image = { width, height, maxPixels: limit, moment, pixelHash: '', pixels: nothing };
+      return { type: 'image', image };
     }),
   };
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { ImagePlan } from '../models/family.js';
 import type { ImageInput } from '../image/rgb-image.js';
 
-/** 32 bytes: SHA-256 over {weights digest, processor and settings, mode, width, height, target size, pixels}. */
+/** 32 bytes: SHA-256 over {weights digest, processor and settings, mode, width, height, target size, pixels, moment}. */
 export function imageKey(
   weightsDigest: string,
   processorIdentity: string,
@@ -17,6 +17,8 @@ export function imageKey(
     `${image.width}x${image.height}`,
     `${plan.viewedWidth}x${plan.viewedHeight}`,
     image.pixelHash,
+    // Two frames are not the picture of both.
+    ...(plan.moment ? ['moment'] : []),
   ];
   return createHash('sha256').update(JSON.stringify(identity)).digest();
 }

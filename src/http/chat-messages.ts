@@ -1,7 +1,7 @@
 // Messages as they were sent → a conversation for the engine: images loaded under the same policy as the tools', and put
 // where every question about them finds them computed.
 import { AfterimageError } from '../errors.js';
-import { lookAtEach } from '../ask/look.js';
+import { lookAtEach, lookAtFrames } from '../ask/look.js';
 import { withReadings, type ReadingCall } from '../ask/read.js';
 import type { Picture } from '../ask/conversations.js';
 import type { ImageInput } from '../image/rgb-image.js';
@@ -30,16 +30,13 @@ export interface Looking
 export async function conversationOf(wanted: WantedMessage[], looking: Looking): Promise<Conversation> {
   const { mostImages } = looking;
   checkOrder(wanted);
-  const urls = wanted.flatMap(({ parts }) =>
-    parts.flatMap((part) => (part.type === 'image' ? [part.url] : [])),
-  );
-  if (urls.length > mostImages) throw tooMany(urls.length, mostImages);
-  const seen = await lookAtEach(
-    looking,
-    urls.map((image) => ({ image })),
-  );
+  const shownParts = wanted.flatMap(({ parts }) => parts.filter(isShown));
+  if (shownParts.length > mostImages) throw tooMany(shownParts.length, mostImages);
+  const seen: Picture[][] = [];
+  for (const part of shownParts) seen.push(await lookAtPart(part, looking));
   const call = { ...looking, deadline: Infinity, onProgress: () => {} };
-  const count = seen.flat().length;
+  // A timeline counts once; how many frames it has is bounded where they are loaded.
+  const count = seen.flat().filter(({ listed }) => listed).length;
   if (count > mostImages) throw tooMany(count, mostImages);
   const read = await withReadings(call, seen.flat(), looking.reads ? false : undefined);
   // Of a document there are several.
@@ -55,6 +52,15 @@ export async function conversationOf(wanted: WantedMessage[], looking: Looking):
   function toParts(part: WantedPart): ContentPart[] {
     return part.type === 'text' ? [part] : rest.shift()!.flatMap(shown);
   }
+}
+
+type ShownPart = Exclude<WantedPart, { type: 'text' }>;
+
+const isShown = (part: WantedPart): part is ShownPart => part.type !== 'text';
+
+async function lookAtPart(part: ShownPart, looking: Looking): Promise<Picture[]> {
+  if (part.type === 'video') return lookAtFrames(looking, part.urls, part.fps);
+  return (await lookAtEach(looking, [{ image: part.url }])).flat();
 }
 
 function tooMany(count: number, mostImages: number): AfterimageError {
@@ -103,8 +109,8 @@ function needsBreak(before: WantedPart[], after: WantedPart[]): boolean {
  * Where text stands between images it may name them ("before:", "after:"), and the order is the sender's.
  */
 export function imagesFirst(parts: WantedPart[]): WantedPart[] {
-  const at = parts.flatMap(({ type }, index) => (type === 'image' ? [index] : []));
+  const at = parts.flatMap(({ type }, index) => (type === 'text' ? [] : [index]));
   const together = at.every((place, index) => index === 0 || place === at[index - 1]! + 1);
   if (!together) return parts;
-  return [...parts.filter(({ type }) => type === 'image'), ...parts.filter(({ type }) => type === 'text')];
+  return [...parts.filter(isShown), ...parts.filter(({ type }) => type === 'text')];
 }

@@ -24,6 +24,12 @@ const imagePart = z.object({
 });
 /** As the API takes documents; one by the id of an upload is nowhere here. */
 const filePart = z.object({ type: z.literal('file'), file: z.looseObject({ file_data: z.string().min(1) }) });
+/** Frames, or one animation, as a timeline: the API has no part of this kind. */
+const videoPart = z.object({
+  type: z.literal('video'),
+  video: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
+  fps: z.number().optional(),
+});
 const message = z.object({
   role: z.string(),
   content: z.union([z.string(), z.array(z.looseObject({ type: z.string() }))]).nullish(),
@@ -60,7 +66,10 @@ const body = z.looseObject({
   [PEER]: peerRequest.optional(),
 });
 
-export type WantedPart = { type: 'text'; text: string; reading?: true } | { type: 'image'; url: string };
+export type WantedPart =
+  | { type: 'text'; text: string; reading?: true }
+  | { type: 'image'; url: string }
+  | { type: 'video'; urls: string[]; fps: number | undefined };
 
 export interface WantedMessage {
   role: 'system' | 'user' | 'assistant';
@@ -182,7 +191,7 @@ function readMessage({ role, content }: z.infer<typeof message>, index: number):
   }
   if (typeof content === 'string') return { role: known, parts: [{ type: 'text', text: textOf(content) }] };
   const parts = (content ?? []).map((part, at) => readPart(part, `${place}.content[${at}]`));
-  if (known !== 'user' && parts.some(({ type }) => type === 'image'))
+  if (known !== 'user' && parts.some(({ type }) => type !== 'text'))
     throw new RefusedField(place, `Images belong into messages of the user, not into ${place}.`);
   return { role: known, parts };
 }
@@ -197,10 +206,12 @@ function readPart(part: { type: string }, place: string): WantedPart {
   }
   const asFile = filePart.safeParse(part).data;
   if (asFile) return { type: 'image', url: asFile.file.file_data };
+  const asVideo = videoPart.safeParse(part).data;
+  if (asVideo) return { type: 'video', urls: [asVideo.video].flat(), fps: asVideo.fps };
   throw new RefusedField(
     place,
     `${place} of type "${part.type.slice(0, 40)}" is not understood; send {"type": "text", "text": …} or ` +
-      '{"type": "image_url", "image_url": {"url": …}}.',
+      '{"type": "image_url", "image_url": {"url": …}}, or frames in time as {"type": "video", "video": [url, …], "fps": 2}.',
   );
 }
 

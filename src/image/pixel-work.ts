@@ -1,7 +1,9 @@
 // Work on whole images that takes longer than an event loop may stand still. Runs in worker threads; callers use
 // `pixel-jobs.ts`. Pixels come and go as shared memory.
 import { toShared } from '../workers/shared-bytes.js';
+import { animation } from './animation.js';
 import { decode } from './decode.js';
+import { stacked, type TimedFrame } from './frames.js';
 import { bytesHash, pixelIdentity, type PixelIdentity } from './key.js';
 import type { AlphaHandling, ImageLimits } from './limits.js';
 import { withOutlines, type Corners } from './outline.js';
@@ -23,6 +25,13 @@ interface Encoded {
   alpha: AlphaHandling;
 }
 
+/** A picture that came from no file, and the file that might hold it. */
+export interface EncodedPicture {
+  identity: PixelIdentity;
+  png: Uint8Array;
+  hash: string;
+}
+
 export function identityOf(image: RgbImage): PixelIdentity {
   return pixelIdentity(image);
 }
@@ -42,11 +51,28 @@ export async function identified(encoded: Encoded): Promise<NamedPixels> {
 }
 
 /** A drawn picture as one that might have come from a file. */
-export async function encoded(
-  image: RgbImage,
-): Promise<{ identity: PixelIdentity; png: Uint8Array; hash: string }> {
+export async function encoded(image: RgbImage): Promise<EncodedPicture> {
   const png = toShared(await encodePng(image));
   return { identity: pixelIdentity(image), png, hash: bytesHash(png) };
+}
+
+/** @param rate Frames of each second. @throws AfterimageError as `animation` */
+export async function animated({
+  bytes,
+  name,
+  limits,
+  alpha,
+  rate,
+}: Encoded & { rate: number }): Promise<{ frames: TimedFrame<EncodedPicture>[]; rate: number }> {
+  const found = await animation(bytes, name, rate, limits, alpha);
+  const frames: TimedFrame<EncodedPicture>[] = [];
+  for (const { frame, seconds } of found.frames) frames.push({ frame: await encoded(frame), seconds });
+  return { frames, rate: found.rate };
+}
+
+/** Two frames, one above the other. */
+export function stack(frames: readonly [RgbImage, RgbImage]): RgbImage {
+  return shared(stacked(frames));
 }
 
 /** @throws AfterimageError INVALID_REGION */

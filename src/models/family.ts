@@ -1,7 +1,7 @@
 // What a model family is: one file that turns config.json into two programs, a processor and prompt rules.
 import type { Program } from '../graph/program.js';
 import type { BoxScale } from '../image/region.js';
-import type { RgbImage } from '../image/rgb-image.js';
+import type { Moment, RgbImage } from '../image/rgb-image.js';
 import type { Checkpoint } from './checkpoint/checkpoint.js';
 
 /** A named input of the vision program. Row-major. */
@@ -19,7 +19,7 @@ export interface ImagePlan {
   viewedWidth: number;
   viewedHeight: number;
   /** Merged grid for M-RoPE positions, where the family has one. */
-  grid?: { t: number; h: number; w: number };
+  grid?: Grid;
   /** Row counts of the vision program by symbol ("patches", "tokens", "segments", …), for memory prediction. */
   symbols: Record<string, number>;
   /** Text that replaces the template's placeholder, one `imageToken` per feature row among literal markers. */
@@ -28,6 +28,22 @@ export interface ImagePlan {
   numbered?: [begin: string, end: string];
   /** Fields recorded in goldens' `layout`. */
   layout: Record<string, unknown>;
+  /** Of a moment of a timeline. */
+  moment?: MomentPlan;
+}
+
+/** `later`: of a block that goes on; how many steps of time it stands behind the block's beginning. */
+export interface Grid {
+  t: number;
+  h: number;
+  w: number;
+  later?: number;
+}
+
+/** What is particular to a picture of two frames. */
+export interface MomentPlan {
+  /** The timeline has begun before: its moments share one placeholder of the template's. */
+  continues: boolean;
 }
 
 export interface Processor {
@@ -37,6 +53,11 @@ export interface Processor {
   pixelStep: number;
   /** @throws AfterimageError IMAGE_UNSUPPORTED when the reference rejects the size (aspect ratio over 200, …). */
   plan(width: number, height: number): ImagePlan;
+  /**
+   * Of two frames, each of this size, at that moment of a timeline; absent where the family sees none.
+   * @throws AfterimageError as `plan`
+   */
+  planMoment?(width: number, height: number, moment: Moment): ImagePlan;
   /** Pixels and index tables of the vision program, by input name. `pixel_values` is as the reference returns it. */
   inputs(image: RgbImage, plan: ImagePlan): Record<string, NamedTensor>;
   /**
@@ -72,6 +93,8 @@ export interface Model {
   imagePlaceholder: string;
   imageToken: string;
   imageTokenId: number;
+  /** The same for moments of a timeline, where the family sees those. */
+  videoTokenId?: number;
   /** causal: any cut is exact. block: an image's tokens see each other. prefix: image and prompt see each other. */
   visibility: ImageVisibility;
   eosTokenIds: number[];

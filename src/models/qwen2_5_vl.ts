@@ -5,7 +5,14 @@ import { Config } from './checkpoint/config.js';
 import type { Family, NamedTensor } from './family.js';
 import { indexTensor } from './processors/pixels.js';
 import { mergeOrder, qwenImageProcessor, type PatchExtent } from './processors/qwen-image.js';
-import { merger, qwen2Decoder, QWEN_IMAGE_TOKEN, qwenModel, visionWeights } from './qwen2_vl.js';
+import {
+  merger,
+  qwen2Decoder,
+  QWEN2_TIMELINE,
+  QWEN_IMAGE_TOKEN,
+  qwenModel,
+  visionWeights,
+} from './qwen2_vl.js';
 import { segmentInput, visionAttention, visionRope } from './towers/qwen.js';
 import { inverseOrder, windowOrder } from './towers/window-order.js';
 import type { WeightScope } from './checkpoint/weights.js';
@@ -33,6 +40,7 @@ export const qwen2_5Vl: Family = {
           window_segments: windowOrder(extent, side).boundaries.length,
         }),
         tables: (extent) => windowTables(extent, side),
+        timeline: { ...QWEN2_TIMELINE, stepsPerSecond: vision.number('tokens_per_second') },
       }),
       boxes: { scale: 'viewed-pixels', lines: true },
     });
@@ -50,6 +58,7 @@ const VISION_DEFAULTS = {
   temporal_patch_size: 2,
   window_size: 112,
   fullatt_block_indexes: [7, 15, 23, 31],
+  tokens_per_second: 4,
 };
 
 /** Window side in merged cells. */

@@ -6,6 +6,7 @@ import { Config } from './checkpoint/config.js';
 import type { Family, Model } from './family.js';
 import { llamaDecoder, llamaShape } from './decoders/llama.js';
 import { qwenImageProcessor } from './processors/qwen-image.js';
+import type { QwenTimeline } from './processors/qwen-timeline.js';
 import { patchPositions, segmentInput, visionAttention, visionRope, wholeImage } from './towers/qwen.js';
 import { ropeSettings, sectionedAxes } from './rope.js';
 import { imageTokenId, stopTokenIds } from './checkpoint/special-tokens.js';
@@ -33,6 +34,7 @@ export const qwen2Vl: Family = {
         imageToken: QWEN_IMAGE_TOKEN,
         symbols: () => ({ segments: 2 }),
         tables: (extent) => ({ patch_positions: patchPositions(extent), segments: wholeImage(extent) }),
+        timeline: QWEN2_TIMELINE,
       }),
       boxes: { scale: 'relative-1000', lines: true },
     });
@@ -46,6 +48,13 @@ export const textWeights = (checkpoint: Checkpoint): WeightScope =>
   weightScope(checkpoint, ['model.', 'model.language_model.', 'language_model.model.'], 'embed_tokens');
 
 export const QWEN_IMAGE_TOKEN = '<|image_pad|>';
+export const QWEN_VIDEO_TOKEN = '<|video_pad|>';
+/** One block, a step of time for each moment. */
+export const QWEN2_TIMELINE: QwenTimeline = {
+  videoToken: QWEN_VIDEO_TOKEN,
+  limits: { minPixels: 128 * 28 * 28, maxPixels: 768 * 28 * 28 },
+  told: false,
+};
 const LAYER_NORM_EPS = 1e-6;
 /** Of the configuration class; files saved again leave them out. */
 const VISION_DEFAULTS = {
@@ -125,6 +134,7 @@ export function qwenModel(
     imagePlaceholder: QWEN_IMAGE_TOKEN,
     imageToken: QWEN_IMAGE_TOKEN,
     imageTokenId: imageTokenId(checkpoint, QWEN_IMAGE_TOKEN, 'image_token_id'),
+    videoTokenId: checkpoint.tokenId(QWEN_VIDEO_TOKEN),
     visibility: 'causal',
     eosTokenIds: stopTokenIds(checkpoint, '<|im_end|>'),
     contextLength: text.count('max_position_embeddings', 32768),

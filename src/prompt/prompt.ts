@@ -1,6 +1,6 @@
 // A conversation → what the engine runs: token ids, image spans and the places where turns end.
 import { AfterimageError } from '../errors.js';
-import type { ImageInput } from '../image/rgb-image.js';
+import { FRAMES_A_MOMENT, type ImageInput } from '../image/rgb-image.js';
 import type { ContentPart, Message } from './message.js';
 import type { Checkpoint } from '../models/checkpoint/checkpoint.js';
 import type { ImagePlan, Model, Processor } from '../models/family.js';
@@ -13,6 +13,7 @@ import {
   specialTokensOf,
   specialTokenStrings,
   type TemplateMessage,
+  type TemplatePart,
 } from './template.js';
 import type { Rendering, TemplateSource } from './template-work.js';
 import { reading } from '../models/checkpoint/plain-file.js';
@@ -39,13 +40,21 @@ export interface Prompt extends PromptTokens {
 /** The part of a model that prompts depend on. */
 type PromptModel = Pick<
   Model,
-  'imagePlaceholder' | 'imageToken' | 'imageTokenId' | 'renderPrompt' | 'chatTemplate' | 'templateSwitches'
+  | 'imagePlaceholder'
+  | 'imageToken'
+  | 'imageTokenId'
+  | 'videoTokenId'
+  | 'renderPrompt'
+  | 'chatTemplate'
+  | 'templateSwitches'
 > & {
-  processor: Pick<Processor, 'plan'>;
+  processor: Planner;
 };
 
+type Planner = Pick<Processor, 'plan' | 'planMoment'>;
+
 /** The processor that sees an image. */
-type ProcessorOf = (image: ImageInput) => Pick<Processor, 'plan'>;
+type ProcessorOf = (image: ImageInput) => Planner;
 
 /** What only the template may write as control tokens. */
 interface Controls {
@@ -139,12 +148,10 @@ export class PromptBuilder {
     });
   }
 
-  /** @throws AfterimageError IMAGE_UNSUPPORTED from the processor. */
+  /** @throws AfterimageError IMAGE_UNSUPPORTED from the processor, MODEL_UNSUPPORTED */
   draft(messages: readonly Message[]): Draft {
     const guard = Guard.for([...messages.flatMap(texts), this.#template?.source ?? '']);
-    const plans = messages
-      .flatMap(imagesOf)
-      .map((image) => this.#processorOf(image).plan(image.width, image.height));
+    const plans = messages.flatMap(imagesOf).map((image) => planOf(this.#processorOf(image), image));
     const guarded = messages.map((message) => this.#guarded(message, guard));
     return { marks: guard.marks, plans, wanted: this.#renderings(guarded) };
   }
@@ -170,13 +177,7 @@ export class PromptBuilder {
     const begin = begun ? '' : this.tokenizer.begin;
     const [whole, ...parts] = rendered.map((text) => begin + text);
     const plain = guard.remove(whole!);
-    const expanded = expandPlaceholders(
-      plain,
-      this.#model.imagePlaceholder,
-      plans.map(({ placeholder, numbered }, index) =>
-        numbered ? `${numbered[0]}${index}${numbered[1]}${placeholder}` : placeholder,
-      ),
-    );
+    const expanded = expandPlaceholders(plain, this.#model.imagePlaceholder, replacements(plans));
     const encoded = this.tokenizer.encodePrompt(expanded, this.#controls.ids);
     const rows = plans.map(({ tokens }) => tokens);
     // A template may write the last message differently once another follows, so the shared beginning is what counts.
@@ -185,7 +186,7 @@ export class PromptBuilder {
     );
     return {
       ids: Int32Array.from(encoded.ids),
-      ...locateImages(encoded, expanded.blocks, this.#model.imageTokenId, rows),
+      ...locateImages(encoded, expanded.blocks, visionTokenIds(this.#model), rows),
       turnEnds: [...new Set(ends.map((end) => tokenAt(end, encoded.anchors)))].filter((end) => end > 0),
       rendered: plain.text.slice(begin.length),
     };
@@ -196,11 +197,10 @@ export class PromptBuilder {
     const controls = role === 'assistant' ? this.#controls.assistant : this.#controls.user;
     return {
       role,
-      content: content.map((part) =>
-        part.type === 'image'
-          ? { type: 'image' }
-          : { type: 'text', text: this.#guardedText(part, role === 'user', guard, controls) },
-      ),
+      content: content.flatMap((part): TemplatePart[] => {
+        if (part.type === 'image') return part.image.moment?.index ? [] : [{ type: 'image' }];
+        return [{ type: 'text', text: this.#guardedText(part, role === 'user', guard, controls) }];
+      }),
     };
   }
 
@@ -263,6 +263,35 @@ export function templateOf(
     tokens: tokenizerConfig ? specialTokensOf([tokenizerConfig]) : specialTokenStrings(folder),
     switches: model.templateSwitches,
   };
+}
+
+/** @throws AfterimageError IMAGE_UNSUPPORTED, MODEL_UNSUPPORTED where it sees no timelines */
+function planOf(processor: Planner, { width, height, moment }: ImageInput): ImagePlan {
+  if (!moment) return processor.plan(width, height);
+  if (processor.planMoment) return processor.planMoment(width, height / FRAMES_A_MOMENT, moment);
+  throw new AfterimageError(
+    'MODEL_UNSUPPORTED',
+    'This model sees pictures and no frames in time; leave fps out and give single frames, or use Qwen2-VL, Qwen2.5-VL, Qwen3-VL or Qwen3.5.',
+  );
+}
+
+/** Of each placeholder: an image of its own, or the moments of a timeline. */
+function replacements(plans: readonly ImagePlan[]): string[][] {
+  const found: string[][] = [];
+  plans.forEach(({ placeholder, numbered, moment }, index) => {
+    const block = numbered ? `${numbered[0]}${index}${numbered[1]}${placeholder}` : placeholder;
+    if (moment?.continues) found.at(-1)!.push(block);
+    else found.push([block]);
+  });
+  return found;
+}
+
+/** Tokens whose rows are replaced by features. */
+export function visionTokenIds({
+  imageTokenId,
+  videoTokenId,
+}: Pick<Model, 'imageTokenId' | 'videoTokenId'>): number[] {
+  return videoTokenId === undefined ? [imageTokenId] : [imageTokenId, videoTokenId];
 }
 
 function texts({ content }: Message): string[] {

@@ -25,19 +25,20 @@ export interface ExpandedText extends GuardedText {
 }
 
 /**
- * Replaces the i-th placeholder that the template wrote by `blocks[i]`.
- * @throws AfterimageError INVALID_CHECKPOINT when there are more or fewer of them than images.
+ * Replaces the i-th placeholder that the template wrote by the blocks of `wanted[i]`: one of an image, or one for each moment
+ * of a timeline.
+ * @throws AfterimageError INVALID_CHECKPOINT when there are more or fewer of them.
  */
 export function expandPlaceholders(
   guarded: GuardedText,
   placeholder: string,
-  blocks: readonly string[],
+  wanted: readonly string[][],
 ): ExpandedText {
   const places = findUncut(guarded, placeholder);
-  if (places.length !== blocks.length) {
+  if (places.length !== wanted.length) {
     throw new AfterimageError(
       'INVALID_CHECKPOINT',
-      `The chat template wrote ${places.length} image placeholders "${placeholder}" for ${blocks.length} images; ` +
+      `The chat template wrote ${places.length} image placeholders "${placeholder}" for ${wanted.length} images; ` +
         'use the template that came with this checkpoint.',
     );
   }
@@ -46,11 +47,13 @@ export function expandPlaceholders(
   let from = 0;
   places.forEach((place, i) => {
     text += guarded.text.slice(from, place);
-    ranges.push({ start: text.length, end: text.length + blocks[i]!.length });
-    text += blocks[i];
+    for (const block of wanted[i]!) {
+      ranges.push({ start: text.length, end: text.length + block.length });
+      text += block;
+    }
     from = place + placeholder.length;
   });
-  const moved = (offset: number) => offset + growth(offset, places, placeholder.length, blocks);
+  const moved = (offset: number) => offset + growth(offset, places, placeholder.length, wanted);
   return {
     text: text + guarded.text.slice(from),
     cuts: guarded.cuts.map(moved),
@@ -76,33 +79,34 @@ function growth(
   offset: number,
   places: readonly number[],
   length: number,
-  blocks: readonly string[],
+  wanted: readonly string[][],
 ): number {
   let sum = 0;
-  for (let i = 0; i < places.length && places[i]! + length <= offset; i++) sum += blocks[i]!.length - length;
+  for (let i = 0; i < places.length && places[i]! + length <= offset; i++)
+    sum += wanted[i]!.join('').length - length;
   return sum;
 }
 
 /**
  * The token range of each block and each token's row in its image's features (-1 for text).
- * @param rows Feature rows of each image. @throws AfterimageError INVALID_CHECKPOINT when a count differs.
+ * @param tokenIds Of image tokens, and of those of timelines. @param rows Feature rows of each image. @throws AfterimageError INVALID_CHECKPOINT when a count differs.
  */
 export function locateImages(
   encoded: EncodedPrompt,
   blocks: readonly Range[],
-  imageTokenId: number,
+  tokenIds: readonly number[],
   rows: readonly number[],
 ): { spans: ImageSpan[]; featureIndex: Int32Array } {
   const featureIndex = new Int32Array(encoded.ids.length).fill(-1);
   const spans = blocks.map((block, image) => {
     const inside = encoded.anchors.filter(({ start, end }) => start >= block.start && end <= block.end);
-    const found = inside.filter(({ id }) => id === imageTokenId);
+    const found = inside.filter(({ id }) => tokenIds.includes(id));
     if (found.length !== rows[image]) throw countError(found.length, rows[image]!);
     found.forEach(({ token }, row) => (featureIndex[token] = row));
     return { start: inside[0]!.token, end: inside.at(-1)!.token + 1, image };
   });
   const placed = rows.reduce((sum, count) => sum + count, 0);
-  const present = encoded.ids.filter((id) => id === imageTokenId).length;
+  const present = encoded.ids.filter((id) => tokenIds.includes(id)).length;
   if (present !== placed) throw countError(present, placed);
   return { spans, featureIndex };
 }

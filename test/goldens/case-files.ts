@@ -3,10 +3,21 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decode } from '../../src/image/decode.js';
 import { DEFAULT_LIMITS } from '../../src/image/limits.js';
-import type { RgbImage } from '../../src/image/rgb-image.js';
+import { momentsOf, stacked } from '../../src/image/frames.js';
+import type { Moment, RgbImage } from '../../src/image/rgb-image.js';
 import { readSafetensors, toFloats } from './reference-weights.js';
 
-export type GoldenPart = { type: 'text'; text: string } | { type: 'image'; image: string };
+/** `video`: names of frames, so many a second. */
+export type GoldenPart =
+  | { type: 'text'; text: string }
+  | { type: 'image'; image: string }
+  | { type: 'video'; video: string[]; fps: number };
+
+/** What is seen at a time: a picture, or two frames of a timeline. */
+export interface Seen {
+  image: RgbImage;
+  moment?: Moment;
+}
 
 export interface GoldenMessage {
   role: 'system' | 'user' | 'assistant';
@@ -60,14 +71,21 @@ function readCase(name: string, folder: string): GoldenCase {
   return { name, folder, turns, expected };
 }
 
-/** File names of a turn's images in prompt order. */
-export function imageNames({ messages }: GoldenTurn): string[] {
-  return messages.flatMap(({ content }) =>
-    typeof content === 'string' ? [] : content.flatMap((part) => (part.type === 'image' ? [part.image] : [])),
-  );
+/** What is seen in a turn, in prompt order. */
+export async function seenIn(folder: string, { messages }: GoldenTurn): Promise<Seen[]> {
+  const parts = messages.flatMap(({ content }) => (typeof content === 'string' ? [] : content));
+  return (await Promise.all(parts.map((part) => seenOf(folder, part)))).flat();
 }
 
-export function readImage(folder: string, name: string): Promise<RgbImage> {
+async function seenOf(folder: string, part: GoldenPart): Promise<Seen[]> {
+  if (part.type === 'text') return [];
+  if (part.type === 'image') return [{ image: await readImage(folder, part.image) }];
+  const frames = await Promise.all(part.video.map((name) => readImage(folder, name)));
+  const timeline = frames.map((frame, i) => ({ frame, seconds: i / part.fps }));
+  return momentsOf(timeline, part.fps).map((of) => ({ image: stacked(of.frames), moment: of.moment }));
+}
+
+function readImage(folder: string, name: string): Promise<RgbImage> {
   // The references drop alpha; what the product lays transparent pictures on is its own affair.
   return decode(readFileSync(join(folder, name)), name, DEFAULT_LIMITS, 'dropped');
 }

@@ -58,7 +58,7 @@ function checkRow(family: string, model: Model, prompts: PromptPath, row: SizeRo
   tally.equal(where, 'image tokens', plan.tokens, row.tokens);
   checkGeometry(where, row.layout, [plan], tally);
   const turn = { messages: MESSAGES } as GoldenTurn;
-  const { ids } = prompts(turn, [{ width, height, data: new Uint8Array() }]);
+  const { ids } = prompts(turn, [{ image: { width, height, data: new Uint8Array() } }]);
   tally.equal(where, 'ids', [ids.length, checksum(ids)], row.ids);
 }
 

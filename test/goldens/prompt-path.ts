@@ -2,11 +2,11 @@
 import type { ContentPart, Message } from '../../src/prompt/message.js';
 import type { Checkpoint } from '../../src/models/checkpoint/checkpoint.js';
 import type { Model } from '../../src/models/family.js';
-import type { RgbImage } from '../../src/image/rgb-image.js';
+import { FRAMES_A_MOMENT, type ImageInput } from '../../src/image/rgb-image.js';
 import { PromptBuilder, type Prompt } from '../../src/prompt/prompt.js';
-import type { GoldenMessage, GoldenTurn } from './case-files.js';
+import type { GoldenMessage, GoldenTurn, Seen } from './case-files.js';
 
-export type PromptPath = (turn: GoldenTurn, images: RgbImage[]) => Prompt;
+export type PromptPath = (turn: GoldenTurn, images: Seen[]) => Prompt;
 
 export function promptPath(checkpoint: Checkpoint, model: Model): PromptPath {
   const builder = PromptBuilder.load(checkpoint, model);
@@ -17,16 +17,19 @@ export function promptPath(checkpoint: Checkpoint, model: Model): PromptPath {
 }
 
 /** Takes this message's images from the front of `images`. */
-function toMessage({ role, content }: GoldenMessage, images: RgbImage[]): Message {
+function toMessage({ role, content }: GoldenMessage, images: Seen[]): Message {
   if (typeof content === 'string') return { role, content: [{ type: 'text', text: content }] };
   return {
     role,
-    content: content.map((part): ContentPart =>
-      part.type === 'text' ? part : { type: 'image', image: imageInput(images.shift()!) },
-    ),
+    content: content.flatMap((part): ContentPart[] => {
+      if (part.type === 'text') return [part];
+      const count = part.type === 'video' ? Math.ceil(part.video.length / FRAMES_A_MOMENT) : 1;
+      return images.splice(0, count).map((seen) => ({ type: 'image', image: imageInput(seen) }));
+    }),
   };
 }
 
-function imageInput(image: RgbImage): Extract<ContentPart, { type: 'image' }>['image'] {
-  return { pixelHash: '', width: image.width, height: image.height, pixels: () => Promise.resolve(image) };
+function imageInput({ image, moment }: Seen): ImageInput {
+  const { width, height } = image;
+  return { pixelHash: '', width, height, moment, pixels: () => Promise.resolve(image) };
 }

@@ -3,6 +3,7 @@ import { decoderWidths } from '../../src/graph/program.js';
 import type { Runner, RunnerRequest, RunnerResult } from '../../src/engine/native.js';
 import type { ImagePlan, Model, NamedTensor } from '../../src/models/family.js';
 import { linearPositions, mropePositions, type Positions } from '../../src/models/positions.js';
+import { visionTokenIds } from '../../src/prompt/prompt.js';
 import { visibleEnds } from '../../src/models/visibility.js';
 
 export interface Features {
@@ -41,7 +42,7 @@ export function joinFeatures(model: Model, images: Features[]): Features {
 
 /** @param plans The prompt's images in order; each owns the next `tokens` image tokens. */
 export function makePrompt(model: Model, ids: number[], plans: ImagePlan[], features: Features): Prompt {
-  const imageTokens = ids.flatMap((id, i) => (id === model.imageTokenId ? [i] : []));
+  const imageTokens = ids.flatMap((id, i) => (visionTokenIds(model).includes(id) ? [i] : []));
   const featureIndex = new Int32Array(ids.length).fill(-1);
   imageTokens.forEach((token, row) => (featureIndex[token] = row));
   let first = 0;

@@ -27,7 +27,7 @@ export interface Letter {
   named: ImageInput[];
 }
 
-/** @throws AfterimageError INVALID_ARGUMENT where an answer cannot be continued there. */
+/** @throws AfterimageError INVALID_ARGUMENT where an answer cannot be continued there, MODEL_UNSUPPORTED for timelines. */
 export async function letterTo(
   addressee: Addressee,
   messages: Message[],
@@ -76,6 +76,7 @@ async function partOf(
     return [{ type: 'text', text: part.text, ...reading }];
   }
   const { image } = part;
+  if (image.moment) throw noTimelines(kind);
   const { uuid } = TRAITS[kind];
   const skipped = uuid && known.has(image);
   if (skipped) named.push(image);
@@ -87,6 +88,13 @@ async function partOf(
   viewed.push({ width, height });
   const name = uuid && kind !== 'afterimage' ? { uuid: uuidOf(image) } : {};
   return [{ type: 'image_url', image_url: skipped ? null : { url }, ...name }];
+}
+
+function noTimelines(kind: ServerKind): AfterimageError {
+  return new AfterimageError(
+    'MODEL_UNSUPPORTED',
+    `A ${kind} is given pictures here and no frames in time; leave fps out and give single frames, or ask a model of Afterimage's own.`,
+  );
 }
 
 function textOf(content: ContentPart[]): string {

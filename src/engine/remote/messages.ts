@@ -3,7 +3,13 @@ import { z } from 'zod';
 import { ERROR_CODES } from '../../errors.js';
 import { displayName } from '../../image/display-name.js';
 import { BOX_SCALES } from '../../image/region.js';
-import type { ImageInput } from '../../image/rgb-image.js';
+import {
+  FRAMES_A_MOMENT,
+  LEAST_RATE,
+  MOST_FRAMES,
+  MOST_RATE,
+  type ImageInput,
+} from '../../image/rgb-image.js';
 import type { Answer, AskOptions, EngineStatus, ModelInfo, Progress } from '../engine.js';
 
 /** Width × height of the largest image an engine takes over a wire. */
@@ -20,9 +26,27 @@ const name = z.string().max(LONGEST_NAME);
 const side = z.int().positive().max(MOST_PIXELS);
 
 /** What is said of an image: its pixels are asked for. */
-export function wireImageOf({ pixelHash, width, height, maxPixels, name }: ImageInput): WireImage {
-  return { pixelHash, width, height, maxPixels, ...(name !== undefined && { name: displayName(name) }) };
+export function wireImageOf({ pixelHash, width, height, maxPixels, name, moment }: ImageInput): WireImage {
+  return {
+    pixelHash,
+    width,
+    height,
+    maxPixels,
+    ...(name !== undefined && { name: displayName(name) }),
+    ...(moment && { moment }),
+  };
 }
+
+const LONGEST_TIMELINE = MOST_FRAMES / LEAST_RATE;
+
+const moment = z
+  .object({
+    index: count,
+    frames: z.int().min(2).max(MOST_FRAMES),
+    seconds: z.number().nonnegative().max(LONGEST_TIMELINE),
+    rate: z.number().min(LEAST_RATE).max(MOST_RATE),
+  })
+  .refine(({ index, frames }) => index * FRAMES_A_MOMENT < frames, 'a moment lies within its timeline');
 
 /** An image is its identity; what it is called is for listings. */
 const wireImage = z
@@ -32,7 +56,12 @@ const wireImage = z
     height: side,
     maxPixels: z.int().positive().optional(),
     name: z.string().max(LONGEST_PICTURE_NAME).optional(),
+    moment: moment.optional(),
   })
+  .refine(
+    ({ height, moment }) => !moment || height % FRAMES_A_MOMENT === 0,
+    'a moment is two frames of one height',
+  )
   .refine(({ width, height }) => width * height <= MOST_PIXELS, `an image has at most ${MOST_PIXELS} pixels`);
 
 const wireImages = z.array(wireImage).max(MOST_IMAGES);

@@ -48,6 +48,7 @@ function openFolder(folder: string, tokenIds: TokenIds): Checkpoint {
     config,
     generationConfig: readJson(folder, 'generation_config.json') ?? {},
     imageProcessor: { ...flat, ...asObject(media), ...asObject(nested) },
+    videoProcessor: videoSettings(folder, processorConfig.video_processor, flat),
     processor,
     tensors: readTensors(files),
     files,
@@ -55,6 +56,12 @@ function openFolder(folder: string, tokenIds: TokenIds): Checkpoint {
     tokenizer,
     tokenIds,
   };
+}
+
+/** The first that is there, as the reference looks for them. */
+function videoSettings(folder: string, nested: unknown, images: Json): Json {
+  if (typeof nested === 'object' && nested !== null) return asObject(nested);
+  return readJson(folder, 'video_preprocessor_config.json') ?? images;
 }
 
 function requireFolder(folder: string): void {

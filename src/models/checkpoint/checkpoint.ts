@@ -26,6 +26,8 @@ export interface Checkpoint {
   generationConfig: Record<string, unknown>;
   /** preprocessor_config.json, its media_proc_cfg, and processor_config.json's image_processor, merged in that order. */
   imageProcessor: Record<string, unknown>;
+  /** processor_config.json's video_processor, else video_preprocessor_config.json, else preprocessor_config.json. */
+  videoProcessor?: Record<string, unknown>;
   /** processor_config.json without image_processor. */
   processor: Record<string, unknown>;
   tensors: Map<string, StoredTensorInfo>;

@@ -59,6 +59,7 @@ export function openGguf(pair: GgufPair, tokenIds: TokenIds = new Map()): Checkp
     generationConfig: { eos_token_id: endIds(pair.text, tokenId) },
     // Settings beside the files are the makers' own.
     imageProcessor: settingsBeside(folder) ?? family.imageProcessor(pair),
+    videoProcessor: readJson(folder, 'video_preprocessor_config.json'),
     processor: {},
     ...tensorsOf(pair, renamed),
     files: [pair.text.path, pair.vision.path],

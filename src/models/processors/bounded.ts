@@ -7,10 +7,13 @@ const MOST_PIXELS = 2 ** 28;
 
 /** The same, but for plans that no machine could follow. */
 export function bounded(processor: Processor): Processor {
-  const { budgets } = processor;
+  const { budgets, planMoment } = processor;
   return {
     ...processor,
     plan: (width, height) => followed(processor.plan(width, height)),
+    ...(planMoment && {
+      planMoment: (width, height, moment) => followed(planMoment(width, height, moment)),
+    }),
     limitedTo: (maxPixels) => bounded(processor.limitedTo(maxPixels)),
     ...(budgets && { budgets: { ...budgets, at: (tokens: number) => bounded(budgets.at(tokens)) } }),
   };

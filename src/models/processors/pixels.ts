@@ -75,6 +75,19 @@ export function patchRows(
   return { data, rows: corners.length, width };
 }
 
+/** Rows of the same patches in several frames as one row each: channel, then frame by frame `area` pixels. */
+export function framedRows(frames: readonly NamedTensor[], area: number): NamedTensor {
+  const { rows, width } = frames[0]!;
+  const data = new Float32Array(rows * width * frames.length);
+  for (let from = 0, at = 0; from < rows * width; from += area) {
+    for (const frame of frames) {
+      data.set(frame.data.subarray(from, from + area), at);
+      at += area;
+    }
+  }
+  return { data, rows, width: width * frames.length };
+}
+
 /** One row per patch: its pixels in raster order, the three channels of a pixel together. */
 export function pixelColumns(
   image: RgbImage,

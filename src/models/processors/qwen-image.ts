@@ -2,12 +2,23 @@
 // each merge_size² consecutive rows become one token.
 import { AfterimageError } from '../../errors.js';
 import { resize } from '../../image/resize.js';
+import { FRAMES_A_MOMENT, type RgbImage } from '../../image/rgb-image.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { Config } from '../checkpoint/config.js';
-import type { NamedTensor, Processor } from '../family.js';
-import { channelTables, pixelStep, normalization, patchRows, resampleFilter } from './pixels.js';
+import type { ImagePlan, NamedTensor, Processor } from '../family.js';
+import {
+  channelTables,
+  crop,
+  framedRows,
+  pixelStep,
+  normalization,
+  patchRows,
+  resampleFilter,
+} from './pixels.js';
+import { frameSize, momentLayout, timelineLimits, type QwenTimeline } from './qwen-timeline.js';
 import { roundHalfEven, smartResize, withinPixels, type PixelLimits, type Size } from './smart-resize.js';
 import { imageTokens } from './placeholder.js';
+import { tensorFilter, tensorResize } from './tensor-resize.js';
 
 /** Patches of one image. */
 export interface PatchExtent {
@@ -26,6 +37,8 @@ export interface QwenImageOptions {
   volumes?: boolean;
   /** PaddleOCR's: patches row by row, and the other side of one that is enlarged is rounded. */
   raster?: boolean;
+  /** Absent where the family sees none. */
+  timeline?: QwenTimeline;
 }
 
 /** Class default of the reference, for checkpoints that give no limits. */
@@ -42,6 +55,26 @@ export function qwenImageProcessor(checkpoint: Checkpoint, options: QwenImageOpt
   const filter = resampleFilter(settings, 'bicubic');
   const limits = pixelLimits(settings, options.volumes ? copies : 1);
   const tables = channelTables(settings);
+  const unit = patch * merge;
+  const timeline = copies === FRAMES_A_MOMENT ? options.timeline : undefined;
+  const momentLimits = timeline && timelineLimits(checkpoint, timeline);
+  // What the video processor does not say is as for images.
+  const ofMoments = new Config({ ...settings.raw(), ...checkpoint.videoProcessor }, settings.where);
+  const momentTables = channelTables(ofMoments);
+  const momentFilter = tensorFilter(ofMoments, 'bicubic');
+  const planOf = (
+    viewed: Size,
+  ): Omit<ImagePlan, 'placeholder' | 'grid'> & { grid: NonNullable<ImagePlan['grid']> } => {
+    const extent = { rows: viewed.height / patch, columns: viewed.width / patch, merge };
+    return {
+      tokens: (extent.rows * extent.columns) / merge ** 2,
+      viewedWidth: viewed.width,
+      viewedHeight: viewed.height,
+      grid: { t: 1, h: extent.rows / merge, w: extent.columns / merge },
+      symbols: { patches: extent.rows * extent.columns, ...options.symbols?.(extent) },
+      layout: { image_grid_thw: [1, extent.rows, extent.columns] },
+    };
+  };
   const within = (maxPixels = Infinity): Processor => ({
     identity: JSON.stringify({
       rule: options.volumes ? 'glm46v' : options.raster ? 'paddleocr_vl' : 'qwen2_vl',
@@ -52,41 +85,65 @@ export function qwenImageProcessor(checkpoint: Checkpoint, options: QwenImageOpt
       maxPixels,
       filter,
       settings: normalization(settings),
+      ...(timeline && {
+        timeline,
+        moments: { limits: momentLimits, filter: momentFilter, settings: normalization(ofMoments) },
+      }),
     }),
     pixelStep: pixelStep(tables),
     plan(width, height) {
-      const unit = patch * merge;
       const size = enlarged({ width, height }, unit, options);
-      if (Math.max(size.width, size.height) / Math.min(size.width, size.height) > MAX_ASPECT_RATIO) {
-        throw new AfterimageError(
-          'IMAGE_UNSUPPORTED',
-          `An image of ${width}×${height} pixels is too narrow: one side may be at most ${MAX_ASPECT_RATIO} times the other; crop it.`,
-        );
-      }
-      const viewed = withinPixels(smartResize(size, unit, limits), maxPixels, unit);
-      const extent = { rows: viewed.height / patch, columns: viewed.width / patch, merge };
-      const tokens = (extent.rows * extent.columns) / merge ** 2;
-      return {
-        tokens,
-        viewedWidth: viewed.width,
-        viewedHeight: viewed.height,
-        grid: { t: 1, h: extent.rows / merge, w: extent.columns / merge },
-        symbols: { patches: extent.rows * extent.columns, ...options.symbols?.(extent) },
-        placeholder: imageTokens(options.imageToken, tokens),
-        layout: { image_grid_thw: [1, extent.rows, extent.columns] },
-      };
+      checkShape(size, { width, height });
+      const plan = planOf(withinPixels(smartResize(size, unit, limits), maxPixels, unit));
+      return { ...plan, placeholder: imageTokens(options.imageToken, plan.tokens) };
     },
+    ...(timeline &&
+      momentLimits && {
+        planMoment(width, height, moment) {
+          const size = timeline.told ? atLeast({ width, height }, unit) : { width, height };
+          checkShape(size, { width, height });
+          const viewed = frameSize(size, unit, momentLimits, moment, timeline);
+          const plan = planOf(withinPixels(viewed, maxPixels, unit));
+          const { grid, ...placed } = momentLayout(timeline, moment, plan.tokens);
+          const layout = { video_grid_thw: plan.layout.image_grid_thw };
+          return { ...plan, ...placed, layout, grid: { ...plan.grid, ...grid } };
+        },
+      }),
     inputs(image, plan) {
       const extent = { rows: plan.viewedHeight / patch, columns: plan.viewedWidth / patch, merge };
-      const viewed = resize(image, plan.viewedWidth, plan.viewedHeight, filter);
       const corners = mergeOrder({ ...extent, merge: options.raster ? 1 : merge }).map(
         ([row, column]): [number, number] => [column * patch, row * patch],
       );
-      return { pixel_values: patchRows(viewed, tables, corners, patch, copies), ...options.tables(extent) };
+      const { viewedWidth: width, viewedHeight: height } = plan;
+      const pixels = plan.moment
+        ? framedRows(
+            framesOf(image).map((frame) => {
+              const viewed = tensorResize(frame, width, height, momentFilter);
+              return patchRows(viewed, momentTables, corners, patch);
+            }),
+            patch * patch,
+          )
+        : patchRows(resize(image, width, height, filter), tables, corners, patch, copies);
+      return { pixel_values: pixels, ...options.tables(extent) };
     },
     limitedTo: (most) => within(Math.min(most, maxPixels)),
   });
   return within();
+}
+
+/** @throws AfterimageError IMAGE_UNSUPPORTED @param given As it came. */
+function checkShape(size: Size, given: Size): void {
+  if (Math.max(size.width, size.height) / Math.min(size.width, size.height) <= MAX_ASPECT_RATIO) return;
+  throw new AfterimageError(
+    'IMAGE_UNSUPPORTED',
+    `An image of ${given.width}×${given.height} pixels is too narrow: one side may be at most ${MAX_ASPECT_RATIO} times the other; crop it.`,
+  );
+}
+
+/** Of a picture of frames, one above the other. */
+function framesOf(image: RgbImage): RgbImage[] {
+  const height = image.height / FRAMES_A_MOMENT;
+  return Array.from({ length: FRAMES_A_MOMENT }, (_, i) => crop(image, 0, i * height, image.width, height));
 }
 
 /** (row, column) of each patch: merge blocks row by row, inside a block row by row. */

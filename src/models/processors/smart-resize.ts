@@ -11,15 +11,24 @@ export interface Size {
   height: number;
 }
 
+/** Frames that one limit counts together, and how many they are once their last patch in time is whole. */
+export interface Volume {
+  frames: number;
+  whole: number;
+}
+
+const STILL: Volume = { frames: 1, whole: 1 };
+
 export function smartResize(
   image: Size,
   factor: number,
   { minPixels, maxPixels }: PixelLimits,
   smallest = 0,
+  { frames, whole }: Volume = STILL,
 ): Size {
-  const area = image.width * image.height;
+  const area = frames * image.width * image.height;
   const rounded = eachSide(image, (side) => Math.max(smallest, roundHalfEven(side / factor) * factor));
-  const roundedArea = rounded.width * rounded.height;
+  const roundedArea = whole * rounded.width * rounded.height;
   if (roundedArea > maxPixels) {
     const beta = Math.sqrt(area / maxPixels);
     return eachSide(image, (side) => Math.max(factor, Math.floor(side / beta / factor) * factor));

@@ -7,12 +7,18 @@ import type { Config } from '../checkpoint/config.js';
 import type { NamedTensor, Processor } from '../family.js';
 import { bilinearCornerTaps, gridTaps, tableSide } from './position-tables.js';
 import { mergeOrder, qwenImageProcessor, type PatchExtent } from '../processors/qwen-image.js';
-import { QWEN_IMAGE_TOKEN } from '../qwen2_vl.js';
+import { QWEN_IMAGE_TOKEN, QWEN_VIDEO_TOKEN } from '../qwen2_vl.js';
 import { patchPositions, segmentInput, visionAttention, visionRope, wholeImage } from './qwen.js';
 import type { WeightScope } from '../checkpoint/weights.js';
 
 const LAYER_NORM_EPS = 1e-6;
 const POSITION_TAPS = 4;
+/** A block for each moment, behind the time in words. */
+const TIMELINE = {
+  videoToken: QWEN_VIDEO_TOKEN,
+  limits: { minPixels: 128 * 32 * 32, maxPixels: 768 * 32 * 32 },
+  told: true,
+};
 
 /** vision_config with the class defaults that files leave out; `tapped`: blocks whose features join by DeepStack. */
 export function qwen3VisionConfig(config: Config, tapped: number[]): Config {
@@ -39,6 +45,7 @@ export function qwen3Processor(checkpoint: Checkpoint, vision: Config): Processo
       segments: wholeImage(extent),
       ...positionTaps(extent, side),
     }),
+    timeline: TIMELINE,
   });
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 import pictures
 from checkpoint import write_json
 from PIL import Image
-from reference import as_recorded, open_picture
+from reference import PIXELS, as_recorded, open_picture
 from safetensors.torch import save_file
 from weights import plant_end
 
@@ -45,7 +45,7 @@ def user(*parts):
 def cases_of(spec, seed, everything):
     """The committed two or three, or all ten."""
     cases = [case for case in _cases(spec, seed) if case]
-    few = spec.cases or ("one-image", "new-image-turn" if spec.turns else "two-images", "text-only")
+    few = spec.cases or ("one-image", "new-image-turn" if spec.turns else "two-images", "text-only", "frames")
     return [(i + 1, case) for i, case in enumerate(cases) if everything or case.name in few]
 
 
@@ -87,6 +87,10 @@ def _cases(spec, seed):
     yield spec.turns and Case("adjacent-after-text", "text first, then an image twice and another",
                               {"a.png": dict(**size(40, 90), kind="shapes"), "b.jpg": dict(**size(40, 90), kind="gradient", form="exif3")},
                               lambda say: [[user(text(say(QUESTIONS)), image("a.png"), image("a.png"), image("b.jpg"))]])
+    frames = [f"frame{i}.png" for i in range(5)]
+    yield spec.timeline and Case("frames", "five frames of a timeline, two and a half a second; the last is seen twice",
+                                 {name: dict(width=58, height=43, kind="shapes") for name in frames},
+                                 lambda say: [[user(dict(type="video", video=frames, fps=2.5), text(say(QUESTIONS)))]])
 
 
 def image_names(messages):
@@ -175,7 +179,7 @@ def _record_turn(reference, spec, messages, folder, before, with_pixels):
     ids = inputs["input_ids"][0].tolist()
     pictures_ = [open_picture(folder, name) for name in image_names(messages)]
     out = reference.forward(inputs)
-    turn = dict(messages=messages, prompt=prompt, input_ids=ids, image_runs=runs(ids, spec.image_id),
+    turn = dict(messages=messages, prompt=prompt, input_ids=ids, image_runs=runs(ids, spec.vision_ids),
                 layout=reference.layout(inputs, pictures_))
     if out["positions"] is not None:
         turn |= dict(position_ids=out["positions"], rope_delta=out["rope_delta"])
@@ -192,20 +196,20 @@ def _values(reference, inputs, out, steps):
     features, taps = reference.features(inputs)
     values = {}
     if features is not None:
-        values["pixel_values"] = inputs["pixel_values"].half()
+        values["pixel_values"] = next(inputs[k] for k in PIXELS if k in inputs).half()
         values["vision_features"] = features.float()
         values |= {f"deepstack.{i}": tap.float() for i, tap in enumerate(taps)}
     values |= {f"hidden.{i}": state.float() for i, state in enumerate(out["hidden"])}
     return values | dict(prompt_logits=out["logits"][-4:], step_logits=steps)
 
 
-def runs(ids, image_id):
+def runs(ids, vision_ids):
     """[start, end) of each contiguous run of image tokens."""
     found, start = [], None
     for i, token in enumerate([*ids, None]):
-        if token == image_id and start is None:
+        if token in vision_ids and start is None:
             start = i
-        if token != image_id and start is not None:
+        if token not in vision_ids and start is not None:
             found.append([start, i])
             start = None
     return found

@@ -3,7 +3,7 @@ import json
 
 import torch
 from cases import ANSWER
-from reference import as_recorded
+from reference import PIXELS, as_recorded
 from safetensors.torch import load_file
 
 
@@ -48,5 +48,5 @@ def _outcome(reference, turn, folder, with_pixels):
     found |= dict(prompt_logits=out["logits"][-4:], step_logits=steps)
     if features is not None:
         found |= {f"deepstack.{i}": tap for i, tap in enumerate(taps)}
-        found |= dict(pixel_values=inputs["pixel_values"], vision_features=features)
+        found |= dict(pixel_values=next(inputs[k] for k in PIXELS if k in inputs), vision_features=features)
     return found

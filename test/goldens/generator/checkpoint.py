@@ -30,7 +30,7 @@ def write_files(spec, folder):
     folder.mkdir(parents=True, exist_ok=True)
     files = {"config.json": spec.config, "generation_config.json": spec.generation,
              "tokenizer_config.json": spec.tokenizer_config, "preprocessor_config.json": spec.preprocessor,
-             "processor_config.json": spec.processor}
+             "processor_config.json": spec.processor, "video_preprocessor_config.json": spec.video}
     for name, content in files.items():
         if content is not None:
             write_json(folder / name, content)

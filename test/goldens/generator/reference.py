@@ -94,18 +94,32 @@ class Reference:
         if self.picture_options:
             options["processor_kwargs"] = dict(images_kwargs=self.picture_options)
         prompt = self.processor.apply_chat_template(spoken, tokenize=False, **options)
+        videos = [p for m in spoken for p in m["content"] if p["type"] == "video"]
+        if videos:
+            return prompt, self._with_videos(prompt, videos)
         inputs = self.processor.apply_chat_template(spoken, tokenize=True, return_dict=True, return_tensors="pt", **options)
         return prompt, tensors_of(inputs)
+
+    def _with_videos(self, prompt, videos):
+        """Frames as they are, `fps` of them a second."""
+        known = [dict(fps=v["fps"], total_num_frames=len(v["video"]), frames_indices=list(range(len(v["video"])))) for v in videos]
+        inputs = self.processor(text=[prompt], videos=[v["video"] for v in videos], video_metadata=known, do_sample_frames=False,
+                                return_tensors="pt")
+        return tensors_of(inputs)
 
     @staticmethod
     def _content(content, folder):
         if isinstance(content, str):
             return [dict(type="text", text=content)]
-        return [dict(type="image", image=open_picture(folder, p["image"])) if p["type"] == "image" else p for p in content]
+        opened = {"image": lambda p: dict(type="image", image=open_picture(folder, p["image"])),
+                  "video": lambda p: dict(p, video=[open_picture(folder, frame) for frame in p["video"]])}
+        return [opened.get(p["type"], dict)(p) for p in content]
 
     def layout(self, inputs, pictures):
         """The geometry of the pictures as the reference states it."""
         found = {k: inputs[k].tolist() for k in ("image_grid_thw", "image_sizes", "spatial_shapes") if k in inputs}
+        if "video_grid_thw" in inputs:  # each moment, two frames, is seen by itself
+            found["video_grid_thw"] = [[1, h, w] for t, h, w in inputs["video_grid_thw"].tolist() for _ in range(t)]
         if pictures and hasattr(self.processor.image_processor, "do_image_splitting"):
             tiled = self.processor.image_processor(images=[pictures], return_row_col_info=True, return_tensors="pt")
             for key, names in (("tile_rows", ("rows", "image_rows")), ("tile_cols", ("cols", "image_cols"))):
@@ -130,9 +144,12 @@ class Reference:
     @torch.no_grad()
     def features(self, inputs):
         """What stands at the image tokens, in prompt order, and the DeepStack taps beside it."""
-        if "pixel_values" not in inputs:
+        if "pixel_values_videos" in inputs:
+            function = self.model.model.get_video_features
+        elif "pixel_values" in inputs:
+            function = self.model.model.get_image_features
+        else:
             return None, []
-        function = self.model.model.get_image_features
         wanted = inspect.signature(function).parameters
         out = function(**{k: v for k, v in inputs.items() if k in wanted}, return_dict=True)
         features = out.pooler_output if hasattr(out, "pooler_output") else out
@@ -170,9 +187,12 @@ def tensors_of(inputs):
     return {k: v for k, v in inputs.items() if isinstance(v, torch.Tensor) and k != "labels"}
 
 
+PIXELS = ("pixel_values", "pixel_values_videos")
+
+
 def as_recorded(inputs):
     """Recorded pixels are of half precision, a twentieth of a grey level at most; then the model is given those."""
-    return inputs | dict(pixel_values=inputs["pixel_values"].half().float()) if "pixel_values" in inputs else inputs
+    return inputs | {k: inputs[k].half().float() for k in PIXELS if k in inputs}
 
 
 def rows(x):

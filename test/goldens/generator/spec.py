@@ -19,6 +19,7 @@ class Spec:
     template: str | None
     preprocessor: dict | None  # preprocessor_config.json
     end: str  # the end token that is made likely once
+    video: dict | None = None  # video_preprocessor_config.json
     processor: dict | None = None  # processor_config.json
     rename: list = field(default_factory=list)  # (pattern, replacement): run-time name -> hub name, the first that matches
     offset_norms: str = ""  # pattern of norms stored as w and applied as 1 + w
@@ -33,6 +34,7 @@ class Spec:
     system: bool = True
     text_only: bool = True
     turns: bool = True
+    timeline: bool = False  # it sees frames in time
     least_side: int = 1  # of the thinnest picture that the reference takes
     pixels: bool = True  # are recorded; where the reference makes several arrays of them, features show what they were
     picture: tuple = (75, 52)  # size of the picture of case one-image
@@ -60,6 +62,10 @@ class Spec:
                 return self.config[key]
         raise KeyError("image_token_id")
 
+    @property
+    def vision_ids(self):
+        return {self.image_id, self.config.get("video_token_id", self.image_id)}
+
 
 def pick(seed, *options):
     """Another seed gives other sizes: sets that nobody has seen before."""
@@ -72,9 +78,10 @@ HALF = dict(image_mean=[0.5, 0.5, 0.5], image_std=[0.5, 0.5, 0.5])
 UNEVEN = dict(image_mean=[0.48, 0.45, 0.5], image_std=[0.27, 0.5, 0.31])
 
 
-def chatml(image, default="", answer=""):
+def chatml(image, default="", answer="", video=None):
     """Chat template: `default` in front of a message, `answer` at the end of the prompt."""
-    parts = f"{{% if p['type'] == 'image' %}}{image}{{% elif p['type'] == 'text' %}}{{{{ p['text'] }}}}{{% endif %}}"
+    moving = f"{{% elif p['type'] == 'video' %}}{video}" if video else ""
+    parts = f"{{% if p['type'] == 'image' %}}{image}{moving}{{% elif p['type'] == 'text' %}}{{{{ p['text'] }}}}{{% endif %}}"
     content = ("{% if m['content'] is string %}{{ m['content'] }}{% else %}{% for p in m['content'] %}" + parts
                + "{% endfor %}{% endif %}")
     return (f"{{% for m in messages %}}{default}<|im_start|>{{{{ m['role'] }}}}\n{content}<|im_end|>\n{{% endfor %}}"

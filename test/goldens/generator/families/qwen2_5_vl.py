@@ -15,6 +15,7 @@ def spec(seed):
     preprocessor = dict(min_pixels=144 * 4, max_pixels=144 * 20, patch_size=6, temporal_patch_size=2, merge_size=2,
                         image_processor_type="Qwen2VLImageProcessor", processor_class="Qwen2_5_VLProcessor", **CLIP)
     return Spec("qwen2_5_vl", config, tk, tokenizer_config | dict(processor_class="Qwen2_5_VLProcessor"), qwen.generation(tk),
-                chatml(qwen.IMAGE, qwen.DEFAULT_SYSTEM), preprocessor, "<|endoftext|>", rename=qwen.OLD_NAMES, mlx=qwen.MLX,
+                chatml(qwen.IMAGE, qwen.DEFAULT_SYSTEM, video=qwen.VIDEO), preprocessor, "<|endoftext|>",
+                rename=qwen.OLD_NAMES, mlx=qwen.MLX, timeline=True,
                 quantized=(4, 32, torch.float16, {r".*layers\.1\.mlp\.down_proj": dict(bits=8, group_size=64),
                                                   r".*layers\.2\.self_attn\.o_proj": False}))

@@ -6,6 +6,7 @@ SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>
             "<|box_end|>", "<|quad_start|>", "<|quad_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>",
             "<|image_pad|>", "<|video_pad|>"]
 IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
+VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
 DEFAULT_SYSTEM = ("{% if loop.first and m['role'] != 'system' %}<|im_start|>system\nYou are a helpful assistant."
                   "<|im_end|>\n{% endif %}")
 OLD_NAMES = [(r"^model\.visual\.", "visual."), (r"^model\.language_model\.", "model.")]
@@ -52,5 +53,5 @@ def spec(seed):
     preprocessor = dict(min_pixels=144 * 4, max_pixels=144 * 16, patch_size=6, temporal_patch_size=2, merge_size=2,
                         image_processor_type="Qwen2VLImageProcessor", processor_class="Qwen2VLProcessor", **CLIP)
     return Spec("qwen2_vl", config, tk, tokenizer_config | dict(processor_class="Qwen2VLProcessor"), generation(tk),
-                chatml(IMAGE, DEFAULT_SYSTEM), preprocessor, "<|endoftext|>", rename=OLD_NAMES, mlx=MLX,
+                chatml(IMAGE, DEFAULT_SYSTEM, video=VIDEO), preprocessor, "<|endoftext|>", rename=OLD_NAMES, mlx=MLX, timeline=True,
                 other_settings=(dict(min_pixels=144 * 40, max_pixels=144 * 50),))

@@ -38,5 +38,6 @@ def spec(seed, kind="qwen3_5", architecture="Qwen3_5", mlp=None, layers=3):
         vision_config=qwen3_vl.vision(kind, [], 2))
     generation = qwen.generation(tk) | dict(temperature=0.7, top_k=20, top_p=0.8)
     return Spec(kind, config, tk, tokenizer_config | dict(processor_class="Qwen3VLProcessor"), generation,
-                chatml(qwen.IMAGE, answer="<think>\n\n</think>\n\n"), qwen3_vl.PREPROCESSOR, "<|endoftext|>",
+                chatml(qwen.IMAGE, answer="<think>\n\n</think>\n\n", video=qwen.VIDEO), qwen3_vl.PREPROCESSOR, "<|endoftext|>",
+                timeline=True, video=qwen3_vl.VIDEO,
                 offset_norms=OFFSET_NORMS, init=decays, extends=False, mlx=qwen.MLX, mlx_norms=OFFSET_NORMS)

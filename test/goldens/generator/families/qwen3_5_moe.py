@@ -11,4 +11,4 @@ def spec(seed):
     sparse = qwen3_5.spec(seed, "qwen3_5_moe", "Qwen3_5Moe", mlp, layers=2)
     del sparse.config["text_config"]["layer_types"]  # then the interval says it
     sparse.config["text_config"]["full_attention_interval"] = 2
-    return replace(sparse, template=chatml(qwen.IMAGE), extends=True)
+    return replace(sparse, template=chatml(qwen.IMAGE), extends=True, timeline=False, video=None)

@@ -6,6 +6,10 @@ from vocabularies import padded
 PREPROCESSOR = dict(size=dict(longest_edge=256 * 14, shortest_edge=256 * 4), patch_size=8, temporal_patch_size=2, merge_size=2,
                     image_processor_type="Qwen2VLImageProcessorFast", processor_class="Qwen3VLProcessor", **UNEVEN)
 
+# Limits of all frames of a timeline together: five count as four, so these are seen as large as they are.
+VIDEO = dict(size=dict(longest_edge=256 * 50, shortest_edge=256 * 8), patch_size=8, temporal_patch_size=2, merge_size=2,
+             video_processor_type="Qwen3VLVideoProcessor", image_mean=[0.45, 0.5, 0.48], image_std=[0.31, 0.27, 0.5])
+
 
 def markers(tk):
     ids = qwen.ids(tk)
@@ -33,4 +37,5 @@ def spec(seed):
         vision_config=vision("qwen3_vl", pick(seed, [0, 2], [1, 0]), pick(seed, 4, 3)))
     generation = qwen.generation(tk) | dict(temperature=0.7, top_k=20, top_p=0.8)
     return Spec("qwen3_vl", config, tk, tokenizer_config | dict(processor_class="Qwen3VLProcessor", model_max_length=262144),
-                generation, chatml(qwen.IMAGE), PREPROCESSOR, "<|endoftext|>", shards=2, mlx=qwen.MLX)
+                generation, chatml(qwen.IMAGE, video=qwen.VIDEO), PREPROCESSOR, "<|endoftext|>", shards=2, mlx=qwen.MLX,
+                timeline=True, video=VIDEO)
