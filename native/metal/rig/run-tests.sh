@@ -1,7 +1,8 @@
 #!/bin/sh
-# Everything about the Metal backend that runs without a Mac: lint, strict address spaces, the emulator's own faults,
-# kernels under three schedules, row invariance, host tests, AddressSanitizer with UBSan, ThreadSanitizer; then the addon
-# on the emulated device: the starter model's tokens and golden checkpoints (our own, and those in $AFTERIMAGE_GOLDENS).
+# Everything about the Metal backend that runs without a Mac: lint, strict address spaces, arrays in registers, the
+# emulator's own faults, kernels under three schedules, row invariance, host tests, AddressSanitizer with UBSan,
+# ThreadSanitizer; then the addon on the emulated device: the starter model's tokens and golden checkpoints (our own, and
+# those in $AFTERIMAGE_GOLDENS).
 #   native/metal/rig/run-tests.sh [--build] [build folder]      --build: lints and builds only; needs clang 17+, gobjc, libgnustep-base-dev, cmake, node
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -33,8 +34,8 @@ for variant in "" _address _thread; do targets="$targets metal_rig$variant metal
 cmake --build "$build" -j2 --target $targets metal_bits metal_host metal_failures metal_budget metal_proof metal_bits_address \
   metal_host_address metal_failures_address afterimage_addon > "$build.log" 2>&1 ||
   { tail -50 "$build.log" >&2; exit 1; }
-step strict address spaces
-cmake --build "$build" -j2 --target metal_strict > "$build.log" 2>&1 || { tail -50 "$build.log" >&2; exit 1; }
+step strict address spaces, nothing in memory of a thread
+cmake --build "$build" -j2 --target metal_strict metal_stack > "$build.log" 2>&1 || { tail -50 "$build.log" >&2; exit 1; }
 [ -z "$only_build" ] || exit 0
 
 cd "$build/metal_tests"
