@@ -162,7 +162,9 @@ void execute(const EncodedDispatch& dispatch) {
 #if RIG_TRAFFIC
   rig::traffic::end_dispatch(kernel.name);
 #endif
-  if (settings().leaky_kernels.count(kernel.name) && dispatch.groups[0] * dispatch.groups[1] % 2 == 0)
+  const bool leaky = settings().leaky_kernels.count(kernel.name) ||
+                     settings().leaky_families.count(dispatch.pipeline->library->family);
+  if (leaky && dispatch.groups[0] * dispatch.groups[1] % 2 == 0)
     for (const Parameter& parameter : kernel.parameters)
       if (parameter.writes) static_cast<std::byte*>(launch.buffers[parameter.index])[0] ^= std::byte{1};
   hide_others(dispatch, false);

@@ -1,6 +1,6 @@
-// The kernels' text as a GPU's compiler meets it, for the stack lint alone: nothing is linked or run. Address spaces are
-// real, operations among lanes are calls into nowhere, a matrix is two elements of each lane, and no header of the host
-// is read.
+// The kernels' text as a GPU's compiler meets it, for the stack lint alone: nothing is linked or run. Address spaces
+// are real, operations among lanes are calls into nowhere, a matrix is two elements of each lane, and no header of the
+// host is read.
 #pragma once
 
 #pragma clang attribute push(__attribute__((always_inline)), apply_to = function)
@@ -46,10 +46,9 @@ inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 inline float pow(float a, float b) { return __builtin_powf(a, b); }
 }  // namespace std
 
-#include "../msl/vector.h"
-
 #include "../msl/atomics.h"
 #include "../msl/math.h"
+#include "../msl/vector.h"
 
 namespace metal {
 
@@ -69,8 +68,8 @@ RIG_CALL void threadgroup_barrier(mem_flags flags);
 RIG_CALL void simdgroup_barrier(mem_flags flags);
 #undef RIG_CALL
 
-#define RIG_AMONG_LANES(name)   \
-  template <class T>            \
+#define RIG_AMONG_LANES(name)      \
+  template <class T>               \
   T name(T value, uint with = 0) { \
     return rig_lanes(value, with); \
   }
