@@ -116,7 +116,7 @@ inline void key_products(device const uchar* tile, uint dim, threadgroup const f
   }
 }
 
-// grid: x = query tiles, y = kv heads; 128 · SETS threads
+// grid: x = query tiles, y = kv heads from p.first_kv_head on; 128 · SETS threads
 template <class Element, int QUERIES, int SETS>
 kernel void attention(device const float* q [[buffer(0)]], device const RowPlace* places [[buffer(1)]],
                       device const QueryTile* tiles [[buffer(2)]], device const KvBlock* blocks [[buffer(3)]],
@@ -129,6 +129,7 @@ kernel void attention(device const float* q [[buffer(0)]], device const RowPlace
   threadgroup float maxima[SETS * kSimdgroups];
   threadgroup float totals[SETS * kSimdgroups];
   threadgroup float partial[SETS * kSimdgroups][kMaxDim];
+  uint kv_head = p.first_kv_head + at.y;
   uint first_row = tiles[at.x].first_row;
   uint first_block = tiles[at.x].first_block;
   uint set = simdgroup / kSimdgroups;
@@ -146,7 +147,7 @@ kernel void attention(device const float* q [[buffer(0)]], device const RowPlace
   UNROLL for (int i = 0; i < QUERIES; ++i) {
     uint u = min(first + uint(i), last);
     uint row = first_row + u / group;
-    uint head = at.y * group + u % group;
+    uint head = kv_head * group + u % group;
     end[i] = p.causal ? places[row].position + 1 : places[row].visible_end;
     begin[i] = p.window == 0 ? 0 : max(0, places[row].position - int(p.window) + 1);
     lowest = min(lowest, begin[i]);
@@ -169,7 +170,7 @@ kernel void attention(device const float* q [[buffer(0)]], device const RowPlace
     if (block * 64 + 64 <= lowest) continue;
     device const uchar* bytes = blocks[first_block + uint(block)].bytes;
     float scores[QUERIES][8];
-    key_products<Element, QUERIES>(bytes + p.key_offset + at.y * p.key_stride, p.k_dim, query, lane, scores);
+    key_products<Element, QUERIES>(bytes + p.key_offset + kv_head * p.key_stride, p.k_dim, query, lane, scores);
     UNROLL for (int i = 0; i < QUERIES; ++i) {
       float largest = -FLT_MAX;
       UNROLL for (uint t = 0; t < 8; ++t) {
@@ -195,7 +196,7 @@ kernel void attention(device const float* q [[buffer(0)]], device const RowPlace
     }
     simdgroup_barrier(mem_flags::mem_threadgroup);
     // Positions that no query sees may never have been written: they are not read.
-    device const uchar* values = bytes + p.value_offset + at.y * p.value_stride;
+    device const uchar* values = bytes + p.value_offset + kv_head * p.value_stride;
     uint from = uint(max(lowest - block * 64, 0));
     uint to = uint(min(highest - block * 64, 64));
     for (uint position = from; position < to; ++position) {
@@ -225,7 +226,7 @@ kernel void attention(device const float* q [[buffer(0)]], device const RowPlace
       total = fma(factors[s], totals[from + s], total);
     }
     uint u = first + uint(i);
-    ulong to = (ulong(first_row + u / group) * p.heads + at.y * group + u % group) * p.v_dim;
+    ulong to = (ulong(first_row + u / group) * p.heads + kv_head * group + u % group) * p.v_dim;
     if (u <= last)
       for (uint c = thread_of_set; c < p.v_dim; c += 128) {
         float sum = 0.0f;

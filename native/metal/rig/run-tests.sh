@@ -22,6 +22,7 @@ step lint
 node --import tsx "$here/lint.ts" native/metal/*.metal native/metal/*_params.h native/metal/common.h native/metal/kv_element.h native/metal/quantized_format.h native/metal/float_dot.h native/metal/row_squares.h native/metal/rope_element.h \
   native/graph/op_kinds.h
 node --import tsx "$here/lint.ts" --expect "$here/faults/style.metal"
+node --import tsx "$here/work/operators.ts" --check
 
 step build
 mkdir -p "$build"
@@ -83,6 +84,23 @@ on_metal() {
     { cat "$log" >&2; echo "failed: $*" >&2; return 1; }
   tail -1 "$log"
 }
+# without_matrices NAME WORDS FAMILY…: on a device where the kernels on simdgroup matrices fail, dot products take over, and
+# WORDS say why. What is found out about that device is its own.
+without_matrices() {
+  name=$1 words=$2 folders=""
+  shift 2
+  for family; do folders="$folders test/goldens/checkpoints/$family"; done
+  rm -rf "$build/verdicts-$name"
+  XDG_CACHE_HOME=$build/verdicts-$name on_metal "goldens-$name" test/goldens/run.ts $folders --backend metal
+  for kernel in linear_ attention_matrix_; do
+    grep -q "kernel $kernel.* is replaced by a slower one: $words" "$build/goldens-$name.log" ||
+      { echo "failed: $name: nothing says that a kernel $kernel… is replaced because $words" >&2; return 1; }
+  done
+}
+step "golden checkpoints without matrices: the kernels do not compile; a row depends on its neighbours"
+matrices=linear_matrix,attention_matrix
+(export RIG_BROKEN_FAMILIES=$matrices; without_matrices off "program_source:" internvl_qwen3 paligemma)
+(export RIG_LEAKY_FAMILIES=$matrices; without_matrices probe "a row depends on the other rows" qwen2_5_vl-4bit)
 step "the starter model's tokens, golden checkpoints"
 odd="" even=""
 for folder in test/goldens/checkpoints/*/cases ${AFTERIMAGE_GOLDENS:+"$AFTERIMAGE_GOLDENS"/*/cases}; do

@@ -125,18 +125,27 @@ static std::vector<const EncodedDispatch*> in_order(const std::vector<EncodedDis
 static bool within_budget(const std::vector<EncodedDispatch>& dispatches) {
   double seconds = 0;
   bool within = true;
+#if RIG_TRAFFIC
+  rig::traffic::CommandBuffer noted;
+#endif
   for (const EncodedDispatch& dispatch : dispatches) {
     const std::string kernel = dispatch.pipeline->kernel->name;
     const auto at = addresses(dispatch);
     const Cost cost = cost_of(kernel, dispatch.groups, at.data());
     seconds += cost.seconds;
     count_cost(cost.operations, seconds);
+#if RIG_TRAFFIC
+    noted.emplace_back(kernel, cost.operations);
+#endif
     if (cost.operations <= kMostOperations && seconds <= kMostSeconds) continue;
     within = false;
     if (settings().kills) continue;
     violation(kernel + " makes " + std::to_string(cost.operations / 1e9) + " GFLOP in one dispatch and " +
               std::to_string(1000 * seconds) + " ms of its command buffer");
   }
+#if RIG_TRAFFIC
+  rig::traffic::note_command_buffer(noted);
+#endif
   return within || !settings().kills;
 }
 

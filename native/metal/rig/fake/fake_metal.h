@@ -62,7 +62,7 @@ struct Counters {
 constexpr double kMostOperations = 20e9, kMostSeconds = 0.06;
 
 // Not to be changed while command buffers are in flight. At the start of the process $RIG_BROKEN_FAMILIES and
-// $RIG_LEAKY_FAMILIES name families, separated by commas: how the addon meets such a device.
+// $RIG_LEAKY_FAMILIES name families, separated by commas, and $RIG_DRY sets `dry`: how the addon meets such a device.
 Settings& settings();
 Counters counters();
 void reset();

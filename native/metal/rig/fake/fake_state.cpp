@@ -20,6 +20,7 @@ Settings first_settings() {
   Settings settings;
   settings.broken_families = listed_in("RIG_BROKEN_FAMILIES");
   settings.leaky_families = listed_in("RIG_LEAKY_FAMILIES");
+  settings.dry = std::getenv("RIG_DRY") != nullptr;
   return settings;
 }
 

@@ -46,14 +46,17 @@ inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 inline float pow(float a, float b) { return __builtin_powf(a, b); }
 }  // namespace std
 
-#include "../msl/atomics.h"
-#include "../msl/math.h"
 #include "../msl/vector.h"
 
 namespace metal {
-
 enum class mem_flags : uint32_t { mem_none = 0, mem_device = 1, mem_threadgroup = 2 };
 constexpr mem_flags operator|(mem_flags a, mem_flags b) { return mem_flags(uint32_t(a) | uint32_t(b)); }
+}  // namespace metal
+
+#include "../msl/atomics.h"
+#include "../msl/math.h"
+
+namespace metal {
 
 #define RIG_CALL __attribute__((convergent)) extern
 template <class T>
