@@ -10,7 +10,9 @@
 
 #include "cache_fixture.h"
 #include "metal/kernel_cases.h"
+#include "metal/pipelines.h"
 #include "metal/rig/fake/fake_metal.h"
+#include "metal/work.h"
 #include "metal_runs.h"
 #include "platform/mapped_file.h"
 
@@ -119,6 +121,35 @@ void joined_operators() {
     }
     expect(results[0] == results[1], "joined operators have the same bits");
   }
+}
+
+// Whatever a dispatch may hold, the bits are the same: rows, tiles and kv heads are independent.
+void divided_work() {
+  constexpr int kSizes[] = {33};
+  const std::set<std::string> kernels{
+      "linear_q4_bf16_32",       "linear_dot_q4_8",        "expert_q4_grouped",    "attention_f16_8",
+      "attention_matrix_f16_64", "attention_split_f16_64", "segment_attention_64", "convolution",
+      "separable_convolution"};
+  fake::reset();
+  const auto backend = open_alone();
+  std::set<std::string> divided;
+  for (const KernelCase& one : kernel_cases(kSizes)) {
+    if (one.of_rows || kernels.count(one.kernel) == 0) continue;
+    const Tested tested(one.kernel);
+    const auto dispatches_of = [&](std::vector<float>& result) {
+      const int64_t before = fake::counters().dispatches;
+      result = one.run(*backend);
+      return fake::counters().dispatches - before;
+    };
+    std::vector<float> whole, parts;
+    const int64_t few = dispatches_of(whole);
+    most_dispatch_flop = 1;
+    const int64_t many = dispatches_of(parts);
+    most_dispatch_flop = kMostDispatchFlop;
+    expect(whole == parts, "divided work has other bits: " + one.kernel + " " + one.name);
+    if (many > few) divided.insert(one.kernel);
+  }
+  expect(divided == kernels, std::to_string(divided.size()) + " kernels were divided");
 }
 
 // All memory stays resident between runs, where the system can do so.
@@ -427,10 +458,26 @@ void report_of_compiling() {
 
 int main() {
   const int64_t before = fake::live_objects();
-  for (auto test :
-       {&ordinary, &broken_family, &broken_kernel, &barriers, &joined_operators, &residency, &allocation_fails,
-        &any_allocation_fails, &working_set_exceeded, &lowered_limits, &command_fails, &device_lost, &cancelled,
-        &closed_during_run, &weights_in_place, &files_wrapped_once, &files_cut, &report, &report_of_compiling}) {
+  for (auto test : {&ordinary,
+                    &broken_family,
+                    &broken_kernel,
+                    &barriers,
+                    &joined_operators,
+                    &divided_work,
+                    &residency,
+                    &allocation_fails,
+                    &any_allocation_fails,
+                    &working_set_exceeded,
+                    &lowered_limits,
+                    &command_fails,
+                    &device_lost,
+                    &cancelled,
+                    &closed_during_run,
+                    &weights_in_place,
+                    &files_wrapped_once,
+                    &files_cut,
+                    &report,
+                    &report_of_compiling}) {
     test();
     for (const std::string& text : fake::violations()) expect(false, "violation: " + text);
     expect(fake::live_objects() == before, std::to_string(fake::live_objects() - before) + " Metal objects leaked");
