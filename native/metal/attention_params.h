@@ -20,7 +20,7 @@ struct AttentionParams {
   uint32_t first_span;
   uint32_t spans;
   uint32_t first_kv_head;  // of the dispatch
-  uint64_t key_offset;  // bytes into a block, of kv head 0
+  uint64_t key_offset;     // bytes into a block, of kv head 0
   uint64_t value_offset;
   uint64_t key_stride;  // bytes from one kv head to the next
   uint64_t value_stride;
