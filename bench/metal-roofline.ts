@@ -102,17 +102,14 @@ async function prefillAttention(model: DecoderModel): Promise<KernelTraffic> {
 const repeatedTiles = (kernels: KernelTraffic, tiles: number): KernelTraffic =>
   new Map([...kernels].map(([kernel, t]) => [kernel, { ...scaled(tiles, t), weights: t.weights }]));
 
-async function count(model: DecoderModel): Promise<Counted> {
+async function count(model: DecoderModel): Promise<Pick<Counted, 'decode' | 'prefill'>> {
   const logits = await head(model);
   const decode = combine(1, await allLayers(model, 1, CONTEXT), 1, logits);
   const tile = await allLayers(model, TILE, TILE);
   for (const kernel of tile.keys()) if (kernel.startsWith('attention_')) tile.delete(kernel);
   const layers = combine(1, repeatedTiles(tile, PREFILL / TILE), 1, await prefillAttention(model));
   const prefill = combine(1, layers, 1, logits);
-  process.env['RIG_DRY'] = '1';
-  const token = await divide(model, 1, CONTEXT);
-  const chunk = await divide(model, CHUNK, PREFILL);
-  return { model, decode, prefill, token, chunk };
+  return { decode, prefill };
 }
 
 /** What a decoded token cannot do without, from the shapes alone. */
@@ -277,25 +274,31 @@ function kernelTable(counted: Counted[], phase: 'decode' | 'prefill'): string[] 
   return lines;
 }
 
-/** Each model in a process of its own: a count keeps one core busy for minutes. */
-async function countApart(model: DecoderModel): Promise<Counted> {
+/** A process of its own: a count keeps one core busy for minutes, and a device is as it was found at the start. */
+async function apart(model: DecoderModel, part: string, env: Record<string, string> = {}): Promise<unknown> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    [...process.execArgv, fileURLToPath(import.meta.url), model.name],
-    { maxBuffer: 1 << 24 },
+    [...process.execArgv, fileURLToPath(import.meta.url), model.name, part],
+    { maxBuffer: 1 << 24, env: { ...process.env, ...env } },
   );
-  const { decode, prefill, ...rest } = JSON.parse(stdout) as Record<
-    'decode' | 'prefill',
-    [string, Traffic][]
-  > &
-    Pick<Counted, 'token' | 'chunk'>;
-  return { model, decode: new Map(decode), prefill: new Map(prefill), ...rest };
+  return JSON.parse(stdout);
+}
+
+async function countApart(model: DecoderModel): Promise<Counted> {
+  const counts = (await apart(model, 'count')) as Record<'decode' | 'prefill', [string, Traffic][]>;
+  const divided = (await apart(model, 'divide', { RIG_DRY: '1' })) as Pick<Counted, 'token' | 'chunk'>;
+  return { model, decode: new Map(counts.decode), prefill: new Map(counts.prefill), ...divided };
 }
 
 const only = DECODERS.find(({ name }) => name === process.argv[2]);
+if (only && process.argv[3] === 'divide') {
+  const token = await divide(only, 1, CONTEXT);
+  console.log(JSON.stringify({ token, chunk: await divide(only, CHUNK, PREFILL) }));
+  process.exit();
+}
 if (only) {
-  const { decode, prefill, token, chunk } = await count(only);
-  console.log(JSON.stringify({ decode: [...decode], prefill: [...prefill], token, chunk }));
+  const { decode, prefill } = await count(only);
+  console.log(JSON.stringify({ decode: [...decode], prefill: [...prefill] }));
   process.exit();
 }
 const counted = await Promise.all(DECODERS.map(countApart));
