@@ -5,7 +5,6 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { DECODERS, type DecoderModel } from './decoder-dimensions.js';
-import type { Decoder } from './dimensions.js';
 import {
   combine,
   countRun,
