@@ -19,16 +19,19 @@ export interface DecoderModel {
   deepstack: number;
 }
 
-/** config.json of Qwen/Qwen2.5-VL-3B-Instruct, Qwen2.5-VL-7B-Instruct and Qwen3-VL-4B-Instruct. */
+/**
+ * config.json of Qwen/Qwen2-VL-2B-Instruct, whose decoder is that of its successor, Qwen2.5-VL-7B-Instruct and
+ * Qwen3-VL-4B-Instruct.
+ */
 export const DECODERS: DecoderModel[] = [
   {
-    name: 'Qwen2.5-VL-3B',
+    name: 'Qwen2-VL-2B',
     modelType: 'qwen2_5_vl',
     text: {
-      hidden: 2048,
-      intermediate: 11008,
-      layers: 36,
-      heads: 16,
+      hidden: 1536,
+      intermediate: 8960,
+      layers: 28,
+      heads: 12,
       kvHeads: 2,
       headDim: 128,
       vocab: 151936,

@@ -29,12 +29,17 @@ interface Access {
   moved: number;
 }
 type Accesses = Record<'mapped' | 'linked' | 'bound', Access>;
+/** What one command buffer holds: kernels and the operations of their products, from the shapes; 0 for others. */
+type CommandBuffer = [kernel: string, operations: number][];
 interface Dispatch {
   kernel: string;
   operations: number;
   loads: Accesses;
   stores: Accesses;
 }
+
+const onMatrices = (kernel: string): boolean =>
+  /^(linear_(?!dot_)|attention_matrix_|attention_split_|segment_attention_)/.test(kernel);
 
 const log = join(tmpdir(), `afterimage-traffic-${process.pid}.jsonl`);
 
@@ -101,6 +106,33 @@ async function runRows(model: Model, files: string[], rows: number, end: number)
   }
 }
 
+function logged(): unknown[] {
+  if (!existsSync(log))
+    throw new Error('Expected an addon that counts; `npm run bench:metal` builds one and uses it.');
+  return readFileSync(log, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as unknown);
+}
+
+async function logOf(
+  decoder: DecoderModel,
+  changed: Partial<Decoder>,
+  rows: number,
+  end: number,
+  filled: boolean,
+): Promise<unknown[]> {
+  process.env['RIG_TRAFFIC'] = log;
+  const { checkpoint, remove } = randomCheckpoint(decoderDimensions(decoder, changed), 4, filled);
+  try {
+    await runRows(familyOf(checkpoint).build(checkpoint), checkpoint.files, rows, end);
+    return logged();
+  } finally {
+    rmSync(log, { force: true });
+    remove();
+  }
+}
+
 /** One run of `rows` rows that end at position `end`, f16 KV; `last`: its last dispatch, the logits. */
 export async function countRun(
   decoder: DecoderModel,
@@ -108,22 +140,41 @@ export async function countRun(
   rows: number,
   end: number,
 ): Promise<{ all: KernelTraffic; last: KernelTraffic }> {
-  process.env['RIG_TRAFFIC'] = log;
-  const { checkpoint, remove } = randomCheckpoint(decoderDimensions(decoder, changed), 4);
-  try {
-    await runRows(familyOf(checkpoint).build(checkpoint), checkpoint.files, rows, end);
-    if (!existsSync(log))
-      throw new Error('Expected an addon that counts; `npm run bench:metal` builds one and uses it.');
-    const lines = readFileSync(log, 'utf8').trimEnd().split('\n');
-    const dispatches = lines.map((line) => JSON.parse(line) as Dispatch);
-    const sum = (list: Dispatch[]): KernelTraffic =>
-      list.reduce<KernelTraffic>(
-        (all, d) => combine(1, all, 1, new Map([[d.kernel, trafficOf(d)]])),
-        new Map(),
-      );
-    return { all: sum(dispatches), last: sum(dispatches.slice(-1)) };
-  } finally {
-    rmSync(log, { force: true });
-    remove();
-  }
+  const dispatches = (await logOf(decoder, changed, rows, end, true)).filter(
+    (line): line is Dispatch => 'kernel' in (line as Dispatch),
+  );
+  const sum = (list: Dispatch[]): KernelTraffic =>
+    list.reduce<KernelTraffic>(
+      (all, d) => combine(1, all, 1, new Map([[d.kernel, trafficOf(d)]])),
+      new Map(),
+    );
+  return { all: sum(dispatches), last: sum(dispatches.slice(-1)) };
 }
+
+/** How the host divides one run of the whole decoder. */
+export interface Division {
+  dispatches: number;
+  commandBuffers: number;
+  /** Of products on simdgroup matrices, and the most of one dispatch. */
+  matrixOperations: number;
+  mostOperations: number;
+}
+
+/** The whole decoder on a device that computes nothing ($RIG_DRY): its kernels are proved by an earlier `countRun`. */
+export async function divide(decoder: DecoderModel, rows: number, end: number): Promise<Division> {
+  const lines = await logOf(decoder, {}, rows, end, false);
+  const buffers = lines.map((line) => (line as { commandBuffer: CommandBuffer }).commandBuffer);
+  const dispatches = buffers.flat();
+  if (dispatches.length < decoder.text.layers)
+    throw new Error(`Expected all layers on the device but received ${dispatches.length} dispatches.`);
+  return {
+    dispatches: dispatches.length,
+    commandBuffers: buffers.length,
+    matrixOperations: dispatches.reduce((sum, [kernel, n]) => sum + (onMatrices(kernel) ? n : 0), 0),
+    mostOperations: Math.max(...dispatches.map(([, operations]) => operations)),
+  };
+}
+
+/** Operations of kernels on simdgroup matrices, whatever else they compute. */
+export const operationsOnMatrices = (kernels: KernelTraffic): number =>
+  [...kernels].reduce((sum, [kernel, t]) => sum + (onMatrices(kernel) ? t.operations : 0), 0);

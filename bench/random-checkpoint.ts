@@ -1,6 +1,6 @@
 // A checkpoint of real dimensions with random weights, written to memory-backed storage where there is any, so that a
 // benchmark goes through the real loader. MLX affine layout for the language model at 2–8 bits, bf16 elsewhere.
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Checkpoint, StoredTensorInfo } from '../src/models/checkpoint/checkpoint.js';
@@ -66,8 +66,11 @@ function layout(dimensions: Dimensions, bits: number): Stored[] {
   return stored;
 }
 
-/** @param bits 2–8: MLX affine, group 64; 16: bf16 throughout. */
-export function randomCheckpoint(dimensions: Dimensions, bits: number): RandomCheckpoint {
+/**
+ * @param bits 2–8: MLX affine, group 64; 16: bf16 throughout.
+ * @param filled False where nobody reads the numbers: a file with holes for them, of any size.
+ */
+export function randomCheckpoint(dimensions: Dimensions, bits: number, filled = true): RandomCheckpoint {
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'afterimage-bench-'));
   const file = join(folder, 'model.safetensors');
   const stored = layout(dimensions, bits);
@@ -93,7 +96,8 @@ export function randomCheckpoint(dimensions: Dimensions, bits: number): RandomCh
   length.writeBigUInt64LE(BigInt(json.length));
   writeSync(descriptor, length);
   writeSync(descriptor, json);
-  for (const tensor of stored) {
+  if (!filled) ftruncateSync(descriptor, 8 + json.length + offset);
+  for (const tensor of filled ? stored : []) {
     const pattern = patterns[tensor.fill];
     for (let done = 0; done < tensor.bytes;) {
       done += writeSync(descriptor, pattern, 0, Math.min(pattern.length, tensor.bytes - done));

@@ -89,15 +89,29 @@ void bind_attention(Encoder& encoder, const Dispatch& d, const BatchTables& tabl
 
 Placement placement_of(const Tensor& tensor) { return {&buffer_of(tensor.memory), tensor.offset}; }
 
+// One dispatch for as many tiles as its limits allow, of all kv heads or, where one tile is too much, of as many as go.
+template <class Encode>
+void for_heads(Encoder& encoder, std::vector<double> work, double rate, AttentionParams& params, Encode encode) {
+  const double largest = work.empty() ? 0 : *std::max_element(work.begin(), work.end());
+  const auto heads = static_cast<uint32_t>(units_at_once(params.kv_heads, largest, rate, 1));
+  for (uint32_t first = 0; first < params.kv_heads; first += heads) {
+    const uint32_t count = std::min(heads, params.kv_heads - first);
+    std::vector<double> part = work;
+    for (double& flop : part) flop *= static_cast<double>(count) / params.kv_heads;
+    params.first_kv_head = first;
+    for_parts(encoder, part, rate, [&](uint32_t first_tile, uint32_t tiles) { encode(first_tile, tiles, count); });
+  }
+}
+
 // Whole queries a threadgroup: of `queries` of them with `threads` threads.
-void attend(Encoder& encoder, const Dispatch& d, const BatchTables& tables, const AttentionParams& params,
+void attend(Encoder& encoder, const Dispatch& d, const BatchTables& tables, AttentionParams params,
             const KernelName& kernel, uint32_t queries, uint32_t threads, double rate) {
   const QueryTiles tiles = query_tiles(d, tables, queries);
   const Placement uploaded = encoder.upload(tiles.tiles);
-  for_parts(encoder, tiles.work, rate, [&](uint32_t first, uint32_t count) {
+  for_heads(encoder, tiles.work, rate, params, [&](uint32_t first, uint32_t count, uint32_t kv_heads) {
     encoder.kernel(kernel, threads);
     bind_attention(encoder, d, tables, uploaded, first, placement_of(d.out[0]), params);
-    encoder.dispatch(count, params.kv_heads);
+    encoder.dispatch(count, kv_heads);
   });
 }
 
@@ -129,17 +143,18 @@ void attend_on_matrices(Encoder& encoder, const Dispatch& d, const BatchTables& 
                       tile_bytes * tiles.tiles.size() <= kMostPartialBytes;
   if (!splits) return attend(encoder, d, tables, params, kernels[0], 32, 128, kMatrixAttentionRate);
   const Placement uploaded = encoder.upload(tiles.tiles), partial = encoder.scratch(tile_bytes * tiles.tiles.size());
-  for_parts(encoder, tiles.work, kMatrixAttentionRate, [&](uint32_t first, uint32_t count) {
+  const auto encode = [&](uint32_t first, uint32_t count, uint32_t kv_heads) {
     encoder.barrier();  // what was kept of the part before is done with
     encoder.kernel(kernels[1], 64);
     bind_attention(encoder, d, tables, uploaded, first, partial, params);
-    encoder.dispatch(tiles_of(params.spans, 2), params.kv_heads, count);
+    encoder.dispatch(tiles_of(params.spans, 2), kv_heads, count);
     encoder.barrier();
     encoder.kernel(kernels[2], 256);
     bind_attention(encoder, d, tables, uploaded, first, placement_of(d.out[0]), params);
     encoder.bind(0, partial);
-    encoder.dispatch(8, params.kv_heads, count);
-  });
+    encoder.dispatch(8, kv_heads, count);
+  };
+  for_heads(encoder, tiles.work, kMatrixAttentionRate, params, encode);
 }
 
 // Of the kernel on matrices; 0 where there is none.

@@ -92,19 +92,19 @@ kernel void rope_store(device const float* q [[buffer(0)]], device const float* 
 template <class Element, int QUERIES>
 inline void key_products(device const uchar* tile, uint dim, threadgroup const float* query, uint lane,
                          thread float (&scores)[QUERIES][8]) {
-  for (uint t = 0; t < 8; ++t) {
+  UNROLL for (uint t = 0; t < 8; ++t) {
     float sums[QUERIES];
-    for (int q = 0; q < QUERIES; ++q) sums[q] = 0.0f;
+    UNROLL for (int q = 0; q < QUERIES; ++q) sums[q] = 0.0f;
     uint position = t * 8 + lane / 4;
     for (uint run = (lane % 4) * 4; run < dim; run += 16)
       for (uint column = run; column < min(run + 4, dim); ++column) {
         float key = Element::load(tile, dim, position, column);
-        for (int q = 0; q < QUERIES; ++q) sums[q] = fma(query[uint(q) * kMaxDim + column], key, sums[q]);
+        UNROLL for (int q = 0; q < QUERIES; ++q) sums[q] = fma(query[uint(q) * kMaxDim + column], key, sums[q]);
       }
-    for (int q = 0; q < QUERIES; ++q) scores[q][t] = sums[q];
+    UNROLL for (int q = 0; q < QUERIES; ++q) scores[q][t] = sums[q];
   }
-  for (int q = 0; q < QUERIES; ++q)
-    for (uint h = 0; h < 8; h += 4) {
+  UNROLL for (int q = 0; q < QUERIES; ++q) {
+    UNROLL for (uint h = 0; h < 8; h += 4) {
       float4 s = float4(scores[q][h], scores[q][h + 1], scores[q][h + 2], scores[q][h + 3]);
       s += simd_shuffle_xor(s, 1);
       s += simd_shuffle_xor(s, 2);
@@ -113,9 +113,10 @@ inline void key_products(device const uchar* tile, uint dim, threadgroup const f
       scores[q][h + 2] = s.z;
       scores[q][h + 3] = s.w;
     }
+  }
 }
 
-// grid: x = query tiles, y = kv heads; 128 · SETS threads
+// grid: x = query tiles, y = kv heads from p.first_kv_head on; 128 · SETS threads
 template <class Element, int QUERIES, int SETS>
 kernel void attention(device const float* q [[buffer(0)]], device const RowPlace* places [[buffer(1)]],
                       device const QueryTile* tiles [[buffer(2)]], device const KvBlock* blocks [[buffer(3)]],
@@ -128,6 +129,7 @@ kernel void attention(device const float* q [[buffer(0)]], device const RowPlace
   threadgroup float maxima[SETS * kSimdgroups];
   threadgroup float totals[SETS * kSimdgroups];
   threadgroup float partial[SETS * kSimdgroups][kMaxDim];
+  uint kv_head = p.first_kv_head + at.y;
   uint first_row = tiles[at.x].first_row;
   uint first_block = tiles[at.x].first_block;
   uint set = simdgroup / kSimdgroups;
@@ -142,10 +144,10 @@ kernel void attention(device const float* q [[buffer(0)]], device const RowPlace
   int end[QUERIES];
   int lowest = 0x7fffffff;
   int highest = 0;
-  for (int i = 0; i < QUERIES; ++i) {
+  UNROLL for (int i = 0; i < QUERIES; ++i) {
     uint u = min(first + uint(i), last);
     uint row = first_row + u / group;
-    uint head = at.y * group + u % group;
+    uint head = kv_head * group + u % group;
     end[i] = p.causal ? places[row].position + 1 : places[row].visible_end;
     int position = places[row].position;
     begin[i] = max(min(position, int(p.start)), p.window == 0 ? 0 : position - int(p.window) + 1);
@@ -159,20 +161,20 @@ kernel void attention(device const float* q [[buffer(0)]], device const RowPlace
   float running_max[QUERIES];
   float running_sum[QUERIES];
   float out[QUERIES][kMaxDim / 32];
-  for (int i = 0; i < QUERIES; ++i) {
+  UNROLL for (int i = 0; i < QUERIES; ++i) {
     running_max[i] = -FLT_MAX;
     running_sum[i] = 0.0f;
-    for (uint c = 0; c < kMaxDim / 32; ++c) out[i][c] = 0.0f;
+    UNROLL for (uint c = 0; c < kMaxDim / 32; ++c) out[i][c] = 0.0f;
   }
 
   for (int block = int(member); block * 64 < highest; block += int(kSimdgroups)) {
     if (block * 64 + 64 <= lowest) continue;
     device const uchar* bytes = blocks[first_block + uint(block)].bytes;
     float scores[QUERIES][8];
-    key_products<Element, QUERIES>(bytes + p.key_offset + at.y * p.key_stride, p.k_dim, query, lane, scores);
-    for (int i = 0; i < QUERIES; ++i) {
+    key_products<Element, QUERIES>(bytes + p.key_offset + kv_head * p.key_stride, p.k_dim, query, lane, scores);
+    UNROLL for (int i = 0; i < QUERIES; ++i) {
       float largest = -FLT_MAX;
-      for (uint t = 0; t < 8; ++t) {
+      UNROLL for (uint t = 0; t < 8; ++t) {
         int position = block * 64 + int(t * 8 + lane / 4);
         bool visible = position >= begin[i] && position < end[i];
         if (p.softcap > 0.0f) scores[i][t] = p.softcap * safe_tanh(scores[i][t] / p.softcap);
@@ -182,7 +184,7 @@ kernel void attention(device const float* q [[buffer(0)]], device const RowPlace
       float new_max = max(running_max[i], simd_max(largest));
       float keep = exp(running_max[i] - new_max);
       float sum = 0.0f;
-      for (uint t = 0; t < 8; ++t) {
+      UNROLL for (uint t = 0; t < 8; ++t) {
         float share = scores[i][t] > -FLT_MAX ? exp(scores[i][t] - new_max) : 0.0f;
         if (lane % 4 == 0) {
           shares[simdgroup][i][t * 8 + lane / 4] = share;
@@ -191,44 +193,45 @@ kernel void attention(device const float* q [[buffer(0)]], device const RowPlace
       }
       running_sum[i] = fma(running_sum[i], keep, simd_sum(sum));
       running_max[i] = new_max;
-      for (uint c = 0; c < kMaxDim / 32; ++c) out[i][c] *= keep;
+      UNROLL for (uint c = 0; c < kMaxDim / 32; ++c) out[i][c] *= keep;
     }
     simdgroup_barrier(mem_flags::mem_threadgroup);
     // Positions that no query sees may never have been written: they are not read.
-    device const uchar* values = bytes + p.value_offset + at.y * p.value_stride;
+    device const uchar* values = bytes + p.value_offset + kv_head * p.value_stride;
     uint from = uint(max(lowest - block * 64, 0));
     uint to = uint(min(highest - block * 64, 64));
-    for (uint position = from; position < to; ++position)
-      for (uint c = 0; c < kMaxDim / 32; ++c)
+    for (uint position = from; position < to; ++position) {
+      UNROLL for (uint c = 0; c < kMaxDim / 32; ++c)
         if (c * 32 + lane < p.v_dim) {
           float value = Element::load(values, p.v_dim, position, c * 32 + lane);
-          for (int i = 0; i < QUERIES; ++i) out[i][c] = fma(shares[simdgroup][i][position], value, out[i][c]);
+          UNROLL for (int i = 0; i < QUERIES; ++i) out[i][c] = fma(shares[simdgroup][i][position], value, out[i][c]);
         }
+    }
     simdgroup_barrier(mem_flags::mem_threadgroup);
   }
 
   // One query of each set after the other, through the same memory.
-  for (int i = 0; i < QUERIES; ++i) {
+  UNROLL for (int i = 0; i < QUERIES; ++i) {
     if (lane == 0) {
       maxima[simdgroup] = running_max[i];
       totals[simdgroup] = running_sum[i];
     }
-    for (uint c = 0; c < kMaxDim / 32; ++c) partial[simdgroup][c * 32 + lane] = out[i][c];
+    UNROLL for (uint c = 0; c < kMaxDim / 32; ++c) partial[simdgroup][c * 32 + lane] = out[i][c];
     threadgroup_barrier(mem_flags::mem_threadgroup);
     uint from = set * kSimdgroups;
     float top = max(max(maxima[from], maxima[from + 1]), max(maxima[from + 2], maxima[from + 3]));
     float factors[kSimdgroups];
     float total = 0.0f;
-    for (uint s = 0; s < kSimdgroups; ++s) {
+    UNROLL for (uint s = 0; s < kSimdgroups; ++s) {
       factors[s] = exp(maxima[from + s] - top);
       total = fma(factors[s], totals[from + s], total);
     }
     uint u = first + uint(i);
-    ulong to = (ulong(first_row + u / group) * p.heads + at.y * group + u % group) * p.v_dim;
+    ulong to = (ulong(first_row + u / group) * p.heads + kv_head * group + u % group) * p.v_dim;
     if (u <= last)
       for (uint c = thread_of_set; c < p.v_dim; c += 128) {
         float sum = 0.0f;
-        for (uint s = 0; s < kSimdgroups; ++s) sum = fma(factors[s], partial[from + s][c], sum);
+        UNROLL for (uint s = 0; s < kSimdgroups; ++s) sum = fma(factors[s], partial[from + s][c], sum);
         y[to + c] = total > 0.0f ? sum / total : 0.0f;
       }
     threadgroup_barrier(mem_flags::mem_threadgroup);

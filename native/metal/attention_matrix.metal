@@ -109,7 +109,8 @@ inline Fold fold_of(float earlier_max, float later_max) {
 
 inline float folded(Fold fold, float earlier, float later) { return fma(fold.later, later, fold.earlier * earlier); }
 
-// BLOCKS: 8-column blocks of the larger head dimension. grid: x = query tiles of at most 32, y = kv heads; 128 threads
+// BLOCKS: 8-column blocks of the larger head dimension. grid: x = query tiles of at most 32, y = kv heads from
+// p.first_kv_head on; 128 threads
 template <class Element, int BLOCKS, int KEYS>
 kernel void attention_matrix(device const float* q [[buffer(0)]], device const RowPlace* places [[buffer(1)]],
                              device const QueryTile* tiles [[buffer(2)]], device const KvBlock* blocks [[buffer(3)]],
@@ -123,8 +124,9 @@ kernel void attention_matrix(device const float* q [[buffer(0)]], device const R
   threadgroup float factors[kSimdgroups][2][8];  // of the earlier spans and of the last, by query
   threadgroup int bounds[kSimdgroups][2];
   constexpr uint stride = BLOCKS * 8;
+  uint kv_head = p.first_kv_head + at.y;
   device const QueryTile& tile = tiles[at.x];
-  Query query = query_of(places, tile, p, at.y, simdgroup * 8 + lane / 4);
+  Query query = query_of(places, tile, p, kv_head, simdgroup * 8 + lane / 4);
   int lowest = simd_min(query.begin);
   int highest = simd_max(query.end);
   if (lane == 0) {
@@ -133,7 +135,7 @@ kernel void attention_matrix(device const float* q [[buffer(0)]], device const R
   }
   simdgroup_float8x8 loaded[BLOCKS];
   for (uint s = 0; s < kSimdgroups; ++s) {
-    stage_queries(q, places, tile, p, at.y, s * 8, stride, staged, index, 128);
+    stage_queries(q, places, tile, p, kv_head, s * 8, stride, staged, index, 128);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == s) {
       UNROLL for (int b = 0; b < BLOCKS; ++b) simdgroup_load(loaded[b], staged + b * 8, stride);
@@ -157,7 +159,7 @@ kernel void attention_matrix(device const float* q [[buffer(0)]], device const R
     for (int position = span; position < min(span + kSpan, highest); position += KEYS) {
       if (position + KEYS <= lowest) continue;
       device const uchar* bytes = blocks[tile.first_block + uint(position) / 64].bytes;
-      stage_positions<Element>(bytes + p.key_offset + at.y * p.key_stride, p.k_dim, position, KEYS, lowest, highest,
+      stage_positions<Element>(bytes + p.key_offset + kv_head * p.key_stride, p.k_dim, position, KEYS, lowest, highest,
                                stride, staged, index, 128);
       threadgroup_barrier(mem_flags::mem_threadgroup);
       for (uint j = 0; j < KEYS / 8; ++j) {
@@ -170,7 +172,7 @@ kernel void attention_matrix(device const float* q [[buffer(0)]], device const R
         simdgroup_store(sum, own + j * 8, KEYS);
       }
       threadgroup_barrier(mem_flags::mem_threadgroup);
-      stage_positions<Element>(bytes + p.value_offset + at.y * p.value_stride, p.v_dim, position, KEYS, lowest,
+      stage_positions<Element>(bytes + p.value_offset + kv_head * p.value_stride, p.v_dim, position, KEYS, lowest,
                                highest, stride, staged, index, 128);
       soften<KEYS>(own, diagonal[simdgroup], query, position, p.softcap, lane, running_max, running_sum);
       threadgroup_barrier(mem_flags::mem_threadgroup);
@@ -211,7 +213,7 @@ kernel void attention_matrix(device const float* q [[buffer(0)]], device const R
         uint column = uint(b) * 8 + i % 8;
         float all = simd_shuffle(divisor, ushort(row * 4));
         if (number < tile.count && column < p.v_dim) {
-          Query mine = query_of(places, tile, p, at.y, number);
+          Query mine = query_of(places, tile, p, kv_head, number);
           ulong to = (ulong(mine.row) * p.heads + mine.head) * p.v_dim + column;
           fold.earlier = factors[simdgroup][0][row];
           fold.later = factors[simdgroup][1][row];
@@ -225,7 +227,8 @@ kernel void attention_matrix(device const float* q [[buffer(0)]], device const R
 }
 
 // One span of one tile of 8 queries a simdgroup; `partial` receives maximum, sum and output of each query, a record of
-// v_dim + 2 floats: [tiles][kv heads][spans][8]. grid: x = spans, y = kv heads, z = tiles; 64 threads
+// v_dim + 2 floats: [tiles][kv heads][spans][8]. grid: x = spans, y = kv heads from p.first_kv_head on, z = tiles;
+// 64 threads
 template <class Element, int BLOCKS, int KEYS>
 kernel void attention_split(device const float* q [[buffer(0)]], device const RowPlace* places [[buffer(1)]],
                             device const QueryTile* tiles [[buffer(2)]], device const KvBlock* blocks [[buffer(3)]],
@@ -236,17 +239,18 @@ kernel void attention_split(device const float* q [[buffer(0)]], device const Ro
   threadgroup float scores[kSplitSimdgroups][8 * KEYS];
   threadgroup float diagonal[kSplitSimdgroups][64];
   constexpr uint stride = BLOCKS * 8;
+  uint kv_head = p.first_kv_head + at.y;
   uint number = at.x * kSplitSimdgroups + simdgroup;
   if (number >= p.spans) return;  // uniform: the simdgroup has no span, and no barrier is the threadgroup's
   int span = int(p.first_span + number) * kSpan;
   device const QueryTile& tile = tiles[at.z];
   threadgroup float* staged = memory[simdgroup];
   threadgroup float* own = scores[simdgroup];
-  Query query = query_of(places, tile, p, at.y, lane / 4);
+  Query query = query_of(places, tile, p, kv_head, lane / 4);
   int lowest = simd_min(query.begin);
   int highest = simd_max(query.end);
   simdgroup_float8x8 loaded[BLOCKS];
-  stage_queries(q, places, tile, p, at.y, 0, stride, staged, lane, 32);
+  stage_queries(q, places, tile, p, kv_head, 0, stride, staged, lane, 32);
   for (uint i = lane; i < 64; i += 32) diagonal[simdgroup][i] = 0.0f;
   simdgroup_barrier(mem_flags::mem_threadgroup);
   UNROLL for (int b = 0; b < BLOCKS; ++b) simdgroup_load(loaded[b], staged + b * 8, stride);
@@ -259,7 +263,7 @@ kernel void attention_split(device const float* q [[buffer(0)]], device const Ro
     device const uchar* bytes = blocks[tile.first_block + uint(position) / 64].bytes;
     for (int j = 0; j < KEYS / 8; ++j) {
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      stage_positions<Element>(bytes + p.key_offset + at.y * p.key_stride, p.k_dim, position + j * 8, 8, lowest,
+      stage_positions<Element>(bytes + p.key_offset + kv_head * p.key_stride, p.k_dim, position + j * 8, 8, lowest,
                                highest, stride, staged, lane, 32);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       simdgroup_float8x8 sum = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
@@ -282,7 +286,7 @@ kernel void attention_split(device const float* q [[buffer(0)]], device const Ro
     }
     for (int j = 0; j < KEYS / 8; ++j) {
       simdgroup_barrier(mem_flags::mem_threadgroup);
-      stage_positions<Element>(bytes + p.value_offset + at.y * p.value_stride, p.v_dim, position + j * 8, 8, lowest,
+      stage_positions<Element>(bytes + p.value_offset + kv_head * p.value_stride, p.v_dim, position + j * 8, 8, lowest,
                                highest, stride, staged, lane, 32);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       simdgroup_float8x8 share;
@@ -296,7 +300,7 @@ kernel void attention_split(device const float* q [[buffer(0)]], device const Ro
   }
 
   ulong record = p.v_dim + 2;
-  device float* to = partial + ((ulong(at.z) * p.kv_heads + at.y) * p.spans + number) * 8 * record;
+  device float* to = partial + ((ulong(at.z) * p.kv_heads + kv_head) * p.spans + number) * 8 * record;
   if (lane % 4 == 0) {
     to[(lane / 4) * record] = running_max;
     to[(lane / 4) * record + 1] = running_sum;
@@ -313,16 +317,18 @@ kernel void attention_split(device const float* q [[buffer(0)]], device const Ro
   }
 }
 
-// Folds the spans of attention_split. grid: x = queries of a tile, y = kv heads, z = tiles; 256 threads, one a column
+// Folds the spans of attention_split. grid: x = queries of a tile, y = kv heads from p.first_kv_head on, z = tiles; 256
+// threads, one a column
 kernel void attention_merge(device const float* partial [[buffer(0)]], device const RowPlace* places [[buffer(1)]],
                             device const QueryTile* tiles [[buffer(2)]], device float* y [[buffer(4)]],
                             constant AttentionParams& p [[buffer(5)]], uint3 at [[threadgroup_position_in_grid]],
                             uint column [[thread_index_in_threadgroup]]) {
+  uint kv_head = p.first_kv_head + at.y;
   device const QueryTile& tile = tiles[at.z];
   if (at.x >= tile.count || column >= p.v_dim) return;
-  Query query = query_of(places, tile, p, at.y, at.x);
+  Query query = query_of(places, tile, p, kv_head, at.x);
   ulong record = p.v_dim + 2;
-  device const float* from = partial + (ulong(at.z) * p.kv_heads + at.y) * p.spans * 8 * record + at.x * record;
+  device const float* from = partial + (ulong(at.z) * p.kv_heads + kv_head) * p.spans * 8 * record + at.x * record;
   float whole_max = -FLT_MAX;
   float whole_sum = 0.0f;
   float value = 0.0f;

@@ -20,7 +20,8 @@ struct AttentionParams {
   // Of attention_split: the first span that a query sees, and how many there are from it on.
   uint32_t first_span;
   uint32_t spans;
-  uint64_t key_offset;  // bytes into a block, of kv head 0
+  uint32_t first_kv_head;  // of the dispatch
+  uint64_t key_offset;     // bytes into a block, of kv head 0
   uint64_t value_offset;
   uint64_t key_stride;  // bytes from one kv head to the next
   uint64_t value_stride;

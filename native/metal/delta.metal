@@ -26,7 +26,7 @@ kernel void gated_delta(device const float* q [[buffer(0)]], device const float*
   uint key_head = at.y * p.key_heads / p.value_heads;
   device float* column = s->state + ulong(at.y) * p.k_dim * p.v_dim + at.x;
   float state[kMaxShare];
-  for (uint i = 0; i < kMaxShare; ++i) {
+  UNROLL for (uint i = 0; i < kMaxShare; ++i) {
     uint row = lane + 32 * i;
     state[i] = row < p.k_dim && s->fresh == 0 ? column[row * p.v_dim] : 0.0f;
   }
@@ -39,7 +39,7 @@ kernel void gated_delta(device const float* q [[buffer(0)]], device const float*
     float decay = exp(rate * softplus(a[head] + dt_bias[at.y]));
     float beta = sigmoid(b[head]);
     float4 sums = float4(0.0f);  // Σq², Σk², Σk·S
-    for (uint i = 0; i < kMaxShare; ++i) {
+    UNROLL for (uint i = 0; i < kMaxShare; ++i) {
       uint row = lane + 32 * i;
       if (row >= p.k_dim) continue;
       state[i] *= decay;
@@ -51,7 +51,7 @@ kernel void gated_delta(device const float* q [[buffer(0)]], device const float*
     float key_norm = rsqrt(sums.y + 1e-6f);
     float update = beta * (v[head * p.v_dim + at.x] - sums.z * key_norm) * key_norm;
     float result = 0.0f;
-    for (uint i = 0; i < kMaxShare; ++i) {
+    UNROLL for (uint i = 0; i < kMaxShare; ++i) {
       uint row = lane + 32 * i;
       if (row >= p.k_dim) continue;
       state[i] = fma(key[row], update, state[i]);
@@ -60,7 +60,7 @@ kernel void gated_delta(device const float* q [[buffer(0)]], device const float*
     result = simd_sum(result) * rsqrt(sums.x + 1e-6f) * query_scale;
     if (lane == 0) y[head * p.v_dim + at.x] = result;
   }
-  for (uint i = 0; i < kMaxShare; ++i) {
+  UNROLL for (uint i = 0; i < kMaxShare; ++i) {
     uint row = lane + 32 * i;
     if (row < p.k_dim) column[row * p.v_dim] = state[i];
   }

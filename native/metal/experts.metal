@@ -115,11 +115,12 @@ inline uint take_pairs(device const int* ids, constant ExpertParams& p, uint exp
       walk.waiting = simd_sum(mine ? 1u << lane : 0u);
       walk.next += 32;
     } else {
-      pairs[taken++] = walk.next - 32 + ctz(walk.waiting);
+      uint pair = walk.next - 32 + ctz(walk.waiting);
+      UNROLL for (uint i = 0; i < uint(N); ++i) pairs[i] = i >= taken ? pair : pairs[i];
+      ++taken;
       walk.waiting &= walk.waiting - 1;
     }
   }
-  for (uint i = max(taken, 1u); i < uint(N); ++i) pairs[i] = pairs[taken == 0 ? 0 : taken - 1];
   return taken;
 }
 

@@ -55,13 +55,14 @@ kernel void segment_attention(device const float* q [[buffer(0)]], device const 
   for (uint s = 0; s < 4; ++s) {
     stage_rows(q, p.heads * p.k_dim, at.y * p.k_dim, p.k_dim, first + s * 8, 8, end, stride, p.scale, tile, index, 128);
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    if (simdgroup == s)
-      for (int b = 0; b < BLOCKS; ++b) simdgroup_load(query[b], tile + b * 8, stride);
+    if (simdgroup == s) {
+      UNROLL for (int b = 0; b < BLOCKS; ++b) simdgroup_load(query[b], tile + b * 8, stride);
+    }
     threadgroup_barrier(mem_flags::mem_threadgroup);
   }
 
   simdgroup_float8x8 out[BLOCKS];
-  for (int b = 0; b < BLOCKS; ++b) out[b] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
+  UNROLL for (int b = 0; b < BLOCKS; ++b) out[b] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
   float running_max = -FLT_MAX;  // of query row lane / 4
   float running_sum = 0.0f;
   for (uint i = lane; i < 64; i += 32) diagonal[simdgroup][i] = 0.0f;
@@ -74,7 +75,7 @@ kernel void segment_attention(device const float* q [[buffer(0)]], device const 
     threadgroup_barrier(mem_flags::mem_threadgroup);
     for (uint j = 0; j < key_blocks; ++j) {
       simdgroup_float8x8 sum = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
-      for (int b = 0; b < BLOCKS; ++b) {
+      UNROLL for (int b = 0; b < BLOCKS; ++b) {
         simdgroup_float8x8 keys;
         simdgroup_load(keys, tile + j * 8 * stride + b * 8, stride, ulong2(0, 0), true);
         simdgroup_multiply_accumulate(sum, query[b], keys, sum);
@@ -109,7 +110,7 @@ kernel void segment_attention(device const float* q [[buffer(0)]], device const 
 
     simdgroup_float8x8 factor;
     simdgroup_load(factor, diagonal[simdgroup], 8);
-    for (int b = 0; b < BLOCKS; ++b) {
+    UNROLL for (int b = 0; b < BLOCKS; ++b) {
       simdgroup_float8x8 scaled;
       simdgroup_multiply(scaled, factor, out[b]);
       for (uint j = 0; j < key_blocks; ++j) {
@@ -128,7 +129,7 @@ kernel void segment_attention(device const float* q [[buffer(0)]], device const 
   simdgroup_barrier(mem_flags::mem_threadgroup);
   simdgroup_float8x8 factor;
   simdgroup_load(factor, diagonal[simdgroup], 8);
-  for (int b = 0; b < BLOCKS; ++b) {
+  UNROLL for (int b = 0; b < BLOCKS; ++b) {
     simdgroup_float8x8 result;
     simdgroup_multiply(result, factor, out[b]);
     simdgroup_store(result, own, 8);

@@ -23,8 +23,11 @@ struct Work {
   double seconds() const { return std::max(flop / rate, bytes / kBytesPerSecond) + kDispatchSeconds; }
 };
 
+// Tests lower it: then small work is divided too.
+inline double most_dispatch_flop = kMostDispatchFlop;
+
 // The most operations that one dispatch at this rate may have.
-inline double most_flop(double rate) { return std::min(kMostDispatchFlop, kMostSeconds * rate); }
+inline double most_flop(double rate) { return std::min(most_dispatch_flop, kMostSeconds * rate); }
 
 // Of an operator in one dispatch, a Linear on matrices or not. Attention and convolutions divide their work themselves:
 // nothing is said of them.

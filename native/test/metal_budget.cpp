@@ -1,10 +1,13 @@
-// Work budgets at every family's largest picture (2880 × 1800 where nothing shrinks it), on a device that computes
-// nothing and counts: no dispatch above 20 GFLOP, no command buffer above about 50 ms of an M1, by the fake's own
-// judgement. And that the division of work leaves bits alone.
+// Work budgets of every family's largest checkpoint at a picture of 2880 × 1800 (metal_budget.json, made by
+// metal/rig/work/operators.ts), on a device that computes nothing and counts: no dispatch above 20 GFLOP, no command
+// buffer above about 50 ms of an M1, by the fake's own judgement.
 #include <sys/mman.h>
 
 #include <cstring>
+#include <fstream>
+#include <iterator>
 
+#include "graph/json.h"
 #include "metal/rig/fake/fake_metal.h"
 #include "metal/work.h"
 #include "metal_runs.h"
@@ -13,50 +16,6 @@ using namespace metal_test;
 namespace fake = rig::fake;
 
 namespace {
-
-// A vision encoder: patches of the picture, of one segment of attention, widths, heads.
-struct Tower {
-  const char* family;
-  int64_t patches, segment, hidden, inner;
-  int32_t heads, dim;
-};
-constexpr Tower kTowers[] = {
-    {"qwen2_vl", 26368, 26368, 1280, 5120, 16, 80},
-    {"qwen2_5_vl, whole", 26368, 26368, 1280, 3420, 16, 80},
-    {"qwen2_5_vl, windows", 26368, 64, 1280, 3420, 16, 80},
-    {"qwen3_vl, qwen3_5", 20160, 20160, 1152, 4304, 16, 72},
-    {"glm_ocr", 26368, 26368, 1024, 4096, 16, 64},
-    {"paddleocr_vl", 14400, 14400, 1152, 4304, 16, 72},
-    {"kimi_vl, kimi_k25", 26368, 26368, 1152, 4304, 16, 72},
-    {"mistral3, pixtral", 12100, 12100, 1024, 4096, 16, 64},
-    {"lighton_ocr", 12100, 12100, 1024, 4096, 16, 64},
-    {"gemma3", 5 * 4096, 4096, 1152, 4304, 16, 72},
-    {"gemma4", 10080, 10080, 1152, 4304, 16, 72},
-    {"idefics3, smolvlm", 17 * 1024, 1024, 768, 3072, 12, 64},
-    {"internvl", 13 * 1025, 1025, 1024, 4096, 16, 64},
-    {"internvl 38B", 13 * 1025, 1025, 3200, 12800, 25, 128},
-    {"llava, llava_next", 5 * 577, 577, 1024, 4096, 16, 64},
-    {"minicpmv4_6", 10 * 1024, 1024, 1152, 4304, 16, 72},
-    {"lfm2_vl", 11 * 1024, 1024, 1152, 4304, 16, 72},
-    {"paligemma", 4096, 4096, 1152, 4304, 16, 72},
-};
-
-// A decoder: a chunk of prefill, or a whole picture whose tokens see each other, at the end of a long conversation.
-struct Reader {
-  const char* family;
-  int rows, before;
-  int32_t heads, kv_heads, dim, window;
-  int64_t hidden, inner;
-};
-constexpr Reader kReaders[] = {
-    {"Qwen2-VL-2B", 256, 32000, 12, 2, 128, 0, 1536, 8960},
-    {"Qwen2.5-VL-7B", 256, 32000, 28, 4, 128, 0, 3584, 18944},
-    {"Qwen3-VL-32B", 256, 64000, 64, 8, 128, 0, 5120, 25600},
-    {"Gemma 3 27B, window", 1400, 30000, 32, 16, 128, 1024, 5376, 21504},
-    {"Gemma 3 27B, whole", 1400, 30000, 32, 16, 128, 0, 5376, 21504},
-    {"PaliGemma 2 10B", 4200, 0, 16, 8, 256, 0, 3584, 14336},
-    {"decode", 1, 128000, 32, 8, 128, 0, 4096, 14336},
-};
 
 // Address space that nothing touches.
 class Nothing {
@@ -89,7 +48,9 @@ std::unique_ptr<Weight> weight(Backend& backend, WeightFormat format, int64_t ou
     source.row_bytes = static_cast<size_t>(columns) / 2;
     source.scale_row_bytes = static_cast<size_t>(columns) / 64 * 2;
   }
-  return backend.prepare(source, experts > 1 ? kUseExperts : kUseMatrix, Precision::exact);
+  if (format == WeightFormat::f32) source.row_bytes = static_cast<size_t>(columns) * 4;
+  const uint32_t use = format == WeightFormat::f32 ? kUseVector : experts > 1 ? kUseExperts : kUseMatrix;
+  return backend.prepare(source, use, Precision::exact);
 }
 
 class DryRun {
@@ -136,52 +97,164 @@ class DryRun {
   std::vector<Dispatch> list_;
 };
 
-// Two layers, as the executor runs them: attention over all rows, matrices over 256 of them at a time and over all.
-void tower(const Tower& t) {
-  DryRun dry(t.family);
-  dry.attrs.heads = dry.attrs.kv_heads = t.heads;
-  dry.attrs.k_dim = dry.attrs.v_dim = t.dim;
-  const int64_t width = int64_t{t.heads} * t.dim, segments = (t.patches + t.segment - 1) / t.segment;
-  const Tensor q = dry.tensor(t.patches, width), y = dry.tensor(t.patches, width);
-  const Tensor bounds = dry.tensor(segments + 1, 1, DType::i32);
-  for (int64_t s = 0; s <= segments; ++s)
-    bounds.at<int32_t>()[s] = static_cast<int32_t>(std::min(t.patches, s * t.segment));
-  for (int layer = 0; layer < 2; ++layer) {
-    for (const int64_t rows : {int64_t{256}, t.patches}) {
-      dry.linear(rows, 3 * width, t.hidden, WeightFormat::bf16);
-      dry.linear(rows, t.inner, t.hidden, WeightFormat::bf16);
-      dry.linear(rows, t.inner, t.hidden, WeightFormat::affine);
-      dry.linear(rows, t.hidden, t.inner / 64 * 64, WeightFormat::bf16);
-    }
-    dry.add({Op::SegmentAttention, &dry.attrs, {q, q, q, bounds}, {y}, {}, nullptr});
-  }
-  dry.run();
-  expect(fake::counters().dispatches > 18, std::string(t.family) + " is divided");
-  expect(fake::counters().most_operations > 1e9, std::string(t.family) + " is not divided too finely");
+int64_t number(const Json& object, const char* key, int64_t absent = 0) {
+  const Json* found = object.find(key);
+  if (!found) return absent;
+  if (const bool* flag = found->boolean()) return *flag;
+  const int64_t* value = found->integer();
+  expect(value != nullptr, std::string(key) + " is no whole number");
+  return value ? *value : absent;
 }
 
-void reader(const Reader& r) {
-  DryRun dry(r.family);
-  const KvLayout kv({{r.kv_heads, r.dim, r.dim}}, KvType::f16);
-  const int positions = r.before + r.rows;
+std::string word(const Json& object, const char* key) {
+  const Json* found = object.find(key);
+  const std::string* text = found ? found->string() : nullptr;
+  expect(text != nullptr, std::string(key) + " is no text");
+  return text ? *text : "";
+}
+
+const Json::Array& list(const Json& object, const char* key) {
+  static const Json::Array none;
+  const Json* found = object.find(key);
+  const Json::Array* values = found ? found->array() : nullptr;
+  expect(values != nullptr, std::string(key) + " is no list");
+  return values ? *values : none;
+}
+
+OpAttrs attrs_of(const Json& op) {
+  OpAttrs a;
+  const auto small = [&](const char* key) { return static_cast<int32_t>(number(op, key)); };
+  a.heads = small("heads");
+  a.kv_heads = small("kvHeads");
+  a.k_dim = small("kDim");
+  a.v_dim = small("vDim");
+  a.window = small("window");
+  a.causal = number(op, "causal") != 0;
+  a.k = small("k");
+  a.per_expert = number(op, "perExpert") != 0;
+  return a;
+}
+
+// What the operators of one run need beside themselves.
+struct Rows {
+  DryRun& dry;
+  const RowBatch* batch;  // of decoders
+  int32_t layers = 0;     // with keys and values, so far
+  std::vector<std::unique_ptr<OpAttrs>> attrs = {};
+};
+
+// All rows, and the 256 that the executor takes at once; as they are stored and in 4 bits.
+void add_linear(Rows& rows, int64_t count, int64_t outs, int64_t columns) {
+  for (const int64_t part : {std::min<int64_t>(count, 256), count}) {
+    rows.dry.linear(part, outs, columns, WeightFormat::bf16);
+    if (columns % 64 == 0) rows.dry.linear(part, outs, columns, WeightFormat::affine);
+  }
+}
+
+Tensor boundaries(DryRun& dry, const Json::Array& runs) {
+  std::vector<int32_t> edges{0};
+  for (const Json& run : runs) {
+    const Json::Array& pair = *run.array();
+    for (int64_t i = 0; i < *pair[1].integer(); ++i)
+      edges.push_back(edges.back() + static_cast<int32_t>(*pair[0].integer()));
+  }
+  const Tensor tensor = dry.tensor(static_cast<int64_t>(edges.size()), 1, DType::i32);
+  std::memcpy(tensor.memory->host(), edges.data(), tensor.bytes());
+  return tensor;
+}
+
+void add_operator(Rows& rows, const Json& op, int64_t count) {
+  DryRun& dry = rows.dry;
+  const std::string name = word(op, "op");
+  const int64_t outs = number(op, "outs"), columns = number(op, "columns");
+  if (name == "linear") return add_linear(rows, count, outs, columns);
+  rows.attrs.push_back(std::make_unique<OpAttrs>(attrs_of(op)));
+  OpAttrs& a = *rows.attrs.back();
+  const auto floats = [&](int64_t width) { return dry.tensor(count, width); };
+  if (name == "expertLinear") {
+    const Tensor ids = dry.tensor(count, a.k, DType::i32);
+    std::memset(ids.memory->host(), 0, ids.bytes());
+    const Weight* stored = dry.keep(weight(dry.backend(), WeightFormat::affine, outs, columns, number(op, "experts")));
+    const Tensor x = floats(columns * (a.per_expert ? a.k : 1));
+    return dry.add({Op::ExpertLinear, &a, {x, ids}, {floats(a.k * outs)}, {stored}, nullptr});
+  }
+  const Tensor q = floats(int64_t{a.heads} * a.k_dim), k = floats(int64_t{a.kv_heads} * a.k_dim),
+               v = floats(int64_t{a.kv_heads} * a.v_dim), y = floats(int64_t{a.heads} * a.v_dim);
+  if (name == "segmentAttention") {
+    const Tensor bounds = boundaries(dry, list(op, "segments"));
+    expect(bounds.at<int32_t>()[bounds.rows - 1] == number(op, "rows"), "segments cover all rows");
+    return dry.add({Op::SegmentAttention, &a, {q, k, v, bounds}, {y}, {}, nullptr});
+  }
+  if (name == "attention") {
+    a.layer = rows.layers++ % static_cast<int32_t>(rows.batch->kv->layers().size());
+    // Wider heads have no kernel: the CPU takes them.
+    if (std::max(a.k_dim, a.v_dim) <= 256) dry.add({Op::Attention, &a, {q, k, v}, {y}, {}, rows.batch});
+    return;
+  }
+  expect(name == "gatedDelta", name + " is known here");
+  // Keys and queries have the heads of keys, values and results those of values; every layer has the first one's state.
+  const Tensor keys = floats(int64_t{a.kv_heads} * a.k_dim), values = floats(int64_t{a.heads} * a.v_dim);
+  const Weight* heads = dry.keep(weight(dry.backend(), WeightFormat::f32, 1, a.heads));
+  dry.add({Op::GatedDelta,
+           &a,
+           {keys, keys, values, floats(a.heads), floats(a.heads)},
+           {floats(values.width)},
+           {heads, heads},
+           rows.batch});
+}
+
+// Two layers, as the executor runs them.
+void run(Rows& rows, const Json::Array& operators, std::optional<int64_t> count) {
+  for (int layer = 0; layer < 2; ++layer)
+    for (const Json& op : operators) add_operator(rows, op, count ? *count : number(op, "rows"));
+  rows.dry.run();
+}
+
+void tower(const std::string& name, const Json::Array& operators) {
+  DryRun dry(name + ", vision");
+  Rows rows{dry, nullptr};
+  run(rows, operators, {});
+  expect(operators.empty() || fake::counters().most_operations > 1e9, name + " is not divided too finely");
+}
+
+// A chunk of prefill, a whole picture whose tokens see each other, or one row, at the end of the context.
+void decoder(const std::string& name, const Json& described, int64_t count) {
+  const Json::Array& operators = list(described, "operators");
+  std::vector<KvLayer> layers;
+  std::vector<int64_t> states;
+  for (const Json& op : operators) {
+    const OpAttrs a = attrs_of(op);
+    if (word(op, "op") == "attention") layers.push_back({a.kv_heads, a.k_dim, a.v_dim});
+    if (word(op, "op") == "gatedDelta") states.push_back(int64_t{a.heads} * a.k_dim * a.v_dim);
+  }
+  DryRun dry(name + ", " + std::to_string(count) + " rows of the decoder");
+  const KvLayout kv(layers, KvType::f16);
+  const StateLayout layout(states);
+  const auto positions = static_cast<int32_t>(number(described, "context"));
   std::vector<Memory*> blocks(static_cast<size_t>(positions + 63) / 64, dry.block(kv.block_bytes()));
   RowBatch batch;
   batch.kv = &kv;
-  batch.sequences.push_back({0, r.rows, r.before, blocks, nullptr});
-  batch.visible_end.assign(static_cast<size_t>(r.rows), positions);
-  dry.attrs.heads = r.heads;
-  dry.attrs.kv_heads = r.kv_heads;
-  dry.attrs.k_dim = dry.attrs.v_dim = r.dim;
-  dry.attrs.window = r.window;
-  const Tensor q = dry.tensor(r.rows, int64_t{r.heads} * r.dim), k = dry.tensor(r.rows, int64_t{r.kv_heads} * r.dim);
-  const Tensor y = dry.tensor(r.rows, q.width);
-  for (int layer = 0; layer < 2; ++layer) {
-    dry.linear(r.rows, q.width, r.hidden, WeightFormat::affine);
-    dry.add({Op::Attention, &dry.attrs, {q, k, k}, {y}, {}, &batch});
-    dry.linear(r.rows, r.inner, r.hidden, WeightFormat::affine);
-    dry.linear(r.rows, r.hidden, r.inner, WeightFormat::affine);
+  batch.states = &layout;
+  batch.sequences.push_back(
+      {0, static_cast<int32_t>(count), positions - count, blocks, dry.block(std::max<size_t>(layout.bytes, 64))});
+  batch.visible_end.assign(static_cast<size_t>(count), positions);
+  Rows rows{dry, &batch};
+  run(rows, operators, count);
+}
+
+void families() {
+  std::ifstream file(METAL_BUDGET_TABLE);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const Json table = parse_json(text);
+  expect(table.array() && table.array()->size() > 20, "the table has every family");
+  if (!table.array()) return;
+  for (const Json& entry : *table.array()) {
+    const std::string name = word(entry, "family") + ", " + word(entry, "checkpoint");
+    tower(name, list(entry, "vision"));
+    const Json* described = entry.find("decoder");
+    expect(described != nullptr, name + " has a decoder");
+    for (const Json& count : list(*described, "rows")) decoder(name, *described, *count.integer());
   }
-  dry.run();
 }
 
 // One token of Qwen2-VL-2B's layers at position 2048: what is joined keeps dispatches and command buffers few.
@@ -233,17 +306,6 @@ void decoded_token() {
   expect(counted.command_buffers <= 6, std::to_string(counted.command_buffers) + " command buffers");
 }
 
-void experts() {
-  DryRun dry("experts");
-  dry.attrs.k = 8;
-  const Tensor ids = dry.tensor(1400, 8, DType::i32);
-  std::memset(ids.memory->host(), 0, ids.bytes());
-  const Weight* stored = dry.keep(weight(dry.backend(), WeightFormat::affine, 1536, 4096, 128));
-  dry.add(
-      {Op::ExpertLinear, &dry.attrs, {dry.tensor(1400, 4096), ids}, {dry.tensor(1400, 8 * 1536)}, {stored}, nullptr});
-  dry.run();
-}
-
 // The tower of gemma3n and the reader's networks: convolutions over large images.
 void convolutions() {
   for (const auto& [op, side, channels, outs, kernel] : {std::tuple{Op::Convolution, 1440, 64, 64, 3},
@@ -289,10 +351,8 @@ void units() {
 
 int main() {
   units();
-  for (const Tower& one : kTowers) tower(one);
-  for (const Reader& one : kReaders) reader(one);
+  families();
   decoded_token();
-  experts();
   convolutions();
   return metal_test::finish("metal_budget");
 }

@@ -4,12 +4,17 @@
 
 #include <chrono>
 #include <cstring>
+#include <fstream>
 #include <set>
 #include <thread>
 
+#include "cache_fixture.h"
 #include "metal/kernel_cases.h"
+#include "metal/pipelines.h"
 #include "metal/rig/fake/fake_metal.h"
+#include "metal/work.h"
 #include "metal_runs.h"
+#include "platform/mapped_file.h"
 
 using namespace metal_test;
 namespace fake = rig::fake;
@@ -116,6 +121,35 @@ void joined_operators() {
     }
     expect(results[0] == results[1], "joined operators have the same bits");
   }
+}
+
+// Whatever a dispatch may hold, the bits are the same: rows, tiles and kv heads are independent.
+void divided_work() {
+  constexpr int kSizes[] = {33};
+  const std::set<std::string> kernels{
+      "linear_q4_bf16_32",       "linear_dot_q4_8",        "expert_q4_grouped",    "attention_f16_8",
+      "attention_matrix_f16_64", "attention_split_f16_64", "segment_attention_64", "convolution",
+      "separable_convolution"};
+  fake::reset();
+  const auto backend = open_alone();
+  std::set<std::string> divided;
+  for (const KernelCase& one : kernel_cases(kSizes)) {
+    if (one.of_rows || kernels.count(one.kernel) == 0) continue;
+    const Tested tested(one.kernel);
+    const auto dispatches_of = [&](std::vector<float>& result) {
+      const int64_t before = fake::counters().dispatches;
+      result = one.run(*backend);
+      return fake::counters().dispatches - before;
+    };
+    std::vector<float> whole, parts;
+    const int64_t few = dispatches_of(whole);
+    most_dispatch_flop = 1;
+    const int64_t many = dispatches_of(parts);
+    most_dispatch_flop = kMostDispatchFlop;
+    expect(whole == parts, "divided work has other bits: " + one.kernel + " " + one.name);
+    if (many > few) divided.insert(one.kernel);
+  }
+  expect(divided == kernels, std::to_string(divided.size()) + " kernels were divided");
 }
 
 // All memory stays resident between runs, where the system can do so.
@@ -282,6 +316,104 @@ void weights_in_place() {
   munmap(mapping, bytes);
 }
 
+// Matrices one after the other in a mapped file.
+class Stored {
+ public:
+  static constexpr size_t kFirst = 96, kBytes = size_t{256} << 10;
+  explicit Stored(int matrices) {
+    const std::string path = folder_.path() + "/matrices";
+    std::ofstream out(path, std::ios::binary);
+    out.write(std::string(kFirst, ' ').data(), kFirst);
+    Random random(static_cast<uint64_t>(matrices));
+    for (size_t i = 0; i < static_cast<size_t>(matrices) * kBytes / 4; ++i) {
+      const float value = random.uniform(-1, 1);
+      out.write(reinterpret_cast<const char*>(&value), 4);
+    }
+    out.close();
+    file_.emplace(path);
+  }
+  std::unique_ptr<Weight> weight(Backend& backend, size_t number) const {
+    WeightSource source;
+    source.name = "matrix";
+    source.rows = 64;
+    source.columns = static_cast<int64_t>(kBytes / 4) / source.rows;
+    source.row_bytes = static_cast<size_t>(source.columns) * 4;
+    source.data = file_->data() + kFirst + number * kBytes;
+    return backend.prepare(source, kUseMatrix, Precision::exact);
+  }
+
+ private:
+  test::TempFolder folder_;
+  std::optional<MappedFile> file_;
+};
+
+size_t in_place(const std::unique_ptr<Weight>& weight) {
+  return static_cast<const MetalWeight&>(*weight).bytes_in_place();
+}
+
+std::vector<float> product(Backend& backend, const Weight& matrix) {
+  CaseRun run(backend);
+  OpAttrs attrs;
+  const Dispatch d{Op::Linear, &attrs, {run.floats(2, 1024, 5)}, {run.empty(2, 64)}, {&matrix, nullptr}, nullptr};
+  run.run(d);
+  return CaseRun::read(d.out[0]);
+}
+
+// Read from the file's own pages it is the matrix that it is where it is copied.
+void expect_matrix(Backend& backend, const Stored& file, size_t number, const Weight& weight) {
+  const auto copying = open(false);
+  fake::settings().refuse_no_copy = true;
+  const auto copied = file.weight(*copying, number);
+  fake::settings().refuse_no_copy = false;
+  expect(in_place(copied) == 0 && product(backend, weight) == product(*copying, *copied),
+         "matrix " + std::to_string(number));
+}
+
+void files_wrapped_once() {
+  fake::reset();
+  const auto backend = open(false);
+  const Stored one(4), other(2);
+  std::vector<std::unique_ptr<Weight>> weights;
+  for (const size_t number : {0, 1, 3}) {
+    weights.push_back(one.weight(*backend, number));
+    expect(in_place(weights.back()) == Stored::kBytes, "read in place");
+    expect_matrix(*backend, one, number, *weights.back());
+  }
+  expect(fake::counters().no_copy == 1, "the tensors of a file share one buffer");
+  weights.push_back(other.weight(*backend, 1));
+  expect_matrix(*backend, other, 1, *weights.back());
+  expect(fake::counters().no_copy == 2, "another file has its own");
+  const int64_t live = fake::counters().live["buffer"];
+  weights.erase(weights.begin(), weights.begin() + 2);
+  expect(fake::counters().live["buffer"] == live, "it lives as long as one of them");
+  weights.erase(weights.begin());
+  expect(fake::counters().live["buffer"] == live - 1, "and no longer");
+  weights.push_back(one.weight(*backend, 2));
+  expect_matrix(*backend, one, 2, *weights.back());
+  expect(fake::counters().no_copy == 3, "then the file is wrapped anew");
+}
+
+// The device's buffers end in the middle of matrices 3 and 7.
+void files_cut() {
+  fake::reset();
+  fake::settings().max_buffer = 4 * Stored::kBytes + 100;
+  const auto backend = open(false);
+  const Stored file(10);
+  std::vector<std::unique_ptr<Weight>> weights;
+  const auto expect_buffers = [&](std::initializer_list<size_t> numbers, int64_t buffers, const std::string& what) {
+    for (const size_t number : numbers) {
+      weights.push_back(file.weight(*backend, number));
+      expect(in_place(weights.back()) == Stored::kBytes, "matrix " + std::to_string(number) + " is read in place");
+      expect_matrix(*backend, file, number, *weights.back());
+    }
+    expect(fake::counters().no_copy == buffers, what + ": " + std::to_string(fake::counters().no_copy) + " buffers");
+  };
+  expect_buffers({0, 2}, 1, "before the first cut");
+  expect_buffers({4, 6}, 2, "between the cuts");
+  expect_buffers({8, 9}, 3, "to the end of the file");
+  expect_buffers({3, 7}, 5, "across a cut");
+}
+
 ReportOptions quick() {
   ReportOptions options;
   options.sizes = {1, 33};
@@ -326,9 +458,26 @@ void report_of_compiling() {
 
 int main() {
   const int64_t before = fake::live_objects();
-  for (auto test : {&ordinary, &broken_family, &broken_kernel, &barriers, &joined_operators, &residency,
-                    &allocation_fails, &any_allocation_fails, &working_set_exceeded, &lowered_limits, &command_fails,
-                    &device_lost, &cancelled, &closed_during_run, &weights_in_place, &report, &report_of_compiling}) {
+  for (auto test : {&ordinary,
+                    &broken_family,
+                    &broken_kernel,
+                    &barriers,
+                    &joined_operators,
+                    &divided_work,
+                    &residency,
+                    &allocation_fails,
+                    &any_allocation_fails,
+                    &working_set_exceeded,
+                    &lowered_limits,
+                    &command_fails,
+                    &device_lost,
+                    &cancelled,
+                    &closed_during_run,
+                    &weights_in_place,
+                    &files_wrapped_once,
+                    &files_cut,
+                    &report,
+                    &report_of_compiling}) {
     test();
     for (const std::string& text : fake::violations()) expect(false, "violation: " + text);
     expect(fake::live_objects() == before, std::to_string(fake::live_objects() - before) + " Metal objects leaked");

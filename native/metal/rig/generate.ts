@@ -1,14 +1,10 @@
 // Turns one flattened Metal source into C++ that runs on the emulator:
 //   node --import tsx generate.ts IN.metal OUT.cpp [--family NAME] [--clang clang++-19]
 // The text is compiled as it is; beside it stand one entry function and one reflection row per kernel.
-import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename } from 'node:path';
 
-import { readKernelText, splitList, type Instantiation, type KernelText, type Parameter } from './kernel-text.js';
-
-const here = dirname(fileURLToPath(import.meta.url));
+import { preprocessed, readKernelText, splitList, type Instantiation, type KernelText, type Parameter } from './kernel-text.js';
 
 /** Attributes that name the calling thread's place: fields of rig::Place. */
 const PLACES: Record<string, string> = {
@@ -92,12 +88,7 @@ function sourceHash(source: Buffer): bigint {
 }
 
 export function generate(input: string, family: string, clang: string): string {
-  const preprocessed = execFileSync(
-    clang,
-    ['-E', '-x', 'c++', '-std=c++20', '-nostdinc', '-nostdinc++', '-I', join(here, 'empty'), '-D__METAL_VERSION__=310', '-DUNROLL=', input],
-    { encoding: 'utf8', maxBuffer: 1 << 28 },
-  );
-  const { kernels, instantiations, text } = readKernelText(preprocessed.replace(/^using namespace metal;$/m, ''));
+  const { kernels, instantiations, text } = readKernelText(preprocessed(input, clang, ['-DUNROLL=']));
   const byName = new Map(kernels.map((kernel) => [kernel.name, kernel]));
   const pairs = instantiations.map((instance): [Instantiation, KernelText] => {
     const kernel = byName.get(instance.kernel);

@@ -1,5 +1,17 @@
 // Reads Metal kernel text after the preprocessor: kernels, their parameters with attributes, explicit instantiations
 // and threadgroup arrays. A reader for the dialect this project writes, not a parser of the language.
+import { execFileSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = dirname(fileURLToPath(import.meta.url));
+
+/** A flattened source behind the preprocessor; `defined` are options of it. */
+export function preprocessed(file: string, clang: string, defined: string[] = []): string {
+  const options = ['-E', '-x', 'c++', '-std=c++20', '-nostdinc', '-nostdinc++', '-I', join(here, 'empty'), '-D__METAL_VERSION__=310'];
+  const text = execFileSync(clang, [...options, ...defined, file], { encoding: 'utf8', maxBuffer: 1 << 28 });
+  return text.replace(/^using namespace metal;$/m, '');
+}
 
 export interface Parameter {
   name: string;

@@ -161,11 +161,19 @@ function(add_strict_check)
     DEPENDS afterimage_rig_generated ${kernels_out}/faults_address_space.cpp VERBATIM)
 endfunction()
 
+# No kernel keeps an array in memory of its threads; and two that do are found.
+function(add_stack_lint)
+  set(lint ${NODE_EXECUTABLE} --import tsx ${rig}/stack-lint.ts --clang ${CMAKE_CXX_COMPILER})
+  add_custom_target(metal_stack COMMAND ${lint} ${flattened} COMMAND ${lint} --expect ${rig}/faults/stack.metal
+    WORKING_DIRECTORY ${metal_folder}/../.. DEPENDS ${flattened} VERBATIM)
+endfunction()
+
 # native/test/metal_*.cpp, plain and under both sanitizers.
 function(add_metal_tests)
   translate_kernels(${rig}/faults/faults.metal ${kernels_out}/faults.cpp)
   add_custom_target(metal_faults_generated DEPENDS ${kernels_out}/faults.cpp)
   add_strict_check()
+  add_stack_lint()
   add_emulated_metal(_address address)
   add_emulated_metal(_thread thread)
   foreach(suffix "" _address _thread)
@@ -192,6 +200,10 @@ function(add_metal_tests)
     target_include_directories(metal_rig${suffix} PRIVATE ${rig})
     target_compile_options(metal_rig${suffix} PRIVATE ${flags})
     target_link_libraries(metal_rig${suffix} PRIVATE metal_faults${suffix} afterimage_rig_runtime${suffix})
+    if(TARGET metal_budget${suffix})
+      target_compile_definitions(metal_budget${suffix} PRIVATE
+        METAL_BUDGET_TABLE="${metal_folder}/../test/metal_budget.json")
+    endif()
     foreach(name ${tests} metal_rig)
       set_target_properties(${name}${suffix} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/metal_tests)
     endforeach()

@@ -125,18 +125,27 @@ static std::vector<const EncodedDispatch*> in_order(const std::vector<EncodedDis
 static bool within_budget(const std::vector<EncodedDispatch>& dispatches) {
   double seconds = 0;
   bool within = true;
+#if RIG_TRAFFIC
+  rig::traffic::CommandBuffer noted;
+#endif
   for (const EncodedDispatch& dispatch : dispatches) {
     const std::string kernel = dispatch.pipeline->kernel->name;
     const auto at = addresses(dispatch);
     const Cost cost = cost_of(kernel, dispatch.groups, at.data());
     seconds += cost.seconds;
     count_cost(cost.operations, seconds);
+#if RIG_TRAFFIC
+    noted.emplace_back(kernel, cost.operations);
+#endif
     if (cost.operations <= kMostOperations && seconds <= kMostSeconds) continue;
     within = false;
     if (settings().kills) continue;
     violation(kernel + " makes " + std::to_string(cost.operations / 1e9) + " GFLOP in one dispatch and " +
               std::to_string(1000 * seconds) + " ms of its command buffer");
   }
+#if RIG_TRAFFIC
+  rig::traffic::note_command_buffer(noted);
+#endif
   return within || !settings().kills;
 }
 
@@ -162,7 +171,9 @@ void execute(const EncodedDispatch& dispatch) {
 #if RIG_TRAFFIC
   rig::traffic::end_dispatch(kernel.name);
 #endif
-  if (settings().leaky_kernels.count(kernel.name) && dispatch.groups[0] * dispatch.groups[1] % 2 == 0)
+  const bool leaky = settings().leaky_kernels.count(kernel.name) ||
+                     settings().leaky_families.count(dispatch.pipeline->library->family);
+  if (leaky && dispatch.groups[0] * dispatch.groups[1] % 2 == 0)
     for (const Parameter& parameter : kernel.parameters)
       if (parameter.writes) static_cast<std::byte*>(launch.buffers[parameter.index])[0] ^= std::byte{1};
   hide_others(dispatch, false);

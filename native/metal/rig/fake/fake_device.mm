@@ -113,6 +113,7 @@ uint32_t pipeline_threads(const rig::Kernel& kernel) {
   const rig::Kernel* found = library->find([name UTF8String]);
   if (!found) return nil;
   FakeFunction* function = [[FakeFunction alloc] init];
+  function->library = library;
   function->kernel = found;
   return function;
 }
@@ -277,6 +278,7 @@ bool rig_macos_at_least(double version) { return static_cast<double>(settings().
     return nil;
   }
   FakePipeline* pipeline = [[FakePipeline alloc] init];
+  pipeline->library = ((FakeFunction*)function)->library;
   pipeline->kernel = kernel;
   pipeline->threads = pipeline_threads(*kernel);
   return pipeline;

@@ -40,6 +40,7 @@ struct Settings {
   bool ignores_barriers = false;          // as where none were set
   bool refuses_residency = false;         // no residency set is given
   std::set<std::string> broken_families;  // texts that do not compile
+  std::set<std::string> leaky_families;   // all kernels of these texts are leaky
   std::set<std::string> broken_kernels;   // pipelines that cannot be made
   std::set<std::string> leaky_kernels;    // the last bit of the first result depends on how many threadgroups there are
   std::set<std::string> wrong_kernels;    // pipelines that compute nothing: their output stays as it was
@@ -60,7 +61,8 @@ struct Counters {
 // What a dispatch and a command buffer may cost (work.h): 20 GFLOP, and 50 ms with some room for estimates that differ.
 constexpr double kMostOperations = 20e9, kMostSeconds = 0.06;
 
-// Not to be changed while command buffers are in flight.
+// Not to be changed while command buffers are in flight. At the start of the process $RIG_BROKEN_FAMILIES and
+// $RIG_LEAKY_FAMILIES name families, separated by commas, and $RIG_DRY sets `dry`: how the addon meets such a device.
 Settings& settings();
 Counters counters();
 void reset();

@@ -21,6 +21,7 @@
 
 @interface FakeFunction : NSObject <MTLFunction> {
  @public
+  const rig::Library* library;
   const rig::Kernel* kernel;
 }
 @end
@@ -33,6 +34,7 @@
 
 @interface FakePipeline : NSObject <MTLComputePipelineState> {
  @public
+  const rig::Library* library;
   const rig::Kernel* kernel;
   uint32_t threads;
 }

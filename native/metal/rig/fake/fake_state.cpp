@@ -1,14 +1,32 @@
 #include "fake_state.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <mutex>
+#include <sstream>
 
 namespace rig::fake {
 namespace {
 
+std::set<std::string> listed_in(const char* variable) {
+  const char* text = std::getenv(variable);
+  std::istringstream list(text ? text : "");
+  std::set<std::string> names;
+  for (std::string name; std::getline(list, name, ',');) names.insert(name);
+  return names;
+}
+
+Settings first_settings() {
+  Settings settings;
+  settings.broken_families = listed_in("RIG_BROKEN_FAMILIES");
+  settings.leaky_families = listed_in("RIG_LEAKY_FAMILIES");
+  settings.dry = std::getenv("RIG_DRY") != nullptr;
+  return settings;
+}
+
 struct State {
   std::mutex mutex;
-  Settings settings;
+  Settings settings = first_settings();
   Counters counters;
   std::vector<std::string> violations;
   std::vector<Extent> extents;

@@ -107,6 +107,17 @@ void end_dispatch(const char* kernel) {
   std::fclose(file);
 }
 
+void note_command_buffer(const CommandBuffer& dispatches) {
+  const char* path = std::getenv("RIG_TRAFFIC");
+  FILE* file = path ? std::fopen(path, "a") : nullptr;
+  if (!file) return;
+  std::fprintf(file, "{\"commandBuffer\": [");
+  for (size_t i = 0; i < dispatches.size(); ++i)
+    std::fprintf(file, "%s[\"%s\", %.0f]", i ? ", " : "", dispatches[i].first.c_str(), dispatches[i].second);
+  std::fprintf(file, "]}\n");
+  std::fclose(file);
+}
+
 }  // namespace rig::traffic
 
 // Called by what instrument.ts wrote.
