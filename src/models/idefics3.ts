@@ -29,7 +29,7 @@ export const idefics3: Family = {
     const config = new Config(checkpoint.config, 'config.json');
     const text = textConfig(config);
     const vision = visionShape(config.section('vision_config'));
-    const side = config.section('vision_config').count('image_size') / vision.patch_size;
+    const side = Math.floor(config.section('vision_config').count('image_size') / vision.patch_size);
     const block = config.count('scale_factor');
     const tokensPerFrame = new Config(checkpoint.processor, 'processor_config.json').count(
       'image_seq_len',

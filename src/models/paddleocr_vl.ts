@@ -18,7 +18,7 @@ import { indexTensor } from './processors/pixels.js';
 import { mergeOrder, qwenImageProcessor, type PatchExtent } from './processors/qwen-image.js';
 import { textWeights } from './qwen2_vl.js';
 import { ropeSettings, sectionedAxes } from './rope.js';
-import { bilinearTaps, gridTaps, tableSide, type Taps } from './towers/position-tables.js';
+import { bilinearTaps, gridTaps, type Taps } from './towers/position-tables.js';
 import { visionRope, wholeImage } from './towers/qwen.js';
 import { siglipBlocks, siglipShape } from './towers/siglip.js';
 
@@ -38,7 +38,7 @@ export const paddleOcrVl: Family = {
     const config = new Config(checkpoint.config, 'config.json');
     const text = config.sectionOr('text_config', config);
     const vision = visionConfig(config);
-    const side = tableSide((vision.count('image_size') / vision.count('patch_size')) ** 2);
+    const side = wholePatches(vision);
     return {
       modelType: 'paddleocr_vl',
       vision: visionEncoder(checkpoint, vision, text.count('hidden_size')),
@@ -105,6 +105,10 @@ function visionWeights(checkpoint: Checkpoint, width: number): WeightScope {
   return weightScope(checkpoint, prefixes, 'embeddings.patch_embedding');
 }
 
+/** Side of the position table: a convolution sees whole patches only, 27 of 14 pixels in 384. */
+const wholePatches = (vision: Config): number =>
+  Math.floor(vision.count('image_size') / vision.count('patch_size'));
+
 function visionEncoder(checkpoint: Checkpoint, vision: Config, hidden: number): Program {
   const g = new GraphBuilder('vision');
   const shape = siglipShape(vision);
@@ -120,7 +124,7 @@ function visionEncoder(checkpoint: Checkpoint, vision: Config, hidden: number): 
 
   const embed = w('embeddings.patch_embedding');
   const kernel = embed.patchKernel(width, 3, [patch, patch]);
-  const table = w('embeddings.position_embedding').matrix((vision.count('image_size') / patch) ** 2, width);
+  const table = w('embeddings.position_embedding').matrix(wholePatches(vision) ** 2, width);
   const x = g.add(g.matmul(pixels, kernel, embed.bias(width)), g.weightedRows(table, index, weight));
   const rope = visionRope(g, positions, width / shape.num_attention_heads);
   const seen = siglipBlocks(g, x, w, shape, rope);

@@ -10,3 +10,11 @@ test('an image stands between its two marks, whatever the tokenizer calls its im
   const { templateSwitches, imagePlaceholder } = buildModel(openCheckpoint(folder));
   assert.equal(templateSwitches!['image_token'], `<|IMAGE_START|>${imagePlaceholder}<|IMAGE_END|>`);
 });
+
+test('a side that is not whole patches has a table of the whole ones, as the published size has it', () => {
+  const checkpoint = openCheckpoint(folder);
+  const vision = checkpoint.config['vision_config'] as Record<string, number>;
+  const wider = { ...vision, image_size: vision['image_size']! + vision['patch_size']! - 1 };
+  const model = buildModel({ ...checkpoint, config: { ...checkpoint.config, vision_config: wider } });
+  assert.deepEqual(model.vision, buildModel(checkpoint).vision);
+});

@@ -119,6 +119,26 @@ for (const table of tables('idefics3')) {
   });
 }
 
+test('tiles that are not whole patches keep the whole ones, as SmolVLM2 2.2B has it: 27 of 14 pixels in 384', () => {
+  const processor = splitImageProcessor(
+    checkpoint({ size: { longest_edge: 1536 }, max_image_size: { longest_edge: 384 } }),
+    { patch: 14, block: 3, tokensPerFrame: 81, placeholder: () => '' },
+  );
+  const [width, height] = [768, 384];
+  const plan = processor.plan(width, height);
+  const frames = plan.symbols['segments']! - 1;
+  assert.deepEqual([plan.symbols['patches'], plan.tokens], [frames * 27 * 27, frames * 81]);
+  const image = { width, height, data: new Uint8Array(width * height * 3).fill(255) };
+  const { pixel_values, position_index, segments, block_order } = processor.inputs(image, plan);
+  for (const { rows } of [pixel_values!, position_index!, block_order!]) assert.equal(rows, frames * 27 * 27);
+  assert.ok(pixel_values!.data.every((value) => value === 1));
+  assert.deepEqual(
+    [...block_order!.data].sort((a, b) => a - b),
+    [...Array(frames * 27 * 27).keys()],
+  );
+  assert.equal(segments!.data.at(-1), frames * 27 * 27);
+});
+
 for (const table of tables('fixed_square')) {
   test(`fixed squares: ${table.rule}`, () => {
     const { size, patch_size, pool } = table.params as Record<string, number>;

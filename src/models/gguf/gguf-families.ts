@@ -237,7 +237,7 @@ const gemma3: GgufFamily = {
     const scale = keys.optional('attention.scale');
     const usual =
       text['num_hidden_layers'] === GEMMA3_27B_LAYERS ? hidden / heads : Number(text['head_dim'] ?? 256);
-    const side = visionKey(pair, 'image_size') / visionKey(pair, 'patch_size');
+    const side = Math.floor(visionKey(pair, 'image_size') / visionKey(pair, 'patch_size'));
     return {
       model_type: 'gemma3',
       image_token_index: tokenId('<image_soft_token>'),

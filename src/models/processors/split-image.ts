@@ -29,6 +29,7 @@ export function splitImageProcessor(checkpoint: Checkpoint, options: SplitImageO
   const filter = resampleFilter(settings, 'lanczos');
   const tables = channelTables(settings);
   const { patch, block, tokensPerFrame } = options;
+  const side = Math.floor(tile / patch);
 
   const within = (maxPixels = Infinity): Processor => {
     const scaled = (size: Size): Size => scaledWithin(size, longest, tile, split ? maxPixels : Infinity);
@@ -56,7 +57,7 @@ export function splitImageProcessor(checkpoint: Checkpoint, options: SplitImageO
           tokens: frames * tokensPerFrame,
           viewedWidth: size.width,
           viewedHeight: size.height,
-          symbols: { patches: frames * (tile / patch) ** 2, segments: frames + 1 },
+          symbols: { patches: frames * side ** 2, segments: frames + 1 },
           placeholder: options.placeholder(rows, columns),
           layout: { tile_rows: rows, tile_cols: columns },
         };
@@ -70,7 +71,7 @@ export function splitImageProcessor(checkpoint: Checkpoint, options: SplitImageO
           filter,
         );
         const frames = [...tiles(whole, tile), resize(whole, tile, tile, filter)];
-        const order = blockOrder(frames.length, tile / patch, block);
+        const order = blockOrder(frames.length, side, block);
         return { ...frameInputs(frames, tables, patch), block_order: indexTensor(order) };
       },
       limitedTo: (most) => within(Math.min(most, maxPixels)),

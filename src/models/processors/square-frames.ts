@@ -3,13 +3,13 @@ import type { NamedTensor } from '../family.js';
 import type { RgbImage } from '../../image/rgb-image.js';
 import { indexTensor, patchRows, rasterCorners, type ChannelTables } from './pixels.js';
 
-/** All frames are `side` patches wide and high. */
+/** All frames are `side` whole patches wide and high; pixels beyond them are in none, as with a convolution. */
 export function frameInputs(
   frames: RgbImage[],
   tables: ChannelTables,
   patch: number,
 ): Record<string, NamedTensor> {
-  const side = frames[0]!.width / patch;
+  const side = Math.floor(frames[0]!.width / patch);
   const area = side * side;
   const corners = rasterCorners({ rows: side, columns: side, patch });
   const width = 3 * patch * patch;
