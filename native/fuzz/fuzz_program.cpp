@@ -47,7 +47,7 @@ void plan(const Program& program, const std::vector<char>& kept, int64_t count, 
     if (rows > kMostRows) return;
   }
   FakeMemory scratch(plan.bytes);
-  const std::vector<std::unique_ptr<Weight>> weights(program.weights.size());
+  const std::vector<std::shared_ptr<Weight>> weights(program.weights.size());
   const std::vector<Tensor> inputs(program.values.size());
   const DispatchContext context{program, ops, plan, weights, inputs, &scratch, nullptr, Precision::exact};
   for_each_dispatch(context, [&](std::span<const Dispatch> dispatches) {
