@@ -57,7 +57,8 @@ class Walk {
   void restart() {
     close();
     EngineOptions options = engine_options();
-    const KvLayout layout({{1, 16, 16}, {1, 16, 16}}, setup_.kv_type);
+    // The head that drafts keeps keys and values of its own.
+    const KvLayout layout(std::vector<KvLayer>(setup_.kind == Kind::mtp ? 3 : 2, {1, 16, 16}), setup_.kv_type);
     options.chunk_rows = 5 + pick(90);
     options.budgets.kv_bytes = layout.block_bytes() * static_cast<size_t>(16 + pick(16)) + 16384;
     options.budgets.feature_bytes = size_t{112} << 10;
