@@ -32,7 +32,7 @@ const input = z.strictObject({
   detail: z
     .enum(DETAILS)
     .default('normal')
-    .describe('How much to describe; full also looks as closely as the model can.'),
+    .describe('How much to describe; full also looks as closely as it can.'),
   region: fields.region.optional(),
   locate: z
     .string()
@@ -63,7 +63,7 @@ export const describeImage = defineTool({
   name: 'describe_image',
   title: 'Describe an image',
   description: `Describe one image, or answer one question about it: a screenshot, photo, chart, diagram or UI.
-For its text use ocr, for what changed between two images compare_images, for several images or questions chat_with_images. Further questions about an image are fast, because what was seen is kept; with session_id they are asked in that session.`,
+For its text use ocr, for what changed between two images compare_images, for several images or questions chat_with_images. Further questions about an image are fast: what was seen is kept.`,
   annotations: LOOKS_ONLY,
   input,
   output,

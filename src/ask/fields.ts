@@ -15,9 +15,7 @@ const LONGEST_TEXT = 20_000;
 
 export const source = z.string().min(1);
 
-export const image = source.describe(
-  'Absolute path, file://, data: or (if allowed) http(s) URL, image_id, or "latest".',
-);
+export const image = source.describe('Absolute path, file://, data: or http(s) URL, image_id, or "latest".');
 
 export const reading = z.boolean().optional().describe('Also give the model the text that was read.');
 
@@ -27,12 +25,12 @@ export const page = z.string().max(40).optional().describe('Of a PDF: "3" or "2-
 export const fps = z
   .number()
   .optional()
-  .describe('Of a timeline, or to see a GIF or WebP animation as one: frames a second, usually 2.');
+  .describe('Frames a second, usually 2, of a GIF or WebP as a timeline.');
 
 /** A rectangle in pixels; the order of its fields is that of [x, y, width, height]. */
 export const area = z.object({ x: z.int(), y: z.int(), width: z.int(), height: z.int() });
 
-export const region = area.describe('Part to look at, in pixels of the original: small text gets larger.');
+export const region = area.describe('Part to look at, in original pixels: small text gets larger.');
 
 export const question = (text: string) => z.string().max(LONGEST_TEXT).describe(text);
 
@@ -45,7 +43,7 @@ export const choices = z
   .min(2)
   .max(MOST_CHOICES)
   .optional()
-  .describe('Answer with one of these; returns each with its (uncalibrated) probability.');
+  .describe('Answer with one of these; gives each its (uncalibrated) probability.');
 
 /** One type, though the text of a schema is read as well. */
 export const schema = z
@@ -54,14 +52,13 @@ export const schema = z
   .optional()
   .meta({ type: 'object', description: 'JSON Schema of the answer.' });
 
-export const maxTokens = () =>
-  z.int().min(1).max(MOST_TOKENS).describe('Longest answer; one that is cut can be continued.');
+export const maxTokens = () => z.int().min(1).max(MOST_TOKENS).describe('A cut answer can be continued.');
 
 export const sessionId = z.string().trim().describe('From an earlier result.');
 
 export const model = z.string().trim().max(200).optional().describe('An installed one.');
 
-export const verbose = z.boolean().default(false).describe('Also how: cache, model, sizes.');
+export const verbose = z.boolean().default(false).describe('Also cache, model, sizes.');
 
 export interface SeenImage {
   /** Names the image in later calls, until the server forgets it. */

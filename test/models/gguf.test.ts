@@ -23,9 +23,16 @@ function pairOf(family: string, type: GgufType): string {
   writePair(source(family), folder, type);
   cpSync(join(source(family), 'cases'), join(folder, 'cases'), { recursive: true });
   cpSync(join(source(family), 'sizes.json'), join(folder, 'sizes.json'));
-  // Tilings and budgets that no GGUF states; makers' settings beside the files count.
+  // Tilings, budgets and sizes of frames that no GGUF states; makers' settings beside the files count.
   const own = { gemma3: 'preprocessor_config.json', gemma4: 'processor_config.json' }[family];
   if (own) cpSync(join(source(family), own), join(folder, own));
+  const frames = 'video_preprocessor_config.json';
+  const wanted = {
+    qwen2_vl: 'preprocessor_config.json',
+    qwen2_5_vl: 'preprocessor_config.json',
+    qwen3_vl: frames,
+  }[family];
+  if (wanted) cpSync(join(source(family), wanted), join(folder, frames));
   return folder;
 }
 
