@@ -150,6 +150,7 @@ const qwen2_5Vl: GgufFamily = {
       hidden_size: visionKey(pair, 'embedding_length'),
       intermediate_size: innerWidth(pair),
       hidden_act: 'silu',
+      tokens_per_second: 2, // of every published size; no header has it, and the class default is another
       window_size: pair.vision.number('clip.vision.window_size') ?? 112,
       fullatt_block_indexes: everyNth(visionKey(pair, 'block_count'), visionKey(pair, 'n_wa_pattern')),
     },
