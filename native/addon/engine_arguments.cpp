@@ -314,6 +314,27 @@ Napi::Value to_js(Napi::Env env, const Counters& c) {
   return result;
 }
 
+Napi::Value to_js(Napi::Env env, const TreeListing& listing) {
+  Napi::Array branches = Napi::Array::New(env, listing.branches.size());
+  for (uint32_t i = 0; i < listing.branches.size(); i++) {
+    const Branch& branch = listing.branches[i];
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("parent", branch.parent);
+    object.Set("tokens", branch.tokens);
+    object.Set("bytes", static_cast<double>(branch.bytes));
+    object.Set("memory", branch.memory);
+    object.Set("disk", branch.disk);
+    Napi::Array labels = Napi::Array::New(env, branch.images.size());
+    for (uint32_t at = 0; at < branch.images.size(); at++) labels.Set(at, branch.images[at]);
+    object.Set("labels", labels);
+    branches.Set(i, object);
+  }
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("branches", branches);
+  result.Set("more", static_cast<double>(listing.more));
+  return result;
+}
+
 Napi::Value to_js(Napi::Env env, const MemoryNeed& need) {
   Napi::Object result = Napi::Object::New(env);
   result.Set("weightBytes", static_cast<double>(need.weight_bytes));

@@ -28,6 +28,7 @@ GenerateOptions generate_options_of(const Napi::Value& value, const std::shared_
 Napi::Value to_js(Napi::Env env, const PlanReport& report);
 Napi::Value to_js(Napi::Env env, const GenerateResult& result);
 Napi::Value to_js(Napi::Env env, const Counters& counters);
+Napi::Value to_js(Napi::Env env, const TreeListing& listing);
 Napi::Value to_js(Napi::Env env, const MemoryNeed& need);
 const char* stage_name(Stage stage) noexcept;
 

@@ -1,5 +1,6 @@
 #include "addon/engine_object.h"
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <utility>
@@ -79,7 +80,8 @@ void EngineObject::define(Napi::Env env, Napi::Object exports) {
            InstanceMethod("encode", &E::entry<&E::encode>), InstanceMethod("generate", &E::entry<&E::generate>),
            InstanceMethod("setVocabulary", &E::entry<&E::set_vocabulary>),
            InstanceMethod("finish", &E::entry<&E::finish>), InstanceMethod("cancel", &E::entry<&E::cancel>),
-           InstanceMethod("stats", &E::entry<&E::stats>), InstanceMethod("clearMemory", &E::entry<&E::clear_memory>),
+           InstanceMethod("stats", &E::entry<&E::stats>), InstanceMethod("tree", &E::entry<&E::tree>),
+           InstanceMethod("clearMemory", &E::entry<&E::clear_memory>),
            InstanceMethod("flushDisk", &E::entry<&E::flush_disk>), InstanceMethod("close", &E::entry<&E::close>)}));
 }
 
@@ -240,6 +242,21 @@ Napi::Value EngineObject::cancel(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value EngineObject::stats(const Napi::CallbackInfo& info) { return to_js(info.Env(), core_->loaded().stats()); }
+
+Napi::Value EngineObject::tree(const Napi::CallbackInfo& info) {
+  const auto most = static_cast<size_t>(std::max<int64_t>(0, integer_of(info[0], "most")));
+  core_->loaded();
+  const Deferred deferred(info.Env(), queue_);
+  core_->worker.post([engine = core_->engine, most, deferred] {
+    try {
+      const auto listing = std::make_shared<const TreeListing>(engine->tree(most));
+      deferred.resolve([listing](Napi::Env env) { return to_js(env, *listing); });
+    } catch (...) {
+      deferred.reject(std::current_exception());
+    }
+  });
+  return deferred.promise();
+}
 
 Napi::Value EngineObject::clear_memory(const Napi::CallbackInfo& info) {
   core_->loaded().clear_memory();

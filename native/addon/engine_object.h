@@ -31,6 +31,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value finish(const Napi::CallbackInfo& info);        // (request)
   Napi::Value cancel(const Napi::CallbackInfo& info);        // (request)
   Napi::Value stats(const Napi::CallbackInfo& info);         // () → counters
+  Napi::Value tree(const Napi::CallbackInfo& info);          // (most) → Promise<{branches, more}>
   Napi::Value clear_memory(const Napi::CallbackInfo& info);  // ()
   Napi::Value flush_disk(const Napi::CallbackInfo& info);    // () → Promise
   Napi::Value close(const Napi::CallbackInfo& info);         // () → Promise; idempotent

@@ -1,6 +1,5 @@
 #include "cache/disk_tier.h"
 
-#include "cache/disk_folder.h"
 #include "graph/error.h"
 #include "platform/files.h"
 
@@ -51,6 +50,13 @@ void DiskTier::find(std::vector<PrefixItems> path, std::function<void(Found)> on
   std::lock_guard lock(mutex_);
   lookups_.push_back({std::move(path), std::move(on_found)});
   changed_.notify_all();
+}
+
+std::vector<DiskEntry> DiskTier::list() const {
+  if (!enabled_) return {};
+  std::vector<DiskEntry> files = list_disk_cache(options_.folder);
+  std::erase_if(files, [&](const DiskEntry& file) { return file.identity != format_.identity; });
+  return files;
 }
 
 void DiskTier::flush() {

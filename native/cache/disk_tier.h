@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "cache/disk_folder.h"
 #include "cache/prefix_file.h"
 
 namespace afterimage {
@@ -46,6 +47,9 @@ class DiskTier {
   ~DiskTier() { close(); }
 
   bool enabled() const noexcept { return enabled_; }
+  std::string file_name(const PrefixItems& prefix) const { return prefix_file_name(format_, prefix); }
+  // The files that this engine can use, as the folder has them now; reads the head of each.
+  std::vector<DiskEntry> list() const;
   // Whether a prefix of this size would be taken now; asked before it is copied, and counted as skipped if not.
   bool accepts(size_t bytes);
   void stage(StagedPrefix prefix);

@@ -1,6 +1,8 @@
 #include "cache/prefix_tree.h"
 
 #include <algorithm>
+#include <array>
+#include <span>
 
 namespace afterimage {
 
@@ -18,7 +20,47 @@ bool holds_used_snapshot(const Node& node) noexcept {
                      [](const Snapshot& snapshot) { return snapshot.state.use_count() > 1; });
 }
 
+template <class T>
+void append_bytes(const std::vector<T>& values, std::vector<std::byte>& out) {
+  const auto bytes = std::as_bytes(std::span(values));
+  out.insert(out.end(), bytes.begin(), bytes.end());
+}
+
 }  // namespace
+
+std::vector<std::byte> identity(const std::vector<const Node*>& path, int32_t end) {
+  const int32_t axes = path.front()->items.stride - 2;
+  std::vector<int32_t> ids, features, positions;
+  std::vector<std::pair<std::array<int32_t, 3>, ImageKey>> ranges;  // begin, end, offset
+  for (const Node* node : path) {
+    const BlockItems& items = node->items;
+    const int32_t base = node->block_index * kBlockPositions, count = std::min(items.count, end - base);
+    for (int32_t i = 0; i < count; ++i) {
+      const auto row = items.rows.begin() + static_cast<ptrdiff_t>(i) * items.stride;
+      ids.push_back(row[0]);
+      features.push_back(row[1]);
+      positions.insert(positions.end(), row + 2, row + items.stride);
+    }
+    for (const BlockItems::Piece& piece : items.pieces) {
+      if (piece.begin >= count) break;
+      const int32_t stop = base + std::min(piece.end, count);
+      if (piece.offset > 0)
+        ranges.back().first[1] = stop;  // goes on from the block before
+      else
+        ranges.push_back({{base + piece.begin, stop, 0}, piece.key});
+    }
+  }
+  std::vector<std::byte> out;
+  append_bytes(std::vector<int32_t>{end, axes}, out);
+  append_bytes(ids, out);
+  append_bytes(features, out);
+  append_bytes(positions, out);
+  for (const auto& [place, key] : ranges) {
+    append_bytes(std::vector<int32_t>(place.begin(), place.end()), out);
+    append_bytes(std::vector<uint8_t>(key.begin(), key.end()), out);
+  }
+  return out;
+}
 
 Match PrefixTree::match(const Sequence& sequence, bool snapshots) {
   Match match;

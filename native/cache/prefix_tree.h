@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "cache/block_pool.h"
@@ -27,6 +28,7 @@ struct Node {
   std::vector<Snapshot> snapshots;
   uint64_t last_used = 0;
   uint32_t pins = 0;
+  std::vector<std::string> files;  // names of the files that end here, once they were listed
 
   int32_t end() const noexcept { return block_index * kBlockPositions + items.count; }
 };
@@ -58,6 +60,9 @@ struct Match {
   std::vector<Node*> path;
 };
 
+// Sequence::identity(end) of every sequence that begins with this path from the root.
+std::vector<std::byte> identity(const std::vector<const Node*>& path, int32_t end);
+
 class PrefixTree {
  public:
   explicit PrefixTree(BlockPool& pool) : pool_(pool) {}
@@ -78,6 +83,8 @@ class PrefixTree {
   // Drops whatever is not pinned.
   void clear();
 
+  // Holds nothing itself; its children begin the prompts.
+  const Node& root() const noexcept { return root_; }
   size_t nodes() const noexcept { return nodes_; }
   size_t snapshots() const noexcept { return snapshots_; }
   struct Evictable {

@@ -165,6 +165,10 @@ BlockItems Sequence::block_items(int32_t block, int32_t end) const {
     const int32_t from = std::max(range->begin, begin);
     items.pieces.push_back({from - begin, std::min(range->end, end) - begin, from - range->begin, range->key});
   }
+  for (const ImageSpan& span : prompt_.spans)
+    if (span.start >= begin && span.start < end) items.images.push_back(span.label);
+  for (int32_t at : image_ends_)
+    if (at > begin && at <= end) items.image_ends.push_back(at);
   return items;
 }
 

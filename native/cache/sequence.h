@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "cache/prompt.h"
@@ -21,6 +22,9 @@ struct BlockItems {
   int32_t stride = 0;         // 2 + position axes
   std::vector<int32_t> rows;  // [count][stride]: token id, feature row, position ids
   std::vector<Piece> pieces;  // ascending
+  // For whoever lists the tree, and part of no comparison.
+  std::vector<std::string> images;  // labels of the images that begin here
+  std::vector<int32_t> image_ends;  // of Sequence::image_ends(), those in here
 };
 
 // Number of leading items that are the same.

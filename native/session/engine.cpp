@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <future>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -227,6 +228,20 @@ void Engine::clear_memory() {
   impl_->require_open();
   impl_->commands.push_back([impl = impl_.get()] { impl->scheduler.clear_memory(); });
   impl_->wake.notify_one();
+}
+
+TreeListing Engine::tree(size_t most) {
+  auto held = std::make_shared<std::promise<HeldTree>>();
+  auto ready = held->get_future();
+  impl_->post([impl = impl_.get(), held] {
+    try {
+      held->set_value(impl->scheduler.held_tree());
+    } catch (...) {
+      held->set_exception(std::current_exception());
+    }
+  });
+  held.reset();
+  return largest(ready.get(), impl_->scheduler.disk().list(), most);
 }
 
 void Engine::flush_disk() { impl_->scheduler.disk().flush(); }

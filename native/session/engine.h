@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "cache/tree_listing.h"
 #include "graph/backend.h"
 #include "session/answer.h"
 #include "session/counters.h"
@@ -54,6 +55,9 @@ class Engine {
   std::string weights_digest() const;
   // Drops everything that is not in use from memory (KV and features). Files on disk stay.
   void clear_memory();
+  // What the cache holds now, at most `most` branches of it, the largest first. Waits for the engine thread to pause,
+  // then reads the disk folder: for a thread that may block.
+  TreeListing tree(size_t most);
   // Waits until every staged prefix is written or skipped.
   void flush_disk();
   // Ends all requests (cancelled or CLOSED), joins the engine thread, frees everything. Idempotent. Not from a

@@ -56,6 +56,10 @@ void Scheduler::clear_memory() {
   state_.features.clear();
 }
 
+HeldTree Scheduler::held_tree() {
+  return list_tree(state_.kv.tree(), state_.disk, state_.kv.layout().block_bytes(), state_.kv.states().bytes);
+}
+
 void Scheduler::close(const Error& error) {
   fail_all(error);
   state_.disk.close();

@@ -4,6 +4,7 @@
 #pragma once
 #include <functional>
 
+#include "cache/tree_listing.h"
 #include "session/encode_step.h"
 #include "session/engine_state.h"
 #include "session/rows_step.h"
@@ -30,6 +31,7 @@ class Scheduler {
   void close(const Error& error);
 
   DiskTier& disk() noexcept { return state_.disk; }
+  HeldTree held_tree();
   Counters counters() const;
   // Called for each request that ended.
   std::function<void(RequestId)> on_ended;

@@ -1,6 +1,7 @@
 // The disk tier: what is accepted, what is a miss, and what the limits remove.
 #include <fstream>
 
+#include "cache/tree_listing.h"
 #include "cache_disk_fixture.h"
 
 using namespace afterimage;
@@ -179,6 +180,77 @@ void folders_that_cannot_be_used_turn_the_tier_off() {
   CHECK(lax.enabled() && private_mode(folder.path() + "/lax", 0700));
 }
 
+// What the tree holds, by its branches; a file that belongs to one of them marks it, another stands alone.
+void what_is_held_is_listed() {
+  TempFolder folder;
+  DiskTier disk(options(folder.path()), kFormat);
+  HostBackend backend;
+  BlockPool pool(backend, 100, 100000);
+  PrefixTree tree(pool);
+  const auto insert = [&](const Sequence& sequence) {
+    Node* node = nullptr;
+    for (int32_t block = 0; block * 64 < sequence.size(); ++block)
+      node =
+          tree.insert(node, sequence.block_items(block, std::min(sequence.size(), 64 * (block + 1))), pool.allocate());
+    return node;
+  };
+  const auto labelled = [](const std::vector<Stretch>& stretches, Visibility visibility) {
+    Prompt p = prompt(stretches);
+    for (ImageSpan& span : p.spans) span.label = "picture " + std::to_string(span.key[0]);
+    if (visibility == Visibility::prefix) p.prefix_length = p.spans.back().end;
+    return Sequence(std::move(p), 1, visibility);
+  };
+  const auto stage = [&](const Sequence& sequence) {
+    StagedPrefix whole = staged(7);
+    whole.prefix.end = sequence.image_ends().back();
+    whole.prefix.items = sequence.identity(whole.prefix.end);
+    whole.blocks.resize(static_cast<size_t>(whole.prefix.block_count()) * kFormat.block_bytes);
+    disk.stage(whole);
+  };
+  for (const Visibility visibility : {Visibility::causal, Visibility::block, Visibility::prefix}) {
+    tree.clear();
+    clear_disk_cache(folder.path());
+    // The text of 70 tokens is one block and a part of the next, where two pictures part; one has two questions.
+    const Sequence first = labelled({{70, 9, 0}, {150, 3, 1}, {40, 5, 0}}, visibility);
+    const Sequence second = labelled({{70, 9, 0}, {150, 3, 1}, {60, 6, 0}}, visibility);
+    const Sequence other = labelled({{70, 9, 0}, {40, 3, 2}}, visibility);
+    for (const Sequence* sequence : {&first, &second, &other}) insert(*sequence);
+    stage(first);
+    stage(labelled({{70, 9, 0}, {40, 3, 3}}, visibility));
+    disk.flush();
+    HeldTree held = list_tree(tree, disk, 100, 0);
+    CHECK(held.files.size() == 2);
+    const TreeListing all = largest(held, disk.list(), 100);
+    // Items that see each other have nothing in common with those before another picture.
+    const bool parts = visibility == Visibility::prefix;
+    CHECK(all.branches.size() == (parts ? 5 : 6) && all.more == 0);
+    size_t alone = 0, marked = 0;
+    for (const Branch& branch : all.branches) {
+      CHECK(branch.memory || branch.disk);
+      if (!branch.memory) {
+        ++alone;
+        CHECK(branch.parent == -1 && branch.tokens == 110);
+      } else if (branch.images == std::vector<std::string>{"picture 1"}) {
+        CHECK(parts ? branch.tokens == 192 && branch.bytes == 300 && branch.parent == -1
+                    : branch.tokens == 128 && branch.bytes == 200 && all.branches[branch.parent].tokens == 64);
+      } else if (branch.disk) {
+        ++marked;  // where the picture ends, beside the first question or the second
+      } else if (branch.images == std::vector<std::string>{"picture 2"}) {
+        CHECK(branch.tokens == (parts ? 110 : 46) && (branch.parent >= 0) == !parts);
+      }
+    }
+    CHECK(alone == 1 && marked == 1);
+    const TreeListing few = largest(held, {}, 2);
+    CHECK(few.branches.size() == 2 && few.more == (parts ? 2 : 3) && few.branches[0].tokens == (parts ? 192 : 64));
+    CHECK(few.branches[1].parent == 0 && few.branches[parts ? 0 : 1].images.front() == "picture 1");
+    while (tree.evict_one()) {
+    }
+    // Nothing is left but the two files.
+    const TreeListing gone = largest(list_tree(tree, disk, 100, 0), disk.list(), 100);
+    CHECK(gone.branches.size() == 2 && !gone.branches[0].memory && !gone.branches[1].memory);
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -188,5 +260,6 @@ int main() {
   tier_writes_behind_and_finds_paths();
   limits_hold();
   folders_that_cannot_be_used_turn_the_tier_off();
+  what_is_held_is_listed();
   std::puts("ok");
 }

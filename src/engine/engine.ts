@@ -162,6 +162,24 @@ export interface EngineStatus {
   budgets?: Record<string, number>;
 }
 
+/** A stretch of prompts in which nothing parts: computed once for all that goes on from it. */
+export interface KeptBranch {
+  /** Index of the branch that it goes on from, before this one's; absent: prompts begin with it, or it lies on disk alone. */
+  parent?: number;
+  tokens: number;
+  bytes: number;
+  where: 'memory' | 'both' | 'disk';
+  /** Handles of the pictures that begin in it; "" where that is not known. */
+  images: string[];
+}
+
+export interface KeptTree {
+  /** The largest. */
+  branches: KeptBranch[];
+  /** How many smaller ones were left out. */
+  more: number;
+}
+
 export interface Engine {
   /** Starts loading if that has not begun; resolves when the model can answer. */
   ready(onProgress?: (progress: Progress) => void): Promise<ModelInfo>;
@@ -169,5 +187,7 @@ export interface Engine {
   /** Encodes and prefills images behind the canonical system text at low priority; real work pre-empts it. */
   warm(images: ImageInput[], signal?: AbortSignal): Promise<void>;
   status(): EngineStatus;
+  /** What its cache holds now; null for an engine without one of its own, or that is not loaded. */
+  tree(): Promise<KeptTree | null>;
   close(): Promise<void>;
 }

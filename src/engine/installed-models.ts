@@ -5,7 +5,16 @@ import { AfterimageError } from '../errors.js';
 import { unlessAborted } from '../unless-aborted.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import type { Message } from '../prompt/message.js';
-import type { Answer, AskOptions, Engine, EngineStatus, ModelInfo, Progress, Session } from './engine.js';
+import type {
+  Answer,
+  AskOptions,
+  Engine,
+  EngineStatus,
+  KeptTree,
+  ModelInfo,
+  Progress,
+  Session,
+} from './engine.js';
 import { stoppedLoading } from './local-engine.js';
 import { isCancellation, unanswered } from './local-session.js';
 import { ANY, type Models, type ServedModel } from './models.js';
@@ -101,6 +110,10 @@ export class InstalledModels implements Models {
 
   status(folder: string): EngineStatus {
     return this.#held.get(folder)?.engine.status() ?? { model: null, state: 'idle', sessions: 0, cache: {} };
+  }
+
+  async tree(folder: string): Promise<KeptTree | null> {
+    return (await this.#held.get(folder)?.engine.tree()) ?? null;
   }
 
   async close(): Promise<void> {
@@ -215,6 +228,11 @@ class View implements Engine {
       return { model: null, state: 'failed', sessions: this.#sessions.size, cache: {} };
     }
     return { ...this.#models.status(folder), sessions: this.#sessions.size };
+  }
+
+  async tree(): Promise<KeptTree | null> {
+    if (this.status().state !== 'ready') return null;
+    return this.#models.tree(this.#folder());
   }
 
   async close(): Promise<void> {

@@ -1,14 +1,27 @@
 // The engine on this machine: loads the model once, in the background, and hands out sessions.
 import { AfterimageError } from '../errors.js';
 import { unlessAborted } from '../unless-aborted.js';
-import type { AskOptions, Engine, EngineStatus, ModelInfo, Progress } from './engine.js';
+import type {
+  AskOptions,
+  Engine,
+  EngineStatus,
+  KeptBranch,
+  KeptTree,
+  ModelInfo,
+  Progress,
+} from './engine.js';
 import type { ImageInput } from '../image/rgb-image.js';
+import { readLabel } from './kept-label.js';
 import { loadModel } from './load-model.js';
 import type { LoadedModel } from './loaded-model.js';
 import { LocalSession } from './local-session.js';
 import { fromNative } from './native.js';
+import type { NativeEngine } from './native-engine.js';
 import type { LocalEngineOptions } from './native-options.js';
 import { warm } from './warm.js';
+
+/** A person looks at them. */
+const MOST_BRANCHES = 300;
 
 export class LocalEngine implements Engine {
   readonly #options: LocalEngineOptions;
@@ -65,6 +78,16 @@ export class LocalEngine implements Engine {
     };
   }
 
+  async tree(): Promise<KeptTree | null> {
+    if (!this.#model || this.#state !== 'ready') return null;
+    try {
+      const { branches, more } = await this.#model.native.tree(MOST_BRANCHES);
+      return { branches: branches.map(keptBranch), more };
+    } catch (error) {
+      throw fromNative(error);
+    }
+  }
+
   async close(): Promise<void> {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
@@ -106,6 +129,18 @@ export class LocalEngine implements Engine {
       throw fromNative(error);
     }
   }
+}
+
+type NativeBranch = Awaited<ReturnType<NativeEngine['tree']>>['branches'][number];
+
+function keptBranch({ parent, tokens, bytes, memory, disk, labels }: NativeBranch): KeptBranch {
+  return {
+    ...(parent >= 0 && { parent }),
+    tokens,
+    bytes,
+    where: memory ? (disk ? 'both' : 'memory') : 'disk',
+    images: labels.map((label) => readLabel(label)?.image_id ?? ''),
+  };
 }
 
 /** Loading goes on for those who come later. */

@@ -159,6 +159,18 @@ export interface NativeEngine {
   finish(request: number): void;
   cancel(request: number): void;
   stats(): Record<string, number | string>;
+  /** Parents first; parent −1: none. `labels`: of the images that begin in it. Larger ones before smaller. */
+  tree(most: number): Promise<{
+    branches: {
+      parent: number;
+      tokens: number;
+      bytes: number;
+      memory: boolean;
+      disk: boolean;
+      labels: string[];
+    }[];
+    more: number;
+  }>;
   clearMemory(): void;
   flushDisk(): Promise<void>;
   close(): Promise<void>;

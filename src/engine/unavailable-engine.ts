@@ -28,6 +28,10 @@ export class UnavailableEngine implements Engine {
     return { model: null, state: this.#closed ? 'closed' : 'failed', sessions: 0, cache: {} };
   }
 
+  async tree(): Promise<null> {
+    return null;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
   }

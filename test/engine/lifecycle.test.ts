@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import type { Answer } from '../../src/engine/engine.js';
+import type { Answer, KeptBranch } from '../../src/engine/engine.js';
 import type { ImageInput } from '../../src/image/rgb-image.js';
 import type { Message } from '../../src/prompt/message.js';
 import { LocalEngine } from '../../src/engine/local-engine.js';
 import { AfterimageError } from '../../src/errors.js';
 import type { RgbImage } from '../../src/image/rgb-image.js';
-import { pixelIdentity } from '../../src/image/key.js';
+import { imageIdOf, pixelIdentity } from '../../src/image/key.js';
 import { systemMessage, userMessage } from '../../src/prompt/layout.js';
 import { cancelledAnswer } from './cancelled.js';
 
@@ -46,6 +46,19 @@ describe('one engine', () => {
     assert.equal(second.cache.image_tokens_reused, second.cache.image_tokens);
     assert.equal(second.cache.prompt_tokens_reused, second.cache.prompt_tokens! - 1);
     assert.equal(second.cache.encode_ms, 0);
+  });
+
+  test('its tree names the pictures that it holds, and no other', async () => {
+    const image = picture(4);
+    const holds = async (): Promise<KeptBranch[]> => (await engine.tree())!.branches;
+    const id = imageIdOf(image.pixelHash);
+    assert.ok(!(await holds()).some(({ images }) => images.includes(id)));
+    const { cache } = await engine.open().ask(question(image), { maxTokens: 2 });
+    const branches = await holds();
+    const branch = branches.find(({ images }) => images.includes(id))!;
+    assert.ok(branch.tokens >= cache.image_tokens! && branch.bytes > 0 && branch.where !== 'disk');
+    for (const [index, { parent }] of branches.entries()) assert.ok(parent === undefined || parent < index);
+    assert.equal(await open().tree(), null, 'nothing is loaded for it');
   });
 
   test('another picture of the same size is another picture', async () => {

@@ -179,6 +179,14 @@ describe('a resident engine on the bundled model', () => {
     assert.equal((await one.open().ask(question(short), { maxTokens: 2 })).tokenIds.length, 2);
   });
 
+  test('the tree is that of the engine there', async () => {
+    await one.open().ask(question(picture(15)), { maxTokens: 2 });
+    const [here, there] = await Promise.all([local.tree(), one.tree()]);
+    assert.ok(there!.branches.length > 0);
+    assert.deepEqual(there, here);
+    assert.equal(await new RemoteEngine(path).tree(), null, 'nothing is connected for it');
+  });
+
   test('the status is that of the last answer', async () => {
     await one.ready();
     const { model, state, cache } = one.status();

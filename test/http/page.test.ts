@@ -6,11 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readFileSync } from 'node:fs';
 import sharp from 'sharp';
 import type { Live } from '../../src/http/page/live.js';
-import { prefixTree } from '../../src/http/page/prefixes.js';
+import type { Prefix } from '../../src/http/page/prefixes.js';
 import { SignIns } from '../../src/http/page/sign-ins.js';
-import type { Conversation } from '../../src/ask/conversations.js';
 import type { Json } from '../mcp/clients.js';
 import { draw, pictureFolder } from '../mcp/pictures.js';
+import { ScriptedEngine } from '../mcp/scripted-engine.js';
 import { door, events, TOKEN, type OpenDoor } from './doors.js';
 
 const folder = pictureFolder();
@@ -204,28 +204,52 @@ test('keys and links are bounded; the oldest go', () => {
   assert.equal(signIns.clientOf(''), undefined);
 });
 
-test('prompts that begin alike are one branch until they part', () => {
-  const picture = (imageId: string) => ({ imageId, input: { name: `${imageId}.png` } });
-  const asked = (...turns: [string[], string][]) =>
-    ({
-      turns: turns.map(([images, question]) => ({ pictures: images.map(picture), question })),
-    }) as unknown as Conversation;
-  const tree = prefixTree([
-    asked([['a'], 'What?']),
-    asked([['a'], 'What?'], [[], 'Why?']),
-    asked([['a'], 'Where?']),
-    asked([['b'], 'x'.repeat(500)]),
-  ]);
-  assert.equal(tree.sessions, 4);
-  const [b, a] = tree.children;
-  assert.deepEqual([a!.label, a!.name, a!.sessions], ['a', 'a.png', 3]);
-  assert.deepEqual(
-    a!.children.map(({ label, sessions }) => [label, sessions]),
-    [
-      ['Where?', 1],
-      ['What?', 2],
-    ],
-  );
-  assert.equal(a!.children[1]!.children[0]!.label, 'Why?');
-  assert.ok(b!.children[0]!.label.length <= 121);
+test('the tree is what the engine holds: of each client its own pictures, and none that was evicted', async () => {
+  const engine = new ScriptedEngine();
+  const held = await door(engine, { allow: [folder] }, { tokens: [TOKEN, OTHER] });
+  const stop = new AbortController();
+  const at = async (token: string) => {
+    const { key: inside } = (await (
+      await fetch(`${held.url}/page/session`, { method: 'POST', headers: bearer(token), body: '{}' })
+    ).json()) as { key: string };
+    return (path: string, init: RequestInit = {}) =>
+      fetch(`${held.url}/page/${path}`, { ...init, headers: bearer(inside) });
+  };
+  const [mine, others] = [await at(TOKEN), await at(OTHER)];
+  const shown = async (client: typeof mine, wanted: (branches: Prefix[]) => boolean): Promise<Prefix[]> => {
+    const response = await client('live', { signal: stop.signal });
+    let text = '';
+    const decoder = new TextDecoder();
+    for await (const part of response.body!) {
+      text += decoder.decode(part, { stream: true });
+      const all = text.split('\n\n');
+      text = all.pop()!;
+      for (const event of all.filter((one) => one.startsWith('data: {'))) {
+        const { prefixes } = JSON.parse(event.slice(6)) as Live;
+        if (prefixes && wanted(prefixes.branches)) return prefixes.branches;
+      }
+    }
+    throw new Error('the events ended');
+  };
+  try {
+    const body = JSON.stringify({ arguments: { images: [file], message: 'a secret question' } });
+    await events(await mine('tools/chat_with_images', { method: 'POST', body }));
+    const [text, image] = await shown(mine, ({ length }) => length === 2);
+    assert.deepEqual([text!.tokens, text!.parent, text!.pictures], [16, undefined, []]);
+    assert.deepEqual([image!.tokens, image!.parent, image!.where, image!.others], [64, 0, 'both', 0]);
+    assert.match(image!.pictures[0]!.id, /^img_/);
+    assert.match(image!.pictures[0]!.name!, /red\.png$/);
+    const foreign = await shown(others, ({ length }) => length === 2);
+    assert.deepEqual([foreign[1]!.pictures, foreign[1]!.others], [[], 1]);
+    assert.doesNotMatch(JSON.stringify(foreign), /secret|img_|red/);
+    engine.evict();
+    const gone = await shown(mine, (branches) => branches.every(({ parent }) => parent === undefined));
+    assert.deepEqual(
+      gone.map(({ where }) => where),
+      ['memory', 'disk'],
+    );
+  } finally {
+    stop.abort();
+    await held.close();
+  }
 });

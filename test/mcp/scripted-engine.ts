@@ -8,11 +8,13 @@ import type {
   ChoiceWeight,
   Engine,
   EngineStatus,
+  KeptTree,
   ModelInfo,
   Progress,
   Session,
   StopReason,
 } from '../../src/engine/engine.js';
+import { imageIdOf } from '../../src/image/key.js';
 import type { ImageInput } from '../../src/image/rgb-image.js';
 import type { Message } from '../../src/prompt/message.js';
 
@@ -73,6 +75,7 @@ export class ScriptedEngine implements Engine {
   #sessions = new Set<Session>();
   #seen = new Set<string>();
   #asked = new Set<string>();
+  #evicted: string[] = [];
   #opened = 0;
   /** Answers that ended by a cancel; status() shows it, so that tests in another process can wait for it. */
   #cancelled = 0;
@@ -205,8 +208,35 @@ export class ScriptedEngine implements Engine {
       model: this.#state === 'ready' ? this.info : null,
       state: this.#state,
       sessions: this.#sessions.size,
-      cache: { cancelled: this.#cancelled },
+      cache: { cancelled: this.#cancelled, imagesEncoded: this.#seen.size },
     };
+  }
+
+  /** Text, and each picture below it; the first is on disk too. */
+  async tree(): Promise<KeptTree | null> {
+    if (this.#state !== 'ready') return null;
+    const branch = { bytes: 2 ** 20, tokens: IMAGE_TOKENS };
+    const seen = [...this.#seen].map((hash, index) => ({
+      ...branch,
+      parent: 0,
+      where: index === 0 ? ('both' as const) : ('memory' as const),
+      images: [imageIdOf(hash)],
+    }));
+    const evicted = this.#evicted.map((hash) => ({
+      ...branch,
+      where: 'disk' as const,
+      images: [imageIdOf(hash)],
+    }));
+    return {
+      branches: [{ ...branch, tokens: 16, where: 'memory', images: [] }, ...seen, ...evicted],
+      more: 0,
+    };
+  }
+
+  /** Only the first picture has a file. */
+  evict(): void {
+    this.#evicted = [...this.#seen].slice(0, 1);
+    this.#seen.clear();
   }
 
   async close(): Promise<void> {

@@ -6,6 +6,7 @@ import type { Browser, Page } from 'playwright-core';
 import type { OpenDoor } from '../http/doors.js';
 import { box, pdfFile } from '../image/pdf-files.js';
 import { draw, pictureFolder } from '../mcp/pictures.js';
+import type { ScriptedEngine } from '../mcp/scripted-engine.js';
 import { faults, launch, withoutBrowser } from './browser.js';
 import { hosted } from './host.js';
 import { drop, MODELS, openPage, signedIn } from './page.js';
@@ -18,12 +19,13 @@ describe('the page', { skip: withoutBrowser() }, () => {
   let opened: OpenDoor;
   let page: Page;
   let complaints: string[];
+  const engines: ScriptedEngine[] = [];
 
   before(async () => {
     const button = { x: 40, y: 60, width: 60, height: 24 };
     await draw(`${folder}/before.png`, '#ffffff', [{ ...button, color: '#cc0000' }]);
     await draw(`${folder}/after.png`, '#ffffff', [{ ...button, color: '#0000cc' }]);
-    [browser, opened] = await Promise.all([launch(), openPage()]);
+    [browser, opened] = await Promise.all([launch(), openPage(engines)]);
     ({ page, complaints } = await signedIn(browser, opened));
   });
   after(async () => {
@@ -83,10 +85,18 @@ describe('the page', { skip: withoutBrowser() }, () => {
       .getByText(/64 of 80 tokens from memory/)
       .waitFor();
     await page.getByText(/Looked at once: .+ saved in 1 answer$/).waitFor();
-    await page
+  });
+
+  test('the prefix tree is what the engine holds: what it evicts goes, what lies on disk only says so', async () => {
+    const branch = page
       .getByRole('list', { name: 'Prompts by what they begin with' })
-      .getByText('And that?')
-      .waitFor();
+      .getByRole('listitem')
+      .filter({ hasNotText: '16 tokens', hasText: 'before.png' });
+    await branch.getByText(/^64 tokens · .+ · also on disk$/).waitFor();
+    assert.equal(await branch.locator('img').count(), 1);
+    engines[0]!.evict();
+    await branch.getByText(/ · on disk only$/).waitFor();
+    assert.equal(await branch.count(), 1);
   });
 
   test('a question that runs is shown to everyone who watches, and is cancelled', async () => {

@@ -7,13 +7,13 @@ import { ScriptedReader } from '../mcp/scripted-reader.js';
 
 export const MODELS = ['tests/first', 'tests/second'];
 
-/** Every answer is by the one that `find` names. */
-export function openPage(): Promise<OpenDoor> {
+/** Every answer is by the one that `find` names. @param engines Gets those that are opened. */
+export function openPage(engines: ScriptedEngine[] = []): Promise<OpenDoor> {
   const models = new InstalledModels({
     find: (name) => name ?? MODELS[0]!,
     nameOf: (folder) => folder,
     names: () => MODELS,
-    open: () => new ScriptedEngine({ lookMs: 900 }),
+    open: () => engines[engines.push(new ScriptedEngine({ lookMs: 900 })) - 1]!,
   });
   return door(models.usual, { reader: new ScriptedReader(), models }, { models, downloads: true });
 }

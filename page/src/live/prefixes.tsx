@@ -1,11 +1,12 @@
-// What prompts share: the beginning that was computed once, and where they part.
+// The prefix tree as the engine holds it: beginnings that were computed once, and where prompts part.
 import type { Live } from '../../../src/http/page/live.js';
-import { plural } from '../format.js';
+import { bytes, plural } from '../format.js';
 import type { HttpServer } from '../http-server.js';
 import { useAddress } from '../address.js';
 import type { Added } from '../state.js';
 
-type Node = Live['prefixes'];
+type Tree = NonNullable<Live['prefixes']>;
+type Branch = Tree['branches'][number];
 
 const SIDE = 48;
 
@@ -16,43 +17,64 @@ export interface PrefixesProps {
 }
 
 export function Prefixes({ live, ...rest }: PrefixesProps & { live: Live | undefined }) {
-  if (!live || live.prefixes.children.length === 0)
+  const tree = live?.prefixes;
+  if (live?.engine.state === 'ready' && tree === null)
+    return <p class="hint">This engine keeps its prefixes to itself.</p>;
+  if (!tree || tree.branches.length === 0)
     return <p class="hint">Questions about one picture share all that comes before them.</p>;
   return (
-    <ul class="tree" tabIndex={0} aria-label="Prompts by what they begin with">
-      <Branch node={live.prefixes} {...rest} />
-    </ul>
+    <>
+      <ul class="tree" tabIndex={0} aria-label="Prompts by what they begin with">
+        <Below branches={tree.branches} {...rest} />
+      </ul>
+      {tree.more > 0 && <p class="hint">{plural(tree.more, 'smaller branch', 'smaller branches')} more.</p>}
+    </>
   );
 }
 
-function Branch({ node, ...rest }: PrefixesProps & { node: Node }) {
+function Below({ of, branches, ...rest }: PrefixesProps & { of?: number; branches: readonly Branch[] }) {
   return (
-    <li class={node.kind}>
-      <Label node={node} {...rest} />
-      {node.children.length > 0 && (
-        <ul>
-          {node.children.map((child) => (
-            <Branch key={`${child.kind} ${child.label}`} node={child} {...rest} />
-          ))}
-        </ul>
+    <>
+      {branches.map(
+        (branch, index) =>
+          branch.parent === of && (
+            <li key={index} class={branch.where}>
+              <Label branch={branch} {...rest} />
+              {branches.some(({ parent }) => parent === index) && (
+                <ul>
+                  <Below of={index} branches={branches} {...rest} />
+                </ul>
+              )}
+            </li>
+          ),
       )}
-    </li>
+    </>
   );
 }
 
-function Label({
-  node: { kind, label, name, sessions },
-  server,
-  pictures,
-  onRefused,
-}: PrefixesProps & { node: Node }) {
-  const address = useAddress(server, kind === 'image' ? label : undefined, SIDE, onRefused);
-  const known = pictures.find(({ imageId }) => imageId === label)?.name ?? name;
+const WHERE: Record<Branch['where'], string> = { memory: '', both: 'also on disk', disk: 'on disk only' };
+
+function Label({ branch, ...rest }: PrefixesProps & { branch: Branch }) {
+  const { tokens, where, others } = branch;
+  const size = [plural(tokens, 'token'), bytes(branch.bytes), WHERE[where]].filter(Boolean).join(' · ');
   return (
     <span class="node">
-      {kind === 'image' && (address ? <img src={address} alt="" /> : <span class="blank" />)}
-      <span class="label">{kind === 'image' ? (known ?? 'Picture') : label}</span>
-      {sessions > 1 && <span class="detail">{plural(sessions, 'session')}</span>}
+      {branch.pictures.map((picture) => (
+        <Picture key={picture.id} {...picture} {...rest} />
+      ))}
+      {others > 0 && <span class="label">{plural(others, 'other picture')}</span>}
+      {branch.pictures.length + others === 0 && <span class="label">Text</span>}
+      <span class="detail">{size}</span>
     </span>
+  );
+}
+
+function Picture({ id, name, server, pictures, onRefused }: PrefixesProps & Branch['pictures'][number]) {
+  const address = useAddress(server, id, SIDE, onRefused);
+  return (
+    <>
+      {address ? <img src={address} alt="" /> : <span class="blank" />}
+      <span class="label">{pictures.find(({ imageId }) => imageId === id)?.name ?? name ?? 'Picture'}</span>
+    </>
   );
 }

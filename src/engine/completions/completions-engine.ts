@@ -81,6 +81,11 @@ export class CompletionsEngine implements Engine {
     return { model: this.#info ?? null, state: this.#state, sessions: this.#sessions.size, cache };
   }
 
+  /** The servers keep theirs to themselves. */
+  async tree(): Promise<null> {
+    return null;
+  }
+
   async close(): Promise<void> {
     if (this.#state === 'closed') return;
     this.#state = 'closed';

@@ -18,6 +18,7 @@ import {
   PROGRESS,
   READY,
   TEXT,
+  TREE,
   WARM,
   connectionOver,
   heard,
@@ -91,6 +92,9 @@ export class Guest {
     );
     this.#connection.onRequest(ASK.type, (said, token) =>
       this.#answer(ASK.said, said, token, (asked, signal) => this.#ask(asked, signal)),
+    );
+    this.#connection.onRequest(TREE.type, (said, token) =>
+      this.#answer(TREE.said, said, token, () => engine.tree()),
     );
     this.#connection.onRequest(WARM.type, (said, token) =>
       this.#answer(WARM.said, said, token, async (asked, signal) => {

@@ -10,7 +10,7 @@ import {
   MOST_RATE,
   type ImageInput,
 } from '../../image/rgb-image.js';
-import type { Answer, AskOptions, EngineStatus, ModelInfo, Progress } from '../engine.js';
+import type { Answer, AskOptions, EngineStatus, KeptTree, ModelInfo, Progress } from '../engine.js';
 
 /** Width × height of the largest image an engine takes over a wire. */
 const MOST_PIXELS = 2 ** 28;
@@ -190,6 +190,24 @@ export const replyOf = <T extends z.ZodType>(result: T) => z.object({ result, st
 
 export const answerReply = replyOf(answer);
 export const readyReply = replyOf(modelInfo);
+export const treeReply = replyOf(
+  z
+    .object({
+      branches: z
+        .array(
+          z.object({
+            parent: count.optional(),
+            tokens: count,
+            bytes: count,
+            where: z.enum(['memory', 'both', 'disk']),
+            images: z.array(name.or(z.literal(''))),
+          }),
+        )
+        .max(1000),
+      more: count,
+    })
+    .nullable() satisfies z.ZodType<KeptTree | null>,
+);
 export const warmReply = replyOf(z.null());
 
 /** What was thrown at the other side. */

@@ -13,7 +13,16 @@ import {
 } from 'vscode-jsonrpc/node';
 import type { z } from 'zod';
 import { AfterimageError } from '../../errors.js';
-import type { Answer, AskOptions, Engine, EngineStatus, ModelInfo, Progress, Session } from '../engine.js';
+import type {
+  Answer,
+  AskOptions,
+  Engine,
+  EngineStatus,
+  KeptTree,
+  ModelInfo,
+  Progress,
+  Session,
+} from '../engine.js';
 import type { ImageInput } from '../../image/rgb-image.js';
 import type { Message } from '../../prompt/message.js';
 import type { RgbImage } from '../../image/rgb-image.js';
@@ -28,6 +37,7 @@ import {
   PROGRESS,
   READY,
   TEXT,
+  TREE,
   WARM,
   connectionOver,
   fromWire,
@@ -104,6 +114,15 @@ export class RemoteEngine implements Engine {
   /** As of the last answer. */
   status(): EngineStatus {
     return this.#closed ? { ...this.#known, state: 'closed' } : this.#known;
+  }
+
+  /** Nothing is connected for it. */
+  async tree(): Promise<KeptTree | null> {
+    if (this.#closed || this.#known.state !== 'ready') return null;
+    return this.call({ images: [] }, [], {
+      send: (connection, call) => connection.sendRequest(TREE.type, { call }),
+      answered: TREE.answered,
+    });
   }
 
   /** Ends this program's sessions, not the engine. */

@@ -43,6 +43,7 @@ function notice<Said extends z.ZodType>(method: string, said: Said): Notice<Said
 export const HELLO = exchange('hello', messages.hello, messages.hello);
 export const READY = exchange('ready', messages.readyCall, messages.readyReply);
 export const ASK = exchange('ask', messages.askCall, messages.answerReply);
+export const TREE = exchange('tree', messages.readyCall, messages.treeReply);
 export const WARM = exchange('warm', messages.imagesCall, messages.warmReply);
 export const CLOSE_SESSION = notice('closeSession', messages.sessionName);
 

@@ -1,11 +1,11 @@
-// What goes on in this server, as the page watches it: counters as the engine has them, calls as they are, models, and the
-// client's own prompts. Nothing of what others ask.
+// What goes on in this server, as the page watches it: counters as the engine has them, calls as they are, models, and
+// what the cache holds. Nothing of what others ask.
 import type { Doing } from '../../ask/activity.js';
 import type { Engine, EngineStatus } from '../../engine/engine.js';
 import type { Models, ServedModel } from '../../engine/models.js';
 import type { App } from '../../mcp/app.js';
 import type { Download, Downloads } from './downloads.js';
-import { prefixTree, type Prefix } from './prefixes.js';
+import { prefixesOf, type Prefixes } from './prefixes.js';
 
 export interface LiveModel {
   name: string;
@@ -25,7 +25,8 @@ export interface Live {
   models: LiveModel[];
   /** Absent where this server downloads nothing. */
   downloads?: Download[];
-  prefixes: Prefix;
+  /** Null where the engine has no tree of its own, or none is loaded. */
+  prefixes: Prefixes | null;
 }
 
 export interface Watching {
@@ -43,6 +44,7 @@ const MODELS_MS = 1500;
 export function watcher({ app, models, downloads, engine }: Watching): () => Promise<Live> {
   let [listed, lookedAt] = [[] as LiveModel[], -Infinity];
   let loading: Download[] | undefined;
+  const prefixes = prefixesOf(engine, app);
   return async () => {
     const now = performance.now();
     if (now - lookedAt >= MODELS_MS) {
@@ -57,7 +59,7 @@ export function watcher({ app, models, downloads, engine }: Watching): () => Pro
       calls: app.activity.list(),
       models: listed,
       ...(loading && { downloads: loading }),
-      prefixes: prefixTree(app.conversations.list()),
+      prefixes: prefixes(),
     };
   };
 }

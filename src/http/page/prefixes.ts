@@ -1,43 +1,77 @@
-// Prompts as the cache sees them: [system][images][question], so those that begin alike share what was computed. Drawn from
-// the sessions of one client, which are what its prompts are made of.
-import type { Conversation } from '../../ask/conversations.js';
+// What the engine's cache holds, as one client sees it: its own pictures by their handles, those of others as a number.
+// The prefixes' words are told to nobody.
+import type { Engine, KeptTree } from '../../engine/engine.js';
+import { imageIdOf } from '../../image/key.js';
+import type { App } from '../../mcp/app.js';
 
 export interface Prefix {
-  kind: 'system' | 'image' | 'question';
-  /** Of an image: its handle; of a question: its words, cut short. */
-  label: string;
-  name?: string;
-  /** Sessions whose prompts go through here. */
-  sessions: number;
-  children: Prefix[];
+  /** Index of the branch that it goes on from, before this one's. */
+  parent?: number;
+  tokens: number;
+  bytes: number;
+  where: 'memory' | 'both' | 'disk';
+  /** The client's, that begin in it; a part of a picture by the handle of the whole. */
+  pictures: { id: string; name?: string }[];
+  /** Pictures of others, or such that this server has forgotten. */
+  others: number;
 }
 
-const LONGEST_LABEL = 120;
-/** A person looks at it. */
-const MOST_SESSIONS = 24;
+export interface Prefixes {
+  branches: Prefix[];
+  /** How many smaller ones were left out. */
+  more: number;
+}
 
-/** @param conversations Least recently used first; the most recent ones are drawn. */
-export function prefixTree(conversations: readonly Conversation[]): Prefix {
-  const root = prefix('system', 'Fixed instructions');
-  for (const { turns } of conversations.slice(-MOST_SESSIONS).reverse()) {
-    root.sessions++;
-    let at = root;
-    for (const { pictures, question } of turns) {
-      for (const { imageId, input } of pictures) at = child(at, 'image', imageId, input.name);
-      at = child(at, 'question', question);
+/** Between two listings: where the counters say that something changed, and where they do not. */
+const LOOK_MS = 1000;
+const IDLE_MS = 5000;
+
+/** @returns a function that gives the last listing at once and sees to the next; null where the engine has none. */
+export function prefixesOf(engine: Engine, app: App): () => Prefixes | null {
+  let tree: KeptTree | null = null;
+  let [listedAt, counted, listing] = [-Infinity, '', false];
+  const list = async (): Promise<void> => {
+    try {
+      tree = await engine.tree();
+    } catch (error) {
+      // A model that is being closed has no tree any more.
+      tree = null;
+      app.log.warn({ error: (error as Error).message }, 'the prefix tree could not be listed');
+    } finally {
+      listing = false;
     }
-  }
-  return root;
+  };
+  return () => {
+    const [now, count] = [performance.now(), JSON.stringify(engine.status().cache)];
+    // An engine in the middle of a long run answers late: nobody waits for it.
+    if (!listing && now - listedAt >= (count === counted ? IDLE_MS : LOOK_MS)) {
+      [listing, listedAt, counted] = [true, now, count];
+      void list();
+    }
+    return tree && named(tree, app);
+  };
 }
 
-function child(parent: Prefix, kind: Prefix['kind'], label: string, name?: string): Prefix {
-  const short = label.length > LONGEST_LABEL ? `${label.slice(0, LONGEST_LABEL)}…` : label;
-  let found = parent.children.find((one) => one.kind === kind && one.label === short);
-  if (!found) parent.children.push((found = prefix(kind, short, name)));
-  found.sessions++;
-  return found;
+function named({ branches, more }: KeptTree, app: App): Prefixes {
+  const known = knownTo(app);
+  return {
+    branches: branches.map(({ images, ...branch }) => {
+      const pictures = images.flatMap((id) => known.get(id) ?? []);
+      return { ...branch, pictures, others: images.length - pictures.length };
+    }),
+    more,
+  };
 }
 
-function prefix(kind: Prefix['kind'], label: string, name?: string): Prefix {
-  return { kind, label, ...(name !== undefined && { name }), sessions: 0, children: [] };
+/** By the handle of what the model looked at. */
+function knownTo({ conversations, images }: App): Map<string, Prefix['pictures'][number]> {
+  const known = new Map(images.store.list().map(({ imageId }) => [imageId, { id: imageId }]));
+  for (const { turns } of conversations.list())
+    for (const { pictures } of turns)
+      for (const { imageId, input } of pictures)
+        known.set(imageIdOf(input.pixelHash), {
+          id: imageId,
+          ...(input.name !== undefined && { name: input.name }),
+        });
+  return known;
 }
