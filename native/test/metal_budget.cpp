@@ -1,5 +1,5 @@
 // Work budgets of every family's largest checkpoint at a picture of 2880 × 1800 (metal_budget.json, made by
-// metal/rig/work/operators.ts), on a device that computes nothing and counts: no dispatch above 20 GFLOP, no command
+// metal/rig/budget/operators.ts), on a device that computes nothing and counts: no dispatch above 20 GFLOP, no command
 // buffer above about 50 ms of an M1, by the fake's own judgement.
 #include <sys/mman.h>
 

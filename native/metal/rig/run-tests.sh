@@ -22,7 +22,7 @@ step lint
 node --import tsx "$here/lint.ts" native/metal/*.metal native/metal/*_params.h native/metal/common.h native/metal/kv_element.h native/metal/quantized_format.h native/metal/float_dot.h native/metal/row_squares.h native/metal/rope_element.h \
   native/graph/op_kinds.h
 node --import tsx "$here/lint.ts" --expect "$here/faults/style.metal"
-node --import tsx "$here/work/operators.ts" --check
+node --import tsx "$here/budget/operators.ts" --check
 
 step build
 mkdir -p "$build"

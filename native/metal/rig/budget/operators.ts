@@ -152,7 +152,7 @@ if (process.argv.includes('--check')) {
   const table = readFileSync(TABLE, 'utf8');
   const known = new Map((JSON.parse(table) as Entry[]).map((entry) => [entry.checkpoint, entry]));
   if (text(LARGEST.map((one) => entryOf(one, written(known.get(one.name))))) !== table) {
-    console.error('native/test/metal_budget.json is not what the families say; run node --import tsx native/metal/rig/work/operators.ts.');
+    console.error('native/test/metal_budget.json is not what the families say; run node --import tsx native/metal/rig/budget/operators.ts.');
     process.exitCode = 1;
   }
 } else {
