@@ -15,7 +15,7 @@ export const PARTS = ['src', 'tools', 'prompts'];
 export async function compile(folders, out) {
   const entryPoints = folders.flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.ts'))
+      .filter((name) => name.endsWith('.ts') && !/(^|[/\\])node_modules[/\\]/.test(name))
       .map((name) => join(folder, name)),
   );
   await build({

@@ -15,7 +15,9 @@ class Lister {
   // The branch that begins with the node, and those below. Returns their bytes.
   uint64_t add(Node* node, int32_t parent) {
     const size_t index = held_.branches.size(), depth = path_.size();
-    held_.branches.push_back({.parent = parent, .memory = true});
+    Branch& begun = held_.branches.emplace_back();
+    begun.parent = parent;
+    begun.memory = true;
     for (;; node = node->children.front().get()) {
       path_.push_back(node);
       take(*node, index);
