@@ -8,7 +8,7 @@ import type { Checkpoint, TokenIds } from '../models/checkpoint/checkpoint.js';
 import { reading } from '../models/checkpoint/plain-file.js';
 import { stampOf } from '../models/checkpoint/weights-content.js';
 import type { Moment } from '../image/rgb-image.js';
-import type { ImagePlan, Model } from '../models/family.js';
+import type { ImagePlan, Model, Processor } from '../models/family.js';
 import { linearPositions, mropePositions } from '../models/positions.js';
 import { openAlone } from '../models/one-family.js';
 import type { ContentPart, Message } from '../prompt/message.js';
@@ -19,6 +19,7 @@ import type { TemplateSource } from '../prompt/template-work.js';
 import { Tokenizer } from '../prompt/tokenizer.js';
 import type { Vocabulary } from '../prompt/vocabulary.js';
 import { chosenProcessor, type ImageDetail } from './chosen-processor.js';
+import { isBundled } from './model-folder.js';
 import { requireMemory } from './memory-need.js';
 import { fromNative } from './native.js';
 import type { NativeEngineOptions } from './native-engine.js';
@@ -267,6 +268,11 @@ function keyOf({ folder, vision, maxPixels, imageTokens, stamp }: CheckpointSour
   return JSON.stringify([folder, vision, maxPixels, imageTokens, stamp]);
 }
 
+/** The processor for pictures alone. */
+function stills(processor: Processor): Pick<Processor, 'plan'> {
+  return { plan: (width, height) => processor.plan(width, height) };
+}
+
 async function openAnew(source: CheckpointSource): Promise<{ opened: Opened; checkpoint: Checkpoint }> {
   const { folder, vision } = source;
   const stamp = [folder, ...(vision === undefined ? [] : [vision])].map(settingsStamp).join('\n');
@@ -281,7 +287,9 @@ async function openAnew(source: CheckpointSource): Promise<{ opened: Opened; che
         model,
         Tokenizer.load(checkpoint.folder, checkpoint.tokenizer, checkpoint.tokenizerConfig),
         template,
-        (image) => processors.of(image.maxPixels),
+        // The bundled model has the family's form, but was never shown a timeline.
+        (image) =>
+          isBundled(folder) ? stills(processors.of(image.maxPixels)) : processors.of(image.maxPixels),
       ),
   );
   const { modelType, contextLength, boxes, visibility, positionAxes, eosTokenIds } = model;

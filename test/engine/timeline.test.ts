@@ -72,13 +72,16 @@ test('frames at another pace are another prompt where time is in positions or wo
   }
 });
 
-test('a model that sees no timelines says so', async () => {
-  await assert.rejects(asked(engineOf('gemma3'), files, 2), (error: unknown) => {
-    assert.ok(error instanceof AfterimageError);
-    assert.equal(error.code, 'MODEL_UNSUPPORTED');
-    assert.match(error.message, /no frames in time; leave fps out/);
-    return true;
-  });
+test('a model that sees no timelines says so, and so does the bundled one, which never learnt from any', async () => {
+  const bundled = new LocalEngine({ threads: 1 });
+  engines.push(bundled);
+  for (const engine of [engineOf('gemma3'), bundled])
+    await assert.rejects(asked(engine, files, 2), (error: unknown) => {
+      assert.ok(error instanceof AfterimageError);
+      assert.equal(error.code, 'MODEL_UNSUPPORTED');
+      assert.match(error.message, /no frames in time; leave fps out/);
+      return true;
+    });
 });
 
 test('what is of single images is refused beside fps', () => {
