@@ -9,17 +9,7 @@
 #include <type_traits>
 
 #include "../runtime/thread.h"
-
-using uint = uint32_t;
-using ushort = uint16_t;
-using uchar = uint8_t;
-using ulong = uint64_t;
-using half = _Float16;
-using bfloat = __bf16;
-
 #include "vector.h"
-
-#define FLT_MAX 3.402823466e+38f
 
 // Runtime code of the emulator that kernels inline is invisible to ThreadSanitizer: it only exchanges values.
 #define RIG_UNSEEN __attribute__((disable_sanitizer_instrumentation))

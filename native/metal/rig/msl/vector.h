@@ -2,6 +2,7 @@
 // as float4(a, b, c, d) or float4(int4) becomes a function call by the macros at the end, because the compiler's own
 // reading of a functional cast between vectors is a reinterpretation of bits.
 #pragma once
+#include "scalars.h"
 
 #define RIG_VECTORS(type)                                   \
   typedef type type##2 __attribute__((ext_vector_type(2))); \

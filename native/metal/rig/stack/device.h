@@ -12,13 +12,7 @@ using uint64_t = unsigned long long;
 using uint8_t = unsigned char;
 using uint16_t = unsigned short;
 using int64_t = long long;
-using uint = uint32_t;
-using ushort = uint16_t;
-using uchar = uint8_t;
-using ulong = uint64_t;
-using half = _Float16;
-using bfloat = __bf16;
-#define FLT_MAX 3.402823466e+38f
+#include "../msl/scalars.h"
 
 namespace std {
 template <class A, class B>
