@@ -13,7 +13,7 @@ import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
 const input = z.strictObject({
   message: fields.question('What to say; empty: go on with an answer that was truncated.'),
-  images: z.array(fields.source).max(MOST_IMAGES).optional().describe('Images to add; see describe_image.'),
+  images: z.array(fields.source).max(MOST_IMAGES).optional().describe('Added; see describe_image.'),
   frames: z.array(fields.source).min(1).optional().describe('Up to 64 as one timeline, or one GIF or WebP.'),
   fps: z.number().optional().describe('Of frames; usually 2.'),
   session_id: fields.sessionId.optional(),
@@ -34,8 +34,8 @@ const output = z.looseObject({
 export const chatWithImages = defineTool({
   name: 'chat_with_images',
   title: 'Chat about images',
-  description: `Ask several questions about up to ${MOST_IMAGES} images at a time. The first call takes images and returns a session_id; later calls pass it with only the new message. Also continues truncated answers of the other tools.
-For one question about one image describe_image is simpler. Sessions end after ${fields.SESSION_MINUTES} idle minutes.`,
+  description: `Ask several questions about up to ${MOST_IMAGES} images at a time. The first call takes images and returns a session_id; later ones pass it with the new message. Also continues truncated answers of the other tools.
+For one question about one image describe_image is simpler, for text ocr. Sessions end after ${fields.SESSION_MINUTES} idle minutes.`,
   annotations: { ...LOOKS_ONLY, idempotentHint: false },
   input,
   output,
