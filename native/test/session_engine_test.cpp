@@ -81,55 +81,63 @@ void only_what_is_new_is_computed() {
   CHECK(back.plan.cache.image_tokens_reused == 50 && engine->stats().images_encoded == 3);
 }
 
+// Answers that are all there before the first run of the first of them ends: no machine is too slow for a batch.
+std::vector<GenerateResult> at_once(Engine& engine, Gate& gate, const std::vector<Planned>& all) {
+  GenerateOptions capture;
+  capture.capture_logits = true;
+  std::vector<std::future<Outcome<GenerateResult>>> futures;
+  gate.shut();
+  for (const Planned& planned : all) {
+    futures.push_back(generate(engine, planned.id, capture));
+    if (futures.size() == 1) gate.await_run();
+  }
+  gate.open();
+  std::vector<GenerateResult> results;
+  for (auto& future : futures) {
+    auto outcome = future.get();
+    CHECK(outcome.value);
+    results.push_back(std::move(*outcome.value));
+  }
+  return results;
+}
+
 // Eight questions forked off one image answer in one batch, with the bits of one by one.
 void forks_share_and_batch() {
   const TinyModel model(Kind::causal);
-  const auto together = model.engine(options()), alone = model.engine(options());
+  Gate gate;
+  const auto together = gated_engine(model, options(), gate), alone = model.engine(options());
   const Image image{9, 120};
   ask(*together, conversation({image}, 0), model.kind, 0);
   const Counters before = together->stats();
-  struct One {
-    Pieces pieces;
-    std::future<Outcome<GenerateResult>> result;
-  };
-  std::vector<One> ones;
-  GenerateOptions capture;
-  capture.capture_logits = true;
+  std::vector<Planned> forks;
   for (int i = 0; i < 8; ++i) {
-    One one{conversation({image}, 10 + i), {}};
-    Pending pending(*together, render(one.pieces, model.kind), {20, false});
-    const Planned planned = pending.wait();
-    CHECK(planned.plan.value && planned.plan.value->needed.empty());
-    one.result = generate(*together, planned.id, capture);
-    ones.push_back(std::move(one));
+    forks.push_back(Pending(*together, render(conversation({image}, 10 + i), model.kind), {20, false}).wait());
+    CHECK(forks.back().plan.value && forks.back().plan.value->needed.empty());
   }
-  for (One& one : ones) {
-    const auto result = one.result.get();
-    CHECK(result.value && result.value->tokens.size() == 20);
-    CHECK(same_bits(ask(*alone, one.pieces, model.kind, 20).result.logits, result.value->logits));
+  const auto results = at_once(*together, gate, forks);
+  for (int i = 0; i < 8; ++i) {
+    CHECK(results[i].tokens.size() == 20);
+    CHECK(same_bits(ask(*alone, conversation({image}, 10 + i), model.kind, 20).result.logits, results[i].logits));
   }
   const Counters after = together->stats();
   CHECK(after.prefill_rows - before.prefill_rows <= 8 * 7 && after.decode_rows == 8 * 19);
-  CHECK(after.decoder_runs - before.decoder_runs < 8 * 19);
+  CHECK(after.decoder_runs - before.decoder_runs < 2 * 20);
 }
 
 // More answers than one run's memory was predicted for take turns, and each is the one it is alone.
 void many_answers_take_turns() {
   constexpr int kAnswers = 37, kTokens = 6;
   const TinyModel model(Kind::causal);
-  const auto together = model.engine(options()), alone = model.engine(options());
-  std::vector<std::future<Outcome<GenerateResult>>> results;
-  GenerateOptions capture;
-  capture.capture_logits = true;
+  Gate gate;
+  const auto together = gated_engine(model, options(), gate), alone = model.engine(options());
+  std::vector<Planned> all;
+  for (int i = 0; i < kAnswers; ++i)
+    all.push_back(Pending(*together, render({{text(9, i), {}}}, model.kind), {kTokens, false}).wait());
+  const auto results = at_once(*together, gate, all);
   for (int i = 0; i < kAnswers; ++i) {
-    const Planned planned = Pending(*together, render({{text(9, i), {}}}, model.kind), {kTokens, false}).wait();
-    results.push_back(generate(*together, planned.id, capture));
-  }
-  for (int i = 0; i < kAnswers; ++i) {
-    const auto result = results[i].get();
-    CHECK(result.value && result.value->tokens.size() == kTokens);
+    CHECK(results[i].tokens.size() == kTokens);
     const Asked one = ask(*alone, {{text(9, i), {}}}, model.kind, kTokens);
-    CHECK(same_bits(one.result.logits, result.value->logits));
+    CHECK(same_bits(one.result.logits, results[i].logits));
   }
 }
 
