@@ -17,7 +17,8 @@ inline void stage_rows(device const float* source, uint row_width, uint offset, 
   }
 }
 
-// BLOCKS: 8-column blocks of the larger head dimension. grid: x = tiles from p.first_tile on, y = heads
+// BLOCKS: 8-column blocks of the larger head dimension at most; those that a head does not reach are passed over (SAM's
+// towers carry places in their keys, three times as wide as the values). grid: x = tiles from p.first_tile on, y = heads
 template <int BLOCKS, int KEYS>
 kernel void segment_attention(device const float* q [[buffer(0)]], device const float* k [[buffer(1)]],
                               device const float* v [[buffer(2)]], device const int* segments [[buffer(3)]],
@@ -56,7 +57,8 @@ kernel void segment_attention(device const float* q [[buffer(0)]], device const 
     stage_rows(q, p.heads * p.k_dim, at.y * p.k_dim, p.k_dim, first + s * 8, 8, end, stride, p.scale, tile, index, 128);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == s) {
-      UNROLL for (int b = 0; b < BLOCKS; ++b) simdgroup_load(query[b], tile + b * 8, stride);
+      UNROLL for (int b = 0; b < BLOCKS; ++b)
+        if (uint(b) * 8 < p.k_dim) simdgroup_load(query[b], tile + b * 8, stride);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
   }
@@ -76,6 +78,7 @@ kernel void segment_attention(device const float* q [[buffer(0)]], device const 
     for (uint j = 0; j < key_blocks; ++j) {
       simdgroup_float8x8 sum = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
       UNROLL for (int b = 0; b < BLOCKS; ++b) {
+        if (uint(b) * 8 >= p.k_dim) continue;
         simdgroup_float8x8 keys;
         simdgroup_load(keys, tile + j * 8 * stride + b * 8, stride, ulong2(0, 0), true);
         simdgroup_multiply_accumulate(sum, query[b], keys, sum);
@@ -111,6 +114,7 @@ kernel void segment_attention(device const float* q [[buffer(0)]], device const 
     simdgroup_float8x8 factor;
     simdgroup_load(factor, diagonal[simdgroup], 8);
     UNROLL for (int b = 0; b < BLOCKS; ++b) {
+      if (uint(b) * 8 >= p.v_dim) continue;
       simdgroup_float8x8 scaled;
       simdgroup_multiply(scaled, factor, out[b]);
       for (uint j = 0; j < key_blocks; ++j) {
@@ -130,6 +134,7 @@ kernel void segment_attention(device const float* q [[buffer(0)]], device const 
   simdgroup_float8x8 factor;
   simdgroup_load(factor, diagonal[simdgroup], 8);
   UNROLL for (int b = 0; b < BLOCKS; ++b) {
+    if (uint(b) * 8 >= p.v_dim) continue;
     simdgroup_float8x8 result;
     simdgroup_multiply(result, factor, out[b]);
     simdgroup_store(result, own, 8);

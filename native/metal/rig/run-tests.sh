@@ -43,13 +43,13 @@ step strict address spaces, nothing in memory of a thread
 cmake --build "$build" -j2 --target metal_strict metal_stack > "$build.log" 2>&1 || { tail -50 "$build.log" >&2; exit 1; }
 [ -z "$only_build" ] || exit 0
 
-cd "$build/metal_tests"
 quiet() {
   log=./$(echo "$*" | tr -cs 'a-z0-9_\n' -).log
   "$@" > "$log" 2>&1 || { cat "$log" >&2; echo "failed: $*" >&2; return 1; }
   echo "$* · $(tail -1 "$log")"
 }
 emulated() {
+  cd "$build/metal_tests"
   quiet ./metal_rig &&
     quiet ./metal_kernels --schedule fifo &&
     quiet ./metal_kernels --schedule lifo --random-limits --seed 2 &&
@@ -60,6 +60,7 @@ emulated() {
     quiet ./metal_proof
 }
 sanitized() {
+  cd "$build/metal_tests"
   # The core is not instrumented, so its vectors carry no annotations; GNUstep keeps its classes until the end.
   export ASAN_OPTIONS=detect_leaks=0:detect_container_overflow=0:detect_stack_use_after_return=0
   export TSAN_OPTIONS=detect_deadlocks=0  # of GNUstep's own locks
@@ -71,12 +72,7 @@ sanitized() {
     quiet ./metal_rig_thread &&
     quiet ./metal_kernels_thread --sizes 1,33,65
 }
-step "emulator; beside it AddressSanitizer with UBSan and ThreadSanitizer"
-(sanitized) &
-emulated
-wait $!
 
-cd "$root"
 export AFTERIMAGE_ADDON="$build/Release/afterimage.node"
 # on_metal NAME SCRIPT…: nothing may have been left to the CPU.
 on_metal() {
@@ -99,17 +95,21 @@ without_matrices() {
       { echo "failed: $name: nothing says that a kernel $kernel… is replaced because $words" >&2; return 1; }
   done
 }
-step "golden checkpoints without matrices: the kernels do not compile; a row depends on its neighbours"
-matrices=linear_matrix,attention_matrix
-(export RIG_BROKEN_FAMILIES=$matrices; without_matrices off "program_source:" internvl_qwen3 paligemma)
-(export RIG_LEAKY_FAMILIES=$matrices; without_matrices probe "a row depends on the other rows" qwen2_5_vl-4bit)
-step "the starter model's tokens, golden checkpoints"
+# Golden checkpoints without matrices: the kernels do not compile; a row depends on its neighbours.
+slower() {
+  matrices=linear_matrix,attention_matrix
+  (export RIG_BROKEN_FAMILIES=$matrices; without_matrices off "program_source:" internvl_qwen3 paligemma)
+  (export RIG_LEAKY_FAMILIES=$matrices; without_matrices probe "a row depends on the other rows" qwen2_5_vl-4bit)
+}
 odd="" even=""
 for folder in test/goldens/checkpoints/*/cases ${AFTERIMAGE_GOLDENS:+"$AFTERIMAGE_GOLDENS"/*/cases}; do
   swap=$even even="$odd ${folder%/cases}" odd=$swap
 done
+step "emulator, the starter model's tokens, golden checkpoints; beside them AddressSanitizer with UBSan and ThreadSanitizer"
+(sanitized && cd "$root" && on_metal goldens-1 test/goldens/run.ts $odd --backend metal) &
+(emulated)
+slower
 on_metal starter test/goldens/starter-tokens.ts
-on_metal goldens-1 test/goldens/run.ts $odd --backend metal &
 on_metal goldens-2 test/goldens/run.ts $even --backend metal
 wait $!
 echo "metal: all passed"

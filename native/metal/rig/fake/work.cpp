@@ -42,16 +42,16 @@ Cost linear(const std::string& kernel, Buffers buffers) {
   return cost(2.0 * p.rows * p.columns * outs, kMatrices);
 }
 
-// Every tile of 32 rows meets all rows of its segment.
-Cost segment_attention(const std::string& kernel, const std::array<uint32_t, 3>& groups, Buffers buffers) {
+// Every tile of 32 rows meets all rows of its segment, in blocks of 8 columns.
+Cost segment_attention(const std::array<uint32_t, 3>& groups, Buffers buffers) {
   const auto& p = at<SegmentAttentionParams>(buffers, 5);
-  const int dim = std::stoi(kernel.substr(kernel.rfind('_') + 1));
+  const uint32_t columns = (p.k_dim + 7) / 8 * 8 + (p.v_dim + 7) / 8 * 8;
   double operations = 0;
   uint32_t tile = 0;
   for (uint32_t s = 0; s < p.segments; ++s) {
     const double rows = at<int32_t>(buffers, 3, s + 1) - at<int32_t>(buffers, 3, s);
     for (double row = 0; row < rows; row += 32, ++tile)
-      if (tile >= p.first_tile && tile < p.first_tile + groups[0]) operations += 4 * 32 * rows * dim * groups[1];
+      if (tile >= p.first_tile && tile < p.first_tile + groups[0]) operations += 2 * 32 * rows * columns * groups[1];
   }
   return cost(operations, kMatrices);
 }
@@ -94,7 +94,7 @@ Cost delta(const std::array<uint32_t, 3>& groups, Buffers buffers) {
 
 Cost cost_of(const std::string& kernel, const std::array<uint32_t, 3>& groups, Buffers buffers) {
   if (begins(kernel, "linear_")) return linear(kernel, buffers);
-  if (begins(kernel, "segment_attention_")) return segment_attention(kernel, groups, buffers);
+  if (begins(kernel, "segment_attention_")) return segment_attention(groups, buffers);
   if (kernel == "attention_merge") return {};
   if (begins(kernel, "attention_")) return attention(kernel, groups, buffers);
   if (kernel == "gated_delta") return delta(groups, buffers);
