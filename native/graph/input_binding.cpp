@@ -8,7 +8,7 @@
 namespace afterimage {
 namespace {
 
-[[noreturn]] void fail(const std::string& what) { throw Error("INVALID_ARGUMENT", what + "."); }
+[[noreturn]] void refuse_input(const std::string& what) { throw Error("INVALID_ARGUMENT", what + "."); }
 
 int64_t bound_rows(const Binding& binding) { return binding.device ? binding.device.rows : binding.rows; }
 
@@ -20,16 +20,16 @@ void check_binding(const Value& value, const Binding& binding) {
   const std::string name = "\"" + value.name + "\"";
   if (binding.device) {
     if (binding.device.width != value.width || binding.device.dtype != value.dtype) {
-      fail("Expected input " + name + " of width " + std::to_string(value.width) + " but received a tensor of width " +
-           std::to_string(binding.device.width));
+      refuse_input("Expected input " + name + " of width " + std::to_string(value.width) +
+                   " but received a tensor of width " + std::to_string(binding.device.width));
     }
     const size_t size = binding.device.memory->bytes();
     if (binding.device.rows < 0 || binding.device.rows > INT32_MAX || binding.device.offset > size ||
         binding.device.bytes() > size - binding.device.offset) {
-      fail("Expected input " + name + " to lie inside its memory of " + std::to_string(size) + " bytes");
+      refuse_input("Expected input " + name + " to lie inside its memory of " + std::to_string(size) + " bytes");
     }
   } else if (binding.rows < 0 || (binding.rows > 0 && !binding.host)) {
-    fail("Expected data for input " + name + " but received none");
+    refuse_input("Expected data for input " + name + " but received none");
   }
 }
 
@@ -60,14 +60,14 @@ int64_t lowest_index(Op op) {
 void check_range(const std::string& name, std::span<const int32_t> indices, int64_t low, int64_t end) {
   const auto bad = std::find_if(indices.begin(), indices.end(), [&](int32_t i) { return i < low || i >= end; });
   if (bad != indices.end()) {
-    fail("Expected \"" + name + "\" to name rows below " + std::to_string(end) + " but received " +
-         std::to_string(*bad) + " at position " + std::to_string(bad - indices.begin()));
+    refuse_input("Expected \"" + name + "\" to name rows below " + std::to_string(end) + " but received " +
+                 std::to_string(*bad) + " at position " + std::to_string(bad - indices.begin()));
   }
 }
 
 void check_segments(const std::string& name, std::span<const int32_t> bounds, int64_t rows) {
   if (bounds.empty() || bounds.front() != 0 || bounds.back() != rows || !std::is_sorted(bounds.begin(), bounds.end())) {
-    fail("Expected \"" + name + "\" to ascend from 0 to " + std::to_string(rows));
+    refuse_input("Expected \"" + name + "\" to ascend from 0 to " + std::to_string(rows));
   }
 }
 
@@ -76,9 +76,9 @@ void check_visible(const std::string& name, std::span<const int32_t> visible, st
   for (size_t s = 0; s + 1 < bounds.size(); ++s) {
     for (int32_t r = bounds[s]; r < bounds[s + 1]; ++r) {
       if (visible[static_cast<size_t>(r)] <= bounds[s] || visible[static_cast<size_t>(r)] > bounds[s + 1]) {
-        fail("Expected row " + std::to_string(r) + " of \"" + name + "\" to lie above " + std::to_string(bounds[s]) +
-             " and not above " + std::to_string(bounds[s + 1]) + " but received " +
-             std::to_string(visible[static_cast<size_t>(r)]));
+        refuse_input("Expected row " + std::to_string(r) + " of \"" + name + "\" to lie above " +
+                     std::to_string(bounds[s]) + " and not above " + std::to_string(bounds[s + 1]) + " but received " +
+                     std::to_string(visible[static_cast<size_t>(r)]));
       }
     }
   }
@@ -90,15 +90,15 @@ void check_sizes(const std::string& name, std::span<const int32_t> sizes, int64_
   for (size_t i = 0; i + 1 < sizes.size(); i += 2) {
     const int32_t height = sizes[i], width = sizes[i + 1];
     if (height < 1 || width < 1 || height % attrs.stride_y != 0 || width % attrs.stride_x != 0) {
-      fail("Expected \"" + name + "\" to list heights and widths above 0, multiples of " +
-           std::to_string(attrs.stride_y) + " and " + std::to_string(attrs.stride_x) + ", but received " +
-           std::to_string(height) + " and " + std::to_string(width));
+      refuse_input("Expected \"" + name + "\" to list heights and widths above 0, multiples of " +
+                   std::to_string(attrs.stride_y) + " and " + std::to_string(attrs.stride_x) + ", but received " +
+                   std::to_string(height) + " and " + std::to_string(width));
     }
     pixels += int64_t{height} * width;
   }
   if (pixels != rows) {
-    fail("Expected \"" + name + "\" to count " + std::to_string(rows) + " pixels but received " +
-         std::to_string(pixels));
+    refuse_input("Expected \"" + name + "\" to count " + std::to_string(rows) + " pixels but received " +
+                 std::to_string(pixels));
   }
 }
 
@@ -109,14 +109,15 @@ std::vector<const Binding*> match_bindings(const Program& program, std::span<con
   for (const Binding& binding : bindings) {
     const auto named = [&](int32_t input) { return program.values[input].name == binding.name; };
     const auto input = std::find_if(program.inputs.begin(), program.inputs.end(), named);
-    if (input == program.inputs.end()) fail("Program \"" + program.name + "\" has no input \"" + binding.name + "\"");
-    if (by_value[*input]) fail("Input \"" + binding.name + "\" is bound twice");
+    if (input == program.inputs.end())
+      refuse_input("Program \"" + program.name + "\" has no input \"" + binding.name + "\"");
+    if (by_value[*input]) refuse_input("Input \"" + binding.name + "\" is bound twice");
     check_binding(program.values[*input], binding);
     by_value[*input] = &binding;
   }
   for (int32_t input : program.inputs) {
     if (!by_value[input])
-      fail("Input \"" + program.values[input].name + "\" of program \"" + program.name + "\" is not bound");
+      refuse_input("Input \"" + program.values[input].name + "\" of program \"" + program.name + "\" is not bound");
   }
   return by_value;
 }
@@ -130,18 +131,19 @@ std::map<std::string, int64_t> symbol_counts(const Program& program, const std::
     const int64_t rows = bound_rows(*bindings[input]);
     if (count.symbol.empty()) {
       if (rows != count.mul)
-        fail("Expected " + count.text() + " rows of \"" + value.name + "\" but received " + std::to_string(rows));
+        refuse_input("Expected " + count.text() + " rows of \"" + value.name + "\" but received " +
+                     std::to_string(rows));
       continue;
     }
     if (rows > INT32_MAX || rows * count.div % count.mul != 0) {
-      fail("Expected a multiple of " + std::to_string(count.mul) + " rows of \"" + value.name + "\" but received " +
-           std::to_string(rows));
+      refuse_input("Expected a multiple of " + std::to_string(count.mul) + " rows of \"" + value.name +
+                   "\" but received " + std::to_string(rows));
     }
     const auto [known, added] = counts.emplace(count.symbol, rows * count.div / count.mul);
     if (added) set_by[count.symbol] = value.name;
     if (known->second != rows * count.div / count.mul) {
-      fail("Expected " + std::to_string(count.resolve(counts)) + " rows of \"" + value.name + "\", as \"" +
-           set_by[count.symbol] + "\" implies, but received " + std::to_string(rows));
+      refuse_input("Expected " + std::to_string(count.resolve(counts)) + " rows of \"" + value.name + "\", as \"" +
+                   set_by[count.symbol] + "\" implies, but received " + std::to_string(rows));
     }
   }
   return counts;

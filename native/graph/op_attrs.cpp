@@ -44,7 +44,7 @@ struct FloatAttr {
   float OpAttrs::*field;
   float low;
 };
-constexpr FloatAttr kFloats[] = {
+constexpr FloatAttr kFloatAttrs[] = {
     {"eps", &OpAttrs::eps, 0.f},
     {"scale", &OpAttrs::scale, -INFINITY},
     {"weightOffset", &OpAttrs::weight_offset, -INFINITY},
@@ -112,7 +112,7 @@ void read_attr(OpAttrs& attrs, const Json& json, const Place& place) {
   for (const IntAttr& attr : kInts) {
     if (attr.name == place.name) attrs.*attr.field = read_int(json, attr.low, kMaxCount, place);
   }
-  for (const FloatAttr& attr : kFloats) {
+  for (const FloatAttr& attr : kFloatAttrs) {
     if (attr.name == place.name) attrs.*attr.field = read_float(json, attr.low, place);
   }
   for (const BoolAttr& attr : kBools) {

@@ -10,7 +10,7 @@ namespace afterimage {
 namespace {
 
 constexpr int64_t kMaxItems = 1 << 20;           // values, weights or operators of a program
-constexpr int64_t kMaxRows = INT32_MAX;          // also of `mul` and `div`
+constexpr int64_t kMaxRowCount = INT32_MAX;      // also of `mul` and `div`
 constexpr int64_t kMaxWidth = int64_t{1} << 28;  // columns of a value
 constexpr int64_t kMaxWeightAxis = INT32_MAX;
 constexpr int64_t kMaxWeightElements = int64_t{1} << 40;
@@ -20,11 +20,11 @@ constexpr int64_t kMaxStateElements = int64_t{1} << 32;
 std::string numbered(const char* what, size_t index) { return std::string(what) + " " + std::to_string(index); }
 
 RowCount read_rows(const Json& json, const std::string& place) {
-  if (json.find("constant")) return {"", JsonFields(json, place, {"constant"}).integer("constant", 0, kMaxRows), 1};
+  if (json.find("constant")) return {"", JsonFields(json, place, {"constant"}).integer("constant", 0, kMaxRowCount), 1};
   const JsonFields fields(json, place, {"symbol", "mul", "div"});
   RowCount rows{fields.text("symbol")};
-  if (fields.find("mul")) rows.mul = fields.integer("mul", 1, kMaxRows);
-  return rows.divided(fields.find("div") ? fields.integer("div", 1, kMaxRows) : 1);
+  if (fields.find("mul")) rows.mul = fields.integer("mul", 1, kMaxRowCount);
+  return rows.divided(fields.find("div") ? fields.integer("div", 1, kMaxRowCount) : 1);
 }
 
 Value read_value(const Json& json, size_t index) {

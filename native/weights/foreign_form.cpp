@@ -12,20 +12,20 @@ namespace {
 
 using FormMaker = std::unique_ptr<ForeignForm> (*)(const WeightRecipe&, const Checkpoint&, size_t);
 
-struct Entry {
+struct NamedForm {
   std::string_view mode;
   FormMaker make;
 };
 
-constexpr Entry kForms[] = {{"gptq", grouped_form},      {"gptq_v2", grouped_form},
-                            {"awq", grouped_form},       {"packed_int", grouped_form},
-                            {"int8", grouped_form},      {"bnb_int8", grouped_form},
-                            {"bnb_4bit", codebook_form}, {"nvfp4_scaled", scaled_nvfp4_form},
-                            {"gguf", gguf_form}};
+constexpr NamedForm kForms[] = {{"gptq", grouped_form},      {"gptq_v2", grouped_form},
+                                {"awq", grouped_form},       {"packed_int", grouped_form},
+                                {"int8", grouped_form},      {"bnb_int8", grouped_form},
+                                {"bnb_4bit", codebook_form}, {"nvfp4_scaled", scaled_nvfp4_form},
+                                {"gguf", gguf_form}};
 
-const Entry* find(std::string_view mode) {
+const NamedForm* find(std::string_view mode) {
   const auto* found =
-      std::find_if(std::begin(kForms), std::end(kForms), [&](const Entry& e) { return e.mode == mode; });
+      std::find_if(std::begin(kForms), std::end(kForms), [&](const NamedForm& e) { return e.mode == mode; });
   return found == std::end(kForms) ? nullptr : found;
 }
 

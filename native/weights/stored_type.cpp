@@ -3,21 +3,21 @@
 namespace afterimage {
 namespace {
 
-struct Entry {
+struct NamedType {
   std::string_view name;
   size_t bytes;       // of a block
   int64_t block = 1;  // values
 };
 
 // In the order of the enumeration.
-constexpr Entry kTypes[] = {
+constexpr NamedType kTypes[] = {
     {"F64", 8},         {"F32", 4},        {"F16", 2},       {"BF16", 2},       {"I64", 8},         {"I32", 4},
     {"I16", 2},         {"I8", 1},         {"U64", 8},       {"U32", 4},        {"U16", 2},         {"U8", 1},
     {"BOOL", 1},        {"F8_E4M3", 1},    {"F8_E5M2", 1},   {"F8_E8M0", 1},    {"Q4_0", 18, 32},   {"Q4_1", 20, 32},
     {"Q5_0", 22, 32},   {"Q5_1", 24, 32},  {"Q8_0", 34, 32}, {"Q2_K", 84, 256}, {"Q3_K", 110, 256}, {"Q4_K", 144, 256},
     {"Q5_K", 176, 256}, {"Q6_K", 210, 256}};
 
-const Entry& entry(StoredType type) { return kTypes[static_cast<size_t>(type)]; }
+const NamedType& entry(StoredType type) { return kTypes[static_cast<size_t>(type)]; }
 
 }  // namespace
 
