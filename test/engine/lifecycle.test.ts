@@ -1,5 +1,8 @@
 // Sessions and the engine through their lives: close, cancel, fork, two at once, worker threads.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import type { Answer, KeptBranch } from '../../src/engine/engine.js';
@@ -59,6 +62,33 @@ describe('one engine', () => {
     assert.ok(branch.tokens >= cache.image_tokens! && branch.bytes > 0 && branch.where !== 'disk');
     for (const [index, { parent }] of branches.entries()) assert.ok(parent === undefined || parent < index);
     assert.equal(await open().tree(), null, 'nothing is loaded for it');
+  });
+
+  test('its tree tells what memory and files hold, what files hold alone, and whose pictures they are', async () => {
+    const cacheFolder = mkdtempSync(join(tmpdir(), 'afterimage-tree-'));
+    const image = picture(10);
+    const held = async (asked?: ImageInput): Promise<[KeptBranch | undefined, Answer | undefined]> => {
+      const one = new LocalEngine({ threads: 2, cacheFolder });
+      try {
+        await one.ready();
+        const answer = asked && (await one.open().ask(question(asked), { maxTokens: 2 }));
+        const { branches } = (await one.tree())!;
+        return [branches.find(({ images }) => images.includes(imageIdOf(image.pixelHash))), answer];
+      } finally {
+        await one.close(); // what is on its way to the disk arrives
+      }
+    };
+    try {
+      await held(image);
+      const [alone] = await held();
+      assert.equal(alone!.where, 'disk', 'after a restart nothing is in memory');
+      assert.ok(alone!.parent === undefined && alone!.bytes > 0);
+      const [both, answer] = await held(image);
+      assert.deepEqual([both!.where, answer!.cache.source], ['both', 'disk']);
+      assert.equal(alone!.tokens, answer!.cache.prompt_tokens_reused);
+    } finally {
+      rmSync(cacheFolder, { recursive: true, force: true });
+    }
   });
 
   test('another picture of the same size is another picture', async () => {
