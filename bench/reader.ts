@@ -1,15 +1,21 @@
 // The text networks against onnxruntime, same weights, same inputs, alternated in one run: time, CPU time, and how far
-// each precision is from the reference.   npm run bench:reader [-- --threads 2 --rounds 5 --width 1200 --write]
-// onnxruntime is no dependency of the project: `npm run reference:reading` brings it.
-import { readFileSync } from 'node:fs';
+// each precision is from the reference.   npm run bench:reader [-- --threads 2 --rounds 5 --width 1200 --pages DIR --write]
+// With --pages the lines of a folder's pictures (`npm run eval:reading` renders some) are read by all, to count the
+// characters that differ. onnxruntime is no dependency of the project: `npm run reference:reading` brings it.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import sharp, { type Sharp } from 'sharp';
 import { openReader } from '../src/engine/reader-engine.js';
 import type { Precision } from '../src/engine/native.js';
 import type { TextNetworks } from '../src/engine/text-networks.js';
+import { createImageContext, loadImage } from '../src/image/load.js';
 import type { RgbImage } from '../src/image/rgb-image.js';
+import { decodeSteps } from '../src/reading/characters.js';
+import { boxesOf, cutLines, prepareTile } from '../src/reading/pixel-work.js';
 import { OnnxNetworks } from '../test/reading/onnx-networks.js';
 import { median } from './figures.js';
+import { edits } from './reading/measure.js';
 import { writeSection } from './results.js';
 
 const FIXTURES = new URL('../test/engine/fixtures/reader/', import.meta.url);
@@ -20,6 +26,8 @@ const { values } = parseArgs({
     threads: { type: 'string', default: '2' },
     rounds: { type: 'string', default: '5' },
     width: { type: 'string', default: '1200' },
+    pages: { type: 'string' },
+    every: { type: 'string', default: '1' },
     write: { type: 'boolean', default: false },
   },
 });
@@ -70,6 +78,34 @@ async function raw(picture: Sharp): Promise<RgbImage> {
   return { width: info.width, height: info.height, data: new Uint8Array(data) };
 }
 
+/** The lines of a folder's pictures, as the reference finds them. */
+async function linesOf(folder: string, networks: TextNetworks): Promise<RgbImage[]> {
+  const images = createImageContext({ folders: 'everywhere' });
+  const names = readdirSync(folder).filter((name) => name.endsWith('.png'));
+  const lines: RgbImage[] = [];
+  for (const name of names.sort().filter((_, at) => at % Number(values.every) === 0)) {
+    const picture = await (await loadImage(join(folder, name), images)).pixels();
+    const tile = { x: 0, y: 0, width: picture.width, height: picture.height };
+    const image = prepareTile({ picture, tile, scale: 1 });
+    const boxes = boxesOf({ map: await networks.detect(image), width: image.width, height: image.height });
+    lines.push(
+      ...cutLines({ picture, boxes })
+        .flat()
+        .map(({ crop }) => crop),
+    );
+  }
+  return lines;
+}
+
+async function textsOf(networks: TextNetworks, lines: RgbImage[]): Promise<string[]> {
+  const read = await networks.recognise(lines);
+  return read.map((steps) =>
+    decodeSteps(steps, networks.characters)
+      .map(({ text }) => text)
+      .join(''),
+  );
+}
+
 async function cost(work: () => Promise<unknown>): Promise<Cost> {
   const [before, start] = [process.cpuUsage(), performance.now()];
   await work();
@@ -99,9 +135,11 @@ for (let round = -1; round < rounds; round++) {
 
 const reference = engines[0]!.networks;
 const [map, steps] = [await reference.detect(page), await reference.recognise(crops)];
+const lines = values.pages === undefined ? crops : await linesOf(values.pages, reference);
+const texts = await textsOf(reference, lines);
 const rows = [
-  '| | detect: time · CPU | recognise: time · CPU | map, most | steps with the same class |',
-  '|---|---|---|---|---|',
+  '| | detect: time · CPU | recognise: time · CPU | map, most | steps with the same class | the same characters |',
+  '|---|---|---|---|---|---|',
 ];
 for (const { name, networks } of engines.slice(1)) {
   const ratio = (part: 'detect' | 'recognise', of: keyof Cost): string => {
@@ -116,8 +154,11 @@ for (const { name, networks } of engines.slice(1)) {
   for (const [i, { classes }] of ourSteps.entries())
     for (const [s, c] of classes.entries())
       [same, all] = [same + Number(c === steps[i]!.classes[s]), all + 1];
+  const ourTexts = await textsOf(networks, lines);
+  const differing = ourTexts.reduce((sum, line, i) => sum + edits(line, texts[i]!), 0);
+  const characters = texts.join('').length;
   rows.push(
-    `| \`${name}\` | ${ratio('detect', 'wall')} · ${ratio('detect', 'cpu')} | ${ratio('recognise', 'wall')} · ${ratio('recognise', 'cpu')} | ${farthest.toExponential(1)} | ${((100 * same) / all).toFixed(2)} % of ${all} |`,
+    `| \`${name}\` | ${ratio('detect', 'wall')} · ${ratio('detect', 'cpu')} | ${ratio('recognise', 'wall')} · ${ratio('recognise', 'cpu')} | ${farthest.toExponential(1)} | ${((100 * same) / all).toFixed(2)} % of ${all} | ${(100 - (100 * differing) / characters).toFixed(3)} % of ${characters} |`,
   );
 }
 for (const { networks } of engines) await networks.close();

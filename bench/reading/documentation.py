@@ -77,7 +77,7 @@ def main():
     parser.add_argument("--packages", type=Path, help="where the packages are kept")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    packages = args.packages or Path(tempfile.gettempdir()) / "afterimage-documentation"
+    packages = (args.packages or Path(tempfile.gettempdir()) / "afterimage-documentation").resolve()
     packages.mkdir(parents=True, exist_ok=True)
     root = unpack(packages)
     browser = Browser()

@@ -1,10 +1,12 @@
 // Measures reading on pages rendered by Chromium, and prints the table.
-//   npm run eval:reading -- [--set DIR] [--pages DIR] [--every N] [--networks own|onnx] [--keep DIR] [--show]
+//   npm run eval:reading -- [--set DIR] [--pages DIR] [--every N] [--only screen|crop|mobile|pages|pairs]
+//                           [--precision exact|fast] [--networks own|onnx] [--keep DIR] [--show]
 // Sets that are not there are rendered first (Chromium and training/requirements.txt).
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { Precision } from '../../src/engine/native.js';
 import { openReader } from '../../src/engine/reader-engine.js';
 import type { TextNetworks } from '../../src/engine/text-networks.js';
 import { createImageContext, loadImage } from '../../src/image/load.js';
@@ -23,6 +25,7 @@ const { values } = parseArgs({
     pages: { type: 'string', default: join(packageRoot(), '.cache/reading/pages') },
     every: { type: 'string', default: '1' },
     networks: { type: 'string', default: 'own' },
+    precision: { type: 'string' },
     keep: { type: 'string' },
     only: { type: 'string', multiple: true },
     show: { type: 'boolean', default: false },
@@ -33,7 +36,10 @@ const images = createImageContext({ folders: 'everywhere' });
 const reader = new TextReader(openNetworks);
 
 async function openNetworks(): Promise<TextNetworks> {
-  const networks = values.networks === 'onnx' ? await OnnxNetworks.open(1) : await openReader();
+  const precision = values.precision as Precision | undefined;
+  if (values.networks === 'onnx' && precision)
+    throw new Error('onnxruntime has no --precision; leave it out.');
+  const networks = values.networks === 'onnx' ? await OnnxNetworks.open(1) : await openReader({ precision });
   return values.keep ? new KeptNetworks(networks, values.keep) : networks;
 }
 

@@ -104,7 +104,7 @@ function bestClasses(data: Float32Array, steps: number, count: number): Recognis
   return { classes, probabilities };
 }
 
-/** Keeps every output in a folder, so that work on layout does not run the networks again. */
+/** Keeps every output in a folder, one inside it for each identity, so that work on layout does not run the networks again. */
 export class KeptNetworks implements TextNetworks {
   readonly #networks: TextNetworks;
   readonly #folder: string;
@@ -115,12 +115,13 @@ export class KeptNetworks implements TextNetworks {
 
   constructor(networks: TextNetworks, folder: string) {
     this.#networks = networks;
-    this.#folder = folder;
+    const identity = createHash('sha256').update(networks.identity).digest('hex').slice(0, 16);
+    this.#folder = join(folder, identity);
 
     this.identity = networks.identity;
     this.name = networks.name;
     this.characters = networks.characters;
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(this.#folder, { recursive: true });
   }
 
   async detect(image: RgbImage): Promise<Float32Array> {
