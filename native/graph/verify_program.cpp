@@ -173,11 +173,12 @@ class Verifier {
     }
     if (!weight.values.empty()) return verify_values(weight, place);
     if (weight.mode.empty()) return;
-    if (!weight.permute.empty() && weight.mode != "gguf") fail_program(place + " is quantized and cannot be permuted");
+    if (!weight.permute.empty() && weight.mode != "gguf" && weight.mode != "fp8_block")
+      fail_program(place + " is quantized and cannot be permuted");
     if (weight.scales.size() != (weight.mode == "gguf" ? 0 : tensors))
       fail_program(place + " needs one tensor of scales for each of its tensors");
     verify_parts(weight, place);
-    const size_t biases = weight.mode == "affine" ? tensors : 0;
+    const size_t biases = weight.mode == "affine" || weight.mode == "affine_turned" ? tensors : 0;
     if (weight.biases.size() != biases) fail_program(place + " needs " + std::to_string(biases) + " tensors of biases");
     verify_format(weight, place);
   }
@@ -224,7 +225,8 @@ class Verifier {
                                       {"bnb_int8", {8}, {}},
                                       {"bnb_4bit", {4}, {}},
                                       {"nvfp4_scaled", {4}, {16}},
-                                      {"gguf", {4, 8}, {}}};
+                                      {"gguf", {4, 8}, {}},
+                                      {"affine_turned", {2, 3, 4, 5, 6, 8}, {}}};
     const auto has = [](const std::vector<int32_t>& list, int32_t item) {
       return std::find(list.begin(), list.end(), item) != list.end();
     };

@@ -21,7 +21,7 @@ constexpr NamedForm kForms[] = {{"gptq", grouped_form},      {"gptq_v2", grouped
                                 {"awq", grouped_form},       {"packed_int", grouped_form},
                                 {"int8", grouped_form},      {"bnb_int8", grouped_form},
                                 {"bnb_4bit", codebook_form}, {"nvfp4_scaled", scaled_nvfp4_form},
-                                {"gguf", gguf_form}};
+                                {"gguf", gguf_form},         {"affine_turned", turned_form}};
 
 const NamedForm* find(std::string_view mode) {
   const auto* found =

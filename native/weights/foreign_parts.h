@@ -70,6 +70,7 @@ inline WeightFormat float_format_of(StoredType type) {
 std::unique_ptr<ForeignForm> grouped_form(const WeightRecipe& recipe, const Checkpoint& checkpoint, size_t part);
 std::unique_ptr<ForeignForm> codebook_form(const WeightRecipe& recipe, const Checkpoint& checkpoint, size_t part);
 std::unique_ptr<ForeignForm> gguf_form(const WeightRecipe& recipe, const Checkpoint& checkpoint, size_t part);
+std::unique_ptr<ForeignForm> turned_form(const WeightRecipe& recipe, const Checkpoint& checkpoint, size_t part);
 std::unique_ptr<ForeignForm> scaled_nvfp4_form(const WeightRecipe& recipe, const Checkpoint& checkpoint, size_t part);
 
 }  // namespace afterimage

@@ -207,8 +207,13 @@ class RecipeReader {
   }
 
   // Rows of a quantized operand: a slice is given in rows of the weight, `block_rows` of which share a row of scales.
+  // Axes are turned before, of codes that are bytes: those of tiles, whose scales turn alike.
   auto row_slice(int64_t block_rows) {
-    return [this, block_rows](const StoredTensor& stored, const StoredArray& array) {
+    return [this, block_rows](const StoredTensor& stored, const StoredArray& read) {
+      if (!recipe_.permute.empty() && recipe_.permute.size() != read.shape.size())
+        fail(stored.name,
+             "has shape " + shape_text(read.shape) + "; expected " + std::to_string(recipe_.permute.size()) + " axes");
+      const StoredArray array = recipe_.permute.empty() ? read : permuted(read, recipe_.permute, owned_);
       if (recipe_.slice_axis < 0) return array;
       const int64_t axis = static_cast<int64_t>(array.shape.size()) - 2;
       if (recipe_.slice_axis != axis) fail(stored.name, "is quantized and can only be sliced by rows");

@@ -12,9 +12,13 @@ export interface ProgramValue {
   width: number;
 }
 
-/** Forms that other tools store: GPTQ, AWQ, compressed-tensors, bitsandbytes, NVFP4 with a scale for the whole matrix. */
+/**
+ * Forms that other tools store: GPTQ, AWQ, compressed-tensors, bitsandbytes, NVFP4 with a scale for the whole matrix, blocks of
+ * GGUF; and MLX's affine one of a stack whose matrices are read turned.
+ */
 export type ForeignMode =
-  'gptq' | 'gptq_v2' | 'awq' | 'packed_int' | 'int8' | 'bnb_int8' | 'bnb_4bit' | 'nvfp4_scaled' | 'gguf';
+  | ('gptq' | 'gptq_v2' | 'awq' | 'packed_int' | 'int8' | 'bnb_int8' | 'bnb_4bit' | 'nvfp4_scaled')
+  | ('gguf' | 'affine_turned');
 
 /** How a logical weight is made from stored tensors (names as in the safetensors files). */
 export interface WeightRecipe {
@@ -40,7 +44,8 @@ export interface WeightRecipe {
     /** As many for each of `tensors` as the mode has. */
     tables?: string[];
   };
-  /** Axes of the stored float tensor in the order in which they are read, before it is flattened to `shape`. */
+  /** Axes of the stored tensor of floats, or of fp8 in tiles, in the order in which they are read, before it is flattened
+   * to `shape`. */
   permute?: number[];
   /** Part [start, start + count) of one axis of the stored (permuted) tensor; quantized tensors: row axis only. */
   slice?: { axis: number; start: number; count: number };

@@ -104,6 +104,8 @@ export interface Model {
   renderPrompt?: (turns: { text: string; images: number }[]) => string;
   /** Chat template where the checkpoint has none. */
   chatTemplate?: string;
+  /** What stands for an image in the template's source, and the placeholder that is written instead: of templates that number them. */
+  templateImage?: { pattern: string; instead: string };
   /** Variables of the chat template, in place of those that ask a model not to think aloud. */
   templateSwitches?: Record<string, unknown>;
   contextLength: number;

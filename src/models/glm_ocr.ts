@@ -8,7 +8,7 @@ import type { Family, Model } from './family.js';
 import { textWeights, visionWeights } from './qwen2_vl.js';
 import { glm4vProcessor, glm4vVisionConfig, glm4vVisionEncoder } from './towers/glm4v.js';
 
-const IMAGE_TOKEN = '<|image|>';
+export const GLM_IMAGE_TOKEN = '<|image|>';
 
 export const glmOcr: Family = {
   modelTypes: ['glm_ocr'],
@@ -26,17 +26,19 @@ export const glmOcr: Family = {
     return glmModel(checkpoint, {
       modelType: 'glm_ocr',
       vision: glm4vVisionEncoder(vision, hidden, visionWeights(checkpoint), tower),
-      processor: glm4vProcessor(checkpoint, IMAGE_TOKEN, null),
+      processor: glm4vProcessor(checkpoint, GLM_IMAGE_TOKEN, null),
+      boxes: null,
       // It does not think unless asked; the switch would only add words it was not trained to read with.
       templateSwitches: {},
     });
   },
 };
 
-/** Decoder and prompt of every GLM that sees. */
+/** Decoder and prompt of every GLM that sees. @param qkvBias Of queries, keys and values, where config.json does not say. */
 export function glmModel(
   checkpoint: Checkpoint,
-  parts: Pick<Model, 'modelType' | 'vision' | 'processor' | 'templateSwitches'>,
+  parts: Pick<Model, 'modelType' | 'vision' | 'processor' | 'boxes' | 'templateSwitches'>,
+  qkvBias = false,
 ): Model {
   const config = new Config(checkpoint.config, 'config.json');
   const text = config.section('text_config');
@@ -44,14 +46,13 @@ export function glmModel(
   const tied = config.boolean('tie_word_embeddings', text.boolean('tie_word_embeddings', false));
   return {
     ...parts,
-    decoder: glm4Decoder(w, outputHead(checkpoint, w('embed_tokens'), tied), text),
+    decoder: glm4Decoder(w, outputHead(checkpoint, w('embed_tokens'), tied), text, qkvBias),
     positionAxes: 3,
-    imagePlaceholder: IMAGE_TOKEN,
-    imageToken: IMAGE_TOKEN,
-    imageTokenId: imageTokenId(checkpoint, IMAGE_TOKEN, 'image_token_id'),
+    imagePlaceholder: GLM_IMAGE_TOKEN,
+    imageToken: GLM_IMAGE_TOKEN,
+    imageTokenId: imageTokenId(checkpoint, GLM_IMAGE_TOKEN, 'image_token_id'),
     visibility: 'causal',
     eosTokenIds: stopTokenIds(checkpoint, '<|user|>'),
-    boxes: null,
     contextLength: text.count('max_position_embeddings', 131072),
   };
 }

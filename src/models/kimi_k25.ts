@@ -15,15 +15,23 @@ const IMAGE_TOKEN = '<|media_pad|>';
 export const kimiVl: Family = {
   modelTypes: ['kimi_vl'],
   bestAt: 'screens, pointing',
-  // Its own uploads ship tiktoken.model alone, which is read; none of them has been tried whole yet.
-  checkpoints: [],
+  checkpoints: [
+    {
+      name: 'moonshotai/Kimi-VL-A3B-Thinking-2506',
+      parameters: 16_407_656_048,
+      towerParameters: 447_545_840,
+    },
+    { name: 'moonshotai/Kimi-VL-A3B-Instruct', parameters: 16_407_656_048, towerParameters: 447_545_840 },
+  ],
   build: (checkpoint) => kimiModel(checkpoint, 'kimi_vl', kimiVlProcessor),
 };
 
 export const kimiK25: Family = {
   modelTypes: ['kimi_k25'],
   bestAt: 'general; a server of its own',
-  checkpoints: [],
+  checkpoints: [
+    { name: 'moonshotai/Kimi-K2.5', parameters: 1_026_879_376_368, towerParameters: 471_143_920 },
+  ],
   build: (checkpoint) => kimiModel(checkpoint, 'kimi_k25', k25Processor),
 };
 
@@ -60,7 +68,7 @@ function k25Processor(settings: Config, c: MoonVitShape): Processor {
     imageToken: IMAGE_TOKEN,
     resized: k25Size(c.patch, patchLimit, sideLimit),
     resampler: 'tensor',
-    pad: true,
+    fit: 'pad',
     patch: c.patch,
     merge: c.merge,
     tables: (rows, columns) => moonVitTables(c, rows, columns),
@@ -72,7 +80,7 @@ function kimiVlProcessor(settings: Config, c: MoonVitShape): Processor {
     imageToken: IMAGE_TOKEN,
     resized: kimiVlSize(c.patch, settings.count('in_token_limit', 4096)),
     resampler: 'pillow',
-    pad: settings.boolean('pad_input', true),
+    fit: settings.boolean('pad_input', true) ? 'pad' : 'cut',
     patch: c.patch,
     merge: c.merge,
     tables: (rows, columns) => moonVitTables(c, rows, columns),
@@ -97,7 +105,8 @@ function visionEncoder(checkpoint: Checkpoint, config: Config, c: MoonVitShape, 
   const eps = config
     .section('vision_config')
     .number('projector_ln_eps', config.number('projection_layer_norm_eps', 1e-5));
-  const merged = mergedPatches(g, moonVit(g, checkpoint, c), w('pre_norm'), eps, c.merge); // [tokens, merge²·width]
+  const normed = g.layerNorm(moonVit(g, checkpoint, c), w('pre_norm'), eps);
+  const merged = mergedPatches(g, normed, c.merge); // [tokens, merge²·width]
   const inner = g.activation(g.linear(merged, w(first), merged.width, { bias: true }), 'gelu');
   g.output('features', g.linear(inner, w(second), hidden, { bias: true }));
   return g.finish();

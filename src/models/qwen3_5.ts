@@ -73,7 +73,8 @@ interface DecoderShape {
   /** 1 where norms are stored as w and applied as 1 + w; MLX files have the 1 added already. */
   normOffset: number;
   attending: (i: number) => boolean;
-  delta: { keyHeads: number; valueHeads: number; kDim: number; vDim: number; kernel: number };
+  /** `tiled`: value head i belongs to key head i mod keyHeads (GGUF); else neighbours share one. */
+  delta: { keyHeads: number; valueHeads: number; kDim: number; vDim: number; kernel: number; tiled: boolean };
   experts: (ExpertShape & { shared: number }) | null;
   /** Width of the dense MLP, where there are no experts. */
   intermediate: number;
@@ -223,6 +224,7 @@ function decoderShape(checkpoint: Checkpoint, text: Config, w: WeightScope): Dec
       kDim: text.count('linear_key_head_dim', 128),
       vDim: text.count('linear_value_head_dim', 128),
       kernel: text.count('linear_conv_kernel_dim', 4),
+      tiled: text.boolean('linear_heads_tiled', false),
     },
     experts: text.has('num_experts') ? expertShape(text) : null,
     intermediate: text.has('num_experts') ? 0 : text.count('intermediate_size'),
@@ -304,15 +306,17 @@ function keysAndValues(g: GraphBuilder, h: Value, w: WeightScope, c: DecoderShap
 
 /** Linear attention with decay and delta rule. [rows, hidden] → [rows, hidden] */
 function gatedDeltaNet(g: GraphBuilder, h: Value, w: WeightScope, c: DecoderShape): Value {
-  const { keyHeads, valueHeads, kDim, vDim, kernel } = c.delta;
+  const { keyHeads, valueHeads, kDim, vDim, kernel, tiled } = c.delta;
+  const tiledCopies = tiled ? valueHeads / keyHeads : 1; // of all key heads, one behind the other
+  const tiledHeads = keyHeads * tiledCopies;
   const [keys, values] = [keyHeads * kDim, valueHeads * vDim];
   const projected = g.linear(h, w('linear_attn.in_proj_qkv'), 2 * keys + values); // q | k | v
   const mixed = g.shortConv(projected, w('linear_attn.conv1d').depthwiseKernel(projected.width, kernel), {
     activation: 'silu',
   });
   const inputs = {
-    q: g.slice(mixed, 0, keys),
-    k: g.slice(mixed, keys, keys),
+    q: tiledKeys(g, g.slice(mixed, 0, keys), tiledCopies),
+    k: tiledKeys(g, g.slice(mixed, keys, keys), tiledCopies),
     v: g.slice(mixed, 2 * keys, values),
     a: g.linear(h, w('linear_attn.in_proj_a'), valueHeads),
     b: g.linear(h, w('linear_attn.in_proj_b'), valueHeads),
@@ -321,10 +325,14 @@ function gatedDeltaNet(g: GraphBuilder, h: Value, w: WeightScope, c: DecoderShap
     A_log: w('linear_attn.A_log').parameter([valueHeads]),
     dt_bias: w('linear_attn.dt_bias').parameter([valueHeads]),
   };
-  const o = g.gatedDelta(inputs, gates, { keyHeads, valueHeads, kDim, vDim });
+  const o = g.gatedDelta(inputs, gates, { keyHeads: tiledHeads, valueHeads, kDim, vDim });
   const normed = g.rmsNorm(o, w('linear_attn.norm'), c.eps, { groups: valueHeads }); // plain weight
   const z = g.linear(h, w('linear_attn.in_proj_z'), values);
   return g.linear(g.gatedActivation(z, normed, 'silu'), w('linear_attn.out_proj'), c.hidden);
+}
+
+function tiledKeys(g: GraphBuilder, x: Value, copies: number): Value {
+  return copies === 1 ? x : g.repeat(x, copies);
 }
 
 /** Dense, or chosen experts and one that all rows share behind a gate of its own. */

@@ -12,6 +12,7 @@ import { gemma3 } from './gemma3.js';
 import { gemma3n } from './gemma3n.js';
 import { gemma4 } from './gemma4.js';
 import { gemma4Unified } from './gemma4_unified.js';
+import { glm4v } from './glm4v.js';
 import { glmOcr } from './glm_ocr.js';
 import { kimiK25, kimiVl } from './kimi_k25.js';
 import { lfm2Vl } from './lfm2_vl.js';
@@ -19,6 +20,7 @@ import { lightOnOcr } from './lighton_ocr.js';
 import { llava } from './llava.js';
 import { llavaNext } from './llava_next.js';
 import { miniCpmV46 } from './minicpmv4_6.js';
+import { locateAnything } from './locateanything.js';
 import { mistral3 } from './mistral3.js';
 import { paddleOcrVl } from './paddleocr_vl.js';
 import { paligemma } from './paligemma.js';
@@ -38,6 +40,7 @@ export const families: readonly Family[] = [
   gemma3n,
   gemma4,
   gemma4Unified,
+  glm4v,
   glmOcr,
   mistral3,
   lightOnOcr,
@@ -53,6 +56,7 @@ export const families: readonly Family[] = [
   qwen3VlMoe,
   kimiVl,
   kimiK25,
+  locateAnything,
 ];
 
 export function supportedModelTypes(): string[] {

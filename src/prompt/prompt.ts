@@ -46,6 +46,7 @@ type PromptModel = Pick<
   | 'videoTokenId'
   | 'renderPrompt'
   | 'chatTemplate'
+  | 'templateImage'
   | 'templateSwitches'
 > & {
   processor: Planner;
@@ -255,8 +256,9 @@ export function templateOf(
   model: PromptModel,
 ): TemplateSource | undefined {
   const stated = chatTemplate ?? findTemplate(folder) ?? model.chatTemplate;
-  const source = model.renderPrompt ? undefined : stated;
-  if (source === undefined) return undefined;
+  if (model.renderPrompt || stated === undefined) return undefined;
+  const { templateImage: image } = model;
+  const source = image ? stated.replace(new RegExp(image.pattern, 'g'), image.instead) : stated;
   return {
     source,
     placeholder: model.imagePlaceholder,

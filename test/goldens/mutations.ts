@@ -73,7 +73,16 @@ const UNJUDGED = new Set([
   'valid',
 ]);
 /** Of square experts only: the recorded checkpoints have none, test/models/experts.test.ts does. */
-const SQUARE = /^rows === columns \? \(c\.transposed \?\? false\)/;
+const SQUARE = /^square \? \(c\.transposed \?\? false\)/;
+/** Forms in which no recorded checkpoint is: test/models/experts, stacked-forms and gguf judge them. */
+const OTHER_FORMS = new Set([
+  'square',
+  'storedApart',
+  'tiledCopies',
+  'tiledHeads',
+  'tiledKeys',
+  'refusedSide',
+]);
 /** What published files leave out; the checkpoints state it. */
 const STATED = 'rms_norm_eps';
 /** The second argument stands for what published files leave out; the checkpoints state everything. */
@@ -103,8 +112,8 @@ const READERS = new Set([
 const DEFAULTS =
   /^(VOCAB_SIZE|SLIDING_PATTERN|DEEPSTACK_BLOCKS|.*DEFAULTS?|DEFAULT_.*|MAX_SIDE|MAX_PATCHES_ON_SIDE|.*WEIGHTS)$|Weights$|Config$/;
 
-/** Breaking these changes nothing: the first grid replaces it, whatever it is; a side of one pixel is too few like one of none. */
-const REPLACED = new Set(['best: Size = { width: 1, height: 1 }', 'smallest = 0']);
+/** Breaking these changes nothing: the first grid replaces it, whatever it is; a side of one pixel is too few like one of none; a unit decides what is refused. */
+const REPLACED = new Set(['best: Size = { width: 1, height: 1 }', 'smallest = 0', 'unit = 1']);
 
 /** Names of which a checkpoint has one: the order in which they are looked for changes nothing. */
 const EITHER = new Set(["['switch_mlp', 'experts.switch_glu']"]);
@@ -207,7 +216,7 @@ function isUnjudged(node: ts.Node): boolean {
   if (ts.isThrowStatement(node) || ts.isTypeNode(node) || ts.isImportDeclaration(node)) return true;
   if ((ts.isVariableDeclaration(node) || ts.isParameter(node)) && REPLACED.has(node.getText())) return true;
   const name = (node as { name?: ts.Node }).name?.getText();
-  if (name !== undefined && (UNJUDGED.has(name) || name === STATED)) return true;
+  if (name !== undefined && (UNJUDGED.has(name) || OTHER_FORMS.has(name) || name === STATED)) return true;
   if (ts.isVariableDeclaration(node) && DEFAULTS.test(node.name.getText())) return true;
   if (ts.isFunctionDeclaration(node) && DEFAULTS.test(node.name?.getText() ?? '')) return true;
   if (isWithoutCanvas(node) || SQUARE.test(node.parent?.getText() ?? '')) return true;

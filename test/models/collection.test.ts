@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { requireReadableQuantization } from '../../src/models/checkpoint/stated-quantization.js';
 import type { Checkpoint } from '../../src/models/checkpoint/checkpoint.js';
-import { buildModel, familyOf } from '../../src/models/registry.js';
+import { buildModel, families, familyOf } from '../../src/models/registry.js';
 import { parsePlaces } from '../../src/prompt/places.js';
 import type { BoxScale } from '../../src/image/region.js';
 
@@ -25,6 +25,10 @@ const TAKEN: Record<string, Record<string, object>> = {
     'mlx-community/gemma-4-31b-it-4bit': mlx(4),
     'mlx-community/gemma-4-31b-bf16': PLAIN,
   },
+  glm4v: {
+    'mlx-community/GLM-4.6V-Flash-6bit': mlx(6),
+    'mlx-community/GLM-4.6V-Flash-mxfp4': mlx(4, 'mxfp4', 32),
+  },
   idefics3: {
     'HuggingFaceTB/SmolVLM-Instruct': PLAIN,
     'mlx-community/SmolVLM-Instruct-bf16': PLAIN,
@@ -41,6 +45,7 @@ const TAKEN: Record<string, Record<string, object>> = {
     'mlx-community/LFM2-VL-1.6B-8bit': mlx(8),
     'mlx-community/LFM2.5-VL-1.6B-bf16': PLAIN,
   },
+  locateanything: { 'nvidia/LocateAnything-3B': PLAIN },
   llava_next: { 'mlx-community/llava-v1.6-mistral-7b-8bit': mlx(8) },
   minicpmv4_6: { 'mlx-community/MiniCPM-V-4.6-8bit': mlx(8) },
   mistral3: {
@@ -80,11 +85,22 @@ const TAKEN: Record<string, Record<string, object>> = {
   },
 };
 
+/** A checkpoint of which config.json is all that counts. */
+const NOTHING: Checkpoint = {
+  folder: '',
+  config: {},
+  generationConfig: {},
+  imageProcessor: {},
+  processor: {},
+  tensors: new Map(),
+  files: [],
+  tokenId: () => undefined,
+};
+
 const REFUSED: Record<string, string[]> = {
   'llava-qwen2': ['mlx-community/nanoLLaVA-1.5-4bit', 'qnguyen3/nanoLLaVA'],
   ernie4_5_moe_vl: ['mlx-community/ERNIE-4.5-VL-28B-A3B-Thinking-bf16'],
   florence2: ['microsoft/Florence-2-large-ft', 'prince-canuma/Florence-2-large-ft'],
-  glm4v: ['mlx-community/GLM-4.6V-Flash-6bit', 'mlx-community/GLM-4.6V-Flash-mxfp4'],
   glm4v_moe: ['mlx-community/GLM-4.6V-nvfp4'],
   llava_qwen2: ['mlx-community/FastVLM-0.5B-bf16'],
   mllama: ['meta-llama/Llama-3.2-11B-Vision-Instruct', 'mlx-community/Llama-3.2-11B-Vision-Instruct-8bit'],
@@ -92,6 +108,22 @@ const REFUSED: Record<string, string[]> = {
   molmo_point: ['mlx-community/MolmoPoint-8B-fp16'],
   phi3_v: ['microsoft/Phi-3.5-vision-instruct', 'mlx-community/Phi-3.5-vision-instruct-bf16'],
 };
+
+test('every family is listed with checkpoints to pull', () => {
+  const without = families.filter(({ checkpoints }) => checkpoints.length === 0);
+  assert.deepEqual(
+    without.map(({ modelTypes }) => modelTypes[0]),
+    [],
+  );
+});
+
+test('what GLM-4.6V puts under the name of its small sibling is refused: mlx-community/GLM-4.6V-nvfp4', () => {
+  const config = { model_type: 'glm46v', text_config: { model_type: 'glm4v_moe_text' } };
+  assert.throws(() => buildModel({ ...NOTHING, config }), {
+    code: 'MODEL_UNSUPPORTED',
+    message: /"glm4v_moe_text".*GLM-4\.6V-Flash/,
+  });
+});
 
 test('the collection: what is taken', () => {
   for (const [model_type, checkpoints] of Object.entries(TAKEN))
@@ -101,7 +133,7 @@ test('the collection: what is taken', () => {
       assert.doesNotThrow(() => requireReadableQuantization(config), name);
     }
   const taken = Object.values(TAKEN).flatMap((checkpoints) => Object.keys(checkpoints));
-  assert.ok(taken.length >= 36, `${taken.length}`);
+  assert.ok(taken.length >= 44, `${taken.length}`);
 });
 
 test('the collection: what is refused, by the name of what it is', () => {
@@ -114,17 +146,7 @@ test('the collection: what is refused, by the name of what it is', () => {
 });
 
 test('what calls itself deepseek_vl_v2 is DeepSeek-OCR 2, or refused by name: mlx-community/deepseek-vl2-8bit', () => {
-  const checkpoint: Checkpoint = {
-    folder: '',
-    config: { model_type: 'deepseek_vl_v2' },
-    generationConfig: {},
-    imageProcessor: {},
-    processor: {},
-    tensors: new Map(),
-    files: [],
-    tokenId: () => undefined,
-  };
-  assert.throws(() => buildModel(checkpoint), {
+  assert.throws(() => buildModel({ ...NOTHING, config: { model_type: 'deepseek_vl_v2' } }), {
     code: 'MODEL_UNSUPPORTED',
     message: /"deepseek_vl_v2".*deepseek-ai\/DeepSeek-OCR-2/,
   });

@@ -134,6 +134,29 @@ function grid(values: Float32Array, rows: number, columns: number, o: GridOption
   return made;
 }
 
+/** MLX's: scale · q + bias. */
+export const mlxAffine =
+  (bits: number, group: number): Packer =>
+  (values, rows, columns) => {
+    const g = grid(values, rows, columns, { bits, group, type: 'BF16' });
+    const biases = g.scales.map((scale, i) => rounded(-scale * g.zeros[i]!, 'BF16'));
+    const words = (columns * bits) / 32;
+    const codes = Array.from({ length: rows }, (_, r) =>
+      Array.from(stream(columns, bits, (c) => g.codes[r * columns + c]!)),
+    ).flat();
+    return {
+      tensors: {
+        '.weight': { ...int32(codes, [rows, words]), dtype: 'U32' },
+        '.scales': floatSpec(g.scales, [rows, g.groups], 'BF16'),
+        '.biases': floatSpec(biases, [rows, g.groups], 'BF16'),
+      },
+      values: Float32Array.from(g.codes, (q, i) => {
+        const at = Math.floor(i / columns) * g.groups + g.groupOf(i % columns);
+        return Math.fround(Math.fround(g.scales[at]! * q) + biases[at]!);
+      }),
+    };
+  };
+
 const transposed = (list: ArrayLike<number>, rows: number, columns: number): number[] =>
   Array.from({ length: rows * columns }, (_, i) => list[(i % rows) * columns + Math.floor(i / rows)]!);
 

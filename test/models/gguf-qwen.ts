@@ -1,5 +1,6 @@
-// Qwen2-VL, Qwen2.5-VL and Qwen3-VL as llama.cpp's converter writes them.
+// Qwen2-VL to Qwen3.5 as llama.cpp's converter writes them.
 import {
+  added,
   decoderKeys,
   decoderOf,
   LLAMA_NORMS,
@@ -71,7 +72,7 @@ function qwenSizes(source: string, vision: Json, width: unknown, inner: unknown)
 const sections = (arch: string, text: Json): Entry => [
   `${arch}.rope.dimension_sections`,
   'i32',
-  [...(text['rope_scaling'] as { mrope_section: number[] }).mrope_section, 0],
+  [...((text['rope_scaling'] ?? text['rope_parameters']) as { mrope_section: number[] }).mrope_section, 0],
 ];
 
 export const qwen2: Convert = ({ config, tensors, source }) => {
@@ -111,7 +112,137 @@ export const qwen2: Convert = ({ config, tensors, source }) => {
   };
 };
 
+/** [experts, in, out] of every expert → [experts, out, in], and back. */
+export function turned({ name, shape, data }: Tensor): Tensor {
+  const [experts, rows, columns] = shape as [number, number, number];
+  return {
+    name,
+    shape: [experts, columns, rows],
+    data: data.map((_, i) => {
+      const [row, column] = [i % rows, Math.floor(i / rows) % columns];
+      return data[(Math.floor(i / (rows * columns)) * rows + row) * columns + column]!;
+    }),
+  };
+}
+
+/** Halves of every expert's rows. */
+function halves({ shape, data }: Tensor, names: [string, string]): Tensor[] {
+  const [experts, rows, columns] = shape as [number, number, number];
+  const size = (rows / 2) * columns;
+  return names.map((name, half) => ({
+    name,
+    shape: [experts, rows / 2, columns],
+    data: data.filter((_, i) => Math.floor(i / size) % 2 === half),
+  }));
+}
+
+/** Fused experts as three tensors, however their family stores them. */
+function splitExperts(tensors: Map<string, Tensor>, transposed: boolean): Map<string, Tensor> {
+  const made = [...tensors.values()].flatMap((tensor): Tensor[] => {
+    const [, path, part] = /^(.*\.mlp\.experts\.)(gate_up|down)_proj$/.exec(tensor.name) ?? [];
+    if (part === undefined) return [tensor];
+    const plain = transposed ? turned(tensor) : tensor;
+    if (part === 'down') return [{ ...plain, name: `${path}down_proj.weight` }];
+    return halves(plain, [`${path}gate_proj.weight`, `${path}up_proj.weight`]);
+  });
+  return new Map(made.map((tensor) => [tensor.name, tensor]));
+}
+
+const EXPERTS: [RegExp, string][] = [
+  [/mlp\.experts\.(gate|up|down)_proj/, 'ffn_$1_exps'],
+  [/mlp\.gate\./, 'ffn_gate_inp.'],
+  [/mlp\.shared_expert\.(gate|up|down)_proj/, 'ffn_$1_shexp'],
+  [/mlp\.shared_expert_gate/, 'ffn_gate_inp_shexp'],
+];
+
+function expertKeys(arch: string, text: Json): Entry[] {
+  const entry = (key: string, name: string): Entry[] =>
+    text[name] === undefined ? [] : [[`${arch}.${key}`, 'u32', text[name]]];
+  return [
+    ...entry('expert_count', 'num_experts'),
+    ...entry('expert_used_count', 'num_experts_per_tok'),
+    ...entry('expert_feed_forward_length', 'moe_intermediate_size'),
+    ...entry('expert_shared_feed_forward_length', 'shared_expert_intermediate_size'),
+  ];
+}
+
+/** Value heads of one key head after the other → the first of every key head, then the second of every one. */
+function tiled(tensor: Tensor, axis: 0 | 1, first: number, text: Json, headDim: number): Tensor {
+  const [keyHeads, valueHeads] = [text['linear_num_key_heads'], text['linear_num_value_heads']] as [
+    number,
+    number,
+  ];
+  const [rows, columns] = [tensor.shape[0]!, tensor.data.length / tensor.shape[0]!];
+  const copies = valueHeads / keyHeads;
+  const source = (at: number): number => {
+    if (at < first) return at;
+    const [head, inside] = [Math.floor((at - first) / headDim), (at - first) % headDim];
+    return first + ((head % keyHeads) * copies + Math.floor(head / keyHeads)) * headDim + inside;
+  };
+  const data = Float32Array.from({ length: rows * columns }, (_, i) => {
+    const [row, column] = [Math.floor(i / columns), i % columns];
+    return tensor.data[axis === 0 ? source(row) * columns + column : row * columns + source(column)]!;
+  });
+  return { ...tensor, data };
+}
+
+/** One tensor of a layer of the gated delta rule, or a norm, as llama.cpp keeps it. */
+function deltaTensor(tensor: Tensor, text: Json): Tensor {
+  const { name, data } = tensor;
+  const keys = 2 * Number(text['linear_num_key_heads']) * Number(text['linear_key_head_dim']);
+  const value = Number(text['linear_value_head_dim']);
+  if (/norm\.weight$/.test(name) && !/linear_attn\.norm/.test(name)) return added(tensor);
+  if (/in_proj_qkv/.test(name)) return tiled(tensor, 0, keys, text, value);
+  if (/in_proj_z/.test(name)) return tiled(tensor, 0, 0, text, value);
+  if (/in_proj_[ab]\./.test(name)) return tiled(tensor, 0, 0, text, 1);
+  if (/conv1d/.test(name)) {
+    const [channels, , width] = tensor.shape as [number, number, number];
+    return tiled({ ...tensor, shape: [channels, width] }, 0, keys, text, value);
+  }
+  if (/out_proj/.test(name)) return tiled(tensor, 1, 0, text, value);
+  if (/dt_bias$/.test(name)) return tiled(tensor, 0, 0, text, 1);
+  if (/A_log$/.test(name))
+    return tiled({ ...tensor, data: data.map((log) => -Math.exp(log)) }, 0, 0, text, 1);
+  return /shared_expert_gate/.test(name) ? { ...tensor, shape: [data.length] } : tensor;
+}
+
+const DELTA: [RegExp, string][] = [
+  [/linear_attn\.in_proj_qkv/, 'attn_qkv'],
+  [/linear_attn\.in_proj_z/, 'attn_gate'],
+  [/linear_attn\.in_proj_a/, 'ssm_alpha'],
+  [/linear_attn\.in_proj_b/, 'ssm_beta'],
+  [/linear_attn\.conv1d/, 'ssm_conv1d'],
+  [/linear_attn\.out_proj/, 'ssm_out'],
+  [/linear_attn\.norm/, 'ssm_norm'],
+  [/linear_attn\.A_log/, 'ssm_a'],
+  [/linear_attn\.dt_bias/, 'ssm_dt.bias'],
+  [/post_attention_layernorm/, 'post_attention_norm'],
+  [/input_layernorm/, 'attn_norm'],
+];
+
+function deltaKeys(arch: string, text: Json): Entry[] {
+  const rope = text['rope_parameters'] as Record<string, number>;
+  const value = (key: string): number => Number(text[key]);
+  return [
+    [`${arch}.rope.freq_base`, 'f32', rope['rope_theta']],
+    [`${arch}.rope.dimension_count`, 'u32', value('head_dim') * rope['partial_rotary_factor']!],
+    [`${arch}.ssm.conv_kernel`, 'u32', value('linear_conv_kernel_dim')],
+    [`${arch}.ssm.state_size`, 'u32', value('linear_key_head_dim')],
+    [`${arch}.ssm.group_count`, 'u32', value('linear_num_key_heads')],
+    [`${arch}.ssm.time_step_rank`, 'u32', value('linear_num_value_heads')],
+    [`${arch}.ssm.inner_size`, 'u32', value('linear_value_head_dim') * value('linear_num_value_heads')],
+  ];
+}
+
+/** Architectures of llama.cpp, by model_type. */
+const QWEN3: Record<string, string> = {
+  ...{ qwen3_vl: 'qwen3vl', qwen3_vl_moe: 'qwen3vlmoe', qwen3_5: 'qwen35', qwen3_5_moe: 'qwen35moe' },
+};
+
 export const qwen3: Convert = ({ config, tensors, source }) => {
+  const type = String(config['model_type']);
+  const arch = QWEN3[type]!;
+  const delta = arch.startsWith('qwen35');
   const [text, vision] = [config['text_config'], config['vision_config']] as [Json, Json];
   const tapped = vision['deepstack_visual_indexes'] as number[];
   const tower = qwenTower(
@@ -131,7 +262,12 @@ export const qwen3: Convert = ({ config, tensors, source }) => {
   );
   const is = Array.from({ length: Number(vision['depth']) }, (_, block) => tapped.includes(block));
   return {
-    metadata: [...decoderKeys('qwen3vl', text), sections('qwen3vl', text)],
+    metadata: [
+      ...decoderKeys(arch, text),
+      ...expertKeys(arch, text),
+      ...(delta ? deltaKeys(arch, text) : []),
+      sections(arch, text),
+    ],
     tower: [
       ...towerKeys(
         'qwen3vl_merger',
@@ -140,8 +276,13 @@ export const qwen3: Convert = ({ config, tensors, source }) => {
       ),
       ['clip.vision.is_deepstack_layers', 'bool', is],
     ],
-    text: decoderOf(tensors, 'model.language_model.', LLAMA_NORMS),
+    text: decoderOf(
+      splitExperts(tensors, type === 'qwen3_vl_moe'),
+      'model.language_model.',
+      [...EXPERTS, ...(delta ? DELTA : LLAMA_NORMS)],
+      (tensor) => (delta ? deltaTensor(tensor, text) : tensor),
+    ),
     vision: tower,
-    tokenizer: { model: 'gpt2', pre: 'qwen2' },
+    tokenizer: { model: 'gpt2', pre: delta ? 'qwen35' : 'qwen2' },
   };
 };

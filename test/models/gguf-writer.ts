@@ -13,7 +13,7 @@ import {
   type Kind,
   type Tensor,
 } from './gguf-parts.js';
-import { qwen2, qwen3 } from './gguf-qwen.js';
+import { qwen2, qwen3, turned } from './gguf-qwen.js';
 import { gemma3, gemma4, smolvlm } from './gguf-siglip.js';
 
 export type GgufType = 'F32' | 'F16' | 'BF16' | 'Q4_0' | 'Q8_0';
@@ -32,13 +32,17 @@ export function writePair(source: string, target: string, type: GgufType): void 
 
 /** The checkpoint's tensors with what such a pair holds of them: blocks lie in rows, which stay whole. */
 export function rounded(source: string, type: GgufType): Map<string, Tensor> {
+  const transposed = readJson(source, 'config.json')['model_type'] === 'qwen3_vl_moe';
+  const plain = (tensor: Tensor): Tensor => ({ ...tensor, data: encoded(tensor, typeOf(tensor, type))[1] });
   return new Map(
     [...readTensors(source)].map(([name, tensor]) => {
-      const kept = /position_embedding|pos_embed/.test(name);
-      return [name, { ...tensor, data: encoded(tensor, kept ? 'F32' : typeOf(tensor, type))[1] }];
+      if (/position_embedding|pos_embed/.test(name)) return [name, tensor];
+      return [name, transposed && isExperts(name) ? turned(plain(turned(tensor))) : plain(tensor)];
     }),
   );
 }
+
+const isExperts = (name: string): boolean => /_exps\.weight$|\.experts\.\w+$/.test(name);
 
 function readTensors(folder: string): Map<string, Tensor> {
   const files = readdirSync(folder).filter((name) => name.endsWith('.safetensors'));
@@ -50,10 +54,11 @@ function readTensors(folder: string): Map<string, Tensor> {
 
 /** As the converter: vectors, norms and position tables in 32 bits. */
 function typeOf({ name, shape }: Tensor, type: GgufType): GgufType {
-  const kept = shape.length < 2 || /norm\.weight$|position_embd/.test(name);
+  const kept = shape.length < 2 || /norm\.weight$|position_embd|ssm_conv1d/.test(name);
   if (kept) return 'F32';
   const blocks = type.startsWith('Q');
-  return blocks && (shape.length > 2 || shape.at(-1)! % 32 !== 0) ? 'F16' : type;
+  const rows = shape.length === 2 || isExperts(name);
+  return blocks && (!rows || shape.at(-1)! % 32 !== 0) ? 'F16' : type;
 }
 
 /** Bytes, and what they stand for. */
@@ -181,6 +186,9 @@ const FAMILIES: Record<string, Convert> = {
   qwen2_vl: qwen2,
   qwen2_5_vl: qwen2,
   qwen3_vl: qwen3,
+  qwen3_vl_moe: qwen3,
+  qwen3_5: qwen3,
+  qwen3_5_moe: qwen3,
   gemma3,
   gemma4,
   smolvlm,

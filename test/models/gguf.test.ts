@@ -27,12 +27,7 @@ function pairOf(family: string, type: GgufType): string {
   const own = { gemma3: 'preprocessor_config.json', gemma4: 'processor_config.json' }[family];
   if (own) cpSync(join(source(family), own), join(folder, own));
   const frames = 'video_preprocessor_config.json';
-  const wanted = {
-    qwen2_vl: 'preprocessor_config.json',
-    qwen2_5_vl: 'preprocessor_config.json',
-    qwen3_vl: frames,
-  }[family];
-  if (wanted) cpSync(join(source(family), wanted), join(folder, frames));
+  if (['qwen3_vl', 'qwen3_5'].includes(family)) cpSync(join(source(family), frames), join(folder, frames));
   return folder;
 }
 
@@ -40,6 +35,9 @@ for (const [family, type] of [
   ['qwen2_vl', 'BF16'],
   ['qwen2_5_vl', 'F16'],
   ['qwen3_vl', 'BF16'],
+  ['qwen3_vl_moe', 'BF16'],
+  ['qwen3_5', 'BF16'],
+  ['qwen3_5_moe', 'BF16'],
   ['gemma3', 'F32'],
   ['gemma4', 'BF16'],
   ['smolvlm', 'BF16'],
@@ -100,6 +98,7 @@ function roundedFolder(family: string, type: GgufType): string {
 for (const [family, type] of [
   ['qwen2_vl', 'Q4_0'],
   ['qwen3_vl', 'Q8_0'],
+  ['qwen3_vl_moe', 'Q4_0'],
   ['smolvlm', 'Q8_0'],
 ] as const) {
   test(`${family} in ${type} is the rounded checkpoint`, { skip }, async () => {
@@ -112,6 +111,23 @@ for (const [family, type] of [
     assert.notDeepEqual(actual, original);
   });
 }
+
+test('frames are seen as their makers set it, where no file says how', () => {
+  const size = (folder: string, frames: number): number[] => {
+    const moment = { index: 0, seconds: 0, frames, rate: 2 };
+    const { viewedWidth, viewedHeight } = openModel(folder).model.processor.planMoment!(4000, 2000, moment);
+    return [viewedWidth, viewedHeight];
+  };
+  const folder = pairOf('qwen3_vl', 'F16');
+  rmSync(join(folder, 'video_preprocessor_config.json'));
+  // Of all frames together at most 24,576 squares of 32 × 32.
+  assert.deepEqual(size(folder, 2), [4000, 2000]);
+  const [width, height] = size(folder, 8) as [number, number];
+  assert.ok(8 * width * height <= 25_165_824 && 8.2 * width * height > 25_165_824, `${width} × ${height}`);
+  // Qwen2-VL's are those of images.
+  const [own, others] = [pairOf('qwen2_vl', 'F16'), source('qwen2_vl')];
+  assert.deepEqual(size(own, 2), size(others, 2));
+});
 
 test('what is missing or not read is said', () => {
   const refused = (change: (folder: string) => void, code: string, ...words: RegExp[]): void => {

@@ -88,12 +88,16 @@ const split = (values: Record<string, unknown>) =>
     tokensPerFrame: 169,
     placeholder: String,
   });
-const kimi = (resampler: 'tensor' | 'pillow', pad: boolean, resized = k25Size(14, 16384, 512)) =>
+const kimi = (
+  resampler: 'tensor' | 'pillow',
+  fit: 'pad' | 'cut' | 'stretch',
+  resized = k25Size(14, 16384, 512),
+) =>
   kimiImageProcessor(settings({}), {
     imageToken: '#',
     resized,
     resampler,
-    pad,
+    fit,
     patch: 14,
     merge: 2,
     tables: () => ({}),
@@ -128,9 +132,10 @@ const PROCESSORS: Record<string, Processor> = {
     merge: 2,
     ragged: true,
   }),
-  'Kimi K2.5': kimi('tensor', true),
-  'Kimi-VL': kimi('pillow', true, kimiVlSize(14, 4096)),
-  'Kimi-VL, cut': kimi('pillow', false, kimiVlSize(14, 4096)),
+  'Kimi K2.5': kimi('tensor', 'pad'),
+  'Kimi-VL': kimi('pillow', 'pad', kimiVlSize(14, 4096)),
+  'Kimi-VL, cut': kimi('pillow', 'cut', kimiVlSize(14, 4096)),
+  LocateAnything: kimi('pillow', 'stretch', kimiVlSize(14, 25600, 28)),
   'LFM2-VL': lfm2({}),
   'LFM2-VL, large single images': lfm2({ max_image_tokens: 2048, max_num_patches: 8192 }),
   'LFM2-VL, never split': lfm2({ do_image_splitting: false }),

@@ -227,7 +227,7 @@ for (const table of tables('kimi_k25')) {
       imageToken: '#',
       resized: k25Size(patch_size!, max_patches!, patch_limit_on_one_side!),
       resampler: 'tensor',
-      pad: true,
+      fit: 'pad',
       patch: patch_size!,
       merge: merge_size!,
       tables: () => ({}),

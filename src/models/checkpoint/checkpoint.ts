@@ -5,8 +5,8 @@ export interface StoredTensorInfo {
   dtype: string;
   shape: number[];
   /** Where it is stored otherwise than it is read: the tensors of which it is made, stacked along a new first axis where
-   * there are several, and the order in which all axes are read. */
-  made?: { tensors: string[]; permute?: number[] };
+   * there are several, and the order in which all axes are read; or its values, of which there are few. */
+  made?: { tensors: string[]; permute?: number[]; values?: number[] };
   /** Weights of a norm that are stored with the 1 that the family adds. */
   plusOne?: boolean;
 }

@@ -22,6 +22,7 @@ const READERS: [suffix: string, reader: Reader][] = [
   ['.weight.absmax', bitsandbytes4],
   ['.SCB', bitsandbytes8],
   ['.weight_scale', eightBits],
+  ['_scale_inv', stackedFp8],
 ];
 
 /** Undefined where the module is stored in no such form. @throws AfterimageError INVALID_CHECKPOINT, MODEL_UNSUPPORTED */
@@ -192,25 +193,33 @@ function fp8InTiles(stored: Stored): StoredMatrix {
   return fp8(stored, '.weight_scale_inv');
 }
 
+/** A stack of experts without a name of its own for values. */
+function stackedFp8(stored: Stored): StoredMatrix {
+  if (!stored.dtype('').startsWith('F8_E4M3'))
+    throw stored.invalid(`it has scales of fp8, but its values are ${stored.dtype('')}`);
+  return fp8(stored, '_scale_inv', '');
+}
+
 /** E4M3 values with one scale for a tile, a row, or the whole matrix. */
-function fp8(stored: Stored, scales: string): StoredMatrix {
+function fp8(stored: Stored, scales: string, codes = '.weight'): StoredMatrix {
   const { rows, columns, shape } = stored;
-  stored.require('.weight', shape);
+  stored.require(codes, shape);
   const found = stored.axes(scales);
   const count = found.reduce((a, b) => a * b, 1);
   const wide = Math.ceil(columns / BLOCK) * BLOCK;
   const whole = count === 1;
   const every = shape.slice(0, -1).reduce((a, b) => a * b, 1);
   const byRow = !whole && count === every && (found.length === 1 || found.at(-1) === 1);
-  const block: [number, number] = whole ? [rows, wide] : byRow ? [1, wide] : tile(stored);
-  if (!whole && !byRow)
+  const byMatrix = shape.length > 2 && !byRow && count === shape[0] && found.slice(1).every((n) => n === 1);
+  const block: [number, number] = whole || byMatrix ? [rows, wide] : byRow ? [1, wide] : tile(stored);
+  if (!whole && !byRow && !byMatrix)
     stored.require(scales, [
       ...shape.slice(0, -2),
       Math.ceil(rows / block[0]),
       Math.ceil(columns / block[1]),
     ]);
   return {
-    tensor: stored.name('.weight'),
+    tensor: stored.name(codes),
     quantization: { mode: 'fp8_block', bits: 8, group: block[1], block, scales: [stored.name(scales)] },
   };
 }

@@ -139,7 +139,7 @@ export class CheckpointModule implements WeightModule {
     const tensor = `${this.path}.weight`;
     const shape = this.isMlxDepthwise() ? [channels, width, 1] : [channels, 1, width];
     floats(this.#checkpoint, tensor, shape);
-    return { name: tensor, shape: [channels, width], tensors: [tensor] };
+    return this.#of(tensor, [channels, width]);
   }
 
   /**
@@ -187,10 +187,43 @@ export class CheckpointModule implements WeightModule {
     return this.#recipe([experts, rows, columns]);
   }
 
-  /** Experts stored as one float tensor [experts, columns, rows]. */
+  /** Experts stored as one tensor [experts, columns, rows] of floats, or of fp8 in tiles. */
   transposedExperts(experts: number, rows: number, columns: number): WeightRecipe {
-    const { tensor } = floats(this.#checkpoint, this.path, [experts, columns, rows]);
-    return { name: tensor, shape: [experts, rows, columns], tensors: [tensor], permute: [0, 2, 1] };
+    const { tensor, quantization } = storedMatrix(this.#checkpoint, this.path, [experts, columns, rows]);
+    const recipe: WeightRecipe = {
+      name: tensor,
+      shape: [experts, rows, columns],
+      tensors: [tensor],
+      permute: [0, 2, 1],
+    };
+    if (!quantization) return recipe;
+    const [down, across] = quantization.block ?? [0, 0];
+    const whole = down % 64 === 0 || down >= columns; // kernels read columns in blocks of 64
+    if (quantization.mode !== 'fp8_block' || !whole)
+      throw this.#unread(`stacked and turned as ${quantization.mode}`);
+    const wide = Math.ceil(down / 64) * 64;
+    return { ...recipe, quantization: { ...quantization, group: wide, block: [across, wide] } };
+  }
+
+  /** One matrix [rows, columns] for each head, stored as [heads, rows, columns]. */
+  headRows(heads: number, rows: number, columns: number): WeightRecipe {
+    return { ...this.#recipe([heads, rows, columns]), shape: [heads * rows, columns] };
+  }
+
+  /** The same, stored as [heads, columns, rows]. */
+  turnedHeads(heads: number, rows: number, columns: number): WeightRecipe {
+    const { quantization, ...recipe } = this.#recipe([heads, columns, rows]);
+    const shape = [heads * rows, columns];
+    if (!quantization) return { ...recipe, shape, permute: [0, 2, 1] };
+    if (quantization.mode !== 'affine') throw this.#unread(`turned as ${quantization.mode}`);
+    return { ...recipe, shape, quantization: { ...quantization, mode: 'affine_turned' } };
+  }
+
+  #unread(how: string): AfterimageError {
+    return new AfterimageError(
+      'MODEL_UNSUPPORTED',
+      `"${this.path}" is stored ${how}, which is not supported; take an affine (4 bit) MLX or an unquantized checkpoint of the same model.`,
+    );
   }
 
   /** Experts stored one by one as `path.E.name`, stacked in order. */
@@ -256,6 +289,7 @@ export class CheckpointModule implements WeightModule {
   /** A weight that is one stored tensor, or made of several. */
   #of(tensor: string, shape: number[], permute?: number[]): WeightRecipe {
     const made = this.#checkpoint.tensors.get(tensor)?.made;
+    if (made?.values) return { name: tensor, shape, tensors: [], values: made.values };
     const order = permute ?? made?.permute;
     return { name: tensor, shape, tensors: made?.tensors ?? [tensor], ...(order && { permute: order }) };
   }

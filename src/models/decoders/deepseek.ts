@@ -89,11 +89,28 @@ function latentAttention(g: GraphBuilder, h: Value, w: WeightScope, c: Shape, ro
   const compressed = g.linear(h, w('self_attn.kv_a_proj_with_mqa'), c.kvRank + c.rope); // latent | key that turns
   const latent = g.rmsNorm(g.slice(compressed, 0, c.kvRank), w('self_attn.kv_a_layernorm'), LATENT_NORM_EPS);
   const shared = g.rope(g.slice(compressed, c.kvRank, c.rope), rope, 1, { interleaved: true });
-  const both = g.linear(latent, w('self_attn.kv_b_proj'), heads * (nope + value)); // each head: nope | value
-  const k = g.concat(g.slice(both, 0, nope, heads), g.repeat(shared, heads), heads);
-  const v = g.slice(both, nope, value, heads);
+  const { still, v } = w('self_attn.embed_q').exists ? storedApart(g, latent, w, c) : joint(g, latent, w, c);
+  const k = g.concat(still, g.repeat(shared, heads), heads);
   const o = g.attention(q, k, v, { heads, kvHeads: heads, kDim, vDim: value, scale: c.scale });
   return g.linear(o, w('self_attn.o_proj'), c.hidden);
+}
+
+/** What is made of a latent: the keys' columns that do not turn, and the values. [rows, heads · width] each */
+interface FromLatent {
+  still: Value;
+  v: Value;
+}
+
+function joint(g: GraphBuilder, latent: Value, w: WeightScope, { heads, nope, value }: Shape): FromLatent {
+  const both = g.linear(latent, w('self_attn.kv_b_proj'), heads * (nope + value)); // each head: nope | value
+  return { still: g.slice(both, 0, nope, heads), v: g.slice(both, nope, value, heads) };
+}
+
+/** As MLX stores it: a matrix of keys for each head, turned, and one of values. */
+function storedApart(g: GraphBuilder, latent: Value, w: WeightScope, c: Shape): FromLatent {
+  const keys = w('self_attn.embed_q').turnedHeads(c.heads, c.nope, c.kvRank);
+  const values = w('self_attn.unembed_out').headRows(c.heads, c.value, c.kvRank);
+  return { still: g.matmul(latent, keys), v: g.matmul(latent, values) };
 }
 
 function queries(g: GraphBuilder, h: Value, w: WeightScope, c: Shape): Value {

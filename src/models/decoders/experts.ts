@@ -60,7 +60,8 @@ function downProjection(w: WeightScope, c: ExpertShape, hidden: number): WeightR
 
 /** The family says how its files store them; a re-saved file may do it the other way, and its shape tells. */
 function fusedExperts(module: CheckpointModule, c: ExpertShape, rows: number, columns: number): WeightRecipe {
-  const transposed = rows === columns ? (c.transposed ?? false) : module.hasShape([c.experts, columns, rows]);
+  const square = rows === columns && module.shape === undefined; // who stores `.weight` stores it as it is read
+  const transposed = square ? (c.transposed ?? false) : module.hasShape([c.experts, columns, rows]);
   return transposed
     ? module.transposedExperts(c.experts, rows, columns)
     : module.stackedExperts(c.experts, rows, columns);

@@ -7,10 +7,13 @@ import type { CheckpointModule, WeightScope } from '../checkpoint/weights.js';
 import { ropeSettings, sectionedAxes } from '../rope.js';
 import { llamaAttention, llamaDecoder, llamaShape, type LlamaShape } from './llama.js';
 
-export function glm4Decoder(w: WeightScope, head: CheckpointModule, text: Config): Program {
+export function glm4Decoder(w: WeightScope, head: CheckpointModule, text: Config, qkvBias: boolean): Program {
   const g = new GraphBuilder('decoder');
   const rope = ropeSettings(text, { theta: 10000 });
-  const shape = llamaShape(text, { rms_norm_eps: 1e-5, qkvBias: text.boolean('attention_bias', false) });
+  const shape = llamaShape(text, {
+    rms_norm_eps: 1e-5,
+    qkvBias: text.boolean('attention_bias', qkvBias),
+  });
   llamaDecoder(
     g,
     w,

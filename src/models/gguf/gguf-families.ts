@@ -4,6 +4,7 @@ import { AfterimageError } from '../../errors.js';
 import type { Json } from '../checkpoint/json-file.js';
 import { decoderTensors, towerTensors, type TowerNames } from './gguf-names.js';
 import { gemma4 } from './gguf-gemma4.js';
+import { qwen2_5Vl, qwen2Vl, qwen3_5, qwen3_5Moe, qwen3Vl, qwen3VlMoe } from './gguf-qwen.js';
 import {
   missing,
   normalization,
@@ -50,178 +51,6 @@ function siglipConfig(pair: GgufPair): Json {
     patch_size: visionKey(pair, 'patch_size'),
     hidden_act: 'gelu_pytorch_tanh',
   };
-}
-
-/** Limits of the families' own settings, where the files state none. */
-function qwenProcessor(limits: [least: number, most: number]): (pair: GgufPair) => Json {
-  return (pair) => ({
-    ...normalization(pair),
-    patch_size: visionKey(pair, 'patch_size'),
-    temporal_patch_size: 2,
-    merge_size: pair.vision.number('clip.vision.spatial_merge_size') ?? 2,
-    min_pixels: pair.vision.number('clip.vision.image_min_pixels') ?? limits[0],
-    max_pixels: pair.vision.number('clip.vision.image_max_pixels') ?? limits[1],
-    resample: 3,
-  });
-}
-
-function qwenConfig(
-  pair: GgufPair,
-  tokenId: (token: string) => number | undefined,
-  interleaved: boolean,
-): Json {
-  const sections = new TextKeys(pair.text).list<number>('rope.dimension_sections');
-  return {
-    ...textConfig(pair),
-    rope_scaling: {
-      rope_type: 'default',
-      mrope_interleaved: interleaved,
-      mrope_section:
-        sections?.slice(0, 3) ??
-        missing(pair.text, `${pair.text.text('general.architecture')}.rope.dimension_sections`),
-    },
-    image_token_id: tokenId('<|image_pad|>'),
-  };
-}
-
-const QWEN_BLOCK = { ln1: 'norm1', ln2: 'norm2', attn_out: 'attn.proj', attn_qkv: 'attn.qkv' };
-
-const qwenVision = (pair: GgufPair): Json => ({
-  depth: visionKey(pair, 'block_count'),
-  num_heads: visionKey(pair, 'attention.head_count'),
-  patch_size: visionKey(pair, 'patch_size'),
-  spatial_merge_size: pair.vision.number('clip.vision.spatial_merge_size') ?? 2,
-  temporal_patch_size: 2,
-});
-
-/** Some converters leave the width of the MLP at 0: the tensors have it. */
-function innerWidth({ vision }: GgufPair): number {
-  const up = vision.tensors.get('v.blk.0.ffn_up.weight')?.shape ?? missing(vision, 'v.blk.0.ffn_up.weight');
-  const width = vision.number('clip.vision.embedding_length');
-  return up[0] === width ? up[1]! : up[0]!;
-}
-
-function qwen2Tensors(modules: Record<string, string>): GgufFamily['tensors'] {
-  return ({ text, vision }) => ({
-    text: decoderTensors(text.tensors, { prefix: 'model.' }),
-    vision: towerTensors(vision.tensors, {
-      prefix: 'visual.',
-      block: 'blocks',
-      modules: { ...QWEN_BLOCK, ...modules },
-      whole: {
-        'v.post_ln.weight': 'visual.merger.ln_q.weight',
-        'v.post_ln.bias': 'visual.merger.ln_q.bias',
-        'mm.0.weight': 'visual.merger.mlp.0.weight',
-        'mm.0.bias': 'visual.merger.mlp.0.bias',
-        'mm.2.weight': 'visual.merger.mlp.2.weight',
-        'mm.2.bias': 'visual.merger.mlp.2.bias',
-      },
-      fused: 'attn.qkv',
-      frames: true,
-      width: visionKey({ text, vision }, 'embedding_length'),
-    }),
-  });
-}
-
-const qwen2Vl: GgufFamily = {
-  architecture: 'qwen2vl',
-  projector: 'qwen2vl_merger',
-  config: (pair, tokenId) => ({
-    ...qwenConfig(pair, tokenId, false),
-    model_type: 'qwen2_vl',
-    vision_config: {
-      ...qwenVision(pair),
-      embed_dim: visionKey(pair, 'embedding_length'),
-      mlp_ratio: innerWidth(pair) / visionKey(pair, 'embedding_length'),
-    },
-  }),
-  imageProcessor: qwenProcessor([56 * 56, 28 * 28 * 16384]),
-  tensors: qwen2Tensors({ ffn_up: 'mlp.fc1', ffn_down: 'mlp.fc2' }),
-};
-
-const qwen2_5Vl: GgufFamily = {
-  architecture: 'qwen2vl',
-  projector: 'qwen2.5vl_merger',
-  config: (pair, tokenId) => ({
-    ...qwenConfig(pair, tokenId, false),
-    model_type: 'qwen2_5_vl',
-    vision_config: {
-      ...qwenVision(pair),
-      hidden_size: visionKey(pair, 'embedding_length'),
-      intermediate_size: innerWidth(pair),
-      hidden_act: 'silu',
-      tokens_per_second: 2, // of every published size; no header has it, and the class default is another
-      window_size: pair.vision.number('clip.vision.window_size') ?? 112,
-      fullatt_block_indexes: everyNth(visionKey(pair, 'block_count'), visionKey(pair, 'n_wa_pattern')),
-    },
-  }),
-  imageProcessor: qwenProcessor([56 * 56, 28 * 28 * 16384]),
-  tensors: qwen2Tensors({ ffn_up: 'mlp.up_proj', ffn_gate: 'mlp.gate_proj', ffn_down: 'mlp.down_proj' }),
-};
-
-const everyNth = (count: number, n: number): number[] =>
-  Array.from({ length: count }, (_, i) => i).filter((i) => (i + 1) % n === 0);
-
-const qwen3Vl: GgufFamily = {
-  architecture: 'qwen3vl',
-  projector: 'qwen3vl_merger',
-  config: (pair, tokenId) => {
-    const { image_token_id, tie_word_embeddings, ...text } = qwenConfig(pair, tokenId, true);
-    const table = pair.vision.tensors.get('v.position_embd.weight');
-    return {
-      model_type: 'qwen3_vl',
-      image_token_id,
-      tie_word_embeddings,
-      text_config: text,
-      vision_config: {
-        ...qwenVision(pair),
-        hidden_size: visionKey(pair, 'embedding_length'),
-        intermediate_size: innerWidth(pair),
-        hidden_act: 'gelu_pytorch_tanh',
-        num_position_embeddings: table?.shape[0],
-        deepstack_visual_indexes: deepstackBlocks(pair),
-      },
-    };
-  },
-  imageProcessor: qwenProcessor([65_536, 16_777_216]),
-  tensors: (pair) => ({
-    text: decoderTensors(pair.text.tensors, { prefix: 'model.language_model.' }),
-    vision: towerTensors(pair.vision.tensors, {
-      prefix: 'model.visual.',
-      block: 'blocks',
-      modules: { ...QWEN_BLOCK, ffn_up: 'mlp.linear_fc1', ffn_down: 'mlp.linear_fc2' },
-      whole: {
-        'v.patch_embd.bias': 'model.visual.patch_embed.proj.bias',
-        'v.position_embd.weight': 'model.visual.pos_embed.weight',
-        ...bothKinds('v.post_ln', 'model.visual.merger.norm'),
-        ...bothKinds('mm.0', 'model.visual.merger.linear_fc1'),
-        ...bothKinds('mm.2', 'model.visual.merger.linear_fc2'),
-        ...Object.assign({}, ...deepstackBlocks(pair).map(deepstackNames)),
-      },
-      fused: 'attn.qkv',
-      frames: true,
-      width: visionKey(pair, 'embedding_length'),
-    }),
-  }),
-};
-
-const bothKinds = (from: string, name: string): Record<string, string> => ({
-  [`${from}.weight`]: `${name}.weight`,
-  [`${from}.bias`]: `${name}.bias`,
-});
-
-function deepstackNames(block: number, i: number): Record<string, string> {
-  const name = `model.visual.deepstack_merger_list.${i}`;
-  return {
-    ...bothKinds(`v.deepstack.${block}.norm`, `${name}.norm`),
-    ...bothKinds(`v.deepstack.${block}.fc1`, `${name}.linear_fc1`),
-    ...bothKinds(`v.deepstack.${block}.fc2`, `${name}.linear_fc2`),
-  };
-}
-
-function deepstackBlocks({ vision }: GgufPair): number[] {
-  const tapped = vision.list<boolean>('clip.vision.is_deepstack_layers') ?? [];
-  return tapped.flatMap((is, block) => (is ? [block] : []));
 }
 
 /** Layers of Gemma 3 27B, whose scores are divided by another root. */
@@ -319,7 +148,10 @@ const smolVlm: GgufFamily = {
   },
 };
 
-export const ggufFamilies: readonly GgufFamily[] = [qwen2Vl, qwen2_5Vl, qwen3Vl, gemma3, gemma4, smolVlm];
+export const ggufFamilies: readonly GgufFamily[] = [
+  ...[qwen2Vl, qwen2_5Vl, qwen3Vl, qwen3VlMoe, qwen3_5, qwen3_5Moe],
+  ...[gemma3, gemma4, smolVlm],
+];
 
 /** @throws AfterimageError MODEL_UNSUPPORTED naming both files' kinds and the known ones. */
 export function ggufFamilyOf({ text, vision }: GgufPair): GgufFamily {

@@ -53,6 +53,20 @@ export class GgufFile {
     [this.#values, this.tensors, this.start] = [values, tensors, start];
   }
 
+  /** A small tensor's numbers. @throws AfterimageError INVALID_CHECKPOINT where they are not 32-bit floats. */
+  floats(name: string): Float32Array {
+    const { dtype, offset, bytes } = this.tensors.get(name)!;
+    if (dtype !== 'F32') throw invalid(this.path, `tensor "${name}" is stored as ${dtype}; expected F32`);
+    const descriptor = openPlain(this.path)!;
+    try {
+      const data = new Uint8Array(bytes);
+      readSync(descriptor, data, 0, bytes, this.start + offset);
+      return new Float32Array(data.buffer);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
   keys(): string[] {
     return [...this.#values.keys()];
   }

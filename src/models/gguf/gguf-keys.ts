@@ -15,6 +15,8 @@ export interface GgufFamily {
   /** `tokenId`: of a token of the vocabulary or of `tokens`. */
   config(pair: GgufPair, tokenId: (token: string) => number | undefined): Json;
   imageProcessor(pair: GgufPair): Json;
+  /** Settings of frames, which no file states, where they are not those of images. */
+  videoProcessor?: Json;
   tensors(pair: GgufPair): { text: Renamed[]; vision: Renamed[] };
   /** Tokens of the model that its vocabulary may lack. */
   tokens?: string[];

@@ -10,6 +10,8 @@ export interface Renamed {
   view?: { shape: number[]; permute: number[] };
   /** Logical shape, where it is not that of the stored one. */
   shape?: number[];
+  /** Instead of what is stored. */
+  values?: number[];
   plusOne?: boolean;
 }
 
@@ -35,6 +37,27 @@ const LLAMA_LAYER: Record<string, string> = {
   ffn_gate: 'mlp.gate_proj',
   ffn_up: 'mlp.up_proj',
   ffn_down: 'mlp.down_proj',
+  ffn_gate_inp: 'mlp.gate',
+  ffn_gate_exps: 'mlp.switch_mlp.gate_proj',
+  ffn_up_exps: 'mlp.switch_mlp.up_proj',
+  ffn_gate_up_exps: 'mlp.experts.gate_up_proj',
+  ffn_down_exps: 'mlp.switch_mlp.down_proj',
+};
+/** Qwen3.5: layers of the gated delta rule among the others, and an expert that all rows share. */
+const DELTA_LAYER: Record<string, string> = {
+  ...LLAMA_LAYER,
+  post_attention_norm: 'post_attention_layernorm',
+  attn_qkv: 'linear_attn.in_proj_qkv',
+  attn_gate: 'linear_attn.in_proj_z',
+  ssm_alpha: 'linear_attn.in_proj_a',
+  ssm_beta: 'linear_attn.in_proj_b',
+  ssm_conv1d: 'linear_attn.conv1d',
+  ssm_norm: 'linear_attn.norm',
+  ssm_out: 'linear_attn.out_proj',
+  ffn_gate_inp_shexp: 'mlp.shared_expert_gate',
+  ffn_gate_shexp: 'mlp.shared_expert.gate_proj',
+  ffn_up_shexp: 'mlp.shared_expert.up_proj',
+  ffn_down_shexp: 'mlp.shared_expert.down_proj',
 };
 const GEMMA_LAYER: Record<string, string> = {
   ...LLAMA_LAYER,
@@ -58,7 +81,7 @@ const WHOLE: Record<string, string> = {
 
 export interface DecoderNames {
   prefix: string;
-  layer?: 'gemma' | 'gemma4';
+  layer?: 'gemma' | 'gemma4' | 'delta';
   /** Norms are stored with the 1 that is added to them. */
   plusOne?: boolean;
   /** Heads of queries and keys whose rows are stored pair by pair, as llama.cpp turns them. */
@@ -67,7 +90,8 @@ export interface DecoderNames {
 
 /** Tensors of the decoder; those that it does not read are left out. */
 export function decoderTensors(tensors: Tensors, names: DecoderNames): Renamed[] {
-  const layer = { llama: LLAMA_LAYER, gemma: GEMMA_LAYER, gemma4: GEMMA4_LAYER }[names.layer ?? 'llama'];
+  const layers = { llama: LLAMA_LAYER, gemma: GEMMA_LAYER, gemma4: GEMMA4_LAYER, delta: DELTA_LAYER };
+  const layer = layers[names.layer ?? 'llama'];
   return [...tensors].flatMap(([from, stored]): Renamed[] => {
     if (from === 'output.weight') return [{ name: 'lm_head.weight', from: [from] }];
     const plusOne = names.plusOne === true && /norm\.weight$/.test(from) && { plusOne: true };
@@ -181,12 +205,12 @@ export function pixelRows(tensors: Tensors, name: string): Renamed[] {
 }
 
 /** As families see it. */
-export function infoOf({ from, view, shape, plusOne }: Renamed, tensors: Tensors): StoredTensorInfo {
+export function infoOf({ from, view, shape, values, plusOne }: Renamed, tensors: Tensors): StoredTensorInfo {
   const stored = tensors.get(from[0]!)!;
   return {
     dtype: stored.dtype,
     shape: shape ?? stored.shape,
-    made: { tensors: from, ...(view && { permute: view.permute }) },
+    made: { tensors: from, ...(view && { permute: view.permute }), ...(values && { values }) },
     ...(plusOne && { plusOne }),
   };
 }

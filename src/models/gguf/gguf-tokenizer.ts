@@ -27,10 +27,16 @@ const WORDS: Record<string, Json[]> = {
     ),
     byteLevel(false),
   ],
+  qwen35: [
+    split(
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+    ),
+    byteLevel(false),
+  ],
   smollm: [{ type: 'Digits', individual_digits: true }, byteLevel(true)],
   'gpt-2': [byteLevel(true)],
 };
-const NORMALIZED: readonly string[] = ['qwen2'];
+const NORMALIZED: readonly string[] = ['qwen2', 'qwen35'];
 
 export interface GgufVocabulary {
   tokens: string[];

@@ -52,14 +52,16 @@ export function openGguf(pair: GgufPair, tokenIds: TokenIds = new Map()): Checkp
   const folder = dirname(pair.text.path);
   const tokenId = tokenLookup(pair, family, tokenIds);
   const renamed = family.tensors(pair);
+  // Settings beside the files are the makers' own.
+  const imageProcessor = settingsBeside(folder) ?? family.imageProcessor(pair);
   let tokenizer: Record<string, unknown> | undefined;
   return {
     folder: pair.text.path,
     config: { ...family.config(pair, tokenId), quantization_config: { quant_method: 'gguf' } },
     generationConfig: { eos_token_id: endIds(pair.text, tokenId) },
-    // Settings beside the files are the makers' own.
-    imageProcessor: settingsBeside(folder) ?? family.imageProcessor(pair),
-    videoProcessor: readJson(folder, 'video_preprocessor_config.json'),
+    imageProcessor,
+    videoProcessor:
+      readJson(folder, 'video_preprocessor_config.json') ?? family.videoProcessor ?? imageProcessor,
     processor: {},
     ...tensorsOf(pair, renamed),
     files: [pair.text.path, pair.vision.path],

@@ -27,6 +27,7 @@ const POSITION_TAPS = 16;
 /** Of the configuration classes; files leave out what equals them. */
 export function glm4vVisionConfig(config: Config): Config {
   return config.section('vision_config').withDefaults({
+    image_size: 336,
     patch_size: 14,
     spatial_merge_size: 2,
     temporal_patch_size: 2,

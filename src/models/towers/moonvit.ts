@@ -1,5 +1,6 @@
-// MoonViT, the vision encoder of Kimi-VL and Kimi K2.5 (Kimi team 2025, https://arxiv.org/abs/2504.07491): a learned
-// position table read bicubically and rotary positions whose pairs alternate between column and row.
+// MoonViT, the vision encoder of Kimi-VL, Kimi K2.5 and LocateAnything (Kimi team 2025,
+// https://arxiv.org/abs/2504.07491): a learned position table read bicubically and rotary positions whose pairs
+// alternate between column and row.
 import { rowsOf, type GraphBuilder, type Value } from '../../graph/builder.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { Config } from '../checkpoint/config.js';
@@ -47,11 +48,17 @@ export function moonVitShape(vision: Config): MoonVitShape {
 
 /** MLX drops `encoder.` from the names of the blocks and puts attention under `attn.`. */
 const towerWeights = (checkpoint: Checkpoint): WeightScope =>
-  weightScope(checkpoint, ['vision_tower.', 'model.vision_tower.'], 'patch_embed.proj');
+  weightScope(checkpoint, ['vision_tower.', 'model.vision_tower.', 'vision_model.'], 'patch_embed.proj');
 const blockWeights = (checkpoint: Checkpoint): WeightScope =>
   weightScope(
     checkpoint,
-    ['vision_tower.encoder.', 'model.vision_tower.encoder.', 'vision_tower.', 'model.vision_tower.'],
+    [
+      'vision_tower.encoder.',
+      'model.vision_tower.encoder.',
+      'vision_model.encoder.',
+      'vision_tower.',
+      'model.vision_tower.',
+    ],
     'final_layernorm',
   );
 
@@ -137,14 +144,8 @@ function attention(
   return g.linear(o, named('wo'), width, { bias: true });
 }
 
-/** Norm of every patch, then merge² patches in a row. [patches, width] → [tokens, merge²·width] */
-export function mergedPatches(
-  g: GraphBuilder,
-  x: Value,
-  norm: ReturnType<WeightScope>,
-  eps: number,
-  merge: number,
-): Value {
+/** merge² patches in a row. [patches, width] → [tokens, merge²·width] */
+export function mergedPatches(g: GraphBuilder, x: Value, merge: number): Value {
   const order = g.input('block_order', { rows: rowsOf('patches'), width: 1, dtype: 'i32' });
-  return g.regroup(g.gatherRows(g.layerNorm(x, norm, eps), order), merge * merge);
+  return g.regroup(g.gatherRows(x, order), merge * merge);
 }

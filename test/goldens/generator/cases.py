@@ -11,8 +11,9 @@ from reference import PIXELS, as_recorded, open_picture
 from safetensors.torch import save_file
 from weights import plant_end
 
-ANSWER = 10  # most ids of a recorded answer
+ANSWER = 8  # most ids of a recorded answer
 SHORTEST = 5  # and fewest
+LAST = 2  # positions at a prompt's end whose logits are recorded
 LEAST_MARGIN = 0.05  # between the two largest logits of every step
 QUESTIONS = ["Describe the picture.", "What does the text say?", "Which one is larger?", "How many items are there?",
              "Is the circle red?", "What is on the left?", "Read it, line by line.", "Was ist das?", "Why is it blue?"]
@@ -26,7 +27,7 @@ class Case:
     description: str
     pictures: dict  # file name -> width, height, kind, form
     turns: object  # turns(say) -> list of message lists; say(pool) draws a sentence
-    pixels: bool = True  # of the first turn are recorded
+    pixels: bool = True  # are recorded, of the first turn
     patience: int = 20  # attempts with the same pictures and other sentences
 
 
@@ -118,7 +119,10 @@ def plant(reference, spec, folder, seed, everything):
 
 
 def write(reference, spec, folder, seed, everything=False, pixels=True):
+    """Without pixels: a sibling, which proves how weights are stored and needs no second turn."""
     for number, case in cases_of(spec, seed, everything):
+        if not (pixels or everything) and case.name == "new-image-turn":
+            continue
         place = folder / "cases" / f"{number:02d}-{case.name}"
         place.mkdir(parents=True)
         for attempt in range(60):
@@ -155,7 +159,7 @@ def record(reference, spec, case, turns, folder, pixels=True):
     said, tensors = [], {}
     for t, messages in enumerate(turns):
         same_images = t > 0 and image_names(messages) == image_names(turns[t - 1])
-        kept = pixels and spec.pixels and not same_images and (t > 0 or case.pixels)
+        kept = pixels and spec.pixels and t == 0 and case.pixels
         turn, values = _record_turn(reference, spec, messages, folder, said[-1] if said else None, kept)
         if turn is None:
             return None
@@ -200,7 +204,7 @@ def _values(reference, inputs, out, steps):
         values["vision_features"] = features.float()
         values |= {f"deepstack.{i}": tap.float() for i, tap in enumerate(taps)}
     values |= {f"hidden.{i}": state.float() for i, state in enumerate(out["hidden"])}
-    return values | dict(prompt_logits=out["logits"][-4:], step_logits=steps)
+    return values | dict(prompt_logits=out["logits"][-LAST:], step_logits=steps)
 
 
 def runs(ids, vision_ids):

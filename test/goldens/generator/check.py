@@ -2,7 +2,6 @@
 import json
 
 import torch
-from cases import ANSWER
 from reference import PIXELS, as_recorded
 from safetensors.torch import load_file
 
@@ -28,24 +27,25 @@ def _differences(reference, folder):
     for place in sorted((folder / "cases").iterdir()):
         recorded = load_file(place / "expect.safetensors")
         for t, turn in enumerate(json.loads((place / "case.json").read_text())["turns"]):
-            for name, value in _outcome(reference, turn, place, f"t{t}.pixel_values" in recorded).items():
-                if f"t{t}.{name}" in recorded:
-                    difference = float((value.float() - recorded[f"t{t}.{name}"].float()).abs().max())
+            of_turn = {name.removeprefix(f"t{t}."): value for name, value in recorded.items() if name.startswith(f"t{t}.")}
+            for name, value in _outcome(reference, turn, place, of_turn).items():
+                if name in of_turn:
+                    difference = float((value.float() - of_turn[name].float()).abs().max())
                     stage = name.split(".")[0]
                     worst[stage] = max(worst.get(stage, 0.0), difference)
     return worst
 
 
-def _outcome(reference, turn, folder, with_pixels):
+def _outcome(reference, turn, folder, recorded):
     prompt, inputs = reference.prepare(turn["messages"], folder)
-    inputs = as_recorded(inputs) if with_pixels else inputs
-    new, steps = reference.answer(inputs, ANSWER)
+    inputs = as_recorded(inputs) if "pixel_values" in recorded else inputs
+    new, steps = reference.answer(inputs, len(turn["generated_ids"]))
     if (prompt, inputs["input_ids"][0].tolist(), new) != (turn["prompt"], turn["input_ids"], turn["generated_ids"]):
         raise ValueError(f"{folder}: Expected the recorded prompt and answer but received others")
     out = reference.forward(inputs)
     features, taps = reference.features(inputs)
     found = {f"hidden.{i}": state for i, state in enumerate(out["hidden"])}
-    found |= dict(prompt_logits=out["logits"][-4:], step_logits=steps)
+    found |= dict(prompt_logits=out["logits"][-len(recorded["prompt_logits"]):], step_logits=steps)
     if features is not None:
         found |= {f"deepstack.{i}": tap for i, tap in enumerate(taps)}
         found |= dict(pixel_values=next(inputs[k] for k in PIXELS if k in inputs), vision_features=features)

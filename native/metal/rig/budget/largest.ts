@@ -221,6 +221,15 @@ export const LARGEST: readonly Largest[] = [
     imageProcessor: { patch_size: 14, size: { shortest_edge: 12_544, longest_edge: 9_633_792 } },
   },
   {
+    golden: 'glm4v',
+    name: 'GLM-4.6V-Flash',
+    config: {
+      text_config: { ...decoder(4096, 13_696, 32, 2, 151_552), rope_parameters: { rope_type: 'default', mrope_section: [8, 12, 12], partial_rotary_factor: 0.5, rope_theta: 500_000 } },
+      vision_config: { hidden_size: 1536, intermediate_size: 13_696, num_heads: 12, patch_size: 14, image_size: 336, out_hidden_size: 4096 },
+    },
+    imageProcessor: { patch_size: 14, size: { shortest_edge: 12_544, longest_edge: 9_633_792 } },
+  },
+  {
     golden: 'paddleocr_vl',
     name: 'PaddleOCR-VL',
     config: { ...decoder(1024, 3072, 16, 2, 103_424), head_dim: 128, rope_scaling: { mrope_section: [16, 24, 24], rope_type: 'default', type: 'default' }, vision_config: { ...SO400M, patch_size: 14, image_size: 384 } },
@@ -245,6 +254,12 @@ export const LARGEST: readonly Largest[] = [
       vision_config: { ...MOON, text_hidden_size: 7168 },
     },
     imageProcessor: { patch_size: 14, max_patches: 16_384, in_patch_limit: 16_384, patch_limit_on_one_side: 512, in_patch_limit_each_frame: 4096, size: { max_height: 512, max_width: 512 } },
+  },
+  {
+    golden: 'locateanything',
+    name: 'LocateAnything-3B',
+    config: { text_config: { ...decoder(2048, 11_008, 16, 2, 152_681) }, vision_config: { ...SO400M, patch_size: 14, init_pos_emb_height: 64, init_pos_emb_width: 64 } },
+    imageProcessor: { patch_size: 14, in_token_limit: 25_600 },
   },
   {
     golden: 'mistral3',

@@ -26,10 +26,28 @@ def prediction_layer(tensors):
     return tensors | extra
 
 
-def spec(seed):
-    tk = byte_bpe(40 + seed % 7, last=SPECIALS, pattern=LLAMA3, plain=PLAIN)
+def markers(tk):
     i = tk.token_to_id
-    ends = [i("<|endoftext|>"), i("<|user|>")]
+    return dict(image_start_token_id=i("<|begin_of_image|>"), image_end_token_id=i("<|end_of_image|>"),
+                video_start_token_id=i("<|begin_of_video|>"), video_end_token_id=i("<|end_of_video|>"), image_token_id=i("<|image|>"),
+                video_token_id=i("<|video|>"))
+
+
+def tokenizer(seed):
+    return byte_bpe(40 + seed % 7, last=SPECIALS, pattern=LLAMA3, plain=PLAIN), dict(
+        tokenizer_class="TokenizersBackend", processor_class="Glm46VProcessor", clean_up_tokenization_spaces=False, eos_token="<|endoftext|>",
+        pad_token="<|endoftext|>", extra_special_tokens=SPECIALS, model_max_length=655380, padding_side="left", backend="tokenizers")
+
+
+PREPROCESSOR = dict(
+    size=dict(shortest_edge=2 * 256 * 4, longest_edge=2 * 256 * 14), do_rescale=True, patch_size=8, temporal_patch_size=2,
+    merge_size=2, **CLIP, image_processor_type="Glm46VImageProcessor", processor_class="Glm46VProcessor")
+OTHER = dict(size=dict(shortest_edge=2 * 256, longest_edge=2 * 256 * 6))
+
+
+def spec(seed):
+    tk, tokenizer_config = tokenizer(seed)
+    ends = [tk.token_to_id("<|endoftext|>"), tk.token_to_id("<|user|>")]
     text = dict(
         model_type="glm_ocr_text", pad_token_id=ends[0], vocab_size=padded(tk), eos_token_id=ends, attention_bias=False,
         attention_dropout=0.0, head_dim=16, hidden_act="silu", hidden_size=48, initializer_range=0.02, intermediate_size=64,
@@ -43,15 +61,6 @@ def spec(seed):
         spatial_merge_size=2, temporal_patch_size=2)
     config = dict(
         architectures=["GlmOcrForConditionalGeneration"], model_type="glm_ocr", text_config=text, vision_config=vision,
-        image_start_token_id=i("<|begin_of_image|>"), image_end_token_id=i("<|end_of_image|>"),
-        video_start_token_id=i("<|begin_of_video|>"), video_end_token_id=i("<|end_of_video|>"), image_token_id=i("<|image|>"),
-        video_token_id=i("<|video|>"), tie_word_embeddings=False)
-    preprocessor = dict(
-        size=dict(shortest_edge=2 * 256 * 4, longest_edge=2 * 256 * 14), do_rescale=True, patch_size=8, temporal_patch_size=2,
-        merge_size=2, **CLIP, image_processor_type="Glm46VImageProcessor", processor_class="Glm46VProcessor")
-    tokenizer_config = dict(
-        tokenizer_class="TokenizersBackend", processor_class="Glm46VProcessor", clean_up_tokenization_spaces=False, eos_token="<|endoftext|>",
-        pad_token="<|endoftext|>", extra_special_tokens=SPECIALS, model_max_length=655380, padding_side="left", backend="tokenizers")
+        **markers(tk), tie_word_embeddings=False)
     return Spec("glm_ocr", config, tk, tokenizer_config, dict(do_sample=False, eos_token_id=ends, pad_token_id=ends[0]), TEMPLATE,
-                preprocessor, "<|endoftext|>", stored=prediction_layer, extends=False,
-                other_settings=(dict(size=dict(shortest_edge=2 * 256, longest_edge=2 * 256 * 6)),))
+                PREPROCESSOR, "<|endoftext|>", stored=prediction_layer, extends=False, other_settings=(OTHER,))

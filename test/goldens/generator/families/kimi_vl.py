@@ -31,7 +31,7 @@ HEADS = 2
 PAD = "<|media_pad|>"
 
 
-def to_hub(tensors):
+def to_hub(tensors, names=NAMES):
     """Run-time tensors -> the hub's: q, k and v in one, rotary pairs side by side, experts one by one."""
     found = {}
     for name, tensor in tensors.items():
@@ -39,18 +39,18 @@ def to_hub(tensors):
             continue
         if ".attn.q_proj." in name:
             q, k, v = (tensors[name.replace("q_proj", f"{part}_proj")] for part in "qkv")
-            found[_swapped(name.replace("attn.q_proj", "wqkv"), 1)] = torch.cat([_paired(q), _paired(k), v])
+            found[_swapped(name.replace("attn.q_proj", "wqkv"), 1, names)] = torch.cat([_paired(q), _paired(k), v])
         elif ".mlp.experts." in name:
-            found |= _one_by_one(_swapped(name, 1), tensor)
+            found |= _one_by_one(_swapped(name, 1, names), tensor)
         else:
-            found[_swapped(name, 1)] = tensor
+            found[_swapped(name, 1, names)] = tensor
     return {k: v.contiguous() for k, v in found.items()}
 
 
-def from_hub(tensors):
+def from_hub(tensors, names=NAMES):
     found, experts = {}, {}
     for name, tensor in tensors.items():
-        other, parts = _swapped(name, 0), name.split(".experts.")
+        other, parts = _swapped(name, 0, names), name.split(".experts.")
         if ".wqkv." in name:
             q, k, v = tensor.chunk(3)
             for part, value in (("q", _halved(q)), ("k", _halved(k)), ("v", v)):
@@ -66,9 +66,9 @@ def from_hub(tensors):
     return found
 
 
-def _swapped(name, source):
+def _swapped(name, source, names):
     """By the first pair that fits, then inside a block of the tower by the first that fits."""
-    pair = next(pair for pair in NAMES if name.startswith(pair[source]))
+    pair = next(pair for pair in names if name.startswith(pair[source]))
     rest = name[len(pair[source]):]
     if pair[0].endswith("blocks."):
         number, _, rest = rest.partition(".")
@@ -118,12 +118,15 @@ class KimiVl(Reference):
         expanded = prompt.split(PAD)
         for i, (_, (_, height, width)) in enumerate(views):
             expanded[i] += PAD * (height * width // 4)
-        inputs = dict(self.tokenizer("".join(expanded), add_special_tokens=False, return_tensors="pt"))
+        return prompt, self.inputs("".join(expanded), views)
+
+    def inputs(self, text, views):
+        inputs = dict(self.tokenizer(text, add_special_tokens=False, return_tensors="pt"))
         inputs.pop("token_type_ids", None)
         if views:
             inputs["pixel_values"] = torch.cat([patches for patches, _ in views])
             inputs["image_grid_thw"] = torch.tensor([grid for _, grid in views])
-        return prompt, tensors_of(inputs)
+        return tensors_of(inputs)
 
 
 class KimiVlProcessor:
@@ -134,18 +137,25 @@ class KimiVlProcessor:
 
     def patches(self, picture):
         """[patches, 3, side, side] in raster order, and (1, rows, columns)."""
-        side, unit = self.settings["patch_size"], 2 * self.settings["patch_size"]
-        width, height = picture.size
-        count, limit = (width // side) * (height // side), self.settings["in_token_limit"]
-        scale = (limit / count) ** 0.5 if count > limit else 1.0
-        width, height = max(1, int(width * scale)), max(1, int(height * scale))
-        resized = np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC))
-        canvas = np.zeros((-(-height // unit) * unit, -(-width // unit) * unit, 3), np.uint8)
-        canvas[:height, :width] = resized
+        side = self.settings["patch_size"]
+        canvas = self.whole_tokens(self.shrunk(picture, side), 2 * side)
         pixels = (canvas.astype(np.float32) / 255 - np.float32(self.settings["image_mean"])) / np.float32(self.settings["image_std"])
         rows, columns = canvas.shape[0] // side, canvas.shape[1] // side
         cut = pixels.reshape(rows, side, columns, side, 3).transpose(0, 2, 4, 1, 3)
         return torch.from_numpy(np.ascontiguousarray(cut).reshape(-1, 3, side, side)), (1, rows, columns)
+
+
+    def shrunk(self, picture, side):
+        width, height = picture.size
+        count, limit = (width // side) * (height // side), self.settings["in_token_limit"]
+        scale = (limit / count) ** 0.5 if count > limit else 1.0
+        return picture.resize((max(1, int(width * scale)), max(1, int(height * scale))), Image.Resampling.BICUBIC)
+
+    def whole_tokens(self, picture, unit):
+        width, height = picture.size
+        canvas = np.zeros((-(-height // unit) * unit, -(-width // unit) * unit, 3), np.uint8)
+        canvas[:height, :width] = np.asarray(picture)
+        return canvas
 
 
 def spec(seed):

@@ -17,7 +17,7 @@ def markers(tk):
 
 
 def vision(model_type, taps, depth):
-    return dict(model_type=model_type, depth=depth, deepstack_visual_indexes=taps, hidden_act="gelu_pytorch_tanh", hidden_size=32,
+    return dict(model_type=model_type, depth=depth, deepstack_visual_indexes=taps, hidden_act="gelu_pytorch_tanh", hidden_size=24,
                 in_channels=3, initializer_range=0.02, intermediate_size=40, num_heads=2, num_position_embeddings=25,
                 out_hidden_size=32, patch_size=8, spatial_merge_size=2, temporal_patch_size=2)
 
