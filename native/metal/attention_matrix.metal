@@ -5,7 +5,7 @@
 // 2023); the spans' states are folded in ascending order (Dao et al. 2023, flash decoding). A query's bits depend on its
 // own positions alone: attention_matrix walks all spans and folds on the way, attention_split gives each span to a
 // simdgroup of its own and attention_merge folds, and both do the same to every element in the same order. Tiles that
-// none of the 8 queries sees change nothing and are left out.
+// none of the 8 queries sees change nothing and are left out, and so are 8-column blocks that a head does not reach.
 #include "common.h"
 #include "attention_params.h"
 #include "kv_element.h"
@@ -138,7 +138,8 @@ kernel void attention_matrix(device const float* q [[buffer(0)]], device const R
     stage_queries(q, places, tile, p, kv_head, s * 8, stride, staged, index, 128);
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (simdgroup == s) {
-      UNROLL for (int b = 0; b < BLOCKS; ++b) simdgroup_load(loaded[b], staged + b * 8, stride);
+      UNROLL for (int b = 0; b < BLOCKS; ++b)
+        if (uint(b) * 8 < p.k_dim) simdgroup_load(loaded[b], staged + b * 8, stride);
     }
     threadgroup_barrier(mem_flags::mem_threadgroup);
   }
@@ -165,6 +166,7 @@ kernel void attention_matrix(device const float* q [[buffer(0)]], device const R
       for (uint j = 0; j < KEYS / 8; ++j) {
         simdgroup_float8x8 sum = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
         UNROLL for (int b = 0; b < BLOCKS; ++b) {
+          if (uint(b) * 8 >= p.k_dim) continue;
           simdgroup_float8x8 keys;
           simdgroup_load(keys, staged + j * 8 * stride + b * 8, stride, ulong2(0, 0), true);
           simdgroup_multiply_accumulate(sum, loaded[b], keys, sum);
@@ -179,6 +181,7 @@ kernel void attention_matrix(device const float* q [[buffer(0)]], device const R
       simdgroup_float8x8 keep;
       simdgroup_load(keep, diagonal[simdgroup], 8);
       UNROLL for (int b = 0; b < BLOCKS; ++b) {
+        if (uint(b) * 8 >= p.v_dim) continue;
         simdgroup_float8x8 sum;
         simdgroup_multiply(sum, keep, out[b]);
         for (uint j = 0; j < KEYS / 8; ++j) {
@@ -205,6 +208,7 @@ kernel void attention_matrix(device const float* q [[buffer(0)]], device const R
     bool last_span = span + kSpan >= highest;
     float divisor = whole_sum > 0.0f ? whole_sum : 1.0f;
     UNROLL for (int b = 0; b < BLOCKS; ++b) {
+      if (uint(b) * 8 >= p.v_dim) continue;
       simdgroup_store(out[b], own, 8);
       simdgroup_barrier(mem_flags::mem_threadgroup);
       for (uint i = lane; i < 64; i += 32) {
@@ -253,7 +257,8 @@ kernel void attention_split(device const float* q [[buffer(0)]], device const Ro
   stage_queries(q, places, tile, p, kv_head, 0, stride, staged, lane, 32);
   for (uint i = lane; i < 64; i += 32) diagonal[simdgroup][i] = 0.0f;
   simdgroup_barrier(mem_flags::mem_threadgroup);
-  UNROLL for (int b = 0; b < BLOCKS; ++b) simdgroup_load(loaded[b], staged + b * 8, stride);
+  UNROLL for (int b = 0; b < BLOCKS; ++b)
+    if (uint(b) * 8 < p.k_dim) simdgroup_load(loaded[b], staged + b * 8, stride);
   simdgroup_float8x8 out[BLOCKS];
   UNROLL for (int b = 0; b < BLOCKS; ++b) out[b] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
   float running_max = -FLT_MAX;
@@ -268,6 +273,7 @@ kernel void attention_split(device const float* q [[buffer(0)]], device const Ro
       simdgroup_barrier(mem_flags::mem_threadgroup);
       simdgroup_float8x8 sum = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
       UNROLL for (int b = 0; b < BLOCKS; ++b) {
+        if (uint(b) * 8 >= p.k_dim) continue;
         simdgroup_float8x8 keys;
         simdgroup_load(keys, staged + b * 8, stride, ulong2(0, 0), true);
         simdgroup_multiply_accumulate(sum, loaded[b], keys, sum);
@@ -280,6 +286,7 @@ kernel void attention_split(device const float* q [[buffer(0)]], device const Ro
     simdgroup_float8x8 keep;
     simdgroup_load(keep, diagonal[simdgroup], 8);
     UNROLL for (int b = 0; b < BLOCKS; ++b) {
+      if (uint(b) * 8 >= p.v_dim) continue;
       simdgroup_float8x8 sum;
       simdgroup_multiply(sum, keep, out[b]);
       out[b] = sum;
@@ -292,6 +299,7 @@ kernel void attention_split(device const float* q [[buffer(0)]], device const Ro
       simdgroup_float8x8 share;
       simdgroup_load(share, own + j * 8, KEYS);
       UNROLL for (int b = 0; b < BLOCKS; ++b) {
+        if (uint(b) * 8 >= p.v_dim) continue;
         simdgroup_float8x8 values;
         simdgroup_load(values, staged + b * 8, stride);
         simdgroup_multiply_accumulate(out[b], share, values, out[b]);
@@ -307,6 +315,7 @@ kernel void attention_split(device const float* q [[buffer(0)]], device const Ro
   }
   simdgroup_barrier(mem_flags::mem_threadgroup);
   UNROLL for (int b = 0; b < BLOCKS; ++b) {
+    if (uint(b) * 8 >= p.v_dim) continue;
     simdgroup_store(out[b], own, 8);
     simdgroup_barrier(mem_flags::mem_threadgroup);
     for (uint i = lane; i < 64; i += 32) {

@@ -1,7 +1,8 @@
-// Linear on simdgroup matrices, for one row and for many: up to 8 rows are padded to 8, more are taken 32 at a time.
-// Four simdgroups share the columns of one output tile in interleaved chunks of 16 and add their sums in order at the
-// end: enough parallelism for one row, and the same order of additions in both. Weights are dequantized in threadgroup
-// memory, a chunk at a time. Up to three matrices are multiplied with one x, which may be normed on the way.
+// Linear on simdgroup matrices, for one row and for many: up to 8 rows are padded to 8, more are taken 32 at a time and
+// the last of them in blocks of 8. Four simdgroups share the columns of one output tile in interleaved chunks of 16 and
+// add their sums in order at the end: enough parallelism for one row, and the same order of additions in both. Weights
+// are dequantized in threadgroup memory, a chunk at a time. Up to three matrices are multiplied with one x, which may be
+// normed on the way.
 #include "common.h"
 #include "linear_params.h"
 #include "quantized_format.h"
@@ -80,6 +81,7 @@ kernel void linear_matrix(
   device const uchar* w_biases = number == 0 ? biases : (number == 1 ? biases1 : biases2);
   uint first_row = group.y * ROWS;
   uint first_out = (group.x - part.first_tile) * kTileOuts;
+  uint filled = min(uint(ROWS), (p.rows - first_row + 7) / 8 * 8);
   threadgroup float* x_chunk = stage[simdgroup];
   threadgroup float* w_chunk = x_chunk + ROWS * kStride;
   bool norms = ROWS == 8 && p.has_norm != 0;
@@ -97,7 +99,7 @@ kernel void linear_matrix(
     UNROLL for (int j = 0; j < kOutBlocks; ++j) sums[i][j] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
   }
   for (uint column = simdgroup * kChunk; column < p.columns; column += kSlices * kChunk) {
-    for (uint i = lane; i < ROWS * kChunk; i += 32) {
+    for (uint i = lane; i < filled * kChunk; i += 32) {
       uint r = i / kChunk;
       uint at = column + i % kChunk;
       ulong from = ulong(first_row + r) * p.columns + at;
@@ -114,12 +116,13 @@ kernel void linear_matrix(
     simdgroup_barrier(mem_flags::mem_threadgroup);
     UNROLL for (uint k = 0; k < kChunk; k += 8) {
       simdgroup_float8x8 left[kRowBlocks];
-      UNROLL for (int i = 0; i < kRowBlocks; ++i) simdgroup_load(left[i], x_chunk + i * 8 * kStride + k, kStride);
+      UNROLL for (int i = 0; i < kRowBlocks; ++i)
+        if (uint(i) * 8 < filled) simdgroup_load(left[i], x_chunk + i * 8 * kStride + k, kStride);
       UNROLL for (int j = 0; j < kOutBlocks; ++j) {
         simdgroup_float8x8 right;
         simdgroup_load(right, w_chunk + j * 8 * kStride + k, kStride, ulong2(0, 0), true);
         UNROLL for (int i = 0; i < kRowBlocks; ++i)
-          simdgroup_multiply_accumulate(sums[i][j], left[i], right, sums[i][j]);
+          if (uint(i) * 8 < filled) simdgroup_multiply_accumulate(sums[i][j], left[i], right, sums[i][j]);
       }
     }
     simdgroup_barrier(mem_flags::mem_threadgroup);
@@ -132,7 +135,7 @@ kernel void linear_matrix(
   threadgroup_barrier(mem_flags::mem_threadgroup);
   device const float* w_bias = number == 0 ? bias : (number == 1 ? bias1 : bias2);
   device float* out_rows = number == 0 ? y : (number == 1 ? y1 : y2);
-  for (uint i = index; i < ROWS * kTileOuts; i += 32 * kSlices) {
+  for (uint i = index; i < filled * kTileOuts; i += 32 * kSlices) {
     uint row = first_row + i / kTileOuts;
     uint out = first_out + i % kTileOuts;
     if (row >= p.rows || out >= part.m.rows) continue;

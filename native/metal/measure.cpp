@@ -174,15 +174,15 @@ std::string matrix_order(MetalBackend& backend) {
   return found == static_cast<float>(exact) ? "exact" : "other";
 }
 
-// Work is scaled by more threadgroups on the same rows: those beyond the last row compute on zeros.
+// Work is scaled by more threadgroups on the same matrix: those beyond its last row compute on zeros.
 double largest_dispatch(MetalBackend& backend, const std::vector<double>& wanted, int width) {
-  constexpr uint32_t kFirst = 4;  // tiles of 32 rows: a millisecond or so
+  constexpr uint32_t kFirst = 4;  // times the matrix: a millisecond or so
   const auto size = static_cast<uint32_t>(width);
   CaseRun run(backend);
   const auto stored = stored_weight({WeightFormat::f32, 0, 0, ScaleType::f32, "f32"}, 1, size, size, 3);
   const Tensor x = run.floats(32, size, 1), y = run.empty(32, size);
   const auto weight = run.weight(*stored, kUseMatrix);
-  const auto seconds_of = [&](uint32_t tiles) {
+  const auto seconds_of = [&](uint32_t times) {
     const auto commands = backend.device().begin();
     const LinearParams params = matrix_alone(*static_cast<const MetalWeight*>(weight), 32);
     commands->pipeline(backend.pipelines().get("linear_matrix", "linear_f32_32", 128));
@@ -190,7 +190,7 @@ double largest_dispatch(MetalBackend& backend, const std::vector<double>& wanted
     const Placement data = static_cast<const MetalWeight*>(weight)->data();
     commands->bind(1, *data.buffer, data.offset);
     commands->constants(19, &params, sizeof params);
-    commands->dispatch({size / 32, tiles, 1}, 128);
+    commands->dispatch({size / 32 * times, 1, 1}, 128);
     commands->commit();
     const Outcome outcome = commands->wait();
     return outcome.error.empty() ? outcome.gpu_seconds : -1;

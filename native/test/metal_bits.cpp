@@ -1,27 +1,93 @@
-// A row's bits never depend on the other rows of a run, at two extents: the cases that a Mac runs as its self-test.
+// A row's bits never depend on the other rows of a run, at two extents: the cases that a Mac runs as its self-test. And
+// so an answer has the bits of one that computed everything, whatever the cache had.
 #include <set>
 
 #include "metal/kernel_cases.h"
 #include "metal/rig/fake/fake_metal.h"
 #include "metal_runs.h"
+#include "session_ask.h"
 
 using namespace metal_test;
+namespace fake = rig::fake;
+using afterimage::test::Kind;
+
+namespace {
+
+void rows() {
+  fake::reset();
+  const auto backend = open_alone();
+  for (const int size : {64, 200}) {
+    const int sizes[] = {size};
+    std::set<std::string> done;
+    for (const KernelCase& one : invariance_cases(sizes)) {
+      if (!done.insert(one.name).second) continue;
+      const Tested tested(one.kernel);
+      const float differing = one.run(*backend).front();
+      expect(differing == 0, one.name + ": " + std::to_string(differing) + " differ");
+    }
+    expect(done.size() > 50, "cases of every layout");
+  }
+}
+
+constexpr int kRows = 256;  // of one run
+
+// `count` rows of text, an image and text, then `more`.
+std::vector<test::Piece> prompt(int count, std::span<const int32_t> more = {}) {
+  std::vector<test::Piece> pieces{{test::text(10, 1), {}}, {{}, {5, 100}}, {test::text(count - 112, 2), {}}};
+  if (!more.empty()) pieces.push_back({{more.begin(), more.end()}, {}});
+  return pieces;
+}
+
+// The prompt's last row alone, where the cache has all others, against the same row among 256; and the row of a decoded
+// token against the same row at the end of 256.
+void answers(Kind kind, KvType kv) {
+  constexpr int kTokens = 4;
+  const test::TinyModel model(kind);
+  const auto engine = [&] {
+    EngineOptions options = test::roomy(kv);
+    options.chunk_rows = kRows;
+    return std::make_unique<Engine>(options, model.source, open(true), nullptr);
+  };
+  const auto ask = [&](Engine& asked, const std::vector<test::Piece>& pieces, int tokens) {
+    GenerateOptions options;
+    options.draft = false;  // a decoded token is one row
+    return test::ask(asked, pieces, kind, tokens, options);
+  };
+  const bool whole_chunks = !test::recurs(kind);  // states are kept at an image's end
+  const auto cold = engine(), warm = engine();
+  const test::Asked whole = ask(*cold, prompt(kRows), kTokens);
+  if (whole_chunks)
+    expect(cold->stats().prefill_rows == kRows && cold->stats().decoder_runs == kTokens, "256 rows are one run");
+  ask(*warm, prompt(kRows - 1), 1);
+  const uint64_t before = warm->stats().prefill_rows;
+  const test::Asked alone = ask(*warm, prompt(kRows), kTokens);
+  if (whole_chunks) expect(warm->stats().prefill_rows - before == 1, "then one row is");
+  expect(test::same_bits(alone.result.logits, whole.result.logits), "one row has the bits it has among 256");
+
+  const test::Asked decoded = ask(*warm, prompt(kRows - kTokens + 1), kTokens);
+  const auto written = std::span(decoded.result.tokens).first(kTokens - 1);
+  const auto fresh = engine();
+  const test::Asked read = ask(*fresh, prompt(kRows - kTokens + 1, written), 1);
+  expect(fresh->stats().prefill_rows == kRows, "256 rows again");
+  expect(test::same_bits(read.result.logits, {decoded.result.logits.back()}), "a decoded row has them, too");
+}
+
+void answers_of_every_kind() {
+  for (const char* without : {"", "linear_matrix", "attention_matrix"}) {
+    fake::reset();
+    fake::settings().broken_families = {without};
+    answers(Kind::causal, KvType::f16);
+    answers(Kind::mrope, KvType::q8);
+    answers(Kind::recurrent, KvType::bf16);
+  }
+}
+
+}  // namespace
 
 int main() {
-  {
-    const auto backend = open_alone();
-    for (const int size : {64, 200}) {
-      const int sizes[] = {size};
-      std::set<std::string> done;
-      for (const KernelCase& one : invariance_cases(sizes)) {
-        if (!done.insert(one.name).second) continue;
-        const Tested tested(one.kernel);
-        const float differing = one.run(*backend).front();
-        expect(differing == 0, one.name + ": " + std::to_string(differing) + " differ");
-      }
-      expect(done.size() > 50, "cases of every layout");
-    }
+  for (auto test : {&rows, &answers_of_every_kind}) {
+    test();
+    for (const std::string& text : fake::violations()) expect(false, "violation: " + text);
   }
-  for (const std::string& text : rig::fake::violations()) expect(false, "violation: " + text);
   return metal_test::finish("metal_bits");
 }

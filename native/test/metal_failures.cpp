@@ -1,17 +1,8 @@
-// What breaks on a real Mac, played by the fake. What was known to break, and where it is tested:
-//   no default device (launchd, ssh), an empty list, another GPU, macOS 13, no queue   acquisition
-//   work that the watchdog kills                                  killed_by_the_watchdog; budgets: metal_budget.cpp
-//   a buffer that neither completes nor fails; none given; no encoder                  never_completed, not_given
-//   a queue that ignores what follows a failure; one that fails again                  queue_renewed, lost
-//   a conversation whose run fails                                                     conversation_goes_on
-//   in-place weights from a private mapping          weights_mapped_test.cpp, weights_in_place in metal_host.cpp
-//   another identity for replaced kernels, host sources and systems                    identity
-//   no autorelease pool on a thread of ours           every test of the fake: a call without one is a violation
-//   fast math in either spelling, another language    the same; contraction: lint.ts asks for both pragmas
-//   the binary archive                                gone: the fake has none
+// What breaks on a real Mac, played by the fake: metal/rig/README.md has the table of it.
 #include <thread>
 
 #include "graph/kv_layout.h"
+#include "metal/layout_params.h"
 #include "metal/operators.h"
 #include "metal/rig/fake/fake_metal.h"
 #include "metal_runs.h"
@@ -191,6 +182,25 @@ void threads_of_ours() {
     const auto backend = open(true);
     expect(doubled(*backend, 40) == 2, "a run on a thread of ours");
   }).join();
+  expect(fake::violations().empty(), "which has a pool");
+  // The same calls where nobody made one.
+  const auto backend = open_alone();
+  CaseRun run(*backend);
+  const Tensor x = constant_tensor(run, 4, 8, 1);
+  std::thread([&] {
+    const auto commands = backend->device().begin();
+    commands->pipeline(backend->pipelines().get("layout", "copy_elements", 256));
+    for (const uint32_t index : {0, 2}) commands->bind(index, buffer_of(x.memory), 0);
+    const LayoutParams nothing{0, 0, 0, 0};
+    commands->constants(3, &nothing, sizeof nothing);
+    commands->dispatch({1, 1, 1}, 256);
+    commands->commit();
+    commands->wait();
+  }).join();
+  const auto found = fake::violations();
+  expect(found.size() == 1 && found[0].find("without an autorelease pool") != std::string::npos,
+         std::to_string(found.size()) + " calls without a pool are found");
+  fake::reset();
 }
 
 }  // namespace

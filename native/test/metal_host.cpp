@@ -12,7 +12,6 @@
 #include "metal/kernel_cases.h"
 #include "metal/pipelines.h"
 #include "metal/rig/fake/fake_metal.h"
-#include "metal/work.h"
 #include "metal_runs.h"
 #include "platform/mapped_file.h"
 
@@ -20,13 +19,6 @@ using namespace metal_test;
 namespace fake = rig::fake;
 
 namespace {
-
-void ordinary() {
-  fake::reset();
-  const auto backend = open(false);
-  expect(doubled(*backend, 100, never) == 2, "a hundred dispatches");
-  expect(fake::counters().command_buffers == 2, "work is committed in parts");
-}
 
 void broken_family() {
   fake::reset();
@@ -71,104 +63,6 @@ void broken_kernel() {
   run_cases(*backend);
   // Of the kernels that fail, and of the one that goes with the last.
   expect(linears() == before && warnings.size() == 3, "then the CPU");
-}
-
-// Operators that need each other are parted by barriers: without them the fake runs the last first.
-void barriers() {
-  for (const bool ignored : {false, true}) {
-    fake::reset();
-    fake::settings().ignores_barriers = ignored;
-    const auto backend = open(false);
-    CaseRun run(*backend);
-    OpAttrs attrs;
-    const Tensor x = constant_tensor(run, 4, 8, 1), apart = run.empty(4, 8);
-    Tensor y[3] = {x, run.empty(4, 8), run.empty(4, 8)};
-    std::vector<Dispatch> list;
-    for (int i = 0; i < 2; ++i)
-      list.push_back({Op::Add, &attrs, {y[i], y[i]}, {y[i + 1]}, {nullptr, nullptr}, nullptr});
-    list.push_back({Op::Add, &attrs, {x, x}, {apart}, {nullptr, nullptr}, nullptr});
-    backend->run(list, never);
-    expect((y[2].at<float>()[31] == 4) == !ignored, "a missing barrier shows");
-    expect(apart.at<float>()[31] == 2 && fake::counters().barriers == 1, "what nobody waits for needs none");
-  }
-}
-
-// Three linears behind a norm are one dispatch, and what they write is what each writes alone, in bits.
-void joined_operators() {
-  fake::reset();
-  const auto backend = open(false);
-  for (const int rows : {1, 8, 9}) {
-    CaseRun run(*backend);
-    const StoredKind kind{WeightFormat::affine, 4, 64, ScaleType::bf16, "q4"};
-    const auto stored = stored_weight(kind, 1, 40, 640, 3);
-    const Weight* weight = run.weight(*stored, kUseMatrix);
-    OpAttrs norm, attrs;
-    norm.eps = 1e-6f;
-    std::vector<float> results[2];
-    for (const bool alone : {false, true}) {
-      const Tensor x = run.floats(rows, 640, 1), h = run.empty(rows, 640);
-      std::vector<Dispatch> list{{Op::RmsNorm, &norm, {x}, {h}, {run.vector(640, 2)}, nullptr}};
-      for (int i = 0; i < 3; ++i)
-        list.push_back({Op::Linear, &attrs, {h}, {run.empty(rows, 40)}, {weight, nullptr}, nullptr});
-      const int64_t before = fake::counters().dispatches;
-      if (alone)
-        for (const Dispatch& d : list) backend->run({&d, 1}, never);
-      else
-        backend->run(list, never);
-      expect(fake::counters().dispatches - before == (alone ? 4 : rows <= 8 ? 1 : 2), "joined where rows are few");
-      for (const Dispatch& d : list)
-        for (const float value : CaseRun::read(d.out[0])) results[alone].push_back(value);
-    }
-    expect(results[0] == results[1], "joined operators have the same bits");
-  }
-}
-
-// Whatever a dispatch may hold, the bits are the same: rows, tiles and kv heads are independent.
-void divided_work() {
-  constexpr int kSizes[] = {33};
-  const std::set<std::string> kernels{
-      "linear_q4_bf16_32",       "linear_dot_q4_8",        "expert_q4_grouped",    "attention_f16_8",
-      "attention_matrix_f16_64", "attention_split_f16_64", "segment_attention_64", "convolution",
-      "separable_convolution"};
-  fake::reset();
-  const auto backend = open_alone();
-  std::set<std::string> divided;
-  for (const KernelCase& one : kernel_cases(kSizes)) {
-    if (one.of_rows || kernels.count(one.kernel) == 0) continue;
-    const Tested tested(one.kernel);
-    const auto dispatches_of = [&](std::vector<float>& result) {
-      const int64_t before = fake::counters().dispatches;
-      result = one.run(*backend);
-      return fake::counters().dispatches - before;
-    };
-    std::vector<float> whole, parts;
-    const int64_t few = dispatches_of(whole);
-    most_dispatch_flop = 1;
-    const int64_t many = dispatches_of(parts);
-    most_dispatch_flop = kMostDispatchFlop;
-    expect(whole == parts, "divided work has other bits: " + one.kernel + " " + one.name);
-    if (many > few) divided.insert(one.kernel);
-  }
-  expect(divided == kernels, std::to_string(divided.size()) + " kernels were divided");
-}
-
-// All memory stays resident between runs, where the system can do so.
-void residency() {
-  for (const int system : {15, 14}) {
-    fake::reset();
-    fake::settings().system = system;
-    const auto backend = open(false);
-    CaseRun run(*backend);
-    const Tensor x = constant_tensor(run, 4, 8, 1);
-    OpAttrs attrs;
-    for (int i = 0; i < 2; ++i) run.run({Op::Add, &attrs, {x, x}, {run.empty(4, 8)}, {nullptr, nullptr}, nullptr});
-    const int64_t live = fake::counters().live["buffer"];
-    expect(fake::counters().resident == (system >= 15 ? live : 0), "every buffer is resident");
-  }
-  fake::reset();
-  fake::settings().refuses_residency = true;
-  const auto backend = open(false);
-  expect(doubled(*backend, 3, never) == 2, "a device without residency sets works");
 }
 
 void allocation_fails() {
@@ -458,26 +352,9 @@ void report_of_compiling() {
 
 int main() {
   const int64_t before = fake::live_objects();
-  for (auto test : {&ordinary,
-                    &broken_family,
-                    &broken_kernel,
-                    &barriers,
-                    &joined_operators,
-                    &divided_work,
-                    &residency,
-                    &allocation_fails,
-                    &any_allocation_fails,
-                    &working_set_exceeded,
-                    &lowered_limits,
-                    &command_fails,
-                    &device_lost,
-                    &cancelled,
-                    &closed_during_run,
-                    &weights_in_place,
-                    &files_wrapped_once,
-                    &files_cut,
-                    &report,
-                    &report_of_compiling}) {
+  for (auto test : {&broken_family, &broken_kernel, &allocation_fails, &any_allocation_fails, &working_set_exceeded,
+                    &lowered_limits, &command_fails, &device_lost, &cancelled, &closed_during_run, &weights_in_place,
+                    &files_wrapped_once, &files_cut, &report, &report_of_compiling}) {
     test();
     for (const std::string& text : fake::violations()) expect(false, "violation: " + text);
     expect(fake::live_objects() == before, std::to_string(fake::live_objects() - before) + " Metal objects leaked");

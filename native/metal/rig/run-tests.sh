@@ -21,7 +21,7 @@ step() { echo "== $*"; }
 step lint
 node --import tsx "$here/lint.ts" native/metal/*.metal native/metal/*_params.h native/metal/common.h native/metal/kv_element.h native/metal/quantized_format.h native/metal/float_dot.h native/metal/row_squares.h native/metal/rope_element.h \
   native/graph/op_kinds.h
-node --import tsx "$here/lint.ts" --expect "$here/faults/style.metal"
+node --import tsx "$here/lint.ts" --expect "$here/faults/style.metal" "$here/faults/common.h"
 node --import tsx "$here/budget/operators.ts" --check
 
 step build
@@ -37,7 +37,7 @@ cmake -S native -B "$build" -DCMAKE_CXX_COMPILER="$compiler" -DAFTERIMAGE_METAL=
 targets=""
 for variant in "" _address _thread; do targets="$targets metal_rig$variant metal_kernels$variant"; done
 cmake --build "$build" -j2 --target $targets metal_bits metal_budget metal_proof metal_bits_address \
-  metal_host_address metal_failures_address afterimage_addon > "$build.log" 2>&1 ||
+  metal_host_address metal_encoding_address metal_failures_address afterimage_addon > "$build.log" 2>&1 ||
   { tail -50 "$build.log" >&2; exit 1; }
 step strict address spaces, nothing in memory of a thread
 cmake --build "$build" -j2 --target metal_strict metal_stack > "$build.log" 2>&1 || { tail -50 "$build.log" >&2; exit 1; }
@@ -68,6 +68,7 @@ sanitized() {
     quiet ./metal_kernels_address --schedule random &&
     quiet ./metal_bits_address &&
     quiet ./metal_host_address &&
+    quiet ./metal_encoding_address &&
     quiet ./metal_failures_address &&
     quiet ./metal_rig_thread &&
     quiet ./metal_kernels_thread --sizes 1,33,65

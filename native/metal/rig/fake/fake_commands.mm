@@ -193,9 +193,11 @@ void execute(const EncodedDispatch& dispatch) {
 - (void)addResidencySet:(id<MTLResidencySet>)set {
   need_pool("addResidencySet:");
   if (!set) violation("a null residency set");
+  needsResidency = NO;
 }
 - (id<MTLCommandBuffer>)commandBuffer {
   need_pool("commandBuffer");
+  if (needsResidency) violation("a command buffer of a queue without the residency set");
   if (!give_command_buffer()) return nil;
   FakeCommandBuffer* buffer = [[[FakeCommandBuffer alloc] init] autorelease];
   buffer->queue = [self retain];

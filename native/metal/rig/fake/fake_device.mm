@@ -181,7 +181,9 @@ bool rig_macos_at_least(double version) { return static_cast<double>(settings().
 }
 @end
 
-@interface FakeDevice : NSObject <MTLDevice>
+@interface FakeDevice : NSObject <MTLDevice> {
+  BOOL gaveResidency;
+}
 @end
 @implementation FakeDevice
 - (id)init {
@@ -218,7 +220,10 @@ bool rig_macos_at_least(double version) { return static_cast<double>(settings().
 }
 - (id<MTLCommandQueue>)newCommandQueue {
   need_pool("newCommandQueue");
-  return give_queue() ? [[FakeQueue alloc] init] : nil;
+  if (!give_queue()) return nil;
+  FakeQueue* queue = [[FakeQueue alloc] init];
+  queue->needsResidency = gaveResidency;
+  return queue;
 }
 
 - (id<MTLBuffer>)newBufferWithLength:(NSUInteger)length options:(MTLResourceOptions)options {
@@ -250,7 +255,9 @@ bool rig_macos_at_least(double version) { return static_cast<double>(settings().
   (void)error;
   need_pool("newResidencySetWithDescriptor:error:");
   if (!descriptor) violation("a residency set without a descriptor");
-  return settings().refuses_residency ? nil : [[FakeResidencySet alloc] init];
+  if (settings().refuses_residency) return nil;
+  gaveResidency = YES;
+  return [[FakeResidencySet alloc] init];
 }
 - (id<MTLLibrary>)newLibraryWithSource:(NSString*)source options:(MTLCompileOptions*)options error:(NSError**)error {
   if (![options isPrecise]) violation("a library is compiled with fast math");

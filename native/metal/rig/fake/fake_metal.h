@@ -52,6 +52,7 @@ struct Counters {
   int64_t resident = 0;                 // buffers that the residency set holds
   int64_t barriers = 0;
   int64_t buffers = 0, command_buffers = 0, dispatches = 0, no_copy = 0;
+  int64_t most_command_buffers = 0;  // that lived at the same time
   size_t allocated = 0, peak_allocated = 0;
   double most_operations = 0;               // of one dispatch
   double most_seconds = 0;                  // of one command buffer

@@ -76,6 +76,7 @@ void need_pool(const char* call);
 @interface FakeQueue : NSObject <MTLCommandQueue> {
  @public
   BOOL failed;
+  BOOL needsResidency;  // its device gave a residency set, and the queue has not got it yet
 }
 @end
 

@@ -73,7 +73,9 @@ std::vector<std::string> violations() {
 
 void born(const char* kind) {
   std::lock_guard lock(state().mutex);
-  ++state().counters.live[kind];
+  Counters& c = state().counters;
+  ++c.live[kind];
+  c.most_command_buffers = std::max(c.most_command_buffers, c.live["command buffer"]);
 }
 
 void died(const char* kind) {

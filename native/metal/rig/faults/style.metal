@@ -1,4 +1,4 @@
-// Every line marked `wrong` must be found by lint.ts, by the rule that it names.
+// Every line marked must be found by lint.ts, by the rule that it names; this one has no common.h. // wrong: contraction
 #include <metal_stdlib>
 using namespace metal;
 
