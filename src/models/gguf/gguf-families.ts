@@ -6,7 +6,6 @@ import { decoderTensors, towerTensors, type TowerNames } from './gguf-names.js';
 import { gemma4 } from './gguf-gemma4.js';
 import { qwen2_5Vl, qwen2Vl, qwen3_5, qwen3_5Moe, qwen3Vl, qwen3VlMoe } from './gguf-qwen.js';
 import {
-  missing,
   normalization,
   textConfig,
   TextKeys,

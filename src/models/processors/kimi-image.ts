@@ -72,7 +72,7 @@ export function kimiImageProcessor(settings: Config, options: KimiImageOptions):
           layout: { image_grid_thw: [1, rows, columns] },
         };
       },
-      inputs(image, plan) {
+      inputs(image) {
         const { shrunk, size } = sizes(image);
         const viewed = resizing(image, shrunk);
         const framedImage = fit === 'stretch' ? resizing(viewed, size) : onCanvas(viewed, size);
