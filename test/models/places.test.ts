@@ -17,6 +17,8 @@ const SCALES: Record<string, [scale: string, lines: boolean]> = {
   qwen3_5: ['relative-1000', true],
   qwen3_5_moe: ['relative-1000', true],
   internvl: ['relative-1000', false],
+  glm4v: ['relative-1000', false],
+  locateanything: ['relative-1000', false],
   kimi_vl: ['relative-1', false],
   kimi_k25: ['relative-1', false],
   paligemma: ['relative-1024', false],

@@ -93,7 +93,7 @@ describe('the page', { skip: withoutBrowser() }, () => {
       .getByRole('listitem')
       .filter({ hasNotText: '16 tokens', hasText: 'before.png' });
     await branch.getByText(/^64 tokens · .+ · also on disk$/).waitFor();
-    assert.equal(await branch.locator('img').count(), 1);
+    await branch.locator('img').waitFor();
     engines[0]!.evict();
     await branch.getByText(/ · on disk only$/).waitFor();
     assert.equal(await branch.count(), 1);
