@@ -316,7 +316,7 @@ void test_wrong_sizes(CpuIsa isa) {
 
 // cpu_images_test [every which width of convolutions]
 int main(int argc, char** argv) {
-  const size_t step = argc > 1 ? static_cast<size_t>(std::atoi(argv[1])) : 1;
+  const auto step = static_cast<size_t>(argc > 1 ? std::clamp(std::atoi(argv[1]), 1, 6) : 1);
   for (const CpuIsa isa : isas_here()) {
     test_convolutions(isa, step);
     test_largest_sums(isa);

@@ -1,5 +1,6 @@
 // LocateAnything: NVIDIA 2026, https://huggingface.co/nvidia/LocateAnything-3B. MoonViT, a norm over merged patches, and
-// Qwen2.5's decoder, read token by token: its decoding of whole boxes at once is not.
+// Qwen2.5's decoder, read token by token: its decoding of whole boxes at once is not. No class of it was at hand: its
+// goldens rest on those of its parts and on published descriptions.
 import { GraphBuilder } from '../graph/builder.js';
 import type { Program } from '../graph/program.js';
 import type { Checkpoint } from './checkpoint/checkpoint.js';

@@ -5,6 +5,7 @@ import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createRunner, type Runner } from '../../src/engine/native.js';
+import { GgufFile } from '../../src/models/gguf/gguf-file.js';
 import { openModel } from '../../src/models/registry.js';
 import { checkCheckpoint } from '../goldens/check-checkpoint.js';
 import { CHECKPOINTS } from '../goldens/checkpoints.js';
@@ -130,8 +131,15 @@ test('frames are seen as their makers set it, where no file says how', () => {
 });
 
 test('what is missing or not read is said', () => {
-  const refused = (change: (folder: string) => void, code: string, ...words: RegExp[]): void => {
-    const folder = pairOf('qwen2_vl', 'F16');
+  const refused = (change: (folder: string) => void, code: string, ...words: RegExp[]): void =>
+    refusedPair('qwen2_vl', change, code, ...words);
+  const refusedPair = (
+    family: string,
+    change: (folder: string) => void,
+    code: string,
+    ...words: RegExp[]
+  ): void => {
+    const folder = pairOf(family, 'F16');
     change(folder);
     assert.throws(
       () => openModel(folder),
@@ -161,4 +169,15 @@ test('what is missing or not read is said', () => {
   refused((folder) => truncateSync(file(folder), 60_000), 'INVALID_CHECKPOINT', /outside/);
   refused((folder) => edited(folder, 'GGUF', 'GGUG'), 'INVALID_CHECKPOINT', /GGUF/);
   refused((folder) => edited(folder, 'qwen2vl', 'qwen9vl'), 'MODEL_UNSUPPORTED', /qwen9vl/, /qwen3vl/);
+  const decay = (folder: string): void => {
+    const { tensors, start } = new GgufFile(file(folder));
+    const [, { offset }] = [...tensors].find(([name]) => name.endsWith('.ssm_a'))!;
+    const bytes = readFileSync(file(folder));
+    bytes.writeFloatLE(0.5, start + offset);
+    writeFileSync(file(folder), bytes);
+  };
+  refusedPair('qwen3_5', decay, 'INVALID_CHECKPOINT', /ssm_a/, /newer llama\.cpp/);
+  const large = new GgufFile(file(pairOf('qwen2_vl', 'F32')));
+  const [name] = [...large.tensors].find(([, { bytes }]) => bytes > 2 ** 14)!;
+  assert.throws(() => large.floats(name), { code: 'INVALID_CHECKPOINT', message: /expected few numbers/ });
 });

@@ -27,6 +27,8 @@ const FIRST_BYTES = 2 ** 20;
 /** Vocabularies of half a million tokens take 30 MB. */
 const MOST_HEADER_BYTES = 2 ** 28;
 const MOST_TENSORS = 2 ** 20;
+/** Of a tensor whose numbers are read here: one for each head, for example. */
+const MOST_FLOAT_BYTES = 2 ** 14;
 
 export interface GgufTensor {
   dtype: string;
@@ -53,14 +55,17 @@ export class GgufFile {
     [this.#values, this.tensors, this.start] = [values, tensors, start];
   }
 
-  /** A small tensor's numbers. @throws AfterimageError INVALID_CHECKPOINT where they are not 32-bit floats. */
+  /** A small tensor's numbers. @throws AfterimageError IO_FAILED, INVALID_CHECKPOINT where they are not few 32-bit floats. */
   floats(name: string): Float32Array {
     const { dtype, offset, bytes } = this.tensors.get(name)!;
     if (dtype !== 'F32') throw invalid(this.path, `tensor "${name}" is stored as ${dtype}; expected F32`);
-    const descriptor = openPlain(this.path)!;
+    if (bytes > MOST_FLOAT_BYTES)
+      throw invalid(this.path, `tensor "${name}" has ${bytes} bytes; expected few numbers`);
+    const descriptor = opened(this.path);
     try {
       const data = new Uint8Array(bytes);
-      readSync(descriptor, data, 0, bytes, this.start + offset);
+      if (readSync(descriptor, data, 0, bytes, this.start + offset) < bytes)
+        throw invalid(this.path, `it ends inside tensor "${name}"`);
       return new Float32Array(data.buffer);
     } finally {
       closeSync(descriptor);
@@ -101,9 +106,7 @@ interface Header {
 }
 
 function readHeader(path: string): Header {
-  const descriptor = openPlain(path);
-  if (descriptor === undefined)
-    throw new AfterimageError('IO_FAILED', `Cannot read "${path}"; check that it exists and may be read.`);
+  const descriptor = opened(path);
   try {
     const { size } = fstatSync(descriptor);
     for (let length = FIRST_BYTES; ; length *= 4) {
@@ -278,6 +281,12 @@ function shortest(value: number): number {
     if (Math.fround(short) === value) return short;
   }
   return value;
+}
+
+function opened(path: string): number {
+  const descriptor = openPlain(path);
+  if (descriptor !== undefined) return descriptor;
+  throw new AfterimageError('IO_FAILED', `Cannot read "${path}"; check that it exists and may be read.`);
 }
 
 function invalid(path: string, what: string): AfterimageError {
