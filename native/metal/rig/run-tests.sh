@@ -110,6 +110,8 @@ step "emulator, the starter model's tokens, golden checkpoints; beside them Addr
 (sanitized && cd "$root" && on_metal goldens-1 test/goldens/run.ts $odd --backend metal) &
 (emulated)
 slower
+(cd "$build" && on_metal doctor "$root/src/main.ts" doctor --metal --compile)  # every text, not those of a program alone
+grep -q "kernels compile here; none was run" "$build/doctor.log" || { cat "$build/doctor.log" >&2; exit 1; }
 on_metal starter test/goldens/starter-tokens.ts
 on_metal goldens-2 test/goldens/run.ts $even --backend metal
 wait $!
