@@ -1,7 +1,8 @@
 // npm run bench:draft -- --dims starter|qwen2-vl-2b|smolvlm-256m [--bits 4] [--threads N] [--brief] [--json] [--write]
 // What guessed tokens save: the same answers with and without them, by turns. The bundled model answers for itself: it
-// reads, describes and fills in schemas. Random weights of real dimensions say nothing that could be guessed: from them
-// come records of a schema, byte by byte, most of which are certain; and free text, where every guess is in vain.
+// reads, with what the text reader found as a source of guesses, describes and fills in schemas. Random weights of real
+// dimensions say nothing that could be guessed: from them come records of a schema, byte by byte, most of which are
+// certain; and free text, where every guess is in vain.
 // Beside the times, which other work on the machine disturbs, stands what was done: `runs`, in those without guesses, and
 // `by_work`, the gain in tokens per second if a run costs what runs of as many rows cost, measured by turns on their own;
 // and what thinking of guesses takes, in the time of the runs (half of which have no guesses).

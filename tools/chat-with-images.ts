@@ -6,7 +6,7 @@ import { checkChoices } from '../src/ask/choices.js';
 import type { Conversation } from '../src/ask/conversations.js';
 import * as fields from '../src/ask/fields.js';
 import { lookAt, lookAtFrames, MOST_IMAGES } from '../src/ask/look.js';
-import { withReadings } from '../src/ask/read.js';
+import { likelyText, withReadings } from '../src/ask/read.js';
 import { toFields } from '../src/ask/reply.js';
 import { checkSchema } from '../src/ask/schemas.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
@@ -53,8 +53,9 @@ For one question about one image describe_image is simpler, for text ocr. Sessio
     const continues = message === '' && pictures.length === 0;
     if (message === '' && !continues) throw questionMissing();
     const conversation = converse(call, session_id, fork, pictures.length > 0);
+    const expected = schema && (await likelyText(call, pictures));
     const reply = await ask(call, conversation, {
-      turn: continues ? undefined : { pictures, question: message, choices, schema },
+      turn: continues ? undefined : { pictures, question: message, choices, schema, expected },
       maxTokens: max_tokens,
       states: true,
     });

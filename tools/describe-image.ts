@@ -8,7 +8,7 @@ import * as fields from '../src/ask/fields.js';
 import type { ReplyFields } from '../src/ask/fields.js';
 import { annotated, checkLocate, locate } from '../src/ask/locate.js';
 import { checkTimeline, lookAt, lookAtFrames, lookAtOne } from '../src/ask/look.js';
-import { withReadings } from '../src/ask/read.js';
+import { likelyText, withReadings } from '../src/ask/read.js';
 import { toFields } from '../src/ask/reply.js';
 import { checkSchema } from '../src/ask/schemas.js';
 import { defineTool, LOOKS_ONLY, type ToolResult } from '../src/ask/tool.js';
@@ -84,10 +84,11 @@ For its text use ocr, for what changed between two images compare_images, for se
     const pictures = await withReadings(call, fresh, reading);
     const continues =
       question === undefined && !schema && pictures.length === 0 && conversation.cut !== undefined;
+    const expected = schema && (await likelyText(call, pictures));
     const reply = await ask(call, conversation, {
       turn: continues
         ? undefined
-        : { pictures, question: question || describeQuestion(detail), choices, schema },
+        : { pictures, question: question || describeQuestion(detail), choices, schema, expected },
       maxTokens: max_tokens ?? DESCRIPTION_TOKENS[detail],
       states: true,
       whole: !question && detail === 'full',

@@ -13,7 +13,7 @@ import { ask, loaded, type Call } from '../src/ask/call.js';
 import type { LineReader, Picture } from '../src/ask/conversations.js';
 import * as fields from '../src/ask/fields.js';
 import { lookAt, lookAtOne } from '../src/ask/look.js';
-import { inOriginal, readText } from '../src/ask/read.js';
+import { inOriginal, likelyText, readText } from '../src/ask/read.js';
 import { seenImages, toFields } from '../src/ask/reply.js';
 import { defineTool, LOOKS_ONLY } from '../src/ask/tool.js';
 
@@ -148,8 +148,9 @@ async function byModel(args: Arguments, picture: Picture, call: Call) {
   const reader = format === 'lines' ? lineReader(picture) : undefined;
   if (reader) requireBoxes(await loaded(call));
   const spoken = languages.length > 0 ? ` The text is in ${languages.join(', ')}.` : '';
+  const expected = await likelyText(call, [picture]);
   const reply = await ask(call, call.conversations.start(), {
-    turn: { pictures: [picture], question: ocrQuestion(format) + spoken },
+    turn: { pictures: [picture], question: ocrQuestion(format) + spoken, expected },
     maxTokens: max_tokens,
     reader,
   });

@@ -223,6 +223,7 @@ GenerateOptions generate_options_of(const Napi::Value& value, const std::shared_
   options.capture_logits = reader.boolean("captureLogits");
   options.weigh_tokens = reader.boolean("weighTokens");
   options.draft = reader.boolean("draft");
+  if (reader.at("expected").has()) options.expected = reader.int32s("expected");
   if (reader.at("draftPrice").has()) options.draft_price = reader.number("draftPrice");
   if (reader.at("grammar").has()) options.constraint = constraint_of(reader.child("grammar"), tokens, options.stop_ids);
   return options;

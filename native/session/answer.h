@@ -47,6 +47,7 @@ struct GenerateOptions {
   bool weigh_tokens = false;                         // also return how probable each token was in that row
   bool draft = true;                                 // guess tokens and verify them in one run: same answer, sooner
   double draft_price = 0;                            // of a guessed token, in runs without it; 0: as measured
+  std::vector<int32_t> expected;                     // text that the answer may repeat: guesses are taken from it, too
   std::shared_ptr<Constraint> constraint = nullptr;  // null: any answer; this request's alone
 };
 

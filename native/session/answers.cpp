@@ -14,8 +14,10 @@ void Answers::begin(const RequestPtr& request, std::span<const float> logits, st
   request->decode_start = Clock::now();
   request->hidden.assign(hidden.begin(), hidden.end());
   try {
-    if (options.draft)
-      request->drafter = std::make_unique<Drafter>(request->timeline->sequence().prompt(), options.stop_ids);
+    if (options.draft) {
+      const Prompt& prompt = request->timeline->sequence().prompt();
+      request->drafter = std::make_unique<Drafter>(prompt, options.stop_ids, options.expected);
+    }
     if (const auto stop = sample(*request, logits)) state_.requests.end(request, *stop);
   } catch (...) {
     state_.requests.fail(request, error_of(std::current_exception()));

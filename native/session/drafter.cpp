@@ -32,10 +32,17 @@ constexpr double kExpected[] = {0.15, 0.3,  0.45, 0.6, 0.65, 0.7, 0.75, 0.8,   /
 
 }  // namespace
 
-Drafter::Drafter(const Prompt& prompt, std::vector<int32_t> ends) : text_(prompt.ids), ends_(std::move(ends)) {
-  for (const ImageSpan& span : prompt.spans) std::fill(text_.begin() + span.start, text_.begin() + span.end, -1);
+Drafter::Drafter(const Prompt& prompt, std::vector<int32_t> ends, std::vector<int32_t> expected)
+    : text_(std::move(expected)), ends_(std::move(ends)) {
+  const bool begins = !text_.empty();
+  if (begins) text_.push_back(-1);
+  const auto begin = static_cast<int32_t>(text_.size());
+  text_.insert(text_.end(), prompt.ids.begin(), prompt.ids.end());
+  for (const ImageSpan& span : prompt.spans)
+    std::fill(text_.begin() + begin + span.start, text_.begin() + begin + span.end, -1);
   for (size_t kind = 0; kind < kKinds; ++kind) records_[kind] = {kExpected[kind] * kBelieved, kBelieved};
   source_ = found();
+  if (begins && source_.match < kTrusted) source_ = {0, kTrusted, true, false};
 }
 
 void Drafter::took(int32_t token) {

@@ -4,7 +4,9 @@
 // learned from every token, whether its guess was run or not, so an answer that repeats nothing soon runs nothing more.
 // What stood before a text that the answer repeats, and what the answer has there instead (a line break, a quotation
 // mark), count as the same from then on; so does what came for a token that a grammar does not let be repeated. So the
-// lines of a prompt are found again as strings of JSON.
+// lines of a prompt are found again as strings of JSON. A text that the answer is expected to repeat, such as what
+// another reader found in the image, is a source like the prompt; until something was followed it is expected from its
+// beginning.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -19,8 +21,8 @@ namespace afterimage {
 
 class Drafter {
  public:
-  // `ends`: tokens behind which nothing is guessed.
-  Drafter(const Prompt& prompt, std::vector<int32_t> ends);
+  // `ends`: tokens behind which nothing is guessed. `expected`: tokens of such a text; empty where there is none.
+  Drafter(const Prompt& prompt, std::vector<int32_t> ends, std::vector<int32_t> expected = {});
 
   // What a guess has to earn.
   struct Price {
@@ -69,7 +71,7 @@ class Drafter {
   // How many of the guesses, of kinds in order, bring most tokens for the time, at `price` runs each.
   size_t worth(std::span<const size_t> kinds, double price, double answers) const noexcept;
 
-  std::vector<int32_t> text_;  // prompt and answer; −1 where an image is
+  std::vector<int32_t> text_;  // what is expected, prompt and answer; −1 between the first two and where an image is
   const std::vector<int32_t> ends_;
   Source source_;
   int32_t followed_ = -1;                              // behind the last token that came as its source had it

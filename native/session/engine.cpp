@@ -136,15 +136,19 @@ Engine::~Engine() { close(); }
 
 namespace {
 
+void check_tokens(const std::vector<int32_t>& ids, int64_t vocab, const std::string& where) {
+  for (int32_t id : ids)
+    if (id < 0 || id >= vocab)
+      throw Error("INVALID_ARGUMENT",
+                  "Expected tokens of the model in " + where + " but received " + std::to_string(id) + ".");
+}
+
 void check_choices(const RequestOptions& options, int64_t vocab) {
   if (!options.choices.empty() && options.max_tokens != 0)
     throw Error("INVALID_ARGUMENT", "Expected choices or an answer but received both.");
   for (const auto& choice : options.choices) {
     if (choice.empty()) throw Error("INVALID_ARGUMENT", "Expected at least one token in each choice.");
-    for (int32_t id : choice)
-      if (id < 0 || id >= vocab)
-        throw Error("INVALID_ARGUMENT",
-                    "Expected tokens of the model in each choice but received " + std::to_string(id) + ".");
+    check_tokens(choice, vocab, "each choice");
   }
 }
 
@@ -180,6 +184,7 @@ void Engine::encode(RequestId request, const ImageKey& key, std::vector<NamedInp
 
 void Engine::generate(RequestId request, GenerateOptions options, GenerateCallbacks callbacks) {
   check_sampling(options.sampling);
+  check_tokens(options.expected, impl_->model.traits.vocab, "the expected text");
   impl_->post([impl = impl_.get(), found = impl_->find(request), options = std::move(options),
                callbacks = std::move(callbacks)]() mutable {
     if (!found) return callbacks.on_error(Error("CANCELLED", "The request has ended."));

@@ -229,6 +229,34 @@ void what_is_not_kept_is_said() {
   CHECK(engine.stats().blocks_leaked == 0 && engine.stats().bytes_reserved == 0);
 }
 
+// Whatever text is expected: the answer itself or another.
+void a_text_is_expected(Kind kind) {
+  const TinyModel model(kind);
+  const auto engine = model.engine(roomy(KvType::f16));
+  const Pieces pieces = question(6);
+  const GenerateResult slow = ask(*engine, pieces, kind, 50, plain()).result;
+  for (const Tokens& text : {slow.tokens, babble(70, 3)}) {
+    GenerateOptions options = eager();
+    options.expected = text;
+    const GenerateResult fast = ask(*engine, pieces, kind, 50, options).result;
+    check_same(fast, slow);
+    CHECK((fast.accepted >= 45) == (text == slow.tokens));
+  }
+  for (int32_t id : {-1, kVocab}) {
+    GenerateOptions options;
+    options.expected = {5, id};
+    bool refused = false;
+    try {
+      engine->generate(1, options, {});
+    } catch (const Error& error) {
+      refused = error.is("INVALID_ARGUMENT");
+    }
+    CHECK(refused);
+  }
+  engine->close();
+  CHECK(engine->stats().blocks_leaked == 0 && engine->stats().bytes_reserved == 0);
+}
+
 // Several answers share the rows that one run may have; sixteen leave none for guesses.
 void together(Kind kind, int answers) {
   const TinyModel model(kind);
@@ -373,6 +401,7 @@ int main(int argc, char** argv) {
   for (Kind kind : {Kind::causal, Kind::recurrent, Kind::mtp}) {
     it_ends_where_it_would(kind, rounds < 4 ? 3 : 1);
     cancelled_and_finished_at_once(kind);
+    a_text_is_expected(kind);
     together(kind, 3);
     together(kind, 11);
     by_a_grammar(kind);

@@ -64,6 +64,20 @@ void images_and_ends_are_not_guessed() {
   CHECK((after(without, {8}, 2) == Tokens{9, 10}));
 }
 
+// A text that the answer is expected to repeat begins with the answer, whatever single token the prompt ends with.
+void an_expected_text() {
+  Prompt prompt = prompt_of({1, 3, 3, 2, 8, 21});
+  prompt.spans.push_back({1, 3, {}, {}});
+  Drafter drafter(prompt, {39}, {20, 21, 22, 23, 24});
+  CHECK((drafter.guess(3, kFree, nullptr) == Tokens{20, 21, 22}));
+  CHECK((after(drafter, {20, 21, 22}) == Tokens{23, 24}));  // it ends there
+  CHECK((after(drafter, {30, 23}) == Tokens{24}));
+  CHECK(after(drafter, {1}).empty());  // before the image
+  CHECK((after(drafter, {8}, 1) == Tokens{21}));
+  Drafter long_match(prompt_of({9, 5, 6, 7, 8, 9, 5, 6, 7}), {39}, {20, 21});
+  CHECK((long_match.guess(1, kFree, nullptr) == Tokens{8}));
+}
+
 // Lines of a prompt become strings of a list: what stands before them and behind them there is learned from the first.
 void other_beginnings_and_ends_are_learned() {
   std::vector<std::string> words(40);
@@ -200,6 +214,7 @@ int main() {
   long_matches_and_near_ones_come_first();
   an_answer_repeats_itself();
   images_and_ends_are_not_guessed();
+  an_expected_text();
   other_beginnings_and_ends_are_learned();
   records_decide();
   what_a_grammar_makes_certain();

@@ -133,6 +133,7 @@ export async function ask(asked: Call, conversation: Conversation, question: Que
           certainty: weighed !== undefined,
           choices: turns.at(-1)?.choices,
           schema: turns.at(-1)?.schema,
+          expected: turns.at(-1)?.expected,
           continues: before,
         })
       : null;

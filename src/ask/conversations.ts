@@ -63,6 +63,8 @@ export interface Turn {
   choices?: readonly string[];
   /** The answer holds by it. */
   schema?: JsonSchema;
+  /** Text that the answer may repeat: it comes sooner then, and no other. */
+  expected?: string;
   /** Absent while the turn is being answered. */
   answer?: string;
 }

@@ -4,7 +4,8 @@ import type { Region } from '../image/region.js';
 import { countedElements, elementsText, readingText } from '../prompt/layout.js';
 import { wordsOf, type Elements } from '../reading/elements.js';
 import type { Quad } from '../reading/quad.js';
-import type { Reading } from '../reading/reading.js';
+import { textOf, type Reading } from '../reading/reading.js';
+import type { AfterimageError } from '../errors.js';
 import { loaded, type Call } from './call.js';
 import type { HandedOn, Picture } from './conversations.js';
 import { inTime } from './deadline.js';
@@ -45,6 +46,29 @@ export async function withReadings(
     read.push(handed ? { ...picture, reading: handed } : picture);
   }
   return read;
+}
+
+/**
+ * Text that an answer about the pictures may repeat, so that it comes sooner, beyond what the model is given of it;
+ * undefined where there is none.
+ * The answer is the same without it, so what hinders the reader is said and does not end the call.
+ */
+export async function likelyText(call: ReadingCall, pictures: Picture[]): Promise<string | undefined> {
+  const model = await loaded(call);
+  if (!model?.identity) return undefined; // elsewhere guesses are not ours to make
+  const texts: string[] = [];
+  try {
+    for (const picture of pictures.filter(({ input, reading }) => !input.moment && !reading)) {
+      const reading = await readText(call, picture);
+      if (reading) texts.push(textOf(reading));
+    }
+  } catch (error) {
+    if (call.signal.aborted) throw error;
+    const { message, code } = error as AfterimageError;
+    const said = `The answer comes without guesses from the text of the image, which could not be read. ${message}`;
+    process.emitWarning(said, { type: 'AfterimageWarning', code });
+  }
+  return texts.join('\n') || undefined;
 }
 
 /** The lines as a prompt holds them; null when the time was over before it was known what they are. */

@@ -33,6 +33,7 @@ const steps = thread.job<typeof work.steps>('steps');
 const draft = thread.job<typeof work.draft>('draft');
 const finish = thread.job<typeof work.finish>('finish');
 const answers = thread.job<typeof work.answers>('answers');
+const expected = thread.job<typeof work.expected>('expected');
 const closing = thread.job<typeof work.closing>('closing');
 const vocabulary = thread.job<typeof work.vocabulary>('vocabulary');
 const texts = thread.job<typeof work.texts>('texts');
@@ -116,6 +117,13 @@ export class CheckpointThread {
     const characters = texts.reduce((sum, text) => sum + text.length, 0);
     const most = MOST_MS + MOST_MS_PER_CHARACTER * characters;
     return honest(answers({ source: this.#source, texts, rendered }, most));
+  }
+
+  /** Tokens of a text that an answer may repeat. @throws AfterimageError INVALID_CHECKPOINT, MODEL_CHANGED */
+  async expected(text: string): Promise<Int32Array> {
+    const most = MOST_MS + MOST_MS_PER_CHARACTER * text.length;
+    const ids = await honest(expected({ source: this.#source, text }, most));
+    return ids.filter((id) => id < this.facts.vocab); // a tokenizer may know more than the weights
   }
 
   /** Tokens that end thoughts. */

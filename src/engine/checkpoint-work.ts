@@ -195,6 +195,18 @@ export async function answers({
   return ids.map((answer) => Int32Array.from(answer));
 }
 
+/** Tokens of a text that an answer may repeat. */
+export async function expected({
+  source,
+  text,
+}: {
+  source: CheckpointSource;
+  text: string;
+}): Promise<Int32Array> {
+  const { prompts } = await found(source);
+  return Int32Array.from(prompts.readIds(text));
+}
+
 /** The mark that ends thoughts, as templates write it. */
 export async function closing({
   source,

@@ -42,6 +42,8 @@ export interface AskOptions extends SamplingOptions {
   choices?: readonly string[];
   /** A JSON Schema that the answer holds by, whole; it is JSON then, and nothing else. */
   schema?: JsonSchema;
+  /** Text that the answer may repeat, such as what the reader found in the image: guesses come from it, and nothing else. */
+  expected?: string;
   /** An answer that was cut: its tokens are fed to the model as the start of its turn, and the new answer includes it. */
   continues?: AnswerSoFar;
 }

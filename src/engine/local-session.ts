@@ -82,6 +82,7 @@ export class LocalSession implements Session {
     if (this.#closed) throw closedError();
     options.onProgress?.({ stage: 'queue', done: 0 });
     const choices = await model.prompts.answers(options.choices ?? []);
+    const expected = options.expected ? await model.prompts.expected(options.expected) : undefined;
     const grammar = options.schema && (await model.grammar(options.schema, options.continues?.tokenIds));
     const { maxTokens = DEFAULT_MAX_TOKENS, thinkingTokens = DEFAULT_THINKING_TOKENS } = options;
     const rooms = { said: maxTokens, thought: Math.max(1, thinkingTokens) };
@@ -102,7 +103,7 @@ export class LocalSession implements Session {
         const result = await generate(
           model,
           prompt,
-          { options, choices, grammar, room, reader, running },
+          { options, choices, expected, grammar, room, reader, running },
           stop,
         );
         done = { result: joined(done?.result, result), viewed: prompt.viewed };
@@ -164,6 +165,7 @@ async function opening(
 interface Asked {
   options: AskOptions;
   choices: readonly Int32Array[];
+  expected: Int32Array | undefined;
   grammar: NativeGrammar | undefined;
   room: number;
   reader: AnswerReader;
@@ -174,7 +176,7 @@ interface Asked {
 async function generate(
   model: LoadedModel,
   prompt: PreparedPrompt,
-  { options, choices, grammar, room, reader, running }: Asked,
+  { options, choices, expected, grammar, room, reader, running }: Asked,
   stop: AbortSignal,
 ): Promise<NativeResult> {
   const { native } = model;
@@ -188,7 +190,7 @@ async function generate(
     await model.encodeMissing(request, prompt, needed, options.onProgress);
     const result = await native.generate(
       request,
-      { ...model.sampling(options), ...(grammar && { grammar }) },
+      { ...model.sampling(options), ...(expected && { expected }), ...(grammar && { grammar }) },
       (id) => reader.push(id),
       (stage, done, total) => options.onProgress?.({ stage, done, total }),
     );

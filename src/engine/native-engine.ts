@@ -110,6 +110,8 @@ export interface NativeGenerateOptions {
   weighTokens: boolean;
   /** Guess tokens and verify them in one run: the same answer, sooner. */
   draft: boolean;
+  /** Tokens of a text that the answer may repeat: guesses are taken from it, too. */
+  expected?: Int32Array;
   /** What a guessed token costs, in runs without it; absent: as measured. For tests. */
   draftPrice?: number;
 }

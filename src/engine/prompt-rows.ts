@@ -111,6 +111,11 @@ export class PromptRows {
     return this.#checkpoint.answers(texts);
   }
 
+  /** Tokens of a text that an answer may repeat. */
+  expected(text: string): Promise<Int32Array> {
+    return this.#checkpoint.expected(text);
+  }
+
   /** They come from whoever asks, and native code looks rows up by them. */
   #checkTokens(ids: readonly number[]): void {
     const { vocab } = this.#checkpoint.facts;

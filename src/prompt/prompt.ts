@@ -149,6 +149,12 @@ export class PromptBuilder {
     });
   }
 
+  /** Tokens of text that was read in an image, as the model would write it; what would be a control token is left out. */
+  readIds(text: string): number[] {
+    const parts = this.tokenizer.spellsReadings ? [...text] : [text];
+    return parts.flatMap((part) => this.tokenizer.encode(part)).filter((id) => !this.#controls.ids.has(id));
+  }
+
   /** @throws AfterimageError IMAGE_UNSUPPORTED from the processor, MODEL_UNSUPPORTED */
   draft(messages: readonly Message[]): Draft {
     const guard = Guard.for([...messages.flatMap(texts), this.#template?.source ?? '']);

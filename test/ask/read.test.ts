@@ -1,9 +1,11 @@
 // The model gets the read lines where the caller says so or where it was trained to answer from them.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import type { Call } from '../../src/ask/call.js';
 import type { Picture } from '../../src/ask/conversations.js';
-import { withReadings } from '../../src/ask/read.js';
+import { likelyText, withReadings } from '../../src/ask/read.js';
+import { AfterimageError } from '../../src/errors.js';
 import { userMessage } from '../../src/prompt/layout.js';
 
 const size = { width: 200, height: 100 };
@@ -36,6 +38,40 @@ for (const [readsAlong, wanted, given] of [
     assert.equal(read!.reading?.written, given ? 'Text:\n3 50 Save\n' : undefined);
   });
 }
+
+const local = { identity: 'of weights', readsAlong: false };
+
+function callOf(model: object, read: () => Promise<unknown>): Call {
+  const call = callTo(false);
+  return {
+    ...call,
+    engine: { ready: () => Promise.resolve(model) },
+    reader: { read },
+  } as unknown as Call;
+}
+
+test('an answer may repeat what is read in its pictures, unless the model is given it anyway or is elsewhere', async () => {
+  let reads = 0;
+  const read = (): Promise<unknown> => Promise.resolve(++reads && { ...size, lines: [line], rows: [[0]] });
+  assert.equal(await likelyText(callOf(local, read), [picture, picture]), 'Save\nSave');
+  assert.equal(reads, 2);
+  const given = { ...picture, reading: { written: '', lines: [] } };
+  const frame = { ...picture, input: { ...input, moment: { at: 0 } } } as unknown as Picture;
+  assert.equal(await likelyText(callOf(local, read), [given, frame]), undefined);
+  assert.equal(await likelyText(callOf({ ...local, identity: undefined }, read), [picture]), undefined);
+  assert.equal(reads, 2);
+});
+
+test('a reader that fails takes no answer with it, and it is said', async () => {
+  const fails = (): Promise<unknown> => Promise.reject(new AfterimageError('OUT_OF_MEMORY', 'No room.'));
+  const warned = once(process, 'warning');
+  assert.equal(await likelyText(callOf(local, fails), [picture]), undefined);
+  const [warning] = await warned;
+  assert.match(warning.message, /without guesses.* No room\./);
+  assert.equal(warning.code, 'OUT_OF_MEMORY');
+  const stopped = { ...callOf(local, fails), signal: AbortSignal.abort() };
+  await assert.rejects(likelyText(stopped, [picture]));
+});
 
 test('in a message they stand behind their image and are marked', () => {
   const { content } = userMessage([input, input], 'What?', [undefined, 'Text:\n']);

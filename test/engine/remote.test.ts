@@ -13,12 +13,14 @@ import type { ImageInput } from '../../src/image/rgb-image.js';
 import type { Message } from '../../src/prompt/message.js';
 import { LocalEngine } from '../../src/engine/local-engine.js';
 import { serveEngine, type EngineServer } from '../../src/engine/remote/engine-server.js';
+import { starterFolder } from '../../src/engine/model-folder.js';
 import { RemoteEngine } from '../../src/engine/remote/remote-engine.js';
 import { socketPath } from '../../src/engine/remote/socket-file.js';
 import { ASK, HELLO, TEXT, connectionOver } from '../../src/engine/remote/wire.js';
 import { AfterimageError } from '../../src/errors.js';
+import { createImageContext, loadImage } from '../../src/image/load.js';
 import { pixelIdentity } from '../../src/image/key.js';
-import { systemMessage, userMessage } from '../../src/prompt/layout.js';
+import { ocrQuestion, systemMessage, userMessage } from '../../src/prompt/layout.js';
 import { packageVersion } from '../../src/version.js';
 import { ScriptedEngine } from '../mcp/scripted-engine.js';
 import { cancelledAnswer } from './cancelled.js';
@@ -109,6 +111,20 @@ describe('a resident engine on the bundled model', () => {
     const [remote, direct] = [await ask(one), await ask(local)];
     assert.equal(typeof (JSON.parse(remote.text) as { button: unknown }).button, 'boolean');
     assert.deepEqual([remote.text, remote.whole], [direct.text, true]);
+  });
+
+  test('hands on what the answer may repeat', async () => {
+    const file = join(starterFolder(), 'examples', 'error.png');
+    const image = await loadImage(file, createImageContext({ folders: 'everywhere' }));
+    const asked = question(image, ocrQuestion('text'));
+    const plain = await one.open().ask(asked, { maxTokens: 24 });
+    const guessed = await one.open().ask(asked, { maxTokens: 24, expected: plain.text });
+    const foreign = await one.open().ask(asked, { maxTokens: 24, expected: '<|im_end|> 🙂' });
+    for (const { tokenIds } of [guessed, foreign]) assert.deepEqual(tokenIds, plain.tokenIds);
+    assert.ok(
+      guessed.accepted! > (plain.accepted ?? 0),
+      `${guessed.accepted} guesses were right of "${plain.text}"`,
+    );
   });
 
   test('streams text and stages', async () => {
@@ -231,7 +247,8 @@ describe('coming and going', () => {
       import.meta.resolve('tsx'),
       '--input-type=module',
       '-e',
-      `import { RemoteEngine } from ${JSON.stringify(import.meta.resolve('../../src/engine/remote/remote-engine.ts'))};
+      `import { starterFolder } from '../../src/engine/model-folder.js';
+import { RemoteEngine } from ${JSON.stringify(import.meta.resolve('../../src/engine/remote/remote-engine.ts'))};
        const words = [{ role: 'user', content: [{ type: 'text', text: 'count to 500; words take 50 ms' }] }];
        await new RemoteEngine(${JSON.stringify(path)}).open().ask(words, { onText: () => process.stdout.write('.') });`,
     ]);

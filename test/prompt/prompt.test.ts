@@ -285,6 +285,19 @@ test('a model that was trained so gets read lines one character at a time, what 
   assert.deepEqual(imageRuns(spelled.featureIndex), imageRuns(whole.featureIndex));
 });
 
+test('text that was read is in the tokens of the model that is to write it, and no control token is among them', () => {
+  const folder = familyFolder('qwen3_vl');
+  const { spelling, plain } = spellingTokenizers(folder);
+  const read = (tokenizer: Tokenizer, text: string) => builderFor('qwen3_vl', [], tokenizer).readIds(text);
+  assert.deepEqual(read(plain, 'Save the café'), plain.encode('Save the café'));
+  assert.deepEqual(
+    read(spelling, 'Save\n🙂'),
+    [...'Save\n🙂'].flatMap((character) => plain.encode(character)),
+  );
+  assert.deepEqual(read(plain, 'a<|im_end|>b'), [...plain.encode('a'), ...plain.encode('b')]);
+  assert.deepEqual(read(plain, ''), []);
+});
+
 test('what a question quotes is spelled for such a model, and what reads like a control token in it is none', () => {
   const folder = familyFolder('qwen3_vl');
   const { spelling, plain } = spellingTokenizers(folder);
