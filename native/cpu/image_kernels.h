@@ -40,6 +40,7 @@ static void convolve_tile(const float* const* x, int taps, int64_t channels, con
       }
     }
   }
+#pragma GCC unroll 8  // or GCC keeps the sums in memory for this loop's sake, throughout
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < V; ++v) {
       const int64_t left = count - v * kLanes;
@@ -92,6 +93,7 @@ static void pair_tile(const void* const* x, int taps, int64_t pairs, const uint8
       }
     }
   }
+#pragma GCC unroll 8  // or GCC keeps the sums in memory for this loop's sake, throughout
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < V; ++v) {
       const int64_t left = count - v * kLanes;
