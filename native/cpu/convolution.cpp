@@ -147,11 +147,10 @@ struct Convolver {
       return name_taps(task, s);
     }
     if (inputs == Inputs::copied) copy_windows(task, s);
-    if (inputs == Inputs::depthwise)
-      run_depthwise(
-          c, d, x, task,
-          {vector_of(d.weights[2]), vector_of(d.weights[3]), a.inner_activation, a.inner_scale, a.inner_shift}, s.made,
-          static_cast<int64_t>(padded(channels)));
+    if (inputs == Inputs::depthwise) {
+      const Settling inner{vector_of(d.weights[3]), a.inner_activation, a.inner_scale, a.inner_shift};
+      run_depthwise(c, d, x, task, {vector_of(d.weights[2]), inner}, s.made, static_cast<int64_t>(padded(channels)));
+    }
     for (int i = 0; i < task.rows(); ++i) {
       const float* from = row(task, s, i);
       s.x[i] = from;
@@ -213,10 +212,9 @@ struct Convolver {
       s.scales[i] = 0;
       s.out[i] = s.spare;
     }
+    const Settling settling{bias, a.activation, a.scale, a.shift};
     c.kernels.convolve({kernel.bytes.data(), kernel.pairs() ? kernel.scales.data() : nullptr, kernel.outs, channels,
-                        taps, rows, s.x, s.scales, s.out});
-    const SettleJob settled{s.out, rows, y.width, bias, a.activation, a.scale, a.shift};
-    if (settled.changes()) c.kernels.settle(settled);
+                        taps, rows, s.x, s.scales, s.out, settling});
   }
 };
 

@@ -1,7 +1,5 @@
 #include "cpu/depthwise.h"
 
-#include <algorithm>
-
 namespace afterimage {
 
 void run_depthwise(const CpuContext& c, const Dispatch& d, const Tensor& x, const GridTask& task,
@@ -15,17 +13,8 @@ void run_depthwise(const CpuContext& c, const Dispatch& d, const Tensor& x, cons
       const int64_t iy = oy * a.stride_y - a.pad_y + ky;
       rows[ky] = iy >= 0 && iy < image.height ? x.at<float>(image.first + iy * image.width) : nullptr;
     }
-    float* to = out + done * stride;
     c.kernels.depthwise_pixels({rows, stage.weights, x.width, image.width, ox, count, a.kernel_y, a.kernel_x,
-                                a.stride_x, a.pad_x, to, stride});
-    constexpr int kRows = 32;
-    float* settled[kRows];
-    for (int first = 0; first < count; first += kRows) {
-      const int some = std::min(count - first, kRows);
-      for (int i = 0; i < some; ++i) settled[i] = to + (first + i) * stride;
-      const SettleJob job{settled, some, x.width, stage.bias, stage.activation, stage.scale, stage.shift};
-      if (job.changes()) c.kernels.settle(job);
-    }
+                                a.stride_x, a.pad_x, out + done * stride, stride, stage.settling});
   });
 }
 
@@ -34,7 +23,7 @@ void run_depthwise_convolution(CpuContext& c, const Dispatch& d) {
   const Tensor x = d.in[0], y = d.out[0];
   const auto images = grid_images(d.in[1], x.rows, a.stride_y, a.stride_x);
   const auto tasks = grid_tasks(images, 96);
-  const DepthwiseStage stage{vector_of(d.weights[0]), vector_of(d.weights[1]), a.activation, a.scale, a.shift};
+  const DepthwiseStage stage{vector_of(d.weights[0]), {vector_of(d.weights[1]), a.activation, a.scale, a.shift}};
   c.pool.for_each(static_cast<int64_t>(tasks.size()), [&](int64_t index, int) {
     GridTask task = tasks[static_cast<size_t>(index)];
     const int rows = task.height;

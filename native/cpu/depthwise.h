@@ -6,9 +6,8 @@
 namespace afterimage {
 
 struct DepthwiseStage {
-  const float *weights, *bias;
-  Activation activation;
-  float scale, shift;
+  const float* weights;
+  Settling settling;
 };
 
 // The task's output pixels, one every `stride` floats of `out`. The window is that of the dispatch's attributes.

@@ -21,11 +21,58 @@ constexpr int tile_rows(int vectors) {
   return vectors == 3 ? 4 : vectors == 2 ? 6 : 8;
 }
 
+template <Activation A>
+CPU_INLINE VF settled(const Settling& s, VF sum, VF bias) {
+  return mul_add(activate<A>(sum + bias), splat(s.scale), splat(s.shift));
+}
+
+// Activations of a few instructions, which sums pass on their way to memory; what needs others is settled there.
+CPU_INLINE bool is_brief(Activation a) {
+  return a == Activation::none || a == Activation::relu || a == Activation::hard_swish;
+}
+
+CPU_INLINE Settling brief_part(const Settling& s) { return is_brief(s.activation) ? s : Settling{}; }
+
+// visit.template operator()<A>() for a brief activation.
+template <class Visit>
+CPU_INLINE void with_brief(Activation a, Visit visit) {
+  if (a == Activation::relu) return visit.template operator()<Activation::relu>();
+  if (a == Activation::hard_swish) return visit.template operator()<Activation::hard_swish>();
+  visit.template operator()<Activation::none>();
+}
+
+template <Activation A, int R, int V>
+CPU_INLINE void store_tile_as(const VF (&sum)[R][V], const Settling& s, float* const* out, int64_t count) {
+#pragma GCC unroll 8  // or GCC keeps the sums in memory for this loop's sake, throughout
+  for (int v = 0; v < V; ++v) {
+    const int64_t left = count - v * kLanes;
+    if (left <= 0) continue;
+    const int n = static_cast<int>(std::min<int64_t>(left, kLanes));
+    const VF bias = s.bias ? load_n(s.bias + v * kLanes, n) : VF{};
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const VF y = settled<A>(s, sum[r][v], bias);
+      if (n == kLanes)
+        store(out[r] + v * kLanes, y);
+      else
+        store_n(out[r] + v * kLanes, y, n);
+    }
+  }
+}
+
+// `count` columns of a register tile, settled. Without a lambda, which would take the sums' address.
+template <int R, int V>
+CPU_INLINE void store_tile(const VF (&sum)[R][V], const Settling& s, float* const* out, int64_t count) {
+  if (s.activation == Activation::relu) return store_tile_as<Activation::relu>(sum, s, out, count);
+  if (s.activation == Activation::hard_swish) return store_tile_as<Activation::hard_swish>(sum, s, out, count);
+  store_tile_as<Activation::none>(sum, s, out, count);
+}
+
 // out[r][c] = Σ_t Σ_k x[r·taps + t][k] · w[t·channels + k][c], t and k ascending; `count` columns of the strip are
 // stored.
 template <int V>
-static void convolve_tile(const float* const* x, int taps, int64_t channels, const float* w, float* const* out,
-                          int64_t count) {
+static void convolve_tile(const float* const* x, int taps, int64_t channels, const float* w, const Settling& settling,
+                          float* const* out, int64_t count) {
   constexpr int R = tile_rows(V);
   VF sum[R][V] = {};
   for (int t = 0; t < taps; ++t) {
@@ -40,14 +87,7 @@ static void convolve_tile(const float* const* x, int taps, int64_t channels, con
       }
     }
   }
-  for (int r = 0; r < R; ++r)
-    for (int v = 0; v < V; ++v) {
-      const int64_t left = count - v * kLanes;
-      if (left >= kLanes)
-        store(out[r] + v * kLanes, sum[r][v]);
-      else if (left > 0)
-        store_n(out[r] + v * kLanes, sum[r][v], static_cast<int>(left));
-    }
+  store_tile(sum, settling, out, count);
 }
 
 #if defined(__x86_64__)
@@ -77,7 +117,7 @@ constexpr int pair_rows(int vectors) { return vectors > 2 ? 6 : vectors == 2 ? 6
 // As convolve_tile; out = sum · scale of the row · scale of the output.
 template <int V>
 static void pair_tile(const void* const* x, int taps, int64_t pairs, const uint8_t* weights, const float* row_scales,
-                      const float* scales, float* const* out, int64_t count) {
+                      const float* scales, const Settling& settling, float* const* out, int64_t count) {
   constexpr int R = pair_rows(V);
   VI sum[R][V] = {};
   for (int t = 0; t < taps; ++t) {
@@ -92,39 +132,52 @@ static void pair_tile(const void* const* x, int taps, int64_t pairs, const uint8
       }
     }
   }
+  VF y[R][V];
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
-    for (int v = 0; v < V; ++v) {
-      const int64_t left = count - v * kLanes;
-      if (left <= 0) continue;
-      const VF y = to_float(sum[r][v]) * (splat(row_scales[r]) * load(scales + v * kLanes));
-      if (left >= kLanes)
-        store(out[r] + v * kLanes, y);
-      else
-        store_n(out[r] + v * kLanes, y, static_cast<int>(left));
-    }
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) y[r][v] = to_float(sum[r][v]) * (splat(row_scales[r]) * load(scales + v * kLanes));
+  store_tile(y, settling, out, count);
 }
 #else
 constexpr int kPairVecs = 0;
 constexpr int pair_rows(int) { return 1; }
 template <int V>
-static void pair_tile(const void* const*, int, int64_t, const uint8_t*, const float*, const float*, float* const*,
-                      int64_t) {}
+static void pair_tile(const void* const*, int, int64_t, const uint8_t*, const float*, const float*, const Settling&,
+                      float* const*, int64_t) {}
 #endif
 
 template <int V>
 static void convolve_strip(const ConvolveJob& job, const uint8_t* w, int64_t column) {
   float* out[8];
+  Settling settling = brief_part(job.settling);
+  if (settling.bias) settling.bias += column;
   const int rows = job.scales ? pair_rows(V) : tile_rows(V);
   for (int r = 0; r < job.rows; r += rows) {
     for (int i = 0; i < rows; ++i) out[i] = job.out[r + i] + column;
     const void* const* x = job.x + int64_t{r} * job.taps;
     if (job.scales)
-      pair_tile<V>(x, job.taps, (job.channels + 1) / 2, w, job.row_scales + r, job.scales + column, out,
+      pair_tile<V>(x, job.taps, (job.channels + 1) / 2, w, job.row_scales + r, job.scales + column, settling, out,
                    job.outs - column);
     else
       convolve_tile<V>(reinterpret_cast<const float* const*>(x), job.taps, job.channels,
-                       reinterpret_cast<const float*>(w), out, job.outs - column);
+                       reinterpret_cast<const float*>(w), settling, out, job.outs - column);
   }
+}
+
+static void settle(const SettleJob& job) {
+  const Settling& s = job.settling;
+  with_activation(s.activation, [&]<Activation A>() {
+    const int64_t whole = job.width / kLanes * kLanes;
+    const int n = static_cast<int>(job.width - whole);
+    const VF rest = s.bias && n > 0 ? load_n(s.bias + whole, n) : VF{};
+    for (int64_t r = 0; r < job.count; ++r) {
+      float* y = job.rows[r];
+      for (int64_t i = 0; i < whole; i += kLanes)
+        store(y + i, settled<A>(s, load(y + i), s.bias ? load(s.bias + i) : VF{}));
+      if (n > 0) store_n(y + whole, settled<A>(s, load_n(y + whole, n), rest), n);
+    }
+  });
 }
 
 static void convolve(const ConvolveJob& job) {
@@ -147,6 +200,7 @@ static void convolve(const ConvolveJob& job) {
     column += width * kLanes;
     w += int64_t{width} * kLanes * words * 4;
   }
+  if (!is_brief(job.settling.activation)) settle({job.out, job.rows, job.outs, job.settling});
 }
 
 static float largest(const float* x, int64_t count) {
@@ -170,26 +224,10 @@ static void to_pairs(const float* x, int64_t count, float factor, int16_t* q) {
   if (count % 2) q[count] = 0;
 }
 
-static void settle(const SettleJob& job) {
-  const VF scale = splat(job.scale), shift = splat(job.shift);
-  with_activation(job.activation, [&]<Activation A>() {
-    const auto settled = [&](VF y, VF bias) { return mul_add(activate<A>(y + bias), scale, shift); };
-    const int64_t whole = job.width / kLanes * kLanes;
-    const int n = static_cast<int>(job.width - whole);
-    const VF rest = job.bias && n > 0 ? load_n(job.bias + whole, n) : VF{};
-    for (int64_t r = 0; r < job.count; ++r) {
-      float* y = job.rows[r];
-      for (int64_t i = 0; i < whole; i += kLanes)
-        store(y + i, settled(load(y + i), job.bias ? load(job.bias + i) : VF{}));
-      if (n > 0) store_n(y + whole, settled(load_n(y + whole, n), rest), n);
-    }
-  });
-}
-
 // Whole vectors of channels of B output pixels side by side, whose windows lie inside the row of pixels; K columns of
 // the kernel, stride S.
 template <int K, int S, int B>
-static void depthwise_inside(const DepthwiseJob& job, int64_t first, float* y) {
+static void depthwise_inside(const DepthwiseJob& job, const Settling& settling, int64_t first, float* y) {
   constexpr int kSeen = (B - 1) * S + K;
   const int64_t c = job.channels;
   for (int64_t i = 0; i + kLanes <= c; i += kLanes) {
@@ -210,12 +248,15 @@ static void depthwise_inside(const DepthwiseJob& job, int64_t first, float* y) {
         }
       }
     }
-    for (int b = 0; b < B; ++b) store(y + b * job.out_stride + i, sum[b]);
+    const VF bias = settling.bias ? load(settling.bias + i) : VF{};
+    with_brief(settling.activation, [&]<Activation A>() {
+      for (int b = 0; b < B; ++b) store(y + b * job.out_stride + i, settled<A>(settling, sum[b], bias));
+    });
   }
 }
 
 // One output pixel, wherever it lies, from channel `from` on.
-static void depthwise_pixel(const DepthwiseJob& job, int64_t ox, int64_t from, float* y) {
+static void depthwise_pixel(const DepthwiseJob& job, const Settling& settling, int64_t ox, int64_t from, float* y) {
   const int64_t c = job.channels, left = ox * job.stride_x - job.pad_x;
   const auto first = static_cast<int>(left < 0 ? -left : 0);
   const auto last = static_cast<int>(std::min<int64_t>(job.kernel_x, job.width - left));
@@ -229,31 +270,50 @@ static void depthwise_pixel(const DepthwiseJob& job, int64_t ox, int64_t from, f
     }
     return sum;
   };
-  int64_t i = from;
-  for (; i + kLanes <= c; i += kLanes) store(y + i, sums(i, [](const float* p) { return load(p); }));
-  const int n = lanes_left(c, i);
-  if (i < c) store_n(y + i, sums(i, [n](const float* p) { return load_n(p, n); }), n);
+  with_brief(settling.activation, [&]<Activation A>() {
+    const float* bias = settling.bias;
+    int64_t i = from;
+    for (; i + kLanes <= c; i += kLanes)
+      store(y + i, settled<A>(settling, sums(i, [](const float* p) { return load(p); }), bias ? load(bias + i) : VF{}));
+    const int n = lanes_left(c, i);
+    if (i < c)
+      store_n(y + i,
+              settled<A>(settling, sums(i, [n](const float* p) { return load_n(p, n); }),
+                         bias ? load_n(bias + i, n) : VF{}),
+              n);
+  });
 }
 
 template <int K, int S, int B>
 static void depthwise_run(const DepthwiseJob& job) {
+  const Settling settling = brief_part(job.settling);
   const int64_t whole = job.channels / kLanes * kLanes, last = job.first + job.count;
   float* y = job.out;
   for (int64_t ox = job.first; ox < last;) {
     const int64_t left = ox * S - job.pad_x;
     const bool inside = last - ox >= B && left >= 0 && left + (B - 1) * S + K <= job.width;
-    if (inside) depthwise_inside<K, S, B>(job, ox, y);
+    if (inside) depthwise_inside<K, S, B>(job, settling, ox, y);
     for (const int64_t end = ox + (inside ? B : 1); ox < end; ++ox, y += job.out_stride)
-      if (!inside || whole < job.channels) depthwise_pixel(job, ox, inside ? whole : 0, y);
+      if (!inside || whole < job.channels) depthwise_pixel(job, settling, ox, inside ? whole : 0, y);
   }
 }
 
-static void depthwise_pixels(const DepthwiseJob& job) {
+static void depthwise_sums(const DepthwiseJob& job) {
   if (job.kernel_x == 3 && job.stride_x == 1) return depthwise_run<3, 1, 6>(job);
   if (job.kernel_x == 5 && job.stride_x == 1) return depthwise_run<5, 1, 6>(job);
   if (job.kernel_x == 3 && job.stride_x == 2) return depthwise_run<3, 2, 6>(job);
   if (job.kernel_x == 5 && job.stride_x == 2) return depthwise_run<5, 2, 4>(job);
-  for (int64_t i = 0; i < job.count; ++i) depthwise_pixel(job, job.first + i, 0, job.out + i * job.out_stride);
+  for (int64_t i = 0; i < job.count; ++i)
+    depthwise_pixel(job, brief_part(job.settling), job.first + i, 0, job.out + i * job.out_stride);
+}
+
+static void depthwise_pixels(const DepthwiseJob& job) {
+  depthwise_sums(job);
+  if (is_brief(job.settling.activation)) return;
+  for (int64_t i = 0; i < job.count; ++i) {
+    float* row = job.out + i * job.out_stride;
+    settle({&row, 1, job.channels, job.settling});
+  }
 }
 
 // As BestClass: y[0] the index, y[1] 1 / Σ exp(x − max).

@@ -87,8 +87,16 @@ struct AttendJob {
   float* values;  // [rows][v_stride] running Σ exp·v
 };
 
-// out[r][0, outs) = the convolution's sums of row r: x[r·taps + t] points to `channels` inputs of tap t. x and out have
-// kSpareRows further rows that may be read and written.
+// What becomes of sums: y = f(y + bias) · scale + shift; bias may be null.
+struct Settling {
+  const float* bias = nullptr;
+  Activation activation = Activation::none;
+  float scale = 1, shift = 0;
+  bool changes() const { return bias || activation != Activation::none || scale != 1 || shift != 0; }
+};
+
+// out[r][0, outs) = the convolution's settled sums of row r: x[r·taps + t] points to `channels` inputs of tap t. x and
+// out have kSpareRows further rows that may be read and written.
 struct ConvolveJob {
   const uint8_t* weights;  // PackedKernel
   const float* scales;     // of pairs; null: f32
@@ -97,11 +105,12 @@ struct ConvolveJob {
   const void* const* x;     // f32, or pairs of 16-bit integers
   const float* row_scales;  // of pairs, by row
   float* const* out;
+  Settling settling = {};
 };
 constexpr int kSpareRows = 8;
 
-// Sums of `count` output pixels from `first` on in one row of an image. rows[ky] is the first pixel of the row of x
-// that row ky of the kernel sees, null outside the image; each has `width` pixels.
+// Settled sums of `count` output pixels from `first` on in one row of an image. rows[ky] is the first pixel of the row
+// of x that row ky of the kernel sees, null outside the image; each has `width` pixels.
 struct DepthwiseJob {
   const float* const* rows;
   const float* weights;  // [kernel_y · kernel_x][channels]
@@ -109,16 +118,14 @@ struct DepthwiseJob {
   int kernel_y, kernel_x, stride_x, pad_x;
   float* out;  // pixel i at out + i · out_stride
   int64_t out_stride;
+  Settling settling;
 };
 
-// y = f(y + bias) · scale + shift, in place, of `count` rows; bias may be null.
+// `count` rows settled in place.
 struct SettleJob {
   float* const* rows;
   int64_t count, width;
-  const float* bias;
-  Activation activation;
-  float scale, shift;
-  bool changes() const { return bias || activation != Activation::none || scale != 1 || shift != 0; }
+  Settling settling;
 };
 
 struct KernelTable {

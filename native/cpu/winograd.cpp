@@ -100,8 +100,8 @@ struct Winograd {
           out[i] = settled[inside++] = y.at<float>(image.out_first + oy * image.width + ox);
       }
       c.kernels.winograd_outputs(sums + t * outs, most * outs, outs, out);
-      const SettleJob job{settled, inside, outs, vector_of(d.weights[1]), a.activation, a.scale, a.shift};
-      if (job.changes()) c.kernels.settle(job);
+      const Settling settling{vector_of(d.weights[1]), a.activation, a.scale, a.shift};
+      if (settling.changes()) c.kernels.settle({settled, inside, outs, settling});
     }
   }
 

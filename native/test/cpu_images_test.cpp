@@ -35,6 +35,7 @@ struct Case {
 
 double active(Activation a, double x) {
   const double gate = std::min(std::max(x + 3, 0.0), 6.0) / 6;
+  if (a == Activation::hard_sigmoid) return gate;
   return a == Activation::none ? x : a == Activation::relu ? std::max(x, 0.0) : x * gate;
 }
 
@@ -202,9 +203,12 @@ void test_convolutions(CpuIsa isa, size_t step) {
         const int64_t n = kWidths[i];
         test_case(isa, {Op::Convolution, w, 10, n}, precision);
         test_case(isa, {Op::Convolution, w, n, 11, Activation::none}, precision);
+        test_case(isa, {Op::Convolution, w, 10, n, Activation::hard_sigmoid}, precision);
         test_case(isa, {Op::SeparableConvolution, w, n, 24}, precision);
         test_case(isa, {Op::SeparableConvolution, w, 12, n, Activation::relu}, precision);
-        if (precision == Precision::exact) test_case(isa, {Op::DepthwiseConvolution, w, n, n}, precision);
+        if (precision == Precision::fast) continue;
+        test_case(isa, {Op::DepthwiseConvolution, w, n, n}, precision);
+        test_case(isa, {Op::DepthwiseConvolution, w, n, n, Activation::hard_sigmoid}, precision);
       }
 }
 
