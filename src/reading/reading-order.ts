@@ -4,10 +4,14 @@ import type { Bounds } from './quad.js';
 /** Lines whose middles are nearer than this share of their height stand in one row. */
 const LEVEL = 0.4;
 /** Lines that belong to a row of a table are as level as type can be. */
-const STRICTLY_LEVEL = 0.2;
+const STRICTLY_LEVEL = 0.12;
 /** A gutter is at least so wide, in heights of a line, and has at least so many lines on each side. */
 const GUTTER = 1;
 const LEAST_LINES = 3;
+/** Share of lines that may run into the gutter, as the long entries of a narrow sidebar do. */
+const STRAYS = 0.15;
+/** White above and below a line that stands over both columns, in its heights: a heading, and no stray. */
+const SET_APART = 0.5;
 /** Share of lines with a partner across the gutter from which the sides are a table and no columns. */
 const TABLE = 0.6;
 /** Running text: lines of so many characters, most of them as long as the longest. */
@@ -68,43 +72,107 @@ interface Columns {
   end: number;
 }
 
-/** The longest run of bands from `start` on that one gutter parts into two columns. */
-function columnsFrom(lines: readonly Placed[], bands: number[][], start: number): Columns | undefined {
-  let gutters: [number, number][] = [[-Infinity, Infinity]];
-  let best: Columns | undefined;
-  const members: number[] = [];
-  for (let end = start; end < bands.length; end++) {
-    members.push(...bands[end]!);
-    gutters = bands[end]!.reduce((free, at) => without(free, lines[at]!.bounds), gutters);
-    if (gutters.every(([left, right]) => left === -Infinity || right === Infinity)) break;
-    const found = gutters.map((gutter) => partedBy(lines, members, gutter)).find((columns) => columns);
-    if (found) best = { ...found, end: end + 1 };
-  }
-  return best;
+/** White from left to right, and how many lines run into it all the same. */
+interface Gutter {
+  from: number;
+  to: number;
+  strays: number;
 }
 
-function without(free: [number, number][], { left, right }: Bounds): [number, number][] {
-  return free.flatMap(([from, to]): [number, number][] => {
-    if (right <= from || left >= to) return [[from, to]];
-    return [
-      ...(left > from ? [[from, left] as [number, number]] : []),
-      ...(right < to ? [[right, to] as [number, number]] : []),
-    ];
-  });
+/** The longest run of bands from `start` on that one gutter parts into two columns. */
+function columnsFrom(lines: readonly Placed[], bands: number[][], start: number): Columns | undefined {
+  const runs: { gutters: Gutter[]; members: number; end: number }[] = [];
+  const members: number[] = [];
+  let gutters: Gutter[] = [{ from: -Infinity, to: Infinity, strays: 0 }];
+  for (let at = start; at < bands.length && gutters.length > 0; at++) {
+    members.push(...bands[at]!);
+    gutters = gutters
+      .flatMap((gutter) => narrowed(lines, bands, at, gutter))
+      .filter(({ strays }) => strays <= STRAYS * members.length);
+    runs.push({ gutters: gutters.filter(isInside), members: members.length, end: at + 1 });
+  }
+  for (const run of runs.reverse()) {
+    for (const gutter of run.gutters) {
+      const columns = partedBy(lines, members.slice(0, run.members), gutter);
+      if (columns) return { ...columns, end: run.end };
+    }
+  }
+  return undefined;
+}
+
+function isInside({ from, to }: Gutter): boolean {
+  return from > -Infinity && to < Infinity;
+}
+
+/** What a band leaves of a gutter. Lines that would close it are strays, unless they stand over both columns. */
+function narrowed(lines: readonly Placed[], bands: number[][], at: number, gutter: Gutter): Gutter[] {
+  const band = bands[at]!;
+  const open = band.filter((member) => !closes(gutter, lines[member]!));
+  if (open.length === 0 && standsOver(lines, bands, at, gutter)) return [];
+  const strays = gutter.strays + band.length - open.length;
+  let left: Gutter[] = [{ ...gutter, strays }];
+  // The widest last: what others leave open it may close.
+  for (const member of open.sort((a, b) => width(lines[a]!) - width(lines[b]!))) {
+    const line = lines[member]!;
+    left = left.flatMap((part) =>
+      closes(part, line) ? [{ ...part, strays: part.strays + 1 }] : without(part, line),
+    );
+  }
+  return left;
+}
+
+function without(gutter: Gutter, line: Placed): Gutter[] {
+  const { left, right } = line.bounds;
+  if (right <= gutter.from || left >= gutter.to) return [gutter];
+  return [
+    { ...gutter, to: left },
+    { ...gutter, from: right },
+  ].filter(({ from, to }) => to - from >= GUTTER * height(line));
+}
+
+/** Whether a line leaves nothing of a gutter that is wide enough. */
+function closes(gutter: Gutter, line: Placed): boolean {
+  return without(gutter, line).length === 0;
+}
+
+/** Whether a band that closes the gutter begins lines that are set apart from what is above them and below. */
+function standsOver(lines: readonly Placed[], bands: number[][], at: number, gutter: Gutter): boolean {
+  let end = at + 1;
+  while (end < bands.length && bands[end]!.every((member) => closes(gutter, lines[member]!))) end++;
+  if (end === bands.length || at === 0) return true;
+  const bottom = (band: number) => Math.max(...bands[band]!.map((member) => lines[member]!.bounds.bottom));
+  const top = (band: number) => Math.min(...bands[band]!.map((member) => lines[member]!.bounds.top));
+  const white = SET_APART * typical(lines, bands[at]!);
+  return top(at) - bottom(at - 1) > white && top(end) - bottom(end - 1) > white;
 }
 
 function partedBy(
   lines: readonly Placed[],
   members: number[],
-  [from, to]: [number, number],
+  { from, to }: Gutter,
 ): { left: number[]; right: number[] } | undefined {
-  if (from === -Infinity || to === Infinity) return undefined;
   const left = members.filter((at) => lines[at]!.bounds.right <= from + 0.5);
   const right = members.filter((at) => lines[at]!.bounds.left >= to - 0.5);
-  if (Math.min(left.length, right.length) < LEAST_LINES) return undefined;
+  if (beside(lines, left, right) < LEAST_LINES) return undefined;
   if (to - from < GUTTER * Math.min(typical(lines, left), typical(lines, right))) return undefined;
   const prose = isProse(lines, left) && isProse(lines, right);
-  return prose || partners(lines, left, right) < TABLE ? { left, right } : undefined;
+  if (!prose && partners(lines, left, right) >= TABLE) return undefined;
+  // A stray belongs to the side that has more of it.
+  const isLeft = ({ bounds }: Placed) => bounds.left + bounds.right < from + to;
+  return {
+    left: members.filter((at) => isLeft(lines[at]!)),
+    right: members.filter((at) => !isLeft(lines[at]!)),
+  };
+}
+
+/** How many lines of the one side, or of the other if fewer, stand no higher and no lower than the other side does. */
+function beside(lines: readonly Placed[], left: number[], right: number[]): number {
+  const within = (some: number[], others: number[]) => {
+    const top = Math.min(...others.map((at) => lines[at]!.bounds.top));
+    const bottom = Math.max(...others.map((at) => lines[at]!.bounds.bottom));
+    return some.filter((at) => middle(lines[at]!) > top && middle(lines[at]!) < bottom).length;
+  };
+  return Math.min(within(left, right), within(right, left));
 }
 
 function typical(lines: readonly Placed[], members: number[]): number {
@@ -114,6 +182,10 @@ function typical(lines: readonly Placed[], members: number[]): number {
 
 function height({ bounds }: Placed): number {
   return bounds.bottom - bounds.top;
+}
+
+function width({ bounds }: Placed): number {
+  return bounds.right - bounds.left;
 }
 
 function middle({ bounds }: Placed): number {
