@@ -10,6 +10,8 @@ const GUTTER = 1;
 const LEAST_LINES = 3;
 /** Share of lines that may run into the gutter, as the long entries of a narrow sidebar do. */
 const STRAYS = 0.15;
+/** So many more are borne while columns are looked for: the first lines may be strays. */
+const STRAYS_AT_FIRST = 2;
 /** White above and below a line that stands over both columns, in its heights: a heading, and no stray. */
 const SET_APART = 0.5;
 /** Share of lines with a partner across the gutter from which the sides are a table and no columns. */
@@ -88,8 +90,9 @@ function columnsFrom(lines: readonly Placed[], bands: number[][], start: number)
     members.push(...bands[at]!);
     gutters = gutters
       .flatMap((gutter) => narrowed(lines, bands, at, gutter))
-      .filter(({ strays }) => strays <= STRAYS * members.length);
-    runs.push({ gutters: gutters.filter(isInside), members: members.length, end: at + 1 });
+      .filter(({ strays }) => strays <= STRAYS * members.length + STRAYS_AT_FIRST);
+    const accepted = gutters.filter((gutter) => isInside(gutter) && gutter.strays <= STRAYS * members.length);
+    runs.push({ gutters: accepted, members: members.length, end: at + 1 });
   }
   for (const run of runs.reverse()) {
     for (const gutter of run.gutters) {
