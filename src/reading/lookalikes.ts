@@ -89,7 +89,11 @@ function casedInWord(glyphs: readonly Glyph[], at: number, { baseline }: LineMet
   let [start, end] = [at, at + 1];
   while (start > 0 && !glyphs[start]!.spaced) start--;
   while (end < glyphs.length && !glyphs[end]!.spaced) end++;
-  const { capital, low, telling } = sizesOf(glyphs.slice(start, end), baseline);
+  // Letters that touch share their ink.
+  const apart = glyphs
+    .slice(start, end)
+    .filter((glyph, of) => glyph.parted && glyphs[start + of + 1]?.parted !== false);
+  const { capital, low, telling } = sizesOf(apart, baseline);
   if (capital === undefined || low === undefined || telling < TELLING) return undefined;
   const height = (baseline - top - low) / (capital - low) - 0.5;
   if (height > IN_WORD) return text.toUpperCase();

@@ -19,6 +19,9 @@ const SPACE_MORE = 0.14;
 /** For each neighbour that is narrower than the room it has. */
 const BESIDE_THIN = 0.06;
 const APART = 0.8;
+/** Where a line is spread to the width of its column all its spaces are wide, and alike. */
+const SPREAD = [0.6, 1.05] as const;
+const ALIKE = 1.3;
 /** Shares of the pitch in type of one width: a space makes a step of two. */
 const PITCH_ERROR = 0.09;
 const LEAST_PITCHED = 6;
@@ -39,15 +42,27 @@ const THIN = /^[1ijlrtfI.,:;'"`|!()[\]{}/\\-]$/;
 export function toPieces(glyphs: readonly Glyph[], { em }: LineMetrics): Piece[] {
   const pitch = pitchOf(glyphs, em);
   const usual = usualGap(glyphs, em);
+  const distances = glyphs
+    .slice(1)
+    .map((glyph, at) =>
+      pitch ? pitched(glyphs[at]!, glyph, em, pitch) : proportional(glyphs[at]!, glyph, em, usual),
+    );
+  const spread = isSpread(glyphs, distances, em);
   const pieces: Piece[] = [];
   glyphs.forEach((glyph, at) => {
-    const before = glyphs[at - 1];
-    const distance =
-      before && (pitch ? pitched(before, glyph, em, pitch) : proportional(before, glyph, em, usual));
-    if (!before || distance === 'apart') pieces.push({ glyphs: [{ ...glyph, spaced: false }] });
-    else pieces.at(-1)!.glyphs.push({ ...glyph, spaced: distance === 'space' });
+    const distance = distances[at - 1];
+    if (at === 0 || (distance === 'apart' && !spread)) pieces.push({ glyphs: [{ ...glyph, spaced: false }] });
+    else pieces.at(-1)!.glyphs.push({ ...glyph, spaced: distance !== 'none' });
   });
   return pieces;
+}
+
+function isSpread(glyphs: readonly Glyph[], distances: readonly Distance[], em: number): boolean {
+  const gaps = distances.flatMap((distance, at) =>
+    distance === 'none' ? [] : [(glyphs[at + 1]!.left - glyphs[at]!.right) / em],
+  );
+  const [least, most] = [Math.min(...gaps), Math.max(...gaps)];
+  return gaps.length >= 2 && least >= SPREAD[0] && most <= SPREAD[1] && most <= ALIKE * least;
 }
 
 type Distance = 'none' | 'space' | 'apart';
