@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { decodeSteps } from '../../src/reading/characters.js';
-import { inkOf, type Ink } from '../../src/reading/ink.js';
+import { textInk } from '../../src/reading/frames.js';
+import type { Ink } from '../../src/reading/ink.js';
 import { readLineText } from '../../src/reading/line-text.js';
 
 const HEIGHT = 24;
@@ -119,7 +120,7 @@ describe('lines', () => {
       height: HEIGHT,
       data: Uint8Array.from({ length: 90 * HEIGHT * 3 }, (_, at) => 255 - ink.contrast[Math.floor(at / 3)]!),
     };
-    assert.deepEqual(texts(read(bars, 90, [], inkOf(line))), ['Read more']);
+    assert.deepEqual(texts(read(bars, 90, [], textInk(line).ink)), ['Read more']);
   });
 });
 
