@@ -22,6 +22,8 @@ const APART = 0.8;
 /** Where a line is spread to the width of its column all its spaces are wide, and alike. */
 const SPREAD = [0.6, 1.05] as const;
 const ALIKE = 1.3;
+const RUNNING_ON = /^[,;:+=&]$/;
+const CONTINUING = /^[\p{Ll}+=&]$/u;
 /** Shares of the pitch in type of one width: a space makes a step of two. */
 const PITCH_ERROR = 0.09;
 const LEAST_PITCHED = 6;
@@ -57,12 +59,24 @@ export function toPieces(glyphs: readonly Glyph[], { em }: LineMetrics): Piece[]
   return pieces;
 }
 
+/** Spaces of running text, as wide as entries of a navigation bar stand apart: but those begin large, without a comma. */
 function isSpread(glyphs: readonly Glyph[], distances: readonly Distance[], em: number): boolean {
-  const gaps = distances.flatMap((distance, at) =>
-    distance === 'none' ? [] : [(glyphs[at + 1]!.left - glyphs[at]!.right) / em],
-  );
+  const spaces = distances.flatMap((distance, at) => {
+    const [before, glyph] = [glyphs[at]!, glyphs[at + 1]!];
+    if (distance === 'none') return [];
+    const runs = RUNNING_ON.test(before.text) || CONTINUING.test(glyph.text);
+    return { gap: (glyph.left - before.right) / em, runs };
+  });
+  const gaps = spaces.map(({ gap }) => gap);
   const [least, most] = [Math.min(...gaps), Math.max(...gaps)];
-  return gaps.length >= 2 && least >= SPREAD[0] && most <= SPREAD[1] && most <= ALIKE * least;
+  const running = spaces.filter(({ runs }) => runs).length;
+  return (
+    gaps.length >= 2 &&
+    running > gaps.length / 2 &&
+    least >= SPREAD[0] &&
+    most <= SPREAD[1] &&
+    most <= ALIKE * least
+  );
 }
 
 type Distance = 'none' | 'space' | 'apart';
