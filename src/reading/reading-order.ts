@@ -10,6 +10,8 @@ const GUTTER = 1;
 const LEAST_LINES = 3;
 /** Share of lines that may run into the gutter, as the long entries of a narrow sidebar do. */
 const STRAYS = 0.15;
+/** Bands over one column alone with which a run of columns may begin: a title, and what is under it. */
+const ALONE_AT_FIRST = 3;
 /** So many more are borne while columns are looked for: the first lines may be strays. */
 const STRAYS_AT_FIRST = 2;
 /** White above and below a line that stands over both columns, in its heights: a heading, and no stray. */
@@ -92,6 +94,9 @@ function columnsFrom(lines: readonly Placed[], bands: number[][], start: number)
       .flatMap((gutter) => narrowed(lines, bands, at, gutter))
       .filter(({ strays }) => strays <= STRAYS * members.length + STRAYS_AT_FIRST);
     const accepted = gutters.filter((gutter) => isInside(gutter) && gutter.strays <= STRAYS * members.length);
+    if (at - start >= ALONE_AT_FIRST && !gutters.some(isInside)) break;
+    // Of runs between the same gutters the longest is looked at.
+    if (isSame(runs.at(-1)?.gutters, accepted)) runs.pop();
     runs.push({ gutters: accepted, members: members.length, end: at + 1 });
   }
   for (const run of runs.reverse()) {
@@ -101,6 +106,11 @@ function columnsFrom(lines: readonly Placed[], bands: number[][], start: number)
     }
   }
   return undefined;
+}
+
+function isSame(some: Gutter[] | undefined, others: Gutter[]): boolean {
+  if (some?.length !== others.length) return false;
+  return some.every(({ from, to }, at) => from === others[at]!.from && to === others[at]!.to);
 }
 
 function isInside({ from, to }: Gutter): boolean {
@@ -127,15 +137,18 @@ function narrowed(lines: readonly Placed[], bands: number[][], at: number, gutte
 function without(gutter: Gutter, line: Placed): Gutter[] {
   const { left, right } = line.bounds;
   if (right <= gutter.from || left >= gutter.to) return [gutter];
+  const least = GUTTER * height(line);
   return [
-    { ...gutter, to: left },
-    { ...gutter, from: right },
-  ].filter(({ from, to }) => to - from >= GUTTER * height(line));
+    ...(left - gutter.from >= least ? [{ ...gutter, to: left }] : []),
+    ...(gutter.to - right >= least ? [{ ...gutter, from: right }] : []),
+  ];
 }
 
 /** Whether a line leaves nothing of a gutter that is wide enough. */
-function closes(gutter: Gutter, line: Placed): boolean {
-  return without(gutter, line).length === 0;
+function closes({ from, to }: Gutter, line: Placed): boolean {
+  const { left, right } = line.bounds;
+  if (right <= from || left >= to) return false;
+  return Math.max(left - from, to - right) < GUTTER * height(line);
 }
 
 /** Whether a band that closes the gutter begins lines that are set apart from what is above them and below. */
@@ -168,12 +181,13 @@ function partedBy(
   };
 }
 
-/** How many lines of the one side, or of the other if fewer, stand no higher and no lower than the other side does. */
+/** How many rows of the one side, or of the other if fewer, stand no higher and no lower than the other side does. */
 function beside(lines: readonly Placed[], left: number[], right: number[]): number {
   const within = (some: number[], others: number[]) => {
     const top = Math.min(...others.map((at) => lines[at]!.bounds.top));
     const bottom = Math.max(...others.map((at) => lines[at]!.bounds.bottom));
-    return some.filter((at) => middle(lines[at]!) > top && middle(lines[at]!) < bottom).length;
+    const inside = some.filter((at) => middle(lines[at]!) > top && middle(lines[at]!) < bottom);
+    return rowsOf(lines, inside).length;
   };
   return Math.min(within(left, right), within(right, left));
 }
@@ -198,13 +212,17 @@ function middle({ bounds }: Placed): number {
 /** Share of the shorter side's lines that are level with one of the other side. */
 function partners(lines: readonly Placed[], left: number[], right: number[]): number {
   const [few, many] = left.length <= right.length ? [left, right] : [right, left];
-  const level = few.filter((a) =>
-    many.some(
-      (b) =>
-        Math.abs(middle(lines[a]!) - middle(lines[b]!)) <
-        STRICTLY_LEVEL * Math.min(height(lines[a]!), height(lines[b]!)),
-    ),
-  );
+  const sorted = many.map((at) => lines[at]!).sort((a, b) => middle(a) - middle(b));
+  let next = 0;
+  const level = few
+    .map((at) => lines[at]!)
+    .sort((a, b) => middle(a) - middle(b))
+    .filter((a) => {
+      while (next < sorted.length && middle(sorted[next]!) < middle(a)) next++;
+      return [sorted[next - 1], sorted[next]].some(
+        (b) => b && Math.abs(middle(a) - middle(b)) < STRICTLY_LEVEL * Math.min(height(a), height(b)),
+      );
+    });
   return level.length / few.length;
 }
 

@@ -102,6 +102,20 @@ describe('lines', () => {
     assert.deepEqual(texts(read([...word('Home', 4), ...word('News', 60)], 110, [50])), ['Home', 'News']);
   });
 
+  test('wide spaces of a spread line of text part nothing, those of a navigation bar do', () => {
+    const spread = (words: string[]) => {
+      let left = 4;
+      const bars = words.flatMap((one) => {
+        const placed = word(one, left);
+        left = placed.at(-1)!.right + 14;
+        return placed;
+      });
+      return texts(read(bars, left));
+    };
+    assert.deepEqual(spread(['You', 'can', 'read', 'this']), ['You can read this']);
+    assert.deepEqual(spread(['Home', 'News', 'Help', 'Login']), ['Home', 'News', 'Help', 'Login']);
+  });
+
   test('the box is that of the type, whatever letters the line has', () => {
     const boxes = [word('none', 4), word('Bold', 4), word('grey', 4)].map(
       (bars) => read(bars, 50)[0]!.bounds,
@@ -196,6 +210,32 @@ describe('lookalikes', () => {
     const bars = [...word('pg', 4), ...word('hba', 31)];
     const ink = drawn([...bars, { text: '', left: 21, right: 30, top: 19, bottom: 20 }], 70);
     assert.deepEqual(texts(read(bars, 70, [], ink)), ['pg_hba']);
+  });
+
+  test('an underscore that was read stands on its ink below the line, and the next letter behind it', () => {
+    const sign = { text: '_', left: 21, right: 30, top: 19, bottom: 20 };
+    const bars = [...word('pg', 4), sign, ...word('hba', 31)];
+    const high = bars.map((bar) => (bar.text === 'g' ? { ...bar, bottom: BASE } : bar));
+    const [piece] = read(high, 70);
+    assert.equal(piece!.text, 'pg_hba');
+    assert.deepEqual(
+      piece!.characters.slice(2, 4).map(({ left, right }) => [left, right]),
+      [
+        [21, 30],
+        [31, 38],
+      ],
+    );
+  });
+
+  test('capital or small by the letters of its word, where the line has larger type', () => {
+    const code = word('EcHO', 58).map((bar) => ({ ...bar, top: LOW }));
+    assert.deepEqual(texts(read([...word('Blade', 4), ...code], 100)), ['Blade ECHO']);
+  });
+
+  test('a small l among capitals is an I, an O behind digits a zero', () => {
+    assert.deepEqual(texts(read([...word('SPl', 4), ...word('1OM', 40), ...word('all', 76)], 110)), [
+      'SPI 10M all',
+    ]);
   });
 
   test('brackets read as O are brackets', () => {
