@@ -106,8 +106,12 @@ describe('lines', () => {
     const spread = (words: string[]) => {
       let left = 4;
       const bars = words.flatMap((one) => {
-        const placed = word(one, left);
-        left = placed.at(-1)!.right + 14;
+        const placed = [...one].map((text, at) => {
+          const bar = { text, left, right: left + (at % 2 ? 9 : 5) };
+          left = bar.right + 2;
+          return bar;
+        });
+        left += 12;
         return placed;
       });
       return texts(read(bars, left));
