@@ -107,7 +107,7 @@ describe('lines', () => {
       let left = 4;
       const bars = words.flatMap((one) => {
         const placed = [...one].map((text, at) => {
-          const bar = { text, left, right: left + (at % 2 ? 9 : 5) };
+          const bar = { text, left, right: left + (at % 3 ? 4 : 12) };
           left = bar.right + 2;
           return bar;
         });
