@@ -10,9 +10,6 @@ export interface Ink {
 
 /** Parts of 255 from which a pixel is ink: fainter ones are the soft edges of letters. */
 export const INK = 80;
-/** Rules are thin and soft: what is fainter parts them. */
-const FAINT = 40;
-
 /** Levels of a channel that count as one colour when the background is looked for. */
 const LEVELS = 16;
 /** A line whose contrast (of 255) stays below has no ink of its own strength. */
@@ -37,6 +34,7 @@ export function backgroundOf({ width, height, data }: RgbImage): [number, number
   return sums.map((sum) => sum / counts[most]!) as [number, number, number];
 }
 
+/** All that differs from the background, rules and frames too. */
 export function inkOf(line: RgbImage): Ink {
   const { width, height, data } = line;
   const [red, green, blue] = backgroundOf(line);
@@ -50,38 +48,6 @@ export function inkOf(line: RgbImage): Ink {
     strongest = Math.max(strongest, contrast[at]!);
   }
   for (let at = 0; at < contrast.length; at++) contrast[at] = Math.round((contrast[at]! * 255) / strongest);
-  return withoutRules({ width, height, contrast });
-}
-
-/** A stretch of ink in one row that is longer than this many heights of the line underlines it, or frames it. */
-const RULE = 1.25;
-
-/** A column of ink through so much of the height is the side of a frame: brackets and bars are lower than the cut. */
-const SIDE = 0.94;
-
-function withoutRules(ink: Ink): Ink {
-  return withoutSides(withoutUnderlines(ink));
-}
-
-function withoutSides({ width, height, contrast }: Ink): Ink {
-  for (let x = 0; x < width; x++) {
-    let rows = 0;
-    for (let y = 0; y < height; y++) if (contrast[y * width + x]! >= FAINT) rows++;
-    if (rows < SIDE * height) continue;
-    for (let y = 0; y < height; y++) contrast[y * width + x] = 0;
-  }
-  return { width, height, contrast };
-}
-
-function withoutUnderlines({ width, height, contrast }: Ink): Ink {
-  const longest = RULE * height;
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const start = x;
-      while (x < width && contrast[y * width + x]! >= FAINT) x++;
-      if (x - start > longest) contrast.fill(0, y * width + start, y * width + x);
-    }
-  }
   return { width, height, contrast };
 }
 

@@ -3,7 +3,8 @@
 // must give the same crop, hence the same text, to the bit.
 import type { RgbImage } from '../image/rgb-image.js';
 import { crop } from '../image/region.js';
-import { columnInk, INK, inkOf, textRows } from './ink.js';
+import { textInk, type Side } from './frames.js';
+import { columnInk, INK, textRows } from './ink.js';
 import { straighten } from './line-crop.js';
 import { regionOf, type Bounds, type Quad } from './quad.js';
 
@@ -26,13 +27,15 @@ export interface LineCut {
   placement: Placement;
 }
 
-/** @param bounds In pixels of `picture`. */
-export function cutLevel(picture: RgbImage, bounds: Bounds): LineCut {
-  const region = regionOf(snapped(picture, bounds), picture);
-  return {
-    line: crop(picture, region),
-    placement: { origin: { x: region.x, y: region.y }, along: { x: 1, y: 0 }, across: { x: 0, y: 1 } },
-  };
+/** @param bounds In pixels of `picture`. @returns one cut, or one for each of a table's cells that the box covers */
+export function cutLevel(picture: RgbImage, bounds: Bounds): LineCut[] {
+  return snapped(picture, bounds).map((part) => {
+    const region = regionOf(part, picture);
+    return {
+      line: crop(picture, region),
+      placement: { origin: { x: region.x, y: region.y }, along: { x: 1, y: 0 }, across: { x: 0, y: 1 } },
+    };
+  });
 }
 
 export function cutTilted(picture: RgbImage, quad: Quad): LineCut {
@@ -48,24 +51,36 @@ export function cutTilted(picture: RgbImage, quad: Quad): LineCut {
   };
 }
 
-function snapped(picture: RgbImage, bounds: Bounds): Bounds {
+function snapped(picture: RgbImage, bounds: Bounds): Bounds[] {
   const region = regionOf(bounds, picture);
-  const ink = inkOf(crop(picture, region));
+  const { ink, sides } = textInk(crop(picture, region));
   const [top, bottom] = textRows(ink);
   const columns = columnInk(ink, top, bottom);
-  const first = columns.findIndex((value) => value >= INK);
-  const last = columns.findLastIndex((value) => value >= INK);
-  if (first < 0) return bounds;
   const height = steppedHeight(bounds.bottom - bounds.top);
-  const middle = region.y + (top + bottom) / 2;
-  const side = Math.round(height * SIDE_MARGIN);
-  const upper = Math.floor(middle - height / 2);
-  return {
-    left: region.x + first - side,
-    right: region.x + last + 1 + side,
-    top: upper,
-    bottom: upper + height,
-  };
+  const upper = Math.floor(region.y + (top + bottom) / 2 - height / 2);
+  const margin = Math.round(height * SIDE_MARGIN);
+  const cells = cellsBetween(sides, ink.width).flatMap(([from, to]) => {
+    const first = columns.findIndex((value, x) => x >= from && value >= INK);
+    const last = columns.findLastIndex((value, x) => x < to && value >= INK);
+    if (first < 0 || last < first) return [];
+    // The sides of a frame stay out: the recogniser takes them for letters.
+    const before = sides.findLast(({ right }) => right <= first)?.right ?? -Infinity;
+    const after = sides.find(({ left }) => left > last)?.left ?? Infinity;
+    return {
+      left: region.x + Math.max(before, first - margin),
+      right: region.x + Math.min(after, last + 1 + margin),
+      top: upper,
+      bottom: upper + height,
+    };
+  });
+  return cells.length > 0 ? cells : [bounds];
+}
+
+function cellsBetween(sides: readonly Side[], width: number): [from: number, to: number][] {
+  const parting = sides.filter(({ parts }) => parts);
+  const starts = [0, ...parting.map(({ right }) => right)];
+  const ends = [...parting.map(({ left }) => left), width];
+  return starts.map((start, at) => [start, ends[at]!]);
 }
 
 function steppedHeight(height: number): number {

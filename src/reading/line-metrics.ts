@@ -30,14 +30,9 @@ export function measureLine(glyphs: readonly Glyph[], height: number): LineMetri
   const standing = glyphs.filter(({ text }) => STANDING.test(text));
   if (standing.length === 0) return sized(height / BOX, height / 2 + (height / BOX) * 0.36);
   const baseline = median(standing.map(({ bottom }) => bottom));
-  const heights = (kind: RegExp) =>
-    glyphs.filter(({ text }) => kind.test(text)).map(({ top }) => Math.max(1, baseline - top));
-  const tall = [...heights(CAPITALS), ...heights(ASCENDING).map((of) => of / ASCENDER)];
-  const low = heights(LOW);
-  const capital = tall.length > 0 ? median(tall) : undefined;
-  const x = low.length > 0 ? median(low) : undefined;
+  const { tall, low } = heightsOf(glyphs, baseline);
   const sizes = [...tall.map((of) => of / CAPITAL), ...low.map((of) => of / X_HEIGHT)];
-  if (sizes.length > 0) return { ...sized(Math.max(4, median(sizes)), baseline), ...shares(capital, x) };
+  if (sizes.length > 0) return { ...sized(Math.max(4, median(sizes)), baseline), ...shares(tall, low) };
   // Nothing but letters of two sizes: as they were read.
   const read = standing.map(({ text, top }) => (baseline - top) / (/[a-z]/.test(text) ? X_HEIGHT : CAPITAL));
   return sized(Math.max(4, median(read)), baseline);
@@ -47,10 +42,30 @@ function sized(em: number, baseline: number): LineMetrics {
   return { em, baseline, capital: em * CAPITAL, low: em * X_HEIGHT };
 }
 
-function shares(capital: number | undefined, low: number | undefined): Partial<LineMetrics> {
+/** Heights of letters that tell the size: as capitals, and as x. */
+function heightsOf(glyphs: readonly Glyph[], baseline: number): { tall: number[]; low: number[] } {
+  const heights = (kind: RegExp) =>
+    glyphs.filter(({ text }) => kind.test(text)).map(({ top }) => Math.max(1, baseline - top));
+  return {
+    tall: [...heights(CAPITALS), ...heights(ASCENDING).map((of) => of / ASCENDER)],
+    low: heights(LOW),
+  };
+}
+
+function shares(tall: number[], low: number[]): Partial<Pick<LineMetrics, 'capital' | 'low'>> {
   const ratio = X_HEIGHT / CAPITAL;
-  if (capital !== undefined) return { capital, low: low ?? capital * ratio };
-  return low === undefined ? {} : { capital: low / ratio, low };
+  if (tall.length > 0)
+    return { capital: median(tall), low: low.length > 0 ? median(low) : median(tall) * ratio };
+  return low.length === 0 ? {} : { capital: median(low) / ratio, low: median(low) };
+}
+
+/** Heights of capitals and of x in some letters of a line, and how many of them tell it. */
+export function sizesOf(
+  glyphs: readonly Glyph[],
+  baseline: number,
+): Partial<Pick<LineMetrics, 'capital' | 'low'>> & { telling: number } {
+  const { tall, low } = heightsOf(glyphs, baseline);
+  return { ...shares(tall, low), telling: tall.length + low.length };
 }
 
 export function median(values: readonly number[]): number {

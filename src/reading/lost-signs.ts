@@ -1,5 +1,5 @@
-// Signs that the recogniser often leaves out or takes for letters, and that the ink shows: underscores below the line,
-// and brackets that stand deeper than any letter of their width.
+// Signs that the recogniser often leaves out or takes for letters, and that the ink shows: underscores, which stand below
+// the line, and brackets that stand deeper than any letter of their width.
 import type { Glyph } from './glyphs.js';
 import { INK, type Ink } from './ink.js';
 import type { LineMetrics } from './line-metrics.js';
@@ -17,9 +17,42 @@ const HIGH = 0.88;
 const ONE_BRACKET = 0.42;
 
 export function withLostSigns(glyphs: readonly Glyph[], ink: Ink, metrics: LineMetrics): Glyph[] {
-  return glyphs
+  return settled(glyphs, ink, metrics)
     .flatMap((glyph) => (HAS_OWN.test(glyph.text) ? [glyph] : withUnderscores(glyph, ink, metrics)))
     .flatMap((glyph) => brackets(glyph, ink, metrics));
+}
+
+/** Underscores that were read but whose ink, apart from the line's, nobody was given: they are brought to where it is. */
+function settled(glyphs: readonly Glyph[], ink: Ink, { em, baseline }: LineMetrics): Glyph[] {
+  const isLost = ({ text, left, right }: Glyph) => text === '_' && right - left < UNDERSCORE * em;
+  const placed = [...glyphs];
+  for (let at = 0; at < placed.length; at++) {
+    let end = at;
+    while (end < placed.length && isLost(placed[end]!)) end++;
+    if (end === at) continue;
+    const from = placed[at - 1]?.right ?? placed[at]!.left;
+    const to = placed[end]?.left ?? ink.width;
+    const [left, right] = inkBelow(ink, from, to, em, baseline);
+    const wide = (right - left) / (end - at);
+    if (wide >= UNDERSCORE * em)
+      for (let one = at; one < end; one++) {
+        const start = Math.round(left + (one - at) * wide);
+        const stop = Math.round(left + (one - at + 1) * wide);
+        placed[one] = { ...placed[one]!, left: start, right: stop, top: baseline, parted: true };
+      }
+    at = end;
+  }
+  return placed;
+}
+
+/** From the first to the last column between two that has ink below the line. */
+function inkBelow(ink: Ink, from: number, to: number, em: number, baseline: number): [number, number] {
+  const below = (x: number) =>
+    hasInk(ink, x, Math.floor(baseline), Math.min(ink.height, Math.ceil(baseline + 0.35 * em)));
+  let [left, right] = [from, to];
+  while (left < right && !below(left)) left++;
+  while (right > left && !below(right - 1)) right--;
+  return [left, right];
 }
 
 /** A glyph and the underscores beside it that it was given with its ink. */

@@ -19,6 +19,11 @@ const SPACE_MORE = 0.14;
 /** For each neighbour that is narrower than the room it has. */
 const BESIDE_THIN = 0.06;
 const APART = 0.8;
+/** Where a line is spread to the width of its column all its spaces are wide, and alike. */
+const SPREAD = [0.6, 1.05] as const;
+const ALIKE = 1.3;
+const RUNNING_ON = /^[,;:+=&]$/;
+const CONTINUING = /^[\p{Ll}+=&]$/u;
 /** Shares of the pitch in type of one width: a space makes a step of two. */
 const PITCH_ERROR = 0.09;
 const LEAST_PITCHED = 6;
@@ -39,15 +44,39 @@ const THIN = /^[1ijlrtfI.,:;'"`|!()[\]{}/\\-]$/;
 export function toPieces(glyphs: readonly Glyph[], { em }: LineMetrics): Piece[] {
   const pitch = pitchOf(glyphs, em);
   const usual = usualGap(glyphs, em);
+  const distances = glyphs
+    .slice(1)
+    .map((glyph, at) =>
+      pitch ? pitched(glyphs[at]!, glyph, em, pitch) : proportional(glyphs[at]!, glyph, em, usual),
+    );
+  const spread = isSpread(glyphs, distances, em);
   const pieces: Piece[] = [];
   glyphs.forEach((glyph, at) => {
-    const before = glyphs[at - 1];
-    const distance =
-      before && (pitch ? pitched(before, glyph, em, pitch) : proportional(before, glyph, em, usual));
-    if (!before || distance === 'apart') pieces.push({ glyphs: [{ ...glyph, spaced: false }] });
-    else pieces.at(-1)!.glyphs.push({ ...glyph, spaced: distance === 'space' });
+    const distance = distances[at - 1];
+    if (at === 0 || (distance === 'apart' && !spread)) pieces.push({ glyphs: [{ ...glyph, spaced: false }] });
+    else pieces.at(-1)!.glyphs.push({ ...glyph, spaced: distance !== 'none' });
   });
   return pieces;
+}
+
+/** Spaces of running text, as wide as entries of a navigation bar stand apart: but those begin large, without a comma. */
+function isSpread(glyphs: readonly Glyph[], distances: readonly Distance[], em: number): boolean {
+  const spaces = distances.flatMap((distance, at) => {
+    const [before, glyph] = [glyphs[at]!, glyphs[at + 1]!];
+    if (distance === 'none') return [];
+    const runs = RUNNING_ON.test(before.text) || CONTINUING.test(glyph.text);
+    return { gap: (glyph.left - before.right) / em, runs };
+  });
+  const gaps = spaces.map(({ gap }) => gap);
+  const [least, most] = [Math.min(...gaps), Math.max(...gaps)];
+  const running = spaces.filter(({ runs }) => runs).length;
+  return (
+    gaps.length >= 2 &&
+    running > gaps.length / 2 &&
+    least >= SPREAD[0] &&
+    most <= SPREAD[1] &&
+    most <= ALIKE * least
+  );
 }
 
 type Distance = 'none' | 'space' | 'apart';

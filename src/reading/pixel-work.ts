@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import type { RgbImage } from '../image/rgb-image.js';
 import { crop, type Region } from '../image/region.js';
 import { resize } from '../image/resize.js';
-import { inkOf, type Ink } from './ink.js';
+import { textInk } from './frames.js';
+import type { Ink } from './ink.js';
 import { toCrop } from './line-crop.js';
 import { cutLevel, cutTilted, type Placement } from './line-cut.js';
 import { boundsOf, type Quad } from './quad.js';
@@ -32,26 +33,28 @@ export interface CutLine {
   hash: string;
 }
 
-/** For each box the ways to look at it: one, or for boxes that stand upright all that the text may run. */
+/** For each line in the boxes the ways to look at it: one, or where a box stands upright all that its text may run. */
 export function cutLines(input: { picture: RgbImage; boxes: TextBox[] }): CutLine[][] {
-  return input.boxes.map((box) => waysToCut(input.picture, box));
+  return input.boxes.flatMap((box) => waysToCut(input.picture, box));
 }
 
 /** A box so many times higher than wide may hold one upright character or a line that runs up or down. */
 const UPRIGHT = 1.5;
 
-function waysToCut(picture: RgbImage, { quad, level }: TextBox): CutLine[] {
+function waysToCut(picture: RgbImage, { quad, level }: TextBox): CutLine[][] {
   const bounds = boundsOf(quad);
   const standing = bounds.bottom - bounds.top > UPRIGHT * (bounds.right - bounds.left);
-  if (level) return [toCut(cutLevel(picture, bounds))];
+  if (level) return cutLevel(picture, bounds).map((cell) => [toCut(cell)]);
   const tilted = toCut(cutTilted(picture, quad));
-  if (!standing) return [tilted];
+  if (!standing) return [[tilted]];
   const opposite: Quad = [quad[2], quad[3], quad[0], quad[1]];
-  return [tilted, toCut(cutTilted(picture, opposite)), toCut(cutLevel(picture, bounds))];
+  const upright = cutLevel(picture, bounds);
+  const ways = upright.length === 1 ? [toCut(upright[0]!)] : [];
+  return [[tilted, toCut(cutTilted(picture, opposite)), ...ways]];
 }
 
 function toCut({ line, placement }: { line: RgbImage; placement: Placement }): CutLine {
   const image = toCrop(line);
   const hash = createHash('sha256').update(`${line.width} ${line.height}\n`).update(line.data).digest('hex');
-  return { crop: image, ink: inkOf(line), placement, hash };
+  return { crop: image, ink: textInk(line).ink, placement, hash };
 }

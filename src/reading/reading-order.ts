@@ -4,10 +4,18 @@ import type { Bounds } from './quad.js';
 /** Lines whose middles are nearer than this share of their height stand in one row. */
 const LEVEL = 0.4;
 /** Lines that belong to a row of a table are as level as type can be. */
-const STRICTLY_LEVEL = 0.2;
+const STRICTLY_LEVEL = 0.12;
 /** A gutter is at least so wide, in heights of a line, and has at least so many lines on each side. */
 const GUTTER = 1;
 const LEAST_LINES = 3;
+/** Share of lines that may run into the gutter, as the long entries of a narrow sidebar do. */
+const STRAYS = 0.15;
+/** Bands over one column alone with which a run of columns may begin: a title, and what is under it. */
+const ALONE_AT_FIRST = 3;
+/** So many more are borne while columns are looked for: the first lines may be strays. */
+const STRAYS_AT_FIRST = 2;
+/** White above and below a line that stands over both columns, in its heights: a heading, and no stray. */
+const SET_APART = 0.5;
 /** Share of lines with a partner across the gutter from which the sides are a table and no columns. */
 const TABLE = 0.6;
 /** Running text: lines of so many characters, most of them as long as the longest. */
@@ -68,43 +76,120 @@ interface Columns {
   end: number;
 }
 
-/** The longest run of bands from `start` on that one gutter parts into two columns. */
-function columnsFrom(lines: readonly Placed[], bands: number[][], start: number): Columns | undefined {
-  let gutters: [number, number][] = [[-Infinity, Infinity]];
-  let best: Columns | undefined;
-  const members: number[] = [];
-  for (let end = start; end < bands.length; end++) {
-    members.push(...bands[end]!);
-    gutters = bands[end]!.reduce((free, at) => without(free, lines[at]!.bounds), gutters);
-    if (gutters.every(([left, right]) => left === -Infinity || right === Infinity)) break;
-    const found = gutters.map((gutter) => partedBy(lines, members, gutter)).find((columns) => columns);
-    if (found) best = { ...found, end: end + 1 };
-  }
-  return best;
+/** White from left to right, and how many lines run into it all the same. */
+interface Gutter {
+  from: number;
+  to: number;
+  strays: number;
 }
 
-function without(free: [number, number][], { left, right }: Bounds): [number, number][] {
-  return free.flatMap(([from, to]): [number, number][] => {
-    if (right <= from || left >= to) return [[from, to]];
-    return [
-      ...(left > from ? [[from, left] as [number, number]] : []),
-      ...(right < to ? [[right, to] as [number, number]] : []),
-    ];
-  });
+/** The longest run of bands from `start` on that one gutter parts into two columns. */
+function columnsFrom(lines: readonly Placed[], bands: number[][], start: number): Columns | undefined {
+  const runs: { gutters: Gutter[]; members: number; end: number }[] = [];
+  const members: number[] = [];
+  let gutters: Gutter[] = [{ from: -Infinity, to: Infinity, strays: 0 }];
+  for (let at = start; at < bands.length && gutters.length > 0; at++) {
+    members.push(...bands[at]!);
+    gutters = gutters
+      .flatMap((gutter) => narrowed(lines, bands, at, gutter))
+      .filter(({ strays }) => strays <= STRAYS * members.length + STRAYS_AT_FIRST);
+    const accepted = gutters.filter((gutter) => isInside(gutter) && gutter.strays <= STRAYS * members.length);
+    if (at - start >= ALONE_AT_FIRST && !gutters.some(isInside)) break;
+    // Of runs between the same gutters the longest is looked at.
+    if (isSame(runs.at(-1)?.gutters, accepted)) runs.pop();
+    runs.push({ gutters: accepted, members: members.length, end: at + 1 });
+  }
+  for (const run of runs.reverse()) {
+    for (const gutter of run.gutters) {
+      const columns = partedBy(lines, members.slice(0, run.members), gutter);
+      if (columns) return { ...columns, end: run.end };
+    }
+  }
+  return undefined;
+}
+
+function isSame(some: Gutter[] | undefined, others: Gutter[]): boolean {
+  if (some?.length !== others.length) return false;
+  return some.every(({ from, to }, at) => from === others[at]!.from && to === others[at]!.to);
+}
+
+function isInside({ from, to }: Gutter): boolean {
+  return from > -Infinity && to < Infinity;
+}
+
+/** What a band leaves of a gutter. Lines that would close it are strays, unless they stand over both columns. */
+function narrowed(lines: readonly Placed[], bands: number[][], at: number, gutter: Gutter): Gutter[] {
+  const band = bands[at]!;
+  const open = band.filter((member) => !closes(gutter, lines[member]!));
+  if (open.length === 0 && standsOver(lines, bands, at, gutter)) return [];
+  const strays = gutter.strays + band.length - open.length;
+  let left: Gutter[] = [{ ...gutter, strays }];
+  // The widest last: what others leave open it may close.
+  for (const member of open.sort((a, b) => width(lines[a]!) - width(lines[b]!))) {
+    const line = lines[member]!;
+    left = left.flatMap((part) =>
+      closes(part, line) ? [{ ...part, strays: part.strays + 1 }] : without(part, line),
+    );
+  }
+  return left;
+}
+
+function without(gutter: Gutter, line: Placed): Gutter[] {
+  const { left, right } = line.bounds;
+  if (right <= gutter.from || left >= gutter.to) return [gutter];
+  const least = GUTTER * height(line);
+  return [
+    ...(left - gutter.from >= least ? [{ ...gutter, to: left }] : []),
+    ...(gutter.to - right >= least ? [{ ...gutter, from: right }] : []),
+  ];
+}
+
+/** Whether a line leaves nothing of a gutter that is wide enough. */
+function closes({ from, to }: Gutter, line: Placed): boolean {
+  const { left, right } = line.bounds;
+  if (right <= from || left >= to) return false;
+  return Math.max(left - from, to - right) < GUTTER * height(line);
+}
+
+/** Whether a band that closes the gutter begins lines that are set apart from what is above them and below. */
+function standsOver(lines: readonly Placed[], bands: number[][], at: number, gutter: Gutter): boolean {
+  let end = at + 1;
+  while (end < bands.length && bands[end]!.every((member) => closes(gutter, lines[member]!))) end++;
+  if (end === bands.length || at === 0) return true;
+  const bottom = (band: number) => Math.max(...bands[band]!.map((member) => lines[member]!.bounds.bottom));
+  const top = (band: number) => Math.min(...bands[band]!.map((member) => lines[member]!.bounds.top));
+  const white = SET_APART * typical(lines, bands[at]!);
+  return top(at) - bottom(at - 1) > white && top(end) - bottom(end - 1) > white;
 }
 
 function partedBy(
   lines: readonly Placed[],
   members: number[],
-  [from, to]: [number, number],
+  { from, to }: Gutter,
 ): { left: number[]; right: number[] } | undefined {
-  if (from === -Infinity || to === Infinity) return undefined;
   const left = members.filter((at) => lines[at]!.bounds.right <= from + 0.5);
   const right = members.filter((at) => lines[at]!.bounds.left >= to - 0.5);
-  if (Math.min(left.length, right.length) < LEAST_LINES) return undefined;
+  if (beside(lines, left, right) < LEAST_LINES) return undefined;
   if (to - from < GUTTER * Math.min(typical(lines, left), typical(lines, right))) return undefined;
   const prose = isProse(lines, left) && isProse(lines, right);
-  return prose || partners(lines, left, right) < TABLE ? { left, right } : undefined;
+  if (!prose && partners(lines, left, right) >= TABLE) return undefined;
+  // A stray belongs to the side that has more of it.
+  const isLeft = ({ bounds }: Placed) => bounds.left + bounds.right < from + to;
+  return {
+    left: members.filter((at) => isLeft(lines[at]!)),
+    right: members.filter((at) => !isLeft(lines[at]!)),
+  };
+}
+
+/** How many rows of the one side, or of the other if fewer, stand no higher and no lower than the other side does. */
+function beside(lines: readonly Placed[], left: number[], right: number[]): number {
+  const within = (some: number[], others: number[]) => {
+    const top = Math.min(...others.map((at) => lines[at]!.bounds.top));
+    const bottom = Math.max(...others.map((at) => lines[at]!.bounds.bottom));
+    const inside = some.filter((at) => middle(lines[at]!) > top && middle(lines[at]!) < bottom);
+    return rowsOf(lines, inside).length;
+  };
+  return Math.min(within(left, right), within(right, left));
 }
 
 function typical(lines: readonly Placed[], members: number[]): number {
@@ -116,6 +201,10 @@ function height({ bounds }: Placed): number {
   return bounds.bottom - bounds.top;
 }
 
+function width({ bounds }: Placed): number {
+  return bounds.right - bounds.left;
+}
+
 function middle({ bounds }: Placed): number {
   return (bounds.top + bounds.bottom) / 2;
 }
@@ -123,13 +212,17 @@ function middle({ bounds }: Placed): number {
 /** Share of the shorter side's lines that are level with one of the other side. */
 function partners(lines: readonly Placed[], left: number[], right: number[]): number {
   const [few, many] = left.length <= right.length ? [left, right] : [right, left];
-  const level = few.filter((a) =>
-    many.some(
-      (b) =>
-        Math.abs(middle(lines[a]!) - middle(lines[b]!)) <
-        STRICTLY_LEVEL * Math.min(height(lines[a]!), height(lines[b]!)),
-    ),
-  );
+  const sorted = many.map((at) => lines[at]!).sort((a, b) => middle(a) - middle(b));
+  let next = 0;
+  const level = few
+    .map((at) => lines[at]!)
+    .sort((a, b) => middle(a) - middle(b))
+    .filter((a) => {
+      while (next < sorted.length && middle(sorted[next]!) < middle(a)) next++;
+      return [sorted[next - 1], sorted[next]].some(
+        (b) => b && Math.abs(middle(a) - middle(b)) < STRICTLY_LEVEL * Math.min(height(a), height(b)),
+      );
+    });
   return level.length / few.length;
 }
 

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { decodeSteps } from '../../src/reading/characters.js';
-import { inkOf, type Ink } from '../../src/reading/ink.js';
+import { textInk } from '../../src/reading/frames.js';
+import type { Ink } from '../../src/reading/ink.js';
 import { readLineText } from '../../src/reading/line-text.js';
 
 const HEIGHT = 24;
@@ -101,6 +102,24 @@ describe('lines', () => {
     assert.deepEqual(texts(read([...word('Home', 4), ...word('News', 60)], 110, [50])), ['Home', 'News']);
   });
 
+  test('wide spaces of a spread line of text part nothing, those of a navigation bar do', () => {
+    const spread = (words: string[]) => {
+      let left = 4;
+      const bars = words.flatMap((one) => {
+        const placed = [...one].map((text, at) => {
+          const bar = { text, left, right: left + (at % 3 ? 4 : 12) };
+          left = bar.right + 2;
+          return bar;
+        });
+        left += 12;
+        return placed;
+      });
+      return texts(read(bars, left));
+    };
+    assert.deepEqual(spread(['You', 'can', 'read', 'this']), ['You can read this']);
+    assert.deepEqual(spread(['Home', 'News', 'Help', 'Login']), ['Home', 'News', 'Help', 'Login']);
+  });
+
   test('the box is that of the type, whatever letters the line has', () => {
     const boxes = [word('none', 4), word('Bold', 4), word('grey', 4)].map(
       (bars) => read(bars, 50)[0]!.bounds,
@@ -119,7 +138,7 @@ describe('lines', () => {
       height: HEIGHT,
       data: Uint8Array.from({ length: 90 * HEIGHT * 3 }, (_, at) => 255 - ink.contrast[Math.floor(at / 3)]!),
     };
-    assert.deepEqual(texts(read(bars, 90, [], inkOf(line))), ['Read more']);
+    assert.deepEqual(texts(read(bars, 90, [], textInk(line).ink)), ['Read more']);
   });
 });
 
@@ -195,6 +214,25 @@ describe('lookalikes', () => {
     const bars = [...word('pg', 4), ...word('hba', 31)];
     const ink = drawn([...bars, { text: '', left: 21, right: 30, top: 19, bottom: 20 }], 70);
     assert.deepEqual(texts(read(bars, 70, [], ink)), ['pg_hba']);
+  });
+
+  test('an underscore that was read stands on its ink below the line', () => {
+    const sign = { text: '_', left: 21, right: 30, top: 19, bottom: 20 };
+    const [piece] = read([...word('en', 4), sign, ...word('US', 31)], 70);
+    assert.equal(piece!.text, 'en_US');
+    const { left, right } = piece!.characters[2]!;
+    assert.deepEqual([left, right], [21, 30]);
+  });
+
+  test('capital or small by the letters of its word, where the line has larger type', () => {
+    const code = word('EcHO', 58).map((bar) => ({ ...bar, top: LOW }));
+    assert.deepEqual(texts(read([...word('Blade', 4), ...code], 100)), ['Blade ECHO']);
+  });
+
+  test('a small l among capitals is an I, an O behind digits a zero', () => {
+    assert.deepEqual(texts(read([...word('SPl', 4), ...word('1OM', 40), ...word('all', 76)], 110)), [
+      'SPI 10M all',
+    ]);
   });
 
   test('brackets read as O are brackets', () => {

@@ -40,6 +40,33 @@ describe('reading order', () => {
     assert.deepEqual(order, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
+  test('entries of a sidebar that run into the gutter, and beyond it, leave it a sidebar', () => {
+    const side = [0, 1, 2, 3, 4, 5].map((row) => at(0, row * 31 + 9, row === 3 ? 240 : 90, 8));
+    const text = [0, 1, 2, 3, 4, 5, 6, 7].map((row) => at(200, row * 24, 500, 70));
+    const order = readingOrder([...side, ...text]).flat();
+    assert.deepEqual(order, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
+  });
+
+  test('a heading over both columns parts what is above it from what is below', () => {
+    const block = (top: number) =>
+      [0, 1, 2, 3].flatMap((row) => [at(0, top + row * 24, 300 - row), at(340, top + row * 24, 300 - row)]);
+    const order = readingOrder([...block(0), at(0, 130, 600), ...block(190)]).flat();
+    assert.deepEqual(order, [0, 2, 4, 6, 1, 3, 5, 7, 8, 9, 11, 13, 15, 10, 12, 14, 16]);
+  });
+
+  test('a title over one column belongs to it', () => {
+    const side = [0, 1, 2, 3].map((row) => at(0, 30 + row * 31 + 9, 90, 8));
+    const text = [0, 1, 2, 3, 4].map((row) => at(200, 40 + row * 24, 500, 70));
+    const order = readingOrder([at(200, 0, 300, 30, 30), ...side, ...text]).flat();
+    assert.deepEqual(order, [1, 2, 3, 4, 0, 5, 6, 7, 8, 9]);
+  });
+
+  test('labels at both ends of a bar are no columns with what is below one of them', () => {
+    const bar = [at(0, 24, 40), at(300, 0, 80), at(500, 0, 80), at(300, 24, 200)];
+    const below = [at(0, 80, 60), at(0, 124, 250), at(0, 170, 90)];
+    assert.deepEqual(readingOrder([...bar, ...below]).flat(), [1, 2, 0, 3, 4, 5, 6]);
+  });
+
   test('level lines of one row go from left to right, whatever came first', () => {
     assert.deepEqual(readingOrder([at(200, 3, 50), at(0, 0, 50), at(0, 40, 50)]), [[1, 0], [2]]);
   });
