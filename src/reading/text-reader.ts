@@ -12,7 +12,6 @@ import type { CutLine } from './pixel-work.js';
 import { boundsOf } from './quad.js';
 import { ReadingCache } from './reading-cache.js';
 import { boundsOfRegion, type Reader, type Reading, type ReadLine, type ReadOptions } from './reading.js';
-import { readingOrder } from './reading-order.js';
 import { mergeTiles, planTiles } from './tiles.js';
 import type { TextBox } from './text-boxes.js';
 import { median } from './line-metrics.js';
@@ -36,6 +35,13 @@ const cutLines = workers.job<typeof import('./pixel-work.js').cutLines>(
   import.meta.url,
   './pixel-work',
   'cutLines',
+);
+
+// A table of hundreds of cells takes longer than this thread may be kept.
+const readingOrder = workers.job<typeof import('./reading-order.js').readingOrder>(
+  import.meta.url,
+  './reading-order',
+  'readingOrder',
 );
 
 /** Lines whose boxes are lower than this, in pixels, are looked for again in the picture at twice its size. */
@@ -127,7 +133,7 @@ async function readPicture(pixels: RgbImage, opened: Opened, options: ReadOption
     lines.push(...(await recognise(cuts, opened, picture, options.signal)));
   }
   options.onProgress?.(boxes.length, boxes.length);
-  return inOrder(lines, picture);
+  return inOrder(lines, picture, options.signal);
 }
 
 /** While a group is recognised the next one is being cut. */
@@ -218,10 +224,9 @@ function certainty(pieces: LineText[]): number {
   return count === 0 ? 0 : sum / count;
 }
 
-function inOrder(lines: ReadLine[], { width, height }: Size): Reading {
-  const rows = readingOrder(
-    lines.map(({ box, text }) => ({ bounds: boundsOfRegion(box), length: text.length })),
-  );
+async function inOrder(lines: ReadLine[], { width, height }: Size, signal?: AbortSignal): Promise<Reading> {
+  const placed = lines.map(({ box, text }) => ({ bounds: boundsOfRegion(box), length: text.length }));
+  const rows = await readingOrder(placed, { signal });
   let next = 0;
   return {
     width,
