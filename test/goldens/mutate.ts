@@ -1,9 +1,18 @@
 // npm run mutate -- [--each N] [--file PATH…] [--all] [--jobs N] [--list]
 // Breaks each family, processor, tower and decoder in turn, in a copy of the tree, and runs the golden test of the
-// families that read the broken file: every break must turn it red. Prints the ones that do not, and
-// `N mutations, M survivors`. Takes minutes; not part of npm test.
+// families that read the broken file, and what they have for themselves, test/models/FAMILY.test.ts: every break must turn
+// one red. Prints the ones that do not, and `N mutations, M survivors`. Takes minutes; not part of npm test.
 import { spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, normalize, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,7 +25,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const MODELS = 'src/models';
 const ROOMS = ['processors', 'towers', 'decoders'];
 /** What a mutant may take; an endless loop is found out too. */
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 240_000;
 
 const { values: options } = parseArgs({
   options: {
@@ -75,6 +84,13 @@ function foldersFor(target: string): string[] {
   return [...proofs].flatMap(([file, folders]) => (reaches(file, target) ? folders : []));
 }
 
+function ownTestsFor(target: string): string[] {
+  return [...proofs.keys()]
+    .filter((file) => reaches(file, target))
+    .map((file) => join('test/models', `${basename(file, '.ts')}.test.ts`))
+    .filter((test) => existsSync(join(ROOT, test)));
+}
+
 /** Families, and everything that they are put together from. */
 function targets(): string[] {
   const parts = ROOMS.flatMap((room) =>
@@ -92,10 +108,19 @@ function targets(): string[] {
 /** Read by the test's own path from prompts to positions, not by families. */
 const isShared = (file: string): boolean => file.endsWith('positions.ts') || file.endsWith('visibility.ts');
 
-/** A tree that holds what the golden test needs. */
+/** What the tests here need of the tree. */
+const COPIED = [
+  'src',
+  'test/goldens',
+  'test/models',
+  'test/scratch-folder.ts',
+  'package.json',
+  'tsconfig.json',
+];
+
 function copyTree(): string {
   const copy = mkdtempSync(join(tmpdir(), 'afterimage-mutate-'));
-  for (const part of ['src', 'test/goldens', 'package.json', 'tsconfig.json'])
+  for (const part of COPIED)
     cpSync(join(ROOT, part), join(copy, part), {
       recursive: true,
       filter: (path) => !path.includes('/generator'),
@@ -104,12 +129,20 @@ function copyTree(): string {
   return copy;
 }
 
-/** Whether the golden test of these folders passes in the copy. */
-function passes(copy: string, folders: string[]): Promise<boolean> {
-  const pattern = `--test-name-pattern=^(${folders.join('|')})$`;
-  const flags = ['--max-old-space-size=1024', '--import', 'tsx', pattern, 'test/goldens/checkpoints.test.ts'];
+/** Whether these tests pass in the copy: the golden test of folders, and files. */
+async function pass(copy: string, folders: string[], files: string[]): Promise<boolean> {
+  const goldens = [`--test-name-pattern=^(${folders.join('|')})$`, 'test/goldens/checkpoints.test.ts'];
+  for (const test of [goldens, ...files.map((file) => [file])]) if (!(await passes(copy, test))) return false;
+  return true;
+}
+
+function passes(copy: string, test: string[]): Promise<boolean> {
+  const flags = ['--max-old-space-size=1024', '--import', 'tsx', ...test];
   const child = spawn(process.execPath, flags, { cwd: copy, stdio: 'ignore' });
-  const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+  const timer = setTimeout(() => {
+    console.log(`stopped after ${LIMIT_MS / 1000} s: ${test.at(-1)!}`);
+    child.kill('SIGKILL');
+  }, LIMIT_MS);
   return new Promise((done) =>
     child.on('close', (code) => {
       clearTimeout(timer);
@@ -118,16 +151,16 @@ function passes(copy: string, folders: string[]): Promise<boolean> {
   );
 }
 
+const everyFolder = (): string[] => checkpointFolders().map((folder) => basename(folder));
+
 async function survives(copy: string, mutation: Mutation): Promise<boolean> {
-  const original = read(mutation.file);
-  writeFileSync(join(copy, mutation.file), applied(original, mutation));
+  const { file } = mutation;
+  const original = read(file);
+  writeFileSync(join(copy, file), applied(original, mutation));
   try {
-    const folders = isShared(mutation.file)
-      ? checkpointFolders().map((folder) => basename(folder))
-      : foldersFor(mutation.file);
-    return await passes(copy, folders);
+    return await pass(copy, isShared(file) ? everyFolder() : foldersFor(file), ownTestsFor(file));
   } finally {
-    writeFileSync(join(copy, mutation.file), original);
+    writeFileSync(join(copy, file), original);
   }
 }
 
@@ -154,13 +187,9 @@ async function main(): Promise<void> {
   const survivors: Mutation[] = [];
   const copies = Array.from({ length: Number(options.jobs) }, copyTree);
   try {
-    if (
-      !(await passes(
-        copies[0]!,
-        checkpointFolders().map((folder) => basename(folder)),
-      ))
-    )
-      throw new Error('The golden test is red before anything is broken: npm run goldens');
+    const own = [...new Set(mutations.flatMap(({ file }) => ownTestsFor(file)))];
+    if (!(await pass(copies[0]!, everyFolder(), own)))
+      throw new Error('These tests are red before anything is broken: npm test');
     const queue = [...mutations];
     await Promise.all(copies.map((copy) => work(copy, queue, survivors)));
   } finally {
