@@ -34,7 +34,6 @@ export function lightOnOcrModel(checkpoint: Checkpoint): Model {
   return {
     modelType: 'lighton_ocr',
     vision: mergedVisionEncoder(checkpoint, config, {
-      rmsNormEps: 1e-6,
       merged: 'merged_patches',
       layer: -1,
     }),

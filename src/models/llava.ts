@@ -133,7 +133,7 @@ function mistralDecoder(checkpoint: Checkpoint, config: Config, text: Config): P
   const g = new GraphBuilder('decoder');
   const w = textWeights(checkpoint);
   const head = weightModule(checkpoint, ['lm_head', 'language_model.lm_head']);
-  const shape = llamaShape(text, { rms_norm_eps: 1e-5, window: text.number('sliding_window', 0) });
+  const shape = llamaShape(text, { window: text.number('sliding_window', 0) });
   const tied = config.boolean('tie_word_embeddings', text.boolean('tie_word_embeddings', !head.exists));
   llamaDecoder(
     g,

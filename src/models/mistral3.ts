@@ -24,7 +24,7 @@ export const mistral3: Family = {
     return mistralVisionModel(
       checkpoint,
       {
-        vision: mergedVisionEncoder(checkpoint, config, { rmsNormEps: 1e-5, merged: 'patches' }),
+        vision: mergedVisionEncoder(checkpoint, config, { merged: 'patches' }),
         processor: pixtralImageProcessor(checkpoint, { patch, merge: config.count('spatial_merge_size', 2) }),
       },
       pixtralMarkers(checkpoint).image,

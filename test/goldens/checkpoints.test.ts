@@ -1,6 +1,7 @@
 // Every family there is, on a tiny checkpoint of its own kind: everything that its folder records, on the CPU.
 import assert from 'node:assert/strict';
-import { basename } from 'node:path';
+import { readdirSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { families, supportedModelTypes } from '../../src/models/registry.js';
 import { checkCheckpoint } from './check-checkpoint.js';
@@ -17,6 +18,13 @@ test('every family has a checkpoint under its name, and every checkpoint a famil
     folders.filter((folder) => !types.includes(modelTypeOf(folder))),
     [],
   );
+});
+
+test('all of it takes 12 MB at most, since everybody clones it', () => {
+  const files = readdirSync(CHECKPOINTS, { recursive: true, withFileTypes: true });
+  const sizes = files.map((file) => (file.isFile() ? statSync(join(file.parentPath, file.name)).size : 0));
+  const total = sizes.reduce((a, b) => a + b, 0);
+  assert.ok(total > 1e6 && total <= 12e6, `${total / 1e6} MB: smaller sizes in families/<model_type>.py`);
 });
 
 for (const folder of folders) {

@@ -70,6 +70,7 @@ const UNJUDGED = new Set([
   'limitedTo',
   'viewedWidth',
   'viewedHeight',
+  'MOST_TOKENS',
   'valid',
 ]);
 /** Of square experts only: the recorded checkpoints have none, test/models/experts.test.ts does. */

@@ -169,6 +169,7 @@ export const gemma4: Convert = ({ config, tensors, source }) => {
       ['gemma4.embedding_length_per_layer_input', 'u32', text['hidden_size_per_layer_input']],
       ['gemma4.final_logit_softcapping', 'f32', text['final_logit_softcapping']],
       ['gemma4.rope.freq_base_swa', 'f32', ropes['sliding_attention']!.rope_theta],
+      ...(text['num_experts'] ? [['gemma4.expert_count', 'u32', text['num_experts']] as Entry] : []),
     ],
     tower: [
       ['general.architecture', 'str', 'clip'],

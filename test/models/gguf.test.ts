@@ -176,6 +176,13 @@ test('what is missing or not read is said', () => {
     bytes.writeFloatLE(0.5, start + offset);
     writeFileSync(file(folder), bytes);
   };
+  refusedPair(
+    'gemma4_moe',
+    () => {},
+    'MODEL_UNSUPPORTED',
+    /experts/,
+    /mlx-community\/gemma-4-26b-a4b-it-4bit/,
+  );
   refusedPair('qwen3_5', decay, 'INVALID_CHECKPOINT', /ssm_a/, /newer llama\.cpp/);
   const large = new GgufFile(file(pairOf('qwen2_vl', 'F32')));
   const [name] = [...large.tensors].find(([, { bytes }]) => bytes > 2 ** 14)!;

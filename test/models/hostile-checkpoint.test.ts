@@ -19,6 +19,7 @@ import { AfterimageError } from '../../src/errors.js';
 import { openCheckpoint } from '../../src/models/checkpoint/checkpoint-folder.js';
 import type { Checkpoint } from '../../src/models/checkpoint/checkpoint.js';
 import { reading } from '../../src/models/checkpoint/plain-file.js';
+import { imageTokens } from '../../src/models/processors/placeholder.js';
 import { buildModel, openModel } from '../../src/models/registry.js';
 import { PromptBuilder } from '../../src/prompt/prompt.js';
 import { checkpointFolders, modelTypeOf } from '../goldens/checkpoints.js';
@@ -105,4 +106,10 @@ describe('a billion in the settings makes no list and no picture of that size:',
       }
     });
   }
+});
+
+test('an image has as many tokens as the longest context holds, or the checkpoint is refused', () => {
+  assert.equal(imageTokens('x', 2 ** 20).length, 2 ** 20);
+  for (const count of [2 ** 20 + 1, -1, 1.5, NaN, Infinity])
+    assert.throws(() => imageTokens('x', count), { code: 'INVALID_CHECKPOINT', message: /any model reads/ });
 });

@@ -23,15 +23,20 @@ export function pixtralConfig(config: Config): Config {
   });
 }
 
-/** The same for the decoder behind it: Mistral's class, or Llama's. */
+/** The same for the decoder behind it: Mistral's class, Ministral 3's or Llama's. */
 export function mistralConfig(config: Config): Config {
   const text = config.section('text_config');
-  const shared = { vocab_size: 32000, hidden_size: 4096, num_hidden_layers: 32, num_attention_heads: 32 };
-  return text.withDefaults(
-    text.string('model_type', 'mistral') === 'llama'
-      ? { ...shared, intermediate_size: 11008, rms_norm_eps: 1e-6 }
-      : { ...shared, intermediate_size: 14336, num_key_value_heads: 8 },
-  );
+  const kind = text.string('model_type', 'mistral');
+  return text.withDefaults({
+    vocab_size: 32000,
+    hidden_size: 4096,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    ...(kind === 'llama'
+      ? { intermediate_size: 11008 }
+      : { intermediate_size: 14336, num_key_value_heads: 8 }),
+    rms_norm_eps: kind === 'ministral3' ? 1e-5 : 1e-6,
+  });
 }
 
 export const pixtralWeights = (checkpoint: Checkpoint): WeightScope =>
@@ -121,8 +126,6 @@ function attention(
 }
 
 export interface MergerOptions {
-  /** Where the text model's settings do not say. */
-  rmsNormEps: number;
   /** Symbol of the patches that are merged. */
   merged: string;
   layer?: number;
@@ -132,7 +135,7 @@ export interface MergerOptions {
 export function mergedVisionEncoder(
   checkpoint: Checkpoint,
   config: Config,
-  { rmsNormEps, merged: symbol, layer = config.number('vision_feature_layer', -1) }: MergerOptions,
+  { merged: symbol, layer = config.number('vision_feature_layer', -1) }: MergerOptions,
 ): Program {
   const g = new GraphBuilder('vision');
   const vision = pixtralConfig(config);
@@ -141,7 +144,7 @@ export function mergedVisionEncoder(
   const order = g.input('block_order', { rows: rowsOf(symbol), width: 1, dtype: 'i32' });
 
   const w = projectorWeights(checkpoint);
-  const eps = mistralConfig(config).number('rms_norm_eps', rmsNormEps);
+  const eps = mistralConfig(config).number('rms_norm_eps');
   const normed = g.rmsNorm(x, w('norm'), eps);
   const blocks = g.regroup(g.gatherRows(normed, order), merge * merge); // [tokens, merge²·width]
   // The merger's columns are channel-major: channel, then place inside the block.

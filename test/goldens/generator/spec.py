@@ -19,8 +19,8 @@ class Spec:
     template: str | None
     preprocessor: dict | None  # preprocessor_config.json
     end: str  # the end token that is made likely once
-    video: dict | None = None  # video_preprocessor_config.json
     processor: dict | None = None  # processor_config.json
+    video: dict | None = None  # video_preprocessor_config.json
     rename: list = field(default_factory=list)  # (pattern, replacement): run-time name -> hub name, the first that matches
     offset_norms: str = ""  # pattern of norms stored as w and applied as 1 + w
     init: object = None  # init(name, parameter, generator) -> tensor or None, before the general rule

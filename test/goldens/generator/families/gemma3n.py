@@ -14,7 +14,7 @@ from reference import Reference
 from spec import HALF, Spec, pick
 from timm.models import mobilenetv5, register_model
 
-SIDE, RESOLUTION, WIDTH, SOFT = 96, 2, 32, 4
+SIDE, RESOLUTION, WIDTH, SOFT = 96, 2, 24, 4
 STAGES = [
     ["er_r1_k3_s2_e2_c8", "er_r1_k3_s1_e2_c8"],
     ["uir_r1_a3_k5_s2_e3_c8", "uir_r1_a5_k0_s1_e2_c8", "uir_r1_a3_k0_s1_e2_c8"],
@@ -61,7 +61,7 @@ def weights(name, parameter, generator):
 def text(seed, vocabulary):
     kinds = pick(seed, ["sliding_attention", "full_attention"] * 3, ["sliding_attention", "sliding_attention", "full_attention"] * 2)
     return dict(
-        model_type="gemma3n_text", hidden_size=64, intermediate_size=[64 if k % 3 else 96 for k in range(6)], num_hidden_layers=6,
+        model_type="gemma3n_text", hidden_size=32, intermediate_size=[64 if k % 3 else 96 for k in range(6)], num_hidden_layers=6,
         layer_types=kinds, num_attention_heads=pick(seed, 2, 4), num_key_value_heads=pick(seed, 1, 2), head_dim=16,
         vocab_size=vocabulary + 6, vocab_size_per_layer_input=vocabulary, hidden_size_per_layer_input=8, laurel_rank=8,
         altup_num_inputs=3, altup_active_idx=pick(seed, 1, 0), altup_coef_clip=120.0, altup_correct_scale=True,

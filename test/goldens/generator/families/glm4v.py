@@ -1,5 +1,5 @@
-"""GLM-4.1V and GLM-4.6V-Flash: GLM-OCR's decoder with biases of q, k and v, of whose heads a half turns; a tower with a learned
-table of positions, read bicubically, and a norm behind its patches."""
+"""GLM-4.1V and GLM-4.6V-Flash: GLM-OCR's decoder with biases of q, k and v, which the class has and config.json does not say, of
+whose heads a half turns; a tower with a learned table of positions, read bicubically, and a norm behind its patches."""
 from families import glm_ocr
 from spec import Spec, pick
 from vocabularies import padded
@@ -12,7 +12,7 @@ def spec(seed):
     tk, tokenizer_config = glm_ocr.tokenizer(seed)
     ends = [tk.token_to_id("<|endoftext|>"), tk.token_to_id("<|user|>")]
     text = dict(
-        model_type="glm4v_text", pad_token_id=ends[0], vocab_size=padded(tk), eos_token_id=ends, attention_bias=True,
+        model_type="glm4v_text", pad_token_id=ends[0], vocab_size=padded(tk), eos_token_id=ends,
         attention_dropout=0.0, hidden_act="silu", hidden_size=32, initializer_range=0.02, intermediate_size=48,
         max_position_embeddings=65536, num_attention_heads=pick(seed, 4, 2), num_hidden_layers=2, num_key_value_heads=2,
         rms_norm_eps=1e-5, dtype="bfloat16", use_cache=True,
