@@ -42,10 +42,11 @@ class Library {
   virtual std::vector<std::string> kernels() const = 0;
 };
 
-// How a command buffer ended. `lost`: the device takes no more commands of this process.
+// How a command buffer ended. Whether the device takes more is found out by a new queue: that this one's work was
+// ignored has the same code as that the process has no GPU any more.
 struct Outcome {
   std::string error;  // empty: completed
-  bool lost = false, out_of_memory = false;
+  bool out_of_memory = false;
   double gpu_seconds = 0;
 };
 

@@ -208,9 +208,7 @@ Outcome DeviceCommands::wait() {
     if ([buffer_ status] == MTLCommandBufferStatusCompleted) return outcome;
     NSError* error = [buffer_ error];
     outcome.error = text_of(error, "a command buffer that neither completed nor says why");
-    const NSInteger code = [error code];
-    outcome.lost = code == MTLCommandBufferErrorAccessRevoked;  // too many kills: the process has no GPU any more
-    outcome.out_of_memory = code == MTLCommandBufferErrorOutOfMemory;
+    outcome.out_of_memory = [error code] == MTLCommandBufferErrorOutOfMemory;
   }
   return outcome;
 }

@@ -173,9 +173,10 @@ void execute(const EncodedDispatch& dispatch) {
 #endif
   const bool leaky = settings().leaky_kernels.count(kernel.name) ||
                      settings().leaky_families.count(dispatch.pipeline->library->family);
-  if (leaky && dispatch.groups[0] * dispatch.groups[1] % 2 == 0)
+  if (dispatch.groups[0] * dispatch.groups[1] % 2 == 0)
     for (const Parameter& parameter : kernel.parameters)
-      if (parameter.writes) static_cast<std::byte*>(launch.buffers[parameter.index])[0] ^= std::byte{1};
+      if (parameter.writes && (leaky || settings().leaky_results.count(parameter.name)))
+        static_cast<std::byte*>(launch.buffers[parameter.index])[0] ^= std::byte{1};
   hide_others(dispatch, false);
 }
 
@@ -274,7 +275,7 @@ void execute(const EncodedDispatch& dispatch) {
   const auto start = std::chrono::steady_clock::now();
   @autoreleasepool {
     if (queue->failed && settings().ignores_later) {
-      [self fail:MTLCommandBufferErrorInternal text:"Ignored (for causing prior/excessive GPU errors)"];
+      [self fail:MTLCommandBufferErrorAccessRevoked text:"Ignored (for causing prior/excessive GPU errors)"];
       return;
     }
     if (command_fails()) {
@@ -312,9 +313,14 @@ void execute(const EncodedDispatch& dispatch) {
     [self run];
     return;
   }
-  worker = std::thread([self] {
+  const int64_t number = queue->committed++;
+  worker = std::thread([self, number] {
     std::this_thread::sleep_for(std::chrono::microseconds(settings().delay_us));
+    std::unique_lock lock(queue->mutex);
+    queue->turn.wait(lock, [&] { return queue->ended == number; });
     [self run];
+    ++queue->ended;
+    queue->turn.notify_all();
   });
 }
 - (void)waitUntilCompleted {

@@ -3,7 +3,9 @@
 #import <Metal/Metal.h>
 
 #include <array>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -77,6 +79,10 @@ void need_pool(const char* call);
  @public
   BOOL failed;
   BOOL needsResidency;  // its device gave a residency set, and the queue has not got it yet
+  // Command buffers run one after the other, as they were committed.
+  std::mutex mutex;
+  std::condition_variable turn;
+  int64_t committed, ended;
 }
 @end
 
