@@ -113,11 +113,11 @@ std::string verdict_json(const Verdict& v) {
   one.add("kernel", quoted(v.kernel))
       .add("cases", std::to_string(v.cases))
       .add("row_cases", std::to_string(v.row_cases));
-  one.add("passed", v.failure.empty() ? "true" : "false");
-  if (v.failure.empty())
+  one.add("passed", v.failure.text.empty() ? "true" : "false");
+  if (v.failure.text.empty())
     one.add("distance", number(v.distance));
   else
-    one.add("failure", quoted(v.failure));
+    one.add("failure", quoted(v.failure.text));
   return one.text();
 }
 
@@ -162,12 +162,12 @@ std::string report_on(OpenedDevice opened, Backend* reference, const ReportOptio
   }
   int failed = 0;
   try {
-    const std::string in_place = probe_in_place(backend);
+    const std::string in_place = probe_in_place(backend).text;
     report.add("in_place", quoted(in_place.empty() ? "works" : in_place));
     Json kernels('[');
     for (const Verdict& verdict : self_test(backend, *reference, options.sizes, nullptr)) {
       kernels.add(verdict_json(verdict));
-      failed += verdict.failure.empty() ? 0 : 1;
+      failed += verdict.failure.text.empty() ? 0 : 1;
     }
     report.add("failed_kernels", std::to_string(failed)).add("kernels", kernels.text());
     add_measures(report, backend, options);
