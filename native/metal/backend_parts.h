@@ -11,6 +11,7 @@
 
 #include "graph/proof.h"
 #include "metal/encoder.h"
+#include "metal/heartbeat.h"
 #include "metal/metal_backend.h"
 #include "metal/verdicts.h"
 
@@ -65,6 +66,7 @@ class MetalBackend final : public Backend, public Proof {
   std::set<std::string> warned_;
   std::mutex mutex_;
   std::atomic<bool> closing_ = false;
+  Heartbeat heartbeat_;  // ends first
 };
 
 }  // namespace afterimage::metal

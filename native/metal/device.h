@@ -80,6 +80,8 @@ class Device {
   // Null with `error` where the kernel is missing or its pipeline cannot be made.
   virtual std::unique_ptr<Pipeline> pipeline(Library& library, const std::string& kernel, std::string& error) = 0;
   virtual std::unique_ptr<Commands> begin() = 0;
+  // Asks again that all memory stays resident, where the system can be asked. From any thread.
+  virtual void keep_resident() = 0;
   // A new queue in place of one whose work failed: a queue may ignore what follows a failure. False where refused.
   virtual bool renew_queue() = 0;
 };

@@ -65,7 +65,9 @@ MetalBackend::MetalBackend(std::unique_ptr<Device> device, MetalOptions options)
       files_(*device_),
       verdicts_(options_.verdicts, machine_of(device_->limits())),
       pipelines_(*device_),
-      encoder_(*device_, pipelines_) {}
+      encoder_(*device_, pipelines_),
+      heartbeat_([this] { device_->keep_resident(); }, Heartbeat::Duration(options_.residency_interval),
+                 Heartbeat::Duration(options_.residency_lasts)) {}
 
 MetalBackend::~MetalBackend() {
   const ReleasePool pool;
@@ -225,6 +227,7 @@ void MetalBackend::run(std::span<const Dispatch> dispatches, const std::atomic<b
     throw Error("BACKEND_LOST",
                 "The GPU takes no more work of this process since an earlier failure; restart afterimage, with "
                 "--backend cpu if it happens again.");
+  heartbeat_.work();
   try {
     while (!dispatches.empty()) {
       if (closing_) throw Error("CLOSED", "The backend was closed while it ran; open the model again.");

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 #include <map>
 
 #include "metal/case_data.h"
 #include "metal/kernel_cases.h"
 #include "metal/layout_params.h"
+#include "metal/scratch_file.h"
 #include "platform/files.h"
 #include "platform/mapped_file.h"
 
@@ -32,13 +32,6 @@ Failure failure_of(const KernelCase& one, MetalBackend& backend, Backend& refere
   }
 }
 
-// A file that is gone when this ends.
-struct Scratch {
-  std::string path = platform::utf8_of(std::filesystem::temp_directory_path()) + "/afterimage-metal-" +
-                     std::to_string(platform::process_id());
-  ~Scratch() { platform::remove_file(path); }
-};
-
 // Copies `bytes` from `offset` on with a kernel, and says whether they arrived.
 Failure copied(MetalBackend& backend, const MappedFile& file, size_t offset, size_t bytes) {
   const auto source = backend.device().wrap(file.data(), file.size());
@@ -62,7 +55,8 @@ Failure copied(MetalBackend& backend, const MappedFile& file, size_t offset, siz
 }  // namespace
 
 std::vector<Verdict> self_test(MetalBackend& backend, Backend& reference, std::span<const int> sizes,
-                               const std::set<std::string>* kernels) {
+                               const std::set<std::string>* kernels,
+                               const std::function<void(const std::string&)>& begun) {
   std::map<std::string, Verdict> verdicts;
   std::map<std::string, Failure> of_rows;  // by what was compared
   for (const KernelCase& one : kernel_cases(sizes)) {
@@ -72,6 +66,7 @@ std::vector<Verdict> self_test(MetalBackend& backend, Backend& reference, std::s
     ++verdict.cases;
     verdict.row_cases += one.of_rows;
     if (!verdict.failure.text.empty()) continue;
+    if (begun && verdict.cases == 1) begun(one.kernel);
     const auto shared = one.of_rows ? of_rows.find(one.name) : of_rows.end();
     verdict.failure = shared != of_rows.end() ? shared->second : failure_of(one, backend, reference, verdict.distance);
     if (one.of_rows) of_rows[one.name] = verdict.failure;
@@ -88,7 +83,7 @@ Failure probe_in_place(MetalBackend& backend) {
     std::vector<uint32_t> values(kBytes / 4);
     Random random(23);
     for (uint32_t& value : values) value = random.bits();
-    const Scratch scratch;
+    const ScratchFile scratch;
     platform::NewFile file(scratch.path);
     if (!file.opened() || file.write(values.data(), kBytes) != kBytes || !file.finish())
       return {"the test file " + scratch.path + " cannot be written (" + platform::last_problem() + ")", false};

@@ -1,5 +1,6 @@
 // Compares kernels with a reference backend, and states what was found.
 #pragma once
+#include <functional>
 #include <set>
 #include <span>
 #include <string>
@@ -25,9 +26,11 @@ struct Verdict {
 };
 
 // One verdict for each of `kernels` that has a case; null: for all. A kernel that differs from the reference, whose
-// rows depend on other rows, or that the device refuses, is disabled on `backend`.
+// rows depend on other rows, or that the device refuses, is disabled on `backend`. `begun` hears of each before its
+// first case.
 std::vector<Verdict> self_test(MetalBackend& backend, Backend& reference, std::span<const int> sizes,
-                               const std::set<std::string>* kernels);
+                               const std::set<std::string>* kernels,
+                               const std::function<void(const std::string&)>& begun = {});
 
 // None where the device reads a mapped file of more than 1 MiB where it lies.
 Failure probe_in_place(MetalBackend& backend);

@@ -188,12 +188,14 @@ void execute(const EncodedDispatch& dispatch) {
   return [super init];
 }
 - (void)dealloc {
+  [set release];
   died("queue");
   [super dealloc];
 }
-- (void)addResidencySet:(id<MTLResidencySet>)set {
+- (void)addResidencySet:(id<MTLResidencySet>)residency {
   need_pool("addResidencySet:");
-  if (!set) violation("a null residency set");
+  if (!residency) violation("a null residency set");
+  set = [(FakeResidencySet*)residency retain];
   needsResidency = NO;
 }
 - (id<MTLCommandBuffer>)commandBuffer {
@@ -205,6 +207,10 @@ void execute(const EncodedDispatch& dispatch) {
   return buffer;
 }
 @end
+
+static double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 @implementation FakeResidencySet
 - (id)init {
@@ -228,7 +234,18 @@ void execute(const EncodedDispatch& dispatch) {
   note_resident(allocations);
 }
 - (void)requestResidency {
+  need_pool("requestResidency");
+  [self lapse];
   requested = YES;
+}
+// A request after memory was given up is too late for the work that follows.
+- (void)lapse {
+  const double before = wanted.exchange(now());
+  if (requested && seconds >= 0 && now() - before > seconds) lapsed = true;
+}
+- (void)use {
+  [self lapse];
+  if (lapsed.exchange(false)) count_lapse();
 }
 - (void)endResidency {
   requested = NO;
@@ -309,6 +326,7 @@ void execute(const EncodedDispatch& dispatch) {
   }
   status = MTLCommandBufferStatusCommitted;
   count_command_buffer();
+  [queue->set use];
   if (settings().delay_us < 0) {
     [self run];
     return;

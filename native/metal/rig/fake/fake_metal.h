@@ -40,6 +40,7 @@ struct Settings {
   bool dry = false;               // nothing is computed, and new memory is not touched
   bool refuse_no_copy = false;
   bool ignores_barriers = false;          // as where none were set
+  double residency_seconds = -1;          // without a request or work a set is given up after these; negative: never
   bool refuses_residency = false;         // no residency set is given
   std::set<std::string> broken_families;  // texts that do not compile
   std::set<std::string> leaky_families;   // all kernels of these texts are leaky
@@ -53,6 +54,7 @@ struct Counters {
   std::map<std::string, int64_t> live;  // objects by class
   int64_t libraries = 0;                // compiled
   int64_t resident = 0;                 // buffers that the residency set holds
+  int64_t lapses = 0;                   // command buffers that waited for memory that was given up
   int64_t barriers = 0;
   int64_t buffers = 0, command_buffers = 0, dispatches = 0, no_copy = 0;
   int64_t most_command_buffers = 0;  // that lived at the same time

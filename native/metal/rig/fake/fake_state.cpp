@@ -104,6 +104,11 @@ void count_barrier() {
   ++state().counters.barriers;
 }
 
+void count_lapse() {
+  std::lock_guard lock(state().mutex);
+  ++state().counters.lapses;
+}
+
 void note_resident(int64_t buffers) {
   std::lock_guard lock(state().mutex);
   state().counters.resident = buffers;
