@@ -20,10 +20,16 @@ static Napi::Value backend_identity(const Napi::CallbackInfo& info) {
   });
 }
 
-// (compileOnly) → JSON text
+// (compileOnly, (JSON text so far) → void) → JSON text
 static Napi::Value metal_report(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(),
-                 [&] { return Napi::String::New(info.Env(), metal_report_json(boolean_of(info[0], "compileOnly"))); });
+  const Napi::Env env = info.Env();
+  return guarded(env, [&] {
+    const Napi::Function reached = function_of(info[1], "reached");
+    return Napi::String::New(env, metal_report_json(boolean_of(info[0], "compileOnly"), [&](const std::string& json) {
+                               const Napi::HandleScope scope(env);
+                               reached.Call({Napi::String::New(env, json)});
+                             }));
+  });
 }
 
 // (options of an Engine, [{symbols, chunk}]) → {weightBytes, blockBytes, stateBytes, images: [{visionBytes,

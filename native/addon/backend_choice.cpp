@@ -42,10 +42,12 @@ MetalOptions metal_options(int threads) {
 
 }  // namespace
 
-std::string metal_report_json([[maybe_unused]] bool compile_only) {
+std::string metal_report_json([[maybe_unused]] bool compile_only,
+                              [[maybe_unused]] std::function<void(const std::string&)> reached) {
 #ifdef AFTERIMAGE_HAS_METAL
   ReportOptions options;
   options.compile_only = compile_only;
+  options.reached = std::move(reached);
   return metal_report(cpu_backend(0), options);
 #else
   return R"({"available": false, "stage": "open", "reason": "This build has no Metal backend; it is built on macOS."})";

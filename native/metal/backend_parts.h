@@ -11,6 +11,7 @@
 
 #include "graph/proof.h"
 #include "metal/encoder.h"
+#include "metal/heartbeat.h"
 #include "metal/metal_backend.h"
 #include "metal/verdicts.h"
 
@@ -44,6 +45,9 @@ class MetalBackend final : public Backend, public Proof {
   bool reads_in_place();
   // Kernels of first choice that nothing is known about, by family; what is known of the others is applied.
   std::map<std::string, std::string> unknown_kernels(const std::vector<std::vector<KernelSet>>& operators);
+  void test_kernels(const std::map<std::string, std::string>& family_of);
+  // Makes the pipelines of first choice. True where one cannot be had.
+  bool make_pipelines(const std::vector<std::vector<KernelSet>>& operators);
   // The kernels of a set are had together or not at all. True where that took some away.
   bool replace_together(const std::vector<KernelSet>& sets);
   // Whether a set of these but the one with `kernel` is whole.
@@ -54,6 +58,7 @@ class MetalBackend final : public Backend, public Proof {
   MappedBuffers files_;
   Verdicts verdicts_;
   std::set<std::string> proven_;  // kernels, or found wanting
+  bool disturbed_ = false;        // a test failed for no lasting reason, and others may have been of its stand-in
   std::optional<bool> in_place_;
   std::recursive_mutex proof_mutex_;  // tests prepare weights, which asks for the first of them
   Pipelines pipelines_;
@@ -61,6 +66,7 @@ class MetalBackend final : public Backend, public Proof {
   std::set<std::string> warned_;
   std::mutex mutex_;
   std::atomic<bool> closing_ = false;
+  Heartbeat heartbeat_;  // ends first
 };
 
 }  // namespace afterimage::metal

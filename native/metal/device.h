@@ -42,10 +42,11 @@ class Library {
   virtual std::vector<std::string> kernels() const = 0;
 };
 
-// How a command buffer ended. `lost`: the device takes no more commands of this process.
+// How a command buffer ended. Whether the device takes more is found out by a new queue: that this one's work was
+// ignored has the same code as that the process has no GPU any more.
 struct Outcome {
   std::string error;  // empty: completed
-  bool lost = false, out_of_memory = false;
+  bool out_of_memory = false;
   double gpu_seconds = 0;
 };
 
@@ -79,6 +80,8 @@ class Device {
   // Null with `error` where the kernel is missing or its pipeline cannot be made.
   virtual std::unique_ptr<Pipeline> pipeline(Library& library, const std::string& kernel, std::string& error) = 0;
   virtual std::unique_ptr<Commands> begin() = 0;
+  // Asks again that all memory stays resident, where the system can be asked. From any thread.
+  virtual void keep_resident() = 0;
   // A new queue in place of one whose work failed: a queue may ignore what follows a failure. False where refused.
   virtual bool renew_queue() = 0;
 };

@@ -28,8 +28,9 @@ NSString* string_of(std::string_view text) {
   return [[[NSString alloc] initWithBytes:text.data() length:text.size() encoding:NSUTF8StringEncoding] autorelease];
 }
 
-// Keeps every buffer of a device resident while it lives, where the system can do so: without it what a command buffer
-// uses is given up after a second without work, and the next one waits for it.
+// Keeps every buffer of a device resident, where the system can do so: without it what a command buffer uses is given
+// up after a second without work, and the next one waits for it. What was asked for once is given up as well, so that
+// it is asked for again and again (heartbeat.h).
 class Residency {
  public:
 #if __MAC_OS_X_VERSION_MAX_ALLOWED >= 150000
@@ -76,6 +77,10 @@ class Residency {
       changed_ = false;
     }
   }
+  void ask_again() {
+    const std::lock_guard lock(mutex_);
+    if (MACOS_AT_LEAST(15.0)) [set_ requestResidency];
+  }
 
  private:
   id set_ = nil;  // of a type that older headers have not; nil where the system has none or refuses
@@ -88,6 +93,7 @@ class Residency {
   void add(id<MTLBuffer>) {}
   void remove(id<MTLBuffer>) {}
   void settle() {}
+  void ask_again() {}
 #endif
 };
 
@@ -208,9 +214,7 @@ Outcome DeviceCommands::wait() {
     if ([buffer_ status] == MTLCommandBufferStatusCompleted) return outcome;
     NSError* error = [buffer_ error];
     outcome.error = text_of(error, "a command buffer that neither completed nor says why");
-    const NSInteger code = [error code];
-    outcome.lost = code == MTLCommandBufferErrorAccessRevoked;  // too many kills: the process has no GPU any more
-    outcome.out_of_memory = code == MTLCommandBufferErrorOutOfMemory;
+    outcome.out_of_memory = [error code] == MTLCommandBufferErrorOutOfMemory;
   }
   return outcome;
 }
@@ -277,6 +281,11 @@ class MetalDevice final : public Device {
       residency_->settle();
     }
     return std::make_unique<DeviceCommands>(queue_);
+  }
+  void keep_resident() override {
+    @autoreleasepool {
+      residency_->ask_again();
+    }
   }
   bool renew_queue() override {
     @autoreleasepool {

@@ -190,7 +190,7 @@ void Encoder::note(const Outcome& outcome) noexcept {
   if (outcome.error.empty()) {
     renewed_ = false;
   } else if (!outcome.out_of_memory) {
-    lost_ = lost_ || outcome.lost || renewed_;
+    lost_ = lost_ || renewed_;
     failed_ = true;
   }
 }
@@ -211,8 +211,9 @@ void Encoder::abandon() noexcept {
   current_.reset();
   operators_ = 0;
   seconds_ = 0;
+  // What follows a failure was ignored because of it.
   for (auto& commands : in_flight_)
-    if (const Outcome outcome = commands->wait(); outcome.lost || !failed_) note(outcome);
+    if (const Outcome outcome = commands->wait(); !failed_) note(outcome);
   in_flight_.clear();
   if (!failed_) return;
   failed_ = false;

@@ -8,6 +8,7 @@
 
 #include "metal/case_data.h"
 #include "metal/kernel_cases.h"
+#include "metal/kernel_names.h"
 
 namespace afterimage::metal {
 namespace {
@@ -15,10 +16,11 @@ namespace {
 // As large as the sizes of the other cases are.
 struct Extent {
   int rows, columns, positions;
+  int folded;  // positions where attention looks back without end, over several spans
 };
 Extent extent_of(std::span<const int> sizes) {
   const bool large = *std::max_element(sizes.begin(), sizes.end()) >= 200;
-  return large ? Extent{256, 640, 300} : Extent{34, 320, 150};
+  return large ? Extent{256, 640, 300, 420} : Extent{34, 320, 150, 270};
 }
 
 void fill_wild(const Tensor& tensor, uint32_t seed) {
@@ -90,6 +92,59 @@ float linear_rows(Backend& backend, const StoredKind& kind, const Extent& extent
   });
 }
 
+Tensor concatenated(CaseRun& run, std::span<const Tensor> parts) {
+  int64_t width = 0, at = 0;
+  for (const Tensor& part : parts) width += part.width;
+  const Tensor all = run.empty(parts.front().rows, width);
+  for (const Tensor& part : parts) {
+    for (int64_t row = 0; row < part.rows; ++row)
+      std::memcpy(all.at<float>(row) + at, part.at<float>(row), static_cast<size_t>(part.width) * 4);
+    at += part.width;
+  }
+  return all;
+}
+
+float norm_rows(Backend& backend, const Extent& extent) {
+  CaseRun run(backend);
+  OpAttrs attrs;
+  attrs.eps = 1e-6f;
+  const Tensor x = wild(run, extent.rows, extent.columns, 1);
+  const Weight* weight = run.vector(extent.columns, 2);
+  return differing_in_parts(extent.rows, [&](std::span<const int> rows) {
+    const Tensor y = run.empty(static_cast<int64_t>(rows.size()), extent.columns);
+    run.run({Op::RmsNorm, &attrs, {pick(run, x, rows)}, {y}, {weight, nullptr}, nullptr});
+    return y;
+  });
+}
+
+// RmsNorm and three Linear of what it gives: few rows are normed on the way (joined.h), more are not.
+float normed_rows(Backend& backend, const StoredKind& kind, const Extent& extent) {
+  constexpr int kOuts[] = {33, 21, 10};
+  CaseRun run(backend);
+  std::vector<std::unique_ptr<StoredWeight>> stored;
+  std::vector<const Weight*> weights;
+  for (const int outs : kOuts) {
+    stored.push_back(stored_weight(kind, 1, outs, extent.columns, static_cast<uint32_t>(outs)));
+    weights.push_back(run.weight(*stored.back(), kUseMatrix));
+  }
+  OpAttrs norm, attrs;
+  norm.eps = 1e-6f;
+  const Tensor x = wild(run, extent.rows, extent.columns, 1);
+  const Weight* scales = run.vector(extent.columns, 2);
+  const std::atomic<bool> cancel = false;
+  return differing_in_parts(extent.rows, [&](std::span<const int> chosen) {
+    const auto rows = static_cast<int64_t>(chosen.size());
+    std::vector<Tensor> results{run.empty(rows, extent.columns)};
+    std::vector<Dispatch> list{{Op::RmsNorm, &norm, {pick(run, x, chosen)}, {results[0]}, {scales, nullptr}, nullptr}};
+    for (size_t i = 0; i < weights.size(); ++i) {
+      results.push_back(run.empty(rows, kOuts[i]));
+      list.push_back({Op::Linear, &attrs, {results[0]}, {results.back()}, {weights[i], nullptr}, nullptr});
+    }
+    backend.run(list, cancel);
+    return concatenated(run, results);
+  });
+}
+
 float expert_rows(Backend& backend, const StoredKind& kind, const Extent& extent, bool per_expert) {
   constexpr int kOuts = 21, kExperts = 5, kChoices = 3;
   CaseRun run(backend);
@@ -120,7 +175,7 @@ struct Chunk {
 };
 
 std::vector<float> attend(Backend& backend, KvType type, int heads, int kv_heads, int dim,
-                          const std::vector<Chunk>& chunks, int length) {
+                          const std::vector<Chunk>& chunks, int length, int window) {
   CaseRun run(backend);
   const KvLayout kv({{kv_heads, dim, dim}}, type);
   std::vector<Memory*> blocks;
@@ -130,7 +185,7 @@ std::vector<float> attend(Backend& backend, KvType type, int heads, int kv_heads
   a.kv_heads = kv_heads;
   a.k_dim = a.v_dim = dim;
   a.scale = 0.4f;
-  a.window = 100;
+  a.window = window;
   const Tensor q = run.floats(length, heads * dim, 1, 4), k = run.floats(length, kv_heads * dim, 2),
                v = wild(run, length, kv_heads * dim, 3);
   std::vector<float> result;
@@ -169,11 +224,11 @@ float differing_values(const std::vector<float>& a, const std::vector<float>& b)
   return count;
 }
 
-float attention_chunks(Backend& backend, KvType type, int heads, int kv_heads, int dim, int length) {
-  const std::vector<float> whole = attend(backend, type, heads, kv_heads, dim, {{length, 0, 0}}, length);
+float attention_chunks(Backend& backend, KvType type, int heads, int kv_heads, int dim, int length, int window) {
+  const std::vector<float> whole = attend(backend, type, heads, kv_heads, dim, {{length, 0, 0}}, length, window);
   Random random(static_cast<uint64_t>(heads) * 10 + static_cast<uint64_t>(type));
   float count = 0;
-  for (int trial = 0; trial < 3; ++trial) {
+  for (int trial = 0; trial < (window ? 3 : 1); ++trial) {
     std::vector<Chunk> chunks;
     constexpr int kFirst[] = {1, 2, 8, 9, 33};
     for (int done = 0; done < length;) {
@@ -185,7 +240,7 @@ float attention_chunks(Backend& backend, KvType type, int heads, int kv_heads, i
           {rows, alone ? 0 : static_cast<int>(random.bits() % 4), alone ? 0 : static_cast<int>(random.bits() % 6)});
       done += rows;
     }
-    count += differing_values(attend(backend, type, heads, kv_heads, dim, chunks, length), whole);
+    count += differing_values(attend(backend, type, heads, kv_heads, dim, chunks, length, window), whole);
   }
   return count;
 }
@@ -230,13 +285,19 @@ void add_case(std::vector<KernelCase>& cases, const std::vector<std::string>& ke
 }  // namespace
 
 std::vector<KernelCase> invariance_cases(std::span<const int> sizes) {
+  constexpr int kWindow = 100;
   const Extent extent = extent_of(sizes);
   std::vector<KernelCase> cases;
+  add_case(cases, {"rms_norm"}, "rows of rms_norm", [=](Backend& b) { return norm_rows(b, extent); });
   for (const StoredKind& kind : stored_kinds()) {
     const std::string name = kind.name, what = name + " group " + std::to_string(kind.group);
     for (const auto& kernels : linear_kernel_names(kind))
       add_case(cases, kernels, "rows of " + kernels.back() + ", group " + std::to_string(kind.group),
                [=](Backend& b) { return linear_rows(b, kind, extent); });
+    const std::string first = linear_kernel_names(kind).front().front();
+    if (first.rfind("linear_dot_", 0) != 0)
+      add_case(cases, {first + kNormed}, "normed rows of " + first + ", group " + std::to_string(kind.group),
+               [=](Backend& b) { return normed_rows(b, kind, extent); });
     for (const bool per_expert : {false, true})
       add_case(cases, {"expert_" + name, "expert_" + name + "_grouped"},
                "rows of experts " + what + (per_expert ? ", an input each" : ""),
@@ -244,11 +305,13 @@ std::vector<KernelCase> invariance_cases(std::span<const int> sizes) {
   }
   for (const KvType type : {KvType::f32, KvType::f16, KvType::bf16, KvType::q8}) {
     const std::string name = name_of(type);
-    const auto add = [&](const std::vector<std::string>& kernels, int heads, int kv_heads, int dim) {
-      add_case(
-          cases, kernels,
-          "chunks of " + kernels.front() + ", " + std::to_string(heads) + "/" + std::to_string(kv_heads) + " heads",
-          [=](Backend& b) { return attention_chunks(b, type, heads, kv_heads, dim, extent.positions); });
+    const auto add = [&](const std::vector<std::string>& kernels, int heads, int kv_heads, int dim,
+                         int window = kWindow) {
+      const int length = window ? extent.positions : extent.folded;
+      add_case(cases, kernels,
+               (window ? "chunks of " : "all positions of ") + kernels.front() + ", " + std::to_string(heads) + "/" +
+                   std::to_string(kv_heads) + " heads",
+               [=](Backend& b) { return attention_chunks(b, type, heads, kv_heads, dim, length, window); });
     };
     for (const auto& [heads, kv_heads] : {std::pair{2, 2}, {6, 2}, {1, 1}})
       add({"attention_" + name + "_1", "attention_" + name + "_4", "attention_" + name + "_8"}, heads, kv_heads, 24);
@@ -257,6 +320,7 @@ std::vector<KernelCase> invariance_cases(std::span<const int> sizes) {
       std::vector<std::string> kernels{"attention_matrix_" + padded, "attention_split_" + padded};
       if (padded == "f16_64") kernels.push_back("attention_merge");
       add(kernels, heads, heads > 4 ? 2 : 1, dim - 8);
+      add(kernels, 2, 1, dim - 8, 0);
     }
   }
   for (const int dim : {32, 64, 72, 80, 128, 256})

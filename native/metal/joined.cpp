@@ -35,6 +35,11 @@ bool joins(Encoder& encoder, std::span<const Dispatch> before, const Dispatch& n
                       [&](const Dispatch& d) { return meet(d.out[0], next.out[0]) || meet(d.in[1], next.out[0]); });
 }
 
+// Where rms_norm is replaced, few rows would have other bits than many.
+bool may_norm(Encoder& encoder, const Dispatch& linear) {
+  return encoder.has(plain_kernel(Op::RmsNorm)) && encoder.has(norm_join(encoder.choose(sets_of(linear))));
+}
+
 bool joins_norm(const Dispatch& norm, std::span<const Dispatch> linears) {
   if (norm.op != Op::RmsNorm || norm.attrs->groups != 1 || norm.out[0].rows > kMostNormedRows) return false;
   if (!same(norm.out[0], linears.front().in[0]) || meet(norm.in[0], norm.out[0])) return false;
@@ -75,7 +80,7 @@ Joined joined_linears(Encoder& encoder, std::span<const Dispatch> list) {
     ++count;
   joined.linears = list.subspan(at, count);
   if (at == 1) {
-    if (!joins_norm(list[0], joined.linears)) return Joined{};
+    if (!joins_norm(list[0], joined.linears) || !may_norm(encoder, list[1])) return Joined{};
     joined.norm = &list[0];
   }
   // What is divided, or alone, is encoded as ever.

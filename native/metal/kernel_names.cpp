@@ -56,6 +56,8 @@ const KernelName& plain_kernel(Op op) {
 
 KernelName rope_store_kernel(KvType type) { return {"attention", std::string("rope_store_") + name_of(type)}; }
 
+KernelName norm_join(const KernelSet& linear) { return {kNoPipeline, linear.front().kernel + kNormed}; }
+
 bool on_matrices(const KernelSet& kernels) {
   return !kernels.empty() && kernels.front().family.find("_matrix") != std::string::npos;
 }

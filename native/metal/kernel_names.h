@@ -31,6 +31,12 @@ std::vector<KernelSet> linear_kernels(const MetalWeight& weight);
 // What joins operators (joined.h); without it they run one by one, with the same bits.
 KernelName rope_store_kernel(KvType type);
 
+// RmsNorm on the way into Linear: a part of the kernel for few rows, proved and switched off by a name of its own. In
+// the place of the family stands that it has no pipeline.
+inline constexpr const char* kNormed = "_normed";
+inline constexpr const char* kNoPipeline = "";
+KernelName norm_join(const KernelSet& linear);
+
 // Whether its kernels compute on simdgroup matrices, where others could do so without.
 bool on_matrices(const KernelSet& kernels);
 

@@ -10,6 +10,8 @@
 #include "metal/case_data.h"
 #include "metal/layout_params.h"
 #include "metal/operators.h"
+#include "metal/scratch_file.h"
+#include "platform/mapped_file.h"
 
 namespace afterimage::metal {
 namespace {
@@ -36,9 +38,11 @@ double seconds_on_device(MetalBackend& backend, const std::function<void()>& run
 
 constexpr StoredKind kFourBits{WeightFormat::affine, 4, 64, ScaleType::bf16, "q4"};
 
-Measured linear(MetalBackend& backend, int rows, int width) {
+constexpr StoredKind kHalf{WeightFormat::f16, 0, 0, ScaleType::bf16, "f16"};
+
+Measured linear(MetalBackend& backend, const StoredKind& kind, int rows, int width) {
   CaseRun run(backend);
-  const auto stored = stored_weight(kFourBits, 1, width, width, 3);
+  const auto stored = stored_weight(kind, 1, width, width, 3);
   OpAttrs attrs;
   const Dispatch d{Op::Linear,
                    &attrs,
@@ -47,8 +51,9 @@ Measured linear(MetalBackend& backend, int rows, int width) {
                    {run.weight(*stored, kUseMatrix), nullptr},
                    nullptr};
   const double elements = double{1} * width * width;
-  return {"linear q4, " + std::to_string(rows) + " rows of " + std::to_string(width),
-          seconds_on_device(backend, [&] { run.run(d); }), elements * (0.5 + 4.0 / 64), 2 * elements * rows};
+  const double element_bytes = kind.bits ? 0.5 + 4.0 / 64 : 2;
+  return {std::string("linear ") + kind.name + ", " + std::to_string(rows) + " rows of " + std::to_string(width),
+          seconds_on_device(backend, [&] { run.run(d); }), elements * element_bytes, 2 * elements * rows};
 }
 
 Measured attention(MetalBackend& backend, int rows, int positions) {
@@ -76,6 +81,40 @@ Measured attention(MetalBackend& backend, int rows, int positions) {
   const double seconds = seconds_on_device(backend, [&] { run.run(d); });
   return {"attention f16, " + std::to_string(rows) + " rows at " + std::to_string(positions), seconds,
           double{1} * positions * kKvHeads * kDim * 4, 4.0 * rows * positions * kHeads * kDim};
+}
+
+// One segment, as a picture's patches are in most layers of most towers.
+Measured segment_attention(MetalBackend& backend, int rows) {
+  constexpr int kHeads = 16, kDim = 64, kWidth = kHeads * kDim;
+  CaseRun run(backend);
+  OpAttrs a;
+  a.heads = a.kv_heads = kHeads;
+  a.k_dim = a.v_dim = kDim;
+  a.scale = 0.125f;
+  const Dispatch d{
+      Op::SegmentAttention,
+      &a,
+      {run.floats(rows, kWidth, 1), run.floats(rows, kWidth, 2), run.floats(rows, kWidth, 3), run.ints({0, rows}, 1)},
+      {run.empty(rows, kWidth)},
+      {nullptr, nullptr},
+      nullptr};
+  return {"segment attention, " + std::to_string(rows) + " rows", seconds_on_device(backend, [&] { run.run(d); }),
+          4.0 * rows * kWidth * 4, 4.0 * rows * rows * kWidth};
+}
+
+// As a file of weights: finite half floats.
+bool fill(const std::string& path, size_t bytes) {
+  std::vector<uint16_t> part(size_t{1} << 19);
+  Random random(29);
+  for (uint16_t& value : part) value = random.bits() & 0xbbff;
+  platform::NewFile file(path);
+  if (!file.opened()) return false;
+  for (size_t done = 0; done < bytes;) {
+    const size_t wanted = std::min(part.size() * 2, bytes - done);
+    if (file.write(part.data(), wanted) != wanted) return false;
+    done += wanted;
+  }
+  return file.finish();
 }
 
 // Dispatches without elements, `count` in one command buffer; seconds from commit to the end, and on the device.
@@ -111,8 +150,12 @@ double measure_bandwidth(MetalBackend& backend, int width) {
 }
 
 std::vector<Measured> measure_operators(MetalBackend& backend, int width) {
-  return {linear(backend, 1, width), linear(backend, 128, width / 2), attention(backend, 1, width),
-          attention(backend, 128, std::max(128, width / 4))};
+  return {linear(backend, kFourBits, 1, width),
+          linear(backend, kFourBits, 128, width / 2),
+          linear(backend, kHalf, 128, width / 2),
+          attention(backend, 1, width),
+          attention(backend, 128, std::max(128, width / 4)),
+          segment_attention(backend, std::max(128, width / 4))};
 }
 
 Latency measure_latency(MetalBackend& backend) {
@@ -127,24 +170,39 @@ Latency measure_latency(MetalBackend& backend) {
   return {std::max(0.0, median(many) - median(one)) / (kMany - 1), median(trips)};
 }
 
-std::vector<double> measure_after_pauses(MetalBackend& backend, const std::vector<double>& pauses, int width) {
-  constexpr int kMatrices = 20;
+std::string measure_after_pauses(MetalBackend& backend, const std::vector<double>& pauses, size_t bytes, int width,
+                                 std::vector<double>& seconds) {
+  constexpr size_t kMatrices = 16;
+  const size_t row_bytes = static_cast<size_t>(width) * 2, rows = bytes / kMatrices / row_bytes;
+  const ScratchFile scratch;
+  if (!fill(scratch.path, kMatrices * rows * row_bytes))
+    return "the test file " + scratch.path + " cannot be written (" + platform::last_problem() + ")";
+  const MappedFile file(scratch.path);
   CaseRun run(backend);
-  const auto stored = stored_weight(kFourBits, 1, width, width, 3);
-  const Weight* weight = run.weight(*stored, kUseMatrix);
   OpAttrs attrs;
-  const Tensor x = run.floats(1, width, 1), y = run.empty(1, width);
-  const std::vector<Dispatch> list(kMatrices, Dispatch{Op::Linear, &attrs, {x}, {y}, {weight, nullptr}, nullptr});
+  const Tensor x = run.floats(1, width, 1), y = run.empty(1, static_cast<int64_t>(rows));
+  std::vector<std::unique_ptr<Weight>> weights;
+  std::vector<Dispatch> list;
+  for (size_t i = 0; i < kMatrices; ++i) {
+    WeightSource source;
+    source.name = "matrix";
+    source.format = WeightFormat::f16;
+    source.rows = static_cast<int64_t>(rows);
+    source.columns = width;
+    source.row_bytes = row_bytes;
+    source.data = file.data() + i * rows * row_bytes;
+    weights.push_back(backend.prepare(source, kUseMatrix, Precision::exact));
+    list.push_back({Op::Linear, &attrs, {x}, {y}, {weights.back().get(), nullptr}, nullptr});
+  }
   const std::atomic<bool> cancel = false;
   backend.run(list, cancel);
-  std::vector<double> seconds;
   for (const double pause : pauses) {
     std::this_thread::sleep_for(std::chrono::duration<double>(pause));
     const auto start = Clock::now();
     backend.run(list, cancel);
     seconds.push_back(since(start));
   }
-  return seconds;
+  return "";
 }
 
 // Eight products that each order sums to something else: the small ones are lost where they meet a large one.

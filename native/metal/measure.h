@@ -17,7 +17,7 @@ struct Measured {
   double bytes = 0;    // weights or keys and values that it cannot do without
   double flop = 0;
 };
-// A matrix times one row and times many, attention of one row and of many.
+// A matrix times one row and times many, in 4 bits and as half floats; attention of one row and of many; of a picture.
 std::vector<Measured> measure_operators(MetalBackend& backend, int width);
 
 struct Latency {
@@ -26,8 +26,10 @@ struct Latency {
 };
 Latency measure_latency(MetalBackend& backend);
 
-// Seconds that twenty matrices times one row take on the clock of the wall, after each of these pauses in seconds.
-std::vector<double> measure_after_pauses(MetalBackend& backend, const std::vector<double>& pauses, int width);
+// Seconds on the clock of the wall that one row times all matrices of a mapped file of about `bytes` takes, after each
+// of these pauses in seconds: every page of it is read. Returns why it could not be measured.
+std::string measure_after_pauses(MetalBackend& backend, const std::vector<double>& pauses, size_t bytes, int width,
+                                 std::vector<double>& seconds);
 
 // In which order a simdgroup matrix adds eight products: "ascending", "descending", "pairs", "exact" or "other".
 std::string matrix_order(MetalBackend& backend);

@@ -30,13 +30,22 @@ std::string machine_of(const DeviceLimits& limits) {
   return limits.name + "\n" + limits.system + "\n" AFTERIMAGE_METAL_HOST;
 }
 
-// What may join the operator to its neighbours is proved with it.
-KernelSet with_joining(KernelSet set) {
+// What may join the operator to its neighbours is proved with it; `norms`: there may be RmsNorm among them.
+KernelSet with_joining(KernelSet set, bool norms) {
   constexpr std::string_view kStore = "kv_store_";
   for (const KernelName& name : KernelSet(set))
     if (name.kernel.rfind(kStore, 0) == 0)
       set.push_back({name.family, "rope_store_" + name.kernel.substr(kStore.size())});
+  if (norms && set.front().family == "linear_matrix") set.push_back(norm_join(set));
   return set;
+}
+
+bool joins(const std::string& kernel) { return kernel.rfind("rope_store_", 0) == 0 || kernel.ends_with(kNormed); }
+
+// What a verdict about a kernel of this family holds for.
+std::string text_proved(const std::string& family) {
+  if (family != kNoPipeline) return std::string(kernel_text(family));
+  return std::string(kernel_text("linear_matrix")) + std::string(kernel_text("norm"));
 }
 
 const std::string kGoesWith = "it goes with ";  // a reason that needs no warning of its own
@@ -56,7 +65,9 @@ MetalBackend::MetalBackend(std::unique_ptr<Device> device, MetalOptions options)
       files_(*device_),
       verdicts_(options_.verdicts, machine_of(device_->limits())),
       pipelines_(*device_),
-      encoder_(*device_, pipelines_) {}
+      encoder_(*device_, pipelines_),
+      heartbeat_([this] { device_->keep_resident(); }, Heartbeat::Duration(options_.residency_interval),
+                 Heartbeat::Duration(options_.residency_lasts)) {}
 
 MetalBackend::~MetalBackend() {
   const ReleasePool pool;
@@ -102,8 +113,9 @@ bool MetalBackend::reads_in_place() {
   const std::string kernel = "in place";
   std::optional<std::string> failure = verdicts_.find(kernel, kernel_text("layout"));
   if (!failure) {
-    failure = probe_in_place(*this);
-    verdicts_.add(kernel, kernel_text("layout"), *failure);
+    const Failure found = probe_in_place(*this);
+    failure = found.text;
+    if (found.lasting) verdicts_.add(kernel, kernel_text("layout"), found.text);
     verdicts_.save();
   }
   if (!failure->empty() && options_.warn) options_.warn("Weights are copied to the GPU: " + *failure + ".");
@@ -116,31 +128,58 @@ void MetalBackend::prove(std::span<const OperatorUse> uses, std::optional<KvType
   const ReleasePool pool;
   std::lock_guard proving(proof_mutex_);
   std::vector<std::vector<KernelSet>> operators;
-  for (const OperatorUse& use : uses) operators.push_back(kernel_sets(use, kv));
+  for (const OperatorUse& use : uses)
+    if (auto sets = kernel_sets(use, kv); !sets.empty()) operators.push_back(std::move(sets));
   // Where a first choice fails the next is tested.
   for (bool again = true; again;) {
     const std::map<std::string, std::string> family_of = unknown_kernels(operators);
-    std::set<std::string> unknown;
-    for (const auto& [kernel, family] : family_of) unknown.insert(kernel);
-    if (!unknown.empty())
-      for (const Verdict& verdict : self_test(*this, *options_.cpu, options_.test_sizes, &unknown))
-        verdicts_.add(verdict.kernel, kernel_text(family_of.at(verdict.kernel)), verdict.failure);
-    again = false;
+    test_kernels(family_of);
+    again = make_pipelines(operators) || !family_of.empty();
     for (const std::vector<KernelSet>& sets : operators) again = replace_together(sets) || again;
-    again = again || !unknown.empty();
   }
   for (const auto& [kernel, reason] : pipelines_.unavailable())
-    if (kernel.rfind("rope_store_", 0) == 0) replaced(kernel, reason, true);
+    if (joins(kernel)) replaced(kernel, reason, true);
   verdicts_.save();
+}
+
+void MetalBackend::test_kernels(const std::map<std::string, std::string>& family_of) {
+  if (family_of.empty()) return;
+  std::set<std::string> kernels;
+  for (const auto& [kernel, family] : family_of) kernels.insert(kernel);
+  const std::vector<Verdict> found = self_test(*this, *options_.cpu, options_.test_sizes, &kernels);
+  for (const Verdict& verdict : found) disturbed_ = disturbed_ || !verdict.failure.lasting;
+  if (disturbed_) return;
+  for (const Verdict& verdict : found)
+    verdicts_.add(verdict.kernel, text_proved(family_of.at(verdict.kernel)), verdict.failure.text);
+}
+
+// What cannot be made is known before anything is written under this backend's identity.
+bool MetalBackend::make_pipelines(const std::vector<std::vector<KernelSet>>& operators) {
+  bool failed = false;
+  for (const std::vector<KernelSet>& sets : operators) {
+    const KernelSet chosen = with_joining(pipelines_.choose(sets), false);
+    for (const KernelName& name : chosen) {
+      if (pipelines_.lacks(name.kernel)) continue;
+      try {
+        pipelines_.get(name.family, name.kernel, 1);
+      } catch (const KernelUnavailable&) {
+        failed = true;
+      }
+    }
+  }
+  return failed;
 }
 
 std::map<std::string, std::string> MetalBackend::unknown_kernels(const std::vector<std::vector<KernelSet>>& operators) {
   std::map<std::string, std::string> family_of;
+  const auto is_norm = [](const std::vector<KernelSet>& sets) {
+    return sets.front().front().kernel == plain_kernel(Op::RmsNorm).kernel;
+  };
+  const bool norms = std::any_of(operators.begin(), operators.end(), is_norm);
   for (const std::vector<KernelSet>& sets : operators) {
-    if (sets.empty()) continue;
-    for (const KernelName& name : with_joining(pipelines_.choose(sets))) {
+    for (const KernelName& name : with_joining(pipelines_.choose(sets), norms)) {
       if (!proven_.insert(name.kernel).second) continue;
-      const auto known = verdicts_.find(name.kernel, kernel_text(name.family));
+      const auto known = verdicts_.find(name.kernel, text_proved(name.family));
       if (!known)
         family_of[name.kernel] = name.family;
       else if (!known->empty())
@@ -188,6 +227,7 @@ void MetalBackend::run(std::span<const Dispatch> dispatches, const std::atomic<b
     throw Error("BACKEND_LOST",
                 "The GPU takes no more work of this process since an earlier failure; restart afterimage, with "
                 "--backend cpu if it happens again.");
+  heartbeat_.work();
   try {
     while (!dispatches.empty()) {
       if (closing_) throw Error("CLOSED", "The backend was closed while it ran; open the model again.");

@@ -19,6 +19,8 @@ struct MetalOptions {
   bool self_test = false;
   // File that keeps what was found; empty: nothing is kept.
   std::string verdicts;
+  // Seconds from one request that memory stays resident to the next, and for how long after the last run they go on.
+  double residency_interval = 0.5, residency_lasts = 180;
   // Rows, widths and so on of the tests; the last reaches several rounds of every loop.
   std::vector<int> test_sizes = {1, 33, 640};
 };
@@ -28,7 +30,10 @@ struct ReportOptions {
   int width = 4096;  // of the matrices that are timed
   std::vector<int> sizes = {1, 33, 640};
   std::vector<double> pauses = {0, 1, 3};                  // seconds
+  size_t resident_bytes = size_t{1} << 30;                 // of weights that are there meanwhile, as a model's would be
   std::vector<double> dispatches = {0.05, 0.1, 0.2, 0.4};  // seconds, the longest that are tried
+  // Hears the report as far as it is known before each step, whose name is its `stage`: one of them may not end.
+  std::function<void(const std::string&)> reached;
 };
 
 // True where this build can open a Metal device and the machine has one.

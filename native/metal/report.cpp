@@ -1,4 +1,5 @@
 // Opening the backend, and the report that `afterimage doctor --metal` writes.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 
@@ -62,18 +63,32 @@ std::string limits_json(const DeviceLimits& limits) {
       .text();
 }
 
+// Tells how far the report is, before a step that may not end.
+class Steps {
+ public:
+  Steps(const Json& report, const ReportOptions& options) : report_(report), reached_(options.reached) {}
+  void operator()(const std::string& stage) const {
+    if (reached_) reached_(Json(report_).add("stage", quoted(stage)).text());
+  }
+
+ private:
+  const Json& report_;
+  const std::function<void(const std::string&)>& reached_;
+};
+
 struct Compiled {
   std::string libraries, pipelines;
   int failed = 0;
 };
 
 // Every library twice, each pipeline once. The system keeps what it compiled: the second time is a later start's.
-Compiled compile_all(MetalBackend& backend, bool with_pipelines) {
+Compiled compile_all(MetalBackend& backend, bool with_pipelines, const Steps& step) {
   using Clock = std::chrono::steady_clock;
   Json libraries('['), pipelines('[');
   int failed = 0;
   for (const KernelSource& source : kernel_sources()) {
     const std::string family(source.family);
+    step("compiling " + family);
     double seconds[2] = {};
     std::string error;
     std::unique_ptr<Library> library;
@@ -113,19 +128,17 @@ std::string verdict_json(const Verdict& v) {
   one.add("kernel", quoted(v.kernel))
       .add("cases", std::to_string(v.cases))
       .add("row_cases", std::to_string(v.row_cases));
-  one.add("passed", v.failure.empty() ? "true" : "false");
-  if (v.failure.empty())
+  one.add("passed", v.failure.text.empty() ? "true" : "false");
+  if (v.failure.text.empty())
     one.add("distance", number(v.distance));
   else
-    one.add("failure", quoted(v.failure));
+    one.add("failure", quoted(v.failure.text));
   return one.text();
 }
 
-void add_measures(Json& report, MetalBackend& backend, const ReportOptions& options) {
-  const double bandwidth = measure_bandwidth(backend, options.width);
-  report.add("copy_bytes_per_second", number(bandwidth));
+std::string operators_json(const std::vector<Measured>& measured, double bandwidth) {
   Json operators('[');
-  for (const Measured& m : measure_operators(backend, options.width)) {
+  for (const Measured& m : measured) {
     const double share = bandwidth > 0 && m.seconds > 0 ? m.bytes / m.seconds / bandwidth : 0;
     operators.add(Json('{')
                       .add("name", quoted(m.name))
@@ -134,43 +147,72 @@ void add_measures(Json& report, MetalBackend& backend, const ReportOptions& opti
                       .add("flop_per_second", number(m.seconds > 0 ? m.flop / m.seconds : 0))
                       .text());
   }
-  report.add("operators", operators.text());
-  const Latency latency = measure_latency(backend);
-  report.add("empty_dispatch_seconds", number(latency.dispatch)).add("round_trip_seconds", number(latency.round_trip));
-  const std::vector<double> seconds = measure_after_pauses(backend, options.pauses, options.width / 2);
+  return operators.text();
+}
+
+// With weights that fill memory as a model's do, and leave room for others.
+void add_pauses(Json& report, MetalBackend& backend, const ReportOptions& options) {
+  const size_t working_set = backend.device().limits().working_set;
+  const size_t bytes = working_set ? std::min(options.resident_bytes, working_set / 4) : options.resident_bytes;
+  std::vector<double> seconds;
+  const std::string problem = measure_after_pauses(backend, options.pauses, bytes, options.width, seconds);
   Json pauses('[');
   for (size_t i = 0; i < seconds.size(); ++i)
     pauses.add(
         Json('{').add("pause_seconds", number(options.pauses[i])).add("decode_seconds", number(seconds[i])).text());
-  report.add("after_pauses", pauses.text()).add("matrix_order", quoted(matrix_order(backend)));
+  report.add("after_pauses", pauses.text()).add("after_pauses_bytes", std::to_string(bytes));
+  if (!problem.empty()) report.add("after_pauses_failure", quoted(problem));
+}
+
+void add_measures(Json& report, MetalBackend& backend, const ReportOptions& options, const Steps& step) {
+  step("measuring the copy speed");
+  const double bandwidth = measure_bandwidth(backend, options.width);
+  report.add("copy_bytes_per_second", number(bandwidth));
+  step("measuring operators");
+  report.add("operators", operators_json(measure_operators(backend, options.width), bandwidth));
+  step("measuring dispatches");
+  const Latency latency = measure_latency(backend);
+  report.add("empty_dispatch_seconds", number(latency.dispatch)).add("round_trip_seconds", number(latency.round_trip));
+  report.add("matrix_order", quoted(matrix_order(backend)));
+  step("measuring after pauses");
+  add_pauses(report, backend, options);
   // Last: it asks for what macOS may refuse.
+  step("measuring the longest dispatch");
   report.add("largest_dispatch_seconds", number(largest_dispatch(backend, options.dispatches, options.width / 2)));
+}
+
+void add_tests(Json& report, MetalBackend& backend, Backend& reference, const ReportOptions& options,
+               const Steps& step) {
+  step("reading in place");
+  const std::string in_place = probe_in_place(backend).text;
+  report.add("in_place", quoted(in_place.empty() ? "works" : in_place));
+  int failed = 0;
+  Json kernels('[');
+  for (const Verdict& verdict : self_test(backend, reference, options.sizes, nullptr,
+                                          [&](const std::string& kernel) { step("testing " + kernel); })) {
+    kernels.add(verdict_json(verdict));
+    failed += verdict.failure.text.empty() ? 0 : 1;
+  }
+  report.add("failed_kernels", std::to_string(failed)).add("kernels", kernels.text());
 }
 
 std::string report_on(OpenedDevice opened, Backend* reference, const ReportOptions& options) {
   Json report('{');
+  const Steps step(report, options);
   report.add("available", "true").add("device", limits_json(opened.device->limits()));
   MetalBackend backend(std::move(opened.device), MetalOptions{});
   report.add("identity", quoted(backend.identity()));
   // A device that cannot run the kernels makes no pipelines of them; that their texts compile is shown all the same.
-  const Compiled compiled = compile_all(backend, opened.reason.empty());
+  const Compiled compiled = compile_all(backend, opened.reason.empty(), step);
   report.add("libraries", compiled.libraries).add("pipelines", compiled.pipelines);
   report.add("failed_to_compile", std::to_string(compiled.failed));
   if (options.compile_only) {
     if (!opened.reason.empty()) report.add("reason", quoted(opened.reason));
     return report.add("stage", quoted("compiled")).text();
   }
-  int failed = 0;
   try {
-    const std::string in_place = probe_in_place(backend);
-    report.add("in_place", quoted(in_place.empty() ? "works" : in_place));
-    Json kernels('[');
-    for (const Verdict& verdict : self_test(backend, *reference, options.sizes, nullptr)) {
-      kernels.add(verdict_json(verdict));
-      failed += verdict.failure.empty() ? 0 : 1;
-    }
-    report.add("failed_kernels", std::to_string(failed)).add("kernels", kernels.text());
-    add_measures(report, backend, options);
+    add_tests(report, backend, *reference, options, step);
+    add_measures(report, backend, options, step);
     return report.add("stage", quoted("measured")).text();
   } catch (const std::exception& error) {
     return report.add("stage", quoted("stopped")).add("reason", quoted(error.what())).text();
@@ -190,6 +232,7 @@ std::unique_ptr<Backend> make_metal_backend(MetalOptions options) {
 
 std::string metal_report(std::unique_ptr<Backend> reference, const ReportOptions& options) {
   const metal::ReleasePool pool;
+  metal::Steps(metal::Json('{'), options)("opening");
   auto opened = metal::open_device(options.compile_only);
   if (opened.device) return metal::report_on(std::move(opened), reference.get(), options);
   return metal::Json('{')

@@ -40,7 +40,7 @@ std::vector<test::Piece> prompt(int count, std::span<const int32_t> more = {}) {
 
 // The prompt's last row alone, where the cache has all others, against the same row among 256; and the row of a decoded
 // token against the same row at the end of 256.
-void answers(Kind kind, KvType kv) {
+void answers(Kind kind, KvType kv, int rows = kRows) {
   constexpr int kTokens = 4;
   const test::TinyModel model(kind);
   const auto engine = [&] {
@@ -53,22 +53,23 @@ void answers(Kind kind, KvType kv) {
     options.draft = false;  // a decoded token is one row
     return test::ask(asked, pieces, kind, tokens, options);
   };
-  const bool whole_chunks = !test::recurs(kind);  // states are kept at an image's end
+  // States are kept at an image's end.
+  const bool one_run = !test::recurs(kind) && rows == kRows;
   const auto cold = engine(), warm = engine();
-  const test::Asked whole = ask(*cold, prompt(kRows), kTokens);
-  if (whole_chunks)
+  const test::Asked whole = ask(*cold, prompt(rows), kTokens);
+  if (one_run)
     expect(cold->stats().prefill_rows == kRows && cold->stats().decoder_runs == kTokens, "256 rows are one run");
-  ask(*warm, prompt(kRows - 1), 1);
+  ask(*warm, prompt(rows - 1), 1);
   const uint64_t before = warm->stats().prefill_rows;
-  const test::Asked alone = ask(*warm, prompt(kRows), kTokens);
-  if (whole_chunks) expect(warm->stats().prefill_rows - before == 1, "then one row is");
+  const test::Asked alone = ask(*warm, prompt(rows), kTokens);
+  if (one_run) expect(warm->stats().prefill_rows - before == 1, "then one row is");
   expect(test::same_bits(alone.result.logits, whole.result.logits), "one row has the bits it has among 256");
 
-  const test::Asked decoded = ask(*warm, prompt(kRows - kTokens + 1), kTokens);
+  const test::Asked decoded = ask(*warm, prompt(rows - kTokens + 1), kTokens);
   const auto written = std::span(decoded.result.tokens).first(kTokens - 1);
   const auto fresh = engine();
-  const test::Asked read = ask(*fresh, prompt(kRows - kTokens + 1, written), 1);
-  expect(fresh->stats().prefill_rows == kRows, "256 rows again");
+  const test::Asked read = ask(*fresh, prompt(rows - kTokens + 1, written), 1);
+  expect(fresh->stats().prefill_rows == static_cast<uint64_t>(rows), "all rows again");
   expect(test::same_bits(read.result.logits, {decoded.result.logits.back()}), "a decoded row has them, too");
 }
 
@@ -82,10 +83,17 @@ void answers_of_every_kind() {
   }
 }
 
+// Beyond three spans of attention, whose states are folded in order.
+void answers_from_afar() {
+  fake::reset();
+  answers(Kind::causal, KvType::f16, 450);
+  expect(fake::counters().launches["attention_split_f16_64"] > 0, "decoded rows are split");
+}
+
 }  // namespace
 
 int main() {
-  for (auto test : {&rows, &answers_of_every_kind}) {
+  for (auto test : {&rows, &answers_of_every_kind, &answers_from_afar}) {
     test();
     for (const std::string& text : fake::violations()) expect(false, "violation: " + text);
   }

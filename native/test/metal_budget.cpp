@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include "graph/json.h"
 #include "metal/rig/fake/fake_metal.h"
@@ -30,6 +31,7 @@ class Nothing {
   void* start_;
 };
 const Nothing weights(size_t{4} << 30);
+std::set<std::string> broken;  // families, on every device
 
 std::unique_ptr<Weight> weight(Backend& backend, WeightFormat format, int64_t outs, int64_t columns,
                                int64_t experts = 1) {
@@ -58,6 +60,7 @@ class DryRun {
   explicit DryRun(std::string name) : name_(std::move(name)) {
     fake::reset();
     fake::settings().dry = true;
+    fake::settings().broken_families = broken;
     fake::settings().working_set = fake::settings().max_buffer = size_t{64} << 30;
     backend_ = open_alone();
   }
@@ -257,6 +260,13 @@ void families() {
   }
 }
 
+// The kernels that take over have less a dispatch.
+void without_matrices() {
+  broken = {"linear_matrix", "attention_matrix"};
+  families();
+  broken = {};
+}
+
 // One token of Qwen2-VL-2B's layers at position 2048: what is joined keeps dispatches and command buffers few.
 void decoded_token() {
   DryRun dry("a token of Qwen2-VL-2B");
@@ -352,6 +362,7 @@ void units() {
 int main() {
   units();
   families();
+  without_matrices();
   decoded_token();
   convolutions();
   return metal_test::finish("metal_budget");

@@ -1,7 +1,9 @@
 // How operators become dispatches: joined, divided, ordered by barriers, committed while others are under way; and all
 // memory resident meanwhile.
 #include <algorithm>
+#include <chrono>
 #include <set>
+#include <thread>
 
 #include "metal/kernel_cases.h"
 #include "metal/pipelines.h"
@@ -194,12 +196,38 @@ void residency() {
   expect(doubled(*backend, 3, never) == 2, "a device without residency sets works");
 }
 
+// A device that gives memory up after half a second is asked every 10 ms, for a second after a run.
+void residency_kept_alive() {
+  using namespace std::chrono_literals;
+  for (const bool asked : {true, false}) {
+    fake::reset();
+    fake::settings().residency_seconds = 0.5;
+    MetalOptions options;
+    options.residency_interval = asked ? 0.01 : 1000;
+    options.residency_lasts = 1;
+    const auto backend = std::make_unique<MetalBackend>(open_device().device, std::move(options));
+    doubled(*backend, 3);
+    const auto lapses_after = [&](std::chrono::milliseconds pause) {
+      const int64_t before = fake::counters().lapses;
+      std::this_thread::sleep_for(pause);
+      const auto held = backend->device().begin();
+      held->commit();
+      held->wait();
+      return fake::counters().lapses - before;
+    };
+    expect(lapses_after(800ms) == (asked ? 0 : 1), "memory stays resident through a pause where it is asked for");
+    expect(lapses_after(2200ms) == 1, "and is given up when nothing ran for long");
+    doubled(*backend, 3);
+    expect(lapses_after(800ms) == (asked ? 0 : 1), "a later run begins anew");
+  }
+}
+
 }  // namespace
 
 int main() {
   const int64_t before = fake::live_objects();
-  for (auto test :
-       {&commits, &commits_in_flight, &barriers, &joined_operators, &divided_work, &divided_spans, &residency}) {
+  for (auto test : {&commits, &commits_in_flight, &barriers, &joined_operators, &divided_work, &divided_spans,
+                    &residency, &residency_kept_alive}) {
     test();
     for (const std::string& text : fake::violations()) expect(false, "violation: " + text);
     expect(fake::live_objects() == before, std::to_string(fake::live_objects() - before) + " Metal objects leaked");

@@ -105,6 +105,22 @@ void queue_renewed() {
   expect_error("BACKEND_FAILED", "a later failure is the first again", [&] { doubled(*backend, 400); });
 }
 
+// The first of four command buffers is killed while two wait behind it: macOS says of those that it ignored them, with
+// the code of a process that has no GPU any more.
+void killed_in_flight() {
+  fake::reset();
+  const auto backend = open(true);
+  expect(doubled(*backend, 4) == 2, "a first run");
+  fake::settings().delay_us = 20000;
+  fake::settings().ignores_later = true;
+  fake::settings().fail_command = 0;
+  fake::settings().fail_commands = 1;
+  fake::settings().command_error = 2;
+  expect_error("BACKEND_FAILED", "a command buffer is killed", [&] { doubled(*backend, 400); });
+  expect(fake::counters().most_command_buffers >= 4, "others wait behind it");
+  expect(doubled(*backend, 400) == 2, "the next run has a new queue");
+}
+
 void lost() {
   fake::reset();
   const auto backend = open(true);
@@ -207,8 +223,8 @@ void threads_of_ours() {
 
 int main() {
   const int64_t before = fake::live_objects();
-  for (auto test : {&acquisition, &not_given, &never_completed, &killed_by_the_watchdog, &queue_renewed, &lost,
-                    &conversations_go_on, &identity, &threads_of_ours}) {
+  for (auto test : {&acquisition, &not_given, &never_completed, &killed_by_the_watchdog, &queue_renewed,
+                    &killed_in_flight, &lost, &conversations_go_on, &identity, &threads_of_ours}) {
     test();
     for (const std::string& text : fake::violations()) expect(false, "violation: " + text);
     expect(fake::live_objects() == before, std::to_string(fake::live_objects() - before) + " Metal objects leaked");

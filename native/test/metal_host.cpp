@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <fstream>
@@ -9,6 +10,7 @@
 #include <thread>
 
 #include "cache_fixture.h"
+#include "graph/json.h"
 #include "metal/kernel_cases.h"
 #include "metal/pipelines.h"
 #include "metal/rig/fake/fake_metal.h"
@@ -138,7 +140,8 @@ void device_lost() {
   const auto backend = open(true);
   fake::settings().fail_command = 0;
   fake::settings().command_error = 4;  // access revoked
-  expect_error("BACKEND_LOST", "the device is lost", [&] { doubled(*backend, 4, never); });
+  expect_error("BACKEND_FAILED", "a queue may ignore what it is given", [&] { doubled(*backend, 4, never); });
+  expect_error("BACKEND_LOST", "a new queue does so too", [&] { doubled(*backend, 4, never); });
   fake::settings().fail_command = -1;
   const auto before = fake::counters().command_buffers;
   expect_error("BACKEND_LOST", "it stays lost", [&] { doubled(*backend, 4, never); });
@@ -313,6 +316,7 @@ ReportOptions quick() {
   options.sizes = {1, 33};
   options.width = 256;
   options.pauses = {0};
+  options.resident_bytes = size_t{1} << 20;
   options.dispatches = {0.001};
   return options;
 }
@@ -322,11 +326,21 @@ bool has(const std::string& json, const std::string& part) { return json.find(pa
 void report() {
   fake::reset();
   fake::settings().wrong_kernels = {"softcap"};
-  const std::string json = metal_report(make_cpu_backend({.threads = 1}), quick());
+  ReportOptions options = quick();
+  std::vector<std::string> reached;
+  options.reached = [&](const std::string& partial) { reached.push_back(partial); };
+  const std::string json = metal_report(make_cpu_backend({.threads = 1}), options);
+  for (const std::string& partial : reached) parse_json(partial);
+  for (const char* stage : {"opening", "compiling rope", "reading in place", "testing linear_q4_bf16_8",
+                            "measuring after pauses", "measuring the longest dispatch"})
+    expect(std::any_of(reached.begin(), reached.end(),
+                       [&](const std::string& one) { return has(one, std::string("\"stage\": \"") + stage); }),
+           std::string("what came before ") + stage + " is known while it runs");
   for (const char* part :
        {"\"failed_kernels\": 1,", "\"name\": \"Emulated Apple GPU\"", "\"in_place\": \"works\"",
         "\"stage\": \"measured\"", "\"matrix_order\": \"ascending\"", "\"failed_to_compile\": 0",
-        "\"kernel\": \"linear_q4_bf16_8\", \"seconds\"", "\"round_trip_seconds\"", "\"pause_seconds\": 0,"})
+        "\"kernel\": \"linear_q4_bf16_8\", \"seconds\"", "\"round_trip_seconds\"", "\"pause_seconds\": 0,",
+        "segment attention, 128 rows", "linear f16, 128 rows", "\"after_pauses_bytes\": 1048576"})
     expect(has(json, part), std::string("the report says ") + part + " in " + json.substr(0, 300));
   expect(json.find("\"largest_dispatch_seconds\": 0}") == std::string::npos, "a short dispatch lives");
 }

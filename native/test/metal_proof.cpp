@@ -1,6 +1,9 @@
 // What the backend finds out about kernels before a program runs, and remembers.
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <functional>
 
 #include "metal/kernel_cases.h"
 #include "metal/kernel_names.h"
@@ -31,9 +34,10 @@ struct Start {
   std::string identity;
 };
 
-// Loads a model, as a start of the program does.
-Start start(const std::string& verdicts) {
+// Loads a model, as a start of the program does; `disturb` is called when its files are there.
+Start start(const std::string& verdicts, const std::function<void()>& disturb = {}) {
   const test::TinyModel model(Kind::causal);
+  if (disturb) disturb();
   auto backend = backend_with(verdicts);
   Backend* raw = backend.get();
   const auto before = fake::counters();
@@ -63,7 +67,8 @@ void tested_once() {
          "and nothing else");
   expect(warnings.empty(), "all pass");
   const Start second = start(file);
-  expect(second.dispatches == 0 && second.libraries == 0, "a later start tests nothing");
+  expect(second.dispatches == 0, "a later start tests nothing");
+  expect(second.libraries > 0 && second.libraries <= first.libraries, "and compiles what it will use");
   expect(second.identity == first.identity, "and is the same backend");
   fake::settings().system = 26;
   expect(start(file).dispatches == first.dispatches, "another system tests again");
@@ -86,6 +91,88 @@ void failure_is_remembered() {
   const Start second = start(file);
   expect(second.dispatches == 0 && warnings.size() == 1, "the next start knows, and says so again");
   expect(second.identity == first.identity, "under the same identity");
+}
+
+// What memory, the disk or a command that failed had a part in says nothing about a kernel: the next start tests again.
+void moments_are_not_remembered() {
+  fake::reset();
+  const test::TempFolder folder;
+  const std::string file = folder.path() + "/verdicts";
+  const std::string sound = start(file).identity;
+  fake::reset();
+  start(file);
+  const int64_t loading = fake::counters().buffers;
+  const auto no_memory = [&] {
+    fake::settings().fail_allocation = loading + 100;
+    fake::settings().fail_allocations = 1;
+  };
+  const auto no_command = [] {
+    fake::settings().fail_command = 50;
+    fake::settings().fail_commands = 1;
+  };
+  const auto no_disk = [] { setenv("TMPDIR", "/proc", 1); };
+  const char* before = std::getenv("TMPDIR");
+  const std::string temporary = before ? before : "";
+  for (const std::function<void()>& disturb : {std::function<void()>(no_memory), {no_command}, {no_disk}}) {
+    const std::string other = folder.path() + "/other";
+    std::filesystem::remove(other);
+    fake::reset();
+    start(other, disturb);
+    expect(warnings.size() >= 1, "a test that failed is said");
+    before ? setenv("TMPDIR", temporary.c_str(), 1) : unsetenv("TMPDIR");
+    fake::reset();
+    const Start healthy = start(other);
+    expect(warnings.empty() && healthy.identity == sound, "and forgotten: " + healthy.identity);
+    expect(start(other).dispatches == 0, "what the healthy start found out is kept");
+  }
+}
+
+// A kernel that passed and cannot be made any more is part of the identity before anything is kept under it.
+void made_before_the_identity() {
+  const test::TempFolder folder;
+  const std::string file = folder.path() + "/verdicts";
+  fake::reset();
+  const std::string sound = start(file).identity;
+  for (const char* kernel : {"rms_norm", "rope_store_f16"}) {
+    fake::reset();
+    fake::settings().broken_kernels = {kernel};
+    const Start second = start(file);
+    expect(second.identity == sound + ", without " + kernel, second.identity);
+    expect(warnings.size() == 1 && warnings[0].find("compiler encountered") != std::string::npos, "and is said once");
+  }
+  fake::reset();
+  fake::settings().broken_kernels = {"linear_f32_8"};
+  const Start second = start(file);
+  expect(second.dispatches > 0 && second.identity == sound + ", without linear_f32_32 linear_f32_8",
+         "what takes over is tested: " + second.identity);
+}
+
+// Few rows are normed in the kernel that multiplies them, more by one of its own: where the two differ nothing is
+// joined.
+void norms_that_differ() {
+  fake::reset();
+  const std::string sound = start("").identity;
+  fake::settings().leaky_results = {"normed"};
+  const std::string identity = start("").identity;
+  expect(identity == sound + ", without linear_f32_8_normed", identity);
+  expect(warnings.size() == 1 &&
+             warnings[0].find("_normed is replaced by a slower one: a row depends") != std::string::npos,
+         "a norm on the way that has other bits is found");
+  fake::reset();
+  fake::settings().leaky_kernels = {"rms_norm"};
+  expect(start("").identity == sound + ", without rms_norm" && warnings.size() == 1 &&
+             warnings[0].find("a row depends on the other rows: rows of rms_norm") != std::string::npos,
+         "a norm whose rows depend on each other");
+}
+
+// Where the norm of many rows is the CPU's that of few is, too.
+void norm_of_the_cpu() {
+  fake::reset();
+  fake::settings().broken_kernels = {"rms_norm"};
+  constexpr int kSizes[] = {33};
+  const auto backend = open(true);
+  for (const KernelCase& one : invariance_cases(kSizes))
+    if (one.kernel == "linear_f32_8_normed") expect(one.run(*backend).front() == 0, one.name);
 }
 
 // A difference far below every tolerance.
@@ -171,7 +258,8 @@ void kernels_are_foretold() {
 
 int main() {
   const int64_t before = fake::live_objects();
-  for (auto test : {&opening_tests_nothing, &tested_once, &failure_is_remembered, &rows_that_depend, &in_place,
+  for (auto test : {&opening_tests_nothing, &tested_once, &failure_is_remembered, &moments_are_not_remembered,
+                    &made_before_the_identity, &norms_that_differ, &norm_of_the_cpu, &rows_that_depend, &in_place,
                     &kernels_are_foretold}) {
     test();
     for (const std::string& text : fake::violations()) expect(false, "violation: " + text);

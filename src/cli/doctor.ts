@@ -11,7 +11,14 @@ import { packageVersion } from '../version.js';
 import { createImageContext, loadImage } from '../image/load.js';
 import { describeQuestion, systemMessage, userMessage } from '../prompt/layout.js';
 import { writeJson } from './json-line.js';
-import { metalLines, metalReport, metalVerdict, writeMetalReport } from './metal-report.js';
+import {
+  metalLines,
+  metalReport,
+  metalVerdict,
+  writeMetalReport,
+  type MetalReport,
+  type Unfinished,
+} from './metal-report.js';
 import { engineOptions, openEngine, socketOf } from './open-engine.js';
 import type { Options } from './options.js';
 
@@ -37,13 +44,17 @@ export async function doctor(options: Options, signal: AbortSignal): Promise<voi
   if (failure) throw failure;
 }
 
-/** One file with everything, and one screen: the verdict first. */
+/** One file with everything, there from the first step on, and one screen: the verdict first. */
 function doctorOfMetal(options: Options, machine: Report): void {
-  const report = metalReport(options.flag('compile'));
+  const write = (verdict: string, found: MetalReport | Unfinished) =>
+    writeMetalReport(found, { verdict, version: packageVersion(), ...machine });
+  const report = metalReport(options.flag('compile'), (soFar) => {
+    if (!options.flag('json')) write(`It did not come further than this: ${soFar.stage}.`, soFar);
+  });
   const said = metalVerdict(report);
   if (options.flag('json')) writeJson({ verdict: said, ...machine, ...report });
   else {
-    const file = writeMetalReport(report, { verdict: said, version: packageVersion(), ...machine });
+    const file = write(said, report);
     process.stdout.write(`${said}\n\n${rows({ ...machine, ...metalLines(report), report: file })}`);
   }
   const passed = report.available

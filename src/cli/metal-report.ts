@@ -50,18 +50,31 @@ interface Opened {
   empty_dispatch_seconds?: number;
   round_trip_seconds?: number;
   after_pauses?: { pause_seconds: number; decode_seconds: number }[];
+  after_pauses_bytes?: number;
+  after_pauses_failure?: string;
   matrix_order?: string;
   largest_dispatch_seconds?: number;
 }
 export type MetalReport = { available: false; stage: 'open'; reason: string } | Opened;
 
-/** @param compileOnly Every kernel is compiled and none is run. */
-export function metalReport(compileOnly: boolean): MetalReport {
-  return JSON.parse(loadAddon().metalReport(compileOnly)) as MetalReport;
+/** What is known before a step of this name, which may not end. */
+export type Unfinished = { stage: string };
+
+/**
+ * @param compileOnly Every kernel is compiled and none is run.
+ * @param reached Hears before each step what is known so far.
+ */
+export function metalReport(compileOnly: boolean, reached: (soFar: Unfinished) => void): MetalReport {
+  const parsed = (soFar: string) => reached(JSON.parse(soFar) as Unfinished);
+  return JSON.parse(loadAddon().metalReport(compileOnly, parsed)) as MetalReport;
 }
 
 /** Writes the whole report, beside what else is known of the machine. @returns its path. @throws AfterimageError IO_FAILED */
-export function writeMetalReport(report: MetalReport, machine: object, folder = process.cwd()): string {
+export function writeMetalReport(
+  report: MetalReport | Unfinished,
+  machine: object,
+  folder = process.cwd(),
+): string {
   const path = resolve(join(folder, FILE));
   try {
     writeFileSync(path, `${JSON.stringify({ ...machine, ...report }, undefined, 1)}\n`);
@@ -135,12 +148,15 @@ function measured(report: Opened): Record<string, unknown> {
     'copy speed': `${(report.copy_bytes_per_second / 1e9).toFixed(1)} GB/s read and written`,
     ...Object.fromEntries(operators),
     dispatch: `${((report.empty_dispatch_seconds ?? 0) * 1e6).toFixed(1)} µs empty; ${milliseconds(report.round_trip_seconds ?? 0)} from commit to end`,
-    'after pauses': (report.after_pauses ?? [])
-      .map((one) => `${one.pause_seconds} s: ${milliseconds(one.decode_seconds)}`)
-      .join(', '),
+    'after pauses': report.after_pauses_failure ?? pauses(report),
     'matrix order': report.matrix_order,
     'longest dispatch': milliseconds(report.largest_dispatch_seconds ?? 0),
   };
+}
+
+function pauses({ after_pauses = [], after_pauses_bytes: bytes = 0 }: Opened): string {
+  const taken = after_pauses.map((one) => `${one.pause_seconds} s: ${milliseconds(one.decode_seconds)}`);
+  return `${taken.join(', ')} for ${gib(bytes)} of weights`;
 }
 
 /** Which kernels failed and why: as many as fit on the screen. */

@@ -86,7 +86,7 @@ interface Addon {
   /** "cpu avx512-vnni-bf16, 2 threads" */
   backendIdentity(backend: BackendName, threads: number): string;
   /** Device, limits, what compiling took, every kernel's verdict and speeds, as JSON. */
-  metalReport(compileOnly: boolean): string;
+  metalReport(compileOnly: boolean, reached: (soFar: string) => void): string;
   /** Image prefixes on disk, newest first; `usedAt` in seconds since the epoch; `label` empty in older files. */
   listDiskCache(
     folder: string,

@@ -44,6 +44,7 @@ const measured: Opened = {
     { pause_seconds: 0, decode_seconds: 0.004 },
     { pause_seconds: 3, decode_seconds: 0.3 },
   ],
+  after_pauses_bytes: 2 ** 30,
   matrix_order: 'ascending',
   largest_dispatch_seconds: 0.4,
 };
@@ -89,7 +90,9 @@ test('one screen of words, whatever failed', () => {
   assert.equal(words['failed: k0'], 'a row depends on the other rows: linear');
   assert.equal(words['failed: others'], '92, see the file');
   assert.equal(words['rows'], 'the bits of a row depend on its neighbours in 100 of 100 kernels');
-  assert.equal(metalLines(measured)['after pauses'], '0 s: 4.00 ms, 3 s: 300.00 ms');
+  assert.equal(metalLines(measured)['after pauses'], '0 s: 4.00 ms, 3 s: 300.00 ms for 1.0 GiB of weights');
+  const full = { ...measured, after_pauses_failure: 'the disk is full' };
+  assert.equal(metalLines(full)['after pauses'], 'the disk is full');
 });
 
 test('the file has the whole report', () => {

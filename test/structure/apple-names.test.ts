@@ -70,3 +70,8 @@ test('the build asks for the same oldest system', () => {
   const cmake = readFileSync(join(root, 'native/CMakeLists.txt'), 'utf8');
   assert.match(cmake, /set\(CMAKE_OSX_DEPLOYMENT_TARGET 13\.3 CACHE/);
 });
+
+test('CoreGraphics is linked: a process without it is given no default device', () => {
+  const cmake = readFileSync(join(root, 'native/metal/CMakeLists.txt'), 'utf8');
+  assert.match(cmake, /^ *target_link_libraries\(afterimage_metal PUBLIC .*"-framework CoreGraphics"/m);
+});

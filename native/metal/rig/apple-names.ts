@@ -53,7 +53,6 @@ export const APPLE_NAMES = new Map<string, AppleName>([
   ...since('15.0', 'addAllocation:', 'removeAllocation:', 'requestResidency', 'endResidency'),
   ...since('10.13', 'useResource:usage:', 'MTLResourceUsageRead', 'MTLResourceUsageWrite'),
   ...since('10.15', 'GPUStartTime', 'GPUEndTime'),
-  ...since('13.0', 'MTLCommandBufferErrorAccessRevoked'), // before it, "blacklisted"; the same number
 ]);
 
 export interface Use {

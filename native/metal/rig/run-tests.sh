@@ -3,12 +3,15 @@
 # emulator's own faults, kernels under three schedules, row invariance, host tests, AddressSanitizer with UBSan,
 # ThreadSanitizer; then the addon on the emulated device: the starter model's tokens and golden checkpoints (our own, and
 # those in $AFTERIMAGE_GOLDENS).
-#   native/metal/rig/run-tests.sh [--build] [build folder]      --build: lints and builds only; needs clang 17+, gobjc, libgnustep-base-dev, cmake, node
+#   native/metal/rig/run-tests.sh [--build | --full] [build folder]      --build: lints and builds only; --full: then the
+#   starter's tokens and all golden checkpoints where matrices do not compile, and where their rows depend on others, too
+#   (about ten minutes of processor time more). Needs clang 17+, gobjc, libgnustep-base-dev, cmake, node
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
-only_build=
+only_build= full=
 if [ "${1:-}" = --build ]; then only_build=yes; shift; fi
+if [ "${1:-}" = --full ]; then full=yes; shift; fi
 build=${1:-$root/build/metal}
 compiler=${CLANG:-$(command -v clang++-19 || command -v clang++ || true)}
 if [ -z "$compiler" ]; then
@@ -37,10 +40,10 @@ cmake -S native -B "$build" -DCMAKE_CXX_COMPILER="$compiler" -DAFTERIMAGE_METAL=
 targets=""
 for variant in "" _address _thread; do targets="$targets metal_rig$variant metal_kernels$variant"; done
 cmake --build "$build" -j2 --target $targets metal_bits metal_budget metal_proof metal_bits_address \
-  metal_host_address metal_encoding_address metal_failures_address afterimage_addon > "$build.log" 2>&1 ||
+  metal_host_address metal_encoding_address metal_failures_address metal_encoding_thread afterimage_addon > "$build.log" 2>&1 ||
   { tail -50 "$build.log" >&2; exit 1; }
-step strict address spaces, nothing in memory of a thread
-cmake --build "$build" -j2 --target metal_strict metal_stack > "$build.log" 2>&1 || { tail -50 "$build.log" >&2; exit 1; }
+step strict address spaces, nothing in memory of a thread, older headers
+cmake --build "$build" -j2 --target metal_strict metal_stack metal_headers_14 > "$build.log" 2>&1 || { tail -50 "$build.log" >&2; exit 1; }
 [ -z "$only_build" ] || exit 0
 
 quiet() {
@@ -71,6 +74,7 @@ sanitized() {
     quiet ./metal_encoding_address &&
     quiet ./metal_failures_address &&
     quiet ./metal_rig_thread &&
+    quiet ./metal_encoding_thread &&
     quiet ./metal_kernels_thread --sizes 1,33,65
 }
 
@@ -115,4 +119,14 @@ grep -q "kernels compile here; none was run" "$build/doctor.log" || { cat "$buil
 on_metal starter test/goldens/starter-tokens.ts
 on_metal goldens-2 test/goldens/run.ts $even --backend metal
 wait $!
+if [ -n "$full" ]; then
+  step "everything without matrices"
+  for fault in BROKEN LEAKY; do
+    export "RIG_${fault}_FAMILIES=linear_matrix,attention_matrix" "XDG_CACHE_HOME=$build/verdicts-$fault"
+    rm -rf "$XDG_CACHE_HOME"
+    on_metal "starter-$fault" test/goldens/starter-tokens.ts
+    on_metal "goldens-$fault" test/goldens/run.ts $odd $even --backend metal
+    unset "RIG_${fault}_FAMILIES"
+  done
+fi
 echo "metal: all passed"

@@ -173,9 +173,10 @@ void execute(const EncodedDispatch& dispatch) {
 #endif
   const bool leaky = settings().leaky_kernels.count(kernel.name) ||
                      settings().leaky_families.count(dispatch.pipeline->library->family);
-  if (leaky && dispatch.groups[0] * dispatch.groups[1] % 2 == 0)
+  if (dispatch.groups[0] * dispatch.groups[1] % 2 == 0)
     for (const Parameter& parameter : kernel.parameters)
-      if (parameter.writes) static_cast<std::byte*>(launch.buffers[parameter.index])[0] ^= std::byte{1};
+      if (parameter.writes && (leaky || settings().leaky_results.count(parameter.name)))
+        static_cast<std::byte*>(launch.buffers[parameter.index])[0] ^= std::byte{1};
   hide_others(dispatch, false);
 }
 
@@ -187,12 +188,14 @@ void execute(const EncodedDispatch& dispatch) {
   return [super init];
 }
 - (void)dealloc {
+  [set release];
   died("queue");
   [super dealloc];
 }
-- (void)addResidencySet:(id<MTLResidencySet>)set {
+- (void)addResidencySet:(id<MTLResidencySet>)residency {
   need_pool("addResidencySet:");
-  if (!set) violation("a null residency set");
+  if (!residency) violation("a null residency set");
+  set = [(FakeResidencySet*)residency retain];
   needsResidency = NO;
 }
 - (id<MTLCommandBuffer>)commandBuffer {
@@ -204,6 +207,10 @@ void execute(const EncodedDispatch& dispatch) {
   return buffer;
 }
 @end
+
+static double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 @implementation FakeResidencySet
 - (id)init {
@@ -227,7 +234,18 @@ void execute(const EncodedDispatch& dispatch) {
   note_resident(allocations);
 }
 - (void)requestResidency {
+  need_pool("requestResidency");
+  [self lapse];
   requested = YES;
+}
+// A request after memory was given up is too late for the work that follows.
+- (void)lapse {
+  const double before = wanted.exchange(now());
+  if (requested && seconds >= 0 && now() - before > seconds) lapsed = true;
+}
+- (void)use {
+  [self lapse];
+  if (lapsed.exchange(false)) count_lapse();
 }
 - (void)endResidency {
   requested = NO;
@@ -274,7 +292,7 @@ void execute(const EncodedDispatch& dispatch) {
   const auto start = std::chrono::steady_clock::now();
   @autoreleasepool {
     if (queue->failed && settings().ignores_later) {
-      [self fail:MTLCommandBufferErrorInternal text:"Ignored (for causing prior/excessive GPU errors)"];
+      [self fail:MTLCommandBufferErrorAccessRevoked text:"Ignored (for causing prior/excessive GPU errors)"];
       return;
     }
     if (command_fails()) {
@@ -308,13 +326,19 @@ void execute(const EncodedDispatch& dispatch) {
   }
   status = MTLCommandBufferStatusCommitted;
   count_command_buffer();
+  [queue->set use];
   if (settings().delay_us < 0) {
     [self run];
     return;
   }
-  worker = std::thread([self] {
+  const int64_t number = queue->committed++;
+  worker = std::thread([self, number] {
     std::this_thread::sleep_for(std::chrono::microseconds(settings().delay_us));
+    std::unique_lock lock(queue->mutex);
+    queue->turn.wait(lock, [&] { return queue->ended == number; });
     [self run];
+    ++queue->ended;
+    queue->turn.notify_all();
   });
 }
 - (void)waitUntilCompleted {

@@ -257,7 +257,9 @@ bool rig_macos_at_least(double version) { return static_cast<double>(settings().
   if (!descriptor) violation("a residency set without a descriptor");
   if (settings().refuses_residency) return nil;
   gaveResidency = YES;
-  return [[FakeResidencySet alloc] init];
+  FakeResidencySet* set = [[FakeResidencySet alloc] init];
+  set->seconds = settings().residency_seconds;
+  return set;
 }
 - (id<MTLLibrary>)newLibraryWithSource:(NSString*)source options:(MTLCompileOptions*)options error:(NSError**)error {
   if (![options isPrecise]) violation("a library is compiled with fast math");

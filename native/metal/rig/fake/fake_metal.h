@@ -26,23 +26,27 @@ struct Settings {
   uint64_t seed = 1;
   // Command buffers run on a thread of their own, this many microseconds after commit; negative: inside commit.
   int64_t delay_us = -1;
-  int64_t fail_allocation = -1;  // this many allocations succeed, the next ones do not
-  int64_t fail_command = -1;     // this many command buffers complete, the next one fails
-  int64_t command_error = 3;     // with this MTLCommandBufferError code
-  int64_t refuse_queue = -1;     // this many queues are given, the next ones are not
-  int64_t nil_command = -1;      // this many command buffers are given, the next ones are not
-  int64_t nil_encoder = -1;      // this many encoders are given, the next ones are not
-  bool never_completes = false;  // command buffers end in a state that is neither completed nor an error
-  bool ignores_later = false;    // a queue ignores what comes after a failure, as macOS does
-  bool kills = false;            // work beyond the budget is killed, as by the watchdog; otherwise it is a violation
-  bool dry = false;              // nothing is computed, and new memory is not touched
+  int64_t fail_allocation = -1;   // this many allocations succeed, the next ones do not
+  int64_t fail_allocations = -1;  // how many do not; negative: all that follow
+  int64_t fail_command = -1;      // this many command buffers complete, the next ones fail
+  int64_t fail_commands = -1;     // how many fail; negative: all that follow
+  int64_t command_error = 3;      // with this MTLCommandBufferError code
+  int64_t refuse_queue = -1;      // this many queues are given, the next ones are not
+  int64_t nil_command = -1;       // this many command buffers are given, the next ones are not
+  int64_t nil_encoder = -1;       // this many encoders are given, the next ones are not
+  bool never_completes = false;   // command buffers end in a state that is neither completed nor an error
+  bool ignores_later = false;     // a queue ignores what comes after a failure, as macOS does: with code 4
+  bool kills = false;             // work beyond the budget is killed, as by the watchdog; otherwise it is a violation
+  bool dry = false;               // nothing is computed, and new memory is not touched
   bool refuse_no_copy = false;
   bool ignores_barriers = false;          // as where none were set
+  double residency_seconds = -1;          // without a request or work a set is given up after these; negative: never
   bool refuses_residency = false;         // no residency set is given
   std::set<std::string> broken_families;  // texts that do not compile
   std::set<std::string> leaky_families;   // all kernels of these texts are leaky
   std::set<std::string> broken_kernels;   // pipelines that cannot be made
   std::set<std::string> leaky_kernels;    // the last bit of the first result depends on how many threadgroups there are
+  std::set<std::string> leaky_results;    // so does that of every parameter of this name
   std::set<std::string> wrong_kernels;    // pipelines that compute nothing: their output stays as it was
 };
 
@@ -50,6 +54,7 @@ struct Counters {
   std::map<std::string, int64_t> live;  // objects by class
   int64_t libraries = 0;                // compiled
   int64_t resident = 0;                 // buffers that the residency set holds
+  int64_t lapses = 0;                   // command buffers that waited for memory that was given up
   int64_t barriers = 0;
   int64_t buffers = 0, command_buffers = 0, dispatches = 0, no_copy = 0;
   int64_t most_command_buffers = 0;  // that lived at the same time

@@ -3,7 +3,10 @@
 #import <Metal/Metal.h>
 
 #include <array>
+#include <atomic>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -69,14 +72,24 @@ void need_pool(const char* call);
 @interface FakeResidencySet : NSObject <MTLResidencySet> {
  @public
   int64_t allocations;
-  BOOL requested;
+  std::atomic<BOOL> requested;
+  std::atomic<double> wanted;  // when it was asked for or used last, in seconds
+  std::atomic<bool> lapsed;
+  double seconds;  // of the settings, when it was made
 }
+- (void)lapse;
+- (void)use;
 @end
 
 @interface FakeQueue : NSObject <MTLCommandQueue> {
  @public
   BOOL failed;
+  FakeResidencySet* set;
   BOOL needsResidency;  // its device gave a residency set, and the queue has not got it yet
+  // Command buffers run one after the other, as they were committed.
+  std::mutex mutex;
+  std::condition_variable turn;
+  int64_t committed, ended;
 }
 @end
 

@@ -104,6 +104,11 @@ void count_barrier() {
   ++state().counters.barriers;
 }
 
+void count_lapse() {
+  std::lock_guard lock(state().mutex);
+  ++state().counters.lapses;
+}
+
 void note_resident(int64_t buffers) {
   std::lock_guard lock(state().mutex);
   state().counters.resident = buffers;
@@ -114,13 +119,17 @@ void count_command_buffer() {
   ++state().counters.command_buffers;
 }
 
+// Whether the one of this number is among the `count` that fail from `first` on.
+static bool fails(int64_t number, int64_t first, int64_t count) {
+  return first >= 0 && number >= first && (count < 0 || number < first + count);
+}
+
 bool admit(size_t bytes, bool no_copy) {
   std::lock_guard lock(state().mutex);
   State& s = state();
   if (bytes > s.settings.max_buffer) return false;
   if (no_copy && s.settings.refuse_no_copy) return false;
-  if (!no_copy && s.settings.fail_allocation >= 0 && s.allocations >= s.settings.fail_allocation) return false;
-  ++s.allocations;
+  if (!no_copy && fails(s.allocations++, s.settings.fail_allocation, s.settings.fail_allocations)) return false;
   ++s.counters.buffers;
   if (no_copy) ++s.counters.no_copy;
   s.counters.allocated += bytes;
@@ -136,7 +145,8 @@ void release_bytes(size_t bytes) {
 bool command_fails() {
   std::lock_guard lock(state().mutex);
   State& s = state();
-  return s.settings.fail_command >= 0 && s.commands++ >= s.settings.fail_command;
+  if (s.settings.fail_command < 0) return false;
+  return fails(s.commands++, s.settings.fail_command, s.settings.fail_commands);
 }
 
 namespace {

@@ -11,6 +11,7 @@ void count_launch(const std::string& kernel);
 void count_command_buffer();
 void count_library();
 void count_barrier();
+void count_lapse();
 void note_resident(int64_t buffers);
 // False where the allocation is to fail or exceeds the limits.
 bool admit(size_t bytes, bool no_copy);

@@ -3,7 +3,9 @@
 #pragma once
 #import <Foundation/Foundation.h>
 
+#ifndef __MAC_OS_X_VERSION_MAX_ALLOWED  // older ones are asked for by rig.cmake
 #define __MAC_OS_X_VERSION_MAX_ALLOWED 150000
+#endif
 #define MACOS_AT_LEAST(version) rig_macos_at_least(version)
 bool rig_macos_at_least(double version);
 
