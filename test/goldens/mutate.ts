@@ -88,7 +88,7 @@ function foldersFor(target: string): string[] {
 }
 
 function ownTestsFor(target: string): string[] {
-  return [...proofs.keys()]
+  return [...new Set([target, ...proofs.keys()])]
     .filter((file) => reaches(file, target))
     .map((file) => join('test/models', `${basename(file, '.ts')}.test.ts`))
     .filter((test) => existsSync(join(ROOT, test)));

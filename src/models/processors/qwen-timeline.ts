@@ -68,8 +68,8 @@ export function momentLayout(
 /** The reference reckons in single precision before it cuts. */
 const single = Math.fround;
 
-/** As Python writes a number with one digit: where two are as near, the even one. */
+/** As Python writes a number with one digit: where two are as near, as of quarters, the even one. */
 function inTenths(seconds: number): string {
-  const between = Number.isInteger(seconds * 4) && !Number.isInteger(seconds * 2);
-  return (between ? roundHalfEven(seconds * 10) / 10 : seconds).toFixed(1);
+  const quarters = Number.isInteger(seconds * 4);
+  return (quarters ? roundHalfEven(seconds * 10) / 10 : seconds).toFixed(1);
 }
