@@ -72,7 +72,7 @@ function isSpread(glyphs: readonly Glyph[], distances: readonly Distance[], em: 
   const running = spaces.filter(({ runs }) => runs).length;
   return (
     gaps.length >= 2 &&
-    running > gaps.length / 2 &&
+    running >= gaps.length / 2 &&
     least >= SPREAD[0] &&
     most <= SPREAD[1] &&
     most <= ALIKE * least
