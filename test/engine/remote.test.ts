@@ -247,12 +247,12 @@ describe('coming and going', () => {
       import.meta.resolve('tsx'),
       '--input-type=module',
       '-e',
-      `import { starterFolder } from '../../src/engine/model-folder.js';
-import { RemoteEngine } from ${JSON.stringify(import.meta.resolve('../../src/engine/remote/remote-engine.ts'))};
+      `import { RemoteEngine } from ${JSON.stringify(import.meta.resolve('../../src/engine/remote/remote-engine.ts'))};
        const words = [{ role: 'user', content: [{ type: 'text', text: 'count to 500; words take 50 ms' }] }];
        await new RemoteEngine(${JSON.stringify(path)}).open().ask(words, { onText: () => process.stdout.write('.') });`,
     ]);
-    await once(client.stdout, 'data');
+    const ended = once(client, 'exit').then(() => assert.fail('the client ended before it was answered'));
+    await Promise.race([once(client.stdout, 'data'), ended]);
     assert.equal(engine.status().sessions, 1);
     client.kill('SIGKILL');
     await until(() => engine.status().sessions === 0 && engine.status().cache['cancelled'] === 1);
