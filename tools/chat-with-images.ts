@@ -53,7 +53,7 @@ For one question about one image describe_image is simpler, for text ocr. Sessio
     const continues = message === '' && pictures.length === 0;
     if (message === '' && !continues) throw questionMissing();
     const conversation = converse(call, session_id, fork, pictures.length > 0);
-    const expected = schema && (await likelyText(call, pictures));
+    const expected = schema && (await likelyText(call, pictures, conversation.turns));
     const reply = await ask(call, conversation, {
       turn: continues ? undefined : { pictures, question: message, choices, schema, expected },
       maxTokens: max_tokens,

@@ -84,7 +84,7 @@ For its text use ocr, for what changed between two images compare_images, for se
     const pictures = await withReadings(call, fresh, reading);
     const continues =
       question === undefined && !schema && pictures.length === 0 && conversation.cut !== undefined;
-    const expected = schema && (await likelyText(call, pictures));
+    const expected = schema && (await likelyText(call, pictures, conversation.turns));
     const reply = await ask(call, conversation, {
       turn: continues
         ? undefined

@@ -42,7 +42,8 @@ Drafter::Drafter(const Prompt& prompt, std::vector<int32_t> ends, std::vector<in
     std::fill(text_.begin() + begin + span.start, text_.begin() + begin + span.end, -1);
   for (size_t kind = 0; kind < kKinds; ++kind) records_[kind] = {kExpected[kind] * kBelieved, kBelieved};
   source_ = found();
-  if (begins && source_.match < kTrusted) source_ = {0, kTrusted, true, false};
+  // Nothing is learned from how an answer begins otherwise: nothing was repeated yet.
+  if (begins && source_.match < kTrusted) source_ = {0, kTrusted - 1, true, false};
 }
 
 void Drafter::took(int32_t token) {

@@ -1,13 +1,14 @@
 // How tools have text read: in the time that the call has, in pixels of the original, and as the model is given it.
+import { MOST_EXPECTED } from '../engine/engine.js';
+import type { AfterimageError } from '../errors.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import type { Region } from '../image/region.js';
 import { countedElements, elementsText, readingText } from '../prompt/layout.js';
 import { wordsOf, type Elements } from '../reading/elements.js';
 import type { Quad } from '../reading/quad.js';
 import { textOf, type Reading } from '../reading/reading.js';
-import type { AfterimageError } from '../errors.js';
 import { loaded, type Call } from './call.js';
-import type { HandedOn, Picture } from './conversations.js';
+import type { HandedOn, Picture, Turn } from './conversations.js';
 import { inTime } from './deadline.js';
 
 /** What reading needs of a call; doors that speak no tools have as much. */
@@ -50,15 +51,21 @@ export async function withReadings(
 
 /**
  * Text that an answer about the pictures may repeat, so that it comes sooner, beyond what the model is given of it;
- * undefined where there is none.
+ * undefined where there is none. Without pictures the answer is about those that were shown last.
  * The answer is the same without it, so what hinders the reader is said and does not end the call.
  */
-export async function likelyText(call: ReadingCall, pictures: Picture[]): Promise<string | undefined> {
+export async function likelyText(
+  call: ReadingCall,
+  pictures: readonly Picture[],
+  earlier: readonly Turn[] = [],
+): Promise<string | undefined> {
+  const shown = earlier.findLast((turn) => turn.pictures.length > 0)?.pictures ?? [];
+  const asked = pictures.length > 0 ? pictures : shown;
   const model = await loaded(call);
   if (!model?.identity) return undefined; // elsewhere guesses are not ours to make
   const texts: string[] = [];
   try {
-    for (const picture of pictures.filter(({ input, reading }) => !input.moment && !reading)) {
+    for (const picture of asked.filter(({ input, reading }) => !input.moment && !reading)) {
       const reading = await readText(call, picture);
       if (reading) texts.push(textOf(reading));
     }
@@ -68,7 +75,7 @@ export async function likelyText(call: ReadingCall, pictures: Picture[]): Promis
     const said = `The answer comes without guesses from the text of the image, which could not be read. ${message}`;
     process.emitWarning(said, { type: 'AfterimageWarning', code });
   }
-  return texts.join('\n') || undefined;
+  return texts.join('\n').slice(0, MOST_EXPECTED) || undefined;
 }
 
 /** The lines as a prompt holds them; null when the time was over before it was known what they are. */

@@ -15,6 +15,9 @@ export interface SamplingOptions {
   thinkingTokens?: number;
 }
 
+/** Characters of a text that an answer may repeat; answers are shorter, and every token is looked for in it. */
+export const MOST_EXPECTED = 32_768;
+
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 export type Stage = 'build' | 'queue' | 'load' | 'encode' | 'prefill' | 'decode';
@@ -42,7 +45,7 @@ export interface AskOptions extends SamplingOptions {
   choices?: readonly string[];
   /** A JSON Schema that the answer holds by, whole; it is JSON then, and nothing else. */
   schema?: JsonSchema;
-  /** Text that the answer may repeat, such as what the reader found in the image: guesses come from it, and nothing else. */
+  /** Text that the answer may repeat, such as what the reader found in the image: guesses come from it, and nothing else. At most MOST_EXPECTED characters. */
   expected?: string;
   /** An answer that was cut: its tokens are fed to the model as the start of its turn, and the new answer includes it. */
   continues?: AnswerSoFar;

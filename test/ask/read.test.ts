@@ -5,6 +5,8 @@ import { test } from 'node:test';
 import type { Call } from '../../src/ask/call.js';
 import type { Picture } from '../../src/ask/conversations.js';
 import { likelyText, withReadings } from '../../src/ask/read.js';
+import { MOST_EXPECTED } from '../../src/engine/engine.js';
+import { askOptions } from '../../src/engine/remote/messages.js';
 import { AfterimageError } from '../../src/errors.js';
 import { userMessage } from '../../src/prompt/layout.js';
 
@@ -55,11 +57,23 @@ test('an answer may repeat what is read in its pictures, unless the model is giv
   const read = (): Promise<unknown> => Promise.resolve(++reads && { ...size, lines: [line], rows: [[0]] });
   assert.equal(await likelyText(callOf(local, read), [picture, picture]), 'Save\nSave');
   assert.equal(reads, 2);
+  assert.equal(await likelyText(callOf(local, read), [], [{ pictures: [picture], question: '' }]), 'Save');
+  assert.equal(await likelyText(callOf(local, read), []), undefined);
+  assert.equal(reads, 3);
   const given = { ...picture, reading: { written: '', lines: [] } };
   const frame = { ...picture, input: { ...input, moment: { at: 0 } } } as unknown as Picture;
   assert.equal(await likelyText(callOf(local, read), [given, frame]), undefined);
   assert.equal(await likelyText(callOf({ ...local, identity: undefined }, read), [picture]), undefined);
-  assert.equal(reads, 2);
+  assert.equal(reads, 3);
+});
+
+test('no more of it is handed on than an engine takes from others', async () => {
+  const long = { ...line, text: 'x'.repeat(MOST_EXPECTED + 1) };
+  const read = (): Promise<unknown> => Promise.resolve({ ...size, lines: [long], rows: [[0]] });
+  const expected = await likelyText(callOf(local, read), [picture]);
+  assert.equal(expected!.length, MOST_EXPECTED);
+  assert.ok(askOptions.safeParse({ expected }).success);
+  assert.ok(!askOptions.safeParse({ expected: long.text }).success);
 });
 
 test('a reader that fails takes no answer with it, and it is said', async () => {

@@ -10,7 +10,15 @@ import {
   MOST_RATE,
   type ImageInput,
 } from '../../image/rgb-image.js';
-import type { Answer, AskOptions, EngineStatus, KeptTree, ModelInfo, Progress } from '../engine.js';
+import {
+  MOST_EXPECTED,
+  type Answer,
+  type AskOptions,
+  type EngineStatus,
+  type KeptTree,
+  type ModelInfo,
+  type Progress,
+} from '../engine.js';
 
 /** Width × height of the largest image an engine takes over a wire. */
 const MOST_PIXELS = 2 ** 28;
@@ -95,7 +103,7 @@ export const askOptions = z.strictObject({
   certainty: z.boolean().optional(),
   choices: z.array(z.string().min(1).max(LONGEST_NAME)).min(1).max(MOST_CHOICES).readonly().optional(),
   schema: z.record(z.string(), z.unknown()).readonly().optional(),
-  expected: z.string().optional(),
+  expected: z.string().max(MOST_EXPECTED).optional(),
   stop: z.array(z.string().max(1024)).max(64).optional(),
   continues: z.object({ text: z.string(), tokenIds }).optional(),
 }) satisfies z.ZodType<WireOptions>;
