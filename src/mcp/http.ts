@@ -133,10 +133,12 @@ export function endpoint(factory: McpServerFactory, onerror: (error: Error) => v
   const handler = toNodeHandler(
     {
       // A 2025-era client cancels by a second request, which only a sessionful transport can bring to the first.
-      fetch: async (request, options) =>
-        (await isLegacyRequest(request, undefined, limits))
-          ? legacy.fetch(request)
-          : modern.fetch(request, options),
+      fetch: async (request, options) => {
+        const isLegacy = await isLegacyRequest(request, undefined, limits);
+        // Either reads and checks the message a second time.
+        await setImmediate();
+        return isLegacy ? legacy.fetch(request) : modern.fetch(request, options);
+      },
     },
     { onerror, ...limits },
   );

@@ -1,6 +1,7 @@
 // 2025-era clients over HTTP: one server instance and one transport for each Mcp-Session-Id. A client that has gone
 // without a DELETE is let go once it has been idle; one with a call in flight never is.
 import { randomUUID } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import {
   WebStandardStreamableHTTPServerTransport,
   type McpServerFactory,
@@ -71,7 +72,10 @@ export class LegacyClients {
     if (!this.#makeRoom()) return Response.json(FULL, { status: 503, headers: { 'Retry-After': '10' } });
     this.#connecting++;
     try {
-      return await (await this.#connect(request)).handleRequest(request);
+      const transport = await this.#connect(request);
+      // Making a server of one's own is a turn's work, and so is what the SDK does with the first message.
+      await setImmediate();
+      return await transport.handleRequest(request);
     } finally {
       this.#connecting--;
     }

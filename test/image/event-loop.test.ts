@@ -25,7 +25,7 @@ import { ScriptedEngine } from '../mcp/scripted-engine.js';
 import { ScriptedReader } from '../mcp/scripted-reader.js';
 import { longestPause } from './loop-pause.js';
 
-const ROUNDS = Number(process.env['AFTERIMAGE_LOOP_ROUNDS'] ?? 5);
+const ROUNDS = Number(process.env['AFTERIMAGE_LOOP_ROUNDS'] ?? 9);
 const LONGEST_MS = Number(process.env['AFTERIMAGE_LOOP_MS'] ?? 20);
 const folder = mkdtempSync(join(tmpdir(), 'afterimage-loop-'));
 const photo = join(folder, 'photo.jpg');
