@@ -15,10 +15,12 @@ export function normalQuantile(p: number): number {
 }
 
 function below(z: number, density: number): number {
-  let [sum, term, before] = [z, z, NaN];
-  for (let n = 3; sum !== before; n += 2) {
+  let [sum, term, n] = [z, z, 1];
+  let before: number;
+  do {
     before = sum;
+    n += 2;
     sum += term *= (z * z) / n;
-  }
+  } while (sum !== before);
   return 0.5 + density * sum;
 }
