@@ -6,7 +6,7 @@ import type { RgbImage } from '../image/rgb-image.js';
 import { readConverted } from '../models/readers/converted.js';
 import type { ImageProgram } from '../models/readers/image-graph.js';
 import type { loadBundledReader, loadHubReader, PixelNorm, ReaderModel } from '../models/readers/load.js';
-import { LINE_HEIGHT, STEP_COLUMNS } from '../models/readers/recogniser.js';
+import { LINE_HEIGHT, STEP_COLUMNS } from '../models/readers/networks.js';
 import { workers } from '../workers/pool.js';
 import { createRunner, type BackendName, type Precision, type Runner, type RunnerRequest } from './native.js';
 import type { RecognisedSteps, TextNetworks } from './text-networks.js';
