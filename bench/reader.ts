@@ -91,7 +91,7 @@ async function linesOf(folder: string, networks: TextNetworks): Promise<RgbImage
     lines.push(
       ...cutLines({ picture, boxes })
         .flat()
-        .map(({ crop }) => crop),
+        .map(({ view }) => view!.crop),
     );
   }
   return lines;

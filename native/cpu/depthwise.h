@@ -10,8 +10,9 @@ struct DepthwiseStage {
   Settling settling;
 };
 
-// The task's output pixels, one every `stride` floats of `out`. The window is that of the dispatch's attributes.
+// The task's output pixels, one every `stride` floats of `out`, its rows `row_stride` floats apart. The window is that
+// of the dispatch's attributes.
 void run_depthwise(const CpuContext& c, const Dispatch& d, const Tensor& x, const GridTask& task,
-                   const DepthwiseStage& stage, float* out, int64_t stride);
+                   const DepthwiseStage& stage, float* out, int64_t stride, int64_t row_stride);
 
 }  // namespace afterimage

@@ -229,8 +229,8 @@ static void to_pairs(const float* x, int64_t count, float factor, int16_t* q) {
 template <int K, int S, int B>
 static void depthwise_inside(const DepthwiseJob& job, const Settling& settling, int64_t first, float* y) {
   constexpr int kSeen = (B - 1) * S + K;
-  const int64_t c = job.channels;
-  for (int64_t i = 0; i + kLanes <= c; i += kLanes) {
+  const int64_t c = job.pixel;
+  for (int64_t i = 0; i + kLanes <= job.channels; i += kLanes) {
     VF sum[B] = {};
     for (int ky = 0; ky < job.kernel_y; ++ky) {
       if (!job.rows[ky]) continue;
@@ -257,7 +257,7 @@ static void depthwise_inside(const DepthwiseJob& job, const Settling& settling, 
 
 // One output pixel, wherever it lies, from channel `from` on.
 static void depthwise_pixel(const DepthwiseJob& job, const Settling& settling, int64_t ox, int64_t from, float* y) {
-  const int64_t c = job.channels, left = ox * job.stride_x - job.pad_x;
+  const int64_t c = job.pixel, left = ox * job.stride_x - job.pad_x;
   const auto first = static_cast<int>(left < 0 ? -left : 0);
   const auto last = static_cast<int>(std::min<int64_t>(job.kernel_x, job.width - left));
   const auto sums = [&](int64_t i, auto fetch) {
@@ -273,10 +273,10 @@ static void depthwise_pixel(const DepthwiseJob& job, const Settling& settling, i
   with_brief(settling.activation, [&]<Activation A>() {
     const float* bias = settling.bias;
     int64_t i = from;
-    for (; i + kLanes <= c; i += kLanes)
+    for (; i + kLanes <= job.channels; i += kLanes)
       store(y + i, settled<A>(settling, sums(i, [](const float* p) { return load(p); }), bias ? load(bias + i) : VF{}));
-    const int n = lanes_left(c, i);
-    if (i < c)
+    const int n = lanes_left(job.channels, i);
+    if (i < job.channels)
       store_n(y + i,
               settled<A>(settling, sums(i, [n](const float* p) { return load_n(p, n); }),
                          bias ? load_n(bias + i, n) : VF{}),
@@ -284,6 +284,7 @@ static void depthwise_pixel(const DepthwiseJob& job, const Settling& settling, i
   });
 }
 
+// B pixels at a time, two where so many are not left, else one.
 template <int K, int S, int B>
 static void depthwise_run(const DepthwiseJob& job) {
   const Settling settling = brief_part(job.settling);
@@ -291,10 +292,14 @@ static void depthwise_run(const DepthwiseJob& job) {
   float* y = job.out;
   for (int64_t ox = job.first; ox < last;) {
     const int64_t left = ox * S - job.pad_x;
-    const bool inside = last - ox >= B && left >= 0 && left + (B - 1) * S + K <= job.width;
-    if (inside) depthwise_inside<K, S, B>(job, settling, ox, y);
-    for (const int64_t end = ox + (inside ? B : 1); ox < end; ++ox, y += job.out_stride)
-      if (!inside || whole < job.channels) depthwise_pixel(job, settling, ox, inside ? whole : 0, y);
+    const auto inside = [&](int pixels) {
+      return last - ox >= pixels && left >= 0 && left + (pixels - 1) * S + K <= job.width;
+    };
+    const int pixels = inside(B) ? B : inside(2) ? 2 : 1;
+    if (pixels == B) depthwise_inside<K, S, B>(job, settling, ox, y);
+    if (pixels == 2) depthwise_inside<K, S, 2>(job, settling, ox, y);
+    for (const int64_t end = ox + pixels; ox < end; ++ox, y += job.out_stride)
+      if (pixels == 1 || whole < job.channels) depthwise_pixel(job, settling, ox, pixels == 1 ? 0 : whole, y);
   }
 }
 

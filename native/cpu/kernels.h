@@ -110,11 +110,12 @@ struct ConvolveJob {
 constexpr int kSpareRows = 8;
 
 // Settled sums of `count` output pixels from `first` on in one row of an image. rows[ky] is the first pixel of the row
-// of x that row ky of the kernel sees, null outside the image; each has `width` pixels.
+// of x that row ky of the kernel sees, null outside the image; each has `width` pixels, `pixel` floats apart, of which
+// `channels` are seen.
 struct DepthwiseJob {
   const float* const* rows;
-  const float* weights;  // [kernel_y · kernel_x][channels]
-  int64_t channels, width, first, count;
+  const float* weights;  // [kernel_y · kernel_x][pixel]
+  int64_t channels, pixel, width, first, count;
   int kernel_y, kernel_x, stride_x, pad_x;
   float* out;  // pixel i at out + i · out_stride
   int64_t out_stride;

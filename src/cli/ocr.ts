@@ -52,7 +52,8 @@ export async function ocr(options: Options, signal: AbortSignal): Promise<void> 
     ...(find !== undefined ? { find } : boxed && { format: 'lines' }),
   };
   const images = await given(files);
-  await Terminal.use(options, signal, { images, model: method === 'model' }, async (terminal) => {
+  const ahead = { images, model: method === 'model', reading: method !== 'model' && args.page === undefined };
+  await Terminal.use(options, signal, ahead, async (terminal) => {
     const { ocr: ocrTool } = await import('../../tools/ocr.js');
     await terminal.each(files, async (index) => {
       const result = await terminal.show(ocrTool, { image: images[index], ...args }, textOf(options));

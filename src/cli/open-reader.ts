@@ -1,6 +1,5 @@
 // The text reader that the command line's options describe.
 import { dirname, join } from 'node:path';
-import { openElements } from '../engine/element-engine.js';
 import { openReader as openNetworks } from '../engine/reader-engine.js';
 import { PictureShelf } from '../image/shelf.js';
 import { ElementReader } from '../reading/elements.js';
@@ -31,7 +30,10 @@ async function sharedReader(options: Options): Promise<Reader> {
 export function openElementReader(options: Options): ElementReader {
   const threads = threadsOf(options);
   const backend = options.choice('backend', ['cpu', 'metal'] as const);
-  return new ElementReader(() => openElements({ threads, backend }));
+  return new ElementReader(async () => {
+    const { openElements } = await import('../engine/element-engine.js');
+    return openElements({ threads, backend });
+  });
 }
 
 /** Where pictures lie that were replaced by words, for whoever asks about them; absent where nothing is kept on disk. */

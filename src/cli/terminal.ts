@@ -30,6 +30,8 @@ export interface Ahead {
   images: readonly string[];
   /** Whether the model will answer, and not the reader alone. */
   model: boolean;
+  /** Whether the whole of the first picture will be read. */
+  reading?: boolean;
 }
 
 /** What a tool returns: the fields of every reply, and the tool's own. */
@@ -86,7 +88,7 @@ export class Terminal {
   static async use(
     options: Options,
     signal: AbortSignal,
-    { images, model }: Ahead,
+    ahead: Ahead,
     body: (terminal: Terminal) => Promise<void>,
   ): Promise<void> {
     const engine = await openEngine(options);
@@ -94,11 +96,13 @@ export class Terminal {
     const reader = await openReader(options);
     const elements = openElementReader(options);
     const conversations = new Conversations();
+    const over = new AbortController();
     try {
       const terminal = new Terminal(options, engine, reader, elements, conversations, signal);
-      if (isHere(options)) terminal.#begin(images, model);
+      if (isHere(options)) terminal.#begin(ahead, AbortSignal.any([signal, over.signal]));
       await body(terminal).finally(() => terminal.clear());
     } finally {
+      over.abort();
       conversations.close();
       await reader.close();
       await elements.close();
@@ -107,14 +111,18 @@ export class Terminal {
   }
 
   /**
-   * Lets other threads load what will be asked, while this one loads the tools. What fails is met, and told, by the tool.
+   * Lets other threads load what will be asked, and read, while this one loads the tools. What fails is met, and told, by
+   * the tool.
    */
-  #begin([first]: readonly string[], model: boolean): void {
-    const { engine, reader, elements, images, signal } = this.call;
+  #begin({ images: [first], model, reading }: Ahead, signal: AbortSignal): void {
+    const { engine, reader, elements, images, onProgress } = this.call;
     // Which pages of a document are wanted is the tool's affair.
     if (first === undefined || !existsSync(first) || /\.pdf$/i.test(first)) return;
     if (usableMemory().free < ROOM_AHEAD) return;
-    const ahead: Promise<unknown>[] = [reader.begin(), loadImage(first, images, signal)];
+    const picture = loadImage(first, images, signal);
+    const ahead: Promise<unknown>[] = [reader.begin(), picture];
+    const told = (done: number, total?: number): void => onProgress({ stage: 'read', done, total });
+    if (reading) ahead.push(picture.then((image) => reader.read(image, { signal, onProgress: told })));
     if (model) ahead.push(engine.ready(), elements!.begin());
     for (const begun of ahead) void begun.catch(() => {});
   }

@@ -12,7 +12,6 @@ import type {
 } from './engine.js';
 import type { ImageInput } from '../image/rgb-image.js';
 import { readLabel } from './kept-label.js';
-import { loadModel } from './load-model.js';
 import type { LoadedModel } from './loaded-model.js';
 import { LocalSession } from './local-session.js';
 import { fromNative } from './native.js';
@@ -114,6 +113,8 @@ export class LocalEngine implements Engine {
     this.#state = 'loading';
     try {
       const tell = (progress: Progress): void => this.#listeners.forEach((listener) => listener(progress));
+      // Whoever only reads text never needs it.
+      const { loadModel } = await import('./load-model.js');
       const model = await loadModel(this.#options, tell, this.#closing.signal);
       if ((this.#state as EngineStatus['state']) === 'closed') {
         await model.close();

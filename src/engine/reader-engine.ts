@@ -3,9 +3,10 @@
 import { createHash } from 'node:crypto';
 import { AfterimageError } from '../errors.js';
 import type { RgbImage } from '../image/rgb-image.js';
+import { readConverted } from '../models/readers/converted.js';
 import type { ImageProgram } from '../models/readers/image-graph.js';
 import type { loadBundledReader, loadHubReader, PixelNorm, ReaderModel } from '../models/readers/load.js';
-import { LINE_HEIGHT, STEP_COLUMNS } from '../models/readers/recogniser.js';
+import { LINE_HEIGHT, STEP_COLUMNS } from '../models/readers/networks.js';
 import { workers } from '../workers/pool.js';
 import { createRunner, type BackendName, type Precision, type Runner, type RunnerRequest } from './native.js';
 import type { RecognisedSteps, TextNetworks } from './text-networks.js';
@@ -36,12 +37,17 @@ const loadHub = workers.job<typeof loadHubReader>(import.meta.url, '../models/re
 
 /** @throws AfterimageError MODEL_NOT_FOUND, INVALID_CHECKPOINT, NATIVE_MISSING, OUT_OF_MEMORY */
 export async function openReader(options: ReaderOptions = {}): Promise<TextNetworks> {
-  const model = await (options.folder === undefined ? loadBundled(undefined) : loadHub(options.folder));
+  const model = await (options.folder === undefined ? openBundled() : loadHub(options.folder));
   const [detector, recogniser] = await bothOpened(
     ImageRunner.open(model.detector, options),
     ImageRunner.open(model.recogniser, options),
   );
   return new ReaderEngine(model, detector, recogniser, options);
+}
+
+/** Sources that were not built convert it each time. */
+async function openBundled(): Promise<ReaderModel> {
+  return (await readConverted()) ?? (await loadBundled(undefined));
 }
 
 /** Neither stays open where the other could not be. */
@@ -150,9 +156,9 @@ export class ImageRunner {
     { precision = 'exact', backend = 'cpu', threads = 0, scratchBytes = SCRATCH_BYTES }: ReaderOptions,
   ): Promise<ImageRunner> {
     const program = JSON.stringify(source.program);
+    const { weights } = source;
     const runner = await createRunner({
-      files: [],
-      weights: source.weights,
+      ...(typeof weights === 'string' ? { files: [weights] } : { files: [], weights }),
       program,
       precision,
       kvType: 'f16',

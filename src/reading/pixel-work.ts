@@ -6,7 +6,7 @@ import { resize } from '../image/resize.js';
 import { textInk } from './frames.js';
 import type { Ink } from './ink.js';
 import { toCrop } from './line-crop.js';
-import { cutLevel, cutTilted, type Placement } from './line-cut.js';
+import { cutLevel, cutTilted, type LineCut, type Placement } from './line-cut.js';
 import { boundsOf, type Quad } from './quad.js';
 import { findTextBoxes, type TextBox } from './text-boxes.js';
 import { toDetectorSides } from './tiles.js';
@@ -26,35 +26,43 @@ export function boxesOf(input: { map: Float32Array; width: number; height: numbe
 
 /** One way to look at a detected box. */
 export interface CutLine {
-  crop: RgbImage;
-  ink: Ink;
+  /** What it takes to read it; absent where its text is known. */
+  view?: { crop: RgbImage; ink: Ink };
   placement: Placement;
-  /** Of the crop; lines that look the same read the same. */
+  /** Of the cut; lines that look the same read the same. */
   hash: string;
 }
 
-/** For each line in the boxes the ways to look at it: one, or where a box stands upright all that its text may run. */
-export function cutLines(input: { picture: RgbImage; boxes: TextBox[] }): CutLine[][] {
-  return input.boxes.flatMap((box) => waysToCut(input.picture, box));
+/**
+ * For each line in the boxes the ways to look at it: one, or where a box stands upright all that its text may run.
+ * @param input `known`: hashes of cuts whose text is known.
+ */
+export function cutLines(input: {
+  picture: RgbImage;
+  boxes: TextBox[];
+  known?: ReadonlySet<string>;
+}): CutLine[][] {
+  const { picture, boxes, known } = input;
+  return boxes.flatMap((box) => waysToCut(picture, box).map((ways) => ways.map((cut) => toCut(cut, known))));
 }
 
 /** A box so many times higher than wide may hold one upright character or a line that runs up or down. */
 const UPRIGHT = 1.5;
 
-function waysToCut(picture: RgbImage, { quad, level }: TextBox): CutLine[][] {
+function waysToCut(picture: RgbImage, { quad, level }: TextBox): LineCut[][] {
   const bounds = boundsOf(quad);
   const standing = bounds.bottom - bounds.top > UPRIGHT * (bounds.right - bounds.left);
-  if (level) return cutLevel(picture, bounds).map((cell) => [toCut(cell)]);
-  const tilted = toCut(cutTilted(picture, quad));
+  if (level) return cutLevel(picture, bounds).map((cell) => [cell]);
+  const tilted = cutTilted(picture, quad);
   if (!standing) return [[tilted]];
   const opposite: Quad = [quad[2], quad[3], quad[0], quad[1]];
   const upright = cutLevel(picture, bounds);
-  const ways = upright.length === 1 ? [toCut(upright[0]!)] : [];
-  return [[tilted, toCut(cutTilted(picture, opposite)), ...ways]];
+  const ways = upright.length === 1 ? upright : [];
+  return [[tilted, cutTilted(picture, opposite), ...ways]];
 }
 
-function toCut({ line, placement }: { line: RgbImage; placement: Placement }): CutLine {
-  const image = toCrop(line);
+function toCut({ line, placement }: LineCut, known?: ReadonlySet<string>): CutLine {
   const hash = createHash('sha256').update(`${line.width} ${line.height}\n`).update(line.data).digest('hex');
-  return { crop: image, ink: textInk(line).ink, placement, hash };
+  if (known?.has(hash)) return { placement, hash };
+  return { view: { crop: toCrop(line), ink: textInk(line).ink }, placement, hash };
 }

@@ -56,6 +56,11 @@ export class ReadingCache {
     return this.#lines.get(hash);
   }
 
+  /** By hash, as they are now: whoever holds this has them, whatever leaves the cache. */
+  lines(): ReadonlyMap<string, LineText[]> {
+    return new Map(this.#lines.entries());
+  }
+
   keepLine(hash: string, pieces: LineText[]): void {
     const bytes = pieces.reduce((sum, { characters }) => sum + 100 + 40 * characters.length, 100);
     this.#lines.set(hash, pieces, bytes);

@@ -128,9 +128,10 @@ async function readPicture(pixels: RgbImage, opened: Opened, options: ReadOption
   options.onProgress?.(0);
   const boxes = await detect(picture, opened.networks, options.signal);
   const lines: ReadLine[] = [];
-  for await (const { at, cuts } of cutInGroups(picture, boxes, options.signal)) {
+  const known = opened.cache.lines();
+  for await (const { at, cuts } of cutInGroups(picture, boxes, new Set(known.keys()), options.signal)) {
     options.onProgress?.(at, boxes.length);
-    lines.push(...(await recognise(cuts, opened, picture, options.signal)));
+    lines.push(...(await recognise(cuts, opened, known, picture, options.signal)));
   }
   options.onProgress?.(boxes.length, boxes.length);
   return inOrder(lines, picture, options.signal);
@@ -140,10 +141,11 @@ async function readPicture(pixels: RgbImage, opened: Opened, options: ReadOption
 async function* cutInGroups(
   picture: RgbImage,
   boxes: TextBox[],
+  known: ReadonlySet<string>,
   signal?: AbortSignal,
 ): AsyncGenerator<{ at: number; cuts: CutLine[][] }> {
   const cutAt = (at: number): Promise<CutLine[][]> => {
-    const cuts = cutLines({ picture, boxes: boxes.slice(at, at + GROUP) }, { signal });
+    const cuts = cutLines({ picture, boxes: boxes.slice(at, at + GROUP), known }, { signal });
     // Whoever takes it hears of what was wrong; where recognising fails first, nobody takes it.
     cuts.catch(() => {});
     return cuts;
@@ -193,12 +195,13 @@ async function detectAt(
 async function recognise(
   cuts: CutLine[][],
   { networks, cache }: Opened,
+  known: ReadonlyMap<string, LineText[]>,
   picture: Size,
   signal?: AbortSignal,
 ): Promise<ReadLine[]> {
   throwIfAborted(signal);
-  const fresh = [...new Map(cuts.flat().map((cut) => [cut.hash, cut])).values()].filter(
-    ({ hash }) => !cache.line(hash),
+  const fresh = [...new Map(cuts.flat().map((cut) => [cut.hash, cut])).values()].flatMap(({ hash, view }) =>
+    view && !cache.line(hash) ? [{ hash, ...view }] : [],
   );
   const steps: RecognisedSteps[] =
     fresh.length > 0
@@ -212,7 +215,10 @@ async function recognise(
   );
   for (const [hash, pieces] of read) cache.keepLine(hash, pieces);
   return cuts.flatMap((ways) => {
-    const tried = ways.map((cut) => ({ cut, pieces: cache.line(cut.hash) ?? read.get(cut.hash)! }));
+    const tried = ways.map((cut) => ({
+      cut,
+      pieces: cache.line(cut.hash) ?? read.get(cut.hash) ?? known.get(cut.hash)!,
+    }));
     const best = tried.reduce((a, b) => (certainty(b.pieces) > certainty(a.pieces) ? b : a));
     return best.pieces.map((piece) => placeLine(piece, best.cut.placement, picture));
   });

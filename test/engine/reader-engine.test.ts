@@ -5,8 +5,11 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import sharp, { type Sharp } from 'sharp';
 import { openReader } from '../../src/engine/reader-engine.js';
+import { readConverted, writeConverted } from '../../src/models/readers/converted.js';
+import { loadBundledReader } from '../../src/models/readers/load.js';
 import type { RecognisedSteps, TextNetworks } from '../../src/engine/text-networks.js';
 import type { RgbImage } from '../../src/image/rgb-image.js';
+import { scratchFolder } from '../scratch-folder.js';
 
 const FIXTURES = new URL('fixtures/reader/', import.meta.url);
 const HEIGHT = 48;
@@ -103,6 +106,17 @@ describe('a text reader', () => {
     const other = await openReader({ precision: 'fast', threads: 1 });
     assert.notEqual(other.identity, reader.identity);
     await other.close();
+  });
+
+  it('is what the build makes of it, to the byte', async () => {
+    const model = await loadBundledReader();
+    const folder = scratchFolder('converted-reader');
+    assert.equal(await readConverted(folder), undefined);
+    await writeConverted(model, folder);
+    const converted = (await readConverted(folder))!;
+    for (const part of [converted.detector, converted.recogniser])
+      part.weights = new Uint8Array(readFileSync(part.weights as string));
+    assert.deepEqual(converted, model);
   });
 
   it('gives the same bits on any number of threads', async () => {

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { pixelIdentity } from '../../src/image/key.js';
 import { textOf } from '../../src/reading/reading.js';
+import { cutLines } from '../../src/reading/pixel-work.js';
+import { quadOf } from '../../src/reading/quad.js';
 import { TextReader } from '../../src/reading/text-reader.js';
 import { BarNetworks, THREE, picture } from './bars.js';
 import { scratchFolder } from '../scratch-folder.js';
@@ -53,6 +55,19 @@ describe('text reader', () => {
     const cold = await opened().reader.read(picture(320, 120, changed));
     assert.deepEqual(warm, cold);
     await reader.close();
+  });
+
+  test('a line whose text is known is cut, and not made ready to be read', async () => {
+    const pixels = await picture(320, 120, THREE).pixels();
+    const boxes = THREE.map(({ x, y, width }) => ({
+      quad: quadOf({ left: x - 3, top: y - 3, right: x + width + 3, bottom: y + 15 }),
+      level: true,
+      score: 1,
+    }));
+    const cuts = cutLines({ picture: pixels, boxes }).flat();
+    const { hash, placement } = cuts[1]!;
+    const again = cutLines({ picture: pixels, boxes, known: new Set([hash]) }).flat();
+    assert.deepEqual(again, [cuts[0], { hash, placement }, cuts[2]]);
   });
 
   test('a tall picture is read whole, each line once', async () => {

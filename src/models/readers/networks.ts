@@ -2,6 +2,10 @@
 // folded into its weights. Checkpoint readers make these; detector.ts and recogniser.ts write them as programs.
 import type { ActivationName } from '../../graph/builder.js';
 
+/** Rows of the lines that the recogniser sees, and columns of each of its steps. */
+export const LINE_HEIGHT = 48;
+export const STEP_COLUMNS = 8;
+
 /** y = f(W * x + bias) · scale + shift, zero padding of half the kernel. */
 export interface ConvolutionLayer {
   /** [out, in / groups, kernelY, kernelX] */

@@ -4,9 +4,6 @@ import { rowsOf, type Value } from '../../graph/builder.js';
 import { ImageGraph, type ImageProgram, type Picture } from './image-graph.js';
 import type { LinearLayer, NormLayer, RecogniserNetwork, SvtrBlock } from './networks.js';
 
-export const LINE_HEIGHT = 48;
-export const STEP_COLUMNS = 8;
-
 /** pixel_values[pixels, 3], segments[images + 1, 1] (in steps) → steps[pixels / 384, 2]: best class, its probability. */
 export function recogniserProgram(net: RecogniserNetwork): ImageProgram {
   const graph = new ImageGraph('recogniser');
