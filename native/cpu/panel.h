@@ -16,8 +16,8 @@ CPU_INLINE void widen_scales(const uint8_t* from, ScaleType type, int count, flo
     return;
   }
   for (int i = 0; i < count; i += kLanes) {
-    const VI lanes = load_half(from + i * 2);
-    store(to + i, type == ScaleType::f16 ? f16_lanes(lanes) : (VF)(lanes << 16));
+    const uint8_t* lanes = from + i * 2;
+    store(to + i, type == ScaleType::f16 ? load_f16(lanes) : (VF)(load_half(lanes) << 16));
   }
 }
 
