@@ -225,7 +225,7 @@ static void pack_values(const float* const* rows, int v_dim, int v_stride, TileF
 
 static void widen_f16(const uint16_t* x, int count, float* out) {
   int i = 0;
-  for (; i + kLanes <= count; i += kLanes) store(out + i, f16_lanes(load_half(x + i)));
+  for (; i + kLanes <= count; i += kLanes) store(out + i, load_f16(x + i));
   for (; i < count; ++i) out[i] = f16_lanes(splat_bits(x[i]))[0];
 }
 

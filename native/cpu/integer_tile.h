@@ -58,64 +58,87 @@ CPU_INLINE VI broadcast_word(const int8_t* p) {
   return splat_bits(word);
 }
 
-// acc += codes (4 bytes per lane, of k-quad `quad`) · q of that quad; Low: the lo bytes of quad_bytes.
-template <bool Low>
-CPU_INLINE VI dot_codes(VI acc, VI codes, const int8_t* x, int quad) {
+// How a lane's four codes are multiplied: all at once, or for pairs those of bytes 0 and 2 and those of 1 and 3.
+constexpr int kCodeParts = kIntegerDot == IntegerDot::pairs ? 2 : 1;
+
+// Without this GCC multiplies all rows of a tile before it adds, and keeps the products in memory.
+CPU_INLINE void settle_sum([[maybe_unused]] VI& sum) {
+#if defined(__SSE2__) && defined(__GNUC__)
+  asm("" : "+x"(sum));
+#endif
+}
+
+// sum += codes of vector v · q of k-quad `quad`; Low: the lo bytes of quad_bytes.
+template <bool Low, int V>
+CPU_INLINE void dot_codes(VI& sum, const VI (&codes)[kCodeParts][V], int v, const int8_t* x, int quad) {
   if constexpr (kIntegerDot == IntegerDot::quad_bytes) {
-    return dot_quad(acc, codes, broadcast_word(x + quad * 4 + (Low ? 64 : 0)));
+    sum = dot_quad(sum, codes[0][v], broadcast_word(x + quad * 4 + (Low ? 64 : 0)));
   } else if constexpr (kIntegerDot == IntegerDot::pairs) {
-    const VI bytes = splat_bits(0x00ff00ff);
-    acc = dot_halves(acc, codes & bytes, broadcast_word(x + quad * 8));
-    return dot_halves(acc, (VI)((VU)codes >> 8) & bytes, broadcast_word(x + quad * 8 + 4));
+    sum = dot_halves(sum, codes[0][v], broadcast_word(x + quad * 8));
+    sum = dot_halves(sum, codes[kCodeParts - 1][v], broadcast_word(x + quad * 8 + 4));
+    settle_sum(sum);
   } else {
     int16_t q[4];
     std::memcpy(q, x + quad * 8, 8);
-    for (int i = 0; i < 4; ++i) acc += (VI)(((VU)codes >> (8 * i)) & 0xffu) * splat_bits(q[i]);
-    return acc;
+    for (int i = 0; i < 4; ++i) sum += (VI)(((VU)codes[0][v] >> (8 * i)) & 0xffu) * splat_bits(q[i]);
   }
 }
 
-// The codes of one k-quad for V vectors of outputs. Nibbles: pair = quad / 2, low half first.
-template <bool Nibble, int V>
-CPU_INLINE void load_codes(const uint8_t* strip, int quad, VI (&codes)[V]) {
-  const VI low = splat_bits(0x0f0f0f0f);
+// The codes of one k-quad for V vectors of outputs. Nibbles of two quads, the even one low, share their bytes.
+template <bool Nibble, bool Odd, int V>
+CPU_INLINE void load_codes(const uint8_t* quad, VI (&codes)[kCodeParts][V]) {
+  constexpr int kShift = Nibble && Odd ? 4 : 0;
   for (int v = 0; v < V; ++v) {
-    if constexpr (Nibble) {
-      const VI both = load_bits(strip + (quad / 2) * 256 + v * kLanes * 4);
-      codes[v] = (quad & 1 ? (VI)((VU)both >> 4) : both) & low;
+    const VI bytes = load_bits(quad + v * kLanes * 4);
+    if constexpr (kIntegerDot == IntegerDot::pairs) {
+      const VI mask = splat_bits(Nibble ? 0x000f000f : 0x00ff00ff);
+      const VI second = (VI)((VWords)bytes >> (8 + kShift));
+      codes[0][v] = (VI)((VWords)bytes >> kShift) & mask;
+      codes[kCodeParts - 1][v] = Nibble && !Odd ? second & mask : second;
+    } else if constexpr (Nibble) {
+      codes[0][v] = (VI)((VU)bytes >> kShift) & splat_bits(0x0f0f0f0f);
     } else {
-      codes[v] = load_bits(strip + quad * 256 + v * kLanes * 4);
-      if constexpr (kSignedCodes) codes[v] ^= splat_bits(static_cast<int32_t>(0x80808080u));
+      codes[0][v] = kSignedCodes ? bytes ^ splat_bits(static_cast<int32_t>(0x80808080u)) : bytes;
     }
+  }
+}
+
+// body(quad, its codes) for quads [first, first + count), both even.
+template <int V, bool Nibble, class Body>
+CPU_INLINE void for_quads(const uint8_t* strip, int first, int count, Body body) {
+  constexpr int kQuadBytes = 256, kPairBytes = Nibble ? kQuadBytes : 2 * kQuadBytes;
+  for (int quad = first; quad < first + count; quad += 2) {
+    const uint8_t* pair = strip + quad / 2 * kPairBytes;
+    VI codes[kCodeParts][V];
+    load_codes<Nibble, false>(pair, codes);
+    body(quad, codes);
+    load_codes<Nibble, true>(Nibble ? pair : pair + kQuadBytes, codes);
+    body(quad + 1, codes);
   }
 }
 
 // D[r][v] += Σ over quads [first, first + count) of one half (or both, where they are not apart).
 template <int R, int V, bool Nibble, bool Low>
 CPU_INLINE void dot_quads(const uint8_t* strip, const QuantBlock* const* x, int first, int count, VI (&sums)[R][V]) {
-#pragma GCC unroll 2
-  for (int quad = first; quad < first + count; ++quad) {
-    VI codes[V];
-    load_codes<Nibble>(strip, quad, codes);
-    for (int r = 0; r < R; ++r)
-      for (int v = 0; v < V; ++v) sums[r][v] = dot_codes<Low>(sums[r][v], codes[v], x[r]->codes, quad);
-  }
+  for_quads<V, Nibble>(
+      strip, first, count, [&](int quad, const auto& codes) __attribute__((always_inline)) {
+        for (int r = 0; r < R; ++r)
+          for (int v = 0; v < V; ++v) dot_codes<Low>(sums[r][v], codes, v, x[r]->codes, quad);
+      });
 }
 
 // Both halves in one pass.
 template <int R, int V, bool Nibble>
 CPU_INLINE void dot_quads_twice(const uint8_t* strip, const QuantBlock* const* x, int first, int count,
                                 VI (&high)[R][V], VI (&low)[R][V]) {
-#pragma GCC unroll 2
-  for (int quad = first; quad < first + count; ++quad) {
-    VI codes[V];
-    load_codes<Nibble>(strip, quad, codes);
-    for (int r = 0; r < R; ++r)
-      for (int v = 0; v < V; ++v) {
-        high[r][v] = dot_codes<false>(high[r][v], codes[v], x[r]->codes, quad);
-        low[r][v] = dot_codes<true>(low[r][v], codes[v], x[r]->codes, quad);
-      }
-  }
+  for_quads<V, Nibble>(
+      strip, first, count, [&](int quad, const auto& codes) __attribute__((always_inline)) {
+        for (int r = 0; r < R; ++r)
+          for (int v = 0; v < V; ++v) {
+            dot_codes<false>(high[r][v], codes, v, x[r]->codes, quad);
+            dot_codes<true>(low[r][v], codes, v, x[r]->codes, quad);
+          }
+      });
 }
 
 // One strip (V vectors of outputs) of a block for R rows. scales/biases: f32 [sets][64] at the strip's first output.
@@ -155,10 +178,12 @@ static void integer_tile(const uint8_t* strip, const float* scales, const float*
 template <int R, bool Nibble>
 static void integer_strips(const uint8_t* codes, const float* scales, const float* biases, int sets, bool low_bytes,
                            const QuantBlock* const* x, float* const* sums) {
+  // A single row leaves registers for wider strips, which read its inputs half as often.
+  constexpr int V = R == 1 && kIntegerDot == IntegerDot::pairs ? 2 * kTileVecs : kTileVecs;
   float* to[R];
-  for (int c = 0; c < kPanelRows; c += kStrip) {
+  for (int c = 0; c < kPanelRows; c += V * kLanes) {
     for (int r = 0; r < R; ++r) to[r] = sums[r] + c;
-    integer_tile<R, kTileVecs, Nibble>(codes + c * 4, scales + c, biases + c, sets, low_bytes, x, to);
+    integer_tile<R, V, Nibble>(codes + c * 4, scales + c, biases + c, sets, low_bytes, x, to);
   }
 }
 
@@ -184,10 +209,23 @@ static void quantize_row(const float* x, int64_t columns, int sets, bool a8, Qua
     out->scale = zero ? 0.0f : (a8 ? largest / (127.0f * 128.0f) : largest / limit);
     const int width = kBlockColumns / (sets ? sets : 1);
     for (int set = 0; set < 4; ++set) {
-      int32_t sum = 0;
+      VI sum = {};
       if (set * width < kBlockColumns)
-        for (int i = 0; i < width; ++i) sum += q[set * width + i];
-      out->sums[set] = static_cast<float>(sum);
+        for (int i = 0; i < width; i += kLanes) sum += load_bits(q + set * width + i);
+      int32_t total = 0;
+      for (int lane = 0; lane < kLanes; ++lane) total += sum[lane];
+      out->sums[set] = static_cast<float>(total);
+    }
+    if constexpr (kIntegerDot == IntegerDot::pairs) {
+      // Pairs multiply bytes 0 and 2 of a quad together, then 1 and 3: words q0, q2, q1, q3.
+      constexpr uint64_t kLowWords = 0x0000ffff0000ffff;
+      for (int i = 0; i < kBlockColumns; i += 4) {
+        uint64_t halves[2];
+        std::memcpy(halves, q + i, 16);
+        const uint64_t words = (halves[0] & kLowWords) | (halves[1] & kLowWords) << 16;
+        std::memcpy(out->codes + i * 2, &words, 8);
+      }
+      continue;
     }
     for (int i = 0; i < kBlockColumns; ++i) {
       if constexpr (kIntegerDot == IntegerDot::quad_bytes) {
@@ -195,10 +233,8 @@ static void quantize_row(const float* x, int64_t columns, int sets, bool a8, Qua
         out->codes[i] = static_cast<int8_t>(hi);
         out->codes[64 + i] = static_cast<int8_t>(q[i] - hi * 128);
       } else {
-        // Pairs multiply bytes 0 and 2 of a quad together, then 1 and 3.
-        const int place = kIntegerDot == IntegerDot::pairs ? (i & ~3) + ((i & 1) << 1) + ((i & 2) >> 1) : i;
         const int16_t value = static_cast<int16_t>(q[i]);
-        std::memcpy(out->codes + place * 2, &value, 2);
+        std::memcpy(out->codes + i * 2, &value, 2);
       }
     }
   }

@@ -47,6 +47,7 @@ struct PanelJob {
   float* const* sums;    // per row: 64 floats
   RowForm form;
   PanelScratch* scratch;
+  bool begins, ends;  // the first, the last of panels that are read one behind the other
 };
 
 // y = f(sums + bias) + residual over `count` ≤ 64 columns; bias and residual may be null.

@@ -56,24 +56,39 @@ int chunk_rows(int64_t rows, size_t row_bytes) {
   return static_cast<int>(std::min<int64_t>((even + kTile - 1) / kTile * kTile, kMaxChunkRows));
 }
 
-// `count` input rows x[i] of one panel to output rows out(i), residual(i).
+// Panels of one task: narrow ones are taken with their neighbours in memory, so that a thread knows what it reads next.
+int64_t panels_together(const PackedMatrix& m, int64_t tasks, int threads) {
+  constexpr int64_t kRunBytes = int64_t{64} << 10;
+  const int64_t most = kRunBytes / std::max<int64_t>(1, m.blocks * static_cast<int64_t>(m.block_bytes));
+  return std::max<int64_t>(1, std::min(most, tasks / (2 * int64_t{threads})));
+}
+
+// Panels [first, last) of one expert's.
+struct PanelRun {
+  int64_t expert, first, last;
+};
+
+// `count` input rows x[i] of some panels to output rows out(i), residual(i).
 template <class InputRow, class OutputRow, class ResidualRow>
-void run_panel(const CpuContext& c, const CpuWeight& weight, RowForm form, int64_t expert, int64_t panel, int count,
-               PanelScratch* scratch, const float* bias, Activation activation, InputRow input, OutputRow output,
-               ResidualRow residual) {
+void run_panels(const CpuContext& c, const CpuWeight& weight, RowForm form, PanelRun run, int count,
+                PanelScratch* scratch, const float* bias, Activation activation, InputRow input, OutputRow output,
+                ResidualRow residual) {
   const void* x[kMaxChunkRows];
   float* sums[kMaxChunkRows];
   for (int i = 0; i < count; ++i) {
     x[i] = input(i);
     sums[i] = scratch->sums + i * kPanelRows;
   }
-  c.kernels.panel({&weight.matrix, expert, panel, count, x, sums, form, scratch});
-  const int64_t column = panel * kPanelRows;
-  const int columns = static_cast<int>(std::min<int64_t>(kPanelRows, weight.matrix.rows - column));
-  for (int i = 0; i < count; ++i) {
-    const float* added = residual(i);
-    c.kernels.finish({sums[i], bias ? bias + column : nullptr, added ? added + column : nullptr, output(i) + column,
-                      columns, activation});
+  for (int64_t panel = run.first; panel < run.last; ++panel) {
+    c.kernels.panel(
+        {&weight.matrix, run.expert, panel, count, x, sums, form, scratch, panel == run.first, panel + 1 == run.last});
+    const int64_t column = panel * kPanelRows;
+    const int columns = static_cast<int>(std::min<int64_t>(kPanelRows, weight.matrix.rows - column));
+    for (int i = 0; i < count; ++i) {
+      const float* added = residual(i);
+      c.kernels.finish({sums[i], bias ? bias + column : nullptr, added ? added + column : nullptr, output(i) + column,
+                        columns, activation});
+    }
   }
 }
 
@@ -96,12 +111,14 @@ void run_linear(CpuContext& c, const Dispatch& d) {
   const int chunk = chunk_rows(x.rows, rows.stride);
   const int64_t chunks = (x.rows + chunk - 1) / chunk, panels = weight.matrix.panels;
   reserve_panels(c);
-  c.pool.for_each(chunks * panels, [&](int64_t task, int thread) {
-    const int64_t first = task / panels * chunk;
+  const int64_t together = panels_together(weight.matrix, chunks * panels, c.pool.threads());
+  const int64_t runs = (panels + together - 1) / together;
+  c.pool.for_each(chunks * runs, [&](int64_t task, int thread) {
+    const int64_t first = task / runs * chunk, panel = task % runs * together;
     const int count = static_cast<int>(std::min<int64_t>(chunk, x.rows - first));
-    run_panel(
-        c, weight, rows.form, 0, task % panels, count, panel_scratch(c, thread), bias, d.attrs->activation,
-        [&](int i) { return rows.row(first + i); }, [&](int i) { return y.at<float>(first + i); },
+    run_panels(
+        c, weight, rows.form, {0, panel, std::min(panel + together, panels)}, count, panel_scratch(c, thread), bias,
+        d.attrs->activation, [&](int i) { return rows.row(first + i); }, [&](int i) { return y.at<float>(first + i); },
         [&](int i) -> const float* { return residual ? residual.at<float>(first + i) : nullptr; });
   });
 }
@@ -133,8 +150,9 @@ void run_expert_linear(CpuContext& c, const Dispatch& d) {
   c.pool.for_each(static_cast<int64_t>(groups.size()) * m.panels, [&](int64_t task, int thread) {
     const Group& group = groups[static_cast<size_t>(task / m.panels)];
     const int64_t* slot = by_expert[static_cast<size_t>(group.expert)].data() + group.first;
-    run_panel(
-        c, weight, rows.form, group.expert, task % m.panels, group.count, panel_scratch(c, thread), nullptr,
+    const int64_t panel = task % m.panels;
+    run_panels(
+        c, weight, rows.form, {group.expert, panel, panel + 1}, group.count, panel_scratch(c, thread), nullptr,
         d.attrs->activation, [&](int i) { return rows.row(per_expert ? slot[i] : slot[i] / k); },
         [&](int i) { return y.at<float>() + slot[i] * m.rows; }, [](int) -> const float* { return nullptr; });
   });

@@ -23,6 +23,14 @@ CPU_INLINE VF f16_lanes(VI half) {
   return (VF)((VI)magnitude | ((half & splat_bits(0x8000)) << 16));
 #endif
 }
+// kLanes of them from memory.
+CPU_INLINE VF load_f16(const void* p) {
+#if defined(__F16C__) && !defined(__AVX512F__)
+  return (VF)_mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+#else
+  return f16_lanes(load_half(p));
+#endif
+}
 CPU_INLINE VF e4m3_lanes(VI code) {
   const VF magnitude = widen_magnitude<3, 7>(code & splat_bits(0x7f));
   return (VF)((VI)magnitude | ((code & splat_bits(0x80)) << 24));

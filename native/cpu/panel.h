@@ -10,18 +10,18 @@
 namespace afterimage::CPU_ISA {
 
 // `count` 16-bit floats to f32; count is a multiple of kLanes.
-static void widen_scales(const uint8_t* from, ScaleType type, int count, float* to) {
+CPU_INLINE void widen_scales(const uint8_t* from, ScaleType type, int count, float* to) {
   if (type == ScaleType::f32) {
     std::memcpy(to, from, static_cast<size_t>(count) * 4);
     return;
   }
   for (int i = 0; i < count; i += kLanes) {
-    const VI lanes = load_half(from + i * 2);
-    store(to + i, type == ScaleType::f16 ? f16_lanes(lanes) : (VF)(lanes << 16));
+    const uint8_t* lanes = from + i * 2;
+    store(to + i, type == ScaleType::f16 ? load_f16(lanes) : (VF)(load_half(lanes) << 16));
   }
 }
 
-static void load_scales(const PackedMatrix& m, const uint8_t* block, PanelScratch& s) {
+CPU_INLINE void load_scales(const PackedMatrix& m, const uint8_t* block, PanelScratch& s) {
   const int count = m.sets * kPanelRows;
   const uint8_t* from = block + m.code_bytes;
   widen_scales(from, m.scale_type, count, s.scales);
@@ -146,7 +146,9 @@ static void integer_block(const PanelJob& job, const uint8_t* block, const Quant
   const bool low_bytes = job.form == RowForm::a15;
   load_scales(m, block, s);
   if (m.kind == CodeKind::byte) return integer_rows<false>(m, block, s, low_bytes, job.rows, x, job.sums);
-  if (job.rows <= kTileRows || kSignedCodes) return integer_rows<true>(m, block, s, low_bytes, job.rows, x, job.sums);
+  // Where words are unpacked, bytes take as long as nibbles.
+  constexpr int kFewRows = kIntegerDot == IntegerDot::pairs ? 2 * kTileRows : kTileRows;
+  if (job.rows <= kFewRows || kSignedCodes) return integer_rows<true>(m, block, s, low_bytes, job.rows, x, job.sums);
   spread_nibbles(block, s.codes);
   integer_rows<false>(m, s.codes, s, low_bytes, job.rows, x, job.sums);
 }
@@ -155,10 +157,15 @@ static void panel(const PanelJob& job) {
   const PackedMatrix& m = *job.matrix;
   for (int r = 0; r < job.rows; ++r) std::memset(job.sums[r], 0, kPanelRows * sizeof(float));
   const void* x[kMaxChunkRows];
+  // Four blocks ahead: about the latency of memory at the speed of one core. A narrow panel has no more than those, so
+  // they are those of the next one.
+  constexpr int64_t kAhead = 4;
+  const int64_t behind = job.ends ? 0 : kAhead;
+  for (int64_t b = 0; job.begins && b < kAhead && b < m.blocks + behind; ++b)
+    prefetch_block(m.block(job.expert, job.panel, b), m.block_bytes);
   for (int64_t b = 0; b < m.blocks; ++b) {
     const uint8_t* block = m.block(job.expert, job.panel, b);
-    // Four blocks ahead: about the latency of memory at the speed of one core.
-    if (b + 4 < m.blocks) prefetch_block(block + 4 * m.block_bytes, m.block_bytes);
+    if (b + kAhead < m.blocks + behind) prefetch_block(block + kAhead * m.block_bytes, m.block_bytes);
     const int64_t start = b * kBlockColumns;
     const int64_t count = m.columns - start < kBlockColumns ? m.columns - start : kBlockColumns;
     switch (job.form) {

@@ -36,6 +36,7 @@ constexpr bool kNativeBf16 = false;
 typedef float VF __attribute__((vector_size(kLanes * 4)));
 typedef int32_t VI __attribute__((vector_size(kLanes * 4)));
 typedef uint32_t VU __attribute__((vector_size(kLanes * 4)));
+typedef uint16_t VWords __attribute__((vector_size(kLanes * 4)));  // two to a lane
 typedef float VFmem __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
 typedef int32_t VImem __attribute__((vector_size(kLanes * 4), aligned(1), may_alias));
 

@@ -2,6 +2,7 @@
 // batches and thread counts.
 #include <limits>
 
+#include "cpu/kernels.h"
 #include "cpu_fixture.h"
 
 using namespace afterimage;
@@ -233,9 +234,26 @@ void test_segments(const Shape& s, const std::vector<int32_t>& bounds, bool limi
     }
 }
 
+// Every finite half, subnormals and both zeros among them.
+void test_halves() {
+  std::vector<uint16_t> halves;
+  for (uint32_t bits = 0; bits < 0x10000u; ++bits)
+    if ((bits & 0x7c00u) != 0x7c00u) halves.push_back(static_cast<uint16_t>(bits));
+  std::vector<float> expected(halves.size()), wide(halves.size());
+  for (size_t i = 0; i < halves.size(); ++i) expected[i] = f16_to_float(halves[i]);
+  for (CpuIsa isa : isas_here()) {
+    for (size_t first : {size_t{0}, size_t{3}}) {
+      const size_t count = halves.size() - first;
+      cpu_kernels(isa).widen_f16(halves.data() + first, static_cast<int>(count), wide.data());
+      CHECK(same_bits(wide.data(), expected.data() + first, count));
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
+  test_halves();
   for (KvType type : {KvType::f32, KvType::f16, KvType::bf16, KvType::q8}) {
     test_cache({4, 2, 20, 20, 0, 0}, type, 150, false);
     test_cache({6, 2, 64, 64, 40, 0}, type, 131, false);

@@ -103,6 +103,25 @@ void test_sizes() {
   }
 }
 
+// Narrow panels are taken several at a time: seven of them in threes on one thread, rows as guesses come.
+void test_narrow_panels() {
+  const Format& f = formats()[5];
+  const int64_t in = 128, out = 6 * 64 + 5;
+  const auto stored = random_weight(f, out, in);
+  for (int64_t rows = 1; rows <= 13; ++rows) {
+    const auto x = random_floats(static_cast<size_t>(rows * in));
+    const auto expected = product(stored->dense(), x, rows, in, out);
+    for (CpuIsa isa : isas_here())
+      for (int threads : {1, 3}) {
+        const auto backend = cpu(isa, threads);
+        const auto weight = backend->prepare(stored->source, kUseMatrix, Precision::fast);
+        const auto y = linear(*backend, *weight, x, rows, in, out);
+        CHECK(relative_rms(y, expected) < tolerance(f, Precision::fast, isa));
+        check_rows(isa, "narrow panels", *stored, Precision::fast, x, y, rows, in, out, false);
+      }
+  }
+}
+
 void test_odd_inputs() {
   for (int64_t in : {1, 31, 32, 33, 63, 64, 65, 127}) {
     const auto stored = random_weight(formats()[2], 70, in);
@@ -228,6 +247,7 @@ void test_tied_table() {
 int main() {
   for (const Format& f : formats()) test_format(f);
   test_sizes();
+  test_narrow_panels();
   test_odd_inputs();
   test_epilogue();
   test_eight_bits();
