@@ -16,7 +16,7 @@ function small(dims: string): PeerDimensions {
   const { decoder, tower } = PEER_DIMENSIONS[dims]!;
   const sections = decoder.ropeSections && { ropeSections: [4, 6, 6] as [number, number, number] };
   return {
-    decoder: { ...decoder, ...SMALL, ...sections, kvHeads: 2, headDim: 32, vocab: 320 },
+    decoder: { ...decoder, ...SMALL, ...sections, kvHeads: 2, headDim: 32, vocab: 1400 },
     tower: { ...tower, ...SMALL, out: SMALL.hidden },
     screenTokens: 0,
   };
