@@ -64,12 +64,13 @@ const { values: options } = parseArgs({
   },
 });
 const rounds = Number(options.rounds);
+const wanted = (name: LineName): boolean => options.only.includes(name);
 for (const name of options.only) expected(name, LINES, '--only');
 for (const name of options.dims) expected(name, Object.keys(PEER_DIMENSIONS), '--dims');
 if (!(Number.isInteger(rounds) && rounds > 0))
   stop(`Expected a whole number of at least 1 for --rounds but received "${options.rounds}".`);
-if (options.write && options.only.length < LINES.length)
-  stop('Expected --only or --write but received both; bench/results.md holds whole measurements.');
+if (options.write && (!LINES.every(wanted) || options.dims.length < Object.keys(PEER_DIMENSIONS).length))
+  stop('Expected --write without --only and --dims; bench/results.md holds whole measurements.');
 
 function expected(name: string, known: readonly string[], option: string): void {
   if (!known.includes(name))
@@ -80,8 +81,6 @@ function stop(message: string): never {
   process.stderr.write(`${message}\n`);
   process.exit(2);
 }
-
-const wanted = (name: LineName): boolean => options.only.includes(name);
 
 const bothAndPeer = ['fast', 'faster', 'llama'] as const;
 const fastAndPeer = ['fast', 'llama'] as const;
@@ -244,10 +243,19 @@ function cells({ line, samples }: Row, peaks: Peaks): string[] {
   ];
 }
 
+/** Gigabytes in memory: gone with the process, too, however it ends. */
+let remove = (): void => {};
+process.once('exit', () => remove());
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
 async function course(dims: string, llama: NativeLlama): Promise<Course> {
   const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
   const folder = mkdtempSync(join(memory, 'afterimage-peers-'));
   const checkpoint = randomCheckpoint(DIMENSIONS[dims]!(), 4);
+  remove = () => {
+    checkpoint.remove();
+    rmSync(folder, { recursive: true, force: true });
+  };
   try {
     const sizes = PEER_DIMENSIONS[dims]!;
     const files = {
@@ -274,8 +282,7 @@ async function course(dims: string, llama: NativeLlama): Promise<Course> {
     await result.end();
     return result;
   } finally {
-    checkpoint.remove();
-    rmSync(folder, { recursive: true, force: true });
+    remove();
   }
 }
 
