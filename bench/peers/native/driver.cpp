@@ -216,7 +216,7 @@ class Peer {
 int main(int count, char **arguments) {
   if (count != 4) fail("expected MODEL.gguf MMPROJ.gguf|- THREADS");
   const auto quiet = [](auto level, const char *text, void *) {
-    if (static_cast<int>(level) >= 4) std::fputs(text, stderr);  // errors; 5 continues a line
+    if (static_cast<int>(level) == 4) std::fputs(text, stderr);  // errors
   };
   llama_log_set(quiet, nullptr);
   mtmd_log_set(quiet, nullptr);
