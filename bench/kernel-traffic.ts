@@ -123,7 +123,7 @@ async function logOf(
   filled: boolean,
 ): Promise<unknown[]> {
   process.env['RIG_TRAFFIC'] = log;
-  const { checkpoint, remove } = randomCheckpoint(decoderDimensions(decoder, changed), 4, filled);
+  const { checkpoint, remove } = randomCheckpoint(decoderDimensions(decoder, changed), 4, { filled });
   try {
     await runRows(familyOf(checkpoint).build(checkpoint), checkpoint.files, rows, end);
     return logged();

@@ -1,150 +1,320 @@
-// npm run bench:peers -- --llama FOLDER [--llama-bench FILE] [--dims NAME]... [--rounds N] [--threads N] [--write]
-// Ours against node-llama-cpp (a folder into which it was installed: npm install --prefix FOLDER node-llama-cpp) and,
-// where a path is given, native llama-bench: same dimensions, random 4-bit weights, alternating in one run; medians,
-// ratios and shares of the measured peaks. --write puts the table into bench/results.md.
-import { spawnSync } from 'node:child_process';
+// npm run bench:peers -- [--dims NAME]... [--only LINE]... [--rounds N] [--threads N] [--llama FOLDER] [--write]
+// Ours against llama.cpp, built natively for this machine: random 4-bit weights of the same dimensions, every engine in
+// a process of its own, taking turns at every line. Lines: load, prefill, decode, sessions, deep, question, tower,
+// memory. --llama takes another source tree of llama.cpp or its installation; --write rewrites bench/results.md.
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
+import { availableParallelism, cpus, loadavg, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { measured } from './child.js';
-import { PEER_DIMENSIONS, writeGguf, type DecoderDimensions } from './peers/gguf.js';
-import type { Peaks } from './peaks.js';
+import { DIMENSIONS } from './dimensions.js';
 import { median } from './figures.js';
+import { Contender, type Sample } from './peers/contender.js';
+import {
+  decoderWork,
+  keyValueBytes,
+  PEER_DIMENSIONS,
+  towerOperations,
+  type PeerDimensions,
+} from './peers/gguf-dimensions.js';
+import { writeDecoder, writeTower } from './peers/gguf.js';
+import { nativeLlama, type NativeLlama } from './peers/llama-build.js';
+import type { Peaks } from './peaks.js';
+import { randomCheckpoint } from './random-checkpoint.js';
 import { writeSection } from './results.js';
 
-const PROMPT = 512;
-const GENERATE = 64;
+const LINES = ['load', 'prefill', 'decode', 'sessions', 'deep', 'question', 'tower', 'memory'] as const;
+type LineName = (typeof LINES)[number];
 
-/** Bits per weight of both sides: 4, and per 64 a bf16 scale and offset (ours), per 32 an f16 scale (Q4_0). */
-const BITS = 4.5;
+/** In the order of the table; the last has its vision encoder in 8 bits and is asked for that alone. */
+const ENGINES = ['fast', 'faster', 'llama', 'llamaQ8'] as const;
+type EngineName = (typeof ENGINES)[number];
 
-interface Rates {
-  prefill: number;
-  decode: number;
-  memoryMb: number;
+const SHALLOW = 512;
+const DEEP = 4096;
+const MOST_SESSIONS = 8;
+const STEPS = 24;
+const QUESTION = 24;
+const PICTURE = '1280 800';
+
+/** A line that takes longer is repeated less often, so that all of them end in a quarter of an hour. */
+const MOST_MS_OF_A_LINE = 100_000;
+
+interface Line {
+  name: LineName;
+  title: string;
+  engines: readonly EngineName[];
+  /** Sessions and tokens of each that must be held before. */
+  held?: readonly [number, number];
+  command: string;
+  /** Of one sample, as a share of what the machine can do. */
+  share?: (sample: Sample, peaks: Peaks) => number;
+  rate: boolean;
 }
-
-/** What one token asks of the machine: operations on the layers' matrices, bytes of those and of the output layer. */
-function work(d: DecoderDimensions): { operations: number; bytes: number } {
-  const attention = 2 * d.hidden * d.headDim * (d.heads + d.kvHeads);
-  const layers = d.layers * (attention + 3 * d.hidden * d.intermediate);
-  return { operations: 2 * layers, bytes: ((layers + d.hidden * d.vocab) * BITS) / 8 };
-}
-
-type Contender = { name: string; measure: () => Rates };
 
 const { values: options } = parseArgs({
   options: {
-    llama: { type: 'string' },
-    'llama-bench': { type: 'string' },
     dims: { type: 'string', multiple: true, default: Object.keys(PEER_DIMENSIONS) },
-    rounds: { type: 'string', default: '3' },
+    only: { type: 'string', multiple: true, default: [...LINES] },
+    rounds: { type: 'string', default: '5' },
     threads: { type: 'string', default: String(availableParallelism()) },
+    llama: { type: 'string' },
     write: { type: 'boolean', default: false },
   },
 });
-if (!options.llama && !options['llama-bench']) {
-  process.stderr.write(
-    'Expected --llama FOLDER (npm install --prefix FOLDER node-llama-cpp) or --llama-bench FILE.\n',
-  );
+const rounds = Number(options.rounds);
+const wanted = (name: LineName): boolean => options.only.includes(name);
+for (const name of options.only) expected(name, LINES, '--only');
+for (const name of options.dims) expected(name, Object.keys(PEER_DIMENSIONS), '--dims');
+if (!(Number.isInteger(rounds) && rounds > 0))
+  stop(`Expected a whole number of at least 1 for --rounds but received "${options.rounds}".`);
+if (options.write && (!LINES.every(wanted) || options.dims.length < Object.keys(PEER_DIMENSIONS).length))
+  stop('Expected --write without --only and --dims; bench/results.md holds whole measurements.');
+
+function expected(name: string, known: readonly string[], option: string): void {
+  if (!known.includes(name))
+    stop(`Expected one of ${known.join(', ')} for ${option} but received "${name}".`);
+}
+
+function stop(message: string): never {
+  process.stderr.write(`${message}\n`);
   process.exit(2);
 }
 
-function ours(dims: string, precision: string): Rates {
-  const image = { image: '28x28', prompt: PROMPT, generate: GENERATE, json: true as const };
-  const figures = measured('run.ts', { dims, bits: 4, threads: options.threads, precision, ...image });
-  return {
-    prefill: figures.prefill_tokens_per_s!,
-    decode: figures.decode_tokens_per_s!,
-    memoryMb: figures.peak_memory_mb!,
-  };
-}
+const bothAndPeer = ['fast', 'faster', 'llama'] as const;
+const fastAndPeer = ['fast', 'llama'] as const;
 
-function nodeLlama(gguf: string): Rates {
-  const figures = measured('peers/llama.ts', {
-    module: options.llama!,
-    model: gguf,
-    prompt: PROMPT,
-    generate: GENERATE,
-    threads: options.threads,
+function linesOf({ decoder, tower, screenTokens }: PeerDimensions): Line[] {
+  const { operations, bytes } = decoderWork(decoder);
+  const perSecond = (count: number, { ms }: Sample): number => count / (ms * 1e6);
+  const reading = ({ tokens, ...rest }: Sample, { integers, floats }: Peaks): number =>
+    perSecond(operations * tokens, { tokens, ...rest }) / (integers || floats);
+  const writing =
+    (depth: number, sessions: number) =>
+    (sample: Sample, { read }: Peaks): number => {
+      const stepBytes = bytes + sessions * depth * keyValueBytes(decoder);
+      return perSecond((stepBytes * sample.tokens) / sessions, sample) / read;
+    };
+  const held = [wanted('sessions') ? MOST_SESSIONS : 1, SHALLOW] as const;
+  const decode = (name: LineName, sessions: number, depth: number, kept: Line['held']): Line => ({
+    name,
+    title: `decode at ${depth}, ${sessions} session${sessions > 1 ? 's' : ''}`,
+    engines: fastAndPeer,
+    held: kept,
+    command: `decode ${STEPS} ${sessions}`,
+    share: writing(depth, sessions),
+    rate: true,
   });
-  return {
-    prefill: figures.prefill_tokens_per_s!,
-    decode: figures.decode_tokens_per_s!,
-    memoryMb: figures.peak_memory_mb!,
-  };
+  const all: Line[] = [
+    {
+      name: 'prefill',
+      title: `prefill ${SHALLOW}`,
+      engines: bothAndPeer,
+      command: `prefill ${SHALLOW}`,
+      share: reading,
+      rate: true,
+    },
+    decode('decode', 1, SHALLOW, held),
+    decode('sessions', 4, SHALLOW, held),
+    decode('sessions', MOST_SESSIONS, SHALLOW, held),
+    decode('deep', 1, DEEP, [1, DEEP]),
+    {
+      name: 'question',
+      title: 'second question on one screen',
+      engines: fastAndPeer,
+      held: [1, screenTokens],
+      command: `question ${QUESTION}`,
+      rate: false,
+    },
+    {
+      name: 'tower',
+      title: `encode ${PICTURE.replace(' ', '×')}`,
+      engines: ENGINES,
+      command: `image ${PICTURE}`,
+      share: (sample, { floats }) => perSecond(towerOperations(tower, sample.tokens), sample) / floats,
+      rate: false,
+    },
+  ];
+  return all.filter(({ name }) => wanted(name));
 }
 
-function llamaBench(gguf: string): Rates {
-  const run = spawnSync(
-    options['llama-bench']!,
-    ['-m', gguf, '-p', String(PROMPT), '-n', String(GENERATE), '-t', options.threads, '-o', 'json'],
-    { encoding: 'utf8' },
-  );
-  if (run.status !== 0) throw new Error(`llama-bench failed: ${run.stderr}`);
-  const rows = JSON.parse(run.stdout) as { n_prompt: number; n_gen: number; avg_ts: number }[];
-  return {
-    prefill: rows.find(({ n_gen }) => n_gen === 0)!.avg_ts,
-    decode: rows.find(({ n_prompt }) => n_prompt === 0)!.avg_ts,
-    memoryMb: NaN,
-  };
+/** Samples of each engine, one round after the other. */
+type Samples = Partial<Record<EngineName, Sample[]>>;
+
+interface Row {
+  line: Pick<Line, 'title' | 'rate' | 'share'>;
+  samples: Samples;
 }
 
-function table(dims: string, contenders: Contender[], peaks: Peaks): string[] {
-  const { operations, bytes } = work(PEER_DIMENSIONS[dims]!);
-  const share = (part: number, whole: number): string =>
-    whole > 0 ? ` · ${((100 * part) / 1e9 / whole).toFixed(0)} %` : '';
-  const runs = contenders.map((): Rates[] => []);
-  for (let round = 0; round < Number(options.rounds); round++) {
-    contenders.forEach(({ name, measure }, i) => {
-      runs[i]!.push(measure());
-      process.stderr.write(`${dims} ${name} round ${round + 1}: ${JSON.stringify(runs[i]!.at(-1))}\n`);
+class Course {
+  readonly rows: Row[] = [];
+  readonly peaks: Partial<Record<EngineName, number>> = {};
+  readonly #running = new Map<EngineName, Contender>();
+  readonly #held = new Map<EngineName, string>();
+
+  constructor(
+    readonly dims: string,
+    readonly start: (engine: EngineName) => Promise<Contender>,
+  ) {}
+
+  /** Starts every engine in turn and stops it, but for the last time. */
+  async load(): Promise<void> {
+    const engines = ENGINES.filter((name) => name !== 'llamaQ8');
+    const samples: Samples = {};
+    for (let round = 0; round < (wanted('load') ? rounds : 1); round++)
+      for (const engine of engines) {
+        await this.#running.get(engine)?.close();
+        const contender = await this.start(engine);
+        this.#running.set(engine, contender);
+        this.#note(samples, engine, contender.loaded, 'load');
+      }
+    if (wanted('load')) this.rows.push({ line: { title: 'load', rate: false }, samples });
+  }
+
+  async run(line: Line): Promise<void> {
+    const readings: Samples = {};
+    for (const engine of line.engines) {
+      if (!this.#running.has(engine)) this.#running.set(engine, await this.start(engine));
+      if (!line.held || this.#held.get(engine) === line.held.join(' ')) continue;
+      const contender = this.#running.get(engine)!;
+      this.#held.set(engine, line.held.join(' '));
+      this.#note(readings, engine, await contender.ask(`hold ${line.held.join(' ')}`), 'hold');
+    }
+    if (line.name === 'deep')
+      this.rows.push({ line: { title: `prefill ${DEEP}`, rate: true }, samples: readings });
+    const samples: Samples = {};
+    const start = performance.now();
+    for (let round = 0; round < rounds; round++) {
+      if (round > 0 && ((performance.now() - start) * (round + 1)) / round > MOST_MS_OF_A_LINE) break;
+      for (const engine of line.engines)
+        this.#note(samples, engine, await this.#running.get(engine)!.ask(line.command), line.title);
+    }
+    this.rows.push({ line, samples });
+  }
+
+  async end(): Promise<void> {
+    for (const [engine, contender] of this.#running) {
+      this.peaks[engine] = await contender.peak();
+      await contender.close();
+    }
+  }
+
+  #note(samples: Samples, engine: EngineName, sample: Sample, what: string): void {
+    (samples[engine] ??= []).push(sample);
+    process.stderr.write(
+      `${this.dims} ${what} ${engine}: ${sample.ms.toFixed(0)} ms, ${sample.cpu.toFixed(0)} ms of CPU\n`,
+    );
+  }
+}
+
+const middle = (samples: Sample[], of: 'ms' | 'cpu'): number => median(samples.map((sample) => sample[of]));
+
+/** The peer's time in ours: of the clock, and of the processor. */
+function ratio(ours: Sample[] | undefined, theirs: Sample[]): string {
+  if (!ours) return '';
+  const [clock, processor] = (['ms', 'cpu'] as const).map((of) => middle(theirs, of) / middle(ours, of));
+  return `${clock!.toFixed(2)}× · ${processor!.toFixed(2)}×`;
+}
+
+function cells({ line, samples }: Row, peaks: Peaks): string[] {
+  const value = (list: Sample[] | undefined): string => {
+    if (!list) return '';
+    const ms = middle(list, 'ms');
+    const shown = line.rate
+      ? `${((list[0]!.tokens * 1000) / ms).toFixed(1)} t/s`
+      : ms < 10_000
+        ? `${ms.toFixed(0)} ms`
+        : `${(ms / 1000).toFixed(1)} s`;
+    const share = line.share?.({ ...list[0]!, ms }, peaks);
+    return share === undefined ? shown : `${shown} · ${(100 * share).toFixed(0)} %`;
+  };
+  const peers = (['llama', 'llamaQ8'] as const).filter((name) => samples[name]);
+  const best = peers.reduce((a, b) => (middle(samples[a]!, 'ms') <= middle(samples[b]!, 'ms') ? a : b));
+  const theirs = peers.map((name) => `${value(samples[name])}${name === 'llamaQ8' ? ' (Q8_0)' : ''}`);
+  return [
+    line.title,
+    value(samples.fast),
+    value(samples.faster),
+    theirs.join('; '),
+    ratio(samples.fast, samples[best]!),
+    ratio(samples.faster, samples[best]!),
+    String(samples[best]!.length),
+  ];
+}
+
+/** Gigabytes in memory: gone with the process, too, however it ends. */
+let remove = (): void => {};
+process.once('exit', () => remove());
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
+async function course(dims: string, llama: NativeLlama): Promise<Course> {
+  const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  const folder = mkdtempSync(join(memory, 'afterimage-peers-'));
+  const checkpoint = randomCheckpoint(DIMENSIONS[dims]!(), 4);
+  remove = () => {
+    checkpoint.remove();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const sizes = PEER_DIMENSIONS[dims]!;
+    const files = {
+      model: join(folder, 'model.gguf'),
+      f16: join(folder, 'f16.gguf'),
+      q8: join(folder, 'q8.gguf'),
+    };
+    writeDecoder(files.model, sizes.decoder);
+    writeTower(files.f16, sizes.tower, 'f16');
+    if (wanted('tower')) writeTower(files.q8, sizes.tower, 'q8_0');
+    const ours = (precision: string): string[] => [
+      ...['--import', import.meta.resolve('tsx'), fileURLToPath(new URL('peers/ours.ts', import.meta.url))],
+      ...['--dims', dims, '--weights', checkpoint.checkpoint.folder],
+      ...['--precision', precision, '--threads', options.threads],
+    ];
+    const theirs = (tower: string): string[] => [files.model, tower, options.threads];
+    const result = new Course(dims, (engine) => {
+      if (engine === 'llama') return Contender.start(llama.peer, theirs(files.f16));
+      if (engine === 'llamaQ8') return Contender.start(llama.peer, theirs(files.q8));
+      return Contender.start(process.execPath, ours(engine));
     });
+    await result.load();
+    for (const line of linesOf(sizes)) await result.run(line);
+    await result.end();
+    return result;
+  } finally {
+    remove();
   }
-  const medians = runs.map((list): Rates => ({
-    prefill: median(list.map(({ prefill }) => prefill)),
-    decode: median(list.map(({ decode }) => decode)),
-    memoryMb: median(list.map(({ memoryMb }) => memoryMb)),
-  }));
-  return medians.map(({ prefill, decode, memoryMb }, i) => {
-    const ratio = (a: [number, number], b: number): string =>
-      i < 2 ? '' : ` (fast ${(a[0] / b).toFixed(2)}×, faster ${(a[1] / b).toFixed(2)}×)`;
-    const cells = [
-      dims,
-      contenders[i]!.name,
-      `${prefill.toFixed(0)}${share(prefill * operations, peaks.integers)}${ratio([medians[0]!.prefill, medians[1]!.prefill], prefill)}`,
-      `${decode.toFixed(1)}${share(decode * bytes, peaks.read)}${ratio([medians[0]!.decode, medians[1]!.decode], decode)}`,
-      Number.isNaN(memoryMb) ? '' : `${memoryMb} MB`,
-    ];
-    return `| ${cells.join(' | ')} |`;
-  });
 }
 
-const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'afterimage-peers-'));
-const peaks = measured<Peaks>('peaks.ts', { threads: options.threads });
-const lines = [
-  `${cpus()[0]!.model.trim()}, ${options.threads} threads, ${Math.round(totalmem() / 2 ** 30)} GiB. Medians of ${options.rounds} alternating runs, tokens per second; prompt ${PROMPT}, ${GENERATE} generated, random 4-bit weights. Measured peaks: int8 dot ${peaks.integers.toFixed(0)} Gop/s, float ${peaks.floats.toFixed(0)} GFLOP/s, memory ${peaks.read.toFixed(1)} GB/s. Shares: of the int8 peak in prefill (A15 does each product twice, counted once), of the memory bandwidth in decode; the peaks are taken once and the host's other guests come and go, so a share may exceed 100 %.`,
-  '',
-  '| dimensions | engine | prefill | decode | peak memory |',
-  '|---|---|---|---|---|',
-];
-try {
-  for (const dims of options.dims) {
-    const gguf = join(folder, `${dims}.gguf`);
-    writeGguf(gguf, PEER_DIMENSIONS[dims]!);
-    const contenders: Contender[] = [
-      { name: 'afterimage, fast (A15)', measure: () => ours(dims, 'fast') },
-      { name: 'afterimage, faster (A8)', measure: () => ours(dims, 'faster') },
-    ];
-    if (options.llama) contenders.push({ name: 'node-llama-cpp (Q4_0)', measure: () => nodeLlama(gguf) });
-    if (options['llama-bench'])
-      contenders.push({ name: 'llama-bench (Q4_0)', measure: () => llamaBench(gguf) });
-    lines.push(...table(dims, contenders, peaks));
-    rmSync(gguf);
-  }
-} finally {
-  rmSync(folder, { recursive: true, force: true });
+function table({ dims, rows, peaks: memory }: Course, peaks: Peaks): string[] {
+  const lines = rows.map((row) => `| ${[dims, ...cells(row, peaks)].join(' | ')} |`);
+  if (!wanted('memory')) return lines;
+  const mb = (name: EngineName): string => `${memory[name]!.toFixed(0)} MB`;
+  const less = (name: EngineName): string => `${(memory.llama! / memory[name]!).toFixed(2)}×`;
+  const row = [dims, 'peak memory', mb('fast'), mb('faster'), mb('llama'), less('fast'), less('faster'), '1'];
+  return [...lines, `| ${row.join(' | ')} |`];
 }
+
+const begun = performance.now();
+const llama = nativeLlama(options.llama);
+const before = measured<Peaks>('peaks.ts', { threads: options.threads });
+const rows: string[] = [];
+const courses: Course[] = [];
+const load = loadavg()[0]!;
+for (const dims of options.dims) courses.push(await course(dims, llama));
+const after = measured<Peaks>('peaks.ts', { threads: options.threads });
+const peaks: Peaks = {
+  read: Math.max(before.read, after.read),
+  floats: Math.max(before.floats, after.floats),
+  integers: Math.max(before.integers, after.integers),
+};
+for (const each of courses) rows.push(...table(each, peaks));
+const lines = [
+  `${cpus()[0]!.model.trim()}, ${options.threads} threads, ${Math.round(totalmem() / 2 ** 30)} GiB, a load of ${load.toFixed(1)} when it began; ${((performance.now() - begun) / 60_000).toFixed(0)} minutes. llama.cpp: ${llama.name}. Peaks: int8 dot ${peaks.integers.toFixed(0)} Gop/s, float ${peaks.floats.toFixed(0)} GFLOP/s, memory ${peaks.read.toFixed(1)} GB/s.`,
+  '',
+  '| dimensions | work | fast | faster | llama.cpp | fast, clock · CPU | faster, clock · CPU | rounds |',
+  '|---|---|---|---|---|---|---|---|',
+  ...rows,
+];
 process.stdout.write(`${lines.join('\n')}\n`);
 if (options.write) writeSection('peers', lines.join('\n'));

@@ -69,11 +69,39 @@ function layout(dimensions: Dimensions, bits: number): Stored[] {
 /**
  * @param bits 2–8: MLX affine, group 64; 16: bf16 throughout.
  * @param filled False where nobody reads the numbers: a file with holes for them, of any size.
+ * @param written The folder of one that another process has made with the same arguments.
  */
-export function randomCheckpoint(dimensions: Dimensions, bits: number, filled = true): RandomCheckpoint {
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'afterimage-bench-'));
-  const file = join(folder, 'model.safetensors');
+export function randomCheckpoint(
+  dimensions: Dimensions,
+  bits: number,
+  { filled = true, written }: { filled?: boolean; written?: string } = {},
+): RandomCheckpoint {
+  const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  const folder = written ?? mkdtempSync(join(memory, 'afterimage-bench-'));
   const stored = layout(dimensions, bits);
+  const file = join(folder, 'model.safetensors');
+  if (!written) writeWeights(file, stored, bits, filled);
+  const config: Record<string, unknown> =
+    bits < 16
+      ? { ...dimensions.config, quantization: { group_size: GROUP, bits } }
+      : { ...dimensions.config };
+  return {
+    checkpoint: {
+      folder,
+      config,
+      generationConfig: {},
+      imageProcessor: dimensions.imageProcessor,
+      processor: dimensions.processor,
+      tensors: new Map(stored.map(({ name, info }) => [name, info])),
+      files: [file],
+      tokenId: (token) => dimensions.tokens[token],
+    },
+    bytes: stored.reduce((sum, { bytes }) => sum + bytes, 0),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+function writeWeights(file: string, stored: Stored[], bits: number, filled: boolean): void {
   const header: Record<string, unknown> = {};
   let offset = 0;
   for (const tensor of stored) {
@@ -104,22 +132,4 @@ export function randomCheckpoint(dimensions: Dimensions, bits: number, filled = 
     }
   }
   closeSync(descriptor);
-  const config: Record<string, unknown> =
-    bits < 16
-      ? { ...dimensions.config, quantization: { group_size: GROUP, bits } }
-      : { ...dimensions.config };
-  return {
-    checkpoint: {
-      folder,
-      config,
-      generationConfig: {},
-      imageProcessor: dimensions.imageProcessor,
-      processor: dimensions.processor,
-      tensors: new Map(stored.map(({ name, info }) => [name, info])),
-      files: [file],
-      tokenId: (token) => dimensions.tokens[token],
-    },
-    bytes: offset,
-    remove: () => rmSync(folder, { recursive: true, force: true }),
-  };
 }

@@ -1,78 +1,31 @@
-// A GGUF file of a decoder's real dimensions with random Q4_0 weights, so that llama.cpp runs the same work as we do.
-// https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+// GGUF files of real dimensions with random weights, so that llama.cpp runs the same work as we do: a decoder in Q4_0
+// and its vision encoder (mmproj) in f16 or Q8_0. https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 import { closeSync, openSync, writeSync } from 'node:fs';
+import type { DecoderDimensions, TowerDimensions } from './gguf-dimensions.js';
 
-export interface DecoderDimensions {
-  /** llama.cpp's name of the architecture. */
-  architecture: 'qwen2' | 'llama';
-  hidden: number;
-  intermediate: number;
-  layers: number;
-  heads: number;
-  kvHeads: number;
-  headDim: number;
-  vocab: number;
-  ropeBase: number;
-  qkvBias: boolean;
-  tied: boolean;
-}
+export type MatrixType = 'f16' | 'q8_0' | 'q4_0';
+type StoredType = 'f32' | MatrixType;
 
-export const PEER_DIMENSIONS: Record<string, DecoderDimensions> = {
-  'qwen2-vl-2b': {
-    architecture: 'qwen2',
-    hidden: 1536,
-    intermediate: 8960,
-    layers: 28,
-    heads: 12,
-    kvHeads: 2,
-    headDim: 128,
-    vocab: 151936,
-    ropeBase: 1e6,
-    qkvBias: true,
-    tied: true,
-  },
-  'qwen2.5-vl-3b': {
-    architecture: 'qwen2',
-    hidden: 2048,
-    intermediate: 11008,
-    layers: 36,
-    heads: 16,
-    kvHeads: 2,
-    headDim: 128,
-    vocab: 151936,
-    ropeBase: 1e6,
-    qkvBias: true,
-    tied: true,
-  },
-  'smolvlm-256m': {
-    architecture: 'llama',
-    hidden: 576,
-    intermediate: 1536,
-    layers: 30,
-    heads: 9,
-    kvHeads: 3,
-    headDim: 64,
-    vocab: 49280,
-    ropeBase: 1e5,
-    qkvBias: false,
-    tied: false,
-  },
+/** ggml's number of a type, the weights of a block and its bytes. */
+const STORED: Record<StoredType, { type: number; weights: number; bytes: number }> = {
+  f32: { type: 0, weights: 1, bytes: 4 },
+  f16: { type: 1, weights: 1, bytes: 2 },
+  q4_0: { type: 2, weights: 32, bytes: 18 },
+  q8_0: { type: 8, weights: 32, bytes: 34 },
 };
 
 const ALIGNMENT = 32;
-const TYPE = { uint32: 4, int32: 5, float32: 6, string: 8, array: 9 };
-const F32 = 0;
-const Q4_0 = 2;
-/** 32 weights: an f16 scale and 16 bytes of nibbles. */
-const Q4_0_BLOCK = { weights: 32, bytes: 18 };
-const HALF_OF_0_004 = 0x1c19;
 
-interface Tensor {
+export interface PeerTensor {
   name: string;
   /** Innermost first. */
   shape: number[];
-  type: number;
+  stored: StoredType;
 }
+
+type Value = { u32: number } | { f32: number } | { bool: boolean } | { text: string } | ListValue;
+type ListValue = { i32s: number[] } | { f32s: number[] } | { texts: string[] };
+export type Metadata = Record<string, Value>;
 
 class Writer {
   readonly #parts: Buffer[] = [];
@@ -96,15 +49,24 @@ class Writer {
     return this.raw(bytes);
   }
 
-  f32(value: number): this {
-    const bytes = Buffer.alloc(4);
-    bytes.writeFloatLE(value);
-    return this.raw(bytes);
-  }
-
   text(value: string): this {
     const bytes = Buffer.from(value);
     return this.u64(bytes.length).raw(bytes);
+  }
+
+  value(value: Value): this {
+    if ('u32' in value) return this.u32(4).u32(value.u32);
+    if ('f32' in value) return this.u32(6).raw(Buffer.from(Float32Array.of(value.f32).buffer));
+    if ('bool' in value) return this.u32(7).raw(Buffer.of(value.bool ? 1 : 0));
+    if ('text' in value) return this.u32(8).text(value.text);
+    const list = (type: number, count: number): this => this.u32(9).u32(type).u64(count);
+    if ('i32s' in value)
+      return list(5, value.i32s.length).raw(Buffer.from(Int32Array.from(value.i32s).buffer));
+    if ('f32s' in value)
+      return list(6, value.f32s.length).raw(Buffer.from(Float32Array.from(value.f32s).buffer));
+    list(8, value.texts.length);
+    for (const text of value.texts) this.text(text);
+    return this;
   }
 
   bytes(): Buffer {
@@ -112,13 +74,14 @@ class Writer {
   }
 }
 
-function tensors(d: DecoderDimensions): Tensor[] {
-  const matrix = (name: string, out: number, input: number): Tensor => ({
+const vector = (name: string, length: number): PeerTensor => ({ name, shape: [length], stored: 'f32' });
+
+function decoderTensors(d: DecoderDimensions): PeerTensor[] {
+  const matrix = (name: string, out: number, input: number): PeerTensor => ({
     name: `${name}.weight`,
     shape: [input, out],
-    type: Q4_0,
+    stored: 'q4_0',
   });
-  const vector = (name: string, length: number): Tensor => ({ name, shape: [length], type: F32 });
   const list = [matrix('token_embd', d.vocab, d.hidden), vector('output_norm.weight', d.hidden)];
   if (!d.tied) list.push(matrix('output', d.vocab, d.hidden));
   for (let i = 0; i < d.layers; i++) {
@@ -130,48 +93,38 @@ function tensors(d: DecoderDimensions): Tensor[] {
       if (d.qkvBias) list.push(vector(`${block}.attn_${part}.bias`, width));
     }
     list.push(matrix(`${block}.attn_output`, d.hidden, d.heads * d.headDim));
-    list.push(
-      matrix(`${block}.ffn_gate`, d.intermediate, d.hidden),
-      matrix(`${block}.ffn_up`, d.intermediate, d.hidden),
-    );
+    list.push(matrix(`${block}.ffn_gate`, d.intermediate, d.hidden));
+    list.push(matrix(`${block}.ffn_up`, d.intermediate, d.hidden));
     list.push(matrix(`${block}.ffn_down`, d.hidden, d.intermediate));
   }
   return list;
 }
 
-function metadata(writer: Writer, d: DecoderDimensions): void {
+function decoderMetadata(d: DecoderDimensions): Metadata {
   const a = d.architecture;
-  const integers: Record<string, number> = {
-    [`${a}.context_length`]: 8192,
-    [`${a}.embedding_length`]: d.hidden,
-    [`${a}.block_count`]: d.layers,
-    [`${a}.feed_forward_length`]: d.intermediate,
-    [`${a}.attention.head_count`]: d.heads,
-    [`${a}.attention.head_count_kv`]: d.kvHeads,
-    [`${a}.rope.dimension_count`]: d.headDim,
-    [`${a}.vocab_size`]: d.vocab,
-    'tokenizer.ggml.bos_token_id': 1,
-    'tokenizer.ggml.eos_token_id': 2,
-    'tokenizer.ggml.unknown_token_id': 0,
-    'general.file_type': 2,
+  const ids = Array.from({ length: d.vocab }, (_, id) => id);
+  return {
+    'general.architecture': { text: a },
+    'general.file_type': { u32: 2 },
+    [`${a}.context_length`]: { u32: 8192 },
+    [`${a}.embedding_length`]: { u32: d.hidden },
+    [`${a}.block_count`]: { u32: d.layers },
+    [`${a}.feed_forward_length`]: { u32: d.intermediate },
+    [`${a}.attention.head_count`]: { u32: d.heads },
+    [`${a}.attention.head_count_kv`]: { u32: d.kvHeads },
+    [`${a}.attention.layer_norm_rms_epsilon`]: { f32: 1e-6 },
+    [`${a}.rope.dimension_count`]: { u32: d.headDim },
+    [`${a}.rope.freq_base`]: { f32: d.ropeBase },
+    ...(d.ropeSections && { [`${a}.rope.dimension_sections`]: { i32s: [...d.ropeSections, 0] } }),
+    [`${a}.vocab_size`]: { u32: d.vocab },
+    'tokenizer.ggml.model': { text: 'llama' },
+    'tokenizer.ggml.unknown_token_id': { u32: 0 },
+    'tokenizer.ggml.bos_token_id': { u32: 1 },
+    'tokenizer.ggml.eos_token_id': { u32: 2 },
+    'tokenizer.ggml.tokens': { texts: ids.map(tokenText) },
+    'tokenizer.ggml.scores': { f32s: ids.map((id) => -id) },
+    'tokenizer.ggml.token_type': { i32s: ids.map(tokenType) },
   };
-  const reals: Record<string, number> = {
-    [`${a}.attention.layer_norm_rms_epsilon`]: 1e-6,
-    [`${a}.rope.freq_base`]: d.ropeBase,
-  };
-  writer.u64(Object.keys(integers).length + Object.keys(reals).length + 5);
-  writer.text('general.architecture').u32(TYPE.string).text(a);
-  writer.text('tokenizer.ggml.model').u32(TYPE.string).text('llama');
-  for (const [key, value] of Object.entries(integers)) writer.text(key).u32(TYPE.uint32).u32(value);
-  for (const [key, value] of Object.entries(reals)) writer.text(key).u32(TYPE.float32).f32(value);
-  const array = (key: string, type: number): Writer =>
-    writer.text(key).u32(TYPE.array).u32(type).u64(d.vocab);
-  array('tokenizer.ggml.tokens', TYPE.string);
-  for (let i = 0; i < d.vocab; i++) writer.text(tokenText(i));
-  array('tokenizer.ggml.scores', TYPE.float32);
-  for (let i = 0; i < d.vocab; i++) writer.f32(-i);
-  array('tokenizer.ggml.token_type', TYPE.int32);
-  for (let i = 0; i < d.vocab; i++) writer.u32(tokenType(i));
 }
 
 const BYTES_FROM = 3;
@@ -188,48 +141,129 @@ function tokenType(id: number): number {
   return id < BYTES_FROM + 256 ? 6 : 1;
 }
 
-function byteLength({ shape, type }: Tensor): number {
-  const count = shape.reduce((a, b) => a * b, 1);
-  return type === F32 ? count * 4 : (count / Q4_0_BLOCK.weights) * Q4_0_BLOCK.bytes;
+function towerTensors(t: TowerDimensions, type: MatrixType): PeerTensor[] {
+  const list: PeerTensor[] = [];
+  const linear = (name: string, out: number, input: number, bias = true): void => {
+    list.push({ name: `${name}.weight`, shape: [input, out], stored: type });
+    if (bias) list.push(vector(`${name}.bias`, out));
+  };
+  const norm = (name: string): void => {
+    list.push(vector(`${name}.weight`, t.hidden), vector(`${name}.bias`, t.hidden));
+  };
+  const patch = (name: string): void => {
+    list.push({ name, shape: [t.patch, t.patch, 3, t.hidden], stored: 'f16' });
+  };
+  patch('v.patch_embd.weight');
+  if (t.projector === 'qwen2vl_merger') patch('v.patch_embd.weight.1');
+  else {
+    list.push(vector('v.patch_embd.bias', t.hidden));
+    list.push({
+      name: 'v.position_embd.weight',
+      shape: [t.hidden, (t.imageSize / t.patch) ** 2],
+      stored: 'f32',
+    });
+  }
+  for (let i = 0; i < t.layers; i++) {
+    const block = `v.blk.${i}`;
+    for (const part of ['q', 'k', 'v', 'out']) linear(`${block}.attn_${part}`, t.hidden, t.hidden);
+    norm(`${block}.ln1`);
+    norm(`${block}.ln2`);
+    linear(`${block}.ffn_up`, t.intermediate, t.hidden);
+    linear(`${block}.ffn_down`, t.hidden, t.intermediate);
+  }
+  norm('v.post_ln');
+  const merged = t.hidden * t.merge ** 2;
+  if (t.projector === 'idefics3') linear('mm.model.fc', t.out, merged, false);
+  else {
+    linear('mm.0', merged, merged);
+    linear('mm.2', t.out, merged);
+  }
+  return list;
+}
+
+function towerMetadata(t: TowerDimensions, type: MatrixType): Metadata {
+  return {
+    'general.architecture': { text: 'clip' },
+    'general.file_type': { u32: type === 'f16' ? 1 : 7 },
+    'clip.has_vision_encoder': { bool: true },
+    'clip.projector_type': { text: t.projector },
+    'clip.use_gelu': { bool: t.gelu === 'gelu' },
+    'clip.vision.image_size': { u32: t.imageSize },
+    'clip.vision.patch_size': { u32: t.patch },
+    'clip.vision.embedding_length': { u32: t.hidden },
+    'clip.vision.feed_forward_length': { u32: t.intermediate },
+    'clip.vision.block_count': { u32: t.layers },
+    'clip.vision.projection_dim': { u32: t.out },
+    'clip.vision.attention.head_count': { u32: t.heads },
+    'clip.vision.attention.layer_norm_epsilon': { f32: 1e-6 },
+    'clip.vision.image_mean': { f32s: [0.5, 0.5, 0.5] },
+    'clip.vision.image_std': { f32s: [0.5, 0.5, 0.5] },
+    'clip.vision.projector.scale_factor': { u32: t.merge },
+    ...(t.longestEdge && { 'clip.vision.preproc_image_size': { u32: t.longestEdge } }),
+  };
+}
+
+export function writeDecoder(file: string, d: DecoderDimensions): void {
+  writeGguf(file, decoderMetadata(d), decoderTensors(d));
+}
+
+/** @param type Of matrices, as llama.cpp's converter makes them. */
+export function writeTower(file: string, t: TowerDimensions, type: MatrixType): void {
+  writeGguf(file, towerMetadata(t, type), towerTensors(t, type));
+}
+
+function byteLength({ shape, stored }: PeerTensor): number {
+  const { weights, bytes } = STORED[stored];
+  return (shape.reduce((a, b) => a * b, 1) / weights) * bytes;
 }
 
 const aligned = (offset: number): number => Math.ceil(offset / ALIGNMENT) * ALIGNMENT;
 
-export function writeGguf(file: string, d: DecoderDimensions): void {
-  const list = tensors(d);
-  const head = new Writer().raw(Buffer.from('GGUF')).u32(3).u64(list.length);
-  metadata(head, d);
+function writeGguf(file: string, metadata: Metadata, tensors: PeerTensor[]): void {
+  const head = new Writer().raw(Buffer.from('GGUF')).u32(3).u64(tensors.length);
+  head.u64(Object.keys(metadata).length);
+  for (const [key, value] of Object.entries(metadata)) head.text(key).value(value);
   let offset = 0;
-  for (const tensor of list) {
+  for (const tensor of tensors) {
     head.text(tensor.name).u32(tensor.shape.length);
     for (const side of tensor.shape) head.u64(side);
-    head.u32(tensor.type).u64(offset);
+    head.u32(STORED[tensor.stored].type).u64(offset);
     offset = aligned(offset + byteLength(tensor));
   }
   const descriptor = openSync(file, 'w');
   writeSync(descriptor, head.bytes());
-  const start = aligned(head.length);
-  writeSync(descriptor, Buffer.alloc(start - head.length));
-  const blocks = randomBlocks();
-  const ones = Buffer.from(new Float32Array(1 << 14).fill(1).buffer);
-  for (const tensor of list) {
+  writeSync(descriptor, Buffer.alloc(aligned(head.length) - head.length));
+  const patterns = new Map<string, Buffer>();
+  for (const tensor of tensors) {
     const bytes = byteLength(tensor);
-    const pattern = tensor.type === F32 ? ones : blocks;
+    const kind = tensor.name.endsWith('.bias') ? 'zero' : tensor.shape.length === 1 ? 'one' : tensor.stored;
+    if (!patterns.has(kind)) patterns.set(kind, pattern(kind));
+    const source = patterns.get(kind)!;
     for (let done = 0; done < bytes;)
-      done += writeSync(descriptor, pattern, 0, Math.min(pattern.length, bytes - done));
+      done += writeSync(descriptor, source, 0, Math.min(source.length, bytes - done));
     writeSync(descriptor, Buffer.alloc(aligned(bytes) - bytes));
   }
   closeSync(descriptor);
 }
 
-function randomBlocks(): Buffer {
+const HALF_OF_0_004 = 0x1c19;
+const HALF_OF_0_0002 = 0x0a8e;
+
+/** Repeated over a tensor: random weights of at most about 0.03, ones or zeros. */
+function pattern(kind: StoredType | 'one' | 'zero'): Buffer {
   const count = 1 << 16;
-  const blocks = Buffer.alloc(count * Q4_0_BLOCK.bytes);
+  if (kind === 'one') return Buffer.from(new Float32Array(count).fill(1).buffer);
+  if (kind === 'zero') return Buffer.alloc(4 * count);
   let state = 1;
-  for (let i = 0; i < blocks.length; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    blocks[i] = state >>> 24;
-  }
-  for (let i = 0; i < count; i++) blocks.writeUInt16LE(HALF_OF_0_004, i * Q4_0_BLOCK.bytes);
+  const next = (): number => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0);
+  if (kind === 'f32')
+    return Buffer.from(Float32Array.from({ length: count }, () => (next() / 2 ** 31 - 1) * 0.03).buffer);
+  // Signs and mantissas are random, the exponent is that of 1/64.
+  if (kind === 'f16')
+    return Buffer.from(Uint16Array.from({ length: count }, () => ((next() >>> 16) & 0x83ff) | 0x2400).buffer);
+  const { bytes } = STORED[kind];
+  const blocks = Buffer.from(Uint8Array.from({ length: count * bytes }, () => next() >>> 24));
+  for (let i = 0; i < count; i++)
+    blocks.writeUInt16LE(kind === 'q4_0' ? HALF_OF_0_004 : HALF_OF_0_0002, i * bytes);
   return blocks;
 }

@@ -238,9 +238,10 @@ void pack_pairs(const PackedMatrix& m, uint8_t* block, int output, const float* 
   const double factor = pair_factor(values, count);
   const auto scale = static_cast<float>(1 / factor), by = static_cast<float>(factor);
   std::memcpy(block + m.code_bytes + output * 4, &scale, 4);
-  for (int k = 0; k < count; ++k) {
-    const auto q = static_cast<int16_t>(std::lrint(values[k] * by));
-    std::memcpy(block + (k / 2 * kPanelRows + output) * 4 + k % 2 * 2, &q, 2);
+  for (int k = 0; k < count; k += 2) {
+    const auto first = static_cast<uint16_t>(std::lrint(values[k] * by));
+    const auto second = static_cast<uint16_t>(k + 1 < count ? std::lrint(values[k + 1] * by) : 0);
+    put_word(block + (k / 2 * kPanelRows + output) * 4, first | uint32_t{second} << 16);
   }
 }
 

@@ -33,8 +33,20 @@ int64_t padded_outs(int64_t outs, int lanes) { return (outs + lanes - 1) / lanes
 }  // namespace
 
 double pair_factor(const float* weights, int64_t count) {
+  // Several sums, because one would wait for itself at every weight.
+  constexpr int64_t kSums = 8;
+  double sums[kSums] = {};
+  float mosts[kSums] = {};
+  int64_t k = 0;
+  for (; k + kSums <= count; k += kSums)
+    for (int64_t i = 0; i < kSums; ++i) {
+      const float size = std::abs(weights[k + i]);
+      sums[i] += size;
+      mosts[i] = mosts[i] < size ? size : mosts[i];
+    }
+  for (; k < count; ++k) sums[0] += std::abs(weights[k]), mosts[0] = std::max(mosts[0], std::abs(weights[k]));
   double sum = 0, most = 0;
-  for (int64_t k = 0; k < count; ++k) sum += std::abs(weights[k]), most = std::max<double>(most, std::abs(weights[k]));
+  for (int64_t i = 0; i < kSums; ++i) sum += sums[i], most = std::max<double>(most, mosts[i]);
   if (most == 0) return 1;
   const double roundings = 0.5 * static_cast<double>(count);
   return std::min(32767 / most, (2147483647.0 / kMostPairInput - roundings) / sum);
