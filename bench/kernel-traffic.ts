@@ -39,7 +39,7 @@ interface Dispatch {
 }
 
 const onMatrices = (kernel: string): boolean =>
-  /^(linear_(?!dot_)|attention_matrix_|attention_split_|segment_attention_)/.test(kernel);
+  /^(linear_(?!dot_)|expert_matrix_|attention_matrix_|attention_split_|segment_attention_)/.test(kernel);
 
 const log = join(tmpdir(), `afterimage-traffic-${process.pid}.jsonl`);
 

@@ -22,7 +22,7 @@ cd "$root"
 step() { echo "== $*"; }
 
 step lint
-node --import tsx "$here/lint.ts" native/metal/*.metal native/metal/*_params.h native/metal/common.h native/metal/kv_element.h native/metal/quantized_format.h native/metal/float_dot.h native/metal/row_squares.h native/metal/rope_element.h \
+node --import tsx "$here/lint.ts" native/metal/*.metal native/metal/*_params.h native/metal/common.h native/metal/kv_element.h native/metal/quantized_format.h native/metal/float_dot.h native/metal/matrix_tile.h native/metal/expert_pairs.h native/metal/row_squares.h native/metal/rope_element.h \
   native/graph/op_kinds.h
 node --import tsx "$here/lint.ts" --expect "$here/faults/style.metal" "$here/faults/common.h"
 node --import tsx "$here/budget/operators.ts" --check
@@ -88,23 +88,23 @@ on_metal() {
   tail -1 "$log"
 }
 # without_matrices NAME WORDS FAMILY…: on a device where the kernels on simdgroup matrices fail, dot products take over, and
-# WORDS say why. What is found out about that device is its own.
+# WORDS say why; at least one FAMILY has experts. What is found out about that device is its own.
 without_matrices() {
   name=$1 words=$2 folders=""
   shift 2
   for family; do folders="$folders test/goldens/checkpoints/$family"; done
   rm -rf "$build/verdicts-$name"
   XDG_CACHE_HOME=$build/verdicts-$name on_metal "goldens-$name" test/goldens/run.ts $folders --backend metal
-  for kernel in linear_ attention_matrix_; do
+  for kernel in linear_ expert_matrix_ attention_matrix_; do
     grep -q "kernel $kernel.* is replaced by a slower one: $words" "$build/goldens-$name.log" ||
       { echo "failed: $name: nothing says that a kernel $kernel… is replaced because $words" >&2; return 1; }
   done
 }
 # Golden checkpoints without matrices: the kernels do not compile; a row depends on its neighbours.
 slower() {
-  matrices=linear_matrix,attention_matrix
-  (export RIG_BROKEN_FAMILIES=$matrices; without_matrices off "program_source:" internvl_qwen3 paligemma)
-  (export RIG_LEAKY_FAMILIES=$matrices; without_matrices probe "a row depends on the other rows" qwen2_5_vl-4bit)
+  matrices=linear_matrix,experts_matrix,attention_matrix
+  (export RIG_BROKEN_FAMILIES=$matrices; without_matrices off "program_source:" internvl_qwen3 paligemma qwen3_vl_moe)
+  (export RIG_LEAKY_FAMILIES=$matrices; without_matrices probe "a row depends on the other rows" qwen2_5_vl-4bit qwen3_5_moe-mlx)
 }
 odd="" even=""
 for folder in test/goldens/checkpoints/*/cases ${AFTERIMAGE_GOLDENS:+"$AFTERIMAGE_GOLDENS"/*/cases}; do
@@ -122,7 +122,7 @@ wait $!
 if [ -n "$full" ]; then
   step "everything without matrices"
   for fault in BROKEN LEAKY; do
-    export "RIG_${fault}_FAMILIES=linear_matrix,attention_matrix" "XDG_CACHE_HOME=$build/verdicts-$fault"
+    export "RIG_${fault}_FAMILIES=linear_matrix,experts_matrix,attention_matrix" "XDG_CACHE_HOME=$build/verdicts-$fault"
     rm -rf "$XDG_CACHE_HOME"
     on_metal "starter-$fault" test/goldens/starter-tokens.ts
     on_metal "goldens-$fault" test/goldens/run.ts $odd $even --backend metal
