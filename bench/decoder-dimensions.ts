@@ -10,13 +10,17 @@ import {
   type Shapes,
 } from './dimensions.js';
 
+type Experts = NonNullable<DecoderModel['experts']>;
+
 export interface DecoderModel {
   name: string;
-  modelType: 'qwen2_5_vl' | 'qwen3_vl';
+  modelType: 'qwen2_5_vl' | 'qwen3_vl' | 'qwen3_vl_moe';
   text: Decoder;
   tied: boolean;
   /** Layers that DeepStack features join; counting keeps the first of them. */
   deepstack: number;
+  /** In the place of every MLP: gated MLPs of width `inner`, `chosen` of them for a row. */
+  experts?: { count: number; chosen: number; inner: number };
 }
 
 /**
@@ -77,11 +81,46 @@ export const DECODERS: DecoderModel[] = [
   },
 ];
 
+/** config.json of Qwen/Qwen3-VL-30B-A3B-Instruct. */
+export const EXPERT_DECODER: DecoderModel = {
+  name: 'Qwen3-VL-30B-A3B',
+  modelType: 'qwen3_vl_moe',
+  text: {
+    hidden: 2048,
+    intermediate: 6144,
+    layers: 48,
+    heads: 32,
+    kvHeads: 4,
+    headDim: 128,
+    vocab: 151936,
+    qkvBias: false,
+    qkNorm: true,
+  },
+  tied: false,
+  deepstack: 3,
+  experts: { count: 128, chosen: 8, inner: 768 },
+};
+
 const TOWER = { width: 64, heads: 2, depth: 1, patch: 14, inner: 128 };
+
+const isRecent = (model: DecoderModel): boolean => model.modelType !== 'qwen2_5_vl';
+
+/** As MLX stores them, stacked. */
+function experts(shapes: Shapes, prefix: string, layers: number, hidden: number, e: Experts): void {
+  for (let i = 0; i < layers; i++) {
+    const mlp = `${prefix}layers.${i}.mlp`;
+    linear(shapes, `${mlp}.gate`, e.count, hidden, false);
+    for (const part of ['gate_proj', 'up_proj', 'down_proj']) {
+      shapes.delete(`${mlp}.${part}.weight`);
+      const [out, input] = part === 'down_proj' ? [hidden, e.inner] : [e.inner, hidden];
+      shapes.set(`${mlp}.switch_mlp.${part}.weight`, [e.count, out, input]);
+    }
+  }
+}
 
 function tower(shapes: Shapes, model: DecoderModel, hidden: number): void {
   const { width, depth, patch, inner } = TOWER;
-  const recent = model.modelType === 'qwen3_vl';
+  const recent = isRecent(model);
   const grouped = 4 * width;
   shapes.set('visual.patch_embed.proj.weight', [width, 3, 2, patch, patch]);
   for (let i = 0; i < depth; i++) {
@@ -112,10 +151,11 @@ function tower(shapes: Shapes, model: DecoderModel, hidden: number): void {
 /** `model` with other sizes where `changed` says so. */
 export function decoderDimensions(model: DecoderModel, changed: Partial<Decoder>): Dimensions {
   const text = { ...model.text, ...changed };
-  const recent = model.modelType === 'qwen3_vl';
+  const recent = isRecent(model);
   const shapes: Shapes = new Map();
   const prefix = recent ? 'model.language_model.' : 'model.';
   decoder(shapes, prefix, text);
+  if (model.experts) experts(shapes, prefix, text.layers, text.hidden, model.experts);
   if (!model.tied) shapes.set('lm_head.weight', [text.vocab, text.hidden]);
   const vision: Shapes = new Map();
   tower(vision, model, text.hidden);
@@ -134,12 +174,20 @@ export function decoderDimensions(model: DecoderModel, changed: Partial<Decoder>
     max_position_embeddings: 32768,
     hidden_act: 'silu',
     tie_word_embeddings: model.tied,
+    ...(model.experts && {
+      num_experts: model.experts.count,
+      num_experts_per_tok: model.experts.chosen,
+      moe_intermediate_size: model.experts.inner,
+    }),
   };
   return {
     config: {
       model_type: model.modelType,
       ...(recent
-        ? { text_config: { ...fields, model_type: 'qwen3_vl_text' }, tie_word_embeddings: model.tied }
+        ? {
+            text_config: { ...fields, model_type: `${model.modelType}_text` },
+            tie_word_embeddings: model.tied,
+          }
         : fields),
       image_token_id: 151655,
       video_token_id: 151656,
@@ -179,6 +227,6 @@ export function decoderDimensions(model: DecoderModel, changed: Partial<Decoder>
     quantized: (name) =>
       (name.startsWith(prefix) || name.startsWith('lm_head')) &&
       !name.includes('visual.') &&
-      shapes.get(name)?.length === 2,
+      (shapes.get(name)?.length ?? 0) >= 2,
   };
 }

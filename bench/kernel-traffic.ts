@@ -39,7 +39,7 @@ interface Dispatch {
 }
 
 const onMatrices = (kernel: string): boolean =>
-  /^(linear_(?!dot_)|attention_matrix_|attention_split_|segment_attention_)/.test(kernel);
+  /^(linear_(?!dot_)|expert_matrix_|attention_matrix_|attention_split_|segment_attention_)/.test(kernel);
 
 const log = join(tmpdir(), `afterimage-traffic-${process.pid}.jsonl`);
 
@@ -155,7 +155,8 @@ export async function countRun(
 export interface Division {
   dispatches: number;
   commandBuffers: number;
-  /** Of products on simdgroup matrices, and the most of one dispatch. */
+  /** Of products; of those on simdgroup matrices; and the most of one dispatch. */
+  operations: number;
   matrixOperations: number;
   mostOperations: number;
 }
@@ -170,6 +171,7 @@ export async function divide(decoder: DecoderModel, rows: number, end: number): 
   return {
     dispatches: dispatches.length,
     commandBuffers: buffers.length,
+    operations: dispatches.reduce((sum, [, n]) => sum + n, 0),
     matrixOperations: dispatches.reduce((sum, [kernel, n]) => sum + (onMatrices(kernel) ? n : 0), 0),
     mostOperations: Math.max(...dispatches.map(([, operations]) => operations)),
   };

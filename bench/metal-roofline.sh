@@ -6,8 +6,11 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=$root/build/metal-traffic
 mkdir -p "$build"
+core=$root/build/libafterimage_core.a  # of npm install
+[ ! -f "$root/build/CMakeCache.txt" ] || cmake --build "$root/build" -j2 --target afterimage_core >&2
+[ -f "$core" ] || core=
 cmake -S "$root/native" -B "$build" -DCMAKE_CXX_COMPILER="${CLANG:-clang++-19}" -DAFTERIMAGE_METAL=emulated \
-  -DAFTERIMAGE_METAL_TRAFFIC=ON -DAFTERIMAGE_TESTS=OFF -DNODE_ADDON_API_DIR="$root/node_modules/node-addon-api" \
+  -DAFTERIMAGE_METAL_TRAFFIC=ON -DAFTERIMAGE_TESTS=OFF -DAFTERIMAGE_CORE="$core" -DNODE_ADDON_API_DIR="$root/node_modules/node-addon-api" \
   -DNODE_API_HEADERS_DIR="$root/node_modules/node-api-headers/include" >&2
 cmake --build "$build" -j2 --target afterimage_addon >&2
 cd "$root"

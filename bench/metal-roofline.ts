@@ -4,7 +4,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { DECODERS, type DecoderModel } from './decoder-dimensions.js';
+import { DECODERS, EXPERT_DECODER, type DecoderModel } from './decoder-dimensions.js';
 import {
   combine,
   countRun,
@@ -52,14 +52,17 @@ const SOURCES = [
   'that Apple published for the other GPUs, so there is no bound by arithmetic for them.',
 ].join('\n');
 
-interface Counted {
+interface Divided {
   model: DecoderModel;
-  decode: KernelTraffic;
-  /** Of all rows. */
-  prefill: KernelTraffic;
   token: Division;
   /** Of all rows, one after the other. */
   chunks: Division[];
+}
+
+interface Counted extends Divided {
+  decode: KernelTraffic;
+  /** Of all rows. */
+  prefill: KernelTraffic;
 }
 
 /**
@@ -227,35 +230,50 @@ function matrixShares({ prefill, chunks }: Counted): { products: number; kernels
 }
 
 /** Of the last chunk, which has the most positions before it. */
-const lastOf = ({ chunks }: Counted): Division => chunks.at(-1)!;
+const lastOf = ({ chunks }: Divided): Division => chunks.at(-1)!;
+
+/** What `divisionTable` says before its shares. */
+function divisionCells(one: Divided): (string | number)[] {
+  const { model, token } = one;
+  const chunk = lastOf(one);
+  const largest = (chunk.mostOperations / 1e9).toFixed(1);
+  return [
+    model.name,
+    token.dispatches,
+    token.commandBuffers,
+    chunk.dispatches,
+    chunk.commandBuffers,
+    largest,
+  ];
+}
+
+const DIVISION = [
+  'model',
+  'dispatches of a decoded token',
+  'command buffers',
+  `dispatches of the last ${CHUNK} rows of prefill`,
+  'command buffers',
+  'GFLOP of the largest dispatch',
+];
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+/** Of the products of prefill, from the shapes. */
+function productsOnMatrices({ chunks }: Divided): number {
+  const sum = (field: 'matrixOperations' | 'operations'): number =>
+    chunks.reduce((all, chunk) => all + chunk[field], 0);
+  return sum('matrixOperations') / sum('operations');
+}
+
+const expertTable = (one: Divided): string[] => [
+  ...header([...DIVISION, 'products of prefill on matrices']),
+  row([...divisionCells(one), percent(productsOnMatrices(one))]),
+];
 
 function divisionTable(counted: Counted[]): string[] {
-  const lines = header([
-    'model',
-    'dispatches of a decoded token',
-    'command buffers',
-    `dispatches of the last ${CHUNK} rows of prefill`,
-    'command buffers',
-    'GFLOP of the largest dispatch',
-    'prefill on matrices',
-    'its products alone',
-  ]);
+  const lines = header([...DIVISION, 'prefill on matrices', 'its products alone']);
   for (const one of counted) {
-    const { model, token } = one;
-    const chunk = lastOf(one);
     const share = matrixShares(one);
-    lines.push(
-      row([
-        model.name,
-        token.dispatches,
-        token.commandBuffers,
-        chunk.dispatches,
-        chunk.commandBuffers,
-        (chunk.mostOperations / 1e9).toFixed(1),
-        `${(100 * share.kernels).toFixed(1)} %`,
-        `${(100 * share.products).toFixed(1)} %`,
-      ]),
-    );
+    lines.push(row([...divisionCells(one), percent(share.kernels), percent(share.products)]));
   }
   return lines;
 }
@@ -293,12 +311,25 @@ async function countApart(model: DecoderModel): Promise<Counted> {
   return { model, decode: new Map(counts.decode), prefill: new Map(counts.prefill), ...divided };
 }
 
-const only = DECODERS.find(({ name }) => name === process.argv[2]);
+/** Kernels are proved by a run of a small one, and the division of the work follows from shapes. */
+async function divideExperts(): Promise<Divided> {
+  await apart(EXPERT_DECODER, 'prove');
+  const divided = (await apart(EXPERT_DECODER, 'divide', { RIG_DRY: '1' })) as Omit<Divided, 'model'>;
+  return { model: EXPERT_DECODER, ...divided };
+}
+
+const only = [...DECODERS, EXPERT_DECODER].find(({ name }) => name === process.argv[2]);
 if (only && process.argv[3] === 'divide') {
   const token = await divide(only, 1, CONTEXT);
   const chunks: Division[] = [];
   for (let end = CHUNK; end <= PREFILL; end += CHUNK) chunks.push(await divide(only, CHUNK, end));
   console.log(JSON.stringify({ token, chunks }));
+  process.exit();
+}
+if (only && process.argv[3] === 'prove') {
+  const small = { hidden: 4 * GROUP, heads: 2, kvHeads: 1, layers: 1, vocab: FEW };
+  for (const rows of [1, TILE]) await countRun(only, small, rows, TILE);
+  console.log('{}');
   process.exit();
 }
 if (only) {
@@ -307,6 +338,7 @@ if (only) {
   process.exit();
 }
 const counted = await Promise.all(DECODERS.map(countApart));
+const experts = await divideExperts();
 console.log(
   [
     '# Metal roofline',
@@ -340,6 +372,11 @@ console.log(
     'about 395 and 23 where there are 28 layers.',
     '',
     ...divisionTable(counted),
+    '',
+    'With experts, which take the rows that are routed to them 32 at a time, padded to 8. What they compute beside their products',
+    'depends on who is routed where and is not counted:',
+    '',
+    ...expertTable(experts),
     '',
     '## Before and after simdgroup matrices',
     '',
@@ -390,6 +427,22 @@ function problemsOf(one: Counted): string[] {
   return expected.flatMap(([holds, what]) => (holds ? [] : [`${model.name}: ${what}.`]));
 }
 
-const problems = counted.flatMap(problemsOf);
+function problemsOfExperts(one: Divided): string[] {
+  const share = productsOnMatrices(one);
+  const most = Math.max(...one.chunks.map(({ mostOperations }) => mostOperations));
+  const expected: [boolean, string][] = [
+    [
+      share >= ON_MATRICES,
+      `${percent(share)} of prefill's products are on matrices; expected ${percent(ON_MATRICES)} or more`,
+    ],
+    [
+      most <= MOST_OPERATIONS,
+      `a dispatch of prefill has ${most} operations; expected ${MOST_OPERATIONS} at most`,
+    ],
+  ];
+  return expected.flatMap(([holds, what]) => (holds ? [] : [`${one.model.name}: ${what}.`]));
+}
+
+const problems = [...counted.flatMap(problemsOf), ...problemsOfExperts(experts)];
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exitCode = 1;

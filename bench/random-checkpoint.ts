@@ -47,17 +47,18 @@ function layout(dimensions: Dimensions, bits: number): Stored[] {
   for (const [name, shape] of dimensions.tensors) {
     const count = shape.reduce((a, b) => a * b, 1);
     if (bits < 16 && dimensions.quantized(name)) {
-      const [rows, columns] = shape as [number, number];
+      const rows = shape.slice(0, -1); // of experts, too
+      const columns = shape.at(-1)!;
       const base = name.slice(0, -'.weight'.length);
-      const side = { dtype: 'BF16', shape: [rows, columns / GROUP] };
+      const side = { dtype: 'BF16', shape: [...rows, columns / GROUP] };
       stored.push({
         name,
-        info: { dtype: 'U32', shape: [rows, (columns * bits) / 32] },
+        info: { dtype: 'U32', shape: [...rows, (columns * bits) / 32] },
         bytes: (count * bits) / 8,
         fill: 'code',
       });
-      stored.push({ name: `${base}.scales`, info: side, bytes: (rows * columns * 2) / GROUP, fill: 'scale' });
-      stored.push({ name: `${base}.biases`, info: side, bytes: (rows * columns * 2) / GROUP, fill: 'bias' });
+      stored.push({ name: `${base}.scales`, info: side, bytes: (count * 2) / GROUP, fill: 'scale' });
+      stored.push({ name: `${base}.biases`, info: side, bytes: (count * 2) / GROUP, fill: 'bias' });
     } else {
       const fill = shape.length === 1 && name.endsWith('.weight') ? 'one' : 'float';
       stored.push({ name, info: { dtype: 'BF16', shape }, bytes: count * 2, fill });

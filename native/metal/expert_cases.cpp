@@ -4,15 +4,6 @@
 namespace afterimage::metal {
 namespace {
 
-constexpr StoredKind kKinds[] = {
-    {WeightFormat::f32, 0, 0, ScaleType::f32, "f32"},     {WeightFormat::f16, 0, 0, ScaleType::f16, "f16"},
-    {WeightFormat::bf16, 0, 0, ScaleType::bf16, "bf16"},  {WeightFormat::affine, 2, 32, ScaleType::bf16, "q2"},
-    {WeightFormat::affine, 3, 32, ScaleType::bf16, "q3"}, {WeightFormat::affine, 4, 32, ScaleType::f16, "q4"},
-    {WeightFormat::affine, 5, 32, ScaleType::bf16, "q5"}, {WeightFormat::affine, 6, 32, ScaleType::f16, "q6"},
-    {WeightFormat::affine, 8, 32, ScaleType::bf16, "q8"}, {WeightFormat::mxfp4, 4, 32, ScaleType::u8, "e2m1"},
-    {WeightFormat::mxfp8, 8, 32, ScaleType::u8, "e4m3"},
-};
-
 std::vector<float> run_route(Backend& backend, int rows, int experts, int k, int groups, bool sigmoid, bool bias) {
   CaseRun run(backend);
   OpAttrs a;
@@ -67,6 +58,14 @@ std::vector<float> run_expert_sum(Backend& backend, int rows, int width) {
 
 }  // namespace
 
+std::vector<std::vector<std::string>> expert_kernel_names(const StoredKind& kind) {
+  const std::string name = std::string("expert_") + kind.name;
+  std::vector<std::vector<std::string>> names{{name, name + "_grouped"}};
+  if (const auto format = tiled_format_name(kind))
+    names.insert(names.begin(), {"expert_matrix_" + *format + "_8", "expert_matrix_" + *format + "_32"});
+  return names;
+}
+
 std::vector<KernelCase> expert_cases(std::span<const int> sizes) {
   std::vector<KernelCase> cases;
   for (const int n : sizes) {
@@ -79,13 +78,14 @@ std::vector<KernelCase> expert_cases(std::span<const int> sizes) {
     cases.push_back(
         {"route", size + " rows, groups", 1e-5, [=](Backend& b) { return run_route(b, n, 16, 3, 4, true, true); }});
     cases.push_back({"expert_sum", size + " columns", 1e-6, [=](Backend& b) { return run_expert_sum(b, 3, n); }});
-    for (const StoredKind& kind : kKinds) {
-      const int columns = kind.bits ? (n + 31) / 32 * 32 : n;
-      const std::string kernel = std::string("expert_") + kind.name;
-      cases.push_back(
-          {kernel, size, 2e-5, [=](Backend& b) { return run_expert_linear(b, kind, 2, n, columns, n % 2 == 0); }});
-      cases.push_back({kernel + "_grouped", size, 2e-5,
-                       [=](Backend& b) { return run_expert_linear(b, kind, 21, n, columns, n % 2 == 0); }});
+    for (const StoredKind& kind : stored_kinds()) {
+      const int columns = kind.bits ? (n + 63) / 64 * 64 : n;
+      const std::string shape = size + " group " + std::to_string(kind.group);
+      for (const auto& kernels : expert_kernel_names(kind))
+        for (const auto& [kernel, rows] : {std::pair{kernels.front(), 2}, {kernels.back(), 21}})
+          cases.push_back({kernel, shape, 2e-5, [=, rows = rows](Backend& b) {
+                             return run_expert_linear(b, kind, rows, n, columns, n % 2 == 0);
+                           }});
     }
   }
   return cases;

@@ -16,6 +16,18 @@ void encode_route(Encoder& encoder, const Dispatch& d) {
   encoder.dispatch(static_cast<uint32_t>(d.in[0].rows));
 }
 
+// Each set: for few pairs and for many.
+std::vector<KernelSet> expert_kernels(const MetalWeight& w) {
+  std::vector<KernelSet> sets;
+  if (const auto format = tiled_format(w)) {
+    const std::string name = "expert_matrix_" + *format;
+    sets.push_back({{"experts_matrix", name + "_8"}, {"experts_matrix", name + "_32"}});
+  }
+  const std::string name = "expert_" + w.format();
+  sets.push_back({{"experts", name}, {"experts", name + "_grouped"}});
+  return sets;
+}
+
 void encode_expert_linear(Encoder& encoder, const Dispatch& d) {
   const MetalWeight& w = *weight_of(d, 0);
   const auto k = static_cast<uint32_t>(d.attrs->k), experts = static_cast<uint32_t>(w.experts());
@@ -24,10 +36,13 @@ void encode_expert_linear(Encoder& encoder, const Dispatch& d) {
       k, d.attrs->per_expert, static_cast<uint32_t>(w.columns()), static_cast<uint32_t>(w.rows()), experts, pairs};
   // With as many pairs as experts most experts have one, whose weights are read once either way.
   const bool grouped = pairs > experts;
-  encoder.kernel("experts", "expert_" + w.format() + (grouped ? "_grouped" : ""), 128);
+  const KernelSet kernels = encoder.choose(expert_kernels(w));
+  const bool matrices = on_matrices(kernels);
+  encoder.kernel(kernels[grouped], 128);
   encoder.bind(0, d.in[0]).bind(1, w.data()).bind(4, d.in[1]).bind(5, d.out[0]).constants(7, params);
-  if (w.quantized()) encoder.bind(2, w.scales()).bind(3, w.biases()).constants(6, w.matrix());
-  encoder.dispatch(tiles_of(w.rows(), 16), grouped ? experts : pairs);
+  w.quantized() ? encoder.bind(2, w.scales()).bind(3, w.biases()) : encoder.bind_unused(2).bind_unused(3);
+  matrices ? encoder.constants(6, tiled(w)) : encoder.constants(6, w.matrix());
+  encoder.dispatch(tiles_of(w.rows(), matrices ? 32 : 16), grouped ? experts : pairs);
 }
 
 void encode_expert_sum(Encoder& encoder, const Dispatch& d) {

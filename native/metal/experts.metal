@@ -1,6 +1,6 @@
-// Route, ExpertLinear, ExpertSum: mixture-of-experts layers.
+// Route, ExpertLinear by dot products, ExpertSum: mixture-of-experts layers.
 #include "common.h"
-#include "experts_params.h"
+#include "expert_pairs.h"
 #include "float_dot.h"
 #include "quantized_format.h"
 
@@ -89,20 +89,6 @@ kernel void route(device const float* logits [[buffer(0)]], device const float* 
 
 constant constexpr int kOuts = 4;
 
-inline uint expert_of(device const int* ids, constant ExpertParams& p, uint pair) {
-  return uint(clamp(ids[pair], 0, int(p.experts) - 1));
-}
-
-inline uint x_row_of(constant ExpertParams& p, uint pair) {
-  return p.per_expert != 0 ? pair : pair / p.k;
-}
-
-// Where a simdgroup stands among the pairs of its expert. All lanes hold the same.
-struct PairWalk {
-  uint next;     // first pair not looked at; a multiple of 32
-  uint waiting;  // bit i: pair next − 32 + i is of this expert and not taken yet
-};
-
 // The next pairs of `expert`, ascending, at most N; the rest of `pairs` repeats the last. Returns how many there are.
 template <int N>
 inline uint take_pairs(device const int* ids, constant ExpertParams& p, uint expert, uint lane, thread PairWalk& walk,
@@ -110,10 +96,7 @@ inline uint take_pairs(device const int* ids, constant ExpertParams& p, uint exp
   uint taken = 0;
   while (taken < uint(N) && (walk.waiting != 0 || walk.next < p.pairs)) {
     if (walk.waiting == 0) {
-      uint pair = walk.next + lane;
-      bool mine = pair < p.pairs && expert_of(ids, p, min(pair, p.pairs - 1)) == expert;
-      walk.waiting = simd_sum(mine ? 1u << lane : 0u);
-      walk.next += 32;
+      look_on(ids, p, expert, lane, walk);
     } else {
       uint pair = walk.next - 32 + ctz(walk.waiting);
       UNROLL for (uint i = 0; i < uint(N); ++i) pairs[i] = i >= taken ? pair : pairs[i];

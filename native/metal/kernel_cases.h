@@ -2,6 +2,7 @@
 // same cases, at other sizes.
 #pragma once
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,6 +24,9 @@ struct KernelCase {
 std::vector<KernelCase> kernel_cases(std::span<const int> sizes);
 // By operator: as kernel_sets has them, of a weight that `kind` stores.
 std::vector<std::vector<std::string>> linear_kernel_names(const StoredKind& kind);
+std::vector<std::vector<std::string>> expert_kernel_names(const StoredKind& kind);
+// In names of kernels on simdgroup matrices; none where they do not read such a weight.
+std::optional<std::string> tiled_format_name(const StoredKind& kind);
 std::vector<KernelCase> linear_cases(std::span<const int> sizes);
 std::vector<KernelCase> rowwise_cases(std::span<const int> sizes);
 std::vector<KernelCase> sequence_cases(std::span<const int> sizes);

@@ -73,7 +73,7 @@ std::vector<KernelSet> kernel_sets(const OperatorUse& use, std::optional<KvType>
     case Op::WeightedRows:
       return {{{"rows", "weighted_rows_" + format}}};
     case Op::ExpertLinear:
-      return {{{"experts", "expert_" + format}, {"experts", "expert_" + format + "_grouped"}}};
+      return expert_kernels(*weight);
     case Op::ShortConv:
       return {{{"conv", "short_conv"}, {"conv", "short_conv_state"}}};
     case Op::Attention:

@@ -27,6 +27,7 @@ std::vector<KernelSet> kernel_sets(const OperatorUse& use, std::optional<KvType>
 class MetalWeight;
 std::vector<KernelSet> attention_kernels(const OpAttrs& attrs, KvType type);
 std::vector<KernelSet> linear_kernels(const MetalWeight& weight);
+std::vector<KernelSet> expert_kernels(const MetalWeight& weight);
 
 // What joins operators (joined.h); without it they run one by one, with the same bits.
 KernelName rope_store_kernel(KvType type);

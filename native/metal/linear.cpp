@@ -8,7 +8,7 @@
 namespace afterimage::metal {
 namespace {
 
-constexpr uint32_t kTileOuts = 32;  // of linear_matrix
+constexpr uint32_t kTileOuts = 32;  // of matrix_tile.h
 constexpr uint32_t kNoTile = 0xffffffff;
 constexpr int kParts = 3;
 // Where a part's operands are bound: data, scales, biases, bias, y.
@@ -17,15 +17,7 @@ constexpr uint32_t kBindings[kParts][5] = {{1, 2, 3, 4, 6}, {7, 8, 9, 10, 11}, {
 uint32_t exponent(uint32_t power_of_two) { return static_cast<uint32_t>(std::countr_zero(power_of_two)); }
 
 LinearPart part_of(const Dispatch& d, uint32_t first_tile) {
-  const MetalWeight& w = *weight_of(d, 0);
-  const QuantizedMatrix& m = w.matrix();
-  const bool quantized = w.quantized();
-  return {m,
-          first_tile,
-          quantized ? exponent(m.group) : 0,
-          quantized ? exponent(m.block_rows) : 0,
-          static_cast<uint32_t>(d.attrs->activation),
-          d.weights[1] != nullptr};
+  return {tiled(*weight_of(d, 0)), first_tile, static_cast<uint32_t>(d.attrs->activation), d.weights[1] != nullptr};
 }
 
 void bind_part(Encoder& encoder, const Dispatch* d, int number) {
@@ -106,22 +98,30 @@ const char* scale_name(uint32_t kind) {
 
 }  // namespace
 
+TiledMatrix tiled(const MetalWeight& w) {
+  const QuantizedMatrix& m = w.matrix();
+  if (!w.quantized()) return {m, 0, 0};
+  return {m, exponent(m.group), exponent(m.block_rows)};
+}
+
+std::optional<std::string> tiled_format(const MetalWeight& w) {
+  if (!has_matrix_kernel(w)) return {};
+  return w.quantized() ? w.format() + "_" + scale_name(w.matrix().scale_kind) : w.format();
+}
+
 LinearParams matrix_alone(const MetalWeight& w, uint32_t rows) {
   LinearParams params{};
   params.rows = rows;
   params.columns = w.matrix().columns;
-  params.parts[0].m = w.matrix();
+  params.parts[0].matrix = tiled(w);
   params.parts[1].first_tile = params.parts[2].first_tile = kNoTile;
   return params;
 }
 
 std::vector<KernelSet> linear_kernels(const MetalWeight& w) {
   std::vector<KernelSet> sets;
-  if (has_matrix_kernel(w)) {
-    std::string name = "linear_" + w.format();
-    if (w.quantized()) name += std::string("_") + scale_name(w.matrix().scale_kind);
-    sets.push_back({{"linear_matrix", name + "_8"}, {"linear_matrix", name + "_32"}});
-  }
+  if (const auto format = tiled_format(w))
+    sets.push_back({{"linear_matrix", "linear_" + *format + "_8"}, {"linear_matrix", "linear_" + *format + "_32"}});
   const std::string name = "linear_dot_" + w.format();
   sets.push_back({{"linear_dot", name + "_1"}, {"linear_dot", name + "_8"}});
   return sets;

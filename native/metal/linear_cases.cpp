@@ -100,12 +100,17 @@ const char* scale_name(const StoredKind& kind) {
 
 }  // namespace
 
-std::vector<std::vector<std::string>> linear_kernel_names(const StoredKind& kind) {
-  const std::string name = kind.name, matrix = "linear_" + name + (kind.bits ? scale_name(kind) : "");
-  std::vector<std::vector<std::string>> names{{"linear_dot_" + name + "_1", "linear_dot_" + name + "_8"}};
-  // Affine weights with f32 scales have no matrix kernel.
+std::optional<std::string> tiled_format_name(const StoredKind& kind) {
   const bool affine = kind.format == WeightFormat::affine || kind.format == WeightFormat::int4_symmetric;
-  if (!affine || kind.scale_type != ScaleType::f32) names.insert(names.begin(), {matrix + "_8", matrix + "_32"});
+  if (affine && kind.scale_type == ScaleType::f32) return {};
+  return std::string(kind.name) + (kind.bits ? scale_name(kind) : "");
+}
+
+std::vector<std::vector<std::string>> linear_kernel_names(const StoredKind& kind) {
+  const std::string name = kind.name;
+  std::vector<std::vector<std::string>> names{{"linear_dot_" + name + "_1", "linear_dot_" + name + "_8"}};
+  if (const auto format = tiled_format_name(kind))
+    names.insert(names.begin(), {"linear_" + *format + "_8", "linear_" + *format + "_32"});
   return names;
 }
 

@@ -15,13 +15,10 @@ struct LinearDotParams {
 };
 PARAMS_LAYOUT(LinearDotParams, has_residual, 12, 16);
 
-// One of the matrices that a dispatch of linear_matrix multiplies x with. Of a float matrix only rows and columns
-// count.
+// One of the matrices that a dispatch of linear_matrix multiplies x with.
 struct LinearPart {
-  QuantizedMatrix m;
-  uint32_t first_tile;   // of 32 outputs, among those of all parts; beyond all for a part that is not there
-  uint32_t group_shift;  // columns of one scale are 2 to this
-  uint32_t block_shift;  // rows of one scale are 2 to this
+  TiledMatrix matrix;
+  uint32_t first_tile;  // of 32 outputs, among those of all parts; beyond all for a part that is not there
   uint32_t activation;
   uint32_t has_bias;
 };

@@ -88,6 +88,12 @@ void encode_operator(Encoder& encoder, const Dispatch& dispatch) {
   }
 }
 
+bool multiplies_on_matrices(const Encoder& encoder, const Dispatch& dispatch) {
+  const MetalWeight* weight = weight_of(dispatch, 0);
+  return (dispatch.op == Op::Linear && on_matrices(encoder.choose(linear_kernels(*weight)))) ||
+         (dispatch.op == Op::ExpertLinear && on_matrices(encoder.choose(expert_kernels(*weight))));
+}
+
 }  // namespace
 
 // The cache and the states of a batch are one thing each.
@@ -105,8 +111,7 @@ void encode(Encoder& encoder, const Dispatch& dispatch) {
   const int64_t rows = dispatch.out[0].rows;
   if (rows == 0 || dispatch.out[0].width == 0) return;
   declare_operands(encoder, dispatch);
-  const bool matrices =
-      dispatch.op == Op::Linear && on_matrices(encoder.choose(linear_kernels(*weight_of(dispatch, 0))));
+  const bool matrices = multiplies_on_matrices(encoder, dispatch);
   const Work work = work_of(dispatch, matrices);
   const int64_t most = works_row_by_row(dispatch.op) ? units_at_once(rows, work.flop, work.rate, kRowTile) : rows;
   if (most >= rows) {

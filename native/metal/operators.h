@@ -1,6 +1,9 @@
 // The host part of every operator: chooses the kernel, binds operands, sizes the grid. Each is defined beside its
 // kernels' .metal file. All throw KernelUnavailable before anything of theirs is dispatched.
 #pragma once
+#include <optional>
+#include <string>
+
 #include "metal/encoder.h"
 #include "metal/linear_params.h"
 #include "metal/rope_params.h"
@@ -38,6 +41,11 @@ RopeParams rope_params(const Dispatch& dispatch);
 
 // What linear_matrix is told of one float matrix without anything else.
 LinearParams matrix_alone(const MetalWeight& weight, uint32_t rows);
+
+// What kernels on simdgroup matrices are told of a matrix.
+TiledMatrix tiled(const MetalWeight& weight);
+// In the names of such kernels, how the matrix is stored; none where they do not read it.
+std::optional<std::string> tiled_format(const MetalWeight& weight);
 
 // Head dimension of the kernel of SegmentAttention that takes `dim`; 0 where there is none.
 int32_t segment_dim(int32_t dim);

@@ -20,5 +20,13 @@ struct QuantizedMatrix {
 };
 PARAMS_LAYOUT(QuantizedMatrix, bias_per_scale, 32, 36);
 
+// As kernels on simdgroup matrices take it (matrix_tile.h). Of a float matrix only rows and columns count.
+struct TiledMatrix {
+  QuantizedMatrix stored;
+  uint32_t group_shift;  // columns of one scale are 2 to this
+  uint32_t block_shift;  // rows of one scale are 2 to this
+};
+PARAMS_LAYOUT(TiledMatrix, block_shift, 40, 44);
+
 }  // namespace metal
 }  // namespace afterimage

@@ -22,11 +22,12 @@ Work linear_work(const Dispatch& d, bool matrices) {
   return work;
 }
 
-Work expert_work(const Dispatch& d) {
+Work expert_work(const Dispatch& d, bool matrices) {
   const auto& w = *static_cast<const MetalWeight*>(d.weights[0]);
   const double pairs = static_cast<double>(d.out[0].rows * d.attrs->k), experts = static_cast<double>(w.experts());
   Work work;
   work.flop = 2 * pairs * static_cast<double>(w.rows()) * static_cast<double>(w.columns());
+  work.rate = matrices ? kMatrixRate : kDotRate;
   work.bytes = operand_bytes(d) + static_cast<double>(w.bytes()) * std::min(1.0, pairs / experts);
   return work;
 }
@@ -38,7 +39,7 @@ Work work_of(const Dispatch& d, bool matrices) {
     case Op::Linear:
       return linear_work(d, matrices);
     case Op::ExpertLinear:
-      return expert_work(d);
+      return expert_work(d, matrices);
     case Op::GatedDelta: {
       // Per row, value head and column of the state: three passes over k_dim.
       const double columns = static_cast<double>(d.out[0].rows * d.out[0].width);

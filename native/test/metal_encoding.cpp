@@ -92,10 +92,10 @@ void joined_operators() {
 // Whatever a dispatch may hold, the bits are the same: rows, tiles and kv heads are independent.
 void divided_work() {
   constexpr int kSizes[] = {33};
-  const std::set<std::string> kernels{
-      "linear_q4_bf16_32",       "linear_dot_q4_8",        "expert_q4_grouped",    "attention_f16_8",
-      "attention_matrix_f16_64", "attention_split_f16_64", "segment_attention_64", "convolution",
-      "separable_convolution"};
+  const std::set<std::string> kernels{"linear_q4_bf16_32",       "linear_dot_q4_8",      "expert_q4_grouped",
+                                      "expert_matrix_q4_f16_32", "attention_f16_8",      "attention_matrix_f16_64",
+                                      "attention_split_f16_64",  "segment_attention_64", "convolution",
+                                      "separable_convolution"};
   fake::reset();
   const auto backend = open_alone();
   std::set<std::string> divided;

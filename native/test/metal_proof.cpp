@@ -201,6 +201,31 @@ void rows_that_depend() {
   }
 }
 
+// What a program with experts finds when it is proved.
+void experts_that_depend() {
+  const auto proved = [](const char* wanted) {
+    const auto backend = backend_with("");
+    CaseRun run(*backend);
+    const auto stored = stored_weight({WeightFormat::affine, 4, 64, ScaleType::bf16, "q4"}, 5, 21, 64, 1);
+    const OpAttrs attrs;
+    const OperatorUse use{Op::ExpertLinear, &attrs, {run.weight(*stored, kUseExperts), nullptr}};
+    dynamic_cast<Proof&>(*backend).prove({&use, 1}, {});
+    expect(!warnings.empty() && warnings[0].find(wanted) != std::string::npos, wanted);
+    expect(backend->identity().ends_with(", without expert_matrix_q4_bf16_32 expert_matrix_q4_bf16_8"),
+           backend->identity());
+    auto launches = fake::counters().launches;
+    expect(launches["expert_q4"] > 0 && launches["expert_q4_grouped"] > 0, "dot products are tested then");
+  };
+  for (const char* kernel : {"expert_matrix_q4_bf16_8", "expert_matrix_q4_bf16_32"}) {
+    fake::reset();
+    fake::settings().leaky_kernels = {kernel};
+    proved("is replaced by a slower one: a row depends on the other rows: rows of expert_matrix_q4_bf16_32");
+  }
+  fake::reset();
+  fake::settings().broken_families = {"experts_matrix"};
+  proved("is replaced by a slower one: program_source:");
+}
+
 void in_place() {
   for (const bool refuse : {false, true}) {
     fake::reset();
@@ -259,8 +284,8 @@ void kernels_are_foretold() {
 int main() {
   const int64_t before = fake::live_objects();
   for (auto test : {&opening_tests_nothing, &tested_once, &failure_is_remembered, &moments_are_not_remembered,
-                    &made_before_the_identity, &norms_that_differ, &norm_of_the_cpu, &rows_that_depend, &in_place,
-                    &kernels_are_foretold}) {
+                    &made_before_the_identity, &norms_that_differ, &norm_of_the_cpu, &rows_that_depend,
+                    &experts_that_depend, &in_place, &kernels_are_foretold}) {
     test();
     for (const std::string& text : fake::violations()) expect(false, "violation: " + text);
     expect(fake::live_objects() == before, std::to_string(fake::live_objects() - before) + " Metal objects leaked");

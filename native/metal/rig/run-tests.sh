@@ -4,8 +4,9 @@
 # ThreadSanitizer; then the addon on the emulated device: the starter model's tokens and golden checkpoints (our own, and
 # those in $AFTERIMAGE_GOLDENS).
 #   native/metal/rig/run-tests.sh [--build | --full] [build folder]      --build: lints and builds only; --full: then the
-#   starter's tokens and all golden checkpoints where matrices do not compile, and where their rows depend on others, too
-#   (about ten minutes of processor time more). Needs clang 17+, gobjc, libgnustep-base-dev, cmake, node
+#   starter's tokens and all golden checkpoints where matrices do not compile, and where their rows depend on others, too,
+#   and ThreadSanitizer on tests that run an engine, with a core of their own
+#   (more than ten minutes of processor time more). Needs clang 17+, gobjc, libgnustep-base-dev, cmake, node
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
@@ -22,7 +23,7 @@ cd "$root"
 step() { echo "== $*"; }
 
 step lint
-node --import tsx "$here/lint.ts" native/metal/*.metal native/metal/*_params.h native/metal/common.h native/metal/kv_element.h native/metal/quantized_format.h native/metal/float_dot.h native/metal/row_squares.h native/metal/rope_element.h \
+node --import tsx "$here/lint.ts" native/metal/*.metal native/metal/*_params.h native/metal/common.h native/metal/kv_element.h native/metal/quantized_format.h native/metal/float_dot.h native/metal/matrix_tile.h native/metal/expert_pairs.h native/metal/row_squares.h native/metal/rope_element.h \
   native/graph/op_kinds.h
 node --import tsx "$here/lint.ts" --expect "$here/faults/style.metal" "$here/faults/common.h"
 node --import tsx "$here/budget/operators.ts" --check
@@ -39,6 +40,7 @@ cmake -S native -B "$build" -DCMAKE_CXX_COMPILER="$compiler" -DAFTERIMAGE_METAL=
   { cat "$build.log" >&2; exit 1; }
 targets=""
 for variant in "" _address _thread; do targets="$targets metal_rig$variant metal_kernels$variant"; done
+[ -z "$full" ] || targets="$targets metal_host_thread metal_failures_thread"
 cmake --build "$build" -j2 --target $targets metal_bits metal_budget metal_proof metal_bits_address \
   metal_host_address metal_encoding_address metal_failures_address metal_encoding_thread afterimage_addon > "$build.log" 2>&1 ||
   { tail -50 "$build.log" >&2; exit 1; }
@@ -75,7 +77,8 @@ sanitized() {
     quiet ./metal_failures_address &&
     quiet ./metal_rig_thread &&
     quiet ./metal_encoding_thread &&
-    quiet ./metal_kernels_thread --sizes 1,33,65
+    quiet ./metal_kernels_thread --sizes 1,33,65 &&
+    { [ -z "$full" ] || { quiet ./metal_host_thread && quiet ./metal_failures_thread; }; }
 }
 
 export AFTERIMAGE_ADDON="$build/Release/afterimage.node"
@@ -88,23 +91,23 @@ on_metal() {
   tail -1 "$log"
 }
 # without_matrices NAME WORDS FAMILY…: on a device where the kernels on simdgroup matrices fail, dot products take over, and
-# WORDS say why. What is found out about that device is its own.
+# WORDS say why; at least one FAMILY has experts. What is found out about that device is its own.
 without_matrices() {
   name=$1 words=$2 folders=""
   shift 2
   for family; do folders="$folders test/goldens/checkpoints/$family"; done
   rm -rf "$build/verdicts-$name"
   XDG_CACHE_HOME=$build/verdicts-$name on_metal "goldens-$name" test/goldens/run.ts $folders --backend metal
-  for kernel in linear_ attention_matrix_; do
+  for kernel in linear_ expert_matrix_ attention_matrix_; do
     grep -q "kernel $kernel.* is replaced by a slower one: $words" "$build/goldens-$name.log" ||
       { echo "failed: $name: nothing says that a kernel $kernel… is replaced because $words" >&2; return 1; }
   done
 }
 # Golden checkpoints without matrices: the kernels do not compile; a row depends on its neighbours.
 slower() {
-  matrices=linear_matrix,attention_matrix
-  (export RIG_BROKEN_FAMILIES=$matrices; without_matrices off "program_source:" internvl_qwen3 paligemma)
-  (export RIG_LEAKY_FAMILIES=$matrices; without_matrices probe "a row depends on the other rows" qwen2_5_vl-4bit)
+  matrices=linear_matrix,experts_matrix,attention_matrix
+  (export RIG_BROKEN_FAMILIES=$matrices; without_matrices off "program_source:" internvl_qwen3 paligemma qwen3_vl_moe)
+  (export RIG_LEAKY_FAMILIES=$matrices; without_matrices probe "a row depends on the other rows" qwen2_5_vl-4bit qwen3_5_moe-mlx)
 }
 odd="" even=""
 for folder in test/goldens/checkpoints/*/cases ${AFTERIMAGE_GOLDENS:+"$AFTERIMAGE_GOLDENS"/*/cases}; do
@@ -122,7 +125,7 @@ wait $!
 if [ -n "$full" ]; then
   step "everything without matrices"
   for fault in BROKEN LEAKY; do
-    export "RIG_${fault}_FAMILIES=linear_matrix,attention_matrix" "XDG_CACHE_HOME=$build/verdicts-$fault"
+    export "RIG_${fault}_FAMILIES=linear_matrix,experts_matrix,attention_matrix" "XDG_CACHE_HOME=$build/verdicts-$fault"
     rm -rf "$XDG_CACHE_HOME"
     on_metal "starter-$fault" test/goldens/starter-tokens.ts
     on_metal "goldens-$fault" test/goldens/run.ts $odd $even --backend metal

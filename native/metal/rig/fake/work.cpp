@@ -38,7 +38,7 @@ Cost linear(const std::string& kernel, Buffers buffers) {
   }
   const auto& p = at<LinearParams>(buffers, 19);
   double outs = 0;
-  for (const LinearPart& part : p.parts) outs += part.m.rows;
+  for (const LinearPart& part : p.parts) outs += part.matrix.stored.rows;
   return cost(2.0 * p.rows * p.columns * outs, kMatrices);
 }
 
@@ -100,8 +100,9 @@ Cost cost_of(const std::string& kernel, const std::array<uint32_t, 3>& groups, B
   if (kernel == "gated_delta") return delta(groups, buffers);
   if (kernel.find("convolution") != std::string::npos) return images(kernel, groups, buffers);
   if (begins(kernel, "expert_") && kernel != "expert_sum") {
+    const bool matrices = begins(kernel, "expert_matrix_");
     const auto& p = at<ExpertParams>(buffers, 7);
-    return cost(2.0 * p.pairs * p.columns * p.outs, kDots);
+    return cost(2.0 * p.pairs * p.columns * p.outs, matrices ? kMatrices : kDots);
   }
   return {};
 }
