@@ -58,6 +58,10 @@ std::vector<float> run_expert_sum(Backend& backend, int rows, int width) {
 
 }  // namespace
 
+int expert_outs(const StoredKind& kind, int outs) {
+  return kind.format == WeightFormat::fp8_block ? (outs + kind.group - 1) / kind.group * kind.group : outs;
+}
+
 std::vector<std::vector<std::string>> expert_kernel_names(const StoredKind& kind) {
   const std::string name = std::string("expert_") + kind.name;
   std::vector<std::vector<std::string>> names{{name, name + "_grouped"}};
@@ -79,12 +83,12 @@ std::vector<KernelCase> expert_cases(std::span<const int> sizes) {
         {"route", size + " rows, groups", 1e-5, [=](Backend& b) { return run_route(b, n, 16, 3, 4, true, true); }});
     cases.push_back({"expert_sum", size + " columns", 1e-6, [=](Backend& b) { return run_expert_sum(b, 3, n); }});
     for (const StoredKind& kind : stored_kinds()) {
-      const int columns = kind.bits ? (n + 63) / 64 * 64 : n;
+      const int columns = kind.bits ? (n + 63) / 64 * 64 : n, outs = expert_outs(kind, n);
       const std::string shape = size + " group " + std::to_string(kind.group);
       for (const auto& kernels : expert_kernel_names(kind))
         for (const auto& [kernel, rows] : {std::pair{kernels.front(), 2}, {kernels.back(), 21}})
           cases.push_back({kernel, shape, 2e-5, [=, rows = rows](Backend& b) {
-                             return run_expert_linear(b, kind, rows, n, columns, n % 2 == 0);
+                             return run_expert_linear(b, kind, rows, outs, columns, n % 2 == 0);
                            }});
     }
   }

@@ -146,9 +146,10 @@ float normed_rows(Backend& backend, const StoredKind& kind, const Extent& extent
 }
 
 float expert_rows(Backend& backend, const StoredKind& kind, const Extent& extent, bool per_expert) {
-  constexpr int kOuts = 21, kExperts = 4, kChoices = 2;  // half of the pairs have expert 1, none has expert 2
+  constexpr int kExperts = 4, kChoices = 2;  // half of the pairs have expert 1, none has expert 2
+  const int outs = expert_outs(kind, 21);
   CaseRun run(backend);
-  const auto stored = stored_weight(kind, kExperts, kOuts, extent.columns, 9);
+  const auto stored = stored_weight(kind, kExperts, outs, extent.columns, 9);
   const Weight* weight = run.weight(*stored, kUseExperts);
   OpAttrs attrs;
   attrs.k = kChoices;
@@ -161,7 +162,7 @@ float expert_rows(Backend& backend, const StoredKind& kind, const Extent& extent
     Dispatch d{Op::ExpertLinear,
                &attrs,
                {pick(run, x, rows), pick(run, ids, rows)},
-               {run.empty(static_cast<int64_t>(rows.size()), kChoices * kOuts)},
+               {run.empty(static_cast<int64_t>(rows.size()), kChoices * outs)},
                {weight, nullptr},
                nullptr};
     run.run(d);

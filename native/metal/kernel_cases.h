@@ -25,6 +25,8 @@ std::vector<KernelCase> kernel_cases(std::span<const int> sizes);
 // By operator: as kernel_sets has them, of a weight that `kind` stores.
 std::vector<std::vector<std::string>> linear_kernel_names(const StoredKind& kind);
 std::vector<std::vector<std::string>> expert_kernel_names(const StoredKind& kind);
+// The next number of outputs with which experts are read as they are stored: a block of scales is one expert's.
+int expert_outs(const StoredKind& kind, int outs);
 // In names of kernels on simdgroup matrices; none where they do not read such a weight.
 std::optional<std::string> tiled_format_name(const StoredKind& kind);
 std::vector<KernelCase> linear_cases(std::span<const int> sizes);

@@ -5,7 +5,7 @@
 # those in $AFTERIMAGE_GOLDENS).
 #   native/metal/rig/run-tests.sh [--build | --full] [build folder]      --build: lints and builds only; --full: then the
 #   starter's tokens and all golden checkpoints where matrices do not compile, and where their rows depend on others, too,
-#   and ThreadSanitizer on tests that run an engine, with a core of their own
+#   and ThreadSanitizer on the failures of a device below an engine, with a core of their own
 #   (more than ten minutes of processor time more). Needs clang 17+, gobjc, libgnustep-base-dev, cmake, node
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -40,7 +40,7 @@ cmake -S native -B "$build" -DCMAKE_CXX_COMPILER="$compiler" -DAFTERIMAGE_METAL=
   { cat "$build.log" >&2; exit 1; }
 targets=""
 for variant in "" _address _thread; do targets="$targets metal_rig$variant metal_kernels$variant"; done
-[ -z "$full" ] || targets="$targets metal_host_thread metal_failures_thread"
+[ -z "$full" ] || targets="$targets metal_failures_thread"
 cmake --build "$build" -j2 --target $targets metal_bits metal_budget metal_proof metal_bits_address \
   metal_host_address metal_encoding_address metal_failures_address metal_encoding_thread afterimage_addon > "$build.log" 2>&1 ||
   { tail -50 "$build.log" >&2; exit 1; }
@@ -78,7 +78,7 @@ sanitized() {
     quiet ./metal_rig_thread &&
     quiet ./metal_encoding_thread &&
     quiet ./metal_kernels_thread --sizes 1,33,65 &&
-    { [ -z "$full" ] || { quiet ./metal_host_thread && quiet ./metal_failures_thread; }; }
+    { [ -z "$full" ] || quiet ./metal_failures_thread; }
 }
 
 export AFTERIMAGE_ADDON="$build/Release/afterimage.node"
