@@ -60,8 +60,8 @@ export async function takeIn(stage, root) {
   await shrink(join(dist, PACKAGES));
   if (!existsSync(join(dist, READER)))
     throw new Error(`dist has no ${READER}, which the build makes: npm run build`);
-  const ofPage = IN_PAGE.map((name) => join('node_modules', name, 'package.json'));
-  return [...tellLicences(stage, root, [...Object.keys(metafile.inputs), ...ofPage]), ...IN_READER];
+  const built = [...IN_PAGE, ...IN_READER].map((name) => join('node_modules', name, 'package.json'));
+  return tellLicences(stage, root, [...Object.keys(metafile.inputs), ...built]);
 }
 
 /** @throws Error where something would be asked for at run time that is not there then. */
@@ -183,6 +183,7 @@ function licence({ folder, name, version, license, author }) {
   const texts = files.map((file) => readFileSync(join(folder, file), 'utf8').trim());
   const holder = author?.name ?? author;
   if (texts.length === 0 && holder) texts.push(`Copyright ${holder}, under the licence ${license}.`);
+  if (texts.length === 0 && IN_READER.includes(name)) texts.push('NOTICE says whose it is.');
   if (texts.length === 0) throw new Error(`${name} does not say whose it is.`);
   return [`${name} ${version} (${license})`, ...texts].join('\n\n');
 }
