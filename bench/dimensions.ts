@@ -51,6 +51,32 @@ export interface Decoder {
   qkNorm: boolean;
 }
 
+/** Decoders of which other forms are written, too. */
+export const TEXT = {
+  'qwen2-vl-2b': {
+    hidden: 1536,
+    intermediate: 8960,
+    layers: 28,
+    heads: 12,
+    kvHeads: 2,
+    headDim: 128,
+    vocab: 151936,
+    qkvBias: true,
+    qkNorm: false,
+  },
+  'smolvlm-256m': {
+    hidden: 576,
+    intermediate: 1536,
+    layers: 30,
+    heads: 9,
+    kvHeads: 3,
+    headDim: 64,
+    vocab: 49280,
+    qkvBias: false,
+    qkNorm: false,
+  },
+} satisfies Record<string, Decoder>;
+
 export function decoder(shapes: Shapes, prefix: string, d: Decoder): void {
   shapes.set(`${prefix}embed_tokens.weight`, [d.vocab, d.hidden]);
   for (let i = 0; i < d.layers; i++) {
@@ -87,17 +113,7 @@ function qwen2Vl2b(): Dimensions {
   norm(shapes, 'visual.merger.ln_q', 1280, true);
   linear(shapes, 'visual.merger.mlp.0', 5120, 5120, true);
   linear(shapes, 'visual.merger.mlp.2', 1536, 5120, true);
-  decoder(shapes, 'model.', {
-    hidden: 1536,
-    intermediate: 8960,
-    layers: 28,
-    heads: 12,
-    kvHeads: 2,
-    headDim: 128,
-    vocab: 151936,
-    qkvBias: true,
-    qkNorm: false,
-  });
+  decoder(shapes, 'model.', TEXT['qwen2-vl-2b']);
   return {
     config: {
       model_type: 'qwen2_vl',
@@ -240,17 +256,7 @@ function smolvlm256m(): Dimensions {
   }
   norm(shapes, `${vision}.post_layernorm`, 768, true);
   linear(shapes, 'model.connector.modality_projection.proj', 576, 12288, false);
-  decoder(shapes, 'model.text_model.', {
-    hidden: 576,
-    intermediate: 1536,
-    layers: 30,
-    heads: 9,
-    kvHeads: 3,
-    headDim: 64,
-    vocab: 49280,
-    qkvBias: false,
-    qkNorm: false,
-  });
+  decoder(shapes, 'model.text_model.', TEXT['smolvlm-256m']);
   shapes.set('lm_head.weight', [49280, 576]);
   const tokens: Record<string, number> = {
     '<image>': 49190,

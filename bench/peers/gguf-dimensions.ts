@@ -1,19 +1,13 @@
-// Dimensions of published checkpoints as llama.cpp names them; ../dimensions.ts has the same ones as we read them.
+// Dimensions of published checkpoints as llama.cpp names them: decoders as in ../dimensions.ts, vision towers, and what each asks of a machine.
 
-export interface DecoderDimensions {
+import { TEXT, type Decoder } from '../dimensions.js';
+
+export interface DecoderDimensions extends Omit<Decoder, 'qkNorm'> {
   /** llama.cpp's name of the architecture. */
   architecture: 'qwen2vl' | 'llama';
-  hidden: number;
-  intermediate: number;
-  layers: number;
-  heads: number;
-  kvHeads: number;
-  headDim: number;
-  vocab: number;
   ropeBase: number;
   /** Of M-RoPE: time, height, width. */
   ropeSections?: [number, number, number];
-  qkvBias: boolean;
   tied: boolean;
 }
 
@@ -46,16 +40,9 @@ export const PEER_DIMENSIONS: Record<string, PeerDimensions> = {
   'qwen2-vl-2b': {
     decoder: {
       architecture: 'qwen2vl',
-      hidden: 1536,
-      intermediate: 8960,
-      layers: 28,
-      heads: 12,
-      kvHeads: 2,
-      headDim: 128,
-      vocab: 151936,
+      ...TEXT['qwen2-vl-2b'],
       ropeBase: 1e6,
       ropeSections: [16, 24, 24],
-      qkvBias: true,
       tied: true,
     },
     tower: {
@@ -75,15 +62,8 @@ export const PEER_DIMENSIONS: Record<string, PeerDimensions> = {
   'smolvlm-256m': {
     decoder: {
       architecture: 'llama',
-      hidden: 576,
-      intermediate: 1536,
-      layers: 30,
-      heads: 9,
-      kvHeads: 3,
-      headDim: 64,
-      vocab: 49280,
+      ...TEXT['smolvlm-256m'],
       ropeBase: 1e5,
-      qkvBias: false,
       tied: false,
     },
     tower: {
