@@ -56,9 +56,13 @@ export class ReadingCache {
     return this.#lines.get(hash);
   }
 
-  /** By hash, as they are now: whoever holds this has them, whatever leaves the cache. */
-  lines(): ReadonlyMap<string, LineText[]> {
-    return new Map(this.#lines.entries());
+  /** The last `most` that were used, by hash, as they are now: whoever holds this has them, whatever leaves the cache. */
+  lastLines(most: number): ReadonlyMap<string, LineText[]> {
+    const older = this.#lines.size - most;
+    const last = new Map<string, LineText[]>();
+    let at = 0;
+    for (const [hash, pieces] of this.#lines.entries()) if (at++ >= older) last.set(hash, pieces);
+    return last;
   }
 
   keepLine(hash: string, pieces: LineText[]): void {

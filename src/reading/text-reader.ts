@@ -48,6 +48,8 @@ const readingOrder = workers.job<typeof import('./reading-order.js').readingOrde
 const SMALL_BOX = 13;
 /** Lines cut and recognised at a time: enough for the engine to work in large strides, few enough to cancel soon. */
 const GROUP = 12;
+/** Lines that are known before they are cut: those of the last screens. Each group's thread is told their hashes. */
+const KNOWN_LINES = 1024;
 
 export class TextReader implements Reader {
   readonly #open: () => Promise<TextNetworks>;
@@ -128,7 +130,7 @@ async function readPicture(pixels: RgbImage, opened: Opened, options: ReadOption
   options.onProgress?.(0);
   const boxes = await detect(picture, opened.networks, options.signal);
   const lines: ReadLine[] = [];
-  const known = opened.cache.lines();
+  const known = opened.cache.lastLines(KNOWN_LINES);
   for await (const { at, cuts } of cutInGroups(picture, boxes, new Set(known.keys()), options.signal)) {
     options.onProgress?.(at, boxes.length);
     lines.push(...(await recognise(cuts, opened, known, picture, options.signal)));

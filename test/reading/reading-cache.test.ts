@@ -37,6 +37,17 @@ describe('kept readings', () => {
     assert.equal(statSync(join(place, file!)).mode & 0o777, 0o600);
   });
 
+  test('the last lines are those that were used last, and stay with whoever holds them', () => {
+    const cache = new ReadingCache('one', 'R');
+    for (const hash of ['a', 'b', 'c']) cache.keepLine(hash, []);
+    cache.line('a');
+    assert.deepEqual([...cache.lastLines(2).keys()], ['c', 'a']);
+    assert.equal(cache.lastLines(9).size, 3);
+    const held = cache.lastLines(1);
+    cache.keepLine('d', []);
+    assert.deepEqual([...held.keys()], ['a']);
+  });
+
   test('a damaged file is a miss', async () => {
     const place = folder();
     await new ReadingCache('one', 'R', place).keepPicture(picture('p'), READING);
