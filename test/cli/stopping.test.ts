@@ -59,9 +59,10 @@ function asked(child: ChildProcess, tool: string): void {
   child.stdin!.write([HELLO, say(undefined, 'notifications/initialized'), call(tool), ''].join('\n'));
 }
 
+/** What it says is read on afterwards: a pipe closed on it would end it before it is stopped. */
 async function heardOf(child: ChildProcess, stage: RegExp): Promise<void> {
   let said = '';
-  for await (const chunk of child.stdout!) {
+  for await (const chunk of child.stdout!.iterator({ destroyOnReturn: false })) {
     said += String(chunk);
     if (stage.test(said)) return;
   }
@@ -175,6 +176,7 @@ const doors: Record<string, () => Promise<ChildProcess>> = {
 };
 
 async function endsSoon(child: ChildProcess, stop: (child: ChildProcess) => void): Promise<void> {
+  assert.equal(child.exitCode ?? child.signalCode, null, 'It ended before it was stopped.');
   const ended = once(child, 'exit');
   child.stderr!.resume();
   child.stdout!.resume();
