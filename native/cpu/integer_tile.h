@@ -8,15 +8,25 @@
 
 namespace afterimage::CPU_ISA {
 
-// Ways to multiply: unsigned bytes by signed bytes, four at a time (hi and lo apart); or 16-bit pairs; or lane by lane.
-enum class IntegerDot { quad_bytes, pairs, lanes };
+// Ways to multiply: unsigned bytes by signed bytes, four at a time (hi and lo apart), or, nibbles by hi bytes alone,
+// two at a time with sums of 16 bits; or 16-bit pairs; or lane by lane.
+enum class IntegerDot { none, quad_bytes, pair_bytes, pairs, lanes };
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || defined(__ARM_FEATURE_DOTPROD)
-constexpr IntegerDot kIntegerDot = IntegerDot::quad_bytes;
+constexpr IntegerDot kByteDot = IntegerDot::quad_bytes, kWordDot = IntegerDot::none;
+#elif defined(__AVX2__)
+constexpr IntegerDot kByteDot = IntegerDot::pair_bytes, kWordDot = IntegerDot::pairs;
 #elif defined(__SSE2__)
-constexpr IntegerDot kIntegerDot = IntegerDot::pairs;
+constexpr IntegerDot kByteDot = IntegerDot::none, kWordDot = IntegerDot::pairs;
 #else
-constexpr IntegerDot kIntegerDot = IntegerDot::lanes;
+constexpr IntegerDot kByteDot = IntegerDot::none, kWordDot = IntegerDot::lanes;
 #endif
+
+// Where bytes go in pairs, hi and lo one after the other take as long as words do.
+static RowForm integer_form(CodeKind kind, bool a8) {
+  constexpr bool kEvery = kByteDot == IntegerDot::quad_bytes, kNibbles = kByteDot == IntegerDot::pair_bytes;
+  const bool bytes = kEvery || (kNibbles && kind == CodeKind::nibble && a8);
+  return !bytes ? RowForm::words : a8 ? RowForm::a8 : RowForm::a15;
+}
 // The processor's byte dot wants both operands signed: codes of 8 bit are shifted by −128, and 128·Σq is added back.
 #if defined(__ARM_FEATURE_DOTPROD)
 constexpr bool kSignedCodes = true;
@@ -52,6 +62,16 @@ CPU_INLINE VI dot_halves(VI acc, VI a, VI b) {
 #endif
 }
 
+// Words of acc += products of bytes 2i and 2i + 1; `codes` unsigned.
+CPU_INLINE VI dot_byte_pairs(VI acc, VI codes, VI x) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  return (VI)_mm256_add_epi16((__m256i)acc, _mm256_maddubs_epi16((__m256i)codes, (__m256i)x));
+#else
+  (void)codes, (void)x;
+  return acc;
+#endif
+}
+
 CPU_INLINE VI broadcast_word(const int8_t* p) {
   int32_t word;
   std::memcpy(&word, p, 4);
@@ -59,7 +79,11 @@ CPU_INLINE VI broadcast_word(const int8_t* p) {
 }
 
 // How a lane's four codes are multiplied: all at once, or for pairs those of bytes 0 and 2 and those of 1 and 3.
-constexpr int kCodeParts = kIntegerDot == IntegerDot::pairs ? 2 : 1;
+template <IntegerDot Dot>
+constexpr int kCodeParts = Dot == IntegerDot::pairs ? 2 : 1;
+
+// Sums of 16 bits hold so many k-quads of nibbles times hi bytes: 15 · 2 · 127 · 8 < 2¹⁵.
+constexpr int kQuadsOfWords = 8;
 
 // Without this GCC multiplies all rows of a tile before it adds, and keeps the products in memory.
 CPU_INLINE void settle_sum([[maybe_unused]] VI& sum) {
@@ -68,14 +92,17 @@ CPU_INLINE void settle_sum([[maybe_unused]] VI& sum) {
 #endif
 }
 
-// sum += codes of vector v · q of k-quad `quad`; Low: the lo bytes of quad_bytes.
-template <bool Low, int V>
-CPU_INLINE void dot_codes(VI& sum, const VI (&codes)[kCodeParts][V], int v, const int8_t* x, int quad) {
-  if constexpr (kIntegerDot == IntegerDot::quad_bytes) {
+// sum += codes of vector v · q of k-quad `quad`; Low: the lo bytes.
+template <IntegerDot Dot, bool Low, int V>
+CPU_INLINE void dot_codes(VI& sum, const VI (&codes)[kCodeParts<Dot>][V], int v, const int8_t* x, int quad) {
+  if constexpr (Dot == IntegerDot::quad_bytes) {
     sum = dot_quad(sum, codes[0][v], broadcast_word(x + quad * 4 + (Low ? 64 : 0)));
-  } else if constexpr (kIntegerDot == IntegerDot::pairs) {
+  } else if constexpr (Dot == IntegerDot::pair_bytes) {
+    sum = dot_byte_pairs(sum, codes[0][v], broadcast_word(x + quad * 4 + (Low ? 64 : 0)));
+    settle_sum(sum);
+  } else if constexpr (Dot == IntegerDot::pairs) {
     sum = dot_halves(sum, codes[0][v], broadcast_word(x + quad * 8));
-    sum = dot_halves(sum, codes[kCodeParts - 1][v], broadcast_word(x + quad * 8 + 4));
+    sum = dot_halves(sum, codes[kCodeParts<Dot> - 1][v], broadcast_word(x + quad * 8 + 4));
     settle_sum(sum);
   } else {
     int16_t q[4];
@@ -84,17 +111,29 @@ CPU_INLINE void dot_codes(VI& sum, const VI (&codes)[kCodeParts][V], int v, cons
   }
 }
 
+// Codes, and those that are read after them; null where nobody needs to ask for these.
+struct CodeStream {
+  const uint8_t* codes;
+  const uint8_t* next;
+};
+
+// In the order of memory, line by line between the products: many at once would hold up all loads.
+template <int Bytes>
+CPU_INLINE void prefetch_lines(const uint8_t* from) {
+  for (int i = 0; i < Bytes; i += 64) __builtin_prefetch(from + i, 0, 3);
+}
+
 // The codes of one k-quad for V vectors of outputs. Nibbles of two quads, the even one low, share their bytes.
-template <bool Nibble, bool Odd, int V>
-CPU_INLINE void load_codes(const uint8_t* quad, VI (&codes)[kCodeParts][V]) {
+template <IntegerDot Dot, bool Nibble, bool Odd, int V>
+CPU_INLINE void load_codes(const uint8_t* quad, VI (&codes)[kCodeParts<Dot>][V]) {
   constexpr int kShift = Nibble && Odd ? 4 : 0;
   for (int v = 0; v < V; ++v) {
     const VI bytes = load_bits(quad + v * kLanes * 4);
-    if constexpr (kIntegerDot == IntegerDot::pairs) {
+    if constexpr (Dot == IntegerDot::pairs) {
       const VI mask = splat_bits(Nibble ? 0x000f000f : 0x00ff00ff);
       const VI second = (VI)((VWords)bytes >> (8 + kShift));
       codes[0][v] = (VI)((VWords)bytes >> kShift) & mask;
-      codes[kCodeParts - 1][v] = Nibble && !Odd ? second & mask : second;
+      codes[kCodeParts<Dot> - 1][v] = Nibble && !Odd ? second & mask : second;
     } else if constexpr (Nibble) {
       codes[0][v] = (VI)((VU)bytes >> kShift) & splat_bits(0x0f0f0f0f);
     } else {
@@ -104,63 +143,79 @@ CPU_INLINE void load_codes(const uint8_t* quad, VI (&codes)[kCodeParts][V]) {
 }
 
 // body(quad, its codes) for quads [first, first + count), both even.
-template <int V, bool Nibble, class Body>
-CPU_INLINE void for_quads(const uint8_t* strip, int first, int count, Body body) {
+template <IntegerDot Dot, int V, bool Nibble, class Body>
+CPU_INLINE void for_quads(CodeStream strip, int first, int count, Body body) {
   constexpr int kQuadBytes = 256, kPairBytes = Nibble ? kQuadBytes : 2 * kQuadBytes;
   for (int quad = first; quad < first + count; quad += 2) {
-    const uint8_t* pair = strip + quad / 2 * kPairBytes;
-    VI codes[kCodeParts][V];
-    load_codes<Nibble, false>(pair, codes);
+    const uint8_t* pair = strip.codes + quad / 2 * kPairBytes;
+    constexpr int kRead = V * kLanes * 4 * (Nibble ? 1 : 2);
+    if (strip.next) prefetch_lines<kRead>(strip.next + quad / 2 * kRead);
+    VI codes[kCodeParts<Dot>][V];
+    load_codes<Dot, Nibble, false>(pair, codes);
     body(quad, codes);
-    load_codes<Nibble, true>(Nibble ? pair : pair + kQuadBytes, codes);
+    load_codes<Dot, Nibble, true>(Nibble ? pair : pair + kQuadBytes, codes);
     body(quad + 1, codes);
   }
 }
 
-// D[r][v] += Σ over quads [first, first + count) of one half (or both, where they are not apart).
-template <int R, int V, bool Nibble, bool Low>
-CPU_INLINE void dot_quads(const uint8_t* strip, const QuantBlock* const* x, int first, int count, VI (&sums)[R][V]) {
-  for_quads<V, Nibble>(
+// sums[r][v] += Σ over quads [first, first + count) of one half (or both, where they are not apart).
+template <IntegerDot Dot, int R, int V, bool Nibble, bool Low>
+CPU_INLINE void dot_quads(CodeStream strip, const QuantBlock* const* x, int first, int count, VI (&sums)[R][V]) {
+  for_quads<Dot, V, Nibble>(
       strip, first, count, [&](int quad, const auto& codes) __attribute__((always_inline)) {
         for (int r = 0; r < R; ++r)
-          for (int v = 0; v < V; ++v) dot_codes<Low>(sums[r][v], codes, v, x[r]->codes, quad);
+          for (int v = 0; v < V; ++v) dot_codes<Dot, Low>(sums[r][v], codes, v, x[r]->codes, quad);
       });
 }
 
 // Both halves in one pass.
-template <int R, int V, bool Nibble>
-CPU_INLINE void dot_quads_twice(const uint8_t* strip, const QuantBlock* const* x, int first, int count,
-                                VI (&high)[R][V], VI (&low)[R][V]) {
-  for_quads<V, Nibble>(
+template <IntegerDot Dot, int R, int V, bool Nibble>
+CPU_INLINE void dot_quads_twice(CodeStream strip, const QuantBlock* const* x, int first, int count, VI (&high)[R][V],
+                                VI (&low)[R][V]) {
+  for_quads<Dot, V, Nibble>(
       strip, first, count, [&](int quad, const auto& codes) __attribute__((always_inline)) {
         for (int r = 0; r < R; ++r)
           for (int v = 0; v < V; ++v) {
-            dot_codes<false>(high[r][v], codes, v, x[r]->codes, quad);
-            dot_codes<true>(low[r][v], codes, v, x[r]->codes, quad);
+            dot_codes<Dot, false>(high[r][v], codes, v, x[r]->codes, quad);
+            dot_codes<Dot, true>(low[r][v], codes, v, x[r]->codes, quad);
           }
       });
 }
 
-// One strip (V vectors of outputs) of a block for R rows. scales/biases: f32 [sets][64] at the strip's first output.
+// dots[r][v] += Σ codes · q over quads [first, first + count), lo bytes being zero.
 template <int R, int V, bool Nibble>
-static void integer_tile(const uint8_t* strip, const float* scales, const float* biases, int sets, bool low_bytes,
+CPU_INLINE void dot_nibbles(CodeStream strip, const QuantBlock* const* x, int first, int count, VI (&dots)[R][V]) {
+  const int step = count < kQuadsOfWords ? count : kQuadsOfWords;
+  const VI factors = splat_bits(128 << 16 | 128);
+  for (int quad = first; quad < first + count; quad += step) {
+    VI words[R][V] = {};
+    dot_quads<IntegerDot::pair_bytes, R, V, Nibble, false>(strip, x, quad, step, words);
+    for (int r = 0; r < R; ++r)
+      for (int v = 0; v < V; ++v) dots[r][v] = dot_halves(dots[r][v], words[r][v], factors);
+  }
+}
+
+// One strip (V vectors of outputs) of a block for R rows. scales/biases: f32 [sets][64] at the strip's first output.
+template <IntegerDot Dot, int R, int V, bool Nibble>
+static void integer_tile(CodeStream strip, const float* scales, const float* biases, int sets, bool low_bytes,
                          const QuantBlock* const* x, float* const* sums) {
   const int quads = 16 / sets;
   for (int set = 0; set < sets; ++set) {
     VI dots[R][V] = {};
-    if constexpr (kIntegerDot != IntegerDot::quad_bytes) {
-      dot_quads<R, V, Nibble, false>(strip, x, set * quads, quads, dots);
+    if constexpr (Dot == IntegerDot::pair_bytes) {
+      dot_nibbles<R, V, Nibble>(strip, x, set * quads, quads, dots);
+    } else if constexpr (Dot != IntegerDot::quad_bytes) {
+      dot_quads<Dot, R, V, Nibble, false>(strip, x, set * quads, quads, dots);
     } else if constexpr (R <= 2) {
-      // Few rows: both halves have accumulators of their own, and codes are unpacked once.
       VI low[R][V] = {};
-      dot_quads_twice<R, V, Nibble>(strip, x, set * quads, quads, dots, low);
+      dot_quads_twice<Dot, R, V, Nibble>(strip, x, set * quads, quads, dots, low);
       for (int r = 0; r < R; ++r)
         for (int v = 0; v < V; ++v) dots[r][v] = (dots[r][v] << 7) + low[r][v];
     } else {
-      dot_quads<R, V, Nibble, false>(strip, x, set * quads, quads, dots);
+      dot_quads<Dot, R, V, Nibble, false>(strip, x, set * quads, quads, dots);
       for (int r = 0; r < R; ++r)
         for (int v = 0; v < V; ++v) dots[r][v] <<= 7;
-      if (low_bytes) dot_quads<R, V, Nibble, true>(strip, x, set * quads, quads, dots);
+      if (low_bytes) dot_quads<Dot, R, V, Nibble, true>(strip, x, set * quads, quads, dots);
     }
     for (int r = 0; r < R; ++r) {
       const VF total = splat(x[r]->sums[set]), row_scale = splat(x[r]->scale);
@@ -175,20 +230,21 @@ static void integer_tile(const uint8_t* strip, const float* scales, const float*
   }
 }
 
-template <int R, bool Nibble>
-static void integer_strips(const uint8_t* codes, const float* scales, const float* biases, int sets, bool low_bytes,
+template <IntegerDot Dot, int R, bool Nibble>
+static void integer_strips(CodeStream block, const float* scales, const float* biases, int sets, bool low_bytes,
                            const QuantBlock* const* x, float* const* sums) {
   // A single row leaves registers for wider strips, which read its inputs half as often.
-  constexpr int V = R == 1 && kIntegerDot == IntegerDot::pairs ? 2 * kTileVecs : kTileVecs;
+  constexpr int V = R == 1 && kTileVecs == 2 ? 2 * kTileVecs : kTileVecs;
   float* to[R];
   for (int c = 0; c < kPanelRows; c += V * kLanes) {
     for (int r = 0; r < R; ++r) to[r] = sums[r] + c;
-    integer_tile<R, V, Nibble>(codes + c * 4, scales + c, biases + c, sets, low_bytes, x, to);
+    const uint8_t* next = block.next ? block.next + c * (Nibble ? 32 : 64) : nullptr;
+    integer_tile<Dot, R, V, Nibble>({block.codes + c * 4, next}, scales + c, biases + c, sets, low_bytes, x, to);
   }
 }
 
 // x ≈ scale · q per 64 columns, |q| ≤ 16,256 (a8: 128·127 in steps of 128, which is the same scale with 8 bits).
-static void quantize_row(const float* x, int64_t columns, int sets, bool a8, QuantBlock* out) {
+static void quantize_row(const float* x, int64_t columns, int sets, bool a8, RowForm form, QuantBlock* out) {
   for (int64_t start = 0; start < columns; start += kBlockColumns, ++out) {
     alignas(64) float values[kBlockColumns] = {};
     alignas(64) int32_t q[kBlockColumns];
@@ -216,7 +272,13 @@ static void quantize_row(const float* x, int64_t columns, int sets, bool a8, Qua
       for (int lane = 0; lane < kLanes; ++lane) total += sum[lane];
       out->sums[set] = static_cast<float>(total);
     }
-    if constexpr (kIntegerDot == IntegerDot::pairs) {
+    if (form != RowForm::words) {
+      for (int i = 0; i < kBlockColumns; ++i) {
+        const int32_t hi = (q[i] + 64) >> 7;
+        out->codes[i] = static_cast<int8_t>(hi);
+        out->codes[64 + i] = static_cast<int8_t>(q[i] - hi * 128);
+      }
+    } else if constexpr (kWordDot == IntegerDot::pairs) {
       // Pairs multiply bytes 0 and 2 of a quad together, then 1 and 3: words q0, q2, q1, q3.
       constexpr uint64_t kLowWords = 0x0000ffff0000ffff;
       for (int i = 0; i < kBlockColumns; i += 4) {
@@ -225,14 +287,8 @@ static void quantize_row(const float* x, int64_t columns, int sets, bool a8, Qua
         const uint64_t words = (halves[0] & kLowWords) | (halves[1] & kLowWords) << 16;
         std::memcpy(out->codes + i * 2, &words, 8);
       }
-      continue;
-    }
-    for (int i = 0; i < kBlockColumns; ++i) {
-      if constexpr (kIntegerDot == IntegerDot::quad_bytes) {
-        const int32_t hi = (q[i] + 64) >> 7;
-        out->codes[i] = static_cast<int8_t>(hi);
-        out->codes[64 + i] = static_cast<int8_t>(q[i] - hi * 128);
-      } else {
+    } else {
+      for (int i = 0; i < kBlockColumns; ++i) {
         const int16_t value = static_cast<int16_t>(q[i]);
         std::memcpy(out->codes + i * 2, &value, 2);
       }

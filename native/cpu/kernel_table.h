@@ -15,6 +15,7 @@ static constexpr KernelTable make_table(const char* name) {
   t.pair_tiles = kPairTiles;
   t.row_to_bf16 = row_to_bf16;
   t.row_to_pairs = row_to_pairs;
+  t.integer_form = integer_form;
   t.quantize_row = quantize_row;
   t.row_to_pair_blocks = row_to_pair_blocks;
   t.panel = panel;

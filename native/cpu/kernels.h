@@ -13,16 +13,18 @@ namespace afterimage {
 // How Linear reads its input rows.
 //   f32   the row itself; weights are dequantized to f32
 //   bf16  the row rounded to bf16, padded with zeros to whole blocks; weights bf16
-//   a15   QuantBlocks: x ≈ scale · q, |q| ≤ 16,256, products summed exactly in int32
-//   a8    the same with |q| ≤ 127
+//   a15   QuantBlocks: x ≈ scale · q, |q| ≤ 16,256, products summed exactly in int32; q = 128·hi + lo in bytes
+//   a8    the same with |q| ≤ 127 · 128 in steps of 128: lo is zero
+//   words a15 or a8 in 16-bit integers
 //   pairs QuantBlocks of 16-bit integers, |q| ≤ kMostPairInput, for weights of the same kind
-enum class RowForm : uint8_t { f32, bf16, a15, a8, pairs };
+enum class RowForm : uint8_t { f32, bf16, a15, a8, words, pairs };
 
-// 64 inputs of a row for a15, a8 and pairs. `codes` is 128 bytes in the order its instruction set multiplies them.
+// 64 inputs of a row for a15, a8, words and pairs. `codes`: hi[64] and lo[64], or 64 words in the order in which its
+// instruction set multiplies them.
 struct alignas(64) QuantBlock {
   int8_t codes[128];
   float scale;
-  float sums[4];  // Σq over each of the weight's scale sets, for a15 and a8
+  float sums[4];  // Σq over each of the weight's scale sets, for all but pairs
 };
 
 constexpr int kMaxChunkRows = 96;
@@ -139,7 +141,9 @@ struct KernelTable {
 
   void (*row_to_bf16)(const float* x, int64_t count, int64_t padded, uint16_t* out);
   float (*row_to_pairs)(const float* x, int count, int16_t* out);  // returns what a unit is worth
-  void (*quantize_row)(const float* x, int64_t columns, int sets, bool a8, QuantBlock* out);
+  // The form in which integers of 15 bits, or 8 where a8, meet codes of this kind: a15, a8 or words.
+  RowForm (*integer_form)(CodeKind kind, bool a8);
+  void (*quantize_row)(const float* x, int64_t columns, int sets, bool a8, RowForm form, QuantBlock* out);
   void (*row_to_pair_blocks)(const float* x, int64_t columns, QuantBlock* out);
   void (*panel)(const PanelJob& job);
   void (*finish)(const PanelFinish& finish);

@@ -9,7 +9,7 @@ namespace {
 RowForm row_form(const CpuContext& c, const CpuWeight& weight) {
   if (weight.precision == Precision::exact) return RowForm::f32;
   if (weight.matrix.kind == CodeKind::pairs) return RowForm::pairs;
-  if (weight.matrix.integer()) return c.a8 ? RowForm::a8 : RowForm::a15;
+  if (weight.matrix.integer()) return c.kernels.integer_form(weight.matrix.kind, c.a8);
   return c.kernels.native_bf16 && weight.matrix.value != CodeValue::f32 ? RowForm::bf16 : RowForm::f32;
 }
 
@@ -38,8 +38,7 @@ FormedRows form_rows(CpuContext& c, const float* x, int64_t rows, const CpuWeigh
       else if (form == RowForm::pairs)
         c.kernels.row_to_pair_blocks(x + r * m.columns, m.columns, reinterpret_cast<QuantBlock*>(to));
       else
-        c.kernels.quantize_row(x + r * m.columns, m.columns, m.sets, form == RowForm::a8,
-                               reinterpret_cast<QuantBlock*>(to));
+        c.kernels.quantize_row(x + r * m.columns, m.columns, m.sets, c.a8, form, reinterpret_cast<QuantBlock*>(to));
     }
   });
   return {base, stride, form};

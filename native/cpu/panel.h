@@ -105,27 +105,28 @@ static const uint32_t* pair_block(const PackedMatrix& m, const uint8_t* block, P
 #endif
 
 CPU_INLINE void prefetch_block(const uint8_t* block, size_t bytes) {
-  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(block + i, 0, 2);
+  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(block + i, 0, 3);
 }
 
-template <bool Nibble>
-CPU_INLINE void integer_rows(const PackedMatrix& m, const uint8_t* codes, const PanelScratch& s, bool low_bytes,
-                             int rows, const QuantBlock* const* x, float* const* sums) {
-  int r = 0;
-  for (; r + kTileRows <= rows; r += kTileRows)
-    integer_strips<kTileRows, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x + r, sums + r);
-  x += r, sums += r;
-  switch (rows - r) {
+template <IntegerDot Dot, bool Nibble>
+CPU_INLINE void integer_rows(const PackedMatrix& m, CodeStream codes, const PanelScratch& s, bool low_bytes, int rows,
+                             const QuantBlock* const* x, float* const* sums) {
+  const auto strips = [&]<int R>() __attribute__((always_inline)) {
+    integer_strips<Dot, R, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
+  };
+  for (; rows >= kTileRows; rows -= kTileRows, x += kTileRows, sums += kTileRows)
+    strips.template operator()<kTileRows>();
+  switch (rows) {
     case 5:
-      return integer_strips<5, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
+      return strips.template operator()<5>();
     case 4:
-      return integer_strips<4, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
+      return strips.template operator()<4>();
     case 3:
-      return integer_strips<3, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
+      return strips.template operator()<3>();
     case 2:
-      return integer_strips<2, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
+      return strips.template operator()<2>();
     case 1:
-      return integer_strips<1, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
+      return strips.template operator()<1>();
   }
 }
 
@@ -140,32 +141,40 @@ static void spread_nibbles(const uint8_t* block, uint8_t* out) {
     }
 }
 
-static void integer_block(const PanelJob& job, const uint8_t* block, const QuantBlock* const* x) {
+template <IntegerDot Dot>
+static void integer_block(const PanelJob& job, CodeStream block, const QuantBlock* const* x) {
   const PackedMatrix& m = *job.matrix;
   PanelScratch& s = *job.scratch;
   const bool low_bytes = job.form == RowForm::a15;
-  load_scales(m, block, s);
-  if (m.kind == CodeKind::byte) return integer_rows<false>(m, block, s, low_bytes, job.rows, x, job.sums);
+  if (block.next) prefetch_block(block.next + m.code_bytes, m.block_bytes - m.code_bytes);
+  load_scales(m, block.codes, s);
+  if (m.kind == CodeKind::byte) {
+    if constexpr (Dot != IntegerDot::pair_bytes)
+      integer_rows<Dot, false>(m, block, s, low_bytes, job.rows, x, job.sums);
+    return;
+  }
   // Where words are unpacked, bytes take as long as nibbles.
-  constexpr int kFewRows = kIntegerDot == IntegerDot::pairs ? 2 * kTileRows : kTileRows;
-  if (job.rows <= kFewRows || kSignedCodes) return integer_rows<true>(m, block, s, low_bytes, job.rows, x, job.sums);
-  spread_nibbles(block, s.codes);
-  integer_rows<false>(m, s.codes, s, low_bytes, job.rows, x, job.sums);
+  constexpr int kFewRows = Dot == IntegerDot::pairs ? 2 * kTileRows : kTileRows;
+  if (job.rows <= kFewRows || kSignedCodes)
+    return integer_rows<Dot, true>(m, block, s, low_bytes, job.rows, x, job.sums);
+  spread_nibbles(block.codes, s.codes);
+  integer_rows<Dot, false>(m, {s.codes, nullptr}, s, low_bytes, job.rows, x, job.sums);
 }
 
 static void panel(const PanelJob& job) {
   const PackedMatrix& m = *job.matrix;
   for (int r = 0; r < job.rows; ++r) std::memset(job.sums[r], 0, kPanelRows * sizeof(float));
   const void* x[kMaxChunkRows];
-  // Four blocks ahead: about the latency of memory at the speed of one core. A narrow panel has no more than those, so
-  // they are those of the next one.
-  constexpr int64_t kAhead = 4;
-  const int64_t behind = job.ends ? 0 : kAhead;
-  for (int64_t b = 0; job.begins && b < kAhead && b < m.blocks + behind; ++b)
-    prefetch_block(m.block(job.expert, job.panel, b), m.block_bytes);
+  // The next block, also that of the next panel, is asked for while one is multiplied: further ahead it would be late
+  // for the second-level cache's own prefetching and early for the first level.
+  const auto ask = [&](const uint8_t* block) { prefetch_block(block, m.block_bytes); };
+  if (job.begins) ask(m.block(job.expert, job.panel, 0));
+  const bool by_codes = m.integer() && job.form != RowForm::f32 && job.rows <= kTileRows;
   for (int64_t b = 0; b < m.blocks; ++b) {
     const uint8_t* block = m.block(job.expert, job.panel, b);
-    if (b + kAhead < m.blocks + behind) prefetch_block(block + kAhead * m.block_bytes, m.block_bytes);
+    const uint8_t* next = b + 1 < m.blocks || !job.ends ? block + m.block_bytes : nullptr;
+    if (next && !by_codes) ask(next);
+    const CodeStream codes{block, by_codes ? next : nullptr};
     const int64_t start = b * kBlockColumns;
     const int64_t count = m.columns - start < kBlockColumns ? m.columns - start : kBlockColumns;
     switch (job.form) {
@@ -193,7 +202,13 @@ static void panel(const PanelJob& job) {
       case RowForm::a15:
       case RowForm::a8:
         for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const QuantBlock*>(job.x[r]) + b;
-        integer_block(job, block, reinterpret_cast<const QuantBlock* const*>(x));
+        if constexpr (kByteDot != IntegerDot::none)
+          integer_block<kByteDot>(job, codes, reinterpret_cast<const QuantBlock* const*>(x));
+        break;
+      case RowForm::words:
+        for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const QuantBlock*>(job.x[r]) + b;
+        if constexpr (kWordDot != IntegerDot::none)
+          integer_block<kWordDot>(job, codes, reinterpret_cast<const QuantBlock* const*>(x));
     }
   }
 }

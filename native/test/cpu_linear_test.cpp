@@ -176,6 +176,24 @@ void test_eight_bits() {
   }
 }
 
+// The largest codes times the largest inputs: sums of 16 bits must be widened before they overflow.
+void test_largest_sums() {
+  const int64_t in = 128, out = 64, rows = 7;
+  for (const Format& f : formats()) {
+    if (f.format != WeightFormat::affine) continue;
+    auto stored = random_weight(f, out, in);
+    std::fill(stored->data.begin(), stored->data.end(), std::byte{0xff});
+    const std::vector<float> x(static_cast<size_t>(rows * in), 1.0f);
+    const auto expected = product(stored->dense(), x, rows, in, out);
+    for (CpuIsa isa : isas_here())
+      for (bool a8 : {false, true}) {
+        const auto backend = cpu(isa, 1, a8);
+        const auto weight = backend->prepare(stored->source, kUseMatrix, Precision::fast);
+        CHECK(relative_rms(linear(*backend, *weight, x, rows, in, out), expected) < 1e-5);
+      }
+  }
+}
+
 void test_experts(bool per_expert) {
   const int64_t experts = 5, in = 64, out = 75, rows = 40, k = 2;
   for (size_t format : {size_t{0}, size_t{5}, size_t{11}}) {
@@ -251,6 +269,7 @@ int main() {
   test_odd_inputs();
   test_epilogue();
   test_eight_bits();
+  test_largest_sums();
   test_experts(false);
   test_experts(true);
   test_tied_table();
