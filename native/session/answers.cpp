@@ -42,7 +42,7 @@ DecoderRows Answers::rows(Request& request, int32_t most, const Drafter::Price& 
 std::vector<int32_t> Answers::guess(Request& request, int32_t most, Drafter::Price price) {
   if (most <= 0) return {};
   const double given = request.generate_options.draft_price;
-  if (given > 0 && price.row < HUGE_VAL) price.row = price.head = given;
+  if (given > 0 && price.head < HUGE_VAL) price = Drafter::Price::of(given, price.answers, given);
   std::vector<int32_t> tokens = request.drafter->guess(most, price, request.generate_options.constraint.get());
   request.draft_of_head = tokens.empty() && state_.model.mtp;
   return request.draft_of_head ? ask_head(request, request.drafter->worth_of_head(most, price)) : tokens;
