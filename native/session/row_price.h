@@ -43,9 +43,9 @@ class RowPrice {
   OfMore more_in_runs_of(int64_t rows) const noexcept {
     const Fit line = fit();
     OfMore more{};
-    double dearest = 0;  // no run is cheaper than one of fewer rows
+    double dearest = 0;  // no row is for nothing
     for (int64_t n = 0; n < kMostRows; ++n) {
-      dearest = std::max(dearest, took(line, rows + n + 1) / took(line, rows) - 1);
+      dearest = std::max(dearest + kLeast / line.line(rows), took(line, rows + n + 1) / took(line, rows) - 1);
       more[static_cast<size_t>(n)] = dearest;
     }
     return more;
