@@ -86,9 +86,9 @@ export class BenchModel {
         draft: false,
         ...more,
       },
-      () => {
+      (ids) => {
         if (firstTokenMs === 0) firstTokenMs = performance.now() - start;
-        if (++tokens === stopAfter) this.engine.cancel(request);
+        if ((tokens += ids.length) >= stopAfter) this.engine.cancel(request);
       },
       () => {},
     );

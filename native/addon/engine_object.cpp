@@ -9,6 +9,7 @@
 #include "addon/backend_choice.h"
 #include "addon/engine_arguments.h"
 #include "addon/errors.h"
+#include "addon/listener.h"
 #include "addon/worker.h"
 
 namespace afterimage::addon {
@@ -40,29 +41,6 @@ struct EngineObject::Core {
 };
 
 namespace {
-
-// A JavaScript function called from native threads. Its reference is dropped on the JavaScript thread by release();
-// if the environment goes first, it goes with the environment.
-class Listener {
- public:
-  Listener(std::shared_ptr<JsQueue> queue, const Napi::Function& function)
-      : queue_(std::move(queue)), function_(std::make_shared<Napi::FunctionReference>(Napi::Persistent(function))) {
-    function_->SuppressDestruct();
-  }
-  template <class Arguments>
-  void call(Arguments arguments) const {
-    queue_->post([function = function_, arguments](Napi::Env env) {
-      if (!function->IsEmpty()) function->Call(arguments(env));
-    });
-  }
-  void release() const {
-    queue_->post([function = function_](Napi::Env) { function->Reset(); });
-  }
-
- private:
-  std::shared_ptr<JsQueue> queue_;
-  std::shared_ptr<Napi::FunctionReference> function_;
-};
 
 std::exception_ptr pointer_to(const Error& error) { return std::make_exception_ptr(error); }
 
@@ -175,38 +153,29 @@ Napi::Value EngineObject::generate(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto request = static_cast<RequestId>(integer_of(info[0], "request"));
   GenerateOptions options = generate_options_of(info[1], core_->tokens());
-  const Listener token(queue_, function_of(info[2], "onToken"));
-  const Listener progress(queue_, function_of(info[3], "onProgress"));
+  const auto listener = std::make_shared<AnswerListener>(Listener(queue_, function_of(info[2], "onTokens")),
+                                                         Listener(queue_, function_of(info[3], "onProgress")));
   Engine& engine = core_->loaded();
   const Deferred deferred(env, queue_);
-  const auto release = [token, progress] {
-    token.release();
-    progress.release();
-  };
   GenerateCallbacks callbacks;
-  callbacks.on_token = [token](int32_t id) {
-    token.call([id](Napi::Env e) { return std::vector<napi_value>{number(e, id)}; });
+  callbacks.on_token = [listener](int32_t id) { listener->token(id); };
+  callbacks.on_progress = [listener](Stage stage, int64_t done, int64_t total) {
+    listener->progress(stage, done, total);
   };
-  callbacks.on_progress = [progress](Stage stage, int64_t done, int64_t total) {
-    progress.call([stage, done, total](Napi::Env e) {
-      return std::vector<napi_value>{Napi::String::New(e, stage_name(stage)), number(e, double(done)),
-                                     number(e, double(total))};
-    });
-  };
-  callbacks.on_done = [deferred, release](GenerateResult&& result) {
+  callbacks.on_done = [deferred, listener](GenerateResult&& result) {
+    listener->end();
     auto kept = std::make_shared<GenerateResult>(std::move(result));
     deferred.resolve([kept](Napi::Env e) { return to_js(e, *kept); });
-    release();
   };
-  callbacks.on_error = [deferred, release](const Error& error) {
+  callbacks.on_error = [deferred, listener](const Error& error) {
+    listener->end();
     deferred.reject(pointer_to(error));
-    release();
   };
   try {
     engine.generate(request, std::move(options), std::move(callbacks));
   } catch (...) {
+    listener->end();
     deferred.reject(std::current_exception());
-    release();
   }
   return deferred.promise();
 }

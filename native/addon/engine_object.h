@@ -26,7 +26,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value load(const Napi::CallbackInfo& info);      // (onProgress) → Promise<{digest, backend, weightBytes}>
   Napi::Value begin(const Napi::CallbackInfo& info);     // (prompt, options) → {request, plan: Promise}
   Napi::Value encode(const Napi::CallbackInfo& info);    // (request, key, inputs) → Promise
-  Napi::Value generate(const Napi::CallbackInfo& info);  // (request, options, onToken, onProgress) → Promise
+  Napi::Value generate(const Napi::CallbackInfo& info);  // (request, options, onTokens, onProgress) → Promise
   Napi::Value set_vocabulary(const Napi::CallbackInfo& info);
   Napi::Value finish(const Napi::CallbackInfo& info);        // (request)
   Napi::Value cancel(const Napi::CallbackInfo& info);        // (request)

@@ -78,7 +78,7 @@ using OnProgress = std::function<void(Stage, int64_t done, int64_t total)>;
 
 struct GenerateCallbacks {
   std::function<void(int32_t token)> on_token;    // optional
-  OnProgress on_progress;                         // optional
+  OnProgress on_progress;                         // optional; of decode after the tokens of each run
   std::function<void(GenerateResult&&)> on_done;  // exactly one of on_done and on_error is called, once
   OnError on_error;
 };

@@ -18,7 +18,9 @@ void Answers::begin(const RequestPtr& request, std::span<const float> logits, st
       const Prompt& prompt = request->timeline->sequence().prompt();
       request->drafter = std::make_unique<Drafter>(prompt, options.stop_ids, options.expected);
     }
-    if (const auto stop = sample(*request, logits)) state_.requests.end(request, *stop);
+    const auto stop = sample(*request, logits);
+    report(*request);
+    if (stop) state_.requests.end(request, *stop);
   } catch (...) {
     state_.requests.fail(request, error_of(std::current_exception()));
   }
@@ -40,7 +42,7 @@ DecoderRows Answers::rows(Request& request, int32_t most, const Drafter::Price& 
 std::vector<int32_t> Answers::guess(Request& request, int32_t most, Drafter::Price price) {
   if (most <= 0) return {};
   const double given = request.generate_options.draft_price;
-  if (given > 0 && price.row < HUGE_VAL) price.row = price.head = given;
+  if (given > 0 && price.head < HUGE_VAL) price = Drafter::Price::of(given, price.answers, given);
   std::vector<int32_t> tokens = request.drafter->guess(most, price, request.generate_options.constraint.get());
   request.draft_of_head = tokens.empty() && state_.model.mtp;
   return request.draft_of_head ? ask_head(request, request.drafter->worth_of_head(most, price)) : tokens;
@@ -96,7 +98,14 @@ void Answers::take(const RequestPtr& request, const DecoderRows& rows, const Row
   }
   keep(*request, rows.end - static_cast<int32_t>(draft.size() - right), rows.end, stop.has_value());
   if (failure) return state_.requests.fail(request, error_of(failure));
+  if (reached) report(*request);
   if (stop) state_.requests.end(request, *stop);
+}
+
+void Answers::report(const Request& request) {
+  const auto tokens = static_cast<int64_t>(request.result.tokens.size());
+  const OnProgress& progress = request.callbacks.on_progress;
+  if (progress) progress(Stage::decode, tokens, request.plan.max_tokens);
 }
 
 void Answers::count(Request& request, size_t drafted, size_t right) {
@@ -172,7 +181,6 @@ std::optional<StopReason> Answers::sample(Request& request, std::span<const floa
   state_.counters.guess_ms += milliseconds_since(sampled);
   if (callbacks.on_token) callbacks.on_token(token);
   const auto count = static_cast<int32_t>(result.tokens.size());
-  if (callbacks.on_progress) callbacks.on_progress(Stage::decode, count, request.plan.max_tokens);
   if (constraint && constraint->over()) return StopReason::end;
   if (count >= request.plan.max_tokens) return StopReason::length;
   // What keeps to a grammar ends when it is whole, and as soon as it can.

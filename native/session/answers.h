@@ -33,6 +33,7 @@ class Answers {
   static int32_t next_token(Request& request, std::span<const float> logits);
   std::vector<int32_t> guess(Request& request, int32_t most, Drafter::Price price);
   std::vector<int32_t> ask_head(Request& request, int32_t count);
+  static void report(const Request& request);
   void count(Request& request, size_t drafted, size_t right);
   void keep(Request& request, int32_t kept, int32_t computed, bool ends);
   void compute_again(Request& request, int32_t end);

@@ -78,14 +78,6 @@ bool Drafter::is_end(int32_t token) const noexcept {
   return std::find(ends_.begin(), ends_.end(), token) != ends_.end();
 }
 
-// `mine`: an item of the answer; `item`: one that may stand for it.
-bool Drafter::alike(int32_t item, int32_t mine) const noexcept {
-  if (text_[item] < 0) return false;
-  if (text_[item] == text_[mine]) return true;
-  const auto other = alike_.find(text_[mine]);
-  return other != alike_.end() && other->second == text_[item];
-}
-
 void Drafter::learn_beginning() noexcept {
   const auto last = static_cast<int32_t>(text_.size()) - 1, item = source_.at - 1;
   if (item < kTrusted) return;
@@ -95,18 +87,25 @@ void Drafter::learn_beginning() noexcept {
   if (theirs >= 0 && mine >= 0 && theirs != mine) alike_[mine] = theirs;
 }
 
-// How many items up to and with this one are those that the text ends with.
-int32_t Drafter::match_before(int32_t item) const noexcept {
-  const auto last = static_cast<int32_t>(text_.size()) - 1;
-  int32_t match = 0;
-  while (match < kLongest && match <= item && alike(item - match, last - match)) ++match;
-  return match;
-}
-
 // Behind the longest match; of equals the first one behind what was followed, then the last one.
 Drafter::Source Drafter::found() const noexcept {
   const auto size = static_cast<int32_t>(text_.size());
   const auto is_near = [&](int32_t at) { return followed_ >= 0 && at >= followed_ && at < followed_ + kNear; };
+  // What the text ends with, the last one first, and what counts as the same before it.
+  std::array<int32_t, kLongest> mine, theirs;
+  for (int32_t back = 0; back < kLongest; ++back) {
+    mine[back] = back < size ? text_[size - 1 - back] : -1;
+    const auto other = alike_.find(mine[back]);
+    theirs[back] = other == alike_.end() ? mine[back] : other->second;
+  }
+  const auto match_before = [&](int32_t item) {
+    int32_t match = 0;
+    for (; match < kLongest && match <= item; ++match) {
+      const int32_t token = text_[item - match];
+      if (token < 0 || (token != mine[match] && token != theirs[match])) break;
+    }
+    return match;
+  };
   Source best;
   for (int32_t item = size - 2; item >= 0; --item) {
     const int32_t match = match_before(item);
@@ -151,14 +150,18 @@ int32_t Drafter::allowed(int32_t token, Constraint& constraint, Automaton::Place
   return token;
 }
 
-void Drafter::guess_ahead(int32_t most, Constraint* constraint) {
+// As far as a guess may come to be worth its row.
+void Drafter::guess_ahead(int32_t most, const Price& price, Constraint* constraint) {
+  const double hopeless = kRisk * price.rows.back() / static_cast<double>(price.rows.size());
   const size_t size = text_.size();
   Source source = source_;
   Automaton::Place place = constraint ? constraint->place() : Automaton::kNowhere;
-  for (int32_t i = 0; i < most; ++i) {
+  double chance = 1;
+  for (int32_t i = 0; i < most && chance > hopeless; ++i) {
     Guess guess = next_guess(source, constraint ? constraint->certain(place) : Constraint::Certain{-1, false});
     if (guess.token >= 0 && constraint) guess.token = allowed(guess.token, *constraint, place);
     if (guess.token < 0 || is_end(guess.token)) break;
+    chance *= records_[guess.kind].rate();
     guesses_.push_back(guess);
     text_.push_back(guess.token);
     follow(source, guess.token);
@@ -170,7 +173,7 @@ std::vector<int32_t> Drafter::guess(int32_t most, const Price& price, Constraint
   guesses_.clear();
   const size_t size = text_.size();
   try {
-    guess_ahead(most, constraint);
+    guess_ahead(most, price, constraint);
   } catch (const Error&) {
     // The grammar is too large where nobody may ever go: that far nothing is guessed.
     text_.resize(size);
@@ -178,8 +181,7 @@ std::vector<int32_t> Drafter::guess(int32_t most, const Price& price, Constraint
   std::vector<size_t> kinds;
   for (const Guess& guess : guesses_) kinds.push_back(guess.kind);
   std::vector<int32_t> tokens;
-  for (size_t i = 0, count = worth(kinds, price.row, price.answers); i < count; ++i)
-    tokens.push_back(guesses_[i].token);
+  for (size_t i = 0, count = worth(kinds, price, false); i < count; ++i) tokens.push_back(guesses_[i].token);
   return tokens;
 }
 
@@ -188,7 +190,7 @@ int32_t Drafter::worth_of_head(int32_t most, const Price& price) {
   head_place_ = Automaton::kNowhere;
   static constexpr size_t kKindsOfHead[kDeepest] = {kHead, kHead + 1, kHead + 2, kHead + 3};
   const auto count = std::min(static_cast<size_t>(most), kDeepest);
-  return static_cast<int32_t>(worth(std::span(kKindsOfHead).first(count), price.row + price.head, price.answers));
+  return static_cast<int32_t>(worth(std::span(kKindsOfHead).first(count), price, true));
 }
 
 bool Drafter::head_guesses(int32_t token, Constraint* constraint) {
@@ -205,14 +207,20 @@ bool Drafter::head_guesses(int32_t token, Constraint* constraint) {
   return true;
 }
 
+Drafter::Price Drafter::Price::of(double row, double answers, double head) noexcept {
+  Price price{{}, answers, head};
+  for (size_t i = 0; i < price.rows.size(); ++i) price.rows[i] = row * static_cast<double>(i + 1);
+  return price;
+}
+
 // Each counts as far as it and all before it are right.
-size_t Drafter::worth(std::span<const size_t> kinds, double price, double answers) const noexcept {
+size_t Drafter::worth(std::span<const size_t> kinds, const Price& price, bool by_head) const noexcept {
   size_t best = 0;
-  double best_gain = 1 + kRisk * price, chance = 1, tokens = 0;
-  for (size_t count = 1; count <= kinds.size(); ++count) {
+  double best_gain = 1 + kRisk * price.of_guesses(1, by_head), chance = 1, tokens = 0;
+  for (size_t count = 1; count <= std::min(kinds.size(), price.rows.size()); ++count) {
     chance *= records_[kinds[count - 1]].rate();
     tokens += chance;
-    const double gain = (1 + tokens / answers) / (1 + price * static_cast<double>(count));
+    const double gain = (1 + tokens / price.answers) / (1 + price.of_guesses(count, by_head));
     if (gain <= best_gain) continue;
     best_gain = gain;
     best = count;

@@ -16,6 +16,7 @@
 
 #include "cache/prompt.h"
 #include "grammar/constraint.h"
+#include "session/row_price.h"
 
 namespace afterimage {
 
@@ -24,11 +25,16 @@ class Drafter {
   // `ends`: tokens behind which nothing is guessed. `expected`: tokens of such a text; empty where there is none.
   Drafter(const Prompt& prompt, std::vector<int32_t> ends, std::vector<int32_t> expected = {});
 
-  // What a guess has to earn.
+  // What guesses have to earn.
   struct Price {
-    double row;       // of one more row, in runs as the next one is without it
-    double answers;   // that wait for that run
-    double head = 0;  // of a guess of the model's own head beside its row, likewise
+    RowPrice::OfMore rows;  // in runs as the next one is without them
+    double answers;         // that wait for that run
+    double head = 0;        // of a guess of the model's own head beside its row, likewise
+    // Each row as much as the others.
+    static Price of(double row, double answers = 1, double head = 0) noexcept;
+    double of_guesses(size_t count, bool by_head) const noexcept {
+      return rows[count - 1] + (by_head ? head * static_cast<double>(count) : 0);
+    }
   };
   // Tokens that are worth a row each, at most `most`. `constraint`: null, or that of the answer; it stays where it is.
   std::vector<int32_t> guess(int32_t most, const Price& price, Constraint* constraint);
@@ -59,17 +65,15 @@ class Drafter {
 
   // The guess, or what came instead of it before; −1 where neither may. Moves the place on.
   int32_t allowed(int32_t token, Constraint& constraint, Automaton::Place& place) const;
-  void guess_ahead(int32_t most, Constraint* constraint);
+  void guess_ahead(int32_t most, const Price& price, Constraint* constraint);
   Guess next_guess(const Source& source, const Constraint::Certain& certain) const noexcept;
   Source found() const noexcept;
-  int32_t match_before(int32_t item) const noexcept;
-  bool alike(int32_t item, int32_t mine) const noexcept;
   void learn_beginning() noexcept;
   void follow(Source& source, int32_t token) const noexcept;
   bool is_end(int32_t token) const noexcept;
   void learn(std::vector<Guess>& guesses, int32_t token) noexcept;
-  // How many of the guesses, of kinds in order, bring most tokens for the time, at `price` runs each.
-  size_t worth(std::span<const size_t> kinds, double price, double answers) const noexcept;
+  // How many of the guesses, of kinds in order, bring most tokens for the time.
+  size_t worth(std::span<const size_t> kinds, const Price& price, bool by_head) const noexcept;
 
   std::vector<int32_t> text_;  // what is expected, prompt and answer; −1 between the first two and where an image is
   const std::vector<int32_t> ends_;

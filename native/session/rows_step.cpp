@@ -119,13 +119,16 @@ void RowsStep::add_chunk(const RequestPtr& request, Batch& batch) const {
 Drafter::Price RowsStep::price_of(const std::vector<RequestPtr>& wanted, int32_t answers) const {
   int64_t rows = 0;
   for (const RequestPtr& request : wanted) {
-    if (request->state == Request::State::weighing) return {HUGE_VAL, 1, HUGE_VAL};
+    if (request->state == Request::State::weighing) return Drafter::Price::of(HUGE_VAL, 1, HUGE_VAL);
     if (request->state == Request::State::prefilling) rows += state_.options.chunk_rows;
     if (answers_now(request)) rows += request->owed();
   }
-  const double row = state_.row_price.in_runs_of(rows);
+  Drafter::Price price{state_.row_price.more_in_runs_of(rows), static_cast<double>(answers),
+                       state_.row_price.guess_in_runs_of(rows)};
   // Of a wrong guess in a recurrent model, what came before it is computed again.
-  return {state_.kv.recurrent() ? 2 * row : row, static_cast<double>(answers), state_.row_price.guess_in_runs_of(rows)};
+  if (state_.kv.recurrent())
+    for (double& more : price.rows) more *= 2;
+  return price;
 }
 
 void RowsStep::add_choices(const RequestPtr& request, int32_t most, Batch& batch) const {

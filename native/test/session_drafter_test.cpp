@@ -13,7 +13,7 @@ namespace {
 
 using Tokens = std::vector<int32_t>;
 
-constexpr Drafter::Price kFree{1e-6, 1};
+const Drafter::Price kFree = Drafter::Price::of(1e-6);
 
 Prompt prompt_of(const Tokens& ids) {
   Prompt prompt;
@@ -21,7 +21,7 @@ Prompt prompt_of(const Tokens& ids) {
   return prompt;
 }
 
-Tokens after(Drafter& drafter, const Tokens& tokens, int32_t most = 4, Drafter::Price price = kFree) {
+Tokens after(Drafter& drafter, const Tokens& tokens, int32_t most = 4, const Drafter::Price& price = kFree) {
   for (int32_t token : tokens) drafter.took(token);
   return drafter.guess(most, price, nullptr);
 }
@@ -105,16 +105,16 @@ void other_beginnings_and_ends_are_learned() {
 void records_decide() {
   Tokens text;
   for (int32_t i = 0; i < 400; ++i) text.push_back(i);
-  const Drafter::Price dear{0.4, 1}, shared{0.4, 8};
+  const auto dear = Drafter::Price::of(0.4), shared = Drafter::Price::of(0.4, 8);
   Drafter right(prompt_of(text), {});
   CHECK(after(right, {20}, 8, dear).empty());
   for (int32_t token = 21; token < 60; ++token) after(right, {token}, 8, dear);
   CHECK(right.guess(8, dear, nullptr).size() == 8);
   CHECK(right.guess(8, shared, nullptr).empty());  // seven others would wait for it
-  CHECK(right.guess(8, {2, 1}, nullptr).empty());
+  CHECK(right.guess(8, Drafter::Price::of(2), nullptr).empty());
 
   // Two tokens as in the text, then another.
-  const Drafter::Price cheap{0.05, 1};
+  const auto cheap = Drafter::Price::of(0.05);
   Drafter wrong(prompt_of(text), {});
   size_t guessed = 0;
   for (int32_t i = 0; i < 100; ++i) {
@@ -157,7 +157,7 @@ void what_a_grammar_makes_certain() {
   CHECK(constraint.certain(constraint.place()).token == 1 && constraint.certain(constraint.place()).settled);
   CHECK((drafter.guess(8, kFree, &constraint) == Tokens{1, 7}));  // "a" is certain, then "b:", then nothing
   // Nobody may choose otherwise there, so they are worth their rows at any price that saves a run.
-  CHECK((drafter.guess(8, {0.8, 1}, &constraint) == Tokens{1, 7}));
+  CHECK((drafter.guess(8, Drafter::Price::of(0.8), &constraint) == Tokens{1, 7}));
   CHECK(constraint.needed() > 0 && !constraint.whole());  // it stays where it is
   for (int32_t token : {1, 7, 8}) take(token);
   CHECK((drafter.guess(1, kFree, &constraint) == Tokens{4}));
@@ -168,7 +168,7 @@ void what_a_grammar_makes_certain() {
 
 void a_head_is_asked_as_far_as_it_was_right() {
   Drafter drafter(prompt_of({1, 2, 3}), {9});
-  const Drafter::Price cheap{0.05, 1, 0.05}, dear{0.5, 1, 0.6};
+  const auto cheap = Drafter::Price::of(0.05, 1, 0.05), dear = Drafter::Price::of(0.5, 1, 0.6);
   CHECK(drafter.worth_of_head(16, cheap) == 3 && drafter.worth_of_head(2, cheap) == 2);
   CHECK(drafter.worth_of_head(16, dear) == 0);
   for (int32_t token = 10; token < 30; token += 2) {
@@ -176,12 +176,12 @@ void a_head_is_asked_as_far_as_it_was_right() {
     CHECK(drafter.head_guesses(token, nullptr) && !drafter.head_guesses(9, nullptr));  // behind an end nothing comes
     drafter.took(token);
   }
-  CHECK(drafter.worth_of_head(1, {0.3, 1, 0.5}) == 1);
+  CHECK(drafter.worth_of_head(1, Drafter::Price::of(0.3, 1, 0.5)) == 1);
   for (int32_t token = 30; token < 50 && drafter.worth_of_head(1, cheap) == 1; ++token) {
     drafter.head_guesses(token, nullptr);
     drafter.took(token + 20);
   }
-  CHECK(drafter.worth_of_head(1, {0.3, 1, 0.5}) == 0);
+  CHECK(drafter.worth_of_head(1, Drafter::Price::of(0.3, 1, 0.5)) == 0);
   RowPrice price;
   CHECK(price.guess_in_runs_of(1) > 0.1 && price.guess_in_runs_of(1) < 0.5);
   for (int i = 0; i < 20; ++i) price.saw(1, 10), price.saw_guess(3);
@@ -207,6 +207,31 @@ void a_row_costs_what_was_seen() {
   CHECK(price.in_runs_of(1) < 0.1);
 }
 
+// Six rows at a time: the seventh costs what the others do together. Numbers of rows that were not seen are as the line
+// has it, and none is for nothing.
+void rows_that_are_taken_together_cost_what_they_took() {
+  RowPrice price;
+  const auto line = price.more_in_runs_of(1);
+  for (size_t n = 0; n < line.size(); ++n)
+    CHECK(std::abs(line[n] - price.in_runs_of(1) * static_cast<double>(n + 1)) < 1e-9);
+  for (int i = 0; i < 400; ++i) price.saw(1 + i % 9, i % 9 < 6 ? 10 : 20);
+  const auto more = price.more_in_runs_of(1);
+  CHECK(more[4] < 0.35 && more[5] > 0.75 && more[6] < 1.2);
+  for (size_t n = 1; n < more.size(); ++n) CHECK(more[n] > more[n - 1]);
+  const auto of_six = price.more_in_runs_of(6);
+  CHECK(of_six[0] > 0.4 && of_six[2] < 1.2);
+  CHECK(price.more_in_runs_of(300)[15] < 0.2);
+
+  // Guesses go as far as they are cheap, and no further.
+  Tokens text;
+  for (int32_t i = 0; i < 400; ++i) text.push_back(i);
+  Drafter drafter(prompt_of(text), {});
+  for (int32_t token = 20; token < 30; ++token) after(drafter, {token}, 15);
+  const size_t together = drafter.guess(8, {more, 1}, nullptr).size();
+  CHECK(together == 4 || together == 5);
+  CHECK(drafter.guess(8, Drafter::Price::of(0.2), nullptr).size() > 5);
+}
+
 }  // namespace
 
 int main() {
@@ -220,4 +245,5 @@ int main() {
   what_a_grammar_makes_certain();
   a_head_is_asked_as_far_as_it_was_right();
   a_row_costs_what_was_seen();
+  rows_that_are_taken_together_cost_what_they_took();
 }

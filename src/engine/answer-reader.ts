@@ -59,9 +59,9 @@ export class AnswerReader {
   }
 
   /** Tokens that arrive after the answer has ended are dropped. */
-  push(id: number): void {
+  push(ids: Iterable<number>): void {
     if (this.#ended || this.#failure) return this.#finish();
-    this.#waiting.push(id);
+    this.#waiting.push(...ids);
     this.#reading ??= this.#read();
   }
 

@@ -191,7 +191,7 @@ async function generate(
     const result = await native.generate(
       request,
       { ...model.sampling(options), ...(expected && { expected }), ...(grammar && { grammar }) },
-      (id) => reader.push(id),
+      (ids) => reader.push(ids),
       (stage, done, total) => options.onProgress?.({ stage, done, total }),
     );
     if (result.unkept) warnUnkept(result.unkept);

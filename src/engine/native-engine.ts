@@ -152,7 +152,7 @@ export interface NativeEngine {
   generate(
     request: number,
     options: NativeGenerateOptions,
-    onToken: (id: number) => void,
+    onTokens: (ids: Int32Array) => void,
     onProgress: (stage: NativeStage, done: number, total: number) => void,
   ): Promise<NativeResult>;
   /** Once, before the first grammar: the bytes of each token of text, one after another, and where they end. */

@@ -19,7 +19,7 @@ function read(tokens: readonly number[], options: Pick<AskOptions, 'stop' | 'con
     end: async () => detokenizer.end(),
   };
   const reader = new AnswerReader(source, options, () => {});
-  for (const id of tokens) reader.push(id);
+  for (const id of tokens) reader.push([id]);
   return reader;
 }
 
