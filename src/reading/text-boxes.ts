@@ -65,24 +65,33 @@ interface Rectangle {
 /** The rectangle of least area around a convex hull; one of its sides lies on a side of the hull. */
 export function smallestRectangle(hull: readonly Point[]): Rectangle {
   let best: Rectangle | undefined;
-  hull.forEach((from, at) => {
-    const to = hull[(at + 1) % hull.length]!;
-    const angle = Math.atan2(to.y - from.y, to.x - from.x);
-    const rectangle = rectangleAt(hull, angle);
+  for (let at = 0; at < hull.length; at++) {
+    const from = hull[at]!;
+    const to = hull[at + 1 < hull.length ? at + 1 : 0]!;
+    const rectangle = rectangleAt(hull, Math.atan2(to.y - from.y, to.x - from.x));
     if (!best || rectangle.width * rectangle.height < best.width * best.height - 1e-6) best = rectangle;
-  });
+  }
   return readable(best!);
 }
 
 function rectangleAt(hull: readonly Point[], angle: number): Rectangle {
   const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
-  const turned = boundsOf(hull.map(({ x, y }) => ({ x: x * cos + y * sin, y: y * cos - x * sin })));
-  const u = (turned.left + turned.right) / 2;
-  const v = (turned.top + turned.bottom) / 2;
+  let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
+  for (let at = 0; at < hull.length; at++) {
+    const { x, y } = hull[at]!;
+    const across = x * cos + y * sin;
+    const down = y * cos - x * sin;
+    if (across < left) left = across;
+    if (across > right) right = across;
+    if (down < top) top = down;
+    if (down > bottom) bottom = down;
+  }
+  const u = (left + right) / 2;
+  const v = (top + bottom) / 2;
   return {
     centre: { x: u * cos - v * sin, y: u * sin + v * cos },
-    width: turned.right - turned.left,
-    height: turned.bottom - turned.top,
+    width: right - left,
+    height: bottom - top,
     angle,
   };
 }

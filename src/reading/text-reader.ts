@@ -13,7 +13,7 @@ import { boundsOf } from './quad.js';
 import { ReadingCache } from './reading-cache.js';
 import { boundsOfRegion, type Reader, type Reading, type ReadLine, type ReadOptions } from './reading.js';
 import { isWhole, mergeTiles, planTiles } from './tiles.js';
-import { THRESHOLD, toTextBoxes, type TextBox } from './text-boxes.js';
+import { THRESHOLD, type TextBox } from './text-boxes.js';
 import { median } from './line-metrics.js';
 
 const prepareTile = workers.job<typeof import('./pixel-work.js').prepareTile>(
@@ -27,7 +27,12 @@ const readingIdentity = workers.job<typeof import('./reading-identity.js').readi
   'readingIdentity',
 );
 
-// A table of hundreds of cells takes longer than this thread may be kept.
+// Of hundreds of lines these take longer than this thread may be kept.
+const toTextBoxes = workers.job<typeof import('./text-boxes.js').toTextBoxes>(
+  import.meta.url,
+  './text-boxes',
+  'toTextBoxes',
+);
 const readingOrder = workers.job<typeof import('./reading-order.js').readingOrder>(
   import.meta.url,
   './reading-order',
@@ -171,7 +176,8 @@ async function detectAt(
       : await prepareTile({ picture, tile, scale }, { signal });
     const map = await networks.detect(image, signal);
     const components = await findComponents(map, image.width, image.height, THRESHOLD);
-    const boxes = toTextBoxes(components).map((box) => ({
+    const found = await toTextBoxes(components, { signal });
+    const boxes = found.map((box) => ({
       ...box,
       quad: box.quad.map(({ x, y }) => ({
         x: tile.x + x / scale,
