@@ -8,11 +8,13 @@ import { parseArgs } from 'node:util';
 import sharp, { type Sharp } from 'sharp';
 import { openReader } from '../src/engine/reader-engine.js';
 import type { Precision } from '../src/engine/native.js';
+import { cutLines, findComponents } from '../src/engine/text-lines.js';
 import type { TextNetworks } from '../src/engine/text-networks.js';
 import { createImageContext, loadImage } from '../src/image/load.js';
 import type { RgbImage } from '../src/image/rgb-image.js';
 import { decodeSteps } from '../src/reading/characters.js';
-import { boxesOf, cutLines, prepareTile } from '../src/reading/pixel-work.js';
+import { prepareTile } from '../src/reading/pixel-work.js';
+import { THRESHOLD, toTextBoxes } from '../src/reading/text-boxes.js';
 import { OnnxNetworks } from '../test/reading/onnx-networks.js';
 import { median } from './figures.js';
 import { edits } from './reading/measure.js';
@@ -87,12 +89,9 @@ async function linesOf(folder: string, networks: TextNetworks): Promise<RgbImage
     const picture = await (await loadImage(join(folder, name), images)).pixels();
     const tile = { x: 0, y: 0, width: picture.width, height: picture.height };
     const image = prepareTile({ picture, tile, scale: 1 });
-    const boxes = boxesOf({ map: await networks.detect(image), width: image.width, height: image.height });
-    lines.push(
-      ...cutLines({ picture, boxes })
-        .flat()
-        .map(({ view }) => view!.crop),
-    );
+    const map = await networks.detect(image);
+    const boxes = toTextBoxes(await findComponents(map, image.width, image.height, THRESHOLD));
+    lines.push(...(await cutLines(picture, boxes)).flat().map(({ view }) => view!.crop));
   }
   return lines;
 }

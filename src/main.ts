@@ -48,6 +48,7 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
   if (asksForHelp(rest)) return write(helpOf(command));
   const options = new Options(rest, { name, options: command.options });
   checkForm(name, command, options);
+  if (command.group === 'look') void (await import('./image/pixel-jobs.js')).decoderReady();
   await (
     await command.load()
   )(options, signal);

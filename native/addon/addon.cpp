@@ -6,6 +6,7 @@
 #include "addon/engine_arguments.h"
 #include "addon/engine_object.h"
 #include "addon/errors.h"
+#include "addon/lines.h"
 #include "addon/runner.h"
 #include "cache/disk_folder.h"
 
@@ -77,6 +78,8 @@ static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("backendIdentity", Napi::Function::New(env, backend_identity));
   exports.Set("listDiskCache", Napi::Function::New(env, list_disk));
   exports.Set("clearDiskCache", Napi::Function::New(env, clear_disk));
+  exports.Set("findComponents", Napi::Function::New(env, find_components));
+  exports.Set("cutLines", Napi::Function::New(env, cut_lines));
   exports.Set("predictMemory", Napi::Function::New(env, predict));
   exports.Set("metalReport", Napi::Function::New(env, metal_report));
   return exports;

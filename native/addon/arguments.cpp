@@ -120,7 +120,8 @@ Elements elements_of(const Napi::Value& value, const std::string& name) {
 Borrowed borrowed_of(const Napi::Value& value, const std::string& name, std::shared_ptr<JsQueue> queue) {
   if (!value.IsTypedArray()) expected(value.Env(), "a typed array", name, value);
   const auto array = value.As<Napi::TypedArray>();
-  const auto* data = static_cast<const std::byte*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+  void* data = nullptr;  // shared memory is no ArrayBuffer, but has its place
+  napi_get_typedarray_info(value.Env(), value, nullptr, nullptr, &data, nullptr, nullptr);
   auto* reference = new Napi::Reference<Napi::TypedArray>(Napi::Persistent(array));
   // Where the environment goes first, the array goes with it and the reference means nothing any more.
   reference->SuppressDestruct();
@@ -130,7 +131,9 @@ Borrowed borrowed_of(const Napi::Value& value, const std::string& name, std::sha
       delete reference;
     });
   };
-  return {{data, array.ByteLength()}, array.TypedArrayType(), std::shared_ptr<const void>(data, let_go)};
+  return {{static_cast<const std::byte*>(data), array.ByteLength()},
+          array.TypedArrayType(),
+          std::shared_ptr<const void>(data, let_go)};
 }
 
 Field field(const Napi::Object& object, const char* key, const std::string& object_name) {

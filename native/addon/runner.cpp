@@ -37,9 +37,11 @@ struct Runner::Job {
     std::string name;
     int64_t rows;
     Elements elements;
-    Borrowed bytes{};                  // in place of elements, which the worker thread makes of them
+    Borrowed bytes{};                  // in place of elements
     std::vector<float> scale, offset;  // by column: bytes · scale + offset
-    void widen();
+    bool widened() const { return !scale.empty(); }
+    int64_t count() const { return widened() ? static_cast<int64_t>(bytes.bytes.size()) : elements.count(); }
+    void widen(float* out) const;
   };
   struct Sequence {
     int64_t slot, rows, first_position;
@@ -57,16 +59,17 @@ void Runner::Core::cancel(int64_t ticket) {
     if (const auto job = known.lock(); job && (ticket == 0 || job->ticket == ticket)) job->cancel = true;
 }
 
-void Runner::Job::Input::widen() {
-  if (scale.empty()) return;
-  const auto in = bytes.bytes;
-  elements = {std::vector<std::byte>(in.size() * sizeof(float)), true};
-  auto* out = reinterpret_cast<float*>(elements.bytes.data());
-  const size_t width = scale.size();
-  for (size_t first = 0; first < in.size(); first += width)
-    for (size_t c = 0; c < width; c++)
-      out[first + c] = static_cast<float>(std::to_integer<uint8_t>(in[first + c])) * scale[c] + offset[c];
-  bytes = {};
+// As many columns at a time as both fill whole registers and repeat the scales.
+void Runner::Job::Input::widen(float* out) const {
+  constexpr size_t kRegister = 8;
+  const size_t period = scale.size() * kRegister, count = bytes.bytes.size();
+  std::vector<float> scales(period), offsets(period);
+  for (size_t i = 0; i < period; i++) scales[i] = scale[i % scale.size()], offsets[i] = offset[i % scale.size()];
+  const auto* in = reinterpret_cast<const uint8_t*>(bytes.bytes.data());
+  const float *by = scales.data(), *plus = offsets.data();
+  for (size_t first = 0; first < count; first += period)
+    for (size_t i = 0, end = std::min(period, count - first); i < end; i++)
+      out[first + i] = static_cast<float>(in[first + i]) * by[i] + plus[i];
 }
 
 void Runner::Core::load() {
@@ -96,19 +99,19 @@ void Runner::Core::extend(Timeline& timeline, int64_t positions) {
 std::vector<HostTensor> Runner::Core::run(Job& job) {
   RunRequest request;
   for (auto& input : job.inputs) {
-    input.widen();
     const int32_t index = executor->program().value_index(input.name);
     if (index < 0) throw Error("INVALID_ARGUMENT", "The program has no input named \"" + input.name + "\".");
     const afterimage::Value& value = executor->program().values[static_cast<size_t>(index)];
-    if ((value.dtype == DType::f32) != input.elements.is_float) {
+    if ((value.dtype == DType::f32) != (input.widened() || input.elements.is_float)) {
       throw Error("INVALID_ARGUMENT", "Input \"" + input.name + "\" has the wrong element type.");
     }
-    if (input.rows * value.width != input.elements.count()) {
+    if (input.rows * value.width != input.count()) {
       throw Error("INVALID_ARGUMENT", "Input \"" + input.name + "\" needs " + std::to_string(input.rows) + " x " +
                                           std::to_string(value.width) + " elements but has " +
-                                          std::to_string(input.elements.count()) + ".");
+                                          std::to_string(input.count()) + ".");
     }
     request.inputs.push_back({input.name, input.rows, input.elements.bytes.data(), {}});
+    if (input.widened()) request.inputs.back().write = [&input](float* out) { input.widen(out); };
   }
   RowBatch batch;
   batch.kv = &kv;

@@ -176,7 +176,10 @@ void Executor::Impl::bind(const std::vector<const Binding*>& bindings, const Dis
   for (int32_t input : program.inputs) {
     const Tensor tensor = whole_tensor(context, input);
     if (context.external[input] || tensor.bytes() == 0 || !context.plan.placed[input]) continue;
-    std::memcpy(tensor.at<std::byte>(), bindings[input]->host, tensor.bytes());
+    if (bindings[input]->write)
+      bindings[input]->write(tensor.at<float>());
+    else
+      std::memcpy(tensor.at<std::byte>(), bindings[input]->host, tensor.bytes());
   }
 }
 

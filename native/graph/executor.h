@@ -23,6 +23,7 @@ struct Binding {
   int64_t rows = 0;
   const void* host = nullptr;
   Tensor device;
+  std::function<void(float*)> write = nullptr;  // in place of `host`: writes the rows, which are f32
 };
 
 struct RunRequest {

@@ -28,8 +28,10 @@ void check_binding(const Value& value, const Binding& binding) {
         binding.device.bytes() > size - binding.device.offset) {
       refuse_input("Expected input " + name + " to lie inside its memory of " + std::to_string(size) + " bytes");
     }
-  } else if (binding.rows < 0 || (binding.rows > 0 && !binding.host)) {
+  } else if (binding.rows < 0 || (binding.rows > 0 && !binding.host && !binding.write)) {
     refuse_input("Expected data for input " + name + " but received none");
+  } else if (binding.write && value.dtype != DType::f32) {
+    refuse_input("Expected integers for input " + name + " but received floats");
   }
 }
 

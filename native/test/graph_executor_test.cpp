@@ -222,6 +222,8 @@ void bindings() {
   CHECK_ERROR("INVALID_ARGUMENT", "no value \"nothing\" to tap", run({{"x", 1, x.data(), {}}}, unknown));
   CHECK((run({{"x", 1, x.data(), {}}}, input)[1].data == std::vector<float>{1, 1, 1, 1}));
   CHECK(run({{"x", 0, nullptr, {}}})[0].rows == 0);
+  const auto write = [](float* out) { std::fill_n(out, 4, 1.0f); };
+  CHECK((run({{"x", 1, nullptr, {}, write}}, input)[1].data == std::vector<float>{1, 1, 1, 1}));
 
   NaiveMemory memory(64);
   std::memcpy(memory.host(), x.data(), 48);
@@ -262,6 +264,15 @@ void indices() {
                          {}},
                         kGo);
   };
+  const auto write = [](float*) {};
+  CHECK_ERROR("INVALID_ARGUMENT", "Expected integers for input \"pick\" but received floats",
+              executor.run({{{"x", 4, x.data(), {}},
+                             {"pick", 2, nullptr, {}, write},
+                             {"insert", 0, nullptr, {}},
+                             {"segments", 0, nullptr, {}}},
+                            nullptr,
+                            {}},
+                           kGo));
   CHECK(run({3, 0}, {-1, 1, -9, 0}, {0, 1, 1, 4}).size() == 2);
   CHECK_ERROR("INVALID_ARGUMENT", "\"pick\" to name rows below 4 but received 4 at position 1",
               run({0, 4}, {-1, 1, -1, 0}, {0, 4}));

@@ -23,6 +23,7 @@ import type {
   NativeMemoryNeed,
   Precision,
 } from './native-engine.js';
+import type { NativeLines } from './native-lines.js';
 
 export type { BackendName, KvType, Precision } from './native-engine.js';
 
@@ -72,7 +73,7 @@ export interface Runner {
   close(): Promise<void>;
 }
 
-interface Addon {
+interface Addon extends NativeLines {
   Runner: new (options: RunnerOptions & { threads: number; backend: BackendName }) => Omit<Runner, 'load'> & {
     /** `engine`: digest of the core's text and compiler. */
     load(): Promise<{ weightBytes: number; backend: string; engine: string }>;

@@ -6,6 +6,14 @@ import type * as pixels from './pixel-work.js';
 
 const here = import.meta.url;
 
+const ready = workers.job<typeof pixels.ready>(here, './pixel-work', 'ready');
+let begun: Promise<void> | undefined;
+
+/** Lets a thread load the decoder ahead of the first picture, which meets what fails here. */
+export function decoderReady(): Promise<void> {
+  return (begun ??= ready(undefined).catch(() => {}));
+}
+
 export const identityOf = workers.job<typeof pixels.identityOf>(here, './pixel-work', 'identityOf');
 export const hashOf = workers.job<typeof pixels.hashOf>(here, './pixel-work', 'hashOf');
 export const decoded = workers.job<typeof pixels.decoded>(here, './pixel-work', 'decoded');

@@ -32,6 +32,9 @@ export interface EncodedPicture {
   hash: string;
 }
 
+/** The thread has loaded all that this module needs. */
+export function ready(): void {}
+
 export function identityOf(image: RgbImage): PixelIdentity {
   return pixelIdentity(image);
 }

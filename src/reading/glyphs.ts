@@ -1,8 +1,9 @@
 // Characters with the places of their ink. The recogniser says in which order and roughly where characters stand; the
 // ink-free columns between them say where one ends and the next begins, to the pixel.
+import type { Ink } from '../engine/text-lines.js';
+import { LINE_HEIGHT, STEP_COLUMNS } from '../models/readers/networks.js';
 import type { ReadCharacter } from './characters.js';
-import { columnInk, INK, rowInk, textRows, type Ink } from './ink.js';
-import { CROP_ROWS, STEP_COLUMNS } from './line-crop.js';
+import { columnInk, INK, rowInk, textRows } from './ink.js';
 
 /** A character that is no space; pixels of the line, [left, right) and [top, bottom). */
 export interface Glyph {
@@ -37,7 +38,7 @@ const SURE = 0.9;
 const SPACE = 0.15;
 
 export function placeGlyphs(characters: readonly ReadCharacter[], ink: Ink): Glyph[] {
-  const scale = (STEP_COLUMNS * ink.height) / CROP_ROWS;
+  const scale = (STEP_COLUMNS * ink.height) / LINE_HEIGHT;
   const solid = characters.flatMap(({ text, probability, start, end }, at) =>
     text === ' '
       ? []

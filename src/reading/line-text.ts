@@ -2,7 +2,7 @@
 import type { RecognisedSteps } from '../engine/text-networks.js';
 import { decodeSteps } from './characters.js';
 import { placeGlyphs, type Glyph } from './glyphs.js';
-import type { Ink } from './ink.js';
+import type { Ink } from '../engine/text-lines.js';
 import { measureLine, type LineMetrics } from './line-metrics.js';
 import { withLostSigns } from './lost-signs.js';
 import { tellApart } from './lookalikes.js';

@@ -1,7 +1,8 @@
 // Signs that the recogniser often leaves out or takes for letters, and that the ink shows: underscores, which stand below
 // the line, and brackets that stand deeper than any letter of their width.
+import type { Ink } from '../engine/text-lines.js';
 import type { Glyph } from './glyphs.js';
-import { INK, type Ink } from './ink.js';
+import { INK } from './ink.js';
 import type { LineMetrics } from './line-metrics.js';
 
 /** Least length of an underscore, in ems. */

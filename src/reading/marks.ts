@@ -1,7 +1,8 @@
 // What stands in a line and is no text: the box or ring of an option before its label, a bullet before an item. And rows
 // of equal dots, which a password field shows and no recogniser can count.
+import type { Ink } from '../engine/text-lines.js';
 import type { Glyph } from './glyphs.js';
-import { columnInk, INK, textRows, type Ink } from './ink.js';
+import { columnInk, INK, textRows } from './ink.js';
 import type { LineMetrics } from './line-metrics.js';
 
 const BULLET = /^[•·●○■▪◦∙]$/;

@@ -1,6 +1,6 @@
 // A piece of text in pixels of its cut → a line in pixels of the picture.
+import type { Placement } from '../engine/text-lines.js';
 import type { Size } from '../image/region.js';
-import type { Placement } from './line-cut.js';
 import type { LineText } from './line-text.js';
 import { boundsOf, quadOf, regionOf, type Point, type Quad } from './quad.js';
 import type { ReadLine } from './reading.js';

@@ -1,10 +1,10 @@
 // Components of the detector's map → boxes around lines of text. The map shows lines shrunken, so boxes are grown again.
 // Liao et al., "Real-time Scene Text Detection with Differentiable Binarization", https://arxiv.org/abs/1911.08947
-import { findComponents, type Component } from './components.js';
+import type { Component } from '../engine/text-lines.js';
 import { boundsOf, quadOf, type Bounds, type Point, type Quad } from './quad.js';
 
 /** Probability from which a pixel belongs to a line, and mean from which a line is one. */
-const THRESHOLD = 0.3;
+export const THRESHOLD = 0.3;
 const LEAST_SCORE = 0.5;
 /** A box grows by area · GROWTH / perimeter on each side. */
 const GROWTH = 1.6;
@@ -23,19 +23,20 @@ export interface TextBox {
   score: number;
 }
 
-export function findTextBoxes(map: Float32Array, width: number, height: number): TextBox[] {
-  return findComponents(map, width, height, THRESHOLD).flatMap((component) => {
+/** @param components Of a map, above THRESHOLD. */
+export function toTextBoxes(components: readonly Component[]): TextBox[] {
+  return components.flatMap((component) => {
     const box = component.score >= LEAST_SCORE ? boxAround(component) : undefined;
     return box ? [box] : [];
   });
 }
 
-function boxAround({ outline, score }: Component): TextBox | undefined {
-  const bounds = boundsOf(outline);
+function boxAround({ hull, score }: Component): TextBox | undefined {
+  const bounds = boundsOf(hull);
   const across = bounds.right - bounds.left;
   const down = bounds.bottom - bounds.top;
   if (Math.min(across, down) < LEAST_SIDE) return undefined;
-  const tilted = smallestRectangle(convexHull(outline));
+  const tilted = smallestRectangle(hull);
   const rise = Math.abs(Math.sin(tilted.angle)) * tilted.width;
   const grown = grow(bounds, across, down);
   const single = grown.bottom - grown.top < SINGLE_ASPECT * (grown.right - grown.left);
@@ -53,24 +54,6 @@ function grow({ left, top, right, bottom }: Bounds, width: number, height: numbe
   return { left: left - by, top: top - by, right: right + by, bottom: bottom + by };
 }
 
-/** Monotone chain; https://en.wikibooks.org/wiki/Algorithm_Implementation/Geometry/Convex_hull/Monotone_chain */
-export function convexHull(points: readonly Point[]): Point[] {
-  const sorted = [...points].sort((a, b) => a.x - b.x || a.y - b.y);
-  const half = (ordered: Point[]) => {
-    const chain: Point[] = [];
-    for (const point of ordered) {
-      while (chain.length >= 2 && turn(chain.at(-2)!, chain.at(-1)!, point) <= 0) chain.pop();
-      chain.push(point);
-    }
-    return chain.slice(0, -1);
-  };
-  return [...half(sorted), ...half(sorted.reverse())];
-}
-
-function turn(a: Point, b: Point, c: Point): number {
-  return (b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x);
-}
-
 interface Rectangle {
   centre: Point;
   width: number;
@@ -82,24 +65,33 @@ interface Rectangle {
 /** The rectangle of least area around a convex hull; one of its sides lies on a side of the hull. */
 export function smallestRectangle(hull: readonly Point[]): Rectangle {
   let best: Rectangle | undefined;
-  hull.forEach((from, at) => {
-    const to = hull[(at + 1) % hull.length]!;
-    const angle = Math.atan2(to.y - from.y, to.x - from.x);
-    const rectangle = rectangleAt(hull, angle);
+  for (let at = 0; at < hull.length; at++) {
+    const from = hull[at]!;
+    const to = hull[at + 1 < hull.length ? at + 1 : 0]!;
+    const rectangle = rectangleAt(hull, Math.atan2(to.y - from.y, to.x - from.x));
     if (!best || rectangle.width * rectangle.height < best.width * best.height - 1e-6) best = rectangle;
-  });
+  }
   return readable(best!);
 }
 
 function rectangleAt(hull: readonly Point[], angle: number): Rectangle {
   const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
-  const turned = boundsOf(hull.map(({ x, y }) => ({ x: x * cos + y * sin, y: y * cos - x * sin })));
-  const u = (turned.left + turned.right) / 2;
-  const v = (turned.top + turned.bottom) / 2;
+  let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
+  for (let at = 0; at < hull.length; at++) {
+    const { x, y } = hull[at]!;
+    const across = x * cos + y * sin;
+    const down = y * cos - x * sin;
+    if (across < left) left = across;
+    if (across > right) right = across;
+    if (down < top) top = down;
+    if (down > bottom) bottom = down;
+  }
+  const u = (left + right) / 2;
+  const v = (top + bottom) / 2;
   return {
     centre: { x: u * cos - v * sin, y: u * sin + v * cos },
-    width: turned.right - turned.left,
-    height: turned.bottom - turned.top,
+    width: right - left,
+    height: bottom - top,
     angle,
   };
 }

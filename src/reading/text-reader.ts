@@ -1,6 +1,7 @@
 // A picture → its text with places. The networks see pixels; what they say becomes lines here, in order, and is kept.
 // What is read depends on the picture alone: not on what was read before, nor on what else is being read.
 import { AfterimageError } from '../errors.js';
+import { cutLines, findComponents, type CutLine } from '../engine/text-lines.js';
 import type { RecognisedSteps, TextNetworks } from '../engine/text-networks.js';
 import type { ImageInput, RgbImage } from '../image/rgb-image.js';
 import type { Size } from '../image/region.js';
@@ -8,12 +9,11 @@ import { workers } from '../workers/pool.js';
 import { toShared } from '../workers/shared-bytes.js';
 import { readLineText, type LineText } from './line-text.js';
 import { placeLine } from './placed-lines.js';
-import type { CutLine } from './pixel-work.js';
 import { boundsOf } from './quad.js';
 import { ReadingCache } from './reading-cache.js';
 import { boundsOfRegion, type Reader, type Reading, type ReadLine, type ReadOptions } from './reading.js';
-import { mergeTiles, planTiles } from './tiles.js';
-import type { TextBox } from './text-boxes.js';
+import { isWhole, mergeTiles, planTiles } from './tiles.js';
+import { THRESHOLD, type TextBox } from './text-boxes.js';
 import { median } from './line-metrics.js';
 
 const prepareTile = workers.job<typeof import('./pixel-work.js').prepareTile>(
@@ -26,18 +26,13 @@ const readingIdentity = workers.job<typeof import('./reading-identity.js').readi
   './reading-identity',
   'readingIdentity',
 );
-const boxesOf = workers.job<typeof import('./pixel-work.js').boxesOf>(
-  import.meta.url,
-  './pixel-work',
-  'boxesOf',
-);
-const cutLines = workers.job<typeof import('./pixel-work.js').cutLines>(
-  import.meta.url,
-  './pixel-work',
-  'cutLines',
-);
 
-// A table of hundreds of cells takes longer than this thread may be kept.
+// Of hundreds of lines these take longer than this thread may be kept.
+const toTextBoxes = workers.job<typeof import('./text-boxes.js').toTextBoxes>(
+  import.meta.url,
+  './text-boxes',
+  'toTextBoxes',
+);
 const readingOrder = workers.job<typeof import('./reading-order.js').readingOrder>(
   import.meta.url,
   './reading-order',
@@ -48,7 +43,7 @@ const readingOrder = workers.job<typeof import('./reading-order.js').readingOrde
 const SMALL_BOX = 13;
 /** Lines cut and recognised at a time: enough for the engine to work in large strides, few enough to cancel soon. */
 const GROUP = 12;
-/** Lines that are known before they are cut: those of the last screens. Each group's thread is told their hashes. */
+/** Lines that are known before they are cut: those of the last screens. */
 const KNOWN_LINES = 1024;
 
 export class TextReader implements Reader {
@@ -131,7 +126,7 @@ async function readPicture(pixels: RgbImage, opened: Opened, options: ReadOption
   const boxes = await detect(picture, opened.networks, options.signal);
   const lines: ReadLine[] = [];
   const known = opened.cache.lastLines(KNOWN_LINES);
-  for await (const { at, cuts } of cutInGroups(picture, boxes, new Set(known.keys()), options.signal)) {
+  for await (const { at, cuts } of cutInGroups(picture, boxes, known)) {
     options.onProgress?.(at, boxes.length);
     lines.push(...(await recognise(cuts, opened, known, picture, options.signal)));
   }
@@ -143,11 +138,10 @@ async function readPicture(pixels: RgbImage, opened: Opened, options: ReadOption
 async function* cutInGroups(
   picture: RgbImage,
   boxes: TextBox[],
-  known: ReadonlySet<string>,
-  signal?: AbortSignal,
+  known: ReadonlyMap<string, unknown>,
 ): AsyncGenerator<{ at: number; cuts: CutLine[][] }> {
   const cutAt = (at: number): Promise<CutLine[][]> => {
-    const cuts = cutLines({ picture, boxes: boxes.slice(at, at + GROUP), known }, { signal });
+    const cuts = cutLines(picture, boxes.slice(at, at + GROUP), known.keys());
     // Whoever takes it hears of what was wrong; where recognising fails first, nobody takes it.
     cuts.catch(() => {});
     return cuts;
@@ -177,10 +171,12 @@ async function detectAt(
   const seen = [];
   for (const tile of planTiles(picture, scale)) {
     throwIfAborted(signal);
-    const image = await prepareTile({ picture, tile, scale }, { signal });
+    const image = isWhole(tile, picture, scale)
+      ? picture
+      : await prepareTile({ picture, tile, scale }, { signal });
     const map = await networks.detect(image, signal);
-    const { width, height } = image;
-    const found = await boxesOf({ map, width, height }, { signal, give: true });
+    const components = await findComponents(map, image.width, image.height, THRESHOLD);
+    const found = await toTextBoxes(components, { signal });
     const boxes = found.map((box) => ({
       ...box,
       quad: box.quad.map(({ x, y }) => ({

@@ -32,6 +32,13 @@ function pieces(length: number, scale: number): [start: number, length: number][
   });
 }
 
+/** Whether a tile is the whole picture as the detector takes it. */
+export function isWhole(tile: Size, picture: Size, scale: number): boolean {
+  const { width, height } = picture;
+  const sides = width % MULTIPLE === 0 && height % MULTIPLE === 0;
+  return scale === 1 && sides && tile.width === width && tile.height === height;
+}
+
 /** Grown to sides that the detector takes, by repeating the last row and column. */
 export function toDetectorSides({ width, height, data }: RgbImage): RgbImage {
   const wide = Math.ceil(width / MULTIPLE) * MULTIPLE;

@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { Tinypool, type Options } from 'tinypool';
-import { movable, weighAll } from './buffers.js';
+import { weighAll } from './buffers.js';
 import type { Job, Outcome } from './entry.js';
 import { fromThrown } from './thrown.js';
 
@@ -17,8 +17,6 @@ const IDLE_MS = 5000;
 export interface JobOptions {
   /** Ends the job where it stands; its promise rejects with the signal's reason. */
   signal?: AbortSignal;
-  /** Hands over what memory the input has to itself; the caller then has it no longer. */
-  give?: boolean;
 }
 
 export class WorkerPool {
@@ -49,7 +47,7 @@ export class WorkerPool {
     };
   }
 
-  async #run(job: Job, { signal, give = false }: JobOptions): Promise<unknown> {
+  async #run(job: Job, { signal }: JobOptions): Promise<unknown> {
     this.#pool ??= new Tinypool({
       filename: ENTRY,
       minThreads: 0,
@@ -62,8 +60,7 @@ export class WorkerPool {
     await this.#inTurn(this.#pool);
     signal?.throwIfAborted();
     try {
-      const transferList = give ? movable(job.input) : [];
-      const outcome = (await this.#pool.run(job, { signal, transferList })) as Outcome;
+      const outcome = (await this.#pool.run(job, { signal })) as Outcome;
       if ('thrown' in outcome) throw fromThrown(outcome.thrown);
       return weighAll(outcome.output);
     } catch (error) {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { findComponents } from '../../src/reading/components.js';
+import { findComponents } from '../../src/engine/text-lines.js';
 import { boundsOf } from '../../src/reading/quad.js';
-import { findTextBoxes, smallestRectangle } from '../../src/reading/text-boxes.js';
+import { smallestRectangle, THRESHOLD, toTextBoxes, type TextBox } from '../../src/reading/text-boxes.js';
 import { mergeTiles, planTiles, toDetectorSides } from '../../src/reading/tiles.js';
 
 /** A map of zeros with values where `inside` says so. */
@@ -11,26 +11,44 @@ function map(width: number, height: number, inside: (x: number, y: number) => nu
 }
 
 describe('components', () => {
-  test('pixels that touch at a corner are one, others are not', () => {
-    const found = findComponents(
+  test('pixels that touch at a corner are one, others are not', async () => {
+    const found = await findComponents(
       map(8, 4, (x, y) => ((x === 1 && y === 1) || (x === 2 && y === 2) || x === 6 ? 0.8 : 0)),
       8,
       4,
       0.3,
     );
-    assert.deepEqual(found.map(({ pixels }) => pixels).sort(), [2, 4]);
-    assert.ok(Math.abs(found[0]!.score - 0.8) < 1e-6);
+    assert.deepEqual(
+      found.map(({ hull }) => boundsOf(hull)),
+      [
+        { left: 6, top: 0, right: 7, bottom: 4 },
+        { left: 1, top: 1, right: 3, bottom: 3 },
+      ],
+    );
+    assert.equal(found[1]!.hull.length, 6);
+    assert.ok(Math.abs(found[1]!.score - 0.8) < 1e-6);
   });
 
-  test('arms that meet further down are one', () => {
+  test('a map of another size is refused', async () => {
+    await assert.rejects(
+      findComponents(new Float32Array(12), 4, 4, 0.3),
+      new TypeError('Expected 16 elements for map but received 12'),
+    );
+  });
+
+  test('arms that meet further down are one', async () => {
     const u = map(7, 5, (x, y) => (x === 1 || x === 5 || y === 4 ? 0.9 : 0));
-    assert.equal(findComponents(u, 7, 5, 0.3).length, 1);
+    assert.equal((await findComponents(u, 7, 5, 0.3)).length, 1);
   });
 });
 
+async function findTextBoxes(seen: Float32Array, width: number, height: number): Promise<TextBox[]> {
+  return toTextBoxes(await findComponents(seen, width, height, THRESHOLD));
+}
+
 describe('text boxes', () => {
-  test('a level line is grown by area · 1.6 / perimeter', () => {
-    const [box, ...others] = findTextBoxes(
+  test('a level line is grown by area · 1.6 / perimeter', async () => {
+    const [box, ...others] = await findTextBoxes(
       map(128, 64, (x, y) => (x >= 20 && x < 100 && y >= 30 && y < 38 ? 0.9 : 0)),
       128,
       64,
@@ -48,22 +66,24 @@ describe('text boxes', () => {
       assert.ok(Math.abs(is - wanted) < 1e-6, `${is} ${wanted}`);
   });
 
-  test('a line that rises gets corners in reading direction', () => {
+  test('a line that rises gets corners in reading direction', async () => {
     const rising = map(128, 128, (x, y) =>
       x >= 20 && x < 100 && Math.abs(y - 90 + (x - 20) * 0.5) < 5 ? 0.9 : 0,
     );
-    const [box] = findTextBoxes(rising, 128, 128);
+    const [box] = await findTextBoxes(rising, 128, 128);
     assert.equal(box!.level, false);
     const [a, b] = box!.quad;
     assert.ok(Math.abs(Math.atan2(b.y - a.y, b.x - a.x) + Math.atan(0.5)) < 0.1);
   });
 
-  test('what is faint is no line', () => {
+  test('what is faint is no line', async () => {
     assert.equal(
-      findTextBoxes(
-        map(64, 64, (x, y) => (y > 20 && y < 30 && x > 5 ? 0.4 : 0)),
-        64,
-        64,
+      (
+        await findTextBoxes(
+          map(64, 64, (x, y) => (y > 20 && y < 30 && x > 5 ? 0.4 : 0)),
+          64,
+          64,
+        )
       ).length,
       0,
     );

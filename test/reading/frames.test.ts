@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { RgbImage } from '../../src/image/rgb-image.js';
-import { textInk } from '../../src/reading/frames.js';
+import { cutLines, type CutLine } from '../../src/engine/text-lines.js';
 import { INK } from '../../src/reading/ink.js';
-import { cutLevel } from '../../src/reading/line-cut.js';
+import { quadOf } from '../../src/reading/quad.js';
 
 type Box = readonly [left: number, top: number, right: number, bottom: number];
 
@@ -29,27 +29,33 @@ function word(left: number, letters: number): Box[] {
   return Array.from({ length: letters }, (_, at) => [left + at * 8, 10, left + at * 8 + 6, 21] as const);
 }
 
-const WHOLE = { left: 0, top: 0, right: 160, bottom: 30 };
+/** A level box around the whole picture. */
+async function cut(boxes: readonly Box[]): Promise<CutLine[]> {
+  const quad = quadOf({ left: 0, top: 0, right: 160, bottom: 30 });
+  return (await cutLines(picture(160, 30, boxes), [{ quad, level: true }])).flat();
+}
 
 describe('frames around text', () => {
-  test('cells of a table are cut apart, without their frames', () => {
+  test('cells of a table are cut apart, without their frames', async () => {
     const cells = [...frame([2, 3, 70, 28]), ...frame([72, 3, 158, 28]), ...word(6, 4), ...word(76, 5)];
-    const cuts = cutLevel(picture(160, 30, cells), WHOLE);
-    const places = cuts.map(({ line, placement }) => [placement.origin.x, placement.origin.x + line.width]);
+    const places = (await cut(cells)).map(({ view, placement: { origin } }) => [
+      origin.x,
+      origin.x + view!.ink.width,
+    ]);
     assert.deepEqual(places, [
       [3, 41],
       [73, 119],
     ]);
   });
 
-  test('a framed key stays in its line', () => {
+  test('a framed key stays in its line', async () => {
     const key = [...frame([2, 3, 50, 28]), ...word(10, 4), ...word(60, 3)];
-    assert.equal(cutLevel(picture(160, 30, key), WHOLE).length, 1);
+    assert.equal((await cut(key)).length, 1);
   });
 
-  test('a bar among letters is no side of a frame', () => {
-    const { ink, sides } = textInk(picture(160, 30, [...word(10, 4), [46, 6, 48, 24], ...word(54, 4)]));
-    assert.deepEqual(sides, []);
-    assert.ok(ink.contrast[15 * 160 + 46]! >= INK);
+  test('a bar among letters is no side of a frame', async () => {
+    const [line] = await cut([...word(10, 4), [46, 6, 48, 24], ...word(54, 4)]);
+    const { ink } = line!.view!;
+    assert.ok(ink.contrast[15 * ink.width + 46 - line!.placement.origin.x]! >= INK);
   });
 });

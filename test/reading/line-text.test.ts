@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { decodeSteps } from '../../src/reading/characters.js';
-import { textInk } from '../../src/reading/frames.js';
-import type { Ink } from '../../src/reading/ink.js';
+import { cutLines, type CutLine, type Ink } from '../../src/engine/text-lines.js';
 import { readLineText } from '../../src/reading/line-text.js';
+import { quadOf } from '../../src/reading/quad.js';
 
 const HEIGHT = 24;
 /** Rows of the type: font size 16, so capitals 11.5, x 8.5. */
@@ -130,7 +130,7 @@ describe('lines', () => {
     }
   });
 
-  test('an underline is no ink', () => {
+  test('an underline is no ink', async () => {
     const bars = [...word('Read', 4), ...word('more', 46)];
     const ink = drawn([...bars, { text: '', left: 4, right: 84, top: 19, bottom: 20 }], 90);
     const line = {
@@ -138,7 +138,10 @@ describe('lines', () => {
       height: HEIGHT,
       data: Uint8Array.from({ length: 90 * HEIGHT * 3 }, (_, at) => 255 - ink.contrast[Math.floor(at / 3)]!),
     };
-    assert.deepEqual(texts(read(bars, 90, [], textInk(line).ink)), ['Read more']);
+    // A box that need not be level is taken as it is.
+    const whole = { quad: quadOf({ left: 0, top: 0, right: 90, bottom: HEIGHT }), level: false };
+    const [[cut]] = (await cutLines(line, [whole])) as [[CutLine]];
+    assert.deepEqual(texts(read(bars, 90, [], cut.view!.ink)), ['Read more']);
   });
 });
 

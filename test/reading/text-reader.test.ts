@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { cutLines } from '../../src/engine/text-lines.js';
 import { pixelIdentity } from '../../src/image/key.js';
 import { textOf } from '../../src/reading/reading.js';
-import { cutLines } from '../../src/reading/pixel-work.js';
 import { quadOf } from '../../src/reading/quad.js';
 import { TextReader } from '../../src/reading/text-reader.js';
 import { BarNetworks, THREE, picture } from './bars.js';
@@ -64,9 +64,9 @@ describe('text reader', () => {
       level: true,
       score: 1,
     }));
-    const cuts = cutLines({ picture: pixels, boxes }).flat();
+    const cuts = (await cutLines(pixels, boxes)).flat();
     const { hash, placement } = cuts[1]!;
-    const again = cutLines({ picture: pixels, boxes, known: new Set([hash]) }).flat();
+    const again = (await cutLines(pixels, boxes, [hash])).flat();
     assert.deepEqual(again, [cuts[0], { hash, placement }, cuts[2]]);
   });
 
