@@ -125,11 +125,18 @@ test('console.log and process.stdout.write of others go to stderr', async () => 
   const child = start({}, noise);
   let stdout = '';
   let stderr = '';
+  // An answer on the one side, the noise that comes while there is a transport on the other.
+  const enough = (): void => {
+    if (stdout.includes('{') && /NOISE one[^]*NOISE two/.test(stderr)) child.stdin.end();
+  };
   child.stdout.on('data', (chunk) => {
     stdout += chunk;
-    setTimeout(() => child.stdin.end(), 200);
+    enough();
   });
-  child.stderr.on('data', (chunk) => (stderr += chunk));
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+    enough();
+  });
   child.stdin.write(`${initialize}\n`);
   await ended(child);
   const lines = stdout.split('\n').filter((line) => line !== '');
