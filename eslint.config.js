@@ -51,7 +51,7 @@ export default tseslint.config(
         'error',
         ...NO_PRIVATE_KEYWORD,
         {
-          selector: 'CallExpression[callee.name="once"][arguments.1.value="exit"]',
+          selector: 'CallExpression[callee.name="once"] > Literal[value="exit"]',
           message: 'Await ended(child) of test/ended.ts: a program may have ended before.',
         },
       ],
