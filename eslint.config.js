@@ -43,6 +43,20 @@ export default tseslint.config(
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
     },
   },
+  {
+    files: ['test/**/*.ts'],
+    ignores: ['test/ended.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        ...NO_PRIVATE_KEYWORD,
+        {
+          selector: 'CallExpression[callee.name="once"] > Literal[value="exit"]',
+          message: 'Await ended(child) of test/ended.ts: a program may have ended before.',
+        },
+      ],
+    },
+  },
   // A server's stdout belongs to the protocol; reports of benchmarks and checks are what stdout is for.
   { files: ['bench/**', 'test/**'], rules: { 'no-console': 'off' } },
 );

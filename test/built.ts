@@ -24,7 +24,22 @@ export function built(): string {
 
 /** What Node.js is given to run a script of these tests: compiled if the caller is, else under tsx. */
 export function script(caller: string, path: string): string[] {
-  const compiled = caller.endsWith('.js');
-  const file = new URL(compiled ? path.replace(/\.ts$/, '.js') : path, caller);
-  return [...(compiled ? [] : ['--import', import.meta.resolve('tsx')]), fileURLToPath(file)];
+  return [...loader(caller), fileURLToPath(scriptUrl(caller, path))];
 }
+
+/** The same to run a text, which imports scripts as the caller would: `from '../../src/version.ts'`. */
+export function program(caller: string, text: string): string[] {
+  const imports = text.replaceAll(
+    / from '(\.[^']+)'/g,
+    (_, path: string) => ` from '${scriptUrl(caller, path).href}'`,
+  );
+  return [...loader(caller), '--input-type=module', '-e', imports];
+}
+
+const isCompiled = (caller: string): boolean => caller.endsWith('.js');
+
+const loader = (caller: string): string[] =>
+  isCompiled(caller) ? [] : ['--import', import.meta.resolve('tsx')];
+
+const scriptUrl = (caller: string, path: string): URL =>
+  new URL(isCompiled(caller) ? path.replace(/\.ts$/, '.js') : path, caller);

@@ -1,5 +1,7 @@
 // A row's bits never depend on the other rows of a run, at two extents: the cases that a Mac runs as its self-test. And
 // so an answer has the bits of one that computed everything, whatever the cache had.
+//   metal_bits [--once]    --once: an answer of each kind, each on another device; no cases, for metal_kernels has them
+#include <cstring>
 #include <set>
 
 #include "metal/kernel_cases.h"
@@ -73,13 +75,15 @@ void answers(Kind kind, KvType kv, int rows = kRows) {
   expect(test::same_bits(read.result.logits, {decoded.result.logits.back()}), "a decoded row has them, too");
 }
 
-void answers_of_every_kind() {
-  for (const char* without : {"", "linear_matrix", "attention_matrix"}) {
+void answers_of_every_kind(bool once) {
+  const char* const devices[] = {"", "linear_matrix", "attention_matrix"};  // what does not compile there
+  const std::pair<Kind, KvType> kinds[] = {
+      {Kind::causal, KvType::f16}, {Kind::mrope, KvType::q8}, {Kind::recurrent, KvType::bf16}};
+  for (size_t device = 0; device < std::size(devices); ++device) {
     fake::reset();
-    fake::settings().broken_families = {without};
-    answers(Kind::causal, KvType::f16);
-    answers(Kind::mrope, KvType::q8);
-    answers(Kind::recurrent, KvType::bf16);
+    fake::settings().broken_families = {devices[device]};
+    for (size_t kind = 0; kind < std::size(kinds); ++kind)
+      if (!once || kind == device) answers(kinds[kind].first, kinds[kind].second);
   }
 }
 
@@ -92,10 +96,14 @@ void answers_from_afar() {
 
 }  // namespace
 
-int main() {
-  for (auto test : {&rows, &answers_of_every_kind, &answers_from_afar}) {
+int main(int argc, char** argv) {
+  const bool once = argc > 1 && std::strcmp(argv[1], "--once") == 0;
+  const auto checked = [](const auto& test) {
     test();
     for (const std::string& text : fake::violations()) expect(false, "violation: " + text);
-  }
+  };
+  if (!once) checked(rows);
+  checked([once] { answers_of_every_kind(once); });
+  checked(answers_from_afar);
   return metal_test::finish("metal_bits");
 }

@@ -14,7 +14,8 @@ export function afterimage(
   args: string[],
   options: {
     cwd?: string;
-    interruptAfterMs?: number;
+    /** Ctrl-C as soon as it says something. */
+    interrupt?: boolean;
     env?: NodeJS.ProcessEnv;
     input?: string | Uint8Array;
   } = {},
@@ -33,7 +34,6 @@ export function afterimage(
     child.stderr.on('data', (chunk) => (stderr += chunk));
     child.once('error', reject);
     child.once('close', (code) => resolve({ code, stdout, stderr }));
-    if (options.interruptAfterMs !== undefined)
-      setTimeout(() => child.kill('SIGINT'), options.interruptAfterMs);
+    if (options.interrupt) child.stdout.once('data', () => child.kill('SIGINT'));
   });
 }

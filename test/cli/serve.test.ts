@@ -1,7 +1,6 @@
 // afterimage serve: one resident engine behind commands and an MCP client, each in a process of its own.
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -9,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { starterFolder } from '../../src/engine/model-folder.js';
 import { connect, ROOT } from '../mcp/clients.js';
+import { ended } from '../ended.js';
 import { afterimage } from './command.js';
 import { built } from '../built.js';
 
@@ -76,8 +76,7 @@ test('without an engine there is no answer, and no model is loaded instead', asy
 });
 
 test('SIGTERM ends it, and the socket goes', async () => {
-  const exit = once(server, 'exit');
   server.kill('SIGTERM');
-  assert.equal((await exit)[0], 0);
+  assert.deepEqual(await ended(server), [0, null]);
   assert.ok(!existsSync(socket));
 });

@@ -1,17 +1,17 @@
 // Surroundings that are not as they should be: the program goes on where it can and says why where it cannot.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { baseFolder } from '../../src/base-folder.js';
 import { Options } from '../../src/cli/options.js';
 import { usableCacheFolder } from '../../src/cli/open-engine.js';
 import { UnavailableEngine } from '../../src/engine/unavailable-engine.js';
 import { AfterimageError } from '../../src/errors.js';
+import { built } from '../built.js';
+import { ended } from '../ended.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'afterimage-small-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -61,12 +61,10 @@ test('an engine that cannot be had says why at each call', async () => {
 });
 
 test('a server without its model starts, answers and ends', { timeout: 120_000 }, async () => {
-  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-  const server = spawn(
-    process.execPath,
-    ['--import', import.meta.resolve('tsx'), main, 'mcp', '--model', '${user_config.model}'],
-    { stdio: ['pipe', 'pipe', 'ignore'], env: { ...process.env, XDG_CACHE_HOME: '/proc/nothing' } },
-  );
+  const server = spawn(process.execPath, [built(), 'mcp', '--model', '${user_config.model}'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: { ...process.env, XDG_CACHE_HOME: '/proc/nothing' },
+  });
   const said: Record<number, { result: Record<string, unknown> }> = {};
   let rest = '';
   const heard = (id: number) =>
@@ -97,6 +95,6 @@ test('a server without its model starts, answers and ends', { timeout: 120_000 }
   assert.match(JSON.stringify(refused), /MODEL_NOT_FOUND.*user_config/);
   server.stdin.end();
   const start = performance.now();
-  await once(server, 'exit');
+  await ended(server);
   assert.ok(performance.now() - start < 4000);
 });

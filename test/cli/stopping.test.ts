@@ -2,7 +2,6 @@
 // streaming, or waiting for others that say nothing.
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import sharp from 'sharp';
 import { loopback } from '../http/loopback.js';
 import { built } from '../built.js';
+import { ended } from '../ended.js';
 import { ROOT } from '../mcp/clients.js';
 
 /** Two seconds are promised; the rest is for machines that are busy with other things. */
@@ -177,12 +177,11 @@ const doors: Record<string, () => Promise<ChildProcess>> = {
 
 async function endsSoon(child: ChildProcess, stop: (child: ChildProcess) => void): Promise<void> {
   assert.equal(child.exitCode ?? child.signalCode, null, 'It ended before it was stopped.');
-  const ended = once(child, 'exit');
   child.stderr!.resume();
   child.stdout!.resume();
   stop(child);
   const late = setTimeout(() => child.kill('SIGKILL'), SOON_MS);
-  const [code, signal] = (await ended) as [number | null, NodeJS.Signals | null];
+  const [code, signal] = await ended(child);
   clearTimeout(late);
   // Before it hears signals, one ends it as it ends every program.
   assert.ok(signal === null || signal === 'SIGTERM', `${signal} after ${SOON_MS} ms at the latest`);

@@ -5,6 +5,7 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { program } from '../built.js';
 import { CHECKPOINTS } from '../goldens/checkpoints.js';
 import { safetensors, type Tensors } from '../models/tiny-checkpoint.js';
 import { scratchFolder } from '../scratch-folder.js';
@@ -52,7 +53,7 @@ function widened(stored: Buffer): Tensors {
 /** In a process of its own, the highest water mark of which is that of the load. */
 const LOAD = `
   import { readFileSync } from 'node:fs';
-  import { LocalEngine } from './src/engine/local-engine.ts';
+  import { LocalEngine } from '../../src/engine/local-engine.ts';
   const told = (name) => Number(new RegExp(name + ':\\\\s+(\\\\d+)').exec(readFileSync('/proc/self/status', 'utf8'))[1]) * 1024;
   const small = new LocalEngine({ threads: 1 });
   await small.ready();
@@ -68,7 +69,7 @@ test(
   'loading takes the weights’ memory once',
   { skip: process.platform !== 'linux' && 'the highest water mark is read from /proc' },
   async () => {
-    const args = ['--import', 'tsx', '--input-type=module', '-e', LOAD, wideCheckpoint()];
+    const args = [...program(import.meta.url, LOAD), wideCheckpoint()];
     const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: ROOT });
     const { grown, weights } = JSON.parse(stdout) as { grown: number; weights: number };
     assert.ok(weights > 150 * MB, `${weights} bytes of weights`);

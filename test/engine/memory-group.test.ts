@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'n
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
+import { built, program } from '../built.js';
 
 const MIB = 2 ** 20;
 const LIMIT = 220 * MIB;
@@ -45,21 +46,21 @@ after(() => {
 /** Runs Node.js inside the group. */
 function inside(...args: string[]): Promise<{ stdout: string }> {
   const enter = 'echo $$ > "$0/cgroup.procs" && exec "$@"';
-  return promisify(execFile)('/bin/sh', ['-c', enter, group, process.execPath, '--import', 'tsx', ...args], {
-    cwd: ROOT,
-  });
+  return promisify(execFile)('/bin/sh', ['-c', enter, group, process.execPath, ...args], { cwd: ROOT });
 }
 
 test('a process is told the limit of its group, and what the group leaves', { skip }, async () => {
-  const script = `import { usableMemory } from './src/engine/usable-memory.ts'; console.log(JSON.stringify(usableMemory()));`;
-  const { stdout } = await inside('--input-type=module', '-e', script);
+  const text = `import { usableMemory } from '../../src/engine/usable-memory.ts';
+    const taken = Buffer.alloc(${20 * MIB}, 1);
+    console.log(JSON.stringify({ ...usableMemory(), taken: taken.length }));`;
+  const { stdout } = await inside(...program(import.meta.url, text));
   const { limit, free } = JSON.parse(stdout) as { limit: number; free: number };
   assert.ok(Math.abs(limit - LIMIT) < MIB, String(limit));
   assert.ok(free < LIMIT - 20 * MIB && free > 0, String(free));
 });
 
 test('a model that does not fit in the group is refused, and nothing is killed', { skip }, async () => {
-  const run = inside('src/main.ts', 'describe', 'models/starter/examples/login.png', '--kv-gb', '1');
+  const run = inside(built(), 'describe', 'models/starter/examples/login.png', '--kv-gb', '1');
   await assert.rejects(run, (error: { code?: unknown; signal?: unknown; stderr?: string }) => {
     assert.equal(error.signal, null);
     assert.equal(error.code, 2, error.stderr);

@@ -28,11 +28,12 @@ const PICTURE = join(ROOT, 'models', 'starter', 'examples', 'login.png');
 const PATIENT = { timeout: 600_000 };
 const scratch = mkdtempSync(join(tmpdir(), 'afterimage-build-'));
 const installation = join(scratch, 'afterimage-mcp');
+const MAIN = join(installation, 'dist', 'src', 'main.js');
 
 /** What the package has, without the addon. */
 before(() => {
   mkdirSync(installation);
-  for (const part of ['src', 'tools', 'prompts', 'package.json', 'mcp.json'])
+  for (const part of ['dist', 'package.json', 'mcp.json'])
     cpSync(join(ROOT, part), join(installation, part), { recursive: true });
   for (const part of ['node_modules', 'models']) symlinkSync(join(ROOT, part), join(installation, part));
   mkdirSync(join(installation, 'native'));
@@ -78,11 +79,10 @@ function environment(home: string, path: string): Record<string, string> {
 
 async function server(env: Record<string, string>): Promise<Client> {
   const client = new Client({ name: 'test', version: '1' });
-  const args = ['--import', import.meta.resolve('tsx'), join(installation, 'src', 'main.ts')];
   await client.connect(
     new StdioClientTransport({
       command: process.execPath,
-      args: [...args, 'mcp', '--allow', join(ROOT, 'models', 'starter', 'examples')],
+      args: [MAIN, 'mcp', '--allow', join(ROOT, 'models', 'starter', 'examples')],
       env,
       stderr: 'ignore',
     }),
@@ -120,8 +120,7 @@ test('two servers build once, list their tools meanwhile, say how far it is, and
 
 function describePicture(env: Record<string, string>): Promise<{ code: number | null; stderr: string }> {
   return new Promise((done, fail) => {
-    const args = ['--import', import.meta.resolve('tsx'), join(installation, 'src', 'main.ts')];
-    const child = spawn(process.execPath, [...args, 'describe', PICTURE], { env });
+    const child = spawn(process.execPath, [MAIN, 'describe', PICTURE], { env });
     let stderr = '';
     child.stderr.on('data', (data) => (stderr += data));
     child.once('error', fail);

@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { packageRoot } from '../../src/package-root.js';
 import { packageVersion } from '../../src/version.js';
+import { program } from '../built.js';
 
 const home = mkdtempSync(join(tmpdir(), 'afterimage-platform-'));
 after(() => rmSync(home, { recursive: true, force: true }));
 const name = `afterimage-mcp-${process.platform}-${process.arch}`;
-const native = import.meta.resolve('../../src/engine/native.ts');
 
 /** What a program says that finds a package of this version, and no addon elsewhere. */
 function withPackage(version: string): string {
@@ -19,22 +19,18 @@ function withPackage(version: string): string {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name, version, main: 'afterimage.node' }));
   copyFileSync(join(packageRoot(), 'build/Release/afterimage.node'), join(folder, 'afterimage.node'));
-  const program = `import { loadAddon } from ${JSON.stringify(native)};
+  const text = `import { loadAddon } from '../../src/engine/native.ts';
     try { console.log(typeof loadAddon().Engine); } catch (error) { console.log(error.message); }`;
-  const { stdout } = spawnSync(
-    process.execPath,
-    ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', program],
-    {
-      encoding: 'utf8',
-      env: {
-        PATH: '/nothing',
-        HOME: home,
-        NODE_PATH: join(home, version),
-        AFTERIMAGE_ADDON: join(home, 'none.node'),
-        XDG_CACHE_HOME: join(home, 'cache'),
-      },
+  const { stdout } = spawnSync(process.execPath, program(import.meta.url, text), {
+    encoding: 'utf8',
+    env: {
+      PATH: '/nothing',
+      HOME: home,
+      NODE_PATH: join(home, version),
+      AFTERIMAGE_ADDON: join(home, 'none.node'),
+      XDG_CACHE_HOME: join(home, 'cache'),
     },
-  );
+  });
   return stdout;
 }
 

@@ -19,6 +19,8 @@ import { pixelIdentity } from '../../src/image/key.js';
 import type { ImageInput } from '../../src/image/rgb-image.js';
 import { systemMessage, userMessage } from '../../src/prompt/layout.js';
 import { packageVersion } from '../../src/version.js';
+import { program } from '../built.js';
+import { ended } from '../ended.js';
 import { ScriptedEngine } from '../mcp/scripted-engine.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'afterimage-hostile-'));
@@ -83,7 +85,7 @@ async function shared(
   }
 }
 
-const ended = (socket: Socket): Promise<unknown> =>
+const closed = (socket: Socket): Promise<unknown> =>
   socket.destroyed ? Promise.resolve() : once(socket, 'close');
 
 describe('what a client says', () => {
@@ -114,7 +116,7 @@ describe('what a client says', () => {
       const nobody = { ...question({ pixelHash, width: 4, height: 4 }), images: [] };
       await assert.rejects(connection.sendRequest(ASK.type, nobody), /does not list/);
       void connection.sendRequest('ask', 7, 8, 9).catch(() => {});
-      await ended(socket);
+      await closed(socket);
     }));
 
   test('nothing is heard before hello, and hello must come soon', () =>
@@ -122,7 +124,7 @@ describe('what a client says', () => {
       async (path) => {
         const { socket, connection } = await stranger(path, false);
         await assert.rejects(connection.sendRequest(ASK.type, question(picture(3))), /same version/);
-        await ended(socket);
+        await closed(socket);
       },
       { greetingMs: 300 },
     ));
@@ -139,7 +141,7 @@ describe('what a client says', () => {
       ]) {
         const { socket } = await stranger(path);
         socket.write(text);
-        await ended(socket);
+        await closed(socket);
       }
     }));
 
@@ -204,34 +206,27 @@ describe('a client that is silent', () => {
 });
 
 describe('a peer that dies', () => {
-  const program = (body: string): ChildProcess =>
-    spawn(
-      process.execPath,
-      [
-        '--import',
-        import.meta.resolve('tsx'),
-        '--input-type=module',
-        '-e',
-        `import { serveEngine } from ${JSON.stringify(import.meta.resolve('../../src/engine/remote/engine-server.ts'))};
-         import { RemoteEngine } from ${JSON.stringify(import.meta.resolve('../../src/engine/remote/remote-engine.ts'))};
-         import { ScriptedEngine } from ${JSON.stringify(import.meta.resolve('../mcp/scripted-engine.ts'))};
-         ${body}`,
-      ],
-      { stdio: ['pipe', 'pipe', 'inherit'] },
-    );
+  const started = (body: string): ChildProcess => {
+    const text = `import { serveEngine } from '../../src/engine/remote/engine-server.ts';
+      import { RemoteEngine } from '../../src/engine/remote/remote-engine.ts';
+      import { ScriptedEngine } from '../mcp/scripted-engine.ts';
+      ${body}`;
+    return spawn(process.execPath, program(import.meta.url, text), { stdio: ['pipe', 'pipe', 'inherit'] });
+  };
 
   /** Milliseconds from now to its end. */
   async function timeToExit(child: ChildProcess): Promise<number> {
     const start = performance.now();
-    const end = AbortSignal.timeout(20_000);
-    await once(child, 'exit', { signal: end }).catch(() => child.kill('SIGKILL'));
-    assert.ok(!end.aborted, 'the process does not end');
+    const late = setTimeout(() => child.kill('SIGKILL'), 20_000);
+    const [, signal] = await ended(child);
+    clearTimeout(late);
+    assert.equal(signal, null, 'the process does not end');
     return performance.now() - start;
   }
 
   test('in the middle of a message leaves an engine that can be stopped', async () => {
     const path = freshSocket();
-    const engine = program(`
+    const engine = started(`
       const server = await serveEngine(new ScriptedEngine(), ${JSON.stringify(path)});
       process.stdout.write('ready');
       process.stdin.once('data', () => { process.stdin.destroy(); void server.close(); });`);
@@ -260,7 +255,7 @@ describe('a peer that dies', () => {
     }).listen(path);
     await once(dead, 'listening');
     chmodSync(path, 0o600);
-    const client = program(`
+    const client = started(`
       const words = [{ role: 'user', content: [{ type: 'text', text: 'hello' }] }];
       await new RemoteEngine(${JSON.stringify(path)}).open().ask(words).catch(({ code }) => process.stdout.write(code));`);
     const [said] = (await once(client.stdout!, 'data')) as [Buffer];

@@ -22,6 +22,8 @@ import { createImageContext, loadImage } from '../../src/image/load.js';
 import { pixelIdentity } from '../../src/image/key.js';
 import { ocrQuestion, systemMessage, userMessage } from '../../src/prompt/layout.js';
 import { packageVersion } from '../../src/version.js';
+import { program } from '../built.js';
+import { ended } from '../ended.js';
 import { ScriptedEngine } from '../mcp/scripted-engine.js';
 import { cancelledAnswer } from './cancelled.js';
 
@@ -242,17 +244,13 @@ describe('coming and going', () => {
 
   test('the sessions of a client end with its connection', async () => {
     const { engine, path, server } = await scripted();
-    const client = spawn(process.execPath, [
-      '--import',
-      import.meta.resolve('tsx'),
-      '--input-type=module',
-      '-e',
-      `import { RemoteEngine } from ${JSON.stringify(import.meta.resolve('../../src/engine/remote/remote-engine.ts'))};
-       const words = [{ role: 'user', content: [{ type: 'text', text: 'count to 500; words take 50 ms' }] }];
-       await new RemoteEngine(${JSON.stringify(path)}).open().ask(words, { onText: () => process.stdout.write('.') });`,
-    ]);
-    const ended = once(client, 'exit').then(() => assert.fail('the client ended before it was answered'));
-    await Promise.race([once(client.stdout, 'data'), ended]);
+    const text = `
+      import { RemoteEngine } from '../../src/engine/remote/remote-engine.ts';
+      const words = [{ role: 'user', content: [{ type: 'text', text: 'count to 500; words take 50 ms' }] }];
+      await new RemoteEngine(${JSON.stringify(path)}).open().ask(words, { onText: () => process.stdout.write('.') });`;
+    const client = spawn(process.execPath, program(import.meta.url, text));
+    const gone = ended(client).then(() => assert.fail('the client ended before it was answered'));
+    await Promise.race([once(client.stdout, 'data'), gone]);
     assert.equal(engine.status().sessions, 1);
     client.kill('SIGKILL');
     await until(() => engine.status().sessions === 0 && engine.status().cache['cancelled'] === 1);
@@ -341,7 +339,7 @@ describe('the socket', () => {
     ]);
     await once(killed.stdout, 'data');
     killed.kill('SIGKILL');
-    await once(killed, 'exit');
+    await ended(killed);
     assert.ok(existsSync(path));
     await assert.rejects(new RemoteEngine(path).ready(), { code: 'ENGINE_UNREACHABLE' });
     await (await serveEngine(new ScriptedEngine(), path)).close();

@@ -1,7 +1,7 @@
 // npm run goldens -- [DIR…] [--reference] [--family NAME] [--kv f32|f16|bf16|q8] [--precision exact|fast|faster]
-//   [--backend cpu|metal]
+//   [--backend cpu|metal] [--stages]
 // Runs every checkpoint folder under each DIR (the committed ones where none is given), stage by stage and through sessions, and prints `N passed, N failed`.
-// --reference runs the programs in the slow interpreter beside this file, without native code.
+// --stages leaves the sessions out; --reference runs the programs in the slow interpreter beside this file, without native code.
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { BackendName, KvType, Precision } from '../../src/engine/native.js';
@@ -27,6 +27,7 @@ async function main(): Promise<void> {
       kv: { type: 'string', default: 'f32' },
       precision: { type: 'string', default: 'exact' },
       backend: { type: 'string', default: 'cpu' },
+      stages: { type: 'boolean', default: false },
     },
   });
   const roots = positionals.length > 0 ? positionals : [CHECKPOINTS];
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
     kv: values.kv as KvType,
     precision: values.precision as Precision,
     backend: values.backend as BackendName,
+    stages: values.stages,
   };
   let [passed, failures] = [0, 0];
   for (const folder of roots.flatMap((root) => checkpointFolders(root))) {

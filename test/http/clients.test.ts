@@ -1,7 +1,6 @@
 // Three client libraries as their users call them, against the bundled model behind `afterimage serve --http`.
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +14,7 @@ import OpenAI from 'openai';
 import { starterFolder } from '../../src/engine/model-folder.js';
 import { ROOT } from '../mcp/clients.js';
 import { built } from '../built.js';
+import { ended } from '../ended.js';
 
 const MODEL = 'afterimage-starter';
 const folder = mkdtempSync(join(tmpdir(), 'afterimage-door-'));
@@ -49,10 +49,8 @@ before(async () => {
   assert.fail('The server ended before it said where it listens.');
 });
 after(async () => {
-  if (server?.exitCode === null) {
-    server.kill('SIGTERM');
-    await once(server, 'exit');
-  }
+  server?.kill('SIGTERM');
+  if (server) await ended(server);
   rmSync(folder, { recursive: true, force: true });
 });
 

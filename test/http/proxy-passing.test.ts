@@ -135,6 +135,9 @@ describe('passing', () => {
   test('a client that leaves while its picture is looked at stops that, unless another waits for it', () => {
     const engine = new ScriptedEngine();
     const open = engine.open.bind(engine);
+    const begun = async (questions: number): Promise<void> => {
+      while (engine.status().cache['begun']! < questions) await sleep(20);
+    };
     engine.open = () => {
       const session = open();
       const slow = {
@@ -149,13 +152,16 @@ describe('passing', () => {
         const leave = new AbortController();
         const leaving = post('/v1/messages', chatOf(png(red)), { signal: leave.signal });
         const staying = post('/v1/messages', chatOf(png(red)));
-        setTimeout(() => leave.abort(), 300);
+        await begun(1);
+        await sleep(300); // the second request is there, too
+        leave.abort();
         await assert.rejects(leaving);
         assert.equal((await staying).status, 200);
         assert.equal(cancelled(), 0);
         const alone = new AbortController();
         const other = post('/v1/messages', chatOf(png(blue)), { signal: alone.signal });
-        setTimeout(() => alone.abort(), 300);
+        await begun(2);
+        alone.abort();
         await assert.rejects(other);
         for (let tries = 0; cancelled() === 0; tries++) {
           assert.ok(tries < 100, 'the engine heard of it');

@@ -1,11 +1,11 @@
 // `afterimage serve --http`, with the bundled model unless another is named, in a process of its own, for tests that kill it or load it.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ROOT } from '../mcp/clients.js';
 import { scratchFolder } from '../scratch-folder.js';
+import { ended } from '../ended.js';
 import { built } from '../built.js';
 
 export interface Served {
@@ -35,9 +35,8 @@ export async function served(token: string, folder: string, more: string[] = [])
       return Number(/^afterimage_completion_seconds_count\S* (\d+)/m.exec(text)?.[1] ?? 0);
     },
     async end(signal = 'SIGTERM') {
-      if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill(signal);
-      await once(child, 'exit');
+      await ended(child);
     },
   };
 }

@@ -2,7 +2,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import {
   Client as ModernClient,
@@ -13,6 +12,7 @@ import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.j
 import { StdioClientTransport as LegacyStdio } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport as LegacyHttp } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import { ended } from '../ended.js';
 import type { ServeSettings } from './serve.js';
 import { scratchFolder } from '../scratch-folder.js';
 import { built, script } from '../built.js';
@@ -100,9 +100,8 @@ async function announced(child: ChildProcess): Promise<string> {
 }
 
 async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return;
   child.kill('SIGTERM');
-  await once(child, 'exit');
+  await ended(child);
 }
 
 /**

@@ -79,6 +79,8 @@ export class ScriptedEngine implements Engine {
   #opened = 0;
   /** Answers that ended by a cancel; status() shows it, so that tests in another process can wait for it. */
   #cancelled = 0;
+  /** The same of questions that it has begun to answer. */
+  #begun = 0;
 
   /** Sessions, so far. */
   get opened(): number {
@@ -136,6 +138,7 @@ export class ScriptedEngine implements Engine {
     const { encodeMs, prefillMs, wordMs } = pace(question, this.#asked.has(question));
     this.#asked.add(question);
     const run = new Run(options, () => this.#cancelled++);
+    this.#begun++;
     const images = messages.flatMap(({ content }) =>
       content.flatMap((part) => (part.type === 'image' ? [part.image] : [])),
     );
@@ -208,7 +211,7 @@ export class ScriptedEngine implements Engine {
       model: this.#state === 'ready' ? this.info : null,
       state: this.#state,
       sessions: this.#sessions.size,
-      cache: { cancelled: this.#cancelled, imagesEncoded: this.#seen.size },
+      cache: { cancelled: this.#cancelled, begun: this.#begun, imagesEncoded: this.#seen.size },
     };
   }
 

@@ -10,7 +10,7 @@ const folder = pictureFolder();
 const launch = ['--allow', folder, '--no-disk-cache', '--threads', '2'];
 const small = `${folder}/small.png`;
 const changed = `${folder}/changed.png`;
-/** 48 × 36 tokens of the starter model: seconds of work on two cores. */
+/** 32 × 24 tokens of the starter model: a second of work on two cores. */
 const large = `${folder}/large.png`;
 const tall = `${folder}/tall.png`;
 let http: HttpServer;
@@ -19,9 +19,9 @@ before(async () => {
   copyFileSync(new URL('../image/fixtures/cases/tall/tall_2400.png', import.meta.url), tall);
   await draw(small, '#eeeeee', [{ x: 30, y: 40, width: 90, height: 30, color: '#113388' }]);
   await draw(changed, '#eeeeee', [{ x: 30, y: 40, width: 90, height: 30, color: '#aa2222' }]);
-  await draw(large, '#dddddd', [{ x: 300, y: 400, width: 700, height: 300, color: '#227744' }], {
-    width: 1536,
-    height: 1152,
+  await draw(large, '#dddddd', [{ x: 200, y: 270, width: 460, height: 200, color: '#227744' }], {
+    width: 1024,
+    height: 768,
   });
   http = await startHttp([...launch, '--preload']);
 });

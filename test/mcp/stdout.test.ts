@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { after, test } from 'node:test';
+import { ended } from '../ended.js';
 import { ROOT, serveArguments, type Json } from './clients.js';
 import { draw, pictureFolder } from './pictures.js';
 import type { ServeSettings } from './serve.js';
@@ -36,7 +37,7 @@ async function converse(
   });
   for (const line of lines) child.stdin.write(`${line}\n`);
   if (answers === 0) child.stdin.end();
-  const [code] = (await once(child, 'exit')) as [number | null];
+  const [code] = await ended(child);
   const messages = stdout
     .split('\n')
     .filter((line) => line !== '')
@@ -124,13 +125,20 @@ test('console.log and process.stdout.write of others go to stderr', async () => 
   const child = start({}, noise);
   let stdout = '';
   let stderr = '';
+  // An answer on the one side, the noise that comes while there is a transport on the other.
+  const enough = (): void => {
+    if (stdout.includes('{') && /NOISE one[^]*NOISE two/.test(stderr)) child.stdin.end();
+  };
   child.stdout.on('data', (chunk) => {
     stdout += chunk;
-    setTimeout(() => child.stdin.end(), 200);
+    enough();
   });
-  child.stderr.on('data', (chunk) => (stderr += chunk));
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+    enough();
+  });
   child.stdin.write(`${initialize}\n`);
-  await once(child, 'exit');
+  await ended(child);
   const lines = stdout.split('\n').filter((line) => line !== '');
   const before = lines.findIndex((line) => line.startsWith('{'));
   // Until the transport is up nothing can be redirected, and nothing of ours prints.
@@ -144,7 +152,7 @@ test('a crash ends the process without a word on stdout', async () => {
   const child = start({}, crash);
   let stdout = '';
   child.stdout.on('data', (chunk) => (stdout += chunk));
-  const [code] = (await once(child, 'exit')) as [number];
+  const [code] = await ended(child);
   assert.notEqual(code, 0);
   assert.equal(stdout, '');
 });
@@ -156,6 +164,6 @@ test('stdin that closes at once, and a client that stops reading', async () => {
   await once(child.stdout, 'data');
   child.stdout.destroy();
   child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', id: 2, method: 'tools/list' })}\n`);
-  const [code] = (await once(child, 'exit')) as [number];
+  const [code] = await ended(child);
   assert.equal(code, 0);
 });

@@ -315,10 +315,19 @@ const e4m3 = (code: number): number => {
 };
 /** All codes but NaN. */
 const E4M3 = Array.from({ length: 256 }, (_, code) => code).filter((code) => (code & 127) !== 127);
-const nearest = (codes: readonly number[], value: (code: number) => number, wanted: number): number =>
-  codes.reduce((best, code) =>
-    Math.abs(value(code) - wanted) < Math.abs(value(best) - wanted) ? code : best,
-  );
+
+/** Gives the code whose value is nearest to a number, of two the first. */
+function nearestOf(codes: readonly number[], value: (code: number) => number): (wanted: number) => number {
+  const values = Float64Array.from(codes, value);
+  return (wanted) => {
+    let best = 0;
+    for (let i = 1; i < values.length; i++)
+      if (Math.abs(values[i]! - wanted) < Math.abs(values[best]! - wanted)) best = i;
+    return codes[best]!;
+  };
+}
+
+const nearestE4m3 = nearestOf(E4M3, e4m3);
 
 /** E4M3 with a scale for each row, for the matrix, or for tiles of 128 × 128. */
 export const fp8 =
@@ -336,7 +345,7 @@ export const fp8 =
     const most = new Float32Array(down * across);
     values.forEach((value, i) => (most[tileOf(i)] = Math.max(most[tileOf(i)]!, Math.abs(value))));
     const found = most.map((size) => rounded(size / 448 || 1, type));
-    const codes = Uint8Array.from(values, (value, i) => nearest(E4M3, e4m3, value / found[tileOf(i)]!));
+    const codes = Uint8Array.from(values, (value, i) => nearestE4m3(value / found[tileOf(i)]!));
     const shape = scales === 'whole' ? (suffix === '.weight_scale' ? [1] : []) : [down, across];
     return {
       tensors: {
@@ -354,6 +363,7 @@ const NF4 = [
   -0.18477343022823334, -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725,
   0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
 ].map(Math.fround);
+const nearestNf4 = nearestOf([...NF4.keys()], (code) => NF4[code]!);
 
 export const nf4 =
   ({ nested = false, type = 'BF16' }: { nested?: boolean; type?: FloatType } = {}): Packer =>
@@ -378,9 +388,7 @@ export const nf4 =
           Math.fround(Math.fround(map2[code]! * most2[Math.floor(b / NESTED)]!) + offset),
         )
       : most;
-    const codes = Uint8Array.from(values, (value, i) =>
-      nearest([...NF4.keys()], (code) => NF4[code]!, value / absmax[Math.floor(i / BLOCK)]!),
-    );
+    const codes = Uint8Array.from(values, (value, i) => nearestNf4(value / absmax[Math.floor(i / BLOCK)]!));
     const dtype = { BF16: 'bfloat16', F16: 'float16', F32: 'float32' }[type];
     const state = Buffer.from(
       JSON.stringify({
@@ -415,6 +423,11 @@ export const nf4 =
   };
 
 const E2M1 = [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6];
+const nearestE2m1 = nearestOf([...E2M1.keys()], (code) => E2M1[code]!);
+const nearestScale = nearestOf(
+  E4M3.filter((code) => code < 128 && code > 0),
+  e4m3,
+);
 
 /** E2M1 in groups of 16, an E4M3 scale each, one for the matrix: modelopt multiplies by it, compressed-tensors divides. */
 export const nvfp4 =
@@ -427,16 +440,10 @@ export const nvfp4 =
     const groups = values.length / GROUP;
     const scales = Uint8Array.from({ length: groups }, (_, g) => {
       const own = Array.from(values.subarray(g * GROUP, (g + 1) * GROUP), Math.abs);
-      return nearest(
-        E4M3.filter((code) => code < 128 && code > 0),
-        e4m3,
-        Math.max(...own) / 6 / factor,
-      );
+      return nearestScale(Math.max(...own) / 6 / factor);
     });
     const found = Float32Array.from(scales, (code) => e4m3(code) * factor);
-    const codes = Uint8Array.from(values, (value, i) =>
-      nearest([...E2M1.keys()], (code) => E2M1[code]!, value / found[Math.floor(i / GROUP)]!),
-    );
+    const codes = Uint8Array.from(values, (value, i) => nearestE2m1(value / found[Math.floor(i / GROUP)]!));
     const packed = Uint8Array.from(
       { length: codes.length / 2 },
       (_, i) => codes[2 * i]! | (codes[2 * i + 1]! << 4),

@@ -3,7 +3,6 @@
 // to be run before each release; a test run takes a twentieth.
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RemoteEngine } from '../../src/engine/remote/remote-engine.js';
 import { AfterimageError } from '../../src/errors.js';
 import { packageVersion } from '../../src/version.js';
+import { ended } from '../ended.js';
 import { random, type Random } from '../fuzz/mutations.js';
 import { Children } from './children.js';
 import { conversation, picture } from './small-model.js';
@@ -96,7 +96,7 @@ async function killedInMidMessage(next: Random): Promise<void> {
   ]);
   await sleep(150 + next() * 300);
   child.kill('SIGKILL');
-  await once(child, 'exit');
+  await ended(child);
 }
 
 test(
@@ -152,7 +152,7 @@ test(`${ENGINES} engines killed at work`, { timeout: 7_200_000 }, async (t) => {
     );
     await sleep(next() * 60);
     engine.kill('SIGKILL');
-    await Promise.all([once(engine, 'exit'), ...asked]);
+    await Promise.all([ended(engine), ...asked]);
     engine = await serve();
   }
   const answer = await client.open().ask(conversation(pictures, random(1)), { maxTokens: 2 });
@@ -166,7 +166,7 @@ test(`${ENGINES} engines killed at work`, { timeout: 7_200_000 }, async (t) => {
 
 test('no process is left', { timeout: 60_000 }, async (t) => {
   engine.kill('SIGTERM');
-  await once(engine, 'exit');
+  await ended(engine);
   const left = children.left();
   t.diagnostic(`${children.started} processes started, ${left.length} left`);
   assert.deepEqual(left, []);

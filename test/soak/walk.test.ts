@@ -1,7 +1,6 @@
 // Honest and hostile clients of one engine at a time: the honest ones get, bit for bit, what an engine that has seen
 // nothing says. AFTERIMAGE_WALK_SECONDS=600 before each release; then at another seed each time, which is told.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +9,7 @@ import type { Answer, AskOptions } from '../../src/engine/engine.js';
 import { LocalEngine } from '../../src/engine/local-engine.js';
 import { RemoteEngine } from '../../src/engine/remote/remote-engine.js';
 import type { Message } from '../../src/prompt/message.js';
+import { ended } from '../ended.js';
 import { random, type Random } from '../fuzz/mutations.js';
 import { Children } from './children.js';
 import { conversation, picture, SMALL_MODEL } from './small-model.js';
@@ -100,7 +100,7 @@ test(
       ...Array.from({ length: HOSTILE }, (_, i) => hostile(path, end, random(SEED + 100 + i))),
     ]);
     shared.kill('SIGTERM');
-    await once(shared, 'exit');
+    await ended(shared);
     t.diagnostic(`seed ${SEED}: ${JSON.stringify({ ...counts, questions: cold.questions })}`);
     assert.ok(counts.compared > 0 && counts.warm > 0 && counts.visits > 0, JSON.stringify(counts));
   },

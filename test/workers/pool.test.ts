@@ -6,6 +6,7 @@ import { threadId } from 'node:worker_threads';
 import { movable } from '../../src/workers/buffers.js';
 import { workers } from '../../src/workers/pool.js';
 import { isShared, sharedBytes, toShared } from '../../src/workers/shared-bytes.js';
+import { program } from '../built.js';
 import { nested } from './callers.js';
 import type * as jobs from './jobs.js';
 
@@ -70,12 +71,11 @@ describe('jobs', () => {
 });
 
 test('idle threads do not keep a process', () => {
-  const program = `import { nested } from ${JSON.stringify(import.meta.resolve('./callers.ts'))}; await nested();`;
-  const { status, stderr } = spawnSync(
-    process.execPath,
-    ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', program],
-    { timeout: 60_000, encoding: 'utf8' },
-  );
+  const text = `import { nested } from './callers.ts'; await nested();`;
+  const { status, stderr } = spawnSync(process.execPath, program(import.meta.url, text), {
+    timeout: 60_000,
+    encoding: 'utf8',
+  });
   assert.equal(status, 0, stderr);
 });
 

@@ -7,7 +7,7 @@ import { MOST_PARTS } from '../checkpoint/config.js';
 import type { NamedTensor } from '../family.js';
 import { indexTensor } from '../processors/pixels.js';
 import { storedShape, type WeightScope } from '../checkpoint/weights.js';
-import { antialiasedBicubicTaps, bilinearTaps, gridTaps, paddedTaps, type Taps } from './position-tables.js';
+import { antialiasedBicubicTaps, bilinearTaps, gridTaps, paddedTaps } from './position-tables.js';
 import { segmentInput } from './qwen.js';
 
 export interface SamShape {
@@ -104,13 +104,14 @@ const placesOf = (side: number): [row: number, column: number][] =>
 /** Windows begin at a view's corner; what they hold beyond its edges are patches of zeros (−1). */
 function windowTables(c: SamShape, sides: number[]): Record<string, NamedTensor> {
   const window = windowOf(c);
+  const within = placesOf(window);
   const order: number[] = [];
   const inverse: number[] = [];
   let first = 0;
   for (const side of sides) {
     for (let top = 0; top < side; top += window)
       for (let left = 0; left < side; left += window)
-        for (const [y, x] of placesOf(window)) {
+        for (const [y, x] of within) {
           const inside = top + y < side && left + x < side;
           const patch = first + (top + y) * side + left + x;
           if (inside) inverse[patch] = order.length;
@@ -118,7 +119,7 @@ function windowTables(c: SamShape, sides: number[]): Record<string, NamedTensor>
         }
     first += side * side;
   }
-  const places = order.map((_, i): [number, number] => placesOf(window)[i % (window * window)]!);
+  const places = order.map((_, i): [number, number] => within[i % within.length]!);
   return {
     window_order: indexTensor(order),
     window_place: indexTensor(inverse),
@@ -170,28 +171,38 @@ function stretchedDistances(
   axis: 0 | 1,
 ): Record<string, NamedTensor> {
   const length = 2 * c.grid - 1;
-  const taps = new Map(
-    [...new Set(sides)].map((side): [number, Taps[]] => [
-      side,
-      Array.from({ length: 2 * side - 1 }, (_, i) => bilinearTaps(i, 2 * side - 1, length)),
-    ]),
-  );
+  const taps = new Map([...new Set(sides)].map((side) => [side, stretchedTaps(2 * side - 1, length)]));
   const index = new Int32Array(places.length * c.grid * 2);
   const weight = new Float32Array(index.length);
-  places.forEach((place, r) => {
+  // Millions of taps an image: no call and no object for each.
+  for (const [r, place] of places.entries()) {
     const side = sides[r]!;
+    const stretched = taps.get(side)!;
     for (let key = 0; key < side; key++) {
-      taps.get(side)![place[axis] - key + side - 1]!.forEach((tap, t) => {
-        index[(r * c.grid + key) * 2 + t] = r * length + tap.index;
-        weight[(r * c.grid + key) * 2 + t] = tap.weight;
-      });
+      const tap = 2 * (place[axis] - key + side - 1);
+      const at = 2 * (r * c.grid + key);
+      for (let t = 0; t < 2; t++) {
+        index[at + t] = r * length + stretched.index[tap + t]!;
+        weight[at + t] = stretched.weight[tap + t]!;
+      }
     }
-  });
+  }
   const rows = places.length * c.grid;
   return {
     [`${name}_index`]: { data: index, rows, width: 2 },
     [`${name}_weight`]: { data: weight, rows, width: 2 },
   };
+}
+
+/** Of each row of a table of `rows`, the two rows of one of `length` that it is made of. */
+function stretchedTaps(rows: number, length: number): { index: Int32Array; weight: Float32Array } {
+  const taps = { index: new Int32Array(2 * rows), weight: new Float32Array(2 * rows) };
+  for (let row = 0; row < rows; row++)
+    bilinearTaps(row, rows, length).forEach((tap, t) => {
+      taps.index[2 * row + t] = tap.index;
+      taps.weight[2 * row + t] = tap.weight;
+    });
+  return taps;
 }
 
 function joined(parts: NamedTensor[]): NamedTensor {
