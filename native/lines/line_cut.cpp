@@ -122,7 +122,9 @@ void sample(const RgbView& picture, Point at, uint8_t* to) {
 LineCut cut_tilted(const RgbView& picture, const std::array<Point, 4>& quad) {
   const Point &origin = quad[0], &right = quad[1], &down = quad[3];
   const auto pixels = [&](const Point& end) {
-    return static_cast<int>(std::max(1.0, round_half_up(std::hypot(end.x - origin.x, end.y - origin.y))));
+    const double x = end.x - origin.x, y = end.y - origin.y;
+    return static_cast<int>(
+        std::max(1.0, round_half_up(std::sqrt(x * x + y * y))));  // a library's hypot may round otherwise
   };
   const int width = pixels(right), height = pixels(down);
   const Point along{(right.x - origin.x) / width, (right.y - origin.y) / width};
