@@ -74,9 +74,14 @@ class CpuBackend final : public Backend {
   }
 
   void run(std::span<const Dispatch> dispatches, const std::atomic<bool>& cancel) override {
-    for (const Dispatch& dispatch : dispatches) {
+    while (!dispatches.empty()) {
       if (cancel.load(std::memory_order_relaxed)) throw Error("CANCELLED", "The run was cancelled.");
-      run_one(dispatch);
+      const size_t together = linears_together(context_, dispatches);
+      if (together > 1)
+        run_linears(context_, dispatches.first(together));
+      else
+        run_one(dispatches[0]);
+      dispatches = dispatches.subspan(together);
     }
   }
 
@@ -85,7 +90,7 @@ class CpuBackend final : public Backend {
     CpuContext& c = context_;
     switch (d.op) {
       case Op::Linear:
-        return run_linear(c, d);
+        return run_linears(c, {&d, 1});
       case Op::Embedding:
         return run_embedding(c, d);
       case Op::RmsNorm:

@@ -1,6 +1,7 @@
 // What operators of the CPU backend share: kernels, threads, scratch, and weights in their packed form.
 #pragma once
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "cpu/aligned_bytes.h"
@@ -49,7 +50,10 @@ struct CpuContext {
 inline const CpuWeight* cpu_weight(const Weight* weight) { return static_cast<const CpuWeight*>(weight); }
 inline const float* vector_of(const Weight* weight) { return weight ? cpu_weight(weight)->vector.data() : nullptr; }
 
-void run_linear(CpuContext& c, const Dispatch& d);
+// How many of the dispatches, the first of which is a Linear, run_linears() takes in one loop.
+constexpr size_t kMostLinearsTogether = 4;
+size_t linears_together(const CpuContext& c, std::span<const Dispatch> dispatches);
+void run_linears(CpuContext& c, std::span<const Dispatch> dispatches);
 void run_expert_linear(CpuContext& c, const Dispatch& d);
 void run_embedding(CpuContext& c, const Dispatch& d);
 void run_weighted_rows(CpuContext& c, const Dispatch& d);

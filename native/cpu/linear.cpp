@@ -1,4 +1,5 @@
 // Linear and ExpertLinear: rows are put into the form their weight reads, then every (chunk of rows, panel) is a task.
+// Linears of the same rows (queries, keys and values; gate and up) are one loop.
 #include <algorithm>
 
 #include "cpu/cpu_context.h"
@@ -100,25 +101,64 @@ void reserve_panels(CpuContext& c) {
   for (int thread = 0; thread < c.pool.threads(); ++thread) panel_scratch(c, thread);
 }
 
+bool reads_alike(const CpuContext& c, const Dispatch& a, const Dispatch& b) {
+  const CpuWeight &one = *cpu_weight(a.weights[0]), &other = *cpu_weight(b.weights[0]);
+  return a.in[0].memory == b.in[0].memory && a.in[0].offset == b.in[0].offset && a.in[0].rows == b.in[0].rows &&
+         one.matrix.columns == other.matrix.columns && one.matrix.sets == other.matrix.sets &&
+         row_form(c, one) == row_form(c, other);
+}
+
+bool overlap(const Tensor& a, const Tensor& b) {
+  return a.memory == b.memory && a.offset < b.offset + b.bytes() && b.offset < a.offset + a.bytes();
+}
+
 }  // namespace
 
-void run_linear(CpuContext& c, const Dispatch& d) {
-  const CpuWeight& weight = *cpu_weight(d.weights[0]);
-  const float* bias = vector_of(d.weights[1]);
-  const Tensor x = d.in[0], residual = d.in[1], y = d.out[0];
-  const FormedRows rows = form_rows(c, x.at<float>(), x.rows, weight);
+size_t linears_together(const CpuContext& c, std::span<const Dispatch> dispatches) {
+  const auto alone = [](const Dispatch& d) { return d.op != Op::Linear || d.in[1]; };
+  const Dispatch& first = dispatches[0];
+  if (alone(first)) return 1;
+  size_t count = 1;
+  for (; count < std::min(dispatches.size(), kMostLinearsTogether); ++count) {
+    const Dispatch& next = dispatches[count];
+    if (alone(next) || !reads_alike(c, first, next) || overlap(first.in[0], next.out[0])) break;
+    // Memory of an output that nobody reads is taken again.
+    const auto before = dispatches.first(count);
+    if (std::ranges::any_of(before, [&](const Dispatch& d) { return overlap(d.out[0], next.out[0]); })) break;
+  }
+  return count;
+}
+
+void run_linears(CpuContext& c, std::span<const Dispatch> dispatches) {
+  const Tensor x = dispatches[0].in[0];
+  const FormedRows rows = form_rows(c, x.at<float>(), x.rows, *cpu_weight(dispatches[0].weights[0]));
   const int chunk = chunk_rows(x.rows, rows.stride);
-  const int64_t chunks = (x.rows + chunk - 1) / chunk, panels = weight.matrix.panels;
+  const int64_t chunks = (x.rows + chunk - 1) / chunk;
   reserve_panels(c);
-  const int64_t together = panels_together(weight.matrix, chunks * panels, c.pool.threads());
-  const int64_t runs = (panels + together - 1) / together;
-  c.pool.for_each(chunks * runs, [&](int64_t task, int thread) {
-    const int64_t first = task / runs * chunk, panel = task % runs * together;
+  struct Part {
+    int64_t together, runs, end;  // end: of its tasks among all
+  } parts[kMostLinearsTogether];
+  int64_t tasks = 0;
+  for (size_t i = 0; i < dispatches.size(); ++i) {
+    const PackedMatrix& m = cpu_weight(dispatches[i].weights[0])->matrix;
+    const int64_t together = panels_together(m, chunks * m.panels, c.pool.threads());
+    const int64_t runs = (m.panels + together - 1) / together;
+    parts[i] = {together, runs, tasks += chunks * runs};
+  }
+  c.pool.for_each(tasks, [&](int64_t task, int thread) {
+    size_t i = 0;
+    while (task >= parts[i].end) ++i;
+    if (i > 0) task -= parts[i - 1].end;
+    const Dispatch& d = dispatches[i];
+    const CpuWeight& weight = *cpu_weight(d.weights[0]);
+    const Tensor residual = d.in[1], y = d.out[0];
+    const int64_t first = task / parts[i].runs * chunk, panel = task % parts[i].runs * parts[i].together;
     const int count = static_cast<int>(std::min<int64_t>(chunk, x.rows - first));
     run_panels(
-        c, weight, rows.form, {0, panel, std::min(panel + together, panels)}, count, panel_scratch(c, thread), bias,
-        d.attrs->activation, [&](int i) { return rows.row(first + i); }, [&](int i) { return y.at<float>(first + i); },
-        [&](int i) -> const float* { return residual ? residual.at<float>(first + i) : nullptr; });
+        c, weight, rows.form, {0, panel, std::min(panel + parts[i].together, weight.matrix.panels)}, count,
+        panel_scratch(c, thread), vector_of(d.weights[1]), d.attrs->activation,
+        [&](int r) { return rows.row(first + r); }, [&](int r) { return y.at<float>(first + r); },
+        [&](int r) -> const float* { return residual ? residual.at<float>(first + r) : nullptr; });
   });
 }
 

@@ -1,5 +1,6 @@
 // Linear and ExpertLinear: every stored format, precision and instruction set against double loops; the bits of a row
 // against other groupings of rows and threads; 15-bit activations give one result on all instruction sets.
+#include "cpu/cpu_context.h"
 #include "cpu/kernels.h"
 #include "cpu_fixture.h"
 
@@ -236,6 +237,57 @@ void test_experts(bool per_expert) {
   }
 }
 
+// Linears of the same rows in one submission equal each alone: those of one form, others between them, one that adds to
+// rows that another wrote, one that reads them, and two that write the same memory, of which the later counts.
+void test_together() {
+  const int64_t in = 192;
+  const size_t wide[] = {5, 5, 6, 2, 5, 5, 5, 5, 5, 5};
+  for (int64_t rows : {1, 7, 130})
+    for (CpuIsa isa : isas_here())
+      for (bool a8 : {false, true}) {
+        const auto backend = cpu(isa, 3, a8);
+        const auto x = random_floats(static_cast<size_t>(rows * in));
+        std::vector<std::unique_ptr<StoredWeight>> stored;
+        std::vector<std::unique_ptr<Weight>> weights;
+        for (size_t i = 0; i < std::size(wide); ++i) {
+          stored.push_back(random_weight(formats()[wide[i]], i == 4 ? 70 : i == 6 ? in : 70 + 64 * (i % 3), in));
+          weights.push_back(backend->prepare(stored[i]->source, kUseMatrix, Precision::fast));
+        }
+        const auto run = [&](bool together) {
+          const Owned xt = tensor(*backend, rows, in, x);
+          std::vector<Owned> y;
+          std::vector<Dispatch> dispatches;
+          const OpAttrs attrs;
+          for (size_t i = 0; i < std::size(wide); ++i) {
+            y.push_back(tensor(*backend, rows, stored[i]->source.rows));
+            Dispatch d{Op::Linear, &attrs, {xt.tensor}, {y[i].tensor}, {weights[i].get()}, nullptr, Precision::fast};
+            if (i == 4) d.in[1] = y[0].tensor;
+            if (i == 7) d.in[0] = y[6].tensor;
+            if (i == 9) d.out[0].memory = y[8].tensor.memory;
+            dispatches.push_back(d);
+          }
+          const std::atomic<bool> cancel{false};
+          ThreadPool pool(1);
+          const CpuContext context{cpu_kernels(isa), pool, a8, {}, {}, {}};
+          std::vector<size_t> counts;
+          for (size_t i = 0; i < dispatches.size(); i += counts.back())
+            counts.push_back(linears_together(context, std::span(dispatches).subspan(i)));
+          CHECK((counts == std::vector<size_t>{2, 1, 1, 1, 2, 1, 1, 1}));
+          if (together) backend->run(dispatches, cancel);
+          for (size_t i = 0; i < dispatches.size() && !together; ++i) backend->run({&dispatches[i], 1}, cancel);
+          std::vector<float> all;
+          for (size_t i = 0; i < std::size(wide) - 1; ++i) {
+            const auto part = y[i].read<float>();
+            all.insert(all.end(), part.begin(), part.end());
+          }
+          return all;
+        };
+        const auto together = run(true), alone = run(false);
+        check(same_bits(together.data(), alone.data(), alone.size()), "linears together: " + backend->identity(),
+              __FILE__, __LINE__);
+      }
+}
+
 // One packed copy serves Linear and Embedding.
 void test_tied_table() {
   for (const Format& f : formats()) {
@@ -272,6 +324,7 @@ int main() {
   test_largest_sums();
   test_experts(false);
   test_experts(true);
+  test_together();
   test_tied_table();
   return finish();
 }
