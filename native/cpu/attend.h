@@ -4,6 +4,7 @@
 // A tile in which a row sees nothing leaves its state bitwise unchanged.
 // Milakov & Gimelshein 2018 (online softmax); Dao et al. 2022.
 #pragma once
+#include <algorithm>
 #include <cmath>
 
 #include "cpu/attend_pairs.h"
@@ -67,11 +68,12 @@ struct MergeFactors {
   float keep[kPassRows], take[kPassRows];
 };
 
-static void merge_factors(const TileSum* tiles, int rows, float* maxima, MergeFactors& f) {
+// `tiles`: the rows' maxima in the tile, −∞ where they saw nothing.
+static void merge_factors(const float* tiles, int rows, float* maxima, MergeFactors& f) {
   const int padded = (rows + kLanes - 1) / kLanes * kLanes;
   for (int r = 0; r < padded; ++r) {
-    const bool seen = r < rows && tiles[r].maximum > -INFINITY;
-    const float old = seen ? maxima[r] : 0.0f, now = seen ? tiles[r].maximum : 0.0f, top = now > old ? now : old;
+    const bool seen = r < rows && tiles[r] > -INFINITY;
+    const float old = seen ? maxima[r] : 0.0f, now = seen ? tiles[r] : 0.0f, top = now > old ? now : old;
     f.keep[r] = old - top;  // −∞ at the first tile: keeps nothing
     f.take[r] = now - top;
     if (seen) maxima[r] = top;
@@ -109,6 +111,13 @@ static void score_tile(const AttendJob& job, int r, int rows, float* const* scor
                             static_cast<const float*>(job.tile.keys), kKeys, job.k_dim, kKeys, scores);
 }
 
+// Of the f32 form: values that exist.
+template <class Tile, class B>
+CPU_INLINE void weigh_values(const AttendJob& job, int rows, float* const* weights, float* const* partial) {
+  run_tiles<Tile>(rows, const_cast<const float* const*>(weights), static_cast<const B*>(job.tile.values), job.v_stride,
+                  job.tile.positions, job.v_stride, partial);
+}
+
 // partial[i][v_stride] = weights_i · values.
 static void value_tile(const AttendJob& job, int rows, float* const* weights, float* const* partial) {
 #if defined(CPU_PAIR_DOT)
@@ -135,8 +144,9 @@ static void value_tile(const AttendJob& job, int rows, float* const* weights, fl
                                       kKeys / 2, job.v_stride, partial);
   }
 #endif
-  run_tiles<TileF32<false>>(rows, const_cast<const float* const*>(weights), static_cast<const float*>(job.tile.values),
-                            job.v_stride, kKeys, job.v_stride, partial);
+  if (job.tile.stored == KvType::f16) return weigh_values<TileHalf<true>, uint16_t>(job, rows, weights, partial);
+  if (job.tile.stored == KvType::bf16) return weigh_values<TileHalf<false>, uint16_t>(job, rows, weights, partial);
+  weigh_values<TileF32<false>, float>(job, rows, weights, partial);
 }
 
 static bool any_sees(const AttendJob& job, int r, int rows) {
@@ -151,32 +161,37 @@ static void attend_pass(const AttendJob& job, int begin, int end) {
   alignas(64) float scores[kPassRows][kKeys];
   alignas(64) float partial[kTileRows][kMaxValueDim];
   float *score_rows[kPassRows], *partial_rows[kTileRows];
-  TileSum sums[kPassRows];
+  float maxima[kPassRows], totals[kPassRows];
   const bool pairs = job.form == TileForm::pairs;
   const float* key_scales = pairs ? pair_key_scales(job.tile.keys, job.k_dim) : nullptr;
   const float* value_scales = pairs ? pair_value_scales(job.tile.values, job.v_stride) : nullptr;
+  std::fill_n(maxima, kPassRows, -INFINITY);
   for (int i = 0; i < end - begin; ++i) score_rows[i] = scores[i];
   for (int i = 0; i < kTileRows; ++i) partial_rows[i] = partial[i];
   for (int r = begin; r < end; r += kTileRows) {
     const int rows = tile_rows(job, r);
-    for (int i = r; i < r + rows; ++i) sums[i - begin] = {-INFINITY, 0};
     if (!any_sees(job, r, rows)) continue;
     score_tile(job, r, rows, score_rows + (r - begin));
-    for (int i = r; i < r + rows; ++i)
-      sums[i - begin] = tile_weights(scores[i - begin], key_scales, pairs ? job.scale * job.query_scales[i] : job.scale,
-                                     job.softcap, job.first[i], job.last[i]);
+    for (int i = r; i < r + rows; ++i) {
+      const TileSum sum =
+          tile_weights(scores[i - begin], key_scales, pairs ? job.scale * job.query_scales[i] : job.scale, job.softcap,
+                       job.first[i], job.last[i]);
+      maxima[i - begin] = sum.maximum;
+      totals[i - begin] = sum.total;
+    }
   }
   MergeFactors f;
-  merge_factors(sums, end - begin, job.maxima + begin, f);
+  merge_factors(maxima, end - begin, job.state.maxima + begin, f);
   for (int r = begin; r < end; r += kTileRows) {
     const int rows = tile_rows(job, r);
     if (!any_sees(job, r, rows)) continue;
     value_tile(job, rows, score_rows + (r - begin), partial_rows);
     for (int i = r; i < r + rows; ++i) {
       const int at = i - begin;
-      if (sums[at].maximum == -INFINITY) continue;
-      job.totals[i] = job.totals[i] * f.keep[at] + sums[at].total * f.take[at];
-      merge_row(partial[i - r], value_scales, job.v_stride, f.keep[at], f.take[at], job.values + i * job.v_stride);
+      if (maxima[at] == -INFINITY) continue;
+      job.state.totals[i] = job.state.totals[i] * f.keep[at] + totals[at] * f.take[at];
+      merge_row(partial[i - r], value_scales, job.v_stride, f.keep[at], f.take[at],
+                job.state.values + i * job.v_stride);
     }
   }
 }
@@ -184,6 +199,21 @@ static void attend_pass(const AttendJob& job, int begin, int end) {
 static void attend(const AttendJob& job) {
   for (int r = 0; r < job.rows; r += kPassRows)
     attend_pass(job, r, job.rows - r < kPassRows ? job.rows : r + kPassRows);
+}
+
+// A state that began at the start holds the tile's own maximum, sum and values: e⁰ is 1.
+static void attend_merge(const SoftmaxState& tile, int rows, int v_stride, const SoftmaxState& state) {
+  for (int begin = 0; begin < rows; begin += kPassRows) {
+    const int end = rows - begin < kPassRows ? rows : begin + kPassRows;
+    MergeFactors f;
+    merge_factors(tile.maxima + begin, end - begin, state.maxima + begin, f);
+    for (int i = begin; i < end; ++i) {
+      if (tile.maxima[i] == -INFINITY) continue;
+      state.totals[i] = state.totals[i] * f.keep[i - begin] + tile.totals[i] * f.take[i - begin];
+      merge_row(tile.values + i * v_stride, nullptr, v_stride, f.keep[i - begin], f.take[i - begin],
+                state.values + i * v_stride);
+    }
+  }
 }
 
 // Adding 0 makes the sign of a zero independent of tiles in which the row saw nothing.
@@ -204,6 +234,39 @@ static void pack_keys(const float* const* rows, int k_dim, TileForm form, void* 
     if (rows[j]) row_to_bf16(rows[j], k_dim, 2 * width, reinterpret_cast<uint16_t*>(pairs[j]));
   }
   transpose_rows(pair_rows, width, static_cast<uint32_t*>(out));
+}
+
+// Positions from `count` on, to whole vectors, hold whatever is stored there: nobody sees their scores.
+template <bool F16>
+static void pack_half_keys_as(const uint16_t* keys, int count, int k_dim, const uint8_t* const (&ahead)[2],
+                              float* out) {
+  const auto wide = [](const uint16_t* p) __attribute__((always_inline)) {
+    return F16 ? load_f16(p) : (VF)(load_half(p) << 16);
+  };
+  for (int j = 0; j < count; j += kLanes)
+    for (int d = 0; d < k_dim; d += kLanes) {
+      const int n = k_dim - d < kLanes ? k_dim - d : kLanes;
+      VI x[kLanes];
+      for (const uint8_t* lines : ahead)
+        if (lines) prefetch_lines<kLanes * kLanes * 2>(lines + (j * k_dim + d * kLanes) * 2);
+      for (int i = 0; i < kLanes; ++i) {
+        const uint16_t* from = keys + (j + i) * k_dim + d;
+        uint16_t part[kLanes] = {};
+        if (n < kLanes) {
+          std::memcpy(part, from, static_cast<size_t>(n) * 2);
+          from = part;
+        }
+        x[i] = (VI)wide(from);
+      }
+      transpose(x);
+      for (int i = 0; i < n; ++i) store_bits(out + (d + i) * kKeys + j, x[i]);
+    }
+}
+
+static void pack_half_keys(const uint16_t* keys, KvType type, int count, int k_dim, const uint8_t* const (&ahead)[2],
+                           float* out) {
+  type == KvType::f16 ? pack_half_keys_as<true>(keys, count, k_dim, ahead, out)
+                      : pack_half_keys_as<false>(keys, count, k_dim, ahead, out);
 }
 
 static void pack_values(const float* const* rows, int v_dim, int v_stride, TileForm form, void* out) {

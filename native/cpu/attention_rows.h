@@ -53,9 +53,12 @@ class AttentionRows {
   }
 
   AttendJob job(KvTile tile, const OpAttrs& a, TileForm form) const {
-    return {count_,  pointers_, scales_, tile,  form,    k_dim_,  v_dim_, padded_width(v_dim_),
-            a.scale, a.softcap, first_,  last_, maxima_, totals_, values_};
+    return {count_,  pointers_, scales_, tile,  form,   k_dim_, v_dim_, padded_width(v_dim_),
+            a.scale, a.softcap, first_,  last_, state()};
   }
+
+  int count() const { return count_; }
+  SoftmaxState state() const { return {maxima_, totals_, values_}; }
 
   void finish(const KernelTable& kernels, int i, float* out) const {
     kernels.attend_finish(values_ + i * padded_width(v_dim_), totals_[i], v_dim_, out);

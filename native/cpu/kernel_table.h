@@ -22,7 +22,9 @@ static constexpr KernelTable make_table(const char* name) {
   t.finish = finish;
   t.pack_keys = pack_keys;
   t.pack_values = pack_values;
+  t.pack_half_keys = pack_half_keys;
   t.attend = attend;
+  t.attend_merge = attend_merge;
   t.attend_finish = attend_finish;
   t.widen_f16 = widen_f16;
   t.widen_bf16 = widen_bf16;

@@ -6,6 +6,7 @@
 
 #include "cpu/packed_kernel.h"
 #include "cpu/packed_matrix.h"
+#include "graph/kv_layout.h"
 #include "graph/ops.h"
 
 namespace afterimage {
@@ -69,8 +70,18 @@ struct PanelFinish {
 enum class TileForm : uint8_t { f32, bf16, pairs };
 
 struct KvTile {
-  void* keys;
-  void* values;
+  const void* keys;
+  const void* values;
+  // In the f32 form alone: values that exist, and what they are stored as (f32, f16 or bf16, v_stride apart).
+  int positions = kBlockPositions;
+  KvType stored = KvType::f32;
+};
+
+// Running softmax of some query vectors: each one's largest score (−∞ at the start), Σ exp and [v_stride] Σ exp·v.
+struct SoftmaxState {
+  float* maxima;
+  float* totals;
+  float* values;
 };
 
 // Online softmax over one tile for `rows` query vectors: each row's partial over the tile (own maximum, sum, weighted
@@ -85,9 +96,7 @@ struct AttendJob {
   float scale, softcap;
   const int32_t* first;  // per row
   const int32_t* last;
-  float* maxima;  // running maximum, −∞ at the start
-  float* totals;  // running Σ exp
-  float* values;  // [rows][v_stride] running Σ exp·v
+  SoftmaxState state;
 };
 
 // What becomes of sums: y = f(y + bias) · scale + shift; bias may be null.
@@ -151,7 +160,13 @@ struct KernelTable {
   // `key_rows[j]`/`value_rows[j]` are f32 vectors of position j, null for positions that do not exist.
   void (*pack_keys)(const float* const* key_rows, int k_dim, TileForm form, void* out);
   void (*pack_values)(const float* const* value_rows, int v_dim, int v_stride, TileForm form, void* out);
+  // 16-bit keys [count][k_dim] as they are stored to the f32 form; those of positions from `count` on are undefined.
+  // Meanwhile as much memory is asked for at either of `ahead` (may be null).
+  void (*pack_half_keys)(const uint16_t* keys, KvType type, int count, int k_dim, const uint8_t* const (&ahead)[2],
+                         float* out);
   void (*attend)(const AttendJob& job);
+  // A tile's states, which began at the start, onto running ones: the bits that attend() gives in one go.
+  void (*attend_merge)(const SoftmaxState& tile, int rows, int v_stride, const SoftmaxState& state);
   // out[v_dim] = values / total, 0 where the row saw nothing.
   void (*attend_finish)(const float* values, float total, int v_dim, float* out);
   // Stored keys or values as f32: `type` as in KvType (f16, bf16, q8 with its scale).

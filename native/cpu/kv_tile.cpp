@@ -48,26 +48,61 @@ void store_kv(uint8_t* tile, KvType type, int position, int dim, const float* x)
   }
 }
 
-void load_kv(const KernelTable& kernels, const uint8_t* tile, KvType type, int count, int dim, float* buffer,
-             const float** rows) {
-  for (int j = 0; j < kBlockPositions; ++j) {
-    rows[j] = nullptr;
-    if (j >= count) continue;
+namespace {
+
+// `count` stored vectors to f32, `stride` apart.
+void widen_rows(const KernelTable& kernels, const uint8_t* from, KvType type, int count, int dim, int stride,
+                float* to) {
+  if (type != KvType::q8 && stride == dim) dim *= count, stride = dim, count = 1;  // in one go
+  for (int j = 0; j < count; ++j, to += stride) {
     const size_t first = static_cast<size_t>(j) * static_cast<size_t>(dim);
-    float* to = buffer + first;
-    rows[j] = to;
     if (type == KvType::f32) {
-      rows[j] = reinterpret_cast<const float*>(tile) + first;
-    } else if (type == KvType::q8) {
-      float scale;
-      std::memcpy(&scale, tile + static_cast<size_t>(kBlockPositions * dim) + static_cast<size_t>(j) * 4, 4);
-      kernels.widen_q8(reinterpret_cast<const int8_t*>(tile) + first, scale, dim, to);
+      std::memcpy(to, from + first * 4, static_cast<size_t>(dim) * 4);
+    } else if (type == KvType::f16) {
+      kernels.widen_f16(reinterpret_cast<const uint16_t*>(from) + first, dim, to);
     } else if (type == KvType::bf16) {
-      kernels.widen_bf16(reinterpret_cast<const uint16_t*>(tile) + first, dim, to);
+      kernels.widen_bf16(reinterpret_cast<const uint16_t*>(from) + first, dim, to);
     } else {
-      kernels.widen_f16(reinterpret_cast<const uint16_t*>(tile) + first, dim, to);
+      float scale;
+      std::memcpy(&scale, from + static_cast<size_t>(kBlockPositions * dim) + static_cast<size_t>(j) * 4, 4);
+      kernels.widen_q8(reinterpret_cast<const int8_t*>(from) + first, scale, dim, to);
     }
+    for (int d = dim; d < stride; ++d) to[d] = 0;
   }
+}
+
+// Rows of f32, where they are stored or in `buffer`; null from `count` on.
+void rows_of(const KernelTable& kernels, const uint8_t* from, KvType type, int count, int dim, float* buffer,
+             const float** rows) {
+  if (type != KvType::f32) widen_rows(kernels, from, type, count, dim, dim, buffer);
+  const float* first = type == KvType::f32 ? reinterpret_cast<const float*>(from) : buffer;
+  for (int j = 0; j < kBlockPositions; ++j) rows[j] = j < count ? first + j * dim : nullptr;
+}
+
+}  // namespace
+
+KvTile pack_tile(const KernelTable& kernels, const StoredTile& s, TileForm form, bool few_rows, uint8_t* packed,
+                 float* buffer) {
+  const bool half = s.type == KvType::f16 || s.type == KvType::bf16;
+  const int v_stride = padded_width(s.v_dim);
+  auto *keys = packed, *values = packed + tile_size(s.k_dim, s.v_dim, form).keys;
+  const float* rows[kBlockPositions];
+  if (half && form == TileForm::f32) {
+    kernels.pack_half_keys(reinterpret_cast<const uint16_t*>(s.keys), s.type, s.count, s.k_dim, {s.values, s.next},
+                           reinterpret_cast<float*>(keys));
+  } else {
+    rows_of(kernels, s.keys, s.type, s.count, s.k_dim, buffer, rows);
+    kernels.pack_keys(rows, s.k_dim, form, keys);
+  }
+  if (form != TileForm::f32) {
+    rows_of(kernels, s.values, s.type, s.count, s.v_dim, buffer, rows);
+    kernels.pack_values(rows, s.v_dim, v_stride, form, values);
+    return {keys, values};
+  }
+  const bool in_place = v_stride == s.v_dim && (s.type == KvType::f32 || (half && few_rows));
+  if (in_place) return {keys, s.values, s.count, s.type};
+  widen_rows(kernels, s.values, s.type, s.count, s.v_dim, v_stride, reinterpret_cast<float*>(values));
+  return {keys, values, s.count};
 }
 
 }  // namespace afterimage

@@ -20,9 +20,18 @@ TileSize tile_size(int k_dim, int v_dim, TileForm form);
 // One vector into position `position` (of 64) of a stored tile.
 void store_kv(uint8_t* tile, KvType type, int position, int dim, const float* x);
 
-// Positions [0, count) of a stored tile as rows of f32: pointers into `tile` for f32, else into `buffer` [64][dim].
-void load_kv(const KernelTable& kernels, const uint8_t* tile, KvType type, int count, int dim, float* buffer,
-             const float** rows);
+// One head's keys and values of positions [0, count) of a block; `next` are the keys that are read after these, or
+// null.
+struct StoredTile {
+  const uint8_t *keys, *values, *next;
+  KvType type;
+  int count, k_dim, v_dim;
+};
+
+// The form that kernels read, in `packed` (a tile_size of it) as far as it is not read where it is stored: values of
+// 16 bits are for `few_rows`, which take less time than widening them. `buffer` [64][max(k_dim, v_dim)].
+KvTile pack_tile(const KernelTable& kernels, const StoredTile& stored, TileForm form, bool few_rows, uint8_t* packed,
+                 float* buffer);
 
 // Cache position of row r of the sequence, and the block that holds a position.
 inline uint8_t* block_of(const SequenceRows& s, int64_t position) {

@@ -1,18 +1,19 @@
 // Register tiles: R rows × V vectors of columns, k ascending, one accumulator per (row, column). R and V choose how
 // many results are computed together, never the order inside one.
 #pragma once
+#include "cpu/narrow_floats.h"
 #include "cpu/vec.h"
 
 namespace afterimage::CPU_ISA {
 
-// sums[r][c] = Σ_k x[r][k] · b[k·stride + c] (+ sums[r][c] where Add).
-template <int R, int V, bool Add>
-CPU_INLINE void tile_f32_body(const float* const* x, const float* b, int64_t stride, int64_t count,
-                              float* const* sums) {
+// sums[r][c] = Σ_k x[r][k] · b[k·stride + c] (+ sums[r][c] where Add); load_wide reads kLanes of b as f32.
+template <int R, int V, bool Add, class B, class Load>
+CPU_INLINE void tile_f32_body(const float* const* x, const B* b, int64_t stride, int64_t count, float* const* sums,
+                              Load load_wide) {
   VF part[R][V] = {};
   for (int64_t k = 0; k < count; ++k) {
     VF w[V];
-    for (int v = 0; v < V; ++v) w[v] = load(b + k * stride + v * kLanes);
+    for (int v = 0; v < V; ++v) w[v] = load_wide(b + k * stride + v * kLanes);
     for (int r = 0; r < R; ++r) {
       const VF xk = splat(x[r][k]);
       for (int v = 0; v < V; ++v) part[r][v] = mul_add(xk, w[v], part[r][v]);
@@ -53,7 +54,20 @@ struct TileF32 {
   using Element = float;
   template <int R, int V>
   static void run(const float* const* x, const float* b, int64_t stride, int64_t count, float* const* sums) {
-    tile_f32_body<R, V, Add>(x, b, stride, count, sums);
+    tile_f32_body<R, V, Add>(x, b, stride, count, sums, [](const float* p) { return load(p); });
+  }
+};
+// The same where b is stored in 16 bits.
+template <bool F16>
+struct TileHalf {
+  using Element = float;
+  template <int R, int V>
+  static void run(const float* const* x, const uint16_t* b, int64_t stride, int64_t count, float* const* sums) {
+    tile_f32_body<R, V, false>(
+        x, b, stride, count, sums, [](const uint16_t* p) __attribute__((always_inline)) {
+          if constexpr (F16) return load_f16(p);
+          return (VF)(load_half(p) << 16);
+        });
   }
 };
 #if defined(CPU_BF16_DOT)
@@ -68,18 +82,19 @@ struct TileBf16 {
 #endif
 
 // All `columns` (a multiple of kLanes) for up to kTileRows rows.
-template <class Tile, int R, class T>
-static void run_strips(const T* const* x, const T* b, int64_t stride, int64_t count, int columns, float* const* sums) {
+template <class Tile, int R, class X, class B>
+static void run_strips(const X* const* x, const B* b, int64_t stride, int64_t count, int columns, float* const* sums) {
+  constexpr int kMost = kTileVecs == 2 && R <= kTileRows / 2 ? 4 : kTileVecs;  // few rows leave registers
   float* to[R];
   for (int r = 0; r < R; ++r) to[r] = sums[r];
   // As few strips as the register file allows, of nearly equal width: 5 vectors are 3 + 2, not 4 + 1.
   int vectors = columns / kLanes;
-  for (int strips = (vectors + kTileVecs - 1) / kTileVecs; strips > 0; --strips) {
+  for (int strips = (vectors + kMost - 1) / kMost; strips > 0; --strips) {
     const int width = (vectors + strips - 1) / strips;
     if (width == 4)
-      Tile::template run<R, kTileVecs>(x, b, stride, count, to);
+      Tile::template run<R, kMost>(x, b, stride, count, to);
     else if (width == 3)
-      Tile::template run<R, (kTileVecs > 2 ? 3 : 1)>(x, b, stride, count, to);
+      Tile::template run<R, (kMost > 2 ? 3 : 1)>(x, b, stride, count, to);
     else if (width == 2)
       Tile::template run<R, 2>(x, b, stride, count, to);
     else
@@ -91,8 +106,8 @@ static void run_strips(const T* const* x, const T* b, int64_t stride, int64_t co
 }
 
 // Any number of rows.
-template <class Tile, class T>
-CPU_INLINE void run_tiles(int rows, const T* const* x, const T* b, int64_t stride, int64_t count, int columns,
+template <class Tile, class X, class B>
+CPU_INLINE void run_tiles(int rows, const X* const* x, const B* b, int64_t stride, int64_t count, int columns,
                           float* const* sums) {
   int r = 0;
   for (; r + kTileRows <= rows; r += kTileRows) run_strips<Tile, kTileRows>(x + r, b, stride, count, columns, sums + r);

@@ -260,6 +260,7 @@ int main() {
   }
   test_cache({2, 1, 12, 12, 0, 30.0f}, KvType::f32, 70, true);
   test_cache({8, 1, 128, 128, 70, 0}, KvType::f16, 200, true);
+  test_cache({16, 1, 48, 32, 0, 0}, KvType::bf16, 200, false);
   test_cache({4, 2, 24, 24, 0, 0, true}, KvType::f32, 70, true);
   for (int32_t start : {1, 64, 70}) test_cache({4, 2, 24, 24, 0, 0, false, start}, KvType::f16, 131, false);
   test_cache({2, 2, 24, 24, 1, 0}, KvType::f16, 70, false);
