@@ -107,8 +107,13 @@ static void score_tile(const AttendJob& job, int r, int rows, float* const* scor
                                       static_cast<const uint32_t*>(job.tile.keys), kKeys, (job.k_dim + 1) / 2, kKeys,
                                       scores);
 #endif
-  run_tiles<TileF32<false>>(rows, reinterpret_cast<const float* const*>(job.queries + r),
-                            static_cast<const float*>(job.tile.keys), kKeys, job.k_dim, kKeys, scores);
+  const auto* queries = reinterpret_cast<const float* const*>(job.queries + r);
+  const auto* halves = static_cast<const uint16_t*>(job.tile.keys);
+  if (job.tile.key_type == KvType::f16)
+    return run_tiles<TileHalf<true>>(rows, queries, halves, kKeys, job.k_dim, kKeys, scores);
+  if (job.tile.key_type == KvType::bf16)
+    return run_tiles<TileHalf<false>>(rows, queries, halves, kKeys, job.k_dim, kKeys, scores);
+  run_tiles<TileF32<false>>(rows, queries, static_cast<const float*>(job.tile.keys), kKeys, job.k_dim, kKeys, scores);
 }
 
 // Of the f32 form: values that exist.
@@ -144,8 +149,8 @@ static void value_tile(const AttendJob& job, int rows, float* const* weights, fl
                                       kKeys / 2, job.v_stride, partial);
   }
 #endif
-  if (job.tile.stored == KvType::f16) return weigh_values<TileHalf<true>, uint16_t>(job, rows, weights, partial);
-  if (job.tile.stored == KvType::bf16) return weigh_values<TileHalf<false>, uint16_t>(job, rows, weights, partial);
+  if (job.tile.value_type == KvType::f16) return weigh_values<TileHalf<true>, uint16_t>(job, rows, weights, partial);
+  if (job.tile.value_type == KvType::bf16) return weigh_values<TileHalf<false>, uint16_t>(job, rows, weights, partial);
   weigh_values<TileF32<false>, float>(job, rows, weights, partial);
 }
 
@@ -236,37 +241,21 @@ static void pack_keys(const float* const* rows, int k_dim, TileForm form, void* 
   transpose_rows(pair_rows, width, static_cast<uint32_t*>(out));
 }
 
-// Positions from `count` on, to whole vectors, hold whatever is stored there: nobody sees their scores.
-template <bool F16>
-static void pack_half_keys_as(const uint16_t* keys, int count, int k_dim, const uint8_t* const (&ahead)[2],
-                              float* out) {
-  const auto wide = [](const uint16_t* p) __attribute__((always_inline)) {
-    return F16 ? load_f16(p) : (VF)(load_half(p) << 16);
+static void pack_half_keys(const uint16_t* keys, int count, int k_dim, const uint8_t* const (&ahead)[2],
+                           uint16_t* out) {
+  const auto square = [&](int j, int d, int n) __attribute__((always_inline)) {
+    for (const uint8_t* lines : ahead)
+      if (lines) prefetch_lines<kHalves * 8 * 2>(lines + (j * k_dim + d * kHalves) * 2);
+    VHalves x[8];
+    for (int i = 0; i < 8; ++i) x[i] = load_halves(keys + (j + i) * k_dim + d, 8 * k_dim, n);
+    transpose_halves(x);
+    for (int i = 0; i < n; ++i) std::memcpy(out + (d + i) * kKeys + j, &x[i], sizeof x[i]);
   };
-  for (int j = 0; j < count; j += kLanes)
-    for (int d = 0; d < k_dim; d += kLanes) {
-      const int n = k_dim - d < kLanes ? k_dim - d : kLanes;
-      VI x[kLanes];
-      for (const uint8_t* lines : ahead)
-        if (lines) prefetch_lines<kLanes * kLanes * 2>(lines + (j * k_dim + d * kLanes) * 2);
-      for (int i = 0; i < kLanes; ++i) {
-        const uint16_t* from = keys + (j + i) * k_dim + d;
-        uint16_t part[kLanes] = {};
-        if (n < kLanes) {
-          std::memcpy(part, from, static_cast<size_t>(n) * 2);
-          from = part;
-        }
-        x[i] = (VI)wide(from);
-      }
-      transpose(x);
-      for (int i = 0; i < n; ++i) store_bits(out + (d + i) * kKeys + j, x[i]);
-    }
-}
-
-static void pack_half_keys(const uint16_t* keys, KvType type, int count, int k_dim, const uint8_t* const (&ahead)[2],
-                           float* out) {
-  type == KvType::f16 ? pack_half_keys_as<true>(keys, count, k_dim, ahead, out)
-                      : pack_half_keys_as<false>(keys, count, k_dim, ahead, out);
+  for (int j = 0; j < count; j += kHalves) {
+    int d = 0;
+    for (; d + 8 <= k_dim; d += 8) square(j, d, 8);
+    if (d < k_dim) square(j, d, k_dim - d);
+  }
 }
 
 static void pack_values(const float* const* rows, int v_dim, int v_stride, TileForm form, void* out) {

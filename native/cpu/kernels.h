@@ -72,9 +72,9 @@ enum class TileForm : uint8_t { f32, bf16, pairs };
 struct KvTile {
   const void* keys;
   const void* values;
-  // In the f32 form alone: values that exist, and what they are stored as (f32, f16 or bf16, v_stride apart).
+  // In the f32 form alone: how many values exist; either may be of 16 bits, as it is stored.
   int positions = kBlockPositions;
-  KvType stored = KvType::f32;
+  KvType key_type = KvType::f32, value_type = KvType::f32;
 };
 
 // Running softmax of some query vectors: each one's largest score (−∞ at the start), Σ exp and [v_stride] Σ exp·v.
@@ -160,10 +160,9 @@ struct KernelTable {
   // `key_rows[j]`/`value_rows[j]` are f32 vectors of position j, null for positions that do not exist.
   void (*pack_keys)(const float* const* key_rows, int k_dim, TileForm form, void* out);
   void (*pack_values)(const float* const* value_rows, int v_dim, int v_stride, TileForm form, void* out);
-  // 16-bit keys [count][k_dim] as they are stored to the f32 form; those of positions from `count` on are undefined.
-  // Meanwhile as much memory is asked for at either of `ahead` (may be null).
-  void (*pack_half_keys)(const uint16_t* keys, KvType type, int count, int k_dim, const uint8_t* const (&ahead)[2],
-                         float* out);
+  // 16-bit keys [count][k_dim] as they are stored to [k_dim][64]; columns from `count` on are undefined. Meanwhile as
+  // much memory is asked for at either of `ahead` (may be null).
+  void (*pack_half_keys)(const uint16_t* keys, int count, int k_dim, const uint8_t* const (&ahead)[2], uint16_t* out);
   void (*attend)(const AttendJob& job);
   // A tile's states, which began at the start, onto running ones: the bits that attend() gives in one go.
   void (*attend_merge)(const SoftmaxState& tile, int rows, int v_stride, const SoftmaxState& state);

@@ -87,9 +87,16 @@ KvTile pack_tile(const KernelTable& kernels, const StoredTile& s, TileForm form,
   const int v_stride = padded_width(s.v_dim);
   auto *keys = packed, *values = packed + tile_size(s.k_dim, s.v_dim, form).keys;
   const float* rows[kBlockPositions];
+  KvType key_type = KvType::f32;
   if (half && form == TileForm::f32) {
-    kernels.pack_half_keys(reinterpret_cast<const uint16_t*>(s.keys), s.type, s.count, s.k_dim, {s.values, s.next},
-                           reinterpret_cast<float*>(keys));
+    // Few rows take less time than widening for all of them.
+    auto* columns = reinterpret_cast<uint16_t*>(few_rows ? keys : reinterpret_cast<uint8_t*>(buffer));
+    kernels.pack_half_keys(reinterpret_cast<const uint16_t*>(s.keys), s.count, s.k_dim, {s.values, s.next}, columns);
+    if (few_rows)
+      key_type = s.type;
+    else
+      widen_rows(kernels, reinterpret_cast<const uint8_t*>(columns), s.type, s.k_dim, kBlockPositions, kBlockPositions,
+                 reinterpret_cast<float*>(keys));
   } else {
     rows_of(kernels, s.keys, s.type, s.count, s.k_dim, buffer, rows);
     kernels.pack_keys(rows, s.k_dim, form, keys);
@@ -100,9 +107,9 @@ KvTile pack_tile(const KernelTable& kernels, const StoredTile& s, TileForm form,
     return {keys, values};
   }
   const bool in_place = v_stride == s.v_dim && (s.type == KvType::f32 || (half && few_rows));
-  if (in_place) return {keys, s.values, s.count, s.type};
+  if (in_place) return {keys, s.values, s.count, key_type, s.type};
   widen_rows(kernels, s.values, s.type, s.count, s.v_dim, v_stride, reinterpret_cast<float*>(values));
-  return {keys, values, s.count};
+  return {keys, values, s.count, key_type};
 }
 
 }  // namespace afterimage

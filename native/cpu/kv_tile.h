@@ -28,8 +28,8 @@ struct StoredTile {
   int count, k_dim, v_dim;
 };
 
-// The form that kernels read, in `packed` (a tile_size of it) as far as it is not read where it is stored: values of
-// 16 bits are for `few_rows`, which take less time than widening them. `buffer` [64][max(k_dim, v_dim)].
+// The form that kernels read, in `packed` (a tile_size of it) as far as it is not read where it is stored: what has 16
+// bits stays so for `few_rows`. `buffer` [64][max(k_dim, v_dim)].
 KvTile pack_tile(const KernelTable& kernels, const StoredTile& stored, TileForm form, bool few_rows, uint8_t* packed,
                  float* buffer);
 

@@ -84,7 +84,7 @@ struct TileBf16 {
 // All `columns` (a multiple of kLanes) for up to kTileRows rows.
 template <class Tile, int R, class X, class B>
 static void run_strips(const X* const* x, const B* b, int64_t stride, int64_t count, int columns, float* const* sums) {
-  constexpr int kMost = kTileVecs == 2 && R <= kTileRows / 2 ? 4 : kTileVecs;  // few rows leave registers
+  constexpr int kMost = kTileVecs > 2 || R > 3 ? kTileVecs : R == 3 ? 3 : 4;  // few rows leave registers
   float* to[R];
   for (int r = 0; r < R; ++r) to[r] = sums[r];
   // As few strips as the register file allows, of nearly equal width: 5 vectors are 3 + 2, not 4 + 1.

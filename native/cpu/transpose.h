@@ -29,6 +29,47 @@ CPU_INLINE void transpose(VI (&x)[kLanes]) {
   }
 }
 
+// Columns of 16-bit numbers: in every eight lanes a square of its own.
+#if defined(__AVX2__)
+constexpr int kHalves = 16;
+#else
+constexpr int kHalves = 8;
+#endif
+typedef uint16_t VHalves __attribute__((vector_size(kHalves * 2)));
+typedef uint16_t VEight __attribute__((vector_size(16)));
+CPU_INLINE VEight load_eight(const uint16_t* p, int n) {
+  VEight x = {};
+  if (n == 8)
+    std::memcpy(&x, p, 16);
+  else
+    std::memcpy(&x, p, static_cast<size_t>(n) * 2);
+  return x;
+}
+// n ≤ 8 from p on, in every eight lanes `step` further.
+CPU_INLINE VHalves load_halves(const uint16_t* p, [[maybe_unused]] int step, int n) {
+#if defined(__AVX2__)
+  return __builtin_shufflevector(load_eight(p, n), load_eight(p + step, n), 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
+                                 13, 14, 15);
+#else
+  return load_eight(p, n);
+#endif
+}
+template <int First, size_t... I>
+CPU_INLINE VHalves interleave_halves(VHalves a, VHalves b, std::index_sequence<I...>) {
+  return __builtin_shufflevector(a, b, (I % 2 * kHalves + I / 8 * 8 + First + I % 8 / 2)...);
+}
+CPU_INLINE void transpose_halves(VHalves (&x)[8]) {
+  constexpr std::make_index_sequence<kHalves> lanes;
+  for (int round = 0; round < 3; ++round) {
+    VHalves y[8];
+    for (int i = 0; i < 4; ++i) {
+      y[2 * i] = interleave_halves<0>(x[i], x[i + 4], lanes);
+      y[2 * i + 1] = interleave_halves<4>(x[i], x[i + 4], lanes);
+    }
+    for (int i = 0; i < 8; ++i) x[i] = y[i];
+  }
+}
+
 // kKeys rows of `width` words to [width][kKeys]; null rows are zero.
 static void transpose_rows(const uint32_t* const* rows, int width, uint32_t* out) {
   for (int j = 0; j < kKeys; j += kLanes)
