@@ -39,12 +39,8 @@ export async function compile(folders, out) {
 
 async function buildProgram() {
   const { digestsOf } = await source('script-digest.ts');
-  const { files, inputs } = await bundle(OUT, { SCRIPTS: JSON.stringify(digestsOf(join(ROOT, 'src'))) });
   for (const part of PARTS) rmSync(join(OUT, part), { recursive: true, force: true });
-  for (const { path, text } of files) {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, text);
-  }
+  const inputs = await bundle(OUT, { SCRIPTS: JSON.stringify(digestsOf(join(ROOT, 'src'))) });
   cpSync(join(ROOT, 'src/prompt/instructions.json'), join(OUT, 'src/prompt/instructions.json'));
   mkdirSync(dirname(INPUTS), { recursive: true });
   writeFileSync(INPUTS, JSON.stringify(inputs));
