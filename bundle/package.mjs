@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build, BuildFailed } from '../native/toolchain.mjs';
 import { npm } from './npm.mjs';
-import { takeFiles, takeIn } from './third-party.mjs';
+import { takeFiles, tellLicences } from './third-party.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const manifest = withOwner(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')));
@@ -77,7 +77,7 @@ async function packPlatform(platform) {
 async function packMain() {
   const stage = freshStage(manifest.name);
   for (const file of FILES) copy(file, stage);
-  const inside = await takeIn(stage, root);
+  const inside = tellLicences(stage, root);
   const read = takeFiles(stage, root);
   const { scripts, devDependencies, ...published } = manifest;
   for (const name of inside) delete published.dependencies[name];

@@ -1,5 +1,5 @@
 // Checks a visual change against what was meant to change.
-import { z } from 'zod';
+import * as z from 'zod';
 import { imageArgument, type PromptFile } from './prompt.js';
 
 export const beforeAndAfter: PromptFile = {

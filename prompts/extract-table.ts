@@ -1,5 +1,5 @@
 // Turns a table in a picture into data.
-import { z } from 'zod';
+import * as z from 'zod';
 import { completable } from '@modelcontextprotocol/server';
 import { imageArgument, type PromptFile } from './prompt.js';
 

@@ -1,5 +1,5 @@
 // Walks through a screenshot of a user interface.
-import { z } from 'zod';
+import * as z from 'zod';
 import { imageArgument, type PromptFile } from './prompt.js';
 
 export const inspectUi: PromptFile = {

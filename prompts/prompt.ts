@@ -1,6 +1,6 @@
 // What every prompt file exports: its arguments and the message it puts into the client's conversation.
 import { completable } from '@modelcontextprotocol/server';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Images that can be named again, newest first. */
 export type RecentImages = () => string[];

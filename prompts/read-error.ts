@@ -1,5 +1,5 @@
 // Reads an error out of a screenshot before anyone guesses at its cause.
-import { z } from 'zod';
+import * as z from 'zod';
 import { imageArgument, type PromptFile } from './prompt.js';
 
 export const readError: PromptFile = {

@@ -1,13 +1,17 @@
-// Compiles src, tools and prompts into dist, by esbuild: types are left out, not checked (`npm run check` does that); and
-// converts the text reader's networks into dist/reader.
+// Builds the program into dist, by esbuild: types are left out, not checked (`npm run check` does that); and converts the
+// text reader's networks into dist/reader.
 //   node src/build.mjs
-import { cpSync, readdirSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { tsImport } from 'tsx/esm/api';
+import { bundle, ROOT, TARGET } from './bundle.mjs';
 
-const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 export const PARTS = ['src', 'tools', 'prompts'];
+const OUT = join(ROOT, 'dist');
+/** What the program is made of; `npm run package` tells whose it is. */
+export const INPUTS = join(ROOT, 'build', 'program-inputs.json');
 
 /**
  * One script beside its like for every TypeScript file of `folders`.
@@ -26,24 +30,34 @@ export async function compile(folders, out) {
     outbase: '.',
     format: 'esm',
     platform: 'node',
-    target: 'node20',
+    target: TARGET,
     sourcemap: true,
     sourcesContent: false,
     logLevel: 'warning',
   });
 }
 
-/** @param scripts Folder of the compiled ones. */
-async function convertReader(scripts) {
-  const script = (name) => import(pathToFileURL(join(scripts, name)).href);
+async function buildProgram() {
+  const { digestsOf } = await source('script-digest.ts');
+  for (const part of PARTS) rmSync(join(OUT, part), { recursive: true, force: true });
+  const inputs = await bundle(OUT, { SCRIPTS: JSON.stringify(digestsOf(join(ROOT, 'src'))) });
+  cpSync(join(ROOT, 'src/prompt/instructions.json'), join(OUT, 'src/prompt/instructions.json'));
+  mkdirSync(dirname(INPUTS), { recursive: true });
+  writeFileSync(INPUTS, JSON.stringify(inputs));
+}
+
+async function convertReader() {
   const [{ loadBundledReader }, { writeConverted }] = await Promise.all(
-    ['load.js', 'converted.js'].map(script),
+    ['load.ts', 'converted.ts'].map((name) => source(`models/readers/${name}`)),
   );
-  await writeConverted(await loadBundledReader());
+  await writeConverted(await loadBundledReader(), join(OUT, 'reader'));
+}
+
+function source(script) {
+  return tsImport(`./${script}`, import.meta.url);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await compile(PARTS, 'dist');
-  cpSync(join(ROOT, 'src/prompt/instructions.json'), join(ROOT, 'dist/src/prompt/instructions.json'));
-  await convertReader(join(ROOT, 'dist/src/models/readers'));
+  await buildProgram();
+  await convertReader();
 }

@@ -1,5 +1,5 @@
 // chat_with_images: a conversation about images whose history stays here.
-import { z } from 'zod';
+import * as z from 'zod';
 import { AfterimageError } from '../src/errors.js';
 import { ask, type Call } from '../src/ask/call.js';
 import { checkChoices } from '../src/ask/choices.js';

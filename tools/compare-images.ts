@@ -1,5 +1,5 @@
 // compare_images: what changed from one image to another. Pixels decide that and where; the model says what it means.
-import { z } from 'zod';
+import * as z from 'zod';
 import { diffImages, MAX_IGNORE_REGIONS, type DiffRegion, type ImageDiff } from '../src/image/diff.js';
 import { withMargin, type Region, type Size } from '../src/image/region.js';
 import { compareQuestion } from '../src/prompt/layout.js';

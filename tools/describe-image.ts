@@ -1,5 +1,5 @@
 // describe_image: what one image, or a part of it, shows.
-import { z } from 'zod';
+import * as z from 'zod';
 import { describeQuestion, DETAILS } from '../src/prompt/layout.js';
 import { checkChoices } from '../src/ask/choices.js';
 import { ask, type Call } from '../src/ask/call.js';

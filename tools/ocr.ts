@@ -1,6 +1,6 @@
 // ocr: the text of an image in reading order, with places. The text reader reads it, exactly and without the model;
 // the model reads what is no plain text.
-import { z } from 'zod';
+import * as z from 'zod';
 import { AfterimageError } from '../src/errors.js';
 import { NOTHING_DONE, type ModelInfo } from '../src/engine/engine.js';
 import { ocrQuestion } from '../src/prompt/layout.js';

@@ -1,6 +1,6 @@
 // Arguments as clients really send them → what a tool's schema asks for. Schemas stay strict in what they publish; what
 // can only mean one thing is read as that: null for "left out", numbers as text, one path where a list is due.
-import { z } from 'zod';
+import * as z from 'zod';
 import { AfterimageError } from '../errors.js';
 import { isRecord, isScalar, parseJson } from './json-text.js';
 import { named as spelledArguments, unwrappedArguments } from './other-names.js';

@@ -1,5 +1,5 @@
 // Arguments and result fields that the tools share. Each has one type: some clients drop unions from schemas.
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Region } from '../image/region.js';
 import type { Ending } from './call.js';
 import { CONVERSATION_LIMITS } from './conversations.js';

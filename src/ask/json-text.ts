@@ -1,8 +1,5 @@
 // JSON as models and clients write it into a text.
-import { createRequire } from 'node:module';
-import type { ParseError } from 'jsonc-parser';
-
-const require = createRequire(import.meta.url);
+import { parse, type ParseError } from 'jsonc-parser';
 
 const LONGEST = 100_000;
 const OPTIONS = { allowTrailingComma: true, disallowComments: true };
@@ -27,8 +24,6 @@ function withoutFence(text: string): string {
 }
 
 function parsed(text: string): unknown {
-  // Only now: few calls have any.
-  const { parse } = require('jsonc-parser') as typeof import('jsonc-parser');
   const errors: ParseError[] = [];
   const value = parse(text, errors, OPTIONS) as unknown;
   return errors.length === 0 ? value : undefined;

@@ -1,5 +1,5 @@
 // What every tool file exports: what a client reads about it, and its handler.
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Call } from './call.js';
 import { verbose, type ReplyFields } from './fields.js';
 

@@ -11,7 +11,6 @@ import type { Engine } from '../engine/engine.js';
 import { usableMemory } from '../engine/usable-memory.js';
 import { AfterimageError } from '../errors.js';
 import { createImageContext, loadImage } from '../image/load.js';
-import { decoderReady } from '../image/pixel-jobs.js';
 import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
 import { nativeReady } from './native-ready.js';
@@ -120,7 +119,7 @@ export class Terminal {
     // Which pages of a document are wanted is the tool's affair.
     if (first === undefined || !existsSync(first) || /\.pdf$/i.test(first)) return;
     if (usableMemory().free < ROOM_AHEAD) return;
-    const picture = decoderReady().then(() => loadImage(first, images, signal));
+    const picture = loadImage(first, images, signal);
     const ahead: Promise<unknown>[] = [reader.begin(), picture];
     const told = (done: number, total?: number): void => onProgress({ stage: 'read', done, total });
     if (reading) ahead.push(picture.then((image) => reader.read(image, { signal, onProgress: told })));

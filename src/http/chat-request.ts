@@ -1,6 +1,6 @@
 // The body of POST /v1/chat/completions: what is understood, what is refused by name, and what may be left unheard
 // because it does not change an answer.
-import { z } from 'zod';
+import * as z from 'zod';
 import { PEER, peerRequest, type PeerRequest } from '../engine/completions/peer.js';
 import type { AskOptions } from '../engine/engine.js';
 import { textOf } from '../image/carried.js';

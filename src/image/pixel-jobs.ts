@@ -14,10 +14,20 @@ export function decoderReady(): Promise<void> {
   return (begun ??= ready(undefined).catch(() => {}));
 }
 
+/** While one thread is loading the decoder, a second one would load it as well. */
+function afterDecoder<A extends unknown[], T>(job: (...args: A) => Promise<T>): (...args: A) => Promise<T> {
+  return async (...args) => {
+    await begun;
+    return job(...args);
+  };
+}
+
 export const identityOf = workers.job<typeof pixels.identityOf>(here, './pixel-work', 'identityOf');
 export const hashOf = workers.job<typeof pixels.hashOf>(here, './pixel-work', 'hashOf');
-export const decoded = workers.job<typeof pixels.decoded>(here, './pixel-work', 'decoded');
-export const identified = workers.job<typeof pixels.identified>(here, './pixel-work', 'identified');
+export const decoded = afterDecoder(workers.job<typeof pixels.decoded>(here, './pixel-work', 'decoded'));
+export const identified = afterDecoder(
+  workers.job<typeof pixels.identified>(here, './pixel-work', 'identified'),
+);
 export const encoded = workers.job<typeof pixels.encoded>(here, './pixel-work', 'encoded');
 export const animated = workers.job<typeof pixels.animated>(here, './pixel-work', 'animated');
 export const stack = workers.job<typeof pixels.stack>(here, './pixel-work', 'stack');

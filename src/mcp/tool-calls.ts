@@ -7,7 +7,7 @@ import type {
   ServerContext,
   StandardSchemaWithJSON,
 } from '@modelcontextprotocol/server';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { AfterimageError, type ErrorCode } from '../errors.js';
 import { releaseCarried } from '../image/carried.js';
 import { FilePolicy } from '../image/policy.js';

@@ -1,7 +1,7 @@
 // One reader for all programs of a user: how the resident process lends it, and how the others read with it. A picture
 // travels as its identity; its pixels are asked for only when no cache has what was read of it.
 import type { CancellationToken, MessageConnection } from 'vscode-jsonrpc/node';
-import { z } from 'zod';
+import * as z from 'zod';
 import { AfterimageError } from '../errors.js';
 import type { Service } from '../engine/remote/guest.js';
 import { count, imagesCall, replyOf, wireImageOf } from '../engine/remote/messages.js';

@@ -5,6 +5,7 @@ import { cutLines, findComponents, type CutLine } from '../engine/text-lines.js'
 import type { RecognisedSteps, TextNetworks } from '../engine/text-networks.js';
 import type { ImageInput, RgbImage } from '../image/rgb-image.js';
 import type { Size } from '../image/region.js';
+import { scriptDigest } from '../script-digest.js';
 import { workers } from '../workers/pool.js';
 import { toShared } from '../workers/shared-bytes.js';
 import { readLineText, type LineText } from './line-text.js';
@@ -21,12 +22,6 @@ const prepareTile = workers.job<typeof import('./pixel-work.js').prepareTile>(
   './pixel-work',
   'prepareTile',
 );
-const readingIdentity = workers.job<typeof import('./reading-identity.js').readingIdentity>(
-  import.meta.url,
-  './reading-identity',
-  'readingIdentity',
-);
-
 // Of hundreds of lines these take longer than this thread may be kept.
 const toTextBoxes = workers.job<typeof import('./text-boxes.js').toTextBoxes>(
   import.meta.url,
@@ -97,10 +92,8 @@ export class TextReader implements Reader {
   async #openAll(): Promise<Opened> {
     const folder = this.#folder;
     // In this process the scripts stay what they are.
-    const [networks, scripts] = await Promise.all([
-      this.#open(),
-      folder === undefined ? '' : readingIdentity(undefined),
-    ]);
+    const scripts = folder === undefined ? '' : scriptDigest('lines');
+    const networks = await this.#open();
     return {
       networks,
       cache: new ReadingCache(`${scripts}\n${networks.identity}`, networks.name, folder),

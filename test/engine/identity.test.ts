@@ -20,10 +20,10 @@ import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { LocalEngine } from '../../src/engine/local-engine.js';
 import { starterFolder } from '../../src/engine/model-folder.js';
-import { identityOf } from '../../src/engine/scripts-identity.js';
 import { pixelIdentity } from '../../src/image/key.js';
 import { WeightFiles } from '../../src/models/checkpoint/weights-content.js';
 import { systemMessage, userMessage } from '../../src/prompt/layout.js';
+import { digestOf } from '../../src/script-digest.js';
 
 /** Compiled scripts know compiled ones. */
 const KIND = extname(import.meta.url);
@@ -37,29 +37,29 @@ describe('the scripts', () => {
   cpSync(source, copy, { recursive: true });
 
   test('are known by their content, wherever they lie', () => {
-    assert.equal(identityOf(copy), identityOf(source));
+    assert.equal(digestOf('rows', copy), digestOf('rows', source));
   });
 
   for (const name of ['image/resize', 'models/processors/pixels', 'prompt/tokenizer']) {
     const script = `${name}${KIND}`;
     test(`an edit of ${script} is another identity`, () => {
-      const before = identityOf(copy);
+      const before = digestOf('rows', copy);
       const file = join(copy, script);
       const text = readFileSync(file, 'utf8');
       writeFileSync(file, text.replace('1', '2'));
-      assert.notEqual(identityOf(copy), before);
+      assert.notEqual(digestOf('rows', copy), before);
       writeFileSync(file, text);
-      assert.equal(identityOf(copy), before);
+      assert.equal(digestOf('rows', copy), before);
     });
   }
 
   test('a new one or one that is gone is another identity', () => {
-    const before = identityOf(copy);
+    const before = digestOf('rows', copy);
     writeFileSync(join(copy, 'image', `sharper${KIND}`), '');
-    assert.notEqual(identityOf(copy), before);
+    assert.notEqual(digestOf('rows', copy), before);
     rmSync(join(copy, 'image', `sharper${KIND}`));
     rmSync(join(copy, 'image', `gif${KIND}`));
-    assert.notEqual(identityOf(copy), before);
+    assert.notEqual(digestOf('rows', copy), before);
   });
 });
 

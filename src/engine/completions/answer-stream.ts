@@ -1,6 +1,6 @@
 // The events of a completion → an answer: text as it comes, stop strings, endless repetition, and at the end why it ended
 // and what it took. What is no chat completion is an error, never an empty answer.
-import { z } from 'zod';
+import * as z from 'zod';
 import { LoopGuard } from '../../prompt/loop-guard.js';
 import { StopStrings } from '../../prompt/stream.js';
 import { Thoughts } from '../../prompt/thoughts.js';

@@ -1,7 +1,7 @@
 // A server asked what it is: its models, whether the chosen one sees, and, of a peer, all that its engine knows of it.
 import type OpenAI from 'openai';
 import { APIError } from 'openai';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ModelInfo } from '../engine.js';
 import { BadAnswer, faultOf, noVision } from './faults.js';
 import { chosen, notListed, readModels, type ListedModel } from './model-list.js';

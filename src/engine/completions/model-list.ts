@@ -1,6 +1,6 @@
 // What a server says about its models: which there are, whether they see, how much they read. Every server has fields of
 // its own; none of them is believed to be there.
-import { z } from 'zod';
+import * as z from 'zod';
 import { AfterimageError } from '../../errors.js';
 import type { ModelInfo } from '../engine.js';
 import { PEER, peerModel } from './peer.js';

@@ -1,6 +1,6 @@
 // What two Afterimages say to each other beside the chat completions that everyone speaks: exact continuation, how sure
 // the model was, stages, the cache report. Neither side needs it, and neither trusts what it hears.
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Answer, EngineStatus, Progress } from '../engine.js';
 import { answer, askOptions, engineStatus, modelInfo, progress } from '../remote/messages.js';
 

@@ -1,5 +1,5 @@
 // What a server says it took, as a cache report. What it does not say, or what cannot be true, is absent.
-import { z } from 'zod';
+import * as z from 'zod';
 import type { CacheReport } from '../engine.js';
 
 const count = z.int().nonnegative().optional().catch(undefined);

@@ -2,7 +2,7 @@
 // agreed, and nothing that waits. What breaks these rules ends the connection.
 import type { Socket } from 'node:net';
 import { AbstractMessageReader, type DataCallback, type Disposable, type Message } from 'vscode-jsonrpc/node';
-import { z } from 'zod';
+import * as z from 'zod';
 
 const HEADER_END = '\r\n\r\n';
 /** "Content-Length: 16777216" and perhaps a content type. */

@@ -2,7 +2,7 @@
 // reaches the others.
 import type { Socket } from 'node:net';
 import type { CancellationToken, MessageConnection } from 'vscode-jsonrpc/node';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { AfterimageError } from '../../errors.js';
 import type { ImageInput } from '../../image/rgb-image.js';
 import type { Message } from '../../prompt/message.js';

@@ -1,5 +1,5 @@
 // Which models a resident process holds, for whoever asks it.
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Models } from '../models.js';
 import type { Service } from './guest.js';
 import { imagesCall, replyOf } from './messages.js';

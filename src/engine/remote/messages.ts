@@ -1,5 +1,5 @@
 // The form of everything that is said over the wire. Neither side trusts the other, so both check what they hear.
-import { z } from 'zod';
+import * as z from 'zod';
 import { ERROR_CODES } from '../../errors.js';
 import { displayName } from '../../image/display-name.js';
 import { BOX_SCALES } from '../../image/region.js';

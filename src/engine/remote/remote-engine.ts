@@ -11,7 +11,7 @@ import {
   type CancellationToken,
   type MessageConnection,
 } from 'vscode-jsonrpc/node';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { AfterimageError } from '../../errors.js';
 import type {
   Answer,

@@ -10,7 +10,7 @@ import {
   type Logger,
   type MessageConnection,
 } from 'vscode-jsonrpc/node';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { AfterimageError } from '../../errors.js';
 import { BoundedReader } from './frames.js';
 import * as messages from './messages.js';

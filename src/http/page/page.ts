@@ -1,7 +1,7 @@
 // The page for people at the door's root: its files, signing in, and what it asks for. It sends its key as a header.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { isModelName } from '../../engine/model-places.js';
 import type { Models } from '../../engine/models.js';
 import { AfterimageError } from '../../errors.js';

@@ -1,7 +1,7 @@
 // A tool called by the page: its stages and the answer's text as they come, then the result. The way in is every other
 // door's; who watches can see what is being done and stop it, so there is no deadline.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { z } from 'zod';
+import * as z from 'zod';
 import { AfterimageError } from '../../errors.js';
 import type { CallProgress } from '../../ask/call.js';
 import { runTool } from '../../ask/run-tool.js';
