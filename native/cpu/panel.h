@@ -108,8 +108,10 @@ CPU_INLINE void prefetch_block(const uint8_t* block, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(block + i, 0, 3);
 }
 
+// Rows lie far apart, so nobody else asks for those of the next tile.
 CPU_INLINE void prefetch_rows(const QuantBlock* const* x, int rows) {
-  for (int r = 0; r < rows; ++r) prefetch_block(reinterpret_cast<const uint8_t*>(x[r]), sizeof(QuantBlock));
+  for (int r = 0; r < rows && r < kTileRows; ++r)
+    prefetch_block(reinterpret_cast<const uint8_t*>(x[r]), sizeof(QuantBlock));
 }
 
 template <IntegerDot Dot, bool Nibble>
@@ -119,8 +121,7 @@ CPU_INLINE void integer_rows(const PackedMatrix& m, CodeStream codes, const Pane
     integer_strips<Dot, R, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums, ahead);
   };
   for (; rows >= kTileRows; rows -= kTileRows, x += kTileRows, sums += kTileRows) {
-    // Rows lie far apart: nobody else asks for those of the next tile.
-    prefetch_rows(x + kTileRows, rows < 2 * kTileRows ? rows - kTileRows : kTileRows);
+    prefetch_rows(x + kTileRows, rows - kTileRows);
     strips.template operator()<kTileRows>();
   }
   switch (rows) {
@@ -205,6 +206,20 @@ static void integer_block(const PanelJob& job, CodeStream block, const uint8_t* 
   }
 }
 
+#if defined(CPU_PAIR_DOT)
+static void pair_block(const PanelJob& job, const uint8_t* block, const uint8_t* next, const QuantBlock* const* x) {
+  ReadAhead ahead = read_ahead(job, next);
+  ahead.share *= kPanelRows / kStrip;
+  for (int r = 0; r < job.rows; r += kTileRows) {
+    ahead.ask();
+    prefetch_rows(x + r + kTileRows, job.rows - r - kTileRows);
+    run_tiles<TilePairBlock>(job.rows - r < kTileRows ? job.rows - r : kTileRows,
+                             reinterpret_cast<const int32_t* const*>(x + r), reinterpret_cast<const int32_t*>(block),
+                             kPanelRows, kBlockColumns / 2, kPanelRows, job.sums + r);
+  }
+}
+#endif
+
 static void panel(const PanelJob& job) {
   const PackedMatrix& m = *job.matrix;
   for (int r = 0; r < job.rows; ++r) std::memset(job.sums[r], 0, kPanelRows * sizeof(float));
@@ -213,11 +228,12 @@ static void panel(const PanelJob& job) {
   // blocks ahead are slower, and so is asking for a whole block at once where few rows leave little to multiply.
   const auto ask = [&](const uint8_t* block) { prefetch_block(block, m.block_bytes); };
   if (job.begins) ask(m.block(job.expert, job.panel, 0));
-  const bool integer = m.integer() && job.form != RowForm::f32, by_codes = integer && job.rows <= kTileRows;
+  const bool shares = job.form != RowForm::f32 && job.form != RowForm::bf16;
+  const bool by_codes = shares && job.form != RowForm::pairs && job.rows <= kTileRows;
   for (int64_t b = 0; b < m.blocks; ++b) {
     const uint8_t* block = m.block(job.expert, job.panel, b);
     const uint8_t* next = b + 1 < m.blocks || !job.ends ? block + m.block_bytes : nullptr;
-    if (next && !integer) ask(next);
+    if (next && !shares) ask(next);
     const CodeStream codes{block, by_codes ? next : nullptr};
     const int64_t start = b * kBlockColumns;
     const int64_t count = m.columns - start < kBlockColumns ? m.columns - start : kBlockColumns;
@@ -238,9 +254,7 @@ static void panel(const PanelJob& job) {
       case RowForm::pairs:
 #if defined(CPU_PAIR_DOT)
         for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const QuantBlock*>(job.x[r]) + b;
-        run_tiles<TilePairBlock>(job.rows, reinterpret_cast<const int32_t* const*>(x),
-                                 reinterpret_cast<const int32_t*>(block), kPanelRows, kBlockColumns / 2, kPanelRows,
-                                 job.sums);
+        pair_block(job, block, next, reinterpret_cast<const QuantBlock* const*>(x));
 #endif
         break;
       case RowForm::a15:
