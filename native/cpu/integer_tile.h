@@ -9,7 +9,8 @@
 namespace afterimage::CPU_ISA {
 
 // Ways to multiply: unsigned bytes by signed bytes, four at a time (hi and lo apart), or, nibbles by hi bytes alone,
-// two at a time with sums of 16 bits; or 16-bit pairs; or lane by lane.
+// two at a time with sums of 16 bits; or 16-bit pairs, out of bytes or out of words that these became for many rows; or
+// lane by lane.
 enum class IntegerDot { none, quad_bytes, pair_bytes, pairs, words, lanes };
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || defined(__ARM_FEATURE_DOTPROD)
 constexpr IntegerDot kByteDot = IntegerDot::quad_bytes, kWordDot = IntegerDot::none;

@@ -207,7 +207,7 @@ static void integer_block(const PanelJob& job, CodeStream block, const uint8_t* 
 }
 
 #if defined(CPU_PAIR_DOT)
-static void pair_block(const PanelJob& job, const uint8_t* block, const uint8_t* next, const QuantBlock* const* x) {
+static void pair_rows(const PanelJob& job, const uint8_t* block, const uint8_t* next, const QuantBlock* const* x) {
   ReadAhead ahead = read_ahead(job, next);
   ahead.share *= kPanelRows / kStrip;
   for (int r = 0; r < job.rows; r += kTileRows) {
@@ -254,7 +254,7 @@ static void panel(const PanelJob& job) {
       case RowForm::pairs:
 #if defined(CPU_PAIR_DOT)
         for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const QuantBlock*>(job.x[r]) + b;
-        pair_block(job, block, next, reinterpret_cast<const QuantBlock* const*>(x));
+        pair_rows(job, block, next, reinterpret_cast<const QuantBlock* const*>(x));
 #endif
         break;
       case RowForm::a15:
