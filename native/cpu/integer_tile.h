@@ -9,8 +9,9 @@
 namespace afterimage::CPU_ISA {
 
 // Ways to multiply: unsigned bytes by signed bytes, four at a time (hi and lo apart), or, nibbles by hi bytes alone,
-// two at a time with sums of 16 bits; or 16-bit pairs; or lane by lane.
-enum class IntegerDot { none, quad_bytes, pair_bytes, pairs, lanes };
+// two at a time with sums of 16 bits; or 16-bit pairs, out of bytes or out of words that these became for many rows; or
+// lane by lane.
+enum class IntegerDot { none, quad_bytes, pair_bytes, pairs, words, lanes };
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || defined(__ARM_FEATURE_DOTPROD)
 constexpr IntegerDot kByteDot = IntegerDot::quad_bytes, kWordDot = IntegerDot::none;
 #elif defined(__AVX2__)
@@ -72,7 +73,7 @@ CPU_INLINE VI dot_byte_pairs(VI acc, VI codes, VI x) {
 #endif
 }
 
-CPU_INLINE VI broadcast_word(const int8_t* p) {
+CPU_INLINE VI broadcast_word(const void* p) {
   int32_t word;
   std::memcpy(&word, p, 4);
   return splat_bits(word);
@@ -81,9 +82,6 @@ CPU_INLINE VI broadcast_word(const int8_t* p) {
 // How a lane's four codes are multiplied: all at once, or for pairs those of bytes 0 and 2 and those of 1 and 3.
 template <IntegerDot Dot>
 constexpr int kCodeParts = Dot == IntegerDot::pairs ? 2 : 1;
-
-// Sums of 16 bits hold so many k-quads of nibbles times hi bytes: 15 · 2 · 127 · 8 < 2¹⁵.
-constexpr int kQuadsOfWords = 8;
 
 // Without this GCC multiplies all rows of a tile before it adds, and keeps the products in memory.
 CPU_INLINE void settle_sum([[maybe_unused]] VI& sum) {
@@ -122,6 +120,15 @@ template <int Bytes>
 CPU_INLINE void prefetch_lines(const uint8_t* from) {
   for (int i = 0; i < Bytes; i += 64) __builtin_prefetch(from + i, 0, 3);
 }
+
+// What is read next where many rows are multiplied meanwhile: a share of its lines before every strip.
+struct ReadAhead {
+  const uint8_t* next = nullptr;
+  int lines = 0, share = 0;
+  void ask() {
+    for (int i = 0; i < share && lines > 0; ++i, --lines, next += 64) __builtin_prefetch(next, 0, 3);
+  }
+};
 
 // The codes of one k-quad for V vectors of outputs. Nibbles of two quads, the even one low, share their bytes.
 template <IntegerDot Dot, bool Nibble, bool Odd, int V>
@@ -182,16 +189,35 @@ CPU_INLINE void dot_quads_twice(CodeStream strip, const QuantBlock* const* x, in
       });
 }
 
-// dots[r][v] += Σ codes · q over quads [first, first + count), lo bytes being zero.
+// sums[r][v] += Σ over k-pairs [first, first + count) of codes that are words already: [k-pair][64 outputs][2].
+template <int R, int V>
+CPU_INLINE void dot_words(const uint8_t* strip, const QuantBlock* const* x, int first, int count, VI (&sums)[R][V]) {
+  for (int pair = first; pair < first + count; ++pair) {
+    VI codes[V];
+    for (int v = 0; v < V; ++v) codes[v] = load_bits(strip + pair * 256 + v * kLanes * 4);
+    for (int r = 0; r < R; ++r) {
+      const VI q = broadcast_word(x[r]->codes + pair * 4);
+      for (int v = 0; v < V; ++v) {
+        sums[r][v] = dot_halves(sums[r][v], codes[v], q);
+        settle_sum(sums[r][v]);
+      }
+    }
+  }
+}
+
+// dots[r][v] = Σ codes · q over quads [first, first + count), lo bytes being zero. Sums of 16 bits hold 8 quads of
+// nibbles times hi bytes: 15 · 2 · 127 · 8 < 2¹⁵. Sixteen may go round, but those of (code − 8) · hi do not:
+// 8 · 2 · 127 · 16 < 2¹⁵, so the sums begin at −8 · Σ hi, and that is added back.
 template <int R, int V, bool Nibble>
 CPU_INLINE void dot_nibbles(CodeStream strip, const QuantBlock* const* x, int first, int count, VI (&dots)[R][V]) {
-  const int step = count < kQuadsOfWords ? count : kQuadsOfWords;
+  const bool whole = count == 16;
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < V; ++v) dots[r][v] = whole ? broadcast_word(x[r]->begins) : VI{};
+  dot_quads<IntegerDot::pair_bytes, R, V, Nibble, false>(strip, x, first, count, dots);
   const VI factors = splat_bits(128 << 16 | 128);
-  for (int quad = first; quad < first + count; quad += step) {
-    VI words[R][V] = {};
-    dot_quads<IntegerDot::pair_bytes, R, V, Nibble, false>(strip, x, quad, step, words);
-    for (int r = 0; r < R; ++r)
-      for (int v = 0; v < V; ++v) dots[r][v] = dot_halves(dots[r][v], words[r][v], factors);
+  for (int r = 0; r < R; ++r) {
+    const VI begun = whole ? dot_halves(VI{}, broadcast_word(x[r]->begins), factors) : VI{};
+    for (int v = 0; v < V; ++v) dots[r][v] = dot_halves(VI{}, dots[r][v], factors) - begun;
   }
 }
 
@@ -202,7 +228,9 @@ static void integer_tile(CodeStream strip, const float* scales, const float* bia
   const int quads = 16 / sets;
   for (int set = 0; set < sets; ++set) {
     VI dots[R][V] = {};
-    if constexpr (Dot == IntegerDot::pair_bytes) {
+    if constexpr (Dot == IntegerDot::words) {
+      dot_words<R, V>(strip.codes, x, set * quads * 2, quads * 2, dots);
+    } else if constexpr (Dot == IntegerDot::pair_bytes) {
       dot_nibbles<R, V, Nibble>(strip, x, set * quads, quads, dots);
     } else if constexpr (Dot != IntegerDot::quad_bytes) {
       dot_quads<Dot, R, V, Nibble, false>(strip, x, set * quads, quads, dots);
@@ -232,11 +260,12 @@ static void integer_tile(CodeStream strip, const float* scales, const float* bia
 
 template <IntegerDot Dot, int R, bool Nibble>
 static void integer_strips(CodeStream block, const float* scales, const float* biases, int sets, bool low_bytes,
-                           const QuantBlock* const* x, float* const* sums) {
+                           const QuantBlock* const* x, float* const* sums, ReadAhead& ahead) {
   // A single row leaves registers for wider strips, which read its inputs half as often.
   constexpr int V = R == 1 && kTileVecs == 2 ? 2 * kTileVecs : kTileVecs;
   float* to[R];
   for (int c = 0; c < kPanelRows; c += V * kLanes) {
+    ahead.ask();
     for (int r = 0; r < R; ++r) to[r] = sums[r] + c;
     const uint8_t* next = block.next ? block.next + c * (Nibble ? 32 : 64) : nullptr;
     integer_tile<Dot, R, V, Nibble>({block.codes + c * 4, next}, scales + c, biases + c, sets, low_bytes, x, to);
@@ -268,9 +297,11 @@ static void quantize_row(const float* x, int64_t columns, int sets, bool a8, Row
       VI sum = {};
       if (set * width < kBlockColumns)
         for (int i = 0; i < width; i += kLanes) sum += load_bits(q + set * width + i);
-      int32_t total = 0;
-      for (int lane = 0; lane < kLanes; ++lane) total += sum[lane];
-      out->sums[set] = static_cast<float>(total);
+      int32_t parts[2] = {};
+      for (int lane = 0; lane < kLanes; ++lane) parts[lane / 2 % 2] += sum[lane];
+      out->sums[set] = static_cast<float>(parts[0] + parts[1]);
+      if (set == 0 && form == RowForm::a8)
+        for (int i = 0; i < 2; ++i) out->begins[i] = static_cast<int16_t>(-8 * (parts[i] / 128));
     }
     if (form != RowForm::words) {
       for (int i = 0; i < kBlockColumns; ++i) {

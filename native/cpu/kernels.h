@@ -25,7 +25,8 @@ enum class RowForm : uint8_t { f32, bf16, a15, a8, words, pairs };
 struct alignas(64) QuantBlock {
   int8_t codes[128];
   float scale;
-  float sums[4];  // Σq over each of the weight's scale sets, for all but pairs
+  float sums[4];      // Σq over each of the weight's scale sets, for all but pairs
+  int16_t begins[2];  // of a8 with one scale set: −8 · Σhi over bytes 0 and 1, over bytes 2 and 3 of all k-quads
 };
 
 constexpr int kMaxChunkRows = 96;

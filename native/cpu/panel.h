@@ -108,14 +108,22 @@ CPU_INLINE void prefetch_block(const uint8_t* block, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(block + i, 0, 3);
 }
 
+// Rows lie far apart, so nobody else asks for those of the next tile.
+CPU_INLINE void prefetch_rows(const QuantBlock* const* x, int rows) {
+  for (int r = 0; r < rows && r < kTileRows; ++r)
+    prefetch_block(reinterpret_cast<const uint8_t*>(x[r]), sizeof(QuantBlock));
+}
+
 template <IntegerDot Dot, bool Nibble>
 CPU_INLINE void integer_rows(const PackedMatrix& m, CodeStream codes, const PanelScratch& s, bool low_bytes, int rows,
-                             const QuantBlock* const* x, float* const* sums) {
+                             const QuantBlock* const* x, float* const* sums, ReadAhead ahead) {
   const auto strips = [&]<int R>() __attribute__((always_inline)) {
-    integer_strips<Dot, R, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums);
+    integer_strips<Dot, R, Nibble>(codes, s.scales, s.biases, m.sets, low_bytes, x, sums, ahead);
   };
-  for (; rows >= kTileRows; rows -= kTileRows, x += kTileRows, sums += kTileRows)
+  for (; rows >= kTileRows; rows -= kTileRows, x += kTileRows, sums += kTileRows) {
+    prefetch_rows(x + kTileRows, rows - kTileRows);
     strips.template operator()<kTileRows>();
+  }
   switch (rows) {
     case 5:
       return strips.template operator()<5>();
@@ -141,25 +149,76 @@ static void spread_nibbles(const uint8_t* block, uint8_t* out) {
     }
 }
 
+// Codes of 4 or 8 bit as words [k-pair][64 outputs][2], in the order in which pairs meet their inputs.
+template <bool Nibble>
+static void spread_words(const uint8_t* block, uint8_t* out) {
+  const VI mask = splat_bits(Nibble ? 0x000f000f : 0x00ff00ff);
+  for (int row = 0; row < (Nibble ? 8 : 16); ++row, out += Nibble ? 1024 : 512)
+    for (int c = 0; c < 256; c += kLanes * 4) {
+      const VI bytes = load_bits(block + row * 256 + c);
+      const VWords words = (VWords)bytes;
+      store_bits(out + c, bytes & mask);
+      if constexpr (Nibble) {
+        store_bits(out + 256 + c, (VI)(words >> 8) & mask);
+        store_bits(out + 512 + c, (VI)(words >> 4) & mask);
+        store_bits(out + 768 + c, (VI)(words >> 12));
+      } else {
+        store_bits(out + 256 + c, (VI)(words >> 8));
+      }
+    }
+}
+
+// The block after `block`, if any, in shares for a tile of rows and a strip of outputs each.
+CPU_INLINE ReadAhead read_ahead(const PanelJob& job, const uint8_t* next) {
+  const int lines = next ? static_cast<int>((job.matrix->block_bytes + 63) / 64) : 0;
+  const int strips = (job.rows + kTileRows - 1) / kTileRows * (kPanelRows / kStrip);
+  return {next, lines, (lines + strips - 1) / strips};
+}
+
 template <IntegerDot Dot>
-static void integer_block(const PanelJob& job, CodeStream block, const QuantBlock* const* x) {
+static void integer_block(const PanelJob& job, CodeStream block, const uint8_t* next, const QuantBlock* const* x) {
   const PackedMatrix& m = *job.matrix;
   PanelScratch& s = *job.scratch;
-  const bool low_bytes = job.form == RowForm::a15;
+  const bool low_bytes = job.form == RowForm::a15, nibble = m.kind == CodeKind::nibble;
   if (block.next) prefetch_block(block.next + m.code_bytes, m.block_bytes - m.code_bytes);
   load_scales(m, block.codes, s);
-  if (m.kind == CodeKind::byte) {
-    if constexpr (Dot != IntegerDot::pair_bytes)
-      integer_rows<Dot, false>(m, block, s, low_bytes, job.rows, x, job.sums);
-    return;
+  const ReadAhead ahead = block.next ? ReadAhead{} : read_ahead(job, next);
+  const auto rows = [&]<IntegerDot D, bool Nibble>(CodeStream codes) __attribute__((always_inline)) {
+    integer_rows<D, Nibble>(m, codes, s, low_bytes, job.rows, x, job.sums, ahead);
+  };
+  const bool spread = job.rows > kTileRows && !kSignedCodes;
+  if constexpr (Dot == IntegerDot::pairs) {
+    if (spread) {
+      auto* words = reinterpret_cast<uint8_t*>(s.pairs);
+      nibble ? spread_words<true>(block.codes, words) : spread_words<false>(block.codes, words);
+      return rows.template operator()<IntegerDot::words, false>({words, nullptr});
+    }
   }
-  // Where words are unpacked, bytes take as long as nibbles.
-  constexpr int kFewRows = Dot == IntegerDot::pairs ? 2 * kTileRows : kTileRows;
-  if (job.rows <= kFewRows || kSignedCodes)
-    return integer_rows<Dot, true>(m, block, s, low_bytes, job.rows, x, job.sums);
-  spread_nibbles(block.codes, s.codes);
-  integer_rows<Dot, false>(m, {s.codes, nullptr}, s, low_bytes, job.rows, x, job.sums);
+  if (!nibble) {
+    if constexpr (Dot != IntegerDot::pair_bytes) rows.template operator()<Dot, false>(block);
+  } else if (spread) {
+    if constexpr (Dot != IntegerDot::pairs) {
+      spread_nibbles(block.codes, s.codes);
+      rows.template operator()<Dot, false>({s.codes, nullptr});
+    }
+  } else {
+    rows.template operator()<Dot, true>(block);
+  }
 }
+
+#if defined(CPU_PAIR_DOT)
+static void pair_rows(const PanelJob& job, const uint8_t* block, const uint8_t* next, const QuantBlock* const* x) {
+  ReadAhead ahead = read_ahead(job, next);
+  ahead.share *= kPanelRows / kStrip;
+  for (int r = 0; r < job.rows; r += kTileRows) {
+    ahead.ask();
+    prefetch_rows(x + r + kTileRows, job.rows - r - kTileRows);
+    run_tiles<TilePairBlock>(job.rows - r < kTileRows ? job.rows - r : kTileRows,
+                             reinterpret_cast<const int32_t* const*>(x + r), reinterpret_cast<const int32_t*>(block),
+                             kPanelRows, kBlockColumns / 2, kPanelRows, job.sums + r);
+  }
+}
+#endif
 
 static void panel(const PanelJob& job) {
   const PackedMatrix& m = *job.matrix;
@@ -169,11 +228,12 @@ static void panel(const PanelJob& job) {
   // blocks ahead are slower, and so is asking for a whole block at once where few rows leave little to multiply.
   const auto ask = [&](const uint8_t* block) { prefetch_block(block, m.block_bytes); };
   if (job.begins) ask(m.block(job.expert, job.panel, 0));
-  const bool by_codes = m.integer() && job.form != RowForm::f32 && job.rows <= kTileRows;
+  const bool shares = job.form != RowForm::f32 && job.form != RowForm::bf16;
+  const bool by_codes = shares && job.form != RowForm::pairs && job.rows <= kTileRows;
   for (int64_t b = 0; b < m.blocks; ++b) {
     const uint8_t* block = m.block(job.expert, job.panel, b);
     const uint8_t* next = b + 1 < m.blocks || !job.ends ? block + m.block_bytes : nullptr;
-    if (next && !by_codes) ask(next);
+    if (next && !shares) ask(next);
     const CodeStream codes{block, by_codes ? next : nullptr};
     const int64_t start = b * kBlockColumns;
     const int64_t count = m.columns - start < kBlockColumns ? m.columns - start : kBlockColumns;
@@ -194,21 +254,19 @@ static void panel(const PanelJob& job) {
       case RowForm::pairs:
 #if defined(CPU_PAIR_DOT)
         for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const QuantBlock*>(job.x[r]) + b;
-        run_tiles<TilePairBlock>(job.rows, reinterpret_cast<const int32_t* const*>(x),
-                                 reinterpret_cast<const int32_t*>(block), kPanelRows, kBlockColumns / 2, kPanelRows,
-                                 job.sums);
+        pair_rows(job, block, next, reinterpret_cast<const QuantBlock* const*>(x));
 #endif
         break;
       case RowForm::a15:
       case RowForm::a8:
         for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const QuantBlock*>(job.x[r]) + b;
         if constexpr (kByteDot != IntegerDot::none)
-          integer_block<kByteDot>(job, codes, reinterpret_cast<const QuantBlock* const*>(x));
+          integer_block<kByteDot>(job, codes, next, reinterpret_cast<const QuantBlock* const*>(x));
         break;
       case RowForm::words:
         for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const QuantBlock*>(job.x[r]) + b;
         if constexpr (kWordDot != IntegerDot::none)
-          integer_block<kWordDot>(job, codes, reinterpret_cast<const QuantBlock* const*>(x));
+          integer_block<kWordDot>(job, codes, next, reinterpret_cast<const QuantBlock* const*>(x));
     }
   }
 }

@@ -177,21 +177,24 @@ void test_eight_bits() {
   }
 }
 
-// The largest codes times the largest inputs: sums of 16 bits must be widened before they overflow.
+// The largest and the smallest codes times the largest inputs: sums of 16 bits must be widened before they overflow,
+// or come back to what they are worth.
 void test_largest_sums() {
   const int64_t in = 128, out = 64, rows = 7;
   for (const Format& f : formats()) {
     if (f.format != WeightFormat::affine) continue;
-    auto stored = random_weight(f, out, in);
-    std::fill(stored->data.begin(), stored->data.end(), std::byte{0xff});
-    const std::vector<float> x(static_cast<size_t>(rows * in), 1.0f);
-    const auto expected = product(stored->dense(), x, rows, in, out);
-    for (CpuIsa isa : isas_here())
-      for (bool a8 : {false, true}) {
-        const auto backend = cpu(isa, 1, a8);
-        const auto weight = backend->prepare(stored->source, kUseMatrix, Precision::fast);
-        CHECK(relative_rms(linear(*backend, *weight, x, rows, in, out), expected) < 1e-5);
-      }
+    for (const auto& [codes, input] : {std::pair{0xff, 1.0f}, {0xff, -1.0f}, {0x00, 1.0f}, {0x00, -1.0f}}) {
+      auto stored = random_weight(f, out, in);
+      std::fill(stored->data.begin(), stored->data.end(), std::byte(codes));
+      const std::vector<float> x(static_cast<size_t>(rows * in), input);
+      const auto expected = product(stored->dense(), x, rows, in, out);
+      for (CpuIsa isa : isas_here())
+        for (bool a8 : {false, true}) {
+          const auto backend = cpu(isa, 1, a8);
+          const auto weight = backend->prepare(stored->source, kUseMatrix, Precision::fast);
+          CHECK(relative_rms(linear(*backend, *weight, x, rows, in, out), expected) < 1e-5);
+        }
+    }
   }
 }
 
