@@ -27,7 +27,7 @@ struct Carver {
   size_t used = 0;
   template <class T>
   T* take(size_t count) {
-    T* at = reinterpret_cast<T*>(base + used);
+    T* at = base ? reinterpret_cast<T*>(base + used) : nullptr;
     used += (count * sizeof(T) + 63) / 64 * 64;
     return at;
   }

@@ -114,11 +114,13 @@ std::vector<double> reference(const Case& c, const std::vector<Image>& images, c
         for (int64_t k = 0; k < c.channels; ++k)
           sum += w.w[static_cast<size_t>(o * c.channels + k)] * middle[static_cast<size_t>(k)];
       } else {
-        const auto columns = static_cast<int64_t>(seen.size()) * c.channels;
-        for (int64_t k = 0; k < columns; ++k)
-          if (seen[static_cast<size_t>(k / c.channels)] >= 0)
-            sum += double{w.w[static_cast<size_t>(o * columns + k)]} *
-                   x[static_cast<size_t>(seen[static_cast<size_t>(k / c.channels)] * c.channels + k % c.channels)];
+        const float* tap = w.w.data() + o * static_cast<int64_t>(seen.size()) * c.channels;
+        for (const int64_t from : seen) {
+          if (from >= 0)
+            for (int64_t k = 0; k < c.channels; ++k)
+              sum += double{tap[k]} * x[static_cast<size_t>(from * c.channels + k)];
+          tap += c.channels;
+        }
       }
       y.push_back(active(a.activation, sum) * a.scale + a.shift);
     }
