@@ -1,6 +1,11 @@
 #include <signal.h>
 #include <sys/mman.h>
-#ifdef __SANITIZE_THREAD__
+#if defined(__has_feature)  // clang
+#define THREAD_SANITIZER __has_feature(thread_sanitizer)
+#elif defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER 1
+#endif
+#if THREAD_SANITIZER
 #include <sys/syscall.h>
 #endif
 #include <unistd.h>
@@ -18,7 +23,7 @@ uintptr_t page = 0;
 
 // What readers see is replaced under them on purpose, which the thread sanitizer would call a race: it must not see it.
 void* map_fixed(void* address, size_t bytes, int protection, int flags, int fd, off_t offset) {
-#ifdef __SANITIZE_THREAD__
+#if THREAD_SANITIZER
   return reinterpret_cast<void*>(::syscall(SYS_mmap, address, bytes, protection, flags, fd, offset));
 #else
   return ::mmap(address, bytes, protection, flags, fd, offset);

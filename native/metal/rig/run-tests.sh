@@ -34,18 +34,19 @@ core=$root/build/libafterimage_core.a  # of npm install
 [ ! -f "$root/build/CMakeCache.txt" ] || cmake --build "$root/build" -j2 --target afterimage_core > "$build.log" 2>&1 ||
   { tail -50 "$build.log" >&2; exit 1; }
 [ -f "$core" ] || core=
-cmake -S native -B "$build" -DCMAKE_CXX_COMPILER="$compiler" -DAFTERIMAGE_METAL=emulated -DAFTERIMAGE_METAL_TESTS=ON \
+generator=  # make takes one target after the other, most of which are one file
+[ -f "$build/CMakeCache.txt" ] || ! command -v ninja >/dev/null || generator="-G Ninja"
+cmake -S native -B "$build" $generator -DCMAKE_CXX_COMPILER="$compiler" -DAFTERIMAGE_METAL=emulated -DAFTERIMAGE_METAL_TESTS=ON \
   -DAFTERIMAGE_TESTS=OFF -DAFTERIMAGE_CORE="$core" -DNODE_ADDON_API_DIR="$root/node_modules/node-addon-api" \
   -DNODE_API_HEADERS_DIR="$root/node_modules/node-api-headers/include" > "$build.log" 2>&1 ||
   { cat "$build.log" >&2; exit 1; }
 targets=""
 for variant in "" _address _thread; do targets="$targets metal_rig$variant metal_kernels$variant"; done
 [ -z "$full" ] || targets="$targets metal_failures_thread"
+# The last three: strict address spaces, nothing in memory of a thread, older headers.
 cmake --build "$build" -j2 --target $targets metal_bits metal_budget metal_proof metal_bits_address \
-  metal_host_address metal_encoding_address metal_failures_address metal_encoding_thread afterimage_addon > "$build.log" 2>&1 ||
-  { tail -50 "$build.log" >&2; exit 1; }
-step strict address spaces, nothing in memory of a thread, older headers
-cmake --build "$build" -j2 --target metal_strict metal_stack metal_headers_14 > "$build.log" 2>&1 || { tail -50 "$build.log" >&2; exit 1; }
+  metal_host_address metal_encoding_address metal_failures_address metal_encoding_thread afterimage_addon \
+  metal_strict metal_stack metal_headers_14 > "$build.log" 2>&1 || { tail -50 "$build.log" >&2; exit 1; }
 [ -z "$only_build" ] || exit 0
 
 quiet() {
