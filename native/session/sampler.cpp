@@ -34,6 +34,12 @@ class AllIds {
  public:
   class Iterator {
    public:
+    using difference_type = std::ptrdiff_t;
+    using value_type = int32_t;
+    using reference = int32_t;
+    using pointer = const int32_t*;
+    using iterator_category = std::input_iterator_tag;
+    Iterator() = default;
     explicit Iterator(int32_t id) : id_(id) {}
     int32_t operator*() const noexcept { return id_; }
     Iterator& operator++() noexcept { return ++id_, *this; }
@@ -50,18 +56,43 @@ class AllIds {
   int32_t count_;
 };
 
+[[noreturn]] void refuse_numbers() {
+  throw Error("BACKEND_FAILED", "The model's output is not a number; check the weights, or use exact precision.");
+}
+
+float require_any(float best) {
+  if (best == -INFINITY) throw Error("BACKEND_FAILED", "The model excludes every token; check the weights.");
+  return best;
+}
+
 // The best logit, which bounds what is added up.
-template <class Ids>
-double require_numbers(std::span<const float> logits, const Ids& ids) {
+float require_numbers(std::span<const float> logits, std::span<const int32_t> ids) {
   float best = -INFINITY;
   for (int32_t id : ids) {
     const float logit = logits[static_cast<size_t>(id)];
-    if (!(logit < INFINITY))
-      throw Error("BACKEND_FAILED", "The model's output is not a number; check the weights, or use exact precision.");
+    if (!(logit < INFINITY)) refuse_numbers();
     best = std::max(best, logit);
   }
-  if (best == -INFINITY) throw Error("BACKEND_FAILED", "The model excludes every token; check the weights.");
-  return best;
+  return require_any(best);
+}
+
+// Of a whole row, which may have 150,000: several at a time.
+float require_numbers(std::span<const float> logits, const AllIds&) {
+  constexpr size_t kTogether = 16;
+  float best[kTogether];
+  int32_t broken[kTogether] = {};
+  std::fill(best, best + kTogether, -INFINITY);
+  const auto see = [&](size_t at, size_t first) {
+    const float logit = logits[first + at];
+    best[at] = logit > best[at] ? logit : best[at];
+    broken[at] |= logit < INFINITY ? 0 : 1;
+  };
+  size_t first = 0;
+  for (; first + kTogether <= logits.size(); first += kTogether)
+    for (size_t at = 0; at < kTogether; ++at) see(at, first);
+  for (size_t at = 0; first + at < logits.size(); ++at) see(at, first);
+  if (*std::max_element(broken, broken + kTogether) != 0) refuse_numbers();
+  return require_any(*std::max_element(best, best + kTogether));
 }
 
 }  // namespace
@@ -126,8 +157,14 @@ int32_t Sampler::pick(std::span<const float> logits, std::span<const int32_t> id
 
 template <class Ids>
 int32_t Sampler::pick_of(std::span<const float> logits, const Ids& ids) const {
-  require_numbers(logits, ids);
-  return greedy() ? best(logits, ids) : draw(logits, ids);
+  const float highest = require_numbers(logits, ids);
+  if (!greedy()) return draw(logits, ids);
+  return seen_.empty() ? first_of(logits, ids, highest) : best(logits, ids);
+}
+
+template <class Ids>
+int32_t Sampler::first_of(std::span<const float> logits, const Ids& ids, float highest) noexcept {
+  return *std::find_if(ids.begin(), ids.end(), [&](int32_t id) { return logits[static_cast<size_t>(id)] == highest; });
 }
 
 void Sampler::took(int32_t id) noexcept {

@@ -63,6 +63,8 @@ class Sampler {
   template <class Ids>
   int32_t best(std::span<const float> logits, const Ids& ids) const;
   template <class Ids>
+  static int32_t first_of(std::span<const float> logits, const Ids& ids, float highest) noexcept;
+  template <class Ids>
   int32_t draw(std::span<const float> logits, const Ids& ids) const;
   void keep_best(std::vector<Candidate>& candidates) const;
   void remember(int32_t id) noexcept;

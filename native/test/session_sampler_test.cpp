@@ -77,6 +77,25 @@ void cuts_keep_what_they_say() {
   CHECK(histogram(options, kLogits, 200)[2] == 0);
 }
 
+// The length is no multiple of what is looked at together.
+void long_rows_are_looked_at_whole() {
+  const float nan = std::numeric_limits<float>::quiet_NaN(), infinite = std::numeric_limits<float>::infinity();
+  for (size_t length : {15, 16, 17, 100}) {
+    for (size_t at = 0; at < length; ++at) {
+      std::vector<float> logits(length, -1.0f);
+      logits[at] = 2;
+      CHECK(Sampler({}, {}, 0).sample(logits) == static_cast<int32_t>(at));
+      logits[length - 1] = 2;
+      CHECK(Sampler({}, {}, 0).sample(logits) == static_cast<int32_t>(at));
+      for (float broken : {nan, infinite}) {
+        logits[at] = broken;
+        CHECK(code_of(logits, 0) == "BACKEND_FAILED" && code_of(logits, 1) == "BACKEND_FAILED");
+      }
+    }
+    CHECK(code_of(std::vector<float>(length, -infinite), 0) == "BACKEND_FAILED");
+  }
+}
+
 void seed_and_step_decide() {
   SamplingOptions options;
   options.temperature = 1.5f;
@@ -131,6 +150,7 @@ int main() {
   greedy_takes_the_first_best();
   draws_follow_the_distribution();
   cuts_keep_what_they_say();
+  long_rows_are_looked_at_whole();
   seed_and_step_decide();
   broken_logits_and_options_are_refused();
   softmax_is_of_the_row();
