@@ -3,13 +3,19 @@
 // reads, with what the text reader found as a source of guesses, describes and fills in schemas. Random weights of real
 // dimensions say nothing that could be guessed: from them come records of a schema, byte by byte, most of which are
 // certain; and free text, where every guess is in vain.
+// The bundled model is asked about each picture as if nothing had been asked before, and `again`: about the same picture with
+// one line changed, where the answer about the picture is known to the room, as it is when an agent looks after a click.
 // Beside the times, which other work on the machine disturbs, stands what was done: `runs`, in those without guesses, and
 // `by_work`, the gain in tokens per second if a run costs what runs of as many rows cost, measured by turns on their own;
 // and what thinking of guesses takes, in the time of the runs (half of which have no guesses).
 // --brief: one round instead of three, two records instead of six, 12 free tokens instead of 48: about a tenth of the steps.
 // What is counted (`runs`, `accepted`) is as exact as ever, of shorter answers; times and prices are those of a single look.
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import sharp from 'sharp';
+import { Answered } from '../src/ask/answered.js';
+import type { Call, Room } from '../src/ask/call.js';
 import { runTool } from '../src/ask/run-tool.js';
 import { Options } from '../src/cli/options.js';
 import { Terminal } from '../src/cli/terminal.js';
@@ -18,6 +24,8 @@ import { LoadedModel } from '../src/engine/loaded-model.js';
 import { LocalSession } from '../src/engine/local-session.js';
 import { starterFolder } from '../src/engine/model-folder.js';
 import type { NativeResult } from '../src/engine/native-engine.js';
+import { loadImage } from '../src/image/load.js';
+import type { Region } from '../src/image/region.js';
 import { compileSchema } from '../src/schema/compile.js';
 import { tools } from '../tools/index.js';
 import { benchArguments, benchCheckpoint, type BenchArguments } from './arguments.js';
@@ -50,7 +58,7 @@ function rate(answers: Took[]): number {
   return tokens / answers.reduce((sum, answer) => sum + answer.decodeMs, 0);
 }
 
-/** Of one more row in a run of few, in runs of one row: the least squares line through what they take. */
+/** Of one more row in a run of few, in runs of one row: the least squares line from the run of one through what others take. */
 interface Price {
   row: number;
   runs: Figures;
@@ -118,6 +126,31 @@ const ASKED: Record<string, { tool: string; args: object }[]> = {
   ],
 };
 
+interface Line extends Region {
+  text: string;
+}
+
+/** The picture with another of its lines where one stood that is about as long. */
+async function lineChanged(
+  path: string,
+  lines: readonly Line[],
+  call: Call,
+  folder: string,
+): Promise<string> {
+  const middle = lines[lines.length >> 1]!;
+  const off = (line: Line): number =>
+    line.text === middle.text ? Infinity : Math.abs(line.width - middle.width);
+  const other = lines.toSorted((a, b) => off(a) - off(b))[0]!;
+  const { data, width, height } = await (await loadImage(path, call.images)).pixels();
+  const picture = sharp(data, { raw: { width, height, channels: 3 } });
+  const part = { left: other.x, top: other.y, width: other.width, height: other.height };
+  const input = await picture.clone().extract(part).raw().toBuffer();
+  const changed = join(folder, basename(path));
+  const raw = { width: other.width, height: other.height, channels: 3 } as const;
+  await picture.composite([{ input, raw, left: middle.x, top: middle.y }]).toFile(changed);
+  return changed;
+}
+
 async function ofStarter(options: BenchArguments): Promise<Figures> {
   const bench = await opened(options);
   const price = await rowPrice(bench.model);
@@ -136,29 +169,53 @@ async function ofStarter(options: BenchArguments): Promise<Figures> {
     return (answer = await asks.apply(this, given));
   };
   const starter = new Options(['--model', starterFolder()]);
+  const folder = mkdtempSync(join(tmpdir(), 'afterimage-draft-'));
   await Terminal.use(starter, new AbortController().signal, { images: [], model: true }, async ({ call }) => {
+    const put = async (
+      tool: string,
+      args: object,
+      answered?: Room['answered'],
+    ): Promise<Record<string, unknown>> => {
+      const known = tools.find(({ name }) => name === tool)!;
+      const { structured } = await runTool(known, args, { ...call, answered, onProgress: () => {} });
+      return structured;
+    };
+    const next = new Map<string, string>();
+    for (const image of images) {
+      const { lines } = await put('ocr', { image, format: 'lines' });
+      next.set(image, await lineChanged(image, lines as Line[], call, folder));
+    }
     for (const [kind, asked] of Object.entries(ASKED)) {
       const rounds: Pair[][] = [];
+      const again: Pair[][] = [];
       for (let round = 0; round <= ROUNDS; round++) {
+        const asks = images.flatMap((image) => asked.map((question) => ({ image, ...question })));
         const pairs: Pair[] = [];
-        for (const image of images)
-          for (const { tool, args } of asked)
-            pairs.push(
-              await pair(async (drafts) => {
-                draft = drafts;
-                const known = tools.find(({ name }) => name === tool)!;
-                await runTool(known, { image, ...args }, { ...call, onProgress: () => {} });
-                return { ...answer!, tokens: answer!.tokenIds.length };
-              }, round),
-            );
-        for (const { with: fast, without } of pairs)
+        const pairsAgain: Pair[] = [];
+        for (const { image, tool, args } of asks) {
+          const timed = (shown: string, answered?: Room['answered']): Promise<Pair> =>
+            pair(async (drafts) => {
+              draft = drafts;
+              await put(tool, { image: shown, ...args }, answered);
+              return { ...answer!, tokens: answer!.tokenIds.length };
+            }, round);
+          pairs.push(await timed(image));
+          const answered = new Answered();
+          await put(tool, { image, ...args }, answered);
+          answered.keep = () => {};
+          pairsAgain.push(await timed(next.get(image)!, answered));
+        }
+        for (const { with: fast, without } of [...pairs, ...pairsAgain])
           if (fast.tokens !== without.tokens) throw new Error('Guesses changed an answer.');
         // In the first round the pictures are looked at.
-        if (round > 0) rounds.push(pairs);
+        if (round === 0) continue;
+        rounds.push(pairs);
+        again.push(pairsAgain);
       }
-      Object.assign(figures, figuresOf(kind, rounds, price));
+      Object.assign(figures, figuresOf(kind, rounds, price), figuresOf(`${kind}_again`, again, price));
     }
   });
+  rmSync(folder, { recursive: true });
   return figures;
 }
 
@@ -181,7 +238,7 @@ const RECORDS = {
 };
 
 const FREE_TOKENS = options.brief ? 12 : 48;
-const ROWS = [1, 2, 4, 8, 16];
+const ROWS = [1, 2, 4, 8];
 
 async function opened(options: BenchArguments): Promise<{ model: BenchModel; close(): Promise<void> }> {
   const { checkpoint, remove } = benchCheckpoint(options);
@@ -210,19 +267,19 @@ async function rowPrice(bench: BenchModel): Promise<Price> {
     return spent() - before;
   };
   const times = ROWS.map(() => [] as number[]);
-  for (let round = 0; round < 4 * ROUNDS; round++)
-    for (const [i, rows] of ROWS.entries()) times[i]!.push(await run(rows));
+  // Several of a kind follow one another, as they do in an answer.
+  for (let round = 0; round < 2 * ROUNDS; round++)
+    for (const [i, rows] of ROWS.entries())
+      for (let burst = 0; burst < 4; burst++) times[i]!.push(await run(rows));
   // What disturbs only adds.
   const best = times.map((all) => Math.min(...all));
+  const more = best.map((ms) => ms / best[0]! - 1);
   const runs = Object.fromEntries(
-    ROWS.slice(1).map((rows, i) => [`run_of_${rows}_rows_in_runs_of_one`, best[i + 1]! / best[0]!]),
+    ROWS.slice(1).map((rows, i) => [`run_of_${rows}_rows_in_runs_of_one`, 1 + more[i + 1]!]),
   );
-  const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const [middle, height] = [mean(ROWS), mean(best)];
-  const slope =
-    ROWS.reduce((sum, rows, i) => sum + (rows - middle) * (best[i]! - height), 0) /
-    ROWS.reduce((sum, rows) => sum + (rows - middle) ** 2, 0);
-  const row = slope / (height - slope * (middle - 1));
+  const sum = (of: (rows: number, i: number) => number): number =>
+    ROWS.reduce((total, rows, i) => total + of(rows - 1, i), 0);
+  const row = sum((rows, i) => rows * more[i]!) / sum((rows) => rows ** 2);
   return { row, runs: { ...runs, row_in_runs_of_one: row } };
 }
 

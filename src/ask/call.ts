@@ -34,6 +34,7 @@ import { cancelled, inTime, type TimeLimits } from './deadline.js';
 import type { ElementReader } from '../reading/elements.js';
 import type { Reader } from '../reading/reading.js';
 import type { Drawings } from './drawings.js';
+import type { Answered } from './answered.js';
 import type { Looks, Reuse } from './looks.js';
 
 /** Everything that outlives a call. */
@@ -49,6 +50,8 @@ export interface Room {
   drawings: Drawings;
   /** Absent where nobody is told what was saved. */
   looks?: Looks;
+  /** Absent: no answer is guessed from the one before. */
+  answered?: Answered;
 }
 
 /** What a call is doing: the engine's stages, and reading text. */
@@ -134,10 +137,12 @@ export async function ask(asked: Call, conversation: Conversation, question: Que
           choices: turns.at(-1)?.choices,
           schema: turns.at(-1)?.schema,
           expected: turns.at(-1)?.expected,
+          repeats: call.answered?.to(model, turns.at(-1)!),
           continues: before,
         })
       : null;
     const { text: whole, tokenIds } = answer ?? before;
+    if (answer) call.answered?.keep(model!, turns.at(-1)!, tokenIds);
     const stopReason = answer?.stopReason ?? 'deadline';
     const structured = structuredOf(answer);
     // What has not begun can be begun anew anywhere.

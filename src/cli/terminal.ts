@@ -1,6 +1,7 @@
 // The terminal as a client of the tools, which are loaded only once the engine has begun to be: answers go to stdout as
 // they come, progress and the closing line to stderr.
 import { existsSync } from 'node:fs';
+import { Answered } from '../ask/answered.js';
 import type { Call } from '../ask/call.js';
 import { Conversations } from '../ask/conversations.js';
 import { Drawings } from '../ask/drawings.js';
@@ -63,6 +64,7 @@ export class Terminal {
       elements,
       conversations,
       drawings: new Drawings(),
+      answered: new Answered(),
       images: createImageContext({
         folders: 'everywhere',
         cwd: process.cwd(),

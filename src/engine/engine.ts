@@ -47,6 +47,8 @@ export interface AskOptions extends SamplingOptions {
   schema?: JsonSchema;
   /** Text that the answer may repeat, such as what the reader found in the image: guesses come from it, and nothing else. At most MOST_EXPECTED characters. */
   expected?: string;
+  /** Tokens of an earlier answer of this model that this one may repeat, likewise; at most MOST_EXPECTED. */
+  repeats?: readonly number[];
   /** An answer that was cut: its tokens are fed to the model as the start of its turn, and the new answer includes it. */
   continues?: AnswerSoFar;
 }

@@ -82,7 +82,7 @@ export class LocalSession implements Session {
     if (this.#closed) throw closedError();
     options.onProgress?.({ stage: 'queue', done: 0 });
     const choices = await model.prompts.answers(options.choices ?? []);
-    const expected = options.expected ? await model.prompts.expected(options.expected) : undefined;
+    const expected = await likely(model, options);
     const grammar = options.schema && (await model.grammar(options.schema, options.continues?.tokenIds));
     const { maxTokens = DEFAULT_MAX_TOKENS, thinkingTokens = DEFAULT_THINKING_TOKENS } = options;
     const rooms = { said: maxTokens, thought: Math.max(1, thinkingTokens) };
@@ -130,6 +130,17 @@ export class LocalSession implements Session {
       return unanswered(await reader.end('cancelled'));
     }
   }
+}
+
+/** What an answer by a schema repeats most is the last one by it; what reading does, the text that stands there. */
+async function likely(
+  { prompts }: LoadedModel,
+  { expected, repeats, schema }: AskOptions,
+): Promise<Int32Array | undefined> {
+  const text = expected ? await prompts.expected(expected) : [];
+  const before = repeats ?? [];
+  const all = schema ? [...before, ...text] : [...text, ...before];
+  return all.length > 0 ? Int32Array.from(all) : undefined;
 }
 
 /** How the engine is asked to end what it is at. */

@@ -13,6 +13,7 @@ import type { PictureShelf } from '../image/shelf.js';
 import { Conversations, type ConversationLimits } from '../ask/conversations.js';
 import { Activity } from '../ask/activity.js';
 import { Drawings } from '../ask/drawings.js';
+import { Answered } from '../ask/answered.js';
 import { Looks } from '../ask/looks.js';
 import type { Room } from '../ask/call.js';
 import { createLog, type Log, type LogOptions } from './log.js';
@@ -75,7 +76,8 @@ export function createApp(options: AppOptions): App {
     const conversations = new Conversations(options.conversations);
     rooms.push(conversations);
     const shelf = rooms.length === 1 ? options.shelf : undefined;
-    return { ...shared, conversations, drawings: new Drawings(), looks: new Looks(), images: images(shelf) };
+    const kept = { drawings: new Drawings(), looks: new Looks(), answered: new Answered() };
+    return { ...shared, ...kept, conversations, images: images(shelf) };
   };
   const images = (shelf: PictureShelf | undefined): ImageContext =>
     createImageContext({

@@ -127,6 +127,7 @@ async function callTool(
         conversations: app.conversations,
         drawings: app.drawings,
         looks: app.looks,
+        answered: app.answered,
         images: { ...app.images, files: widened(app.images.files, folders) },
         signal: context.mcpReq.signal,
         deadline,

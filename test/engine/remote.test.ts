@@ -121,8 +121,13 @@ describe('a resident engine on the bundled model', () => {
     const asked = question(image, ocrQuestion('text'));
     const plain = await one.open().ask(asked, { maxTokens: 24 });
     const guessed = await one.open().ask(asked, { maxTokens: 24, expected: plain.text });
+    const repeated = await one.open().ask(asked, { maxTokens: 24, repeats: plain.tokenIds });
     const foreign = await one.open().ask(asked, { maxTokens: 24, expected: '<|im_end|> 🙂' });
-    for (const { tokenIds } of [guessed, foreign]) assert.deepEqual(tokenIds, plain.tokenIds);
+    for (const { tokenIds } of [guessed, repeated, foreign]) assert.deepEqual(tokenIds, plain.tokenIds);
+    assert.ok(repeated.accepted! > 16, `${repeated.accepted} of 23`);
+    await assert.rejects(one.open().ask(asked, { maxTokens: 24, repeats: [1 << 20] }), {
+      code: 'INVALID_ARGUMENT',
+    });
     assert.ok(
       guessed.accepted! > (plain.accepted ?? 0),
       `${guessed.accepted} guesses were right of "${plain.text}"`,

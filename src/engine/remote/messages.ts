@@ -104,6 +104,7 @@ export const askOptions = z.strictObject({
   choices: z.array(z.string().min(1).max(LONGEST_NAME)).min(1).max(MOST_CHOICES).readonly().optional(),
   schema: z.record(z.string(), z.unknown()).readonly().optional(),
   expected: z.string().max(MOST_EXPECTED).optional(),
+  repeats: tokenIds.max(MOST_EXPECTED).readonly().optional(),
   stop: z.array(z.string().max(1024)).max(64).optional(),
   continues: z.object({ text: z.string(), tokenIds }).optional(),
 }) satisfies z.ZodType<WireOptions>;
