@@ -147,8 +147,9 @@ describe('weights', () => {
     const image = { width: 56, height: 56, data: new Uint8Array(56 * 56 * 3) };
     const seen = { ...pixelIdentity(image), pixels: async () => image };
     let cut = false;
+    // A third of a second: 64 tokens are there before this thread hears of the first.
     const answer = engine.open().ask([systemMessage(), userMessage([seen], 'What?')], {
-      maxTokens: 64,
+      maxTokens: 2000,
       onProgress: ({ stage }) => {
         if (cut || (stage !== 'prefill' && stage !== 'decode')) return;
         cut = true;
