@@ -62,6 +62,26 @@ bool PrefixStore::restore_file(const Sequence& sequence, const PrefixItems& pref
   return true;
 }
 
+void PrefixStore::adopt(const Sequence& sequence, const ImageKey& image, const TileFeatures::Alike& alike) {
+  // A state is kept at the end of an image, and items that see each other hold something of every tile.
+  if (alike.rows == 0 || kv_.recurrent() || !sequence.causal()) return;
+  const Match source = kv_.tree().match(sequence.with_image(image, alike.image), false);
+  const int32_t end = std::min(source.length, sequence.shared_end(image, alike.rows));
+  const Match known = kv_.tree().match(sequence, false);
+  if (known.length >= end) return;
+  const Pin kept(source.path.back());
+  const int32_t first = known.length / kBlockPositions;
+  Pin tip(first > 0 ? known.path[static_cast<size_t>(first) - 1] : nullptr);
+  for (int32_t block = first; block * kBlockPositions < end; ++block) {
+    BlockRef copy = kv_.try_block();
+    if (!copy) return;
+    const int32_t to = std::min(end, (block + 1) * kBlockPositions);
+    kv_.copy_positions(copy.memory().host(), source.path[static_cast<size_t>(block)]->block.memory().host(),
+                       to - block * kBlockPositions);
+    tip = Pin(kv_.tree().insert(tip.node(), sequence.block_items(block, to), copy));
+  }
+}
+
 void PrefixStore::stage(const Sequence& sequence, const std::vector<BlockRef>& blocks, Memory* state, int32_t from,
                         int32_t end) {
   if (!disk_.enabled()) return;

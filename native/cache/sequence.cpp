@@ -148,6 +148,20 @@ const ImageSpan* Sequence::span_at(int32_t item) const noexcept {
   return item < span.end ? &span : nullptr;
 }
 
+Sequence Sequence::with_image(const ImageKey& image, const ImageKey& other) const {
+  Prompt prompt = prompt_;
+  for (ImageSpan& span : prompt.spans)
+    if (span.key == image) span.key = other;
+  return {std::move(prompt), axes_, visibility_};
+}
+
+int32_t Sequence::shared_end(const ImageKey& image, int32_t rows) const noexcept {
+  for (const ImageSpan& span : prompt_.spans)
+    for (int32_t item = span.start; span.key == image && item < span.end; ++item)
+      if (feature_row(item) >= rows) return item;
+  return size();
+}
+
 BlockItems Sequence::block_items(int32_t block, int32_t end) const {
   const int32_t begin = block * kBlockPositions;
   BlockItems items;

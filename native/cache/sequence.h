@@ -54,6 +54,13 @@ class Sequence {
     return visible_end_.empty() || item >= prompt_size_ ? item + 1 : visible_end_[item];
   }
 
+  // Whether no item sees one behind it.
+  bool causal() const noexcept { return visibility_ == Visibility::causal; }
+  // The same with `other` in the place of `image`.
+  Sequence with_image(const ImageKey& image, const ImageKey& other) const;
+  // End of the items before the first one of `image` that has feature row `rows` or a later one.
+  int32_t shared_end(const ImageKey& image, int32_t rows) const noexcept;
+
   // Items [64·block, end), end within the block.
   BlockItems block_items(int32_t block, int32_t end) const;
   // How much of `matched` equal leading items can be reused: the keys and values of an item are complete only with

@@ -67,6 +67,7 @@ void EncodeStep::run(const RequestPtr& request) {
     if (!held) held = run_encoder(request, job, span);
     check_features(sequence, job.key, *held);
     request->features[job.key] = std::move(held);
+    state_.store.adopt(sequence, job.key, state_.tiles.most_alike(job.key));
   } catch (const Preempted&) {
     request->encode_job = std::move(job);
     return state_.turns.go_first(request);
@@ -99,6 +100,7 @@ FeatureCache::Held EncodeStep::run_encoder(const RequestPtr& request, const Enco
   state_.tiles.tidy();
   for (size_t tile = 0; tile < tiles->count(); ++tile)
     state_.tiles.insert(tiles->keys()[tile], held, tiles->feature_rows(tile));
+  state_.tiles.insert_image(job.key, held, tiles->runs());
   return held;
 }
 

@@ -225,6 +225,27 @@ std::optional<ImageTiles> ImageTiles::find(const Program& program, const std::ve
   return Finder(program, inputs).run();
 }
 
+std::vector<TileFeatures::Run> ImageTiles::runs() const {
+  struct Part {
+    int32_t row, from;
+    size_t tile;
+  };
+  std::vector<Part> parts;
+  for (size_t tile = 0; tile < count(); ++tile)
+    for (size_t i = 0; i < feature_rows_[tile].size(); ++i)
+      parts.push_back({feature_rows_[tile][i], static_cast<int32_t>(i), tile});
+  std::ranges::sort(parts, {}, &Part::row);
+  std::vector<TileFeatures::Run> runs;
+  for (const auto& [row, from, tile] : parts) {
+    if (!runs.empty() && runs.back().tile == keys_[tile] && runs.back().from + runs.back().rows == from) {
+      ++runs.back().rows;
+    } else {
+      runs.push_back({keys_[tile], from, 1});
+    }
+  }
+  return runs;
+}
+
 std::vector<NamedInput> ImageTiles::inputs_of(const std::vector<size_t>& chosen) const {
   std::vector<bool> wanted(feature_rows_.size());
   for (size_t tile : chosen) wanted[tile] = true;

@@ -2,19 +2,16 @@
 // What they are follows from the vision program and its inputs; no family says so. Two rows belong together where an
 // operator reads one for the other: attention inside a segment, a gather by index, rows joined to one.
 #pragma once
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "cache/tile_features.h"
 #include "graph/program.h"
 #include "session/named_input.h"
 
 namespace afterimage {
-
-// SHA-256 over everything that the features of a tile depend on beside the weights.
-using TileKey = std::array<uint8_t, 32>;
 
 class ImageTiles {
  public:
@@ -26,6 +23,8 @@ class ImageTiles {
   const std::vector<TileKey>& keys() const noexcept { return keys_; }
   // Rows of the image's features that the tile makes, ascending.
   const std::vector<int32_t>& feature_rows(size_t tile) const { return feature_rows_[tile]; }
+  // What the rows of the image's features are, from the first one on.
+  std::vector<TileFeatures::Run> runs() const;
   // Of an image that has only these tiles. Its features are their rows, in ascending order. `chosen` is ascending.
   std::vector<NamedInput> inputs_of(const std::vector<size_t>& chosen) const;
 

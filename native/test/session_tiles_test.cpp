@@ -1,5 +1,7 @@
 // An image of tiles that its encoder sees apart: what was encoded with another image is not encoded again, and the bits
 // are those of an engine that saw nothing before.
+#include <numeric>
+
 #include "session/image_tiles.h"
 #include "session_ask.h"
 
@@ -86,8 +88,9 @@ Asked look(Engine& engine, const Tiled& picture) {
   return {*planned.plan.value, std::move(*answered.value)};
 }
 
-// `picture` in an engine that has seen the others, and in one that has seen nothing.
-void is_encoded_but_for(const std::vector<Tiled>& seen, const Tiled& picture, int reused) {
+// `picture` in an engine that has seen the others, and in one that has seen nothing. `rows`: of its features, from the
+// first one on, whose keys and values are those of another picture.
+void is_encoded_but_for(const std::vector<Tiled>& seen, const Tiled& picture, int reused, int rows) {
   TinyModel model(Kind::causal);
   if (picture.across) model.source.vision_json = across_program();
   const auto warm = model.engine(roomy(KvType::f32)), cold = model.engine(roomy(KvType::f32));
@@ -97,15 +100,27 @@ void is_encoded_but_for(const std::vector<Tiled>& seen, const Tiled& picture, in
   CHECK(again.result.tokens == first.result.tokens);
   CHECK(again.result.cache.tiles == static_cast<int32_t>(picture.tiles.size()));
   CHECK(again.result.cache.tiles_reused == reused);
+  CHECK(again.result.cache.image_tokens_reused == rows && first.result.cache.image_tokens_reused == 0);
+  // What was taken over is kept as if it had been computed.
+  CHECK(warm->stats().blocks_in_use >= cold->stats().blocks_in_use);
+  warm->close();
+  CHECK(warm->stats().blocks_leaked == 0 && warm->stats().bytes_reserved == 0);
 }
 
 void engine_reuses(bool across) {
   const auto of = [&](std::vector<uint32_t> tiles) { return Tiled{std::move(tiles), across}; };
-  is_encoded_but_for({}, of({1, 2, 3}), 0);
-  is_encoded_but_for({}, of({4, 4, 4, 5}), across ? 1 : 2);  // the same tile in one picture
-  is_encoded_but_for({of({1, 2, 3})}, of({1, 9, 3}), 2);
-  is_encoded_but_for({of({1, 2, 3})}, of({3, 1, 2, 8}), across ? 1 : 3);  // elsewhere; the first has the line breaks
-  is_encoded_but_for({of({1, 2}), of({3, 4})}, of({1, 4, 5}), 2);         // of two pictures
+  const auto leading = [&](int tiles) { return across ? tiles : tiles * kEach; };
+  is_encoded_but_for({}, of({1, 2, 3}), 0, 0);
+  is_encoded_but_for({}, of({4, 4, 4, 5}), across ? 1 : 2, 0);  // the same tile in one picture
+  is_encoded_but_for({of({1, 2, 3})}, of({1, 9, 3}), 2, leading(1));
+  is_encoded_but_for({of({1, 2, 3})}, of({3, 1, 2, 8}), across ? 1 : 3, 0);  // elsewhere; the first has the line breaks
+  is_encoded_but_for({of({1, 2}), of({3, 4})}, of({1, 4, 5}), 2, leading(1));                       // of two pictures
+  is_encoded_but_for({of({1, 7, 8}), of({1, 2, 8}), of({1, 7, 9})}, of({1, 2, 3}), 2, leading(2));  // the most alike
+  std::vector<uint32_t> many(20);
+  std::iota(many.begin(), many.end(), 1u);
+  const Tiled before = of(many);
+  many[15] = 99;
+  is_encoded_but_for({before}, of(many), 19, leading(15));  // several blocks of positions
 }
 
 // Pictures that are one tile have nothing to say about tiles.
