@@ -1,7 +1,7 @@
 // npm run bench:cache -- --dims qwen2-vl-2b|smolvlm-256m [--bits 4] [--image 1280x800] [--threads N] [--json] [--write]
 // Time to the first token of a question about an image: cold, asked again, through another tool, after a second image,
-// after a restart from disk, after a fork; about the image with another corner, where the family sees tiles apart; and
-// eight forked questions one by one against all at once.
+// after a restart from disk, after a fork; about the image with another corner, in its first tile or its last, where the
+// family sees tiles apart; and eight forked questions one by one against all at once.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,7 +51,9 @@ async function measure(options: BenchArguments, folder: string): Promise<Record<
     };
     await bench.ask(syntheticPrompt(bench.model, [{ text: 64, seed: 99 }]), [], 4);
     const cold = await ask([first], 10);
-    const corner = tiles === '' ? undefined : await ask([cornerChanged(first)], 16);
+    const tiled = tiles !== '';
+    const corner = tiled ? await ask([cornerChanged(first, 'first')], 16) : 0;
+    const lastCorner = tiled ? await ask([cornerChanged(first, 'last')], 17) : 0;
     const reused = tiles;
     const question = await ask([first], 11);
     const tool = await ask([first], 12);
@@ -82,10 +84,12 @@ async function measure(options: BenchArguments, folder: string): Promise<Record<
       after_append_ms: appended,
       after_fork_ms: fork,
       after_restart_ms: restarted,
-      ...(corner !== undefined && {
+      ...(tiled && {
         tiles_reused: reused,
-        corner_changed_ms: corner,
-        corner_changed_speedup: cold / corner,
+        first_corner_changed_ms: corner,
+        first_corner_changed_speedup: cold / corner,
+        last_corner_changed_ms: lastCorner,
+        last_corner_changed_speedup: cold / lastCorner,
       }),
       eight_one_by_one_ms: oneByOne,
       eight_batched_ms: batched,

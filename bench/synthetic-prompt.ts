@@ -26,10 +26,12 @@ export function syntheticImage(model: Model, width: number, height: number, seed
   return { image: { width, height, data }, plan, key: createHash('sha256').update(data).digest() };
 }
 
-/** The picture with another corner, 32 pixels wide and high. */
-export function cornerChanged({ image, plan }: SyntheticImage): SyntheticImage {
+/** The picture with another corner, 32 pixels wide and high: the upper left one, or the lower right one. */
+export function cornerChanged({ image, plan }: SyntheticImage, corner: 'first' | 'last'): SyntheticImage {
   const data = image.data.slice();
-  for (let y = 0; y < 32; y++) data.fill(255, y * image.width * 3, (y * image.width + 32) * 3);
+  const [left, top] = corner === 'first' ? [0, 0] : [image.width - 32, image.height - 32];
+  for (let y = top; y < top + 32; y++)
+    data.fill(255, (y * image.width + left) * 3, (y * image.width + left + 32) * 3);
   return { image: { ...image, data }, plan, key: createHash('sha256').update(data).digest() };
 }
 

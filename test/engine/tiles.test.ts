@@ -13,6 +13,8 @@ import { join } from 'node:path';
 const WIDTH = 192;
 const HEIGHT = 96;
 const TILED = ['gemma3', 'idefics3', 'internvl', 'lfm2_vl', 'llava_next', 'minicpmv4_6', 'smolvlm'];
+/** Of these the picture as a whole comes behind its tiles, and no token sees one behind it: what the first ones left holds. */
+const WHOLE_LAST = ['idefics3', 'internvl', 'smolvlm'];
 /** Their encoders see a picture whole. */
 const WHOLE = ['qwen2_5_vl', 'qwen3_vl', 'mistral3', 'paligemma'];
 
@@ -51,6 +53,9 @@ for (const name of TILED) {
     assert.equal(second!.cache.tiles, first!.cache.tiles);
     const { tiles = 0, tiles_reused: reused = 0 } = second!.cache;
     assert.ok(reused > 0 && reused < tiles, `${reused} of ${tiles}`);
+    const { image_tokens: tokens = 0, image_tokens_reused: before = 0 } = second!.cache;
+    assert.equal(before > 0, WHOLE_LAST.includes(name), `${before} of ${tokens}`);
+    assert.ok(before < tokens);
   });
 }
 
