@@ -7,6 +7,8 @@ import { availableParallelism, cpus, loadavg, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { build } from 'esbuild';
+import { packageRoot } from '../src/package-root.js';
 import { measured } from './child.js';
 import { DIMENSIONS } from './dimensions.js';
 import { median } from './figures.js';
@@ -34,6 +36,8 @@ type EngineName = (typeof ENGINES)[number];
 const SHALLOW = 512;
 const DEEP = 4096;
 const MOST_SESSIONS = 8;
+/** In the largest context that the other side makes; ours keeps what it read, as far as there is room for it. */
+const KV_POSITIONS = MOST_SESSIONS * (SHALLOW + 256);
 const STEPS = 24;
 const QUESTION = 24;
 const PICTURE = '1280 800';
@@ -248,7 +252,22 @@ let remove = (): void => {};
 process.once('exit', () => remove());
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
-async function course(dims: string, llama: NativeLlama): Promise<Course> {
+/** Compiled, as users have it: what compiles scripts as they are loaded stays in memory. */
+async function compiledOurs(): Promise<string> {
+  const script = join(packageRoot(), 'build', 'peers', 'ours.mjs');
+  await build({
+    entryPoints: [fileURLToPath(new URL('peers/ours.ts', import.meta.url))],
+    outfile: script,
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+    logLevel: 'warning',
+  });
+  return script;
+}
+
+async function course(dims: string, llama: NativeLlama, script: string): Promise<Course> {
   const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
   const folder = mkdtempSync(join(memory, 'afterimage-peers-'));
   const checkpoint = randomCheckpoint(DIMENSIONS[dims]!(), 4);
@@ -267,9 +286,9 @@ async function course(dims: string, llama: NativeLlama): Promise<Course> {
     writeTower(files.f16, sizes.tower, 'f16');
     if (wanted('tower')) writeTower(files.q8, sizes.tower, 'q8_0');
     const ours = (precision: string): string[] => [
-      ...['--import', import.meta.resolve('tsx'), fileURLToPath(new URL('peers/ours.ts', import.meta.url))],
-      ...['--dims', dims, '--weights', checkpoint.checkpoint.folder],
+      ...[script, '--dims', dims, '--weights', checkpoint.checkpoint.folder],
       ...['--precision', precision, '--threads', options.threads],
+      ...['--kv', String(KV_POSITIONS * keyValueBytes(sizes.decoder))],
     ];
     const theirs = (tower: string): string[] => [files.model, tower, options.threads];
     const result = new Course(dims, (engine) => {
@@ -301,7 +320,8 @@ const before = measured<Peaks>('peaks.ts', { threads: options.threads });
 const rows: string[] = [];
 const courses: Course[] = [];
 const load = loadavg()[0]!;
-for (const dims of options.dims) courses.push(await course(dims, llama));
+const script = await compiledOurs();
+for (const dims of options.dims) courses.push(await course(dims, llama, script));
 const after = measured<Peaks>('peaks.ts', { threads: options.threads });
 const peaks: Peaks = {
   read: Math.max(before.read, after.read),

@@ -1,5 +1,5 @@
 // Our engine behind the commands of contender.ts, on random weights that were written before.
-//   tsx bench/peers/ours.ts --dims NAME --weights FOLDER --precision fast --threads N
+//   tsx bench/peers/ours.ts --dims NAME --weights FOLDER --precision fast --threads N --kv BYTES
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import type { Precision } from '../../src/engine/native.js';
@@ -15,6 +15,7 @@ const { values } = parseArgs({
     weights: { type: 'string' },
     precision: { type: 'string' },
     threads: { type: 'string' },
+    kv: { type: 'string' },
   },
 });
 
@@ -76,7 +77,13 @@ const commands: Record<string, (a: number, b: number) => Promise<number>> = {
 const { checkpoint } = randomCheckpoint(DIMENSIONS[values.dims!]!(), 4, { written: values.weights! });
 await answer(async () => {
   const precision = values.precision as Precision;
-  bench = new BenchModel({ checkpoint, precision, kvType: 'f16', threads: Number(values.threads) });
+  bench = new BenchModel({
+    checkpoint,
+    precision,
+    kvType: 'f16',
+    threads: Number(values.threads),
+    kvBytes: Number(values.kv),
+  });
   await bench.load();
   return 0;
 });

@@ -12,6 +12,8 @@ namespace {
 
 // From this size on memory is mapped by itself and asks for huge pages; below, the allocator's reuse is cheaper.
 constexpr size_t kMappedBytes = size_t{4} << 20;
+// Pages of a slab that nothing has taken yet are not in memory.
+constexpr size_t kSlabBytes = size_t{64} << 20;
 
 size_t round_up(size_t size, size_t to) { return (size + to - 1) / to * to; }
 
@@ -37,7 +39,7 @@ AlignedBytes::AlignedBytes(size_t size) : size_(size) {
 }
 
 AlignedBytes::~AlignedBytes() {
-  if (!data_) return;
+  if (!data_ || whole_) return;
   if (size_ >= kMappedBytes)
     platform::unmap_pages(data_, size_);
   else
@@ -45,12 +47,30 @@ AlignedBytes::~AlignedBytes() {
 }
 
 AlignedBytes::AlignedBytes(AlignedBytes&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      whole_(std::move(other.whole_)) {}
 
 AlignedBytes& AlignedBytes::operator=(AlignedBytes&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
+  std::swap(whole_, other.whole_);
   return *this;
+}
+
+AlignedBytes PagePool::take(size_t size) {
+  if (size > kSlabBytes / 4) return AlignedBytes(size);
+  const size_t rounded = round_up(size, size_t{64});
+  if (!slab_ || used_ + rounded > slab_->size()) {
+    slab_ = std::make_shared<const AlignedBytes>(kSlabBytes);
+    used_ = 0;
+  }
+  AlignedBytes part;
+  part.whole_ = slab_;
+  part.data_ = slab_->data() + used_;
+  part.size_ = rounded;
+  used_ += rounded;
+  return part;
 }
 
 uint8_t* Scratch::reserve(size_t size) {

@@ -64,7 +64,8 @@ class CpuBackend final : public Backend {
         dequantize_row(source, 0, row, weight->vector.data() + row * source.columns);
     }
     const KernelTable& k = context_.kernels;
-    if (uses & (kUseMatrix | kUseExperts)) weight->matrix = pack_matrix(source, float_form(uses, precision, k), pool_);
+    if (uses & (kUseMatrix | kUseExperts))
+      weight->matrix = pack_matrix(source, float_form(uses, precision, k), k, pool_, pages_);
     if (by_winograd(source, uses)) weight->winograd = pack_winograd(source, k.lanes, k.kernel_vectors);
     if (in_kernel(source, uses)) {
       weight->kernel = in_pairs(source, precision, k) ? pack_kernel_pairs(source, k.lanes, k.pair_vectors)
@@ -158,6 +159,7 @@ class CpuBackend final : public Backend {
   }
 
   ThreadPool pool_;
+  PagePool pages_;  // of weights
   CpuContext context_;
 };
 

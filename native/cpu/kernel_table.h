@@ -18,6 +18,9 @@ static constexpr KernelTable make_table(const char* name) {
   t.integer_form = integer_form;
   t.quantize_row = quantize_row;
   t.row_to_pair_blocks = row_to_pair_blocks;
+#if defined(CPU_PAIR_DOT)
+  t.weights_to_pairs = weights_to_pairs;
+#endif
   t.panel = panel;
   t.finish = finish;
   t.pack_keys = pack_keys;

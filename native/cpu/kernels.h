@@ -155,6 +155,9 @@ struct KernelTable {
   RowForm (*integer_form)(CodeKind kind, bool a8);
   void (*quantize_row)(const float* x, int64_t columns, int sets, bool a8, RowForm form, QuantBlock* out);
   void (*row_to_pair_blocks)(const float* x, int64_t columns, QuantBlock* out);
+  // Weights, up to 64 of an output, as pairs of a PackedMatrix by pair_factor(), padded with a zero to whole pairs;
+  // returns what a unit is worth. Null but where pair_tiles.
+  float (*weights_to_pairs)(const float* x, int count, int16_t* out);
   void (*panel)(const PanelJob& job);
   void (*finish)(const PanelFinish& finish);
 

@@ -1,7 +1,6 @@
-#include <cmath>
 #include <cstring>
 
-#include "cpu/packed_kernel.h"
+#include "cpu/kernels.h"
 #include "cpu/packed_matrix.h"
 #include "cpu/thread_pool.h"
 #include "weights/number_formats.h"
@@ -234,21 +233,33 @@ void pack_full(uint8_t* block, int output, const float* values, int count) {
   for (int k = 0; k < count; ++k) std::memcpy(block + (k * kPanelRows + output) * 4, values + k, 4);
 }
 
-void pack_pairs(const PackedMatrix& m, uint8_t* block, int output, const float* values, int count) {
-  const double factor = pair_factor(values, count);
-  const auto scale = static_cast<float>(1 / factor), by = static_cast<float>(factor);
+void pack_pairs(const KernelTable& kernels, const PackedMatrix& m, uint8_t* block, int output, const float* values,
+                int count) {
+  int16_t pairs[kBlockColumns];
+  const float scale = kernels.weights_to_pairs(values, count, pairs);
   std::memcpy(block + m.code_bytes + output * 4, &scale, 4);
-  for (int k = 0; k < count; k += 2) {
-    const auto first = static_cast<uint16_t>(std::lrint(values[k] * by));
-    const auto second = static_cast<uint16_t>(k + 1 < count ? std::lrint(values[k + 1] * by) : 0);
-    put_word(block + (k / 2 * kPanelRows + output) * 4, first | uint32_t{second} << 16);
-  }
+  for (int k = 0; k < count; k += 2) std::memcpy(block + (k / 2 * kPanelRows + output) * 4, pairs + k, 4);
+}
+
+// As pack_pairs, of a bf16 source.
+void pack_bf16_pairs(const KernelTable& kernels, const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t row,
+                     int64_t index, int count) {
+  const std::byte* data = s.data + static_cast<size_t>(expert * s.rows + row) * s.row_bytes;
+  uint16_t stored[kBlockColumns];  // aligned
+  float values[kBlockColumns];
+  std::memcpy(stored, data + index * kBlockColumns * 2, static_cast<size_t>(count) * 2);
+  kernels.widen_bf16(stored, count, values);
+  pack_pairs(kernels, m, m.block(expert, row / kPanelRows, index), static_cast<int>(row % kPanelRows), values, count);
+}
+
+bool reads_rows_in_f32(const WeightSource& s, const PackedMatrix& m) {
+  return m.kind == CodeKind::full || (m.kind == CodeKind::pairs && s.format != WeightFormat::bf16);
 }
 
 // Blocks are the outer loop: one stays in the first-level cache while its 64 outputs are written. `values`: the rows in
-// f32, for kinds that are not packed from what is stored.
-void pack_panel(const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t first, int64_t last,
-                const float* values) {
+// f32, where reads_rows_in_f32().
+void pack_panel(const KernelTable& kernels, const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t first,
+                int64_t last, const float* values) {
   for (int64_t b = 0; b < m.blocks; ++b) {
     const int64_t left = m.columns - b * kBlockColumns;
     const int count = left < kBlockColumns ? static_cast<int>(left) : kBlockColumns;
@@ -258,8 +269,10 @@ void pack_panel(const WeightSource& s, PackedMatrix& m, int64_t expert, int64_t 
       const int64_t from = output * m.columns + b * kBlockColumns;
       if (m.kind == CodeKind::full)
         pack_full(block, output, values + from, count);
+      else if (m.kind == CodeKind::pairs && values)
+        pack_pairs(kernels, m, block, output, values + from, count);
       else if (m.kind == CodeKind::pairs)
-        pack_pairs(m, block, output, values + from, count);
+        pack_bf16_pairs(kernels, s, m, expert, row, b, count);
       else if (m.kind == CodeKind::half)
         pack_halves(s, m, expert, row, b, count);
       else
@@ -274,18 +287,20 @@ size_t bytes_of(const PackedMatrix& m) { return static_cast<size_t>(m.experts * 
 
 size_t packed_bytes(const WeightSource& described, FloatForm floats) { return bytes_of(plan(described, floats)); }
 
-PackedMatrix pack_matrix(const WeightSource& source, FloatForm floats, ThreadPool& pool) {
+PackedMatrix pack_matrix(const WeightSource& source, FloatForm floats, const KernelTable& kernels, ThreadPool& threads,
+                         PagePool& pages) {
   PackedMatrix m = plan(source, floats);
-  m.bytes = AlignedBytes(bytes_of(m));
-  const size_t widened = m.kind == CodeKind::full || m.kind == CodeKind::pairs ? static_cast<size_t>(m.columns) : 0;
-  AlignedBytes rows(static_cast<size_t>(pool.threads()) * kPanelRows * widened * 4);
-  pool.for_each(m.experts * m.panels, [&](int64_t task, int thread) {
+  m.bytes = pages.take(bytes_of(m));
+  const size_t widened = reads_rows_in_f32(source, m) ? static_cast<size_t>(m.columns) : 0;
+  AlignedBytes rows(static_cast<size_t>(threads.threads()) * kPanelRows * widened * 4);
+  threads.for_each(m.experts * m.panels, [&](int64_t task, int thread) {
     const int64_t expert = task / m.panels, first = task % m.panels * kPanelRows;
     const int64_t last = first + kPanelRows < m.rows ? first + kPanelRows : m.rows;
-    float* values = reinterpret_cast<float*>(rows.data()) + static_cast<size_t>(thread) * kPanelRows * widened;
-    for (int64_t row = first; widened && row < last; ++row)
+    float* values =
+        widened ? reinterpret_cast<float*>(rows.data()) + static_cast<size_t>(thread) * kPanelRows * widened : nullptr;
+    for (int64_t row = first; values && row < last; ++row)
       dequantize_row(source, expert, row, values + (row - first) * m.columns);
-    pack_panel(source, m, expert, first, last, values);
+    pack_panel(kernels, source, m, expert, first, last, values);
   });
   return m;
 }

@@ -48,9 +48,11 @@ struct PackedMatrix {
 };
 
 class ThreadPool;
+struct KernelTable;
 
 // Throws OUT_OF_MEMORY.
-PackedMatrix pack_matrix(const WeightSource& source, FloatForm floats, ThreadPool& pool);
+PackedMatrix pack_matrix(const WeightSource& source, FloatForm floats, const KernelTable& kernels, ThreadPool& threads,
+                         PagePool& pages);
 // Bytes of its result; the source's own bytes are not looked at.
 size_t packed_bytes(const WeightSource& described, FloatForm floats);
 // Row `row` of expert 0 as f32 into out[columns].

@@ -30,6 +30,48 @@ static void row_to_pair_blocks(const float* x, int64_t columns, QuantBlock* out)
 }
 
 #if defined(CPU_PAIR_DOT)
+// The sums of pair_factor(), in its order.
+CPU_INLINE double weight_factor(const float* x, int count) {
+  typedef float VFour __attribute__((vector_size(16)));
+  typedef double VDouble __attribute__((vector_size(32)));
+  static_assert(kLanes == 8);
+  VDouble low = {}, high = {};
+  VF most = {};
+  int k = 0;
+  for (; k + kLanes <= count; k += kLanes) {
+    const VF size = magnitude(load(x + k));
+    low += __builtin_convertvector((VFour)__builtin_shufflevector(size, size, 0, 1, 2, 3), VDouble);
+    high += __builtin_convertvector((VFour)__builtin_shufflevector(size, size, 4, 5, 6, 7), VDouble);
+    most = max(size, most);
+  }
+  float largest = max_lanes(most);
+  for (; k < count; ++k) {
+    const float size = x[k] < 0 ? -x[k] : x[k];
+    low[0] += size;
+    largest = largest < size ? size : largest;
+  }
+  if (largest == 0) return 1;
+  const double sum = low[0] + low[1] + low[2] + low[3] + high[0] + high[1] + high[2] + high[3];
+  const double by_size = 32767 / static_cast<double>(largest);
+  const double by_sum = (2147483647.0 / kMostPairInput - 0.5 * static_cast<double>(count)) / sum;
+  return by_sum < by_size ? by_sum : by_size;
+}
+
+static float weights_to_pairs(const float* x, int count, int16_t* out) {
+  const double factor = weight_factor(x, count);
+  const VF by = splat(static_cast<float>(factor));
+  const auto rounded = [&](VF v) { return (VU)round_to_int(v * by); };
+  int k = 0;
+  for (; k + kLanes <= count; k += kLanes) store_half(out + k, rounded(load(x + k)));
+  if (k < count) {
+    int16_t rest[kLanes];
+    store_half(rest, rounded(load_n(x + k, count - k)));
+    std::memcpy(out + k, rest, static_cast<size_t>(count - k) * sizeof(int16_t));
+  }
+  if (count % 2) out[count] = 0;
+  return static_cast<float>(1 / factor);
+}
+
 // part[r][v] = Σ_k x[r][k] · b[k·stride + v's lanes] over pairs of integers.
 template <int R, int V>
 CPU_INLINE void pair_products(const int32_t* const* x, const int32_t* b, int64_t stride, int64_t count,

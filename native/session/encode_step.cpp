@@ -11,20 +11,41 @@ namespace {
 
 using Places = std::map<TileKey, TileFeatures::Place>;
 
-// The features of all tiles: those of `unseen` from their run, the others from their places.
-ImageFeatures assembled(const ImageTiles& tiles, const Places& places, const std::vector<size_t>& unseen,
-                        const ImageFeatures& run) {
-  std::vector<int32_t> ran;  // rows of the image, in the order of the run's
-  for (size_t tile : unseen) ran.insert(ran.end(), tiles.feature_rows(tile).begin(), tiles.feature_rows(tile).end());
-  std::sort(ran.begin(), ran.end());
-  Places sources = places;
+// Patches that keep every thread busy: more of them in one run only need more scratch.
+constexpr int64_t kPatchesTogether = 1024;
+
+// Which of the tiles run together, each list in their order.
+std::vector<std::vector<size_t>> runs_of(const ImageTiles& tiles, const std::vector<size_t>& unseen) {
+  std::vector<std::vector<size_t>> runs;
+  int64_t patches = kPatchesTogether;
   for (size_t tile : unseen) {
-    std::vector<int32_t>& rows = sources[tiles.keys()[tile]].rows;
-    for (int32_t row : tiles.feature_rows(tile))
-      rows.push_back(static_cast<int32_t>(std::lower_bound(ran.begin(), ran.end(), row) - ran.begin()));
+    if (patches >= kPatchesTogether) {
+      runs.emplace_back();
+      patches = 0;
+    }
+    runs.back().push_back(tile);
+    patches += tiles.patches(tile);
   }
-  const auto any = std::find_if(places.begin(), places.end(), [](const auto& place) { return place.second.image; });
-  const ImageFeatures& like = unseen.empty() ? *any->second.image : run;
+  return runs;
+}
+
+// Where the features of a run stand that had these tiles only.
+void note_places(const ImageTiles& tiles, const std::vector<size_t>& ran, const FeatureCache::Held& features,
+                 Places& places) {
+  std::vector<int32_t> rows;  // of the image, in the order of the run's
+  for (size_t tile : ran) rows.insert(rows.end(), tiles.feature_rows(tile).begin(), tiles.feature_rows(tile).end());
+  std::sort(rows.begin(), rows.end());
+  for (size_t tile : ran) {
+    TileFeatures::Place& place = places[tiles.keys()[tile]];
+    place.image = features;
+    for (int32_t row : tiles.feature_rows(tile))
+      place.rows.push_back(static_cast<int32_t>(std::lower_bound(rows.begin(), rows.end(), row) - rows.begin()));
+  }
+}
+
+// The features of all tiles, from their places.
+ImageFeatures assembled(const ImageTiles& tiles, const Places& places) {
+  const ImageFeatures& like = *places.begin()->second.image;
   ImageFeatures features;
   features.width = like.width;
   for (size_t tile = 0; tile < tiles.count(); ++tile)
@@ -32,8 +53,8 @@ ImageFeatures assembled(const ImageTiles& tiles, const Places& places, const std
   for (size_t level = 0; level < like.tensors.size(); ++level) {
     std::vector<float>& to = features.tensors.emplace_back(static_cast<size_t>(features.rows * features.width));
     for (size_t tile = 0; tile < tiles.count(); ++tile) {
-      const TileFeatures::Place& source = sources[tiles.keys()[tile]];
-      const std::vector<float>& from = (source.image ? *source.image : run).tensors[level];
+      const TileFeatures::Place& source = places.at(tiles.keys()[tile]);
+      const std::vector<float>& from = source.image->tensors[level];
       for (size_t i = 0; i < source.rows.size(); ++i)
         std::copy_n(from.begin() + source.rows[i] * features.width, features.width,
                     to.begin() + tiles.feature_rows(tile)[i] * features.width);
@@ -109,22 +130,26 @@ ImageFeatures EncodeStep::encode(const RequestPtr& request, const std::vector<Na
       inputs, state_.options.pause_every, [&] { pause(request); }, state_.interrupt.flag());
 }
 
-// Runs the tiles that no image had, each once; the others' rows are taken from where they stand.
+// Runs the tiles that no image had, each once and few at a time, so that scratch does not grow with the picture; the
+// others' rows are taken from where they stand.
 ImageFeatures EncodeStep::encode_unseen(const RequestPtr& request, const std::vector<NamedInput>& inputs,
                                         const ImageTiles& tiles) {
-  std::map<TileKey, TileFeatures::Place> places;
+  Places places;
   std::vector<size_t> unseen;
   for (size_t tile = 0; tile < tiles.count(); ++tile) {
     const auto [place, first] = places.try_emplace(tiles.keys()[tile], state_.tiles.find(tiles.keys()[tile]));
     if (first && !place->second.image) unseen.push_back(tile);
   }
-  const bool all = unseen.size() == tiles.count();
-  ImageFeatures run;
-  if (!unseen.empty()) run = encode(request, all ? inputs : tiles.inputs_of(unseen));
   request->plan.cache.tiles += static_cast<int32_t>(tiles.count());
   request->plan.cache.tiles_reused += static_cast<int32_t>(tiles.count() - unseen.size());
   state_.counters.tiles_reused += tiles.count() - unseen.size();
-  return all ? run : assembled(tiles, places, unseen, run);
+  for (const std::vector<size_t>& run : runs_of(tiles, unseen)) {
+    const bool all = run.size() == tiles.count();
+    auto features = encode(request, all ? inputs : tiles.inputs_of(run));
+    if (all) return features;
+    note_places(tiles, run, std::make_shared<const ImageFeatures>(std::move(features)), places);
+  }
+  return assembled(tiles, places);
 }
 
 void EncodeStep::pause(const RequestPtr& request) {

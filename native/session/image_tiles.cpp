@@ -199,6 +199,8 @@ class ImageTiles::Finder {
         owners[row] = found == tile_of_set.end() ? 0 : found->second;  // rows that read no picture: with the first
       }
     }
+    tiles.patches_.resize(tile_of_set.size());
+    for (int32_t owner : tiles.owners_[divided_]) ++tiles.patches_[owner];
     tiles.feature_rows_.resize(tile_of_set.size());
     const std::vector<int32_t>& owners = tiles.owners_[features];
     for (size_t row = 0; row < owners.size(); ++row)

@@ -21,6 +21,8 @@ class ImageTiles {
 
   size_t count() const noexcept { return keys_.size(); }
   const std::vector<TileKey>& keys() const noexcept { return keys_; }
+  // Rows of the tile that attention divides.
+  int64_t patches(size_t tile) const { return patches_[tile]; }
   // Rows of the image's features that the tile makes, ascending.
   const std::vector<int32_t>& feature_rows(size_t tile) const { return feature_rows_[tile]; }
   // What the rows of the image's features are, from the first one on.
@@ -42,6 +44,7 @@ class ImageTiles {
   std::vector<Input> inputs_;
   std::vector<std::vector<int32_t>> owners_;  // by row domain: the tile of each row
   std::vector<TileKey> keys_;
+  std::vector<int64_t> patches_;
   std::vector<std::vector<int32_t>> feature_rows_;
 };
 

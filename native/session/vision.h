@@ -22,7 +22,7 @@ class Vision {
   // OUT_OF_MEMORY, BACKEND_FAILED, and what `pause` throws.
   ImageFeatures encode(const std::vector<NamedInput>& inputs, size_t pause_every, std::function<void()> pause,
                        const std::atomic<bool>& cancel);
-  // Scratch of an image with these row counts.
+  // The most scratch of an image with these row counts: where it has tiles, they run few at a time.
   size_t predict_bytes(const std::map<std::string, int64_t>& symbols) const {
     return executor_->predict_bytes(symbols);
   }

@@ -60,6 +60,44 @@ void check_rows(CpuIsa isa, const std::string& what, const StoredWeight& stored,
   }
 }
 
+// Weights as pairs by the vectors of an instruction set against one after the other.
+void weights_become_pairs() {
+  for (CpuIsa isa : isas_here()) {
+    const KernelTable& kernels = cpu_kernels(isa);
+    CHECK(kernels.pair_tiles == (kernels.weights_to_pairs != nullptr));
+    if (!kernels.pair_tiles) continue;
+    for (int count = 1; count <= 64; ++count) {
+      std::vector<float> weights = random_floats(static_cast<size_t>(count));
+      if (count % 5 == 0) std::fill(weights.begin(), weights.end(), 0.0f);
+      if (count % 7 == 0) weights.back() *= 1000;  // one large: sums matter less than it
+      const double factor = pair_factor(weights.data(), count);
+      int16_t pairs[66] = {};
+      pairs[count / 2 * 2] = pairs[(count - 1) / 2 * 2 + 1] = 99;
+      CHECK(kernels.weights_to_pairs(weights.data(), count, pairs) == static_cast<float>(1 / factor));
+      for (int k = 0; k < count; ++k)
+        CHECK(pairs[k] == std::lrint(weights[static_cast<size_t>(k)] * static_cast<float>(factor)));
+      CHECK(count % 2 == 0 || pairs[count] == 0);
+    }
+  }
+}
+
+// Parts lie apart, are zero, and stay when the pool is gone.
+void parts_of_pages() {
+  std::vector<AlignedBytes> parts;
+  const size_t sizes[] = {1, 64, 100, 3 << 20, 15 << 20, 16 << 20, 17 << 20, 14 << 20, 13 << 20, 9 << 20, 5};
+  {
+    PagePool pool;
+    for (size_t size : sizes) parts.push_back(pool.take(size));
+  }
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const AlignedBytes part = std::move(parts[i]);
+    CHECK(reinterpret_cast<uintptr_t>(part.data()) % 64 == 0 && part.size() >= sizes[i]);
+    CHECK(std::all_of(part.data(), part.data() + part.size(), [](uint8_t byte) { return byte == 0; }));
+    std::fill(part.data(), part.data() + part.size(), uint8_t{1});
+    parts[i] = AlignedBytes();
+  }
+}
+
 void test_format(const Format& f) {
   // 200 columns: a last block that is not full. Groups must divide the row.
   const int64_t in = f.group == 0 ? 200 : f.group == 128 ? 256 : f.group * (f.group < 64 ? 5 : 3), out = 131, rows = 33;
@@ -318,6 +356,8 @@ void test_tied_table() {
 }  // namespace
 
 int main() {
+  weights_become_pairs();
+  parts_of_pages();
   for (const Format& f : formats()) test_format(f);
   test_sizes();
   test_narrow_panels();

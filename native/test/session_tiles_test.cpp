@@ -17,10 +17,11 @@ constexpr int kEach = 6;  // patches of a tile
 struct Tiled {
   std::vector<uint32_t> tiles;
   bool across = false;
+  int each = kEach;
 
   int rows() const {
-    const int patches = static_cast<int>(tiles.size()) * kEach;
-    return across ? patches + kEach : patches;
+    const int patches = static_cast<int>(tiles.size()) * each;
+    return across ? patches + each : patches;
   }
   Image image() const {
     uint32_t seed = across ? 3 : 2;
@@ -31,13 +32,13 @@ struct Tiled {
     std::vector<float> pixels;
     std::vector<int32_t> edges{0}, order;
     for (uint32_t tile : tiles) {
-      const auto own = Image{tile, kEach}.inputs();
+      const auto own = Image{tile, each}.inputs();
       const auto* values = reinterpret_cast<const float*>(own[0].data.data());
-      pixels.insert(pixels.end(), values, values + kEach * kPixels);
-      edges.push_back(edges.back() + kEach);
+      pixels.insert(pixels.end(), values, values + each * kPixels);
+      edges.push_back(edges.back() + each);
     }
-    for (int y = 0; y < kEach; ++y) {
-      for (size_t tile = 0; tile < tiles.size(); ++tile) order.push_back(static_cast<int32_t>(tile) * kEach + y);
+    for (int y = 0; y < each; ++y) {
+      for (size_t tile = 0; tile < tiles.size(); ++tile) order.push_back(static_cast<int32_t>(tile) * each + y);
       order.push_back(-1);
     }
     std::vector<NamedInput> inputs{given("pixel_values", DType::f32, kPixels, pixels),
@@ -70,7 +71,7 @@ std::string across_program() {
 Asked look(Engine& engine, const Tiled& picture) {
   const std::vector<Piece> pieces{{text(9, 1), {}}, {{}, picture.image()}, {text(5, 2), {}}};
   Prompt prompt = render(pieces, Kind::causal);
-  prompt.spans[0].symbols = {{"patches", static_cast<int64_t>(picture.tiles.size()) * kEach},
+  prompt.spans[0].symbols = {{"patches", static_cast<int64_t>(picture.tiles.size()) * picture.each},
                              {"tokens", picture.rows()},
                              {"segments", static_cast<int64_t>(picture.tiles.size()) + 1}};
   const Planned planned = Pending(engine, std::move(prompt), {4, false}).wait();
@@ -123,6 +124,18 @@ void engine_reuses(bool across) {
   is_encoded_but_for({before}, of(many), 19, leading(15));  // several blocks of positions
 }
 
+// Large tiles run few at a time: others together, the same bits; and in the memory of few.
+void large_tiles_run_apart(bool across) {
+  const auto of = [&](std::vector<uint32_t> tiles) { return Tiled{std::move(tiles), across, 600}; };
+  is_encoded_but_for({of({9, 1}), of({8, 2, 3}), of({7, 4})}, of({1, 2, 3, 4}), across ? 3 : 4);
+  TinyModel model(Kind::causal);
+  if (across) model.source.vision_json = across_program();
+  const auto few = model.engine(roomy(KvType::f32)), many = model.engine(roomy(KvType::f32));
+  look(*few, of({1, 2}));
+  look(*many, of({1, 2, 3, 4, 5}));
+  CHECK(few->stats().scratch_bytes == many->stats().scratch_bytes);
+}
+
 // Pictures that are one tile have nothing to say about tiles.
 void one_tile_is_no_tile() {
   const TinyModel model(Kind::causal);
@@ -160,6 +173,8 @@ void mixed_tiles_are_one() {
 int main() {
   engine_reuses(false);
   engine_reuses(true);
+  large_tiles_run_apart(false);
+  large_tiles_run_apart(true);
   one_tile_is_no_tile();
   gone_with_their_image();
   mixed_tiles_are_one();

@@ -1,8 +1,12 @@
 // Vectors of FIPS 180-4 (NIST examples) and pieces of every size.
+#include <algorithm>
+#include <cstdio>
 #include <string>
+#include <vector>
 
 #include "graph_check.h"
 #include "weights/sha256.h"
+#include "weights/sha256_blocks.h"
 
 using afterimage::Sha256;
 
@@ -18,6 +22,17 @@ int main() {
     Sha256 hash;
     for (size_t at = 0; at < million.size(); at += piece) hash.update(std::string_view(million).substr(at, piece));
     CHECK(hash.hex() == expected);
+  }
+  // The processor's instructions, which the lines above used where it has them, against plain C++.
+  const auto instructions = afterimage::sha256_instructions();
+  if (!instructions) std::printf("skipped: this processor or build has no instructions for SHA-256\n");
+  std::vector<uint8_t> bytes(64 * 64);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * i * 31 + i / 7);
+  for (size_t count = 0; instructions && count <= 64; ++count) {
+    uint32_t ours[8] = {1, 2, 3, 4, 5, 6, 7, 0xffffffff}, plain[8] = {1, 2, 3, 4, 5, 6, 7, 0xffffffff};
+    instructions(ours, bytes.data(), count);
+    afterimage::sha256_plain(plain, bytes.data(), count);
+    CHECK(std::equal(std::begin(ours), std::end(ours), plain));
   }
   return afterimage::test::finish();
 }

@@ -6,7 +6,8 @@
 namespace afterimage {
 namespace {
 
-// An element is not finite where all bits of `mask` are set. The inner loop has no exit, so that it vectorises.
+// An element is not finite where all bits of `mask` are set. The inner loop has no exit and one type, so that it
+// vectorises.
 template <class T, T mask>
 int64_t first_with(const std::byte* bytes, size_t size) {
   constexpr size_t kChunk = 4096;
@@ -15,9 +16,9 @@ int64_t first_with(const std::byte* bytes, size_t size) {
   for (size_t start = 0; start < count; start += kChunk) {
     const size_t n = std::min(kChunk, count - start);
     std::memcpy(chunk, bytes + start * sizeof(T), n * sizeof(T));  // the file's bytes may be unaligned
-    bool found = false;
-    for (size_t i = 0; i < n; ++i) found |= (chunk[i] & mask) == mask;
-    if (!found) continue;
+    T found = 0;
+    for (size_t i = 0; i < n; ++i) found |= (chunk[i] & mask) == mask ? T{1} : T{0};
+    if (found == 0) continue;
     const T* hit = std::find_if(chunk, chunk + n, [](T value) { return (value & mask) == mask; });
     return static_cast<int64_t>(start + (hit - chunk));
   }

@@ -4,26 +4,23 @@
 #include <bit>
 #include <cstring>
 
+#include "weights/sha256_blocks.h"
+
 namespace afterimage {
 namespace {
-
-constexpr uint32_t kRound[64] = {
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
 uint32_t big_endian(const uint8_t* p) {
   return uint32_t{p[0]} << 24 | uint32_t{p[1]} << 16 | uint32_t{p[2]} << 8 | p[3];
 }
 
+void compress(uint32_t (&state)[8], const uint8_t* blocks, size_t count) {
+  static const Sha256Blocks instructions = sha256_instructions();
+  (instructions ? instructions : sha256_plain)(state, blocks, count);
+}
+
 }  // namespace
 
-void Sha256::compress(const uint8_t* blocks, size_t count) {
+void sha256_plain(uint32_t (&state)[8], const uint8_t* blocks, size_t count) {
   for (; count > 0; --count, blocks += 64) {
     uint32_t w[64];
     for (int t = 0; t < 16; ++t) w[t] = big_endian(blocks + 4 * t);
@@ -32,16 +29,16 @@ void Sha256::compress(const uint8_t* blocks, size_t count) {
       const uint32_t s1 = std::rotr(w[t - 2], 17) ^ std::rotr(w[t - 2], 19) ^ w[t - 2] >> 10;
       w[t] = w[t - 16] + s0 + w[t - 7] + s1;
     }
-    auto [a, b, c, d, e, f, g, h] = state_;
+    auto [a, b, c, d, e, f, g, h] = state;
     for (int t = 0; t < 64; ++t) {
       const uint32_t sum1 = std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25);
-      const uint32_t t1 = h + sum1 + ((e & f) ^ (~e & g)) + kRound[t] + w[t];
+      const uint32_t t1 = h + sum1 + ((e & f) ^ (~e & g)) + kSha256Rounds[t] + w[t];
       const uint32_t sum0 = std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22);
       const uint32_t t2 = sum0 + ((a & b) ^ (a & c) ^ (b & c));
       h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
     }
     const uint32_t next[8] = {a, b, c, d, e, f, g, h};
-    for (int i = 0; i < 8; ++i) state_[i] += next[i];
+    for (int i = 0; i < 8; ++i) state[i] += next[i];
   }
 }
 
@@ -53,10 +50,10 @@ Sha256& Sha256::update(const void* bytes, size_t size) {
     if (taken > 0) std::memcpy(pending_.data() + pending_bytes_, p, taken);
     pending_bytes_ += taken, p += taken, size -= taken;
     if (pending_bytes_ < 64) return *this;
-    compress(pending_.data(), 1);
+    compress(state_, pending_.data(), 1);
     pending_bytes_ = 0;
   }
-  compress(p, size / 64);
+  compress(state_, p, size / 64);
   pending_bytes_ = size % 64;
   if (pending_bytes_ > 0) std::memcpy(pending_.data(), p + size - pending_bytes_, pending_bytes_);
   return *this;

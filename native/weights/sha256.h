@@ -19,10 +19,7 @@ class Sha256 {
   std::string hex();
 
  private:
-  void compress(const uint8_t* blocks, size_t count);
-
-  std::array<uint32_t, 8> state_ = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                    0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  uint32_t state_[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
   std::array<uint8_t, 64> pending_;
   size_t pending_bytes_ = 0;
   uint64_t total_bytes_ = 0;

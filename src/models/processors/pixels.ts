@@ -57,9 +57,22 @@ export function patchRows(
   patch: number,
   copies = 1,
 ): NamedTensor {
-  const area = patch * patch;
-  const width = 3 * copies * area;
+  const width = 3 * copies * patch * patch;
   const data = new Float32Array(corners.length * width);
+  writePatchRows(image, tables, corners, patch, copies, data);
+  return { data, rows: corners.length, width };
+}
+
+/** The rows of patchRows, written to `data`. */
+export function writePatchRows(
+  image: RgbImage,
+  tables: ChannelTables,
+  corners: [number, number][],
+  patch: number,
+  copies: number,
+  data: Float32Array,
+): void {
+  const area = patch * patch;
   let at = 0;
   for (const [x0, y0] of corners) {
     for (let c = 0; c < 3; c++) {
@@ -72,7 +85,6 @@ export function patchRows(
       for (let copy = 1; copy < copies; copy++, at += area) data.copyWithin(at, first, first + area);
     }
   }
-  return { data, rows: corners.length, width };
 }
 
 /** Rows of the same patches in several frames as one row each: channel, then frame by frame `area` pixels. */

@@ -1,7 +1,7 @@
 // Square frames of one size as rows of patches, with the tables that a SigLIP tower reads.
 import type { NamedTensor } from '../family.js';
 import type { RgbImage } from '../../image/rgb-image.js';
-import { indexTensor, patchRows, rasterCorners, type ChannelTables } from './pixels.js';
+import { indexTensor, rasterCorners, writePatchRows, type ChannelTables } from './pixels.js';
 
 /** All frames are `side` whole patches wide and high; pixels beyond them are in none, as with a convolution. */
 export function frameInputs(
@@ -14,7 +14,9 @@ export function frameInputs(
   const corners = rasterCorners({ rows: side, columns: side, patch });
   const width = 3 * patch * patch;
   const pixels = new Float32Array(frames.length * area * width);
-  frames.forEach((frame, i) => pixels.set(patchRows(frame, tables, corners, patch).data, i * area * width));
+  frames.forEach((frame, i) =>
+    writePatchRows(frame, tables, corners, patch, 1, pixels.subarray(i * area * width)),
+  );
   return {
     pixel_values: { data: pixels, rows: frames.length * area, width },
     position_index: indexTensor(Array.from({ length: frames.length * area }, (_, i) => i % area)),
