@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { readingOrder, type Placed } from '../../src/reading/reading-order.js';
+import type { Placed } from '../../src/reading/placed.js';
+import { readingOrder } from '../../src/reading/reading-order.js';
 
 const at = (
   left: number,
@@ -10,7 +11,7 @@ const at = (
   height = 20,
 ): Placed => ({
   bounds: { left, top, right: left + width, bottom: top + height },
-  length,
+  text: 'words '.repeat(length / 6).padEnd(length, 'x'),
 });
 
 describe('reading order', () => {
