@@ -175,7 +175,8 @@ function rowsOfCells(
     cells.filter((other) => isNear(edges(row), edges(other), inset(lines, row.left))),
   );
   const paired = alike.reduce((a, b) => (b.length > a.length ? b : a), []);
-  if (paired.length < 2 || paired.length < TABLE * shared.length) return undefined;
+  if (paired.length < (shared.length < LEAST_ROWS ? 2 : LEAST_ROWS) || paired.length < TABLE * shared.length)
+    return undefined;
   // Rows without white between them look like lines of cells: a table whose cells have several has others, too.
   const wraps = paired.some(({ left: some, right: others }) => !areLevel(lines, some, others));
   if (!wraps) return undefined;
