@@ -102,8 +102,11 @@ function isProse(lines: readonly Placed[], members: number[]): boolean {
   );
 }
 
+/** Names joined by signs are one; scripts without spaces have a word a character. */
 function wordsIn(text: string): number {
-  return text.match(/[\u3040-\u30ff\u3400-\u9fff]|\p{L}{2,}/gu)?.length ?? 0;
+  return (
+    text.match(/[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u9fff]*\p{L}{2}\S*/gu)?.length ?? 0
+  );
 }
 
 /** Entries in the order of the alphabet that go on in the next column. */
