@@ -166,7 +166,7 @@
     behind.set(nearest, word);
     first.delete(word);
   }
-  const lines = [];
+  const found = [];
   for (const start of first) {
     const all = [];
     for (let word = start; word; word = behind.get(word)) all.push(word);
@@ -179,8 +179,54 @@
       return said + (gap > word.size * 0.12 ? ' ' : '') + word.text;
     }, '');
     const size = told.at(-1).size;
-    lines.push({ text, box: box(told.map((word) => word.box).reduce(union)), size });
+    found.push({
+      text,
+      box: told.map((word) => word.box).reduce(union),
+      size,
+      nodes: told.map(({ node }) => node),
+    });
   }
+  /**
+   * Beside and to the left, or above: what people read first, whatever the document says. Entries of a side bar may run
+   * into the text beside it.
+   */
+  const precedes = (a, b) => {
+    const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+    const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+    if (down > 0.4 * Math.min(a.bottom - a.top, b.bottom - b.top))
+      return across < 0.2 * Math.min(a.right - a.left, b.right - b.left) && a.left < b.left;
+    return across > 0 && down < 2 && a.top < b.top;
+  };
+  /** What stands in one element is read as a whole: cells, columns, side bars; in the order of the document otherwise. */
+  const inOrder = (element, members) => {
+    const groups = new Map();
+    for (const line of members) {
+      const within = [...element.childNodes].find((child) =>
+        line.nodes.every((node) => child.contains(node)),
+      );
+      const key = within?.nodeType === Node.ELEMENT_NODE ? within : line;
+      groups.set(key, [...(groups.get(key) ?? []), line]);
+    }
+    const left = [...groups].map(([key, some]) => ({
+      key,
+      some,
+      box: some.map((line) => line.box).reduce(union),
+    }));
+    const order = [];
+    while (left.length > 0) {
+      const next = left.findIndex(
+        (group) => !left.some((other) => other !== group && precedes(other.box, group.box)),
+      );
+      const [{ key, some }] = left.splice(Math.max(0, next), 1);
+      order.push(...(key === some[0] ? some : inOrder(key, some)));
+    }
+    return order;
+  };
+  const lines = inOrder(document.body, found).map(({ text, box: place, size }) => ({
+    text,
+    box: box(place),
+    size,
+  }));
   for (const other of document.querySelectorAll(
     'img,svg,canvas,video,iframe,object,input,select,textarea,button',
   )) {

@@ -17,7 +17,7 @@ import { textChanges } from '../../src/reading/text-changes.js';
 import { TextReader } from '../../src/reading/text-reader.js';
 import { KeptNetworks, OnnxNetworks } from '../../test/reading/onnx-networks.js';
 import { ErrorRate, FoundBoxes, plain } from './measure.js';
-import { columnsText, pagesOf, rowsText, type TruePage } from './truth.js';
+import { pagesOf, rowsText, toldText, type TruePage } from './truth.js';
 
 const { values } = parseArgs({
   options: {
@@ -171,8 +171,7 @@ for (const [prefix, name] of [
   ['mobile', 'mobile 390×844'],
 ] as const)
   if (wanted(prefix)) say(name, await score(pagesOf(values.set, prefix, every)));
-if (wanted('pages'))
-  say('pages of documentation', await score(pagesOf(values.pages, '', every), columnsText));
+if (wanted('pages')) say('pages of documentation', await score(pagesOf(values.pages, '', every), toldText));
 console.log('| | error in reading order | line by line | without spaces | boxes, IoU ≥ 0.5 | lines |');
 console.log('|---|---|---|---|---|---|');
 for (const row of rows) console.log(row);

@@ -2,7 +2,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bounds } from '../../src/reading/quad.js';
-import { readingOrder } from '../../src/reading/reading-order.js';
 
 export interface TrueLine {
   text: string;
@@ -12,7 +11,7 @@ export interface TrueLine {
 export interface TruePage {
   name: string;
   picture: string;
-  /** In the order of the document. */
+  /** In the order of the document; of the documentation pages, in the order that people read them. */
   lines: TrueLine[];
   /** Places that show something that is no text of the page, or text that is cut off. */
   ignored: Bounds[];
@@ -63,10 +62,9 @@ function layered(a: Bounds, b: Bounds): boolean {
   return across > 2 && down > 0.3 * Math.min(a.bottom - a.top, b.bottom - b.top);
 }
 
-/** The page's text with columns one after the other, by the same geometry that orders what was read. */
-export function columnsText(lines: readonly TrueLine[]): string {
-  const rows = readingOrder(lines.map(({ bounds, text }) => ({ bounds, length: text.length })));
-  return rows.map((row) => row.map((at) => lines[at]!.text).join(' ')).join('\n');
+/** The page's text in the order that the truth tells. */
+export function toldText(lines: readonly TrueLine[]): string {
+  return lines.map(({ text }) => text).join('\n');
 }
 
 /** The page's text, one row of it per line, as the reading instruction wants it. */

@@ -1,13 +1,9 @@
 // The order in which people read what stands on a page: columns one after the other, rows of a table from left to right.
-import type { Bounds } from './quad.js';
+import { bottomOf, height, rowsOf, topOf, typical, width, type Placed } from './placed.js';
+import { arrangementOf } from './side-by-side.js';
 
-/** Lines whose middles are nearer than this share of their height stand in one row. */
-const LEVEL = 0.4;
-/** Lines that belong to a row of a table are as level as type can be. */
-const STRICTLY_LEVEL = 0.12;
-/** A gutter is at least so wide, in heights of a line, and has at least so many lines on each side. */
+/** A gutter is at least so wide, in heights of a line. */
 const GUTTER = 1;
-const LEAST_LINES = 3;
 /** Share of lines that may run into the gutter, as the long entries of a narrow sidebar do. */
 const STRAYS = 0.15;
 /** Bands over one column alone with which a run of columns may begin: a title, and what is under it. */
@@ -16,17 +12,8 @@ const ALONE_AT_FIRST = 3;
 const STRAYS_AT_FIRST = 2;
 /** White above and below a line that stands over both columns, in its heights: a heading, and no stray. */
 const SET_APART = 0.5;
-/** Share of lines with a partner across the gutter from which the sides are a table and no columns. */
-const TABLE = 0.6;
-/** Running text: lines of so many characters, most of them as long as the longest. */
-const PROSE_CHARACTERS = 25;
-const PROSE_SHARE = 0.5;
-
-export interface Placed {
-  bounds: Bounds;
-  /** Characters. */
-  length: number;
-}
+/** White above running text that goes on, in heights of a line, is less than this. */
+const GOES_ON = 0.5;
 
 /** @returns rows in reading order, each the indices of its lines from left to right */
 export function readingOrder(lines: readonly Placed[]): number[][] {
@@ -40,10 +27,10 @@ function ordered(lines: readonly Placed[], members: number[]): number[][] {
   const bands = bandsOf(lines, members);
   const order: number[][] = [];
   for (let at = 0; at < bands.length;) {
-    const columns = columnsFrom(lines, bands, at);
-    if (columns) {
-      order.push(...ordered(lines, columns.left), ...ordered(lines, columns.right));
-      at = columns.end;
+    const sides = sidesFrom(lines, bands, at);
+    if (sides) {
+      order.push(...sides.order);
+      at = sides.end;
     } else order.push(...rowsOf(lines, bands[at++]!));
   }
   return order;
@@ -69,9 +56,8 @@ function core({ bounds: { top, bottom } }: Placed): { top: number; bottom: numbe
   return { top: top + inset, bottom: bottom - inset };
 }
 
-interface Columns {
-  left: number[];
-  right: number[];
+interface Sides {
+  order: number[][];
   /** First band after them. */
   end: number;
 }
@@ -83,8 +69,8 @@ interface Gutter {
   strays: number;
 }
 
-/** The longest run of bands from `start` on that one gutter parts into two columns. */
-function columnsFrom(lines: readonly Placed[], bands: number[][], start: number): Columns | undefined {
+/** The longest run of bands from `start` on that one gutter parts into two columns, or into cells. */
+function sidesFrom(lines: readonly Placed[], bands: number[][], start: number): Sides | undefined {
   const runs: { gutters: Gutter[]; members: number; end: number }[] = [];
   const members: number[] = [];
   let gutters: Gutter[] = [{ from: -Infinity, to: Infinity, strays: 0 }];
@@ -95,22 +81,28 @@ function columnsFrom(lines: readonly Placed[], bands: number[][], start: number)
       .filter(({ strays }) => strays <= STRAYS * members.length + STRAYS_AT_FIRST);
     const accepted = gutters.filter((gutter) => isInside(gutter) && gutter.strays <= STRAYS * members.length);
     if (at - start >= ALONE_AT_FIRST && !gutters.some(isInside)) break;
-    // Of runs between the same gutters the longest is looked at.
+    // Of runs between the same gutters, with the same strays, the longest is looked at.
     if (isSame(runs.at(-1)?.gutters, accepted)) runs.pop();
     runs.push({ gutters: accepted, members: members.length, end: at + 1 });
   }
+  let table: Sides | undefined;
   for (const run of runs.reverse()) {
     for (const gutter of run.gutters) {
-      const columns = partedBy(lines, members.slice(0, run.members), gutter);
-      if (columns) return { ...columns, end: run.end };
+      const parts = partedBy(lines, members.slice(0, run.members), gutter, bands[run.end]);
+      if (parts?.kind === 'columns') return { order: parts.order, end: run.end };
+      // Beside a column a table is part of the other one.
+      if (parts) table ??= { order: parts.order, end: run.end };
     }
   }
-  return undefined;
+  return table;
 }
 
 function isSame(some: Gutter[] | undefined, others: Gutter[]): boolean {
   if (some?.length !== others.length) return false;
-  return some.every(({ from, to }, at) => from === others[at]!.from && to === others[at]!.to);
+  return some.every(({ from, to, strays }, at) => {
+    const other = others[at]!;
+    return from === other.from && to === other.to && strays === other.strays;
+  });
 }
 
 function isInside({ from, to }: Gutter): boolean {
@@ -162,84 +154,55 @@ function standsOver(lines: readonly Placed[], bands: number[][], at: number, gut
   return top(at) - bottom(at - 1) > white && top(end) - bottom(end - 1) > white;
 }
 
+/** @param next The band below them. */
 function partedBy(
   lines: readonly Placed[],
   members: number[],
   { from, to }: Gutter,
-): { left: number[]; right: number[] } | undefined {
+  next: number[] | undefined,
+): { kind: 'columns' | 'table'; order: number[][] } | undefined {
   const left = members.filter((at) => lines[at]!.bounds.right <= from + 0.5);
   const right = members.filter((at) => lines[at]!.bounds.left >= to - 0.5);
-  if (beside(lines, left, right) < LEAST_LINES) return undefined;
+  if (left.length === 0 || right.length === 0) return undefined;
   if (to - from < GUTTER * Math.min(typical(lines, left), typical(lines, right))) return undefined;
-  const prose = isProse(lines, left) && isProse(lines, right);
-  if (!prose && partners(lines, left, right) >= TABLE) return undefined;
+  const sides = new Set([...left, ...right]);
+  const strays = members.filter((at) => !sides.has(at));
+  const arrangement = arrangementOf(lines, left, right, strays);
+  if (arrangement.kind === 'nothing') return undefined;
+  if (arrangement.kind === 'table')
+    return { kind: 'table', order: arrangement.rows.flatMap((row) => cells(lines, row)) };
   // A stray belongs to the side that has more of it.
   const isLeft = ({ bounds }: Placed) => bounds.left + bounds.right < from + to;
-  return {
-    left: members.filter((at) => isLeft(lines[at]!)),
-    right: members.filter((at) => !isLeft(lines[at]!)),
-  };
+  const columns = [
+    members.filter((at) => isLeft(lines[at]!)),
+    members.filter((at) => !isLeft(lines[at]!)),
+  ] as const;
+  const [first, second] = goesOn(lines, columns, next) ? [columns[1], columns[0]] : columns;
+  return { kind: 'columns', order: [...ordered(lines, first), ...ordered(lines, second)] };
 }
 
-/** How many rows of the one side, or of the other if fewer, stand no higher and no lower than the other side does. */
-function beside(lines: readonly Placed[], left: number[], right: number[]): number {
-  const within = (some: number[], others: number[]) => {
-    const top = Math.min(...others.map((at) => lines[at]!.bounds.top));
-    const bottom = Math.max(...others.map((at) => lines[at]!.bounds.bottom));
-    const inside = some.filter((at) => middle(lines[at]!) > top && middle(lines[at]!) < bottom);
-    return rowsOf(lines, inside).length;
-  };
-  return Math.min(within(left, right), within(right, left));
+/** Whether the left column, and not the right one, goes on in lines below both: the right one is let into its text. */
+function goesOn(
+  lines: readonly Placed[],
+  columns: readonly [number[], number[]],
+  next: number[] | undefined,
+): boolean {
+  if (!next) return false;
+  const [left, right] = columns.map((column) => topOf(lines, next) - bottomOf(lines, column));
+  const white = GOES_ON * typical(lines, next);
+  return left! < white && right! >= white;
 }
 
-function typical(lines: readonly Placed[], members: number[]): number {
-  const heights = members.map((at) => height(lines[at]!)).sort((a, b) => a - b);
-  return heights[heights.length >> 1]!;
-}
-
-function height({ bounds }: Placed): number {
-  return bounds.bottom - bounds.top;
-}
-
-function width({ bounds }: Placed): number {
-  return bounds.right - bounds.left;
-}
-
-function middle({ bounds }: Placed): number {
-  return (bounds.top + bounds.bottom) / 2;
-}
-
-/** Share of the shorter side's lines that are level with one of the other side. */
-function partners(lines: readonly Placed[], left: number[], right: number[]): number {
-  const [few, many] = left.length <= right.length ? [left, right] : [right, left];
-  const sorted = many.map((at) => lines[at]!).sort((a, b) => middle(a) - middle(b));
-  let next = 0;
-  const level = few
-    .map((at) => lines[at]!)
-    .sort((a, b) => middle(a) - middle(b))
-    .filter((a) => {
-      while (next < sorted.length && middle(sorted[next]!) < middle(a)) next++;
-      return [sorted[next - 1], sorted[next]].some(
-        (b) => b && Math.abs(middle(a) - middle(b)) < STRICTLY_LEVEL * Math.min(height(a), height(b)),
-      );
-    });
-  return level.length / few.length;
-}
-
-function isProse(lines: readonly Placed[], members: number[]): boolean {
-  const longest = Math.max(...members.map((at) => lines[at]!.length));
-  const full = members.filter((at) => lines[at]!.length > 0.75 * longest);
-  return longest >= PROSE_CHARACTERS && full.length >= PROSE_SHARE * members.length;
-}
-
-function rowsOf(lines: readonly Placed[], members: number[]): number[][] {
-  const rows: number[][] = [];
-  for (const member of [...members].sort((a, b) => middle(lines[a]!) - middle(lines[b]!))) {
-    const first = rows.at(-1)?.[0];
-    const near = first !== undefined && middle(lines[member]!) - middle(lines[first]!);
-    if (near !== false && near < LEVEL * Math.min(height(lines[member]!), height(lines[first!]!)))
-      rows.at(-1)!.push(member);
-    else rows.push([member]);
+/** A row of a table: its cells from left to right, each from top to bottom. */
+function cells(lines: readonly Placed[], row: number[]): number[][] {
+  if (rowsOf(lines, row).length === 1) return rowsOf(lines, row);
+  const across = [...row].sort((a, b) => lines[a]!.bounds.left - lines[b]!.bounds.left);
+  const found: number[][] = [];
+  let right = -Infinity;
+  for (const member of across) {
+    if (lines[member]!.bounds.left > right) found.push([]);
+    found.at(-1)!.push(member);
+    right = Math.max(right, lines[member]!.bounds.right);
   }
-  return rows.map((row) => row.sort((a, b) => lines[a]!.bounds.left - lines[b]!.bounds.left));
+  return found.flatMap((cell) => rowsOf(lines, cell));
 }

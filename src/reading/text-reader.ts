@@ -222,7 +222,7 @@ function certainty(pieces: LineText[]): number {
 }
 
 async function inOrder(lines: ReadLine[], { width, height }: Size, signal?: AbortSignal): Promise<Reading> {
-  const placed = lines.map(({ box, text }) => ({ bounds: boundsOfRegion(box), length: text.length }));
+  const placed = lines.map(({ box, text }) => ({ bounds: boundsOfRegion(box), text }));
   const rows = await readingOrder(placed, { signal });
   let next = 0;
   return {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { readingOrder, type Placed } from '../../src/reading/reading-order.js';
+import type { Placed } from '../../src/reading/placed.js';
+import { readingOrder } from '../../src/reading/reading-order.js';
 
 const at = (
   left: number,
@@ -10,7 +11,7 @@ const at = (
   height = 20,
 ): Placed => ({
   bounds: { left, top, right: left + width, bottom: top + height },
-  length,
+  text: 'words '.repeat(length / 6).padEnd(length, 'x'),
 });
 
 describe('reading order', () => {
@@ -69,6 +70,71 @@ describe('reading order', () => {
 
   test('level lines of one row go from left to right, whatever came first', () => {
     assert.deepEqual(readingOrder([at(200, 3, 50), at(0, 0, 50), at(0, 40, 50)]), [[1, 0], [2]]);
+  });
+
+  test('terms above what they mean are no column beside it', () => {
+    const entries = [0, 1, 2, 3].flatMap((row) => [at(0, row * 80, 20, 2), at(60, row * 80 + 26, 500)]);
+    assert.deepEqual(
+      readingOrder(entries).flat(),
+      entries.map((_, member) => member),
+    );
+  });
+
+  test('cells of several lines are read one after the other, at the top of their row or at its middle', () => {
+    const row = (top: number) => [
+      at(0, top + 12, 90, 12),
+      at(200, top, 300, 40),
+      at(200, top + 24, 200, 30),
+      at(600, top, 120, 16),
+      at(600, top + 24, 90, 12),
+    ];
+    const lines = [0, 70, 140].flatMap(row);
+    assert.deepEqual(
+      readingOrder(lines).flat(),
+      lines.map((_, member) => member),
+    );
+  });
+
+  test('rows of a table that has no white between them stay rows', () => {
+    const lines = [0, 1, 2, 3, 4].flatMap((row) => [
+      { ...at(0, row * 21, 230), text: 'pg_catalog | spanish_stem' },
+      { ...at(300, row * 21, 350), text: '| snowball stemmer for spanish language' },
+    ]);
+    assert.deepEqual(
+      readingOrder(lines),
+      [0, 1, 2, 3, 4].map((row) => [row * 2, row * 2 + 1]),
+    );
+  });
+
+  test('an index goes on in the next column, whatever stands level with it', () => {
+    const words = ['ape', 'bee', 'cat', 'dog', 'elk', 'fox', 'gnu', 'hen', 'ibis', 'jay', 'kite', 'lark'];
+    const index = (texts: string[]) =>
+      texts.map((text, n) => ({ ...at(n < 6 ? 0 : 300, (n % 6) * 24, text.length * 9), text }));
+    assert.deepEqual(
+      readingOrder(index(words)).flat(),
+      words.map((_, n) => n),
+    );
+    const mixed = [...words.slice(0, 6), 'sad', 'old', 'wet', 'big', 'new', 'dry'];
+    assert.deepEqual(
+      readingOrder(index(mixed)),
+      [0, 1, 2, 3, 4, 5].map((row) => [row, row + 6]),
+    );
+  });
+
+  test('a box let into running text is read before it', () => {
+    const beside = [0, 1, 2, 3, 4, 5].map((row) => at(0, row * 26, 200));
+    const box = [0, 1, 2, 3].map((row) => at(300, 10 + row * 26, 200));
+    const below = [6, 7].map((row) => at(0, row * 26, 500));
+    const order = readingOrder([...beside, ...box, ...below]).flat();
+    assert.deepEqual(order, [6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 10, 11]);
+  });
+
+  test('what stands across the gutter below a sidebar ends it', () => {
+    const side = [0, 1, 2, 3].map((row) => at(0, row * 31 + 9, 90, 8));
+    const text = [0, 1, 2, 3, 4, 5, 6, 7].map((row) => at(200, row * 24, 500, 70));
+    const foot = [at(0, 230, 50), at(80, 230, 400), at(600, 230, 90)];
+    const order = readingOrder([...side, ...text, ...foot]).flat();
+    assert.deepEqual(order, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
   });
 
   test('nothing', () => assert.deepEqual(readingOrder([]), []));
