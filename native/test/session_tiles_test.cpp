@@ -127,7 +127,7 @@ void engine_reuses(bool across) {
 // Large tiles run few at a time: others together, the same bits; and in the memory of few.
 void large_tiles_run_apart(bool across) {
   const auto of = [&](std::vector<uint32_t> tiles) { return Tiled{std::move(tiles), across, 600}; };
-  is_encoded_but_for({of({9, 1}), of({8, 2, 3}), of({7, 4})}, of({1, 2, 3, 4}), across ? 3 : 4);
+  is_encoded_but_for({of({9, 1}), of({8, 2, 3}), of({7, 4})}, of({1, 2, 3, 4}), across ? 3 : 4, 0);
   TinyModel model(Kind::causal);
   if (across) model.source.vision_json = across_program();
   const auto few = model.engine(roomy(KvType::f32)), many = model.engine(roomy(KvType::f32));
