@@ -15,8 +15,8 @@ namespace afterimage {
 namespace {
 
 constexpr uint32_t kOpen = 0x80000000u;
-// Longer than the gap between two operators of a run, and between two runs of an answer whose tokens a schema weighs; far
-// shorter than a scheduler's time slice.
+// Longer than the gap between two operators of a run, and between two runs of an answer whose tokens a schema weighs;
+// far shorter than a scheduler's time slice.
 constexpr auto kSpin = std::chrono::microseconds(100);
 
 void pause_briefly() {
