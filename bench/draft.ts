@@ -170,6 +170,7 @@ async function ofStarter(options: BenchArguments): Promise<Figures> {
   };
   const starter = new Options(['--model', starterFolder()]);
   const folder = mkdtempSync(join(tmpdir(), 'afterimage-draft-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   await Terminal.use(starter, new AbortController().signal, { images: [], model: true }, async ({ call }) => {
     const put = async (
       tool: string,
@@ -215,7 +216,6 @@ async function ofStarter(options: BenchArguments): Promise<Figures> {
       Object.assign(figures, figuresOf(kind, rounds, price), figuresOf(`${kind}_again`, again, price));
     }
   });
-  rmSync(folder, { recursive: true });
   return figures;
 }
 

@@ -5,8 +5,9 @@ import { MOST_EXPECTED, type ModelInfo } from '../engine/engine.js';
 import { ByteLru } from '../image/byte-lru.js';
 import type { Turn } from './conversations.js';
 
-/** Tokens of all answers, and of one: beside what is read in a picture, which is searched as often. */
-const KEPT = 1 << 18;
+/** Bytes of all, questions and schemas included: whoever asks chooses how long they are. */
+const KEPT = 4 << 20;
+/** Tokens of one: beside what is read in a picture, which is searched as often. */
 const MOST_OF_ONE = MOST_EXPECTED / 4;
 
 type Asked = Pick<Turn, 'question' | 'schema'>;
@@ -22,7 +23,8 @@ export class Answered {
   keep({ identity }: ModelInfo, asked: Asked, answer: readonly number[]): void {
     if (identity === undefined || answer.length === 0) return;
     const kept = answer.slice(0, MOST_OF_ONE);
-    this.#last.set(keyOf(identity, asked), kept, kept.length);
+    const key = keyOf(identity, asked);
+    this.#last.set(key, kept, 8 * kept.length + 2 * key.length);
   }
 }
 

@@ -89,3 +89,16 @@ test('of a long answer only the beginning is kept, and an engine takes no more',
   assert.ok(askOptions.safeParse({ repeats }).success);
   assert.ok(!askOptions.safeParse({ repeats: Array<number>(MOST_EXPECTED + 1).fill(0) }).success);
 });
+
+test('long questions push out earlier ones, and one that is too long is not kept', () => {
+  const answered = new Answered();
+  const long = 'x'.repeat(1 << 20);
+  answered.keep(local, { question: 'first' }, [1]);
+  answered.keep(local, { question: `${long}a` }, [2]);
+  assert.deepEqual(answered.to(local, { question: 'first' }), [1]);
+  answered.keep(local, { question: `${long}b` }, [3]);
+  assert.equal(answered.to(local, { question: `${long}a` }), undefined);
+  answered.keep(local, { question: long + long }, [4]);
+  assert.equal(answered.to(local, { question: long + long }), undefined);
+  assert.deepEqual(answered.to(local, { question: `${long}b` }), [3]);
+});
