@@ -20,6 +20,12 @@ namespace afterimage::CPU_ISA {
 // Rows of one pass over keys, then values: either stays in the first-level cache while all of them use it. Whole
 // vectors.
 constexpr int kPassRows = 16 * kTileRows;
+// Rows that go through tiles together.
+#if defined(CPU_AMX)
+constexpr int kAttendRows = kAmxRows;
+#else
+constexpr int kAttendRows = kTileRows;
+#endif
 
 // Scores of one row to weights e^{s−m} in place. Returns the tile's maximum and sum.
 struct TileSum {
@@ -103,9 +109,9 @@ static void score_tile(const AttendJob& job, int r, int rows, float* const* scor
 #endif
 #if defined(CPU_BF16_DOT)
   if (job.form == TileForm::bf16)
-    return run_tiles<TileBf16<false>>(rows, reinterpret_cast<const uint32_t* const*>(job.queries + r),
-                                      static_cast<const uint32_t*>(job.tile.keys), kKeys, (job.k_dim + 1) / 2, kKeys,
-                                      scores);
+    return run_bf16_tiles<false>(rows, reinterpret_cast<const uint32_t* const*>(job.queries + r),
+                                 static_cast<const uint32_t*>(job.tile.keys), kKeys, (job.k_dim + 1) / 2, kKeys,
+                                 scores);
 #endif
   const auto* queries = reinterpret_cast<const float* const*>(job.queries + r);
   const auto* halves = static_cast<const uint16_t*>(job.tile.keys);
@@ -127,8 +133,8 @@ CPU_INLINE void weigh_values(const AttendJob& job, int rows, float* const* weigh
 static void value_tile(const AttendJob& job, int rows, float* const* weights, float* const* partial) {
 #if defined(CPU_PAIR_DOT)
   if (job.form == TileForm::pairs) {
-    alignas(64) int32_t pairs[kTileRows][kKeys / 2];
-    const int32_t* pair_rows[kTileRows];
+    alignas(64) int32_t pairs[kAttendRows][kKeys / 2];
+    const int32_t* pair_rows[kAttendRows];
     for (int i = 0; i < rows; ++i) {
       weights_to_pairs(weights[i], pairs[i]);
       pair_rows[i] = pairs[i];
@@ -139,14 +145,14 @@ static void value_tile(const AttendJob& job, int rows, float* const* weights, fl
 #endif
 #if defined(CPU_BF16_DOT)
   if (job.form == TileForm::bf16) {
-    alignas(64) uint32_t pairs[kTileRows][kKeys / 2];
-    const uint32_t* pair_rows[kTileRows];
+    alignas(64) uint32_t pairs[kAttendRows][kKeys / 2];
+    const uint32_t* pair_rows[kAttendRows];
     for (int i = 0; i < rows; ++i) {
       to_bf16_pairs(weights[i], pairs[i]);
       pair_rows[i] = pairs[i];
     }
-    return run_tiles<TileBf16<false>>(rows, pair_rows, static_cast<const uint32_t*>(job.tile.values), job.v_stride,
-                                      kKeys / 2, job.v_stride, partial);
+    return run_bf16_tiles<false>(rows, pair_rows, static_cast<const uint32_t*>(job.tile.values), job.v_stride,
+                                 kKeys / 2, job.v_stride, partial);
   }
 #endif
   if (job.tile.value_type == KvType::f16) return weigh_values<TileHalf<true>, uint16_t>(job, rows, weights, partial);
@@ -160,20 +166,20 @@ static bool any_sees(const AttendJob& job, int r, int rows) {
   return false;
 }
 
-static int tile_rows(const AttendJob& job, int r) { return job.rows - r < kTileRows ? job.rows - r : kTileRows; }
+static int tile_rows(const AttendJob& job, int r) { return job.rows - r < kAttendRows ? job.rows - r : kAttendRows; }
 
 static void attend_pass(const AttendJob& job, int begin, int end) {
   alignas(64) float scores[kPassRows][kKeys];
-  alignas(64) float partial[kTileRows][kMaxValueDim];
-  float *score_rows[kPassRows], *partial_rows[kTileRows];
+  alignas(64) float partial[kAttendRows * kMaxValueDim];
+  float *score_rows[kPassRows], *partial_rows[kAttendRows];
   float maxima[kPassRows], totals[kPassRows];
   const bool pairs = job.form == TileForm::pairs;
   const float* key_scales = pairs ? pair_key_scales(job.tile.keys, job.k_dim) : nullptr;
   const float* value_scales = pairs ? pair_value_scales(job.tile.values, job.v_stride) : nullptr;
   std::fill_n(maxima, kPassRows, -INFINITY);
   for (int i = 0; i < end - begin; ++i) score_rows[i] = scores[i];
-  for (int i = 0; i < kTileRows; ++i) partial_rows[i] = partial[i];
-  for (int r = begin; r < end; r += kTileRows) {
+  for (int i = 0; i < kAttendRows; ++i) partial_rows[i] = partial + i * job.v_stride;
+  for (int r = begin; r < end; r += kAttendRows) {
     const int rows = tile_rows(job, r);
     if (!any_sees(job, r, rows)) continue;
     score_tile(job, r, rows, score_rows + (r - begin));
@@ -187,7 +193,7 @@ static void attend_pass(const AttendJob& job, int begin, int end) {
   }
   MergeFactors f;
   merge_factors(maxima, end - begin, job.state.maxima + begin, f);
-  for (int r = begin; r < end; r += kTileRows) {
+  for (int r = begin; r < end; r += kAttendRows) {
     const int rows = tile_rows(job, r);
     if (!any_sees(job, r, rows)) continue;
     value_tile(job, rows, score_rows + (r - begin), partial_rows);
@@ -195,7 +201,7 @@ static void attend_pass(const AttendJob& job, int begin, int end) {
       const int at = i - begin;
       if (maxima[at] == -INFINITY) continue;
       job.state.totals[i] = job.state.totals[i] * f.keep[at] + totals[at] * f.take[at];
-      merge_row(partial[i - r], value_scales, job.v_stride, f.keep[at], f.take[at],
+      merge_row(partial_rows[i - r], value_scales, job.v_stride, f.keep[at], f.take[at],
                 job.state.values + i * job.v_stride);
     }
   }

@@ -56,7 +56,7 @@ class CacheAttention {
   CacheAttention(CpuContext& c, const Dispatch& d) : c_(c), d_(d), a_(*d.attrs), layout_(*d.batch->kv) {
     group_ = a_.heads / a_.kv_heads;
     check_head_width(a_);
-    form_ = c.kernels.native_bf16 && d.precision == Precision::fast ? TileForm::bf16 : TileForm::f32;
+    form_ = c.kernels.bf16_cache && d.precision == Precision::fast ? TileForm::bf16 : TileForm::f32;
     rows_per_task_ = std::max(1, kMaxQueries / group_);
     v_stride_ = padded_width(a_.v_dim);
     tile_bytes_ = tile_size(a_.k_dim, a_.v_dim, form_).bytes();

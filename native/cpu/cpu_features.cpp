@@ -4,6 +4,11 @@
 
 #include "cpu/kernels.h"
 
+#if defined(__linux__) && defined(__x86_64__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #if defined(__linux__) && defined(__aarch64__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -37,15 +42,27 @@ uint64_t saved_registers() {
   return uint64_t{high} << 32 | low;
 }
 
+// Linux saves matrix tiles only for processes that ask: https://docs.kernel.org/arch/x86/xstate.html. Refused where a
+// thread's signal stack has no room for them.
+bool tiles_granted() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 // By CPUID and not by the compilers' built-ins, which do not know every feature, and are not there with every linker:
 // Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2A, CPUID.
 struct Features {
-  bool avx2 = false, avx_vnni = false, avx512 = false, avx512_bf16 = false, amd = false;
+  bool avx2 = false, avx_vnni = false, avx512 = false, avx512_bf16 = false, amx = false, amd = false;
 
   Features() {
-    constexpr uint64_t kYmm = 0x6, kZmm = 0xe6;
+    constexpr uint64_t kYmm = 0x6, kZmm = 0xe6, kTiles = 0x60000;
     constexpr unsigned kFma = 1u << 12, kF16c = 1u << 29, kAvx2 = 1u << 5;
     constexpr unsigned kAvx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // F, DQ, BW, VL
+    constexpr unsigned kAmx = 1u << 22 | 1u << 24 | 1u << 25;                // BF16, TILE, INT8
     constexpr unsigned kVnni = 1u << 11, kAvxVnni = 1u << 4, kBf16 = 1u << 5, kAuthenticAmd = 0x68747541;
     const uint64_t saved = saved_registers();
     const CpuidAnswer basic = cpuid(1), seven = cpuid(7), more = cpuid(7, 1);
@@ -54,6 +71,7 @@ struct Features {
     avx_vnni = avx2 && (more.eax & kAvxVnni);
     avx512 = avx2 && zmm && (seven.ebx & kAvx512) == kAvx512 && (seven.ecx & kVnni);
     avx512_bf16 = avx512 && (more.eax & kBf16);
+    amx = avx512 && (saved & kTiles) == kTiles && (seven.edx & kAmx) == kAmx && tiles_granted();
     amd = cpuid(0).ebx == kAuthenticAmd;
   }
 };
@@ -79,6 +97,8 @@ bool cpu_supports(CpuIsa isa) {
       return avx512_kernels() && features().avx512;
     case CpuIsa::avx512_bf16:
       return avx512_bf16_kernels() && features().avx512_bf16;
+    case CpuIsa::amx:
+      return amx_kernels() && features().amx;
 #elif defined(__aarch64__) && defined(__linux__)
     case CpuIsa::neon:
       return neon_kernels() && (getauxval(AT_HWCAP) & HWCAP_ASIMDDP);
@@ -95,7 +115,7 @@ CpuIsa best_cpu_isa() {
 #if defined(__x86_64__)
   if (features().amd && cpu_supports(CpuIsa::avx512_bf16)) return CpuIsa::avx512_bf16;
 #endif
-  for (CpuIsa isa : {CpuIsa::avx512, CpuIsa::avx2_vnni, CpuIsa::avx2, CpuIsa::neon})
+  for (CpuIsa isa : {CpuIsa::amx, CpuIsa::avx512, CpuIsa::avx2_vnni, CpuIsa::avx2, CpuIsa::neon})
     if (cpu_supports(isa)) return isa;
   return CpuIsa::portable;
 }
@@ -111,6 +131,8 @@ const KernelTable& cpu_kernels(CpuIsa isa) {
       return *avx512_kernels();
     case CpuIsa::avx512_bf16:
       return *avx512_bf16_kernels();
+    case CpuIsa::amx:
+      return *amx_kernels();
 #elif defined(__aarch64__)
     case CpuIsa::neon:
       return *neon_kernels();

@@ -12,11 +12,18 @@ static constexpr KernelTable make_table(const char* name) {
   KernelTable t{};
   t.name = name;
   t.native_bf16 = kNativeBf16;
+  t.bf16_cache = kBf16Cache;
   t.pair_tiles = kPairTiles;
   t.row_to_bf16 = row_to_bf16;
   t.row_to_pairs = row_to_pairs;
   t.integer_form = integer_form;
   t.quantize_row = quantize_row;
+#if defined(CPU_AMX)
+  t.fewest_grouped = 3;
+  t.fewest_grouped_a8 = 6;  // measured: below, vectors take less time
+  t.group_bytes = sizeof(AmxRowBlock);
+  t.quantize_group = quantize_group;
+#endif
   t.row_to_pair_blocks = row_to_pair_blocks;
 #if defined(CPU_PAIR_DOT)
   t.weights_to_pairs = weights_to_pairs;

@@ -51,6 +51,7 @@ struct PanelJob {
   float* const* sums;    // per row: 64 floats
   RowForm form;
   PanelScratch* scratch;
+  bool grouped;       // x[r] of every 16th row: the blocks of a row group
   bool begins, ends;  // the first, the last of panels that are read one behind the other
 };
 
@@ -144,7 +145,8 @@ struct SettleJob {
 
 struct KernelTable {
   const char* name;
-  bool native_bf16;
+  bool native_bf16;           // rows meet weights of 16 bits in bf16
+  bool bf16_cache;            // and queries the cache
   bool pair_tiles;            // whether products of integer pairs are faster than those of f32 or bf16
   int lanes, kernel_vectors;  // of PackedKernel in f32
   int pair_vectors;           // the same in pairs; 0 where their products are no faster than f32
@@ -154,6 +156,11 @@ struct KernelTable {
   // The form in which integers of 15 bits, or 8 where a8, meet codes of this kind: a15, a8 or words.
   RowForm (*integer_form)(CodeKind kind, bool a8);
   void (*quantize_row)(const float* x, int64_t columns, int sets, bool a8, RowForm form, QuantBlock* out);
+  // Rows of a15 (and a8) are taken 16 at a time, `group_bytes` for each 64 inputs, where a run has at least so many;
+  // 0: never. The bits are those of rows that are not.
+  int fewest_grouped, fewest_grouped_a8;
+  size_t group_bytes;
+  void (*quantize_group)(const float* x, int rows, int64_t columns, int sets, bool a8, void* out);
   void (*row_to_pair_blocks)(const float* x, int64_t columns, QuantBlock* out);
   // Weights, up to 64 of an output, as pairs of a PackedMatrix by pair_factor(), padded with a zero to whole pairs;
   // returns what a unit is worth. Null but where pair_tiles.
@@ -219,6 +226,7 @@ const KernelTable* avx2_kernels();
 const KernelTable* avx2_vnni_kernels();
 const KernelTable* avx512_kernels();
 const KernelTable* avx512_bf16_kernels();
+const KernelTable* amx_kernels();
 const KernelTable* neon_kernels();
 
 }  // namespace afterimage

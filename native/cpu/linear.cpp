@@ -14,12 +14,15 @@ RowForm row_form(const CpuContext& c, const CpuWeight& weight) {
   return c.kernels.native_bf16 && weight.matrix.value != CodeValue::f32 ? RowForm::bf16 : RowForm::f32;
 }
 
-// Input rows in one form: row r at base + r · stride.
+constexpr int kTileRows = 6, kGroupRows = 16;
+
+// Input rows in one form: row r, or where they are grouped, the group of row 16r, at base + r · stride.
 struct FormedRows {
   const uint8_t* base;
   size_t stride;
   RowForm form;
-  const void* row(int64_t r) const { return base + static_cast<size_t>(r) * stride; }
+  bool grouped = false;
+  const void* row(int64_t r) const { return base + static_cast<size_t>(grouped ? r / kGroupRows : r) * stride; }
 };
 
 FormedRows form_rows(CpuContext& c, const float* x, int64_t rows, const CpuWeight& weight) {
@@ -45,15 +48,33 @@ FormedRows form_rows(CpuContext& c, const float* x, int64_t rows, const CpuWeigh
   return {base, stride, form};
 }
 
+// As form_rows(), rows of integers in groups where their number is worth it.
+FormedRows form_groups(CpuContext& c, const float* x, int64_t rows, const CpuWeight& weight) {
+  const PackedMatrix& m = weight.matrix;
+  const RowForm form = row_form(c, weight);
+  const KernelTable& k = c.kernels;
+  const int fewest = form == RowForm::a15 ? k.fewest_grouped : form == RowForm::a8 ? k.fewest_grouped_a8 : 0;
+  if (fewest == 0 || rows < fewest) return form_rows(c, x, rows, weight);
+  const int64_t groups = (rows + kGroupRows - 1) / kGroupRows;
+  const size_t stride = static_cast<size_t>(m.blocks) * k.group_bytes;
+  uint8_t* base = c.rows.reserve(static_cast<size_t>(groups) * stride);
+  c.for_rows(groups, kGroupRows * m.columns, [&](int64_t first, int64_t last) {
+    for (int64_t g = first; g < last; ++g)
+      k.quantize_group(x + g * kGroupRows * m.columns,
+                       static_cast<int>(std::min<int64_t>(kGroupRows, rows - g * kGroupRows)), m.columns, m.sets, c.a8,
+                       base + static_cast<size_t>(g) * stride);
+  });
+  return {base, stride, form, true};
+}
+
 // Rows of one task: as many as keep their inputs within half a second-level cache, whole register tiles, balanced.
-int chunk_rows(int64_t rows, size_t row_bytes) {
+int chunk_rows(int64_t rows, size_t row_bytes, int tile) {
   constexpr size_t kCacheBytes = size_t{1} << 20;
-  constexpr int kTile = 6;
   const auto fit = static_cast<int64_t>(kCacheBytes / std::max<size_t>(row_bytes, 1));
-  const int64_t most = std::clamp<int64_t>(fit / kTile * kTile, 4 * kTile, kMaxChunkRows);
+  const int64_t most = std::clamp<int64_t>(fit / tile * tile, 4 * tile, kMaxChunkRows);
   const int64_t chunks = (rows + most - 1) / most;
   const int64_t even = (rows + chunks - 1) / chunks;
-  return static_cast<int>(std::min<int64_t>((even + kTile - 1) / kTile * kTile, kMaxChunkRows));
+  return static_cast<int>(std::min<int64_t>((even + tile - 1) / tile * tile, kMaxChunkRows));
 }
 
 // Panels of one task: narrow ones are taken with their neighbours in memory, so that a thread knows what it reads next.
@@ -70,7 +91,7 @@ struct PanelRun {
 
 // `count` input rows x[i] of some panels to output rows out(i), residual(i).
 template <class InputRow, class OutputRow, class ResidualRow>
-void run_panels(const CpuContext& c, const CpuWeight& weight, RowForm form, PanelRun run, int count,
+void run_panels(const CpuContext& c, const CpuWeight& weight, const FormedRows& rows, PanelRun run, int count,
                 PanelScratch* scratch, const float* bias, Activation activation, InputRow input, OutputRow output,
                 ResidualRow residual) {
   const void* x[kMaxChunkRows];
@@ -80,8 +101,8 @@ void run_panels(const CpuContext& c, const CpuWeight& weight, RowForm form, Pane
     sums[i] = scratch->sums + i * kPanelRows;
   }
   for (int64_t panel = run.first; panel < run.last; ++panel) {
-    c.kernels.panel(
-        {&weight.matrix, run.expert, panel, count, x, sums, form, scratch, panel == run.first, panel + 1 == run.last});
+    c.kernels.panel({&weight.matrix, run.expert, panel, count, x, sums, rows.form, scratch, rows.grouped,
+                     panel == run.first, panel + 1 == run.last});
     const int64_t column = panel * kPanelRows;
     const int columns = static_cast<int>(std::min<int64_t>(kPanelRows, weight.matrix.rows - column));
     for (int i = 0; i < count; ++i) {
@@ -131,8 +152,9 @@ size_t linears_together(const CpuContext& c, std::span<const Dispatch> dispatche
 
 void run_linears(CpuContext& c, std::span<const Dispatch> dispatches) {
   const Tensor x = dispatches[0].in[0];
-  const FormedRows rows = form_rows(c, x.at<float>(), x.rows, *cpu_weight(dispatches[0].weights[0]));
-  const int chunk = chunk_rows(x.rows, rows.stride);
+  const FormedRows rows = form_groups(c, x.at<float>(), x.rows, *cpu_weight(dispatches[0].weights[0]));
+  const int chunk = rows.grouped ? chunk_rows(x.rows, rows.stride / kGroupRows, kGroupRows)
+                                 : chunk_rows(x.rows, rows.stride, kTileRows);
   const int64_t chunks = (x.rows + chunk - 1) / chunk;
   reserve_panels(c);
   struct Part {
@@ -155,7 +177,7 @@ void run_linears(CpuContext& c, std::span<const Dispatch> dispatches) {
     const int64_t first = task / parts[i].runs * chunk, panel = task % parts[i].runs * parts[i].together;
     const int count = static_cast<int>(std::min<int64_t>(chunk, x.rows - first));
     run_panels(
-        c, weight, rows.form, {0, panel, std::min(panel + parts[i].together, weight.matrix.panels)}, count,
+        c, weight, rows, {0, panel, std::min(panel + parts[i].together, weight.matrix.panels)}, count,
         panel_scratch(c, thread), vector_of(d.weights[1]), d.attrs->activation,
         [&](int r) { return rows.row(first + r); }, [&](int r) { return y.at<float>(first + r); },
         [&](int r) -> const float* { return residual ? residual.at<float>(first + r) : nullptr; });
@@ -181,7 +203,7 @@ void run_expert_linear(CpuContext& c, const Dispatch& d) {
   for (int64_t expert = 0; expert < m.experts; ++expert) {
     const auto size = static_cast<int64_t>(by_expert[static_cast<size_t>(expert)].size());
     if (size == 0) continue;
-    const int chunk = chunk_rows(size, rows.stride);
+    const int chunk = chunk_rows(size, rows.stride, kTileRows);
     for (int64_t first = 0; first < size; first += chunk)
       groups.push_back({expert, first, static_cast<int>(std::min<int64_t>(chunk, size - first))});
   }
@@ -191,7 +213,7 @@ void run_expert_linear(CpuContext& c, const Dispatch& d) {
     const int64_t* slot = by_expert[static_cast<size_t>(group.expert)].data() + group.first;
     const int64_t panel = task % m.panels;
     run_panels(
-        c, weight, rows.form, {group.expert, panel, panel + 1}, group.count, panel_scratch(c, thread), nullptr,
+        c, weight, rows, {group.expert, panel, panel + 1}, group.count, panel_scratch(c, thread), nullptr,
         d.attrs->activation, [&](int i) { return rows.row(per_expert ? slot[i] : slot[i] / k); },
         [&](int i) { return y.at<float>() + slot[i] * m.rows; }, [](int) -> const float* { return nullptr; });
   });

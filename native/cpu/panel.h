@@ -1,6 +1,7 @@
 // One panel (64 outputs) of a packed matrix times a chunk of rows: blocks ascending, one partial sum per block, added
 // to the row's running sums in block order.
 #pragma once
+#include "cpu/amx.h"
 #include "cpu/integer_tile.h"
 #include "cpu/kernels.h"
 #include "cpu/narrow_floats.h"
@@ -220,8 +221,41 @@ static void pair_rows(const PanelJob& job, const uint8_t* block, const uint8_t* 
 }
 #endif
 
+#if defined(CPU_AMX)
+// A panel of codes for groups of rows, a block for all of them before the next, so that codes are unpacked once.
+template <bool LowBytes>
+static void amx_integers(const PanelJob& job) {
+  const PackedMatrix& m = *job.matrix;
+  PanelScratch& s = *job.scratch;
+  for (int r = 0; r < job.rows; ++r) std::memset(job.sums[r], 0, kPanelRows * sizeof(float));
+  const AmxTiles tiles(byte_shapes(job.rows < kAmxRows ? job.rows : kAmxRows, m.sets));
+  for (int64_t b = 0; b < m.blocks; ++b) {
+    const uint8_t* block = m.block(job.expert, job.panel, b);
+    prefetch_block(block + m.block_bytes, m.block_bytes);
+    load_scales(m, block, s);
+    const bool nibble = m.kind == CodeKind::nibble;
+    if (nibble) spread_nibbles(block, s.codes);
+    for (int r = 0; r < job.rows; r += kAmxRows) {
+      const int rows = job.rows - r < kAmxRows ? job.rows - r : kAmxRows;
+      const auto& x = static_cast<const AmxRowBlock*>(job.x[r])[b];
+      for (int set = 0; set < m.sets; ++set)
+        multiply_group<LowBytes>(x, rows, nibble ? s.codes : block, m.sets, set, s.scales + set * kPanelRows,
+                                 s.biases + set * kPanelRows, job.sums[r]);
+    }
+  }
+}
+#endif
+
 static void panel(const PanelJob& job) {
   const PackedMatrix& m = *job.matrix;
+#if defined(CPU_AMX)
+  if (job.form == RowForm::bf16 && m.value == CodeValue::bf16) {
+    const auto* weights = reinterpret_cast<const uint32_t*>(m.block(job.expert, job.panel, 0));
+    return amx_bf16<false>(job.rows, reinterpret_cast<const uint32_t* const*>(job.x), weights, kPanelRows,
+                           m.blocks * kBlockColumns / 2, kPanelRows, job.sums);
+  }
+  if (job.grouped) return job.form == RowForm::a15 ? amx_integers<true>(job) : amx_integers<false>(job);
+#endif
   for (int r = 0; r < job.rows; ++r) std::memset(job.sums[r], 0, kPanelRows * sizeof(float));
   const void* x[kMaxChunkRows];
   // The next block, also that of the next panel, is asked for while one is multiplied. Measured on Zen 3: two or more
@@ -246,9 +280,8 @@ static void panel(const PanelJob& job) {
       case RowForm::bf16:
 #if defined(CPU_BF16_DOT)
         for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const uint16_t*>(job.x[r]) + start;
-        run_tiles<TileBf16<true>>(job.rows, reinterpret_cast<const uint32_t* const*>(x),
-                                  pair_block(m, block, *job.scratch), kPanelRows, (count + 1) / 2, kPanelRows,
-                                  job.sums);
+        run_bf16_tiles<true>(job.rows, reinterpret_cast<const uint32_t* const*>(x), pair_block(m, block, *job.scratch),
+                             kPanelRows, (count + 1) / 2, kPanelRows, job.sums);
 #endif
         break;
       case RowForm::pairs:

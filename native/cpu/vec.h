@@ -32,6 +32,12 @@ constexpr bool kNativeBf16 = true;
 #else
 constexpr bool kNativeBf16 = false;
 #endif
+// Few queries take longer to put a tile of the cache into pairs than f32 takes for all of it.
+#if defined(CPU_AMX)
+constexpr bool kBf16Cache = false;
+#else
+constexpr bool kBf16Cache = kNativeBf16;
+#endif
 
 typedef float VF __attribute__((vector_size(kLanes * 4)));
 typedef int32_t VI __attribute__((vector_size(kLanes * 4)));

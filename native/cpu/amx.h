@@ -1,0 +1,301 @@
+// Matrix tiles of AMX: eight registers of 16 rows of 64 bytes, and products of two of them: 16 × 16 sums over 32 bf16
+// or 64 bytes each in 16 cycles. Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18.
+//
+// Sums over bytes are exact, so many rows of integers go through tiles and few through the vectors of integer_tile.h,
+// with the same bits. Sums over bf16 are made in tiles alone: their order is not that of vectors.
+#pragma once
+#include "cpu/integer_tile.h"
+#include "cpu/kernels.h"
+#include "cpu/tiles.h"
+
+#if defined(CPU_AMX)
+namespace afterimage::CPU_ISA {
+
+constexpr int kAmxRows = 16, kAmxColumns = 16;
+
+// The shapes of the eight registers, as ldtilecfg reads them.
+struct alignas(64) AmxShapes {
+  uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  uint16_t row_bytes[16] = {};
+  uint8_t rows[16] = {};
+  void set(int tile, int tile_rows, int bytes) {
+    rows[tile] = static_cast<uint8_t>(tile_rows);
+    row_bytes[tile] = static_cast<uint16_t>(bytes);
+  }
+};
+
+// Tiles hold these shapes as long as it lives; released tiles cost a thread's switches nothing. Instructions are
+// written as text because GCC 12 takes its own for ones that read no memory.
+class AmxTiles {
+ public:
+  AmxTiles() = default;
+  explicit AmxTiles(const AmxShapes& shapes) { reshape(shapes); }
+  AmxTiles(const AmxTiles&) = delete;
+  AmxTiles& operator=(const AmxTiles&) = delete;
+  ~AmxTiles() {
+    if (used_) asm volatile("tilerelease" ::: "memory");
+  }
+  void reshape(const AmxShapes& shapes) {
+    asm volatile("ldtilecfg %0" ::"m"(shapes) : "memory");
+    used_ = true;
+  }
+
+ private:
+  bool used_ = false;
+};
+
+template <int T>
+CPU_INLINE void amx_zero() {
+  asm volatile("tilezero %%tmm%c0" ::"i"(T));
+}
+template <int T>
+CPU_INLINE void amx_load(const void* from, int64_t stride) {
+  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(T) : "memory");
+}
+template <int T>
+CPU_INLINE void amx_store(void* to, int64_t stride) {
+  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride), "i"(T) : "memory");
+}
+// Sum += A · B over pairs of bf16.
+template <int Sum, int A, int B>
+CPU_INLINE void amx_dot_bf16() {
+  asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(Sum), "i"(A), "i"(B));
+}
+// Sum += A · B over signed bytes of A and unsigned ones of B.
+template <int Sum, int A, int B>
+CPU_INLINE void amx_dot_bytes() {
+  asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(Sum), "i"(A), "i"(B));
+}
+
+// Up to 16 rows that pointers name: where they lie at one distance, as it is, else one by one.
+template <class T>
+struct AmxRows {
+  T* const* rows;
+  int count;
+  int64_t stride;  // bytes; 0: none
+
+  AmxRows(T* const* from, int n) : rows(from), count(n), stride(n > 1 ? distance(0) : int64_t{64}) {
+    for (int r = 1; r + 1 < n; ++r)
+      if (distance(r) != stride) stride = 0;
+  }
+  int64_t distance(int r) const {
+    return static_cast<int64_t>(reinterpret_cast<intptr_t>(rows[r + 1]) - reinterpret_cast<intptr_t>(rows[r]));
+  }
+};
+
+template <int T>
+CPU_INLINE void amx_load_rows(const AmxRows<const uint32_t>& x, int64_t offset, int words) {
+  if (x.stride) return amx_load<T>(x.rows[0] + offset, x.stride);
+  alignas(64) uint32_t copy[kAmxRows][16];
+  for (int r = 0; r < x.count; ++r) std::memcpy(copy[r], x.rows[r] + offset, static_cast<size_t>(words) * 4);
+  amx_load<T>(copy, sizeof copy[0]);
+}
+template <int T>
+CPU_INLINE void amx_load_sums(const AmxRows<float>& sums, int64_t column) {
+  if (sums.stride) return amx_load<T>(sums.rows[0] + column, sums.stride);
+  alignas(64) float copy[kAmxRows][kAmxColumns];
+  for (int r = 0; r < sums.count; ++r) std::memcpy(copy[r], sums.rows[r] + column, sizeof copy[r]);
+  amx_load<T>(copy, sizeof copy[0]);
+}
+template <int T>
+CPU_INLINE void amx_store_sums(const AmxRows<float>& sums, int64_t column) {
+  if (sums.stride) return amx_store<T>(sums.rows[0] + column, sums.stride);
+  alignas(64) float copy[kAmxRows][kAmxColumns];
+  amx_store<T>(copy, sizeof copy[0]);
+  for (int r = 0; r < sums.count; ++r) std::memcpy(sums.rows[r] + column, copy[r], sizeof copy[r]);
+}
+
+// Pairs of one product: at most 16, and as many in each, by the number of pairs alone.
+CPU_INLINE int amx_step(int64_t pairs) {
+  int64_t steps = (pairs + 15) / 16;
+  while (pairs % steps) ++steps;
+  return static_cast<int>(pairs / steps);
+}
+
+// Registers: sums 0 to 3 of two halves of rows and columns, rows 4 and 5, weights 6 and 7.
+CPU_INLINE AmxShapes bf16_shapes(int rows, int step) {
+  AmxShapes s;
+  const int upper = rows < kAmxRows ? rows : kAmxRows, lower = rows - upper;
+  for (int i = 0; i < 2; ++i) {
+    s.set(i, upper, 64);
+    s.set(2 + i, lower ? lower : upper, 64);
+    s.set(4 + i, i && lower ? lower : upper, step * 4);
+    s.set(6 + i, step, 64);
+  }
+  return s;
+}
+
+// Up to 32 rows (Lower: more than 16) and up to 32 columns (Right: more than 16) of amx_bf16().
+template <bool Add, bool Lower, bool Right>
+CPU_INLINE void bf16_square(const AmxRows<const uint32_t>& x, const AmxRows<const uint32_t>& below, const uint32_t* b,
+                            int64_t stride, int64_t pairs, int step, int64_t column, const AmxRows<float>& sums,
+                            const AmxRows<float>& sums_below) {
+  if constexpr (Add) {
+    amx_load_sums<0>(sums, column);
+    if constexpr (Right) amx_load_sums<1>(sums, column + kAmxColumns);
+    if constexpr (Lower) amx_load_sums<2>(sums_below, column);
+    if constexpr (Lower && Right) amx_load_sums<3>(sums_below, column + kAmxColumns);
+  } else {
+    amx_zero<0>(), amx_zero<1>(), amx_zero<2>(), amx_zero<3>();
+  }
+  const uint32_t* weights = b + column;
+  for (int64_t k = 0; k < pairs; k += step, weights += step * stride) {
+    amx_load<6>(weights, stride * 4);
+    amx_load_rows<4>(x, k, step);
+    amx_dot_bf16<0, 4, 6>();
+    if constexpr (Right) {
+      amx_load<7>(weights + kAmxColumns, stride * 4);
+      amx_dot_bf16<1, 4, 7>();
+    }
+    if constexpr (Lower) {
+      amx_load_rows<5>(below, k, step);
+      amx_dot_bf16<2, 5, 6>();
+      if constexpr (Right) amx_dot_bf16<3, 5, 7>();
+    }
+  }
+  amx_store_sums<0>(sums, column);
+  if constexpr (Right) amx_store_sums<1>(sums, column + kAmxColumns);
+  if constexpr (Lower) amx_store_sums<2>(sums_below, column);
+  if constexpr (Lower && Right) amx_store_sums<3>(sums_below, column + kAmxColumns);
+}
+
+// sums[r][c] = Σ_k x[r][k] · b[k·stride + c] (+ sums[r][c] where Add) over `pairs` pairs of bf16 for all `columns`, a
+// multiple of 16, and any number of rows. A row's bits do not depend on the rows beside it.
+template <bool Add>
+static void amx_bf16(int rows, const uint32_t* const* x, const uint32_t* b, int64_t stride, int64_t pairs, int columns,
+                     float* const* sums) {
+  const int step = amx_step(pairs);
+  AmxTiles tiles;
+  int shaped = 0;
+  for (int r = 0; r < rows; r += 2 * kAmxRows) {
+    const int count = rows - r < 2 * kAmxRows ? rows - r : 2 * kAmxRows;
+    if (count != shaped) tiles.reshape(bf16_shapes(shaped = count, step));
+    const int upper = count < kAmxRows ? count : kAmxRows, lower = count - upper;
+    const AmxRows<const uint32_t> in(x + r, upper), in_below(x + r + upper, lower);
+    const AmxRows<float> out(sums + r, upper), out_below(sums + r + upper, lower);
+    const auto square = [&]<bool Lower, bool Right>(int c) __attribute__((always_inline)) {
+      bf16_square<Add, Lower, Right>(in, in_below, b, stride, pairs, step, c, out, out_below);
+    };
+    for (int c = 0; c < columns; c += 2 * kAmxColumns) {
+      const bool right = columns - c > kAmxColumns;
+      if (lower)
+        right ? square.template operator()<true, true>(c) : square.template operator()<true, false>(c);
+      else
+        right ? square.template operator()<false, true>(c) : square.template operator()<false, false>(c);
+    }
+  }
+}
+
+// 64 inputs of 16 rows as tiles read them; rows that do not exist are zero.
+struct alignas(64) AmxRowBlock {
+  int8_t high[kAmxRows][64], low[kAmxRows][64];
+  float scales[kAmxRows], sums[4][kAmxRows];  // as QuantBlock's
+};
+
+// The blocks of up to 16 rows, which lie `columns` apart.
+static void quantize_group(const float* x, int rows, int64_t columns, int sets, bool a8, void* out) {
+  auto* to = static_cast<AmxRowBlock*>(out);
+  for (int64_t start = 0; start < columns; start += kBlockColumns, ++to) {
+    const int64_t count = columns - start < kBlockColumns ? columns - start : kBlockColumns;
+    if (rows < kAmxRows) std::memset(to, 0, sizeof *to);
+    for (int r = 0; r < rows; ++r) {
+      QuantBlock block;
+      quantize_row(x + r * columns + start, count, sets, a8, a8 ? RowForm::a8 : RowForm::a15, &block);
+      std::memcpy(to->high[r], block.codes, 64);
+      std::memcpy(to->low[r], block.codes + 64, 64);
+      to->scales[r] = block.scale;
+      for (int set = 0; set < 4; ++set) to->sums[set][r] = block.sums[set];
+    }
+  }
+}
+
+// Registers: sums of hi bytes 0 and of lo bytes 1 of 16 outputs, 2 and 3 of the next; hi bytes 4, lo bytes 5 of the
+// rows; codes 6 and 7.
+CPU_INLINE AmxShapes byte_shapes(int rows, int sets) {
+  AmxShapes s;
+  for (int i = 0; i < 4; ++i) s.set(i, rows, 64);
+  for (int i = 4; i < 6; ++i) s.set(i, rows, 64 / sets);
+  for (int i = 6; i < 8; ++i) s.set(i, 16 / sets, 64);
+  return s;
+}
+
+using AmxProducts = int32_t[2][kAmxRows][kAmxColumns];
+
+// What integer_tile() makes of its sums, in the same order of arithmetic; sums [rows][kPanelRows].
+template <bool LowBytes>
+CPU_INLINE void settle_products(const AmxProducts& products, const float* totals, const float* row_scales,
+                                const float* scales, const float* biases, int rows, float* sums) {
+  const VF scale = load(scales), bias = load(biases);
+#pragma GCC unroll 4
+  for (int r = 0; r < rows; ++r, sums += kPanelRows) {
+    VI dots = load_bits(products[0][r]) << 7;
+    if constexpr (LowBytes) dots += load_bits(products[1][r]);
+    const VF value = fma(bias, splat(totals[r]), scale * to_float(dots));
+    store(sums, fma(value, splat(row_scales[r]), load(sums)));
+  }
+}
+
+// sums[r][64] += x_r · the codes [k-quad][64 outputs][4] of one set. Each 16 outputs' codes are read, and their
+// products written and settled, while those of others are multiplied.
+template <bool LowBytes>
+static void multiply_group(const AmxRowBlock& x, int rows, const uint8_t* codes, int sets, int set, const float* scales,
+                           const float* biases, float* sums) {
+  alignas(64) AmxProducts products[4];
+  const int from = set * (64 / sets);
+  const uint8_t* b = codes + from * kPanelRows;
+  const auto begin = [&]<int Q>() __attribute__((always_inline)) {
+    constexpr int kSums = Q % 2 * 2, kCodes = 6 + Q % 2;
+    amx_zero<kSums>();
+    amx_dot_bytes<kSums, 4, kCodes>();
+    if constexpr (LowBytes) {
+      amx_zero<kSums + 1>();
+      amx_dot_bytes<kSums + 1, 5, kCodes>();
+    }
+    if constexpr (Q < 2) amx_load<kCodes>(b + (Q + 2) * 64, 4 * kPanelRows);
+  };
+  const auto keep = [&]<int Q>() __attribute__((always_inline)) {
+    constexpr int kSums = Q % 2 * 2;
+    amx_store<kSums>(products[Q][0], 64);
+    if constexpr (LowBytes) amx_store<kSums + 1>(products[Q][1], 64);
+  };
+  const auto settle = [&]<int Q>() __attribute__((always_inline)) {
+    settle_products<LowBytes>(products[Q], x.sums[set], x.scales, scales + Q * kAmxColumns, biases + Q * kAmxColumns,
+                              rows, sums + Q * kAmxColumns);
+  };
+  amx_load<4>(x.high[0] + from, 64);
+  amx_load<6>(b, 4 * kPanelRows);
+  if constexpr (LowBytes) amx_load<5>(x.low[0] + from, 64);
+  amx_load<7>(b + 64, 4 * kPanelRows);
+  begin.template operator()<0>();
+  begin.template operator()<1>();
+  keep.template operator()<0>();
+  begin.template operator()<2>();
+  keep.template operator()<1>();
+  settle.template operator()<0>();
+  begin.template operator()<3>();
+  keep.template operator()<2>();
+  settle.template operator()<1>();
+  keep.template operator()<3>();
+  settle.template operator()<2>();
+  settle.template operator()<3>();
+}
+
+}  // namespace afterimage::CPU_ISA
+#endif
+
+#if defined(CPU_BF16_DOT)
+namespace afterimage::CPU_ISA {
+
+// run_tiles() over pairs of bf16, by what this instruction set has for them.
+template <bool Add>
+CPU_INLINE void run_bf16_tiles(int rows, const uint32_t* const* x, const uint32_t* b, int64_t stride, int64_t pairs,
+                               int columns, float* const* sums) {
+#if defined(CPU_AMX)
+  amx_bf16<Add>(rows, x, b, stride, pairs, columns, sums);
+#else
+  run_tiles<TileBf16<Add> >(rows, x, b, stride, pairs, columns, sums);
+#endif
+}
+
+}  // namespace afterimage::CPU_ISA
+#endif
