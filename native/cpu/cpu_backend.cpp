@@ -22,9 +22,9 @@ class CpuMemory final : public Memory {
   size_t size_;
 };
 
-// Every product of pairs sees 13 bits of its inputs, which narrow rows are not worth.
 bool in_pairs(const WeightSource& source, Precision precision, const KernelTable& kernels) {
-  return precision == Precision::fast && kernels.pair_vectors > 0 && source.columns % 2 == 0;
+  return precision == Precision::fast && kernels.pair_vectors > 0 && source.columns % 2 == 0 &&
+         source.columns >= kernels.fewest_pair_columns;
 }
 
 // A table keeps what is looked up.

@@ -108,9 +108,10 @@ CPU_INLINE VI dot_pairs(VI c, VI a, VI b) {
 
 // Two vectors of outputs leave room for products where they are not summed in one instruction.
 #if defined(__AVX512F__)
-constexpr int kPairVecs = 4;
+// Products of f32 are so fast here that putting narrow rows into pairs costs more than it gains. Measured.
+constexpr int kPairVecs = 4, kFewestPairColumns = 128;
 #else
-constexpr int kPairVecs = 2;
+constexpr int kPairVecs = 2, kFewestPairColumns = 0;
 #endif
 constexpr int pair_rows(int vectors) { return vectors > 2 ? 6 : vectors == 2 ? 6 : 8; }
 
@@ -140,7 +141,7 @@ static void pair_tile(const void* const* x, int taps, int64_t pairs, const uint8
   store_tile(y, settling, out, count);
 }
 #else
-constexpr int kPairVecs = 0;
+constexpr int kPairVecs = 0, kFewestPairColumns = 0;
 constexpr int pair_rows(int) { return 1; }
 template <int V>
 static void pair_tile(const void* const*, int, int64_t, const uint8_t*, const float*, const float*, const Settling&,

@@ -55,6 +55,7 @@ static constexpr KernelTable make_table(const char* name) {
   t.lanes = kLanes;
   t.kernel_vectors = kKernelVecs;
   t.pair_vectors = kPairVecs;
+  t.fewest_pair_columns = kFewestPairColumns;
   t.to_pairs = to_pairs;
   t.largest = largest;
   t.convolve = convolve;

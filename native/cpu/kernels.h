@@ -150,6 +150,7 @@ struct KernelTable {
   bool pair_tiles;            // whether products of integer pairs are faster than those of f32 or bf16
   int lanes, kernel_vectors;  // of PackedKernel in f32
   int pair_vectors;           // the same in pairs; 0 where their products are no faster than f32
+  int fewest_pair_columns;    // of a kernel that is worth pairs
 
   void (*row_to_bf16)(const float* x, int64_t count, int64_t padded, uint16_t* out);
   float (*row_to_pairs)(const float* x, int count, int16_t* out);  // returns what a unit is worth
