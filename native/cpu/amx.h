@@ -186,26 +186,27 @@ static void amx_bf16(int rows, const uint32_t* const* x, const uint32_t* b, int6
   }
 }
 
-// 64 inputs of 16 rows as tiles read them; rows that do not exist are zero.
+// 64 inputs of 16 rows as tiles read them; codes of rows that do not exist are zero.
 struct alignas(64) AmxRowBlock {
   int8_t high[kAmxRows][64], low[kAmxRows][64];
   float scales[kAmxRows], sums[4][kAmxRows];  // as QuantBlock's
 };
 
-// The blocks of up to 16 rows, which lie `columns` apart.
-static void quantize_group(const float* x, int rows, int64_t columns, int sets, bool a8, void* out) {
-  auto* to = static_cast<AmxRowBlock*>(out);
+// Row `row` of a group's blocks; the rows behind the `last` become zero.
+static void quantize_grouped(const float* x, int row, bool last, int64_t columns, int sets, bool a8, void* group) {
+  auto* to = static_cast<AmxRowBlock*>(group);
+  const auto missing = static_cast<size_t>(last ? kAmxRows - 1 - row : 0);
   for (int64_t start = 0; start < columns; start += kBlockColumns, ++to) {
     const int64_t count = columns - start < kBlockColumns ? columns - start : kBlockColumns;
-    if (rows < kAmxRows) std::memset(to, 0, sizeof *to);
-    for (int r = 0; r < rows; ++r) {
-      QuantBlock block;
-      quantize_row(x + r * columns + start, count, sets, a8, a8 ? RowForm::a8 : RowForm::a15, &block);
-      std::memcpy(to->high[r], block.codes, 64);
-      std::memcpy(to->low[r], block.codes + 64, 64);
-      to->scales[r] = block.scale;
-      for (int set = 0; set < 4; ++set) to->sums[set][r] = block.sums[set];
-    }
+    QuantBlock block;
+    quantize_row(x + start, count, sets, a8, a8 ? RowForm::a8 : RowForm::a15, &block);
+    std::memcpy(to->high[row], block.codes, 64);
+    std::memcpy(to->low[row], block.codes + 64, 64);
+    to->scales[row] = block.scale;
+    for (int set = 0; set < 4; ++set) to->sums[set][row] = block.sums[set];
+    if (missing == 0) continue;
+    std::memset(to->high[row + 1], 0, missing * 64);
+    std::memset(to->low[row + 1], 0, missing * 64);
   }
 }
 

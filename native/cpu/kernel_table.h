@@ -22,7 +22,7 @@ static constexpr KernelTable make_table(const char* name) {
   t.fewest_grouped = 3;
   t.fewest_grouped_a8 = 6;  // measured: below, vectors take less time
   t.group_bytes = sizeof(AmxRowBlock);
-  t.quantize_group = quantize_group;
+  t.quantize_grouped = quantize_grouped;
 #endif
   t.row_to_pair_blocks = row_to_pair_blocks;
 #if defined(CPU_PAIR_DOT)

@@ -161,7 +161,7 @@ struct KernelTable {
   // 0: never. The bits are those of rows that are not.
   int fewest_grouped, fewest_grouped_a8;
   size_t group_bytes;
-  void (*quantize_group)(const float* x, int rows, int64_t columns, int sets, bool a8, void* out);
+  void (*quantize_grouped)(const float* x, int row, bool last, int64_t columns, int sets, bool a8, void* group);
   void (*row_to_pair_blocks)(const float* x, int64_t columns, QuantBlock* out);
   // Weights, up to 64 of an output, as pairs of a PackedMatrix by pair_factor(), padded with a zero to whole pairs;
   // returns what a unit is worth. Null but where pair_tiles.

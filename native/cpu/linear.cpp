@@ -58,11 +58,10 @@ FormedRows form_groups(CpuContext& c, const float* x, int64_t rows, const CpuWei
   const int64_t groups = (rows + kGroupRows - 1) / kGroupRows;
   const size_t stride = static_cast<size_t>(m.blocks) * k.group_bytes;
   uint8_t* base = c.rows.reserve(static_cast<size_t>(groups) * stride);
-  c.for_rows(groups, kGroupRows * m.columns, [&](int64_t first, int64_t last) {
-    for (int64_t g = first; g < last; ++g)
-      k.quantize_group(x + g * kGroupRows * m.columns,
-                       static_cast<int>(std::min<int64_t>(kGroupRows, rows - g * kGroupRows)), m.columns, m.sets, c.a8,
-                       base + static_cast<size_t>(g) * stride);
+  c.for_rows(rows, m.columns, [&](int64_t first, int64_t last) {
+    for (int64_t r = first; r < last; ++r)
+      k.quantize_grouped(x + r * m.columns, static_cast<int>(r % kGroupRows), r + 1 == rows, m.columns, m.sets, c.a8,
+                         base + static_cast<size_t>(r / kGroupRows) * stride);
   });
   return {base, stride, form, true};
 }
