@@ -61,7 +61,10 @@ export class Contender {
 
   async #answer<T>(command: string): Promise<T> {
     const { value, done } = await this.#lines.next();
-    if (done) throw new Error(`${this.#child.spawnfile} ended at "${command}": ${this.#errors.slice(-2000)}`);
+    if (done)
+      throw new Error(
+        `${this.#child.spawnfile} ended (${this.#child.signalCode ?? this.#child.exitCode}) at "${command}": ${this.#errors.slice(-2000)}`,
+      );
     return JSON.parse(value) as T;
   }
 }

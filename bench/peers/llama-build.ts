@@ -1,5 +1,7 @@
 // A native llama.cpp for this machine, built once outside the repository: upstream's sources as npm's node-llama-cpp
 // ships them (a git bundle of the release that it is built from), with the compiler and optimisation of native/.
+// Where a processor has AMX, GCC 12 compiles llama.cpp to what ends by an illegal instruction: its intrinsic for the
+// tiles' shapes reads 8 of their 64 bytes. CC and CXX choose clang for both engines.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { availableParallelism, homedir } from 'node:os';

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cpu/aligned_bytes.h"
+#include "cpu/cpu_features.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -56,7 +57,7 @@ double read_bandwidth(int threads) {
 #if defined(__x86_64__)
 constexpr int kLoops = 1'000'000, kChains = 16;
 
-// Operations per second of `kChains` independent chains of one instruction with `ops` operations.
+// `kLoops` steps of `kChains` independent chains of one instruction.
 #define AFTERIMAGE_CHAINS(name, features, type, zero, step)  \
   __attribute__((target(features))) void name() {            \
     type acc[kChains], x = zero;                             \
@@ -76,12 +77,32 @@ AFTERIMAGE_CHAINS(wide_fmas, "avx512f", __m512, _mm512_setzero_ps(), _mm512_fmad
 AFTERIMAGE_CHAINS(fmas, "avx2,fma", __m256, _mm256_setzero_ps(), _mm256_fmadd_ps(a, x, x))
 #undef AFTERIMAGE_CHAINS
 
-double rate(int threads, int operations, void (*chains)()) {
+double rate(int threads, double operations, void (*chains)()) {
   double best = 0;
   for (int repeat = 0; repeat < 12; ++repeat)
-    best = std::max(best, 1e-9 * operations * kChains * threads * kLoops / timed(threads, [&](int) { chains(); }));
+    best = std::max(best, 1e-9 * operations * threads / timed(threads, [&](int) { chains(); }));
   return best;
 }
+
+// Products of whole tiles (cpu/amx.h) into four sums by turns.
+constexpr int kTileLoops = 50'000;
+struct alignas(64) TileShapes {
+  uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+#define AFTERIMAGE_TILES(name, dot)                                                                                 \
+  void name() {                                                                                                     \
+    const TileShapes shapes;                                                                                        \
+    asm volatile("ldtilecfg %0" ::"m"(shapes));                                                                     \
+    for (int i = 0; i < kTileLoops; ++i)                                                                            \
+      asm volatile(dot " %tmm7, %tmm6, %tmm0\n\t" dot " %tmm7, %tmm6, %tmm1\n\t" dot " %tmm7, %tmm6, %tmm2\n\t" dot \
+                       " %tmm7, %tmm6, %tmm3");                                                                     \
+    asm volatile("tilerelease");                                                                                    \
+  }
+AFTERIMAGE_TILES(byte_tiles, "tdpbsud")
+AFTERIMAGE_TILES(bf16_tiles, "tdpbf16ps")
+#undef AFTERIMAGE_TILES
 #endif
 
 }  // namespace
@@ -90,10 +111,18 @@ Peaks measure_peaks(int threads) {
   Peaks peaks;
   peaks.read = read_bandwidth(threads);
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("fma")) peaks.floats = rate(threads, 16, fmas);
-  if (__builtin_cpu_supports("avx512f")) peaks.floats = std::max(peaks.floats, rate(threads, 32, wide_fmas));
-  if (__builtin_cpu_supports("avx512bf16")) peaks.floats = std::max(peaks.floats, rate(threads, 64, bf16_dots));
-  if (__builtin_cpu_supports("avx512vnni")) peaks.integers = rate(threads, 128, byte_dots);
+  const auto floats = [&](double operations, void (*chains)()) {
+    peaks.floats = std::max(peaks.floats, rate(threads, operations, chains));
+  };
+  constexpr double kVectors = double{kLoops} * kChains, kTiles = double{kTileLoops} * 4 * 16 * 16 * 2;
+  if (__builtin_cpu_supports("fma")) floats(16 * kVectors, fmas);
+  if (__builtin_cpu_supports("avx512f")) floats(32 * kVectors, wide_fmas);
+  if (__builtin_cpu_supports("avx512bf16")) floats(64 * kVectors, bf16_dots);
+  if (__builtin_cpu_supports("avx512vnni")) peaks.integers = rate(threads, 128 * kVectors, byte_dots);
+  if (cpu_supports(CpuIsa::amx)) {
+    floats(32 * kTiles, bf16_tiles);
+    peaks.integers = rate(threads, 64 * kTiles, byte_tiles);
+  }
 #endif
   return peaks;
 }
