@@ -186,10 +186,14 @@
       nodes: told.map(({ node }) => node),
     });
   }
-  /**
-   * Beside and to the left, or above: what people read first, whatever the document says. Entries of a side bar may run
-   * into the text beside it.
-   */
+  /** Where an element's lines stand: entries of a side bar that run over the text beside it end with the side bar. */
+  const placeOf = (key, some) => {
+    const lines = some.map((line) => line.box).reduce(union);
+    const own = key instanceof Element ? key.getBoundingClientRect() : lines;
+    const [left, right] = [Math.max(lines.left, own.left), Math.min(lines.right, own.right)];
+    return left < right ? { ...lines, left, right } : lines;
+  };
+  /** Beside and to the left, or above: what people read first, whatever the document says. */
   const precedes = (a, b) => {
     const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
     const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
@@ -210,7 +214,7 @@
     const left = [...groups].map(([key, some]) => ({
       key,
       some,
-      box: some.map((line) => line.box).reduce(union),
+      box: placeOf(key, some),
     }));
     const order = [];
     while (left.length > 0) {

@@ -88,7 +88,7 @@ async function score(pages: TruePage[], truth = rowsText): Promise<Score> {
   return total;
 }
 
-/** A reading without the characters that stand where the truth says nothing. */
+/** A reading without the words that stand where the truth says nothing. */
 function without(reading: Reading, ignored: readonly Bounds[]): Reading {
   const inside = ({ left, right, top, bottom }: Bounds) =>
     ignored.some(
@@ -100,10 +100,10 @@ function without(reading: Reading, ignored: readonly Bounds[]): Reading {
     );
   if (ignored.length === 0) return reading;
   const lines = reading.lines.map((line) => {
-    const kept = line.characters.filter(({ from, to }) => !inside(partOf(line, from, to)));
-    if (kept.length === line.characters.length) return line;
     const words = wordsOf(line).filter(({ bounds }) => !inside(bounds));
-    if (kept.length === 0 || words.length === 0) return { ...line, text: '' };
+    const kept = words.flatMap(({ characters }) => characters);
+    if (kept.length === line.characters.length) return line;
+    if (kept.length === 0) return { ...line, text: '' };
     const [from, to] = [kept[0]!.from, kept.at(-1)!.to];
     const { left, right } = partOf(line, from, to);
     const box = { ...line.box, x: Math.round(left), width: Math.round(right - left) };

@@ -1,6 +1,7 @@
 // The order in which people read what stands on a page: columns one after the other, rows of a table from left to right.
 import { bottomOf, height, rowsOf, topOf, typical, width, type Placed } from './placed.js';
-import { arrangementOf } from './side-by-side.js';
+import { withoutOverruns } from './overruns.js';
+import { arrangementOf, blocksOf, isProse } from './side-by-side.js';
 
 /** A gutter is at least so wide, in heights of a line. */
 const GUTTER = 1;
@@ -12,13 +13,16 @@ const ALONE_AT_FIRST = 3;
 const STRAYS_AT_FIRST = 2;
 /** White above and below a line that stands over both columns, in its heights: a heading, and no stray. */
 const SET_APART = 0.5;
-/** White above running text that goes on, in heights of a line, is less than this. */
-const GOES_ON = 0.5;
+/** White above running text that goes on, in heights of a line, is less than this; above a box let into it so much more. */
+const PARAGRAPH = 1;
+const LET_IN = 0.5;
+/** White inside such a box is less than this. */
+const BOX_GAP = 3;
 
 /** @returns rows in reading order, each the indices of its lines from left to right */
 export function readingOrder(lines: readonly Placed[]): number[][] {
   return ordered(
-    lines,
+    withoutOverruns(lines),
     lines.map((_, at) => at),
   );
 }
@@ -177,20 +181,44 @@ function partedBy(
     members.filter((at) => isLeft(lines[at]!)),
     members.filter((at) => !isLeft(lines[at]!)),
   ] as const;
-  const [first, second] = goesOn(lines, columns, next) ? [columns[1], columns[0]] : columns;
-  return { kind: 'columns', order: [...ordered(lines, first), ...ordered(lines, second)] };
+  const order = goesOn(lines, columns, next)
+    ? aroundBox(lines, members, columns[1], next!)
+    : columns.flatMap((column) => ordered(lines, column));
+  return { kind: 'columns', order };
 }
 
 /** Whether the left column, and not the right one, goes on in lines below both: the right one is let into its text. */
 function goesOn(
   lines: readonly Placed[],
-  columns: readonly [number[], number[]],
+  [left, right]: readonly [number[], number[]],
   next: number[] | undefined,
 ): boolean {
-  if (!next) return false;
-  const [left, right] = columns.map((column) => topOf(lines, next) - bottomOf(lines, column));
-  const white = GOES_ON * typical(lines, next);
-  return left! < white && right! >= white;
+  if (!next || !isProse(lines, left)) return false;
+  const [below, beside] = [left, right].map((column) => topOf(lines, next) - bottomOf(lines, column));
+  const white = typical(lines, next);
+  return below! < PARAGRAPH * white && beside! >= Math.max(0, below!) + LET_IN * white;
+}
+
+/** A box that is let into text is read after the paragraphs that end beside it, before the one that goes on below it. */
+function aroundBox(
+  lines: readonly Placed[],
+  members: number[],
+  column: number[],
+  next: number[],
+): number[][] {
+  const box = blocksOf(lines, column, BOX_GAP).at(-1)!;
+  const paragraphs = blocksOf(
+    lines,
+    members.filter((at) => !box.includes(at)),
+  );
+  const bottom = bottomOf(lines, box);
+  const last = paragraphs.at(-1)!;
+  const runsOn = topOf(lines, next) - bottomOf(lines, last) < SET_APART * typical(lines, next);
+  const isBelow = (some: number[]) =>
+    (topOf(lines, some) + bottomOf(lines, some)) / 2 > bottom || (some === last && runsOn);
+  const before = paragraphs.filter((some) => !isBelow(some)).flat();
+  const after = paragraphs.filter(isBelow).flat();
+  return [before, box, after].flatMap((part) => ordered(lines, part));
 }
 
 /** A row of a table: its cells from left to right, each from top to bottom. */

@@ -72,6 +72,7 @@ export function partOf({ box, quad }: ReadLine, from: number, to: number): Bound
 export interface Word {
   text: string;
   bounds: Bounds;
+  characters: CharacterPlace[];
 }
 
 /** The words of a line with their places. */
@@ -81,9 +82,10 @@ export function wordsOf(line: ReadLine): Word[] {
     .split(' ')
     .filter((text) => text !== '')
     .map((text) => {
-      const first = line.characters[next]!;
+      const start = next;
       for (let taken = 0; taken < text.length && next < line.characters.length; next++)
         taken += line.characters[next]!.text.length;
-      return { text, bounds: partOf(line, first.from, line.characters[next - 1]!.to) };
+      const characters = line.characters.slice(start, next);
+      return { text, bounds: partOf(line, characters[0]!.from, characters.at(-1)!.to), characters };
     });
 }

@@ -20,6 +20,8 @@ const ROWS_OF_ONE = 0.8;
 /** White that parts blocks of lines, in heights of a line, and how nearly cells of one row begin or lie on one level. */
 const BLOCK_GAP = 0.5;
 const BLOCK_LEVEL = 0.3;
+/** So much more white than most of its lines have below them parts the cells of a column. */
+const CELL_GAP = 0.2;
 /** An index has at least so many entries on each side, and so many of them in the order of the alphabet. */
 const LEAST_ENTRIES = 6;
 const SORTED = 0.7;
@@ -42,10 +44,13 @@ export function arrangementOf(
   const beside = few.filter((at) => many.some((other) => isLevel(lines[at]!, lines[other]!)));
   if (beside.length < BESIDE * few.length || !strays.every((at) => isBetween(lines, at, left, right)))
     return { kind: 'nothing' };
-  const rows = rowsOfCells(lines, left, right, strays);
+  const prose = [left, right].filter((side) => isProse(lines, side)).length;
+  const rows =
+    rowsOfCells(lines, left, right, strays, blocksOf) ??
+    // Paragraphs have more white between them than lines, too.
+    (prose === 0 ? rowsOfCells(lines, left, right, strays, closeBlocksOf) : undefined);
   if (rows) return { kind: 'table', rows };
-  const prose = isProse(lines, left) && isProse(lines, right);
-  if (!prose && partners(lines, few, many) >= TABLE && !isIndex(lines, left, right))
+  if (prose < 2 && partners(lines, few, many) >= TABLE && !isIndex(lines, left, right))
     return { kind: 'nothing' };
   return { kind: 'columns' };
 }
@@ -90,7 +95,7 @@ function isStrictlyLevel(a: Placed, b: Placed): boolean {
   return apart < STRICTLY_LEVEL * Math.min(height(a), height(b));
 }
 
-function isProse(lines: readonly Placed[], members: number[]): boolean {
+export function isProse(lines: readonly Placed[], members: number[]): boolean {
   const texts = members.map((at) => lines[at]!.text);
   const longest = Math.max(...texts.map(({ length }) => length));
   const full = texts.filter((text) => text.length > 0.75 * longest && wordsIn(text) >= PROSE_WORDS);
@@ -149,8 +154,9 @@ function rowsOfCells(
   left: number[],
   right: number[],
   strays: number[],
+  blocksIn: (lines: readonly Placed[], members: number[]) => number[][],
 ): number[][] | undefined {
-  const sides = [blocksOf(lines, left), blocksOf(lines, right)] as const;
+  const sides = [blocksIn(lines, left), blocksIn(lines, right)] as const;
   const rows: { members: number[]; blocks: number[][][]; bottom: number }[] = [];
   const all = [
     ...sides.flatMap((blocks, side) => blocks.map((members) => ({ side, members }))),
@@ -203,17 +209,34 @@ function inset(lines: readonly Placed[], members: number[]): number {
   return 0.25 * typical(lines, members);
 }
 
-/** Lines with less than a usual gap between them. */
-function blocksOf(lines: readonly Placed[], members: number[]): number[][] {
+/** Lines with less white between them than so many heights of a line, by default more than lines of a text have. */
+export function blocksOf(lines: readonly Placed[], members: number[], white = BLOCK_GAP): number[][] {
   const blocks: number[][] = [];
-  const gap = BLOCK_GAP * typical(lines, members);
+  const most = white * typical(lines, members);
   let bottom = -Infinity;
-  for (const member of [...members].sort((a, b) => lines[a]!.bounds.top - lines[b]!.bounds.top)) {
-    if (lines[member]!.bounds.top - bottom > gap) blocks.push([]);
+  for (const member of fromTop(lines, members)) {
+    if (lines[member]!.bounds.top - bottom > most) blocks.push([]);
     blocks.at(-1)!.push(member);
     bottom = Math.max(bottom, lines[member]!.bounds.bottom);
   }
   return blocks;
+}
+
+/** Lines with about as little white between them as most. */
+function closeBlocksOf(lines: readonly Placed[], members: number[]): number[][] {
+  const gaps: number[] = [];
+  let bottom: number | undefined;
+  for (const member of fromTop(lines, members)) {
+    const bounds = lines[member]!.bounds;
+    if (bottom !== undefined) gaps.push(bounds.top - bottom);
+    bottom = Math.max(bottom ?? -Infinity, bounds.bottom);
+  }
+  const least = gaps.sort((a, b) => a - b)[gaps.length >> 2] ?? 0;
+  return blocksOf(lines, members, Math.min(BLOCK_GAP, least / typical(lines, members) + CELL_GAP));
+}
+
+function fromTop(lines: readonly Placed[], members: number[]): number[] {
+  return [...members].sort((a, b) => lines[a]!.bounds.top - lines[b]!.bounds.top);
 }
 
 /** Cells of one row: they begin on one level, or one lies at the middle of the other. */

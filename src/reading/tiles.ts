@@ -64,12 +64,31 @@ export function mergeTiles(tiles: readonly { tile: Region; boxes: TextBox[] }[],
     for (const box of boxes) {
       const bounds = boundsOf(box.quad);
       if (cutAcross(bounds, tile, picture)) continue;
-      const other = whole.findIndex((known) => sameLine(boundsOf(known.quad), bounds));
-      if (other < 0) whole.push(box);
-      else whole[other] = together(whole[other]!, box);
+      add(whole, box);
     }
   }
   return whole;
+}
+
+/** Adds a box. What one tile found whole another one may have found in parts: all of them become one line. */
+function add(whole: TextBox[], box: TextBox): void {
+  const meets = (known: TextBox) => sameLine(boundsOf(known.quad), boundsOf(box.quad));
+  const first = whole.findIndex(meets);
+  if (first < 0) {
+    whole.push(box);
+    return;
+  }
+  const part = whole[first]!;
+  let line = together(part, box);
+  for (let at = whole.length - 1; at > first; at--) {
+    const other = whole[at]!;
+    // Lines below each other that one box meets stay two, and what is tilted is not put together.
+    if (!line.level || !other.level || !meets(other) || !isLevel(boundsOf(part.quad), boundsOf(other.quad)))
+      continue;
+    line = together(line, other);
+    whole.splice(at, 1);
+  }
+  whole[first] = line;
 }
 
 /** Pixels from an edge within which a box counts as cut by it: boxes are grown beyond what the map shows. */
@@ -84,9 +103,12 @@ function cutAcross({ top, bottom }: Bounds, tile: Region, picture: Size): boolea
 
 /** Two boxes of one line: level with each other, and overlapping. */
 function sameLine(a: Bounds, b: Bounds): boolean {
+  return isLevel(a, b) && Math.min(a.right, b.right) > Math.max(a.left, b.left);
+}
+
+function isLevel(a: Bounds, b: Bounds): boolean {
   const shared = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-  const least = Math.min(a.bottom - a.top, b.bottom - b.top);
-  return shared > 0.5 * least && Math.min(a.right, b.right) > Math.max(a.left, b.left);
+  return shared > 0.5 * Math.min(a.bottom - a.top, b.bottom - b.top);
 }
 
 function together(a: TextBox, b: TextBox): TextBox {

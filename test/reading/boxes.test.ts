@@ -169,6 +169,66 @@ describe('tiles', () => {
     );
   });
 
+  test('a line that one tile found whole and another in parts is one, whichever came first', () => {
+    const size = { width: 400, height: 300 };
+    const upper = { x: 0, y: 0, width: 400, height: 200 };
+    const lower = { x: 0, y: 100, width: 400, height: 200 };
+    const parts = [level(10, 140, 60, 160), level(70, 141, 200, 161), level(210, 140, 290, 159)];
+    const other = level(310, 140, 390, 160);
+    const whole = level(12, 139, 292, 160);
+    const next = level(10, 165, 290, 185);
+    for (const [first, second] of [
+      [parts, [whole]],
+      [[whole], parts],
+    ] as const) {
+      const boxes = mergeTiles(
+        [
+          { tile: upper, boxes: [...first, other, next] },
+          { tile: lower, boxes: [...second, other, next] },
+        ],
+        size,
+      );
+      assert.deepEqual(
+        boxes.map(({ quad }) => boundsOf(quad)),
+        [
+          { left: 10, top: 139, right: 292, bottom: 161 },
+          { left: 310, top: 140, right: 390, bottom: 160 },
+          { left: 10, top: 165, right: 290, bottom: 185 },
+        ],
+      );
+    }
+  });
+
+  test('lines below each other that one box of another tile meets stay two', () => {
+    const boxes = mergeTiles(
+      [
+        {
+          tile: { x: 0, y: 0, width: 200, height: 200 },
+          boxes: [level(10, 120, 90, 140), level(10, 142, 90, 162)],
+        },
+        { tile: { x: 0, y: 100, width: 200, height: 200 }, boxes: [level(10, 121, 90, 161)] },
+      ],
+      { width: 200, height: 300 },
+    );
+    assert.equal(boxes.length, 2);
+  });
+
+  test('parts that overlap from tile to tile are one line', () => {
+    const tile = (x: number) => ({ x, y: 0, width: 200, height: 50 });
+    const boxes = mergeTiles(
+      [
+        { tile: tile(0), boxes: [level(10, 10, 120, 30)] },
+        { tile: tile(200), boxes: [level(210, 10, 390, 30)] },
+        { tile: tile(100), boxes: [level(105, 11, 220, 31)] },
+      ],
+      { width: 400, height: 50 },
+    );
+    assert.deepEqual(
+      boxes.map(({ quad }) => boundsOf(quad)),
+      [{ left: 10, top: 10, right: 390, bottom: 31 }],
+    );
+  });
+
   test('sides become multiples of 32 by repeating the edge', () => {
     const data = Uint8Array.from({ length: 33 * 2 * 3 }, (_, at) => at % 251);
     const grown = toDetectorSides({ width: 33, height: 2, data });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Placed } from '../../src/reading/placed.js';
+import { withoutOverruns } from '../../src/reading/overruns.js';
 import { readingOrder } from '../../src/reading/reading-order.js';
 
 const at = (
@@ -127,6 +128,64 @@ describe('reading order', () => {
     const below = [6, 7].map((row) => at(0, row * 26, 500));
     const order = readingOrder([...beside, ...box, ...below]).flat();
     assert.deepEqual(order, [6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 10, 11]);
+  });
+
+  test('paragraphs that end beside a box let into text are read before it, the one that goes on below it after it', () => {
+    const header = [at(300, -160, 150), at(300, -136, 150)];
+    const first = [0, 1, 2].map((row) => at(0, row * 20, 280));
+    const second = [0, 1, 2].map((row) => at(0, 80 + row * 20, 280));
+    const box = [0, 1, 2, 3].map((row) => at(320, 10 + row * 24, 130, 15));
+    const below = [at(0, 140, 450), at(0, 160, 450)];
+    const order = readingOrder([...header, ...box, ...first, ...second, ...below]).flat();
+    assert.deepEqual(order, [0, 1, 6, 7, 8, 2, 3, 4, 5, 9, 10, 11, 12, 13]);
+  });
+
+  const sideBar = (widths: number[]) => widths.map((width, row) => at(20, row * 17, width, 12, 17));
+  const beside = (rows: number, left = 265) =>
+    Array.from({ length: rows }, (_, row) => at(left + (row % 3 ? 30 : 0), 4 + row * 23, 700, 90, 21));
+
+  test('entries of a side bar that run over the text beside it leave it a side bar, however many', () => {
+    const side = sideBar([90, 270, 290, 80, 300, 350, 180, 320, 240, 250, 300, 90]);
+    const order = readingOrder([...side, ...beside(10)]).flat();
+    assert.deepEqual(
+      order,
+      order.map((_, member) => member),
+    );
+  });
+
+  test('an entry and the text beside it that were found as one line part neither side bar nor text', () => {
+    const side = sideBar([90, 270, 290, 80, 300, 900, 180, 900, 240, 900, 300, 90]);
+    const text = beside(10).filter((_, row) => row < 3 || row > 6);
+    const order = readingOrder([...side, ...text]).flat();
+    assert.deepEqual(order, [0, 1, 2, 3, 4, 6, 8, 10, 11, 12, 13, 14, 5, 7, 9, 15, 16, 17]);
+  });
+
+  test('text goes on below the end of a side bar that reaches further down than it does', () => {
+    const side = [0, 1, 2, 3, 4, 5].map((row) => at(0, 9 + row * 31, 90, 8));
+    const text = [0, 1, 2, 3, 4].map((row) => at(200, row * 24, 500, 70));
+    const below = [at(80, 190, 600, 70), at(80, 214, 600, 70)];
+    assert.deepEqual(
+      readingOrder([...side, ...text, ...below]).flat(),
+      [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+    );
+  });
+
+  test('cells that nearly fill their columns are no side bar', () => {
+    const rows = [0, 1, 2, 3, 4].map((row) => [at(0, row * 24, 95 - row), at(100, row * 24, 300)]);
+    assert.deepEqual(withoutOverruns(rows.flat()), rows.flat());
+  });
+
+  test('cells of several lines with little white between them are cells', () => {
+    const row = (top: number) => [
+      at(0, top + 18, 60, 8, 36),
+      at(200, top, 130, 16, 36),
+      at(200, top + 36, 120, 15, 36),
+    ];
+    const lines = [0, 84, 168, 252].flatMap(row);
+    assert.deepEqual(
+      readingOrder(lines).flat(),
+      lines.map((_, member) => member),
+    );
   });
 
   test('what stands across the gutter below a sidebar ends it', () => {
