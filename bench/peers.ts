@@ -1,7 +1,8 @@
 // npm run bench:peers -- [--dims NAME]... [--only LINE]... [--rounds N] [--threads N] [--llama FOLDER] [--write]
 // Ours against llama.cpp, built natively for this machine: random 4-bit weights of the same dimensions, every engine in
 // a process of its own, taking turns at every line. Lines: load, prefill, decode, sessions, deep, question, tower,
-// memory. --llama takes another source tree of llama.cpp or its installation; --write rewrites bench/results.md.
+// memory. --llama takes another source tree of llama.cpp or its installation; --write rewrites the table of
+// this machine's instruction set in bench/results.md.
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -24,7 +25,7 @@ import { writeDecoder, writeTower } from './peers/gguf.js';
 import { nativeLlama, type NativeLlama } from './peers/llama-build.js';
 import type { Peaks } from './peaks.js';
 import { randomCheckpoint } from './random-checkpoint.js';
-import { writeSection } from './results.js';
+import { expectSection, writeSection } from './results.js';
 
 const LINES = ['load', 'prefill', 'decode', 'sessions', 'deep', 'question', 'tower', 'memory'] as const;
 type LineName = (typeof LINES)[number];
@@ -317,6 +318,8 @@ function table({ dims, rows, peaks: memory }: Course, peaks: Peaks): string[] {
 const begun = performance.now();
 const llama = nativeLlama(options.llama);
 const before = measured<Peaks>('peaks.ts', { threads: options.threads });
+const section = `peers ${before.kernels}`;
+if (options.write) expectSection(section);
 const rows: string[] = [];
 const courses: Course[] = [];
 const load = loadavg()[0]!;
@@ -324,6 +327,7 @@ const script = await compiledOurs();
 for (const dims of options.dims) courses.push(await course(dims, llama, script));
 const after = measured<Peaks>('peaks.ts', { threads: options.threads });
 const peaks: Peaks = {
+  kernels: before.kernels,
   read: Math.max(before.read, after.read),
   floats: Math.max(before.floats, after.floats),
   integers: Math.max(before.integers, after.integers),
@@ -337,4 +341,4 @@ const lines = [
   ...rows,
 ];
 process.stdout.write(`${lines.join('\n')}\n`);
-if (options.write) writeSection('peers', lines.join('\n'));
+if (options.write) writeSection(section, lines.join('\n'));
