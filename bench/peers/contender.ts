@@ -7,6 +7,7 @@
 //   image WIDTH HEIGHT   a picture that was never seen, through preprocessing and vision encoder
 //   peak                 the most memory that the process has had so far
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
 
 /** Milliseconds of clock and of processor; tokens that were read, written or made of a picture. */
@@ -50,21 +51,23 @@ export class Contender {
   }
 
   async close(): Promise<void> {
-    const ended =
-      this.#child.exitCode !== null || this.#child.signalCode !== null
-        ? Promise.resolve()
-        : new Promise((done) => this.#child.once('exit', done));
     this.#child.stdin!.end();
-    await ended;
+    await this.#ended();
     this.#reader.close();
+  }
+
+  async #ended(): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'exit');
   }
 
   async #answer<T>(command: string): Promise<T> {
     const { value, done } = await this.#lines.next();
-    if (done)
+    if (done) {
+      await this.#ended();
       throw new Error(
         `${this.#child.spawnfile} ended (${this.#child.signalCode ?? this.#child.exitCode}) at "${command}": ${this.#errors.slice(-2000)}`,
       );
+    }
     return JSON.parse(value) as T;
   }
 }

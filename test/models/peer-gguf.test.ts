@@ -74,6 +74,6 @@ test('a contender that ends says what it was asked and what it complained of', a
   const script =
     'console.log(`{"ms":1,"cpu":1,"tokens":0}`);process.stdin.once("data",()=>{throw new Error("no such")})';
   const contender = await Contender.start(process.execPath, ['-e', script]);
-  await assert.rejects(contender.ask('decode 1 1'), /ended at "decode 1 1"[^]*no such/);
+  await assert.rejects(contender.ask('decode 1 1'), /ended \(1\) at "decode 1 1"[^]*no such/);
   await contender.close();
 });
