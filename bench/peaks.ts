@@ -7,8 +7,6 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 export interface Peaks {
-  /** The instruction set of our kernels here, as "avx2". */
-  kernels: string;
   /** DRAM read bandwidth, GB/s. */
   read: number;
   /** The fastest float dot, GFLOP/s; 0 where it is not measured. */

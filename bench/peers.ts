@@ -13,6 +13,7 @@ import { packageRoot } from '../src/package-root.js';
 import { measured } from './child.js';
 import { DIMENSIONS } from './dimensions.js';
 import { median } from './figures.js';
+import { instructionSet } from './instruction-set.js';
 import { Contender, type Sample } from './peers/contender.js';
 import {
   decoderWork,
@@ -317,9 +318,9 @@ function table({ dims, rows, peaks: memory }: Course, peaks: Peaks): string[] {
 
 const begun = performance.now();
 const llama = nativeLlama(options.llama);
-const before = measured<Peaks>('peaks.ts', { threads: options.threads });
-const section = `peers ${before.kernels}`;
+const section = `peers ${instructionSet()}`;
 if (options.write) expectSection(section);
+const before = measured<Peaks>('peaks.ts', { threads: options.threads });
 const rows: string[] = [];
 const courses: Course[] = [];
 const load = loadavg()[0]!;
@@ -327,7 +328,6 @@ const script = await compiledOurs();
 for (const dims of options.dims) courses.push(await course(dims, llama, script));
 const after = measured<Peaks>('peaks.ts', { threads: options.threads });
 const peaks: Peaks = {
-  kernels: before.kernels,
   read: Math.max(before.read, after.read),
   floats: Math.max(before.floats, after.floats),
   integers: Math.max(before.integers, after.integers),

@@ -17,6 +17,7 @@ import { prepareTile } from '../src/reading/pixel-work.js';
 import { THRESHOLD, toTextBoxes } from '../src/reading/text-boxes.js';
 import { OnnxNetworks } from '../test/reading/onnx-networks.js';
 import { median } from './figures.js';
+import { instructionSet } from './instruction-set.js';
 import { edits } from './reading/measure.js';
 import { writeSection } from './results.js';
 
@@ -163,4 +164,4 @@ for (const { name, networks } of engines.slice(1)) {
 for (const { networks } of engines) await networks.close();
 const text = `A page of 1280 × 800 and ${crops.length} lines of ${width} columns, ${threads} threads, medians of ${rounds} rounds; onnxruntime is 1.\n\n${rows.join('\n')}`;
 console.log(text);
-if (values.write) writeSection('reader', text);
+if (values.write) writeSection(`reader ${instructionSet()}`, text);
