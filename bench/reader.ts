@@ -19,7 +19,7 @@ import { OnnxNetworks } from '../test/reading/onnx-networks.js';
 import { median } from './figures.js';
 import { instructionSet } from './instruction-set.js';
 import { edits } from './reading/measure.js';
-import { writeSection } from './results.js';
+import { expectSection, writeSection } from './results.js';
 
 const FIXTURES = new URL('../test/engine/fixtures/reader/', import.meta.url);
 const HEIGHT = 48;
@@ -39,6 +39,9 @@ const [threads, rounds, width] = [values.threads, values.rounds, values.width].m
   number,
   number,
 ];
+
+const section = `reader ${instructionSet()}`;
+if (values.write) expectSection(section);
 
 interface Cost {
   wall: number;
@@ -164,4 +167,4 @@ for (const { name, networks } of engines.slice(1)) {
 for (const { networks } of engines) await networks.close();
 const text = `A page of 1280 × 800 and ${crops.length} lines of ${width} columns, ${threads} threads, medians of ${rounds} rounds; onnxruntime is 1.\n\n${rows.join('\n')}`;
 console.log(text);
-if (values.write) writeSection(`reader ${instructionSet()}`, text);
+if (values.write) writeSection(section, text);
