@@ -17,7 +17,7 @@ static Napi::Value backend_identity(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const std::string name = string_of(info[0], "backend");
     const int threads = static_cast<int>(integer_of(info[1], "threads"));
-    return Napi::String::New(info.Env(), make_backend(name, threads)->identity());
+    return Napi::String::New(info.Env(), make_backend(name, threads, Precision::exact)->identity());
   });
 }
 

@@ -13,10 +13,9 @@ namespace afterimage::addon {
 
 namespace {
 
-std::unique_ptr<Backend> cpu_backend(int threads, bool a8 = false) {
+std::unique_ptr<Backend> cpu_backend(int threads) {
   CpuOptions options;
   options.threads = threads;
-  options.a8 = a8;
   return make_cpu_backend(options);
 }
 
@@ -54,10 +53,9 @@ std::string metal_report_json([[maybe_unused]] bool compile_only,
 #endif
 }
 
-std::unique_ptr<Backend> make_backend(const std::string& name, int threads, const std::string& precision) {
-  const bool a8 = precision == "faster";
-  if (name == "cpu") return cpu_backend(threads, a8);
-  if (a8)
+std::unique_ptr<Backend> make_backend(const std::string& name, int threads, Precision precision) {
+  if (name == "cpu") return cpu_backend(threads);
+  if (precision == Precision::faster)
     throw Error("INVALID_ARGUMENT", "The backend \"" + name + "\" has no precision \"faster\"; use --precision fast.");
 #ifdef AFTERIMAGE_HAS_METAL
   if (name == "metal") return make_metal_backend(metal_options(threads));
@@ -75,7 +73,8 @@ size_t weight_bytes(const std::string& name, const WeightSource& described, uint
 
 Precision precision_of(const std::string& name) {
   if (name == "exact") return Precision::exact;
-  if (name == "fast" || name == "faster") return Precision::fast;
+  if (name == "fast") return Precision::fast;
+  if (name == "faster") return Precision::faster;
   throw Error("INVALID_ARGUMENT", "Expected exact, fast or faster for precision but received \"" + name + "\".");
 }
 

@@ -118,8 +118,7 @@ EngineArguments engine_arguments_of(const Napi::Value& value) {
   EngineArguments arguments;
   arguments.backend = reader.text("backend");
   arguments.threads = reader.small("threads");
-  arguments.precision = reader.text("precision");
-  arguments.options.precision = precision_of(arguments.precision);
+  arguments.options.precision = precision_of(reader.text("precision"));
   arguments.options.kv_type = kv_type_of(reader.text("kvType"));
   arguments.options.chunk_rows = reader.small("chunkRows");
   const Reader budgets = reader.child("budgets");

@@ -11,7 +11,7 @@ namespace afterimage::addon {
 struct EngineArguments {
   EngineOptions options;
   ModelSource source;
-  std::string backend, precision;
+  std::string backend;
   int threads = 0;
 };
 

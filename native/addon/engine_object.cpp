@@ -87,7 +87,7 @@ Napi::Value EngineObject::load(const Napi::CallbackInfo& info) {
       if (core->closing) throw Error("CLOSED", "The engine was closed before it was loaded.");
       const EngineArguments& a = core->arguments;
       core->engine = std::make_shared<Engine>(
-          a.options, a.source, make_backend(a.backend, a.threads, a.precision), [&](size_t done, size_t total) {
+          a.options, a.source, make_backend(a.backend, a.threads, a.options.precision), [&](size_t done, size_t total) {
             if (core->closing) throw Error("CANCELLED", "The engine was closed.");
             progress.call([done, total](Napi::Env env) {
               return std::vector<napi_value>{number(env, double(done)), number(env, double(total))};

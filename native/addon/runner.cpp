@@ -73,7 +73,7 @@ void Runner::Job::Input::widen(float* out) const {
 }
 
 void Runner::Core::load() {
-  backend = make_backend(backend_name, threads, precision);
+  backend = make_backend(backend_name, threads, precision_of(precision));
   checkpoint = files.empty() && !weights.empty()
                    ? std::make_unique<Checkpoint>(std::move(weights), "the weights given to the runner")
                    : std::make_unique<Checkpoint>(files, headers);

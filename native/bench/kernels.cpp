@@ -1,5 +1,5 @@
 // Kernels of the CPU backend at the shapes of real models, against peaks measured in the same run.
-//   kernels [--threads N] [--isa N of CpuIsa] [--a8] [--attention]
+//   kernels [--threads N] [--isa N of CpuIsa] [--faster] [--attention]
 // --attention leaves out everything else.
 // Weights and activations are random; a figure is the best of the repeats that fit a second,
 // like the peaks it is compared with: other processes only ever add time.
@@ -48,6 +48,7 @@ struct Bench {
   int threads;
   Peaks peaks;
   std::mt19937 generator{1};
+  Precision precision = Precision::fast;
   std::vector<std::unique_ptr<Memory>> memories;
 
   Tensor random_tensor(int64_t rows, int64_t width) {
@@ -92,12 +93,13 @@ struct RandomWeight {
   }
 };
 
-void linear(Bench& b, const char* name, const RandomWeight& stored, int64_t rows, double peak, const char* unit) {
-  const auto weight = b.backend.prepare(stored.source, kUseMatrix, Precision::fast);
+void linear(Bench& b, const char* name, const RandomWeight& stored, int64_t rows, double peak, const char* unit,
+            uint32_t uses = 0) {
+  const auto weight = b.backend.prepare(stored.source, kUseMatrix | uses, b.precision);
   const Tensor x = b.random_tensor(rows, stored.source.columns), y = b.random_tensor(rows, stored.source.rows);
   const OpAttrs attrs;
   const double s = seconds_of(b.threads, [&] {
-    b.run({Op::Linear, &attrs, {x}, {y}, {weight.get()}, nullptr, Precision::fast});
+    b.run({Op::Linear, &attrs, {x}, {y}, {weight.get()}, nullptr, b.precision});
   });
   const double operations = 2e-9 * static_cast<double>(rows * stored.source.rows * stored.source.columns) / s;
   const double bandwidth = 1e-9 * static_cast<double>(weight->bytes()) / s;
@@ -117,9 +119,9 @@ void decode(Bench& b, const char* name, WeightFormat format, int bits, int group
   const Tensor x = b.random_tensor(1, in), y = b.random_tensor(1, out);
   size_t bytes = 0;
   for (size_t i = 0; i < copies; ++i) {
-    weights.push_back(b.backend.prepare(stored.source, kUseMatrix, Precision::fast));
+    weights.push_back(b.backend.prepare(stored.source, kUseMatrix, b.precision));
     bytes += weights.back()->bytes();
-    dispatches.push_back({Op::Linear, &attrs, {x}, {y}, {weights.back().get()}, nullptr, Precision::fast});
+    dispatches.push_back({Op::Linear, &attrs, {x}, {y}, {weights.back().get()}, nullptr, b.precision});
   }
   const std::atomic<bool> cancel{false};
   const double s = seconds_of(b.threads, [&] { b.backend.run(dispatches, cancel); });
@@ -147,7 +149,7 @@ void vision_attention(Bench& b, const char* name, int64_t rows, int32_t heads, i
     if (s > 0) pairs += std::pow(bounds.at<int32_t>()[s] - bounds.at<int32_t>()[s - 1], 2);
   }
   const double s = seconds_of(b.threads, [&] {
-    b.run({Op::SegmentAttention, &a, {q, k, v, bounds}, {y}, {}, nullptr, Precision::fast});
+    b.run({Op::SegmentAttention, &a, {q, k, v, bounds}, {y}, {}, nullptr, b.precision});
   });
   const double operations = 4e-9 * pairs * heads * dim / s;
   std::printf("%-34s %9.3f ms %9.1f Gop/s %20.0f %% of peak\n", name, s * 1e3, operations,
@@ -175,9 +177,7 @@ void cache_attention(Bench& b, const char* name, int64_t positions, int64_t rows
   for (int64_t r = 0; r < rows; ++r) batch.visible_end.push_back(static_cast<int32_t>(positions - rows + r + 1));
   const Tensor q = b.random_tensor(rows, 12 * 128), k = b.random_tensor(rows, 256), v = b.random_tensor(rows, 256),
                y = b.random_tensor(rows, 12 * 128);
-  const double s = seconds_of(b.threads, [&] {
-    b.run({Op::Attention, &a, {q, k, v}, {y}, {}, &batch, Precision::fast});
-  });
+  const double s = seconds_of(b.threads, [&] { b.run({Op::Attention, &a, {q, k, v}, {y}, {}, &batch, b.precision}); });
   const double operations = 4e-9 * static_cast<double>(rows) *
                             (static_cast<double>(positions) - static_cast<double>(rows) / 2) * 12 * 128 / s;
   std::printf("%-34s %9.3f ms %9.1f Gop/s %7.1f GB/s\n", name, s * 1e3, operations,
@@ -191,7 +191,7 @@ void run_matrices(Bench& b, double integers) {
   const RandomWeight half(WeightFormat::bf16, 16, 0, 5120, 1280, b.generator);
   linear(b, "GEMM 256 x 11008x2048, 4 bit", four, 256, integers, "Gop/s");
   linear(b, "GEMM 256 x 11008x2048, 8 bit", eight, 256, integers, "Gop/s");
-  linear(b, "GEMM 256 x 5120x1280, bf16", half, 256, b.peaks.floats, "Gop/s");
+  linear(b, "GEMM 256 x 5120x1280, bf16", half, 256, b.peaks.floats, "Gop/s", kUseInEncoder);
   linear(b, "5 rows x 11008x2048, 4 bit", four, 5, b.peaks.read, "GB/s");
   decode(b, "GEMV 11008x2048, 4 bit", WeightFormat::affine, 4, 64, 11008, 2048, 48);
   decode(b, "GEMV 11008x2048, 8 bit", WeightFormat::affine, 8, 64, 11008, 2048, 24);
@@ -203,23 +203,24 @@ void run_matrices(Bench& b, double integers) {
 
 int main(int argc, char** argv) {
   CpuOptions options;
+  Precision precision = Precision::fast;
   bool matrices = true;
   for (int i = 1; i < argc; ++i) {
     if (!std::strcmp(argv[i], "--threads") && i + 1 < argc)
       options.threads = std::atoi(argv[++i]);
     else if (!std::strcmp(argv[i], "--isa") && i + 1 < argc)
       options.isa = std::atoi(argv[++i]);
-    else if (!std::strcmp(argv[i], "--a8"))
-      options.a8 = true;
+    else if (!std::strcmp(argv[i], "--faster"))
+      precision = Precision::faster;
     else if (!std::strcmp(argv[i], "--attention"))
       matrices = false;
   }
   if (options.threads <= 0) options.threads = physical_cores();
   const auto backend = make_cpu_backend(options);
-  Bench b{*backend, options.threads, measure_peaks(options.threads), std::mt19937{1}, {}};
+  Bench b{*backend, options.threads, measure_peaks(options.threads), std::mt19937{1}, precision, {}};
   std::printf("%s · read %.1f GB/s, float dot %.0f GFLOP/s, int8 dot %.0f Gop/s\n", backend->identity().c_str(),
               b.peaks.read, b.peaks.floats, b.peaks.integers);
-  if (matrices) run_matrices(b, options.a8 ? b.peaks.integers : b.peaks.integers / 2);
+  if (matrices) run_matrices(b, precision == Precision::faster ? b.peaks.integers : b.peaks.integers / 2);
   vision_attention(b, "attention d 80, 5336 patches", 5336, 4, 80, 5336);
   vision_attention(b, "attention d 80, windows of 64", 5336, 16, 80, 64);
   vision_attention(b, "attention d 64, 1024 patches", 1024, 12, 64, 1024);

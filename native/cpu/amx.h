@@ -105,15 +105,29 @@ CPU_INLINE void amx_store_sums(const AmxRows<float>& sums, int64_t column) {
   for (int r = 0; r < sums.count; ++r) std::memcpy(sums.rows[r] + column, copy[r], sizeof copy[r]);
 }
 
-// Pairs of one product: at most 16, and as many in each, by the number of pairs alone.
-CPU_INLINE int amx_step(int64_t pairs) {
-  int64_t steps = (pairs + 15) / 16;
-  while (pairs % steps) ++steps;
-  return static_cast<int>(pairs / steps);
+// Words of one product: at most 16, and as many in each, by the number of words alone.
+CPU_INLINE int amx_step(int64_t words) {
+  int64_t steps = (words + 15) / 16;
+  while (words % steps) ++steps;
+  return static_cast<int>(words / steps);
 }
 
+// What a word holds of rows and weights, and a lane of sums.
+struct AmxBf16 {  // two, f32
+  template <int Sum, int A, int B>
+  __attribute__((always_inline)) static void dot() {
+    amx_dot_bf16<Sum, A, B>();
+  }
+};
+struct AmxBytes {  // four, int32
+  template <int Sum, int A, int B>
+  __attribute__((always_inline)) static void dot() {
+    amx_dot_bytes<Sum, A, B>();
+  }
+};
+
 // Registers: sums 0 to 3 of two halves of rows and columns, rows 4 and 5, weights 6 and 7.
-CPU_INLINE AmxShapes bf16_shapes(int rows, int step) {
+CPU_INLINE AmxShapes square_shapes(int rows, int step) {
   AmxShapes s;
   const int upper = rows < kAmxRows ? rows : kAmxRows, lower = rows - upper;
   for (int i = 0; i < 2; ++i) {
@@ -125,11 +139,11 @@ CPU_INLINE AmxShapes bf16_shapes(int rows, int step) {
   return s;
 }
 
-// Up to 32 rows (Lower: more than 16) and up to 32 columns (Right: more than 16) of amx_bf16().
-template <bool Add, bool Lower, bool Right>
-CPU_INLINE void bf16_square(const AmxRows<const uint32_t>& x, const AmxRows<const uint32_t>& below, const uint32_t* b,
-                            int64_t stride, int64_t pairs, int step, int64_t column, const AmxRows<float>& sums,
-                            const AmxRows<float>& sums_below) {
+// Up to 32 rows (Lower: more than 16) and up to 32 columns (Right: more than 16) of amx_products().
+template <class Dot, bool Add, bool Lower, bool Right>
+CPU_INLINE void amx_square(const AmxRows<const uint32_t>& x, const AmxRows<const uint32_t>& below, const uint32_t* b,
+                           int64_t stride, int64_t words, int step, int64_t column, const AmxRows<float>& sums,
+                           const AmxRows<float>& sums_below) {
   if constexpr (Add) {
     amx_load_sums<0>(sums, column);
     if constexpr (Right) amx_load_sums<1>(sums, column + kAmxColumns);
@@ -139,18 +153,18 @@ CPU_INLINE void bf16_square(const AmxRows<const uint32_t>& x, const AmxRows<cons
     amx_zero<0>(), amx_zero<1>(), amx_zero<2>(), amx_zero<3>();
   }
   const uint32_t* weights = b + column;
-  for (int64_t k = 0; k < pairs; k += step, weights += step * stride) {
+  for (int64_t k = 0; k < words; k += step, weights += step * stride) {
     amx_load<6>(weights, stride * 4);
     amx_load_rows<4>(x, k, step);
-    amx_dot_bf16<0, 4, 6>();
+    Dot::template dot<0, 4, 6>();
     if constexpr (Right) {
       amx_load<7>(weights + kAmxColumns, stride * 4);
-      amx_dot_bf16<1, 4, 7>();
+      Dot::template dot<1, 4, 7>();
     }
     if constexpr (Lower) {
       amx_load_rows<5>(below, k, step);
-      amx_dot_bf16<2, 5, 6>();
-      if constexpr (Right) amx_dot_bf16<3, 5, 7>();
+      Dot::template dot<2, 5, 6>();
+      if constexpr (Right) Dot::template dot<3, 5, 7>();
     }
   }
   amx_store_sums<0>(sums, column);
@@ -159,22 +173,22 @@ CPU_INLINE void bf16_square(const AmxRows<const uint32_t>& x, const AmxRows<cons
   if constexpr (Lower && Right) amx_store_sums<3>(sums_below, column + kAmxColumns);
 }
 
-// sums[r][c] = Σ_k x[r][k] · b[k·stride + c] (+ sums[r][c] where Add) over `pairs` pairs of bf16 for all `columns`, a
-// multiple of 16, and any number of rows. A row's bits do not depend on the rows beside it.
-template <bool Add>
-static void amx_bf16(int rows, const uint32_t* const* x, const uint32_t* b, int64_t stride, int64_t pairs, int columns,
-                     float* const* sums) {
-  const int step = amx_step(pairs);
+// sums[r][c] = Σ_k x[r][k] · b[k·stride + c] (+ sums[r][c] where Add) over so many words, of what Dot says they hold,
+// for all `columns`, a multiple of 16, and any number of rows. A row's bits do not depend on the rows beside it.
+template <class Dot, bool Add>
+static void amx_products(int rows, const uint32_t* const* x, const uint32_t* b, int64_t stride, int64_t words,
+                         int columns, float* const* sums) {
+  const int step = amx_step(words);
   AmxTiles tiles;
   int shaped = 0;
   for (int r = 0; r < rows; r += 2 * kAmxRows) {
     const int count = rows - r < 2 * kAmxRows ? rows - r : 2 * kAmxRows;
-    if (count != shaped) tiles.reshape(bf16_shapes(shaped = count, step));
+    if (count != shaped) tiles.reshape(square_shapes(shaped = count, step));
     const int upper = count < kAmxRows ? count : kAmxRows, lower = count - upper;
     const AmxRows<const uint32_t> in(x + r, upper), in_below(x + r + upper, lower);
     const AmxRows<float> out(sums + r, upper), out_below(sums + r + upper, lower);
     const auto square = [&]<bool Lower, bool Right>(int c) __attribute__((always_inline)) {
-      bf16_square<Add, Lower, Right>(in, in_below, b, stride, pairs, step, c, out, out_below);
+      amx_square<Dot, Add, Lower, Right>(in, in_below, b, stride, words, step, c, out, out_below);
     };
     for (int c = 0; c < columns; c += 2 * kAmxColumns) {
       const bool right = columns - c > kAmxColumns;
@@ -292,7 +306,7 @@ template <bool Add>
 CPU_INLINE void run_bf16_tiles(int rows, const uint32_t* const* x, const uint32_t* b, int64_t stride, int64_t pairs,
                                int columns, float* const* sums) {
 #if defined(CPU_AMX)
-  amx_bf16<Add>(rows, x, b, stride, pairs, columns, sums);
+  amx_products<AmxBf16, Add>(rows, x, b, stride, pairs, columns, sums);
 #else
   run_tiles<TileBf16<Add> >(rows, x, b, stride, pairs, columns, sums);
 #endif

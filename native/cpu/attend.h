@@ -32,7 +32,7 @@ struct TileSum {
   float maximum, total;
 };
 
-// `key_scales` of pairs, by key; null: the scores are whole.
+// `key_scales` of integers, by key; null: the scores are whole.
 static TileSum tile_weights(float* scores, const float* key_scales, float scale, float softcap, int first, int last) {
   constexpr int kVecs = kKeys / kLanes;
   const VF lowest = splat(-INFINITY);
@@ -102,13 +102,15 @@ static void merge_row(const float* tile_values, const float* scales, int v_strid
 
 // scores[i][64] = q_{r+i} · keys.
 static void score_tile(const AttendJob& job, int r, int rows, float* const* scores) {
+  if constexpr (kByteTiles)
+    if (job.forms.keys == TileForm::bytes) return byte_scores(rows, job.queries + r, job.tile.keys, job.k_dim, scores);
 #if defined(CPU_PAIR_DOT)
-  if (job.form == TileForm::pairs)
+  if (job.forms.keys == TileForm::pairs)
     return run_tiles<TilePairs>(rows, reinterpret_cast<const int32_t* const*>(job.queries + r),
                                 static_cast<const int32_t*>(job.tile.keys), kKeys, (job.k_dim + 1) / 2, kKeys, scores);
 #endif
 #if defined(CPU_BF16_DOT)
-  if (job.form == TileForm::bf16)
+  if (job.forms.keys == TileForm::bf16)
     return run_bf16_tiles<false>(rows, reinterpret_cast<const uint32_t* const*>(job.queries + r),
                                  static_cast<const uint32_t*>(job.tile.keys), kKeys, (job.k_dim + 1) / 2, kKeys,
                                  scores);
@@ -132,7 +134,7 @@ CPU_INLINE void weigh_values(const AttendJob& job, int rows, float* const* weigh
 // partial[i][v_stride] = weights_i · values.
 static void value_tile(const AttendJob& job, int rows, float* const* weights, float* const* partial) {
 #if defined(CPU_PAIR_DOT)
-  if (job.form == TileForm::pairs) {
+  if (job.forms.values == TileForm::pairs) {
     alignas(64) int32_t pairs[kAttendRows][kKeys / 2];
     const int32_t* pair_rows[kAttendRows];
     for (int i = 0; i < rows; ++i) {
@@ -144,7 +146,7 @@ static void value_tile(const AttendJob& job, int rows, float* const* weights, fl
   }
 #endif
 #if defined(CPU_BF16_DOT)
-  if (job.form == TileForm::bf16) {
+  if (job.forms.values == TileForm::bf16) {
     alignas(64) uint32_t pairs[kAttendRows][kKeys / 2];
     const uint32_t* pair_rows[kAttendRows];
     for (int i = 0; i < rows; ++i) {
@@ -168,14 +170,20 @@ static bool any_sees(const AttendJob& job, int r, int rows) {
 
 static int tile_rows(const AttendJob& job, int r) { return job.rows - r < kAttendRows ? job.rows - r : kAttendRows; }
 
+// Null where keys, like their queries, are whole.
+static const float* key_scales_of(const AttendJob& job) {
+  if (job.forms.keys == TileForm::bytes) return byte_key_scales(job.tile.keys, job.k_dim);
+  return job.forms.keys == TileForm::pairs ? pair_key_scales(job.tile.keys, job.k_dim) : nullptr;
+}
+
 static void attend_pass(const AttendJob& job, int begin, int end) {
   alignas(64) float scores[kPassRows][kKeys];
   alignas(64) float partial[kAttendRows * kMaxValueDim];
   float *score_rows[kPassRows], *partial_rows[kAttendRows];
   float maxima[kPassRows], totals[kPassRows];
-  const bool pairs = job.form == TileForm::pairs;
-  const float* key_scales = pairs ? pair_key_scales(job.tile.keys, job.k_dim) : nullptr;
-  const float* value_scales = pairs ? pair_value_scales(job.tile.values, job.v_stride) : nullptr;
+  const float* key_scales = key_scales_of(job);
+  const float* value_scales =
+      job.forms.values == TileForm::pairs ? pair_value_scales(job.tile.values, job.v_stride) : nullptr;
   std::fill_n(maxima, kPassRows, -INFINITY);
   for (int i = 0; i < end - begin; ++i) score_rows[i] = scores[i];
   for (int i = 0; i < kAttendRows; ++i) partial_rows[i] = partial + i * job.v_stride;
@@ -185,8 +193,8 @@ static void attend_pass(const AttendJob& job, int begin, int end) {
     score_tile(job, r, rows, score_rows + (r - begin));
     for (int i = r; i < r + rows; ++i) {
       const TileSum sum =
-          tile_weights(scores[i - begin], key_scales, pairs ? job.scale * job.query_scales[i] : job.scale, job.softcap,
-                       job.first[i], job.last[i]);
+          tile_weights(scores[i - begin], key_scales, key_scales ? job.scale * job.query_scales[i] : job.scale,
+                       job.softcap, job.first[i], job.last[i]);
       maxima[i - begin] = sum.maximum;
       totals[i - begin] = sum.total;
     }
@@ -234,6 +242,7 @@ static void attend_finish(const float* values, float total, int v_dim, float* ou
 }
 
 static void pack_keys(const float* const* rows, int k_dim, TileForm form, void* out) {
+  if (form == TileForm::bytes) return pack_byte_keys(rows, k_dim, static_cast<uint32_t*>(out));
   if (form == TileForm::pairs) return pack_pair_keys(rows, k_dim, static_cast<int32_t*>(out));
   if (form == TileForm::f32)
     return transpose_rows(reinterpret_cast<const uint32_t* const*>(rows), k_dim, static_cast<uint32_t*>(out));

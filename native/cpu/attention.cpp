@@ -56,10 +56,10 @@ class CacheAttention {
   CacheAttention(CpuContext& c, const Dispatch& d) : c_(c), d_(d), a_(*d.attrs), layout_(*d.batch->kv) {
     group_ = a_.heads / a_.kv_heads;
     check_head_width(a_);
-    form_ = c.kernels.bf16_cache && d.precision == Precision::fast ? TileForm::bf16 : TileForm::f32;
+    form_ = c.kernels.bf16_cache && d.precision != Precision::exact ? TileForm::bf16 : TileForm::f32;
     rows_per_task_ = std::max(1, kMaxQueries / group_);
     v_stride_ = padded_width(a_.v_dim);
-    tile_bytes_ = tile_size(a_.k_dim, a_.v_dim, form_).bytes();
+    tile_bytes_ = tile_size(a_.k_dim, a_.v_dim, {form_, form_}).bytes();
     const size_t widened = size_t{kBlockPositions} * static_cast<size_t>(std::max(a_.k_dim, a_.v_dim)) * 4;
     scratch_bytes_ = tile_bytes_ + widened + AttentionRows::bytes(rows_per_task_ * group_, a_.k_dim, a_.v_dim);
   }
@@ -183,7 +183,8 @@ class CacheAttention {
       for (int32_t g = 0; g < group_; ++g) work.rows.see(r * group_ + g, first - start, last - start);
     }
     const bool few_rows = work.rows.count() <= kFewQueries;
-    AttendJob job = work.rows.job(pack_tile(c_.kernels, stored, form_, few_rows, work.packed, work.widened), a_, form_);
+    AttendJob job =
+        work.rows.job(pack_tile(c_.kernels, stored, form_, few_rows, work.packed, work.widened), a_, {form_, form_});
     job.state = state;
     c_.kernels.attend(job);
   }

@@ -34,10 +34,14 @@ class AttentionRows {
     pointers_[count_] = query;
     if (form != TileForm::f32) {
       float* to = queries_ + count_ * padded_width(k_dim_);
-      if (form == TileForm::bf16)
+      if (form == TileForm::bf16) {
         kernels.row_to_bf16(query, k_dim_, (k_dim_ + 1) & ~1, reinterpret_cast<uint16_t*>(to));
-      else
+      } else if (form == TileForm::bytes) {
+        kernels.row_to_bytes(query, k_dim_, (k_dim_ + 3) & ~3, to);
+        scales_[count_] = tail_of(to, (k_dim_ + 3) & ~3).scale;
+      } else {
         scales_[count_] = kernels.row_to_pairs(query, k_dim_, reinterpret_cast<int16_t*>(to));
+      }
       pointers_[count_] = to;
     }
     maxima_[count_] = -INFINITY;
@@ -52,8 +56,8 @@ class AttentionRows {
     last_[i] = static_cast<int32_t>(std::clamp<int64_t>(last, 0, kBlockPositions));
   }
 
-  AttendJob job(KvTile tile, const OpAttrs& a, TileForm form) const {
-    return {count_,  pointers_, scales_, tile,  form,   k_dim_, v_dim_, padded_width(v_dim_),
+  AttendJob job(KvTile tile, const OpAttrs& a, TileForms forms) const {
+    return {count_,  pointers_, scales_, tile,  forms,  k_dim_, v_dim_, padded_width(v_dim_),
             a.scale, a.softcap, first_,  last_, state()};
   }
 

@@ -23,13 +23,16 @@ class CpuMemory final : public Memory {
 };
 
 bool in_pairs(const WeightSource& source, Precision precision, const KernelTable& kernels) {
-  return precision == Precision::fast && kernels.pair_vectors > 0 && source.columns % 2 == 0 &&
+  return precision != Precision::exact && kernels.pair_vectors > 0 && source.columns % 2 == 0 &&
          source.columns >= kernels.fewest_pair_columns;
 }
 
 // A table keeps what is looked up.
-FloatForm float_form(uint32_t uses, Precision precision, const KernelTable& kernels) {
+FloatForm float_form(const WeightSource& source, uint32_t uses, Precision precision, const KernelTable& kernels) {
   if (precision == Precision::exact) return FloatForm::as_stored;
+  if (precision == Precision::faster && kernels.byte_tiles && (uses & kUseInEncoder) &&
+      !(uses & (kUseTable | kUseExperts)) && source.columns <= kMostByteColumns)
+    return FloatForm::bytes;
   return kernels.pair_tiles && !(uses & kUseTable) ? FloatForm::pairs : FloatForm::bf16;
 }
 
@@ -43,12 +46,12 @@ bool in_kernel(const WeightSource& source, uint32_t uses) {
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(const KernelTable& kernels, int threads, bool a8)
-      : pool_(threads), context_{kernels, pool_, a8, {}, {}, std::vector<Scratch>(static_cast<size_t>(threads))} {}
+  CpuBackend(const KernelTable& kernels, int threads)
+      : pool_(threads), context_{kernels, pool_, {}, {}, std::vector<Scratch>(static_cast<size_t>(threads))} {}
 
   std::string identity() const override {
     const int threads = pool_.threads();
-    return std::string("cpu ") + context_.kernels.name + (context_.a8 ? " a8, " : ", ") + std::to_string(threads) +
+    return std::string("cpu ") + context_.kernels.name + ", " + std::to_string(threads) +
            (threads == 1 ? " thread" : " threads");
   }
 
@@ -65,7 +68,7 @@ class CpuBackend final : public Backend {
     }
     const KernelTable& k = context_.kernels;
     if (uses & (kUseMatrix | kUseExperts))
-      weight->matrix = pack_matrix(source, float_form(uses, precision, k), k, pool_, pages_);
+      weight->matrix = pack_matrix(source, float_form(source, uses, precision, k), k, pool_, pages_);
     if (by_winograd(source, uses)) weight->winograd = pack_winograd(source, k.lanes, k.kernel_vectors);
     if (in_kernel(source, uses)) {
       weight->kernel = in_pairs(source, precision, k) ? pack_kernel_pairs(source, k.lanes, k.pair_vectors)
@@ -169,7 +172,7 @@ size_t cpu_weight_bytes(const WeightSource& described, uint32_t uses, Precision 
   const KernelTable& k = cpu_kernels(best_cpu_isa());
   size_t bytes = 0;
   if (uses & kUseVector) bytes += static_cast<size_t>(described.rows * described.columns) * sizeof(float);
-  if (uses & (kUseMatrix | kUseExperts)) bytes += packed_bytes(described, float_form(uses, precision, k));
+  if (uses & (kUseMatrix | kUseExperts)) bytes += packed_bytes(described, float_form(described, uses, precision, k));
   if (by_winograd(described, uses))
     bytes += kWinogradInputs * kernel_bytes(described.rows, described.columns / 9, k.lanes, false);
   if (in_kernel(described, uses))
@@ -181,8 +184,7 @@ std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
   const CpuIsa isa = options.isa < 0 ? best_cpu_isa() : static_cast<CpuIsa>(options.isa);
   if (!cpu_supports(isa))
     throw Error("INVALID_ARGUMENT", "This processor cannot run the requested instruction set; leave `isa` at -1.");
-  return std::make_unique<CpuBackend>(cpu_kernels(isa), options.threads > 0 ? options.threads : physical_cores(),
-                                      options.a8);
+  return std::make_unique<CpuBackend>(cpu_kernels(isa), options.threads > 0 ? options.threads : physical_cores());
 }
 
 }  // namespace afterimage

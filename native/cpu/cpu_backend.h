@@ -9,7 +9,6 @@ namespace afterimage {
 struct CpuOptions {
   int threads = 0;  // 0: one per physical core
   int isa = -1;     // a CpuIsa of cpu_features.h; −1: the best that runs here
-  bool a8 = false;  // fast precision: activations of quantized Linears in 8 instead of 15 bits, in every run
 };
 
 // Throws INVALID_ARGUMENT when `isa` does not run on this processor.

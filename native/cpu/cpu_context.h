@@ -22,7 +22,8 @@ struct CpuWeight final : Weight {
   PackedKernel winograd;      // kUseKernel3x3 where that pays; elsewhere `kernel`
   std::vector<float> vector;  // kUseVector: rows × columns
   size_t bytes() const noexcept override {
-    return matrix.bytes.size() + kernel.bytes.size() + winograd.bytes.size() + vector.size() * 4;
+    return matrix.bytes.size() + matrix.scales.size() * 4 + kernel.bytes.size() + winograd.bytes.size() +
+           vector.size() * 4;
   }
   bool reads_checkpoint() const noexcept override { return bytes() == 0; }
 };
@@ -30,7 +31,6 @@ struct CpuWeight final : Weight {
 struct CpuContext {
   const KernelTable& kernels;
   ThreadPool& pool;
-  bool a8 = false;
   Scratch rows;                         // rows in the form Linear reads
   Scratch tiles;                        // packed keys and values
   std::vector<Scratch> thread_scratch;  // by thread

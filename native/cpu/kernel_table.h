@@ -14,6 +14,7 @@ static constexpr KernelTable make_table(const char* name) {
   t.native_bf16 = kNativeBf16;
   t.bf16_cache = kBf16Cache;
   t.pair_tiles = kPairTiles;
+  t.byte_tiles = kByteTiles;
   t.row_to_bf16 = row_to_bf16;
   t.row_to_pairs = row_to_pairs;
   t.integer_form = integer_form;
@@ -28,6 +29,7 @@ static constexpr KernelTable make_table(const char* name) {
 #if defined(CPU_PAIR_DOT)
   t.weights_to_pairs = weights_to_pairs;
 #endif
+  t.row_to_bytes = row_to_bytes;
   t.panel = panel;
   t.finish = finish;
   t.pack_keys = pack_keys;

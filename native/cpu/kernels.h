@@ -3,6 +3,7 @@
 // tasks and threads freely.
 #pragma once
 #include <cstdint>
+#include <cstring>
 
 #include "cpu/packed_kernel.h"
 #include "cpu/packed_matrix.h"
@@ -18,7 +19,8 @@ namespace afterimage {
 //   a8    the same with |q| ≤ 127 · 128 in steps of 128: lo is zero
 //   words a15 or a8 in 16-bit integers
 //   pairs QuantBlocks of 16-bit integers, |q| ≤ kMostPairInput, for weights of the same kind
-enum class RowForm : uint8_t { f32, bf16, a15, a8, words, pairs };
+//   bytes int8[64·blocks] and a ByteTail, x ≈ scale · q with one scale for the row, for weights of the same kind
+enum class RowForm : uint8_t { f32, bf16, a15, a8, words, pairs, bytes };
 
 // 64 inputs of a row for a15, a8, words and pairs. `codes`: hi[64] and lo[64], or 64 words in the order in which its
 // instruction set multiplies them.
@@ -28,6 +30,21 @@ struct alignas(64) QuantBlock {
   float sums[4];      // Σq over each of the weight's scale sets, for all but pairs
   int16_t begins[2];  // of a8 with one scale set: −8 · Σhi over bytes 0 and 1, over bytes 2 and 3 of all k-quads
 };
+
+// Behind the codes of a row of bytes.
+struct ByteTail {
+  float scale;
+  int32_t sum;  // Σq
+};
+inline ByteTail tail_of(const void* row, int64_t codes) {
+  ByteTail tail;
+  std::memcpy(&tail, static_cast<const uint8_t*>(row) + codes, sizeof tail);
+  return tail;
+}
+// Bytes of a row of so many codes, a multiple of 64.
+constexpr size_t byte_row_size(int64_t codes) { return static_cast<size_t>(codes) + 64; }
+// Sums of 255 · 127 for so many inputs fit 32 bits.
+constexpr int64_t kMostByteColumns = 66310;
 
 constexpr int kMaxChunkRows = 96;
 // Attention keeps a tile's vectors on the stack; operators refuse wider heads.
@@ -69,7 +86,11 @@ struct PanelFinish {
 //   f32   keys [k_dim][64], values [64][v_stride]
 //   bf16  keys [⌈k_dim/2⌉][64] pairs, values [32][v_stride] pairs of consecutive positions
 //   pairs the same of 16-bit integers; behind them [64] scales of the keys, and [v_stride] of the values' columns
-enum class TileForm : uint8_t { f32, bf16, pairs };
+//   bytes keys alone: [⌈k_dim/4⌉][64][4] of q + 128, behind them [64] scales
+enum class TileForm : uint8_t { f32, bf16, pairs, bytes };
+struct TileForms {
+  TileForm keys, values;
+};
 
 struct KvTile {
   const void* keys;
@@ -90,10 +111,10 @@ struct SoftmaxState {
 // values) is merged into its running state. Positions outside [first, last) of a row weigh nothing.
 struct AttendJob {
   int rows;
-  const void* const* queries;  // per row: float[k_dim], or bf16 or integer pairs padded to even
+  const void* const* queries;  // per row: float[k_dim], bf16 or integer pairs padded to even, or bytes to fours
   const float* query_scales;   // of integers, per row
   KvTile tile;
-  TileForm form;
+  TileForms forms;
   int k_dim, v_dim, v_stride;  // v_stride: v_dim rounded up to 16
   float scale, softcap;
   const int32_t* first;  // per row
@@ -148,6 +169,7 @@ struct KernelTable {
   bool native_bf16;           // rows meet weights of 16 bits in bf16
   bool bf16_cache;            // and queries the cache
   bool pair_tiles;            // whether products of integer pairs are faster than those of f32 or bf16
+  bool byte_tiles;            // whether those of bytes are faster than either
   int lanes, kernel_vectors;  // of PackedKernel in f32
   int pair_vectors;           // the same in pairs; 0 where their products are no faster than f32
   int fewest_pair_columns;    // of a kernel that is worth pairs
@@ -166,6 +188,8 @@ struct KernelTable {
   // Weights, up to 64 of an output, as pairs of a PackedMatrix by pair_factor(), padded with a zero to whole pairs;
   // returns what a unit is worth. Null but where pair_tiles.
   float (*weights_to_pairs)(const float* x, int count, int16_t* out);
+  // x [count] ≈ scale · q, padded with zeros, and its ByteTail.
+  void (*row_to_bytes)(const float* x, int64_t count, int64_t padded, void* out);
   void (*panel)(const PanelJob& job);
   void (*finish)(const PanelFinish& finish);
 

@@ -17,10 +17,12 @@ void check_head_width(const OpAttrs& attrs) {
                   " columns are wider than the cpu backend's limit of " + std::to_string(kMaxKeyDim) + ".");
 }
 
-TileSize tile_size(int k_dim, int v_dim, TileForm form) {
-  const bool whole = form == TileForm::f32, scaled = form == TileForm::pairs;
-  const auto keys = static_cast<size_t>(whole ? k_dim : (k_dim + 1) / 2) + (scaled ? 1 : 0),
-             rows = static_cast<size_t>(whole ? kBlockPositions : kBlockPositions / 2) + (scaled ? 1 : 0);
+TileSize tile_size(int k_dim, int v_dim, TileForms forms) {
+  const int numbers = forms.keys == TileForm::f32 ? 1 : forms.keys == TileForm::bytes ? 4 : 2;  // in 32 bits
+  const auto scaled = [](TileForm form) { return form == TileForm::pairs || form == TileForm::bytes ? 1 : 0; };
+  const auto keys = static_cast<size_t>((k_dim + numbers - 1) / numbers + scaled(forms.keys)),
+             rows = static_cast<size_t>((forms.values == TileForm::f32 ? kBlockPositions : kBlockPositions / 2) +
+                                        scaled(forms.values));
   return {keys * kBlockPositions * 4, static_cast<size_t>(padded_width(v_dim)) * rows * 4};
 }
 
@@ -85,7 +87,7 @@ KvTile pack_tile(const KernelTable& kernels, const StoredTile& s, TileForm form,
                  float* buffer) {
   const bool half = s.type == KvType::f16 || s.type == KvType::bf16;
   const int v_stride = padded_width(s.v_dim);
-  auto *keys = packed, *values = packed + tile_size(s.k_dim, s.v_dim, form).keys;
+  auto *keys = packed, *values = packed + tile_size(s.k_dim, s.v_dim, {form, form}).keys;
   const float* rows[kBlockPositions];
   KvType key_type = KvType::f32;
   if (half && form == TileForm::f32) {

@@ -15,7 +15,7 @@ struct TileSize {
   size_t keys, values;
   size_t bytes() const { return keys + values; }
 };
-TileSize tile_size(int k_dim, int v_dim, TileForm form);
+TileSize tile_size(int k_dim, int v_dim, TileForms forms);
 
 // One vector into position `position` (of 64) of a stored tile.
 void store_kv(uint8_t* tile, KvType type, int position, int dim, const float* x);

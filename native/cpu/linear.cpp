@@ -7,10 +7,13 @@
 namespace afterimage {
 namespace {
 
+bool in_8_bits(const CpuWeight& weight) { return weight.precision == Precision::faster; }
+
 RowForm row_form(const CpuContext& c, const CpuWeight& weight) {
   if (weight.precision == Precision::exact) return RowForm::f32;
   if (weight.matrix.kind == CodeKind::pairs) return RowForm::pairs;
-  if (weight.matrix.integer()) return c.kernels.integer_form(weight.matrix.kind, c.a8);
+  if (weight.matrix.value == CodeValue::bytes) return RowForm::bytes;
+  if (weight.matrix.integer()) return c.kernels.integer_form(weight.matrix.kind, in_8_bits(weight));
   return c.kernels.native_bf16 && weight.matrix.value != CodeValue::f32 ? RowForm::bf16 : RowForm::f32;
 }
 
@@ -31,7 +34,9 @@ FormedRows form_rows(CpuContext& c, const float* x, int64_t rows, const CpuWeigh
   if (form == RowForm::f32)
     return {reinterpret_cast<const uint8_t*>(x), static_cast<size_t>(m.columns) * sizeof(float), form};
   const size_t padded = static_cast<size_t>(m.blocks) * kBlockColumns;
-  const size_t stride = form == RowForm::bf16 ? padded * 2 : static_cast<size_t>(m.blocks) * sizeof(QuantBlock);
+  const size_t stride = form == RowForm::bf16    ? padded * 2
+                        : form == RowForm::bytes ? byte_row_size(static_cast<int64_t>(padded))
+                                                 : static_cast<size_t>(m.blocks) * sizeof(QuantBlock);
   uint8_t* base = c.rows.reserve(static_cast<size_t>(rows) * stride);
   c.for_rows(rows, m.columns, [&](int64_t first, int64_t last) {
     for (int64_t r = first; r < last; ++r) {
@@ -39,10 +44,13 @@ FormedRows form_rows(CpuContext& c, const float* x, int64_t rows, const CpuWeigh
       if (form == RowForm::bf16)
         c.kernels.row_to_bf16(x + r * m.columns, m.columns, static_cast<int64_t>(padded),
                               reinterpret_cast<uint16_t*>(to));
+      else if (form == RowForm::bytes)
+        c.kernels.row_to_bytes(x + r * m.columns, m.columns, static_cast<int64_t>(padded), to);
       else if (form == RowForm::pairs)
         c.kernels.row_to_pair_blocks(x + r * m.columns, m.columns, reinterpret_cast<QuantBlock*>(to));
       else
-        c.kernels.quantize_row(x + r * m.columns, m.columns, m.sets, c.a8, form, reinterpret_cast<QuantBlock*>(to));
+        c.kernels.quantize_row(x + r * m.columns, m.columns, m.sets, in_8_bits(weight), form,
+                               reinterpret_cast<QuantBlock*>(to));
     }
   });
   return {base, stride, form};
@@ -60,8 +68,8 @@ FormedRows form_groups(CpuContext& c, const float* x, int64_t rows, const CpuWei
   uint8_t* base = c.rows.reserve(static_cast<size_t>(groups) * stride);
   c.for_rows(rows, m.columns, [&](int64_t first, int64_t last) {
     for (int64_t r = first; r < last; ++r)
-      k.quantize_grouped(x + r * m.columns, static_cast<int>(r % kGroupRows), r + 1 == rows, m.columns, m.sets, c.a8,
-                         base + static_cast<size_t>(r / kGroupRows) * stride);
+      k.quantize_grouped(x + r * m.columns, static_cast<int>(r % kGroupRows), r + 1 == rows, m.columns, m.sets,
+                         in_8_bits(weight), base + static_cast<size_t>(r / kGroupRows) * stride);
   });
   return {base, stride, form, true};
 }
@@ -125,7 +133,7 @@ bool reads_alike(const CpuContext& c, const Dispatch& a, const Dispatch& b) {
   const CpuWeight &one = *cpu_weight(a.weights[0]), &other = *cpu_weight(b.weights[0]);
   return a.in[0].memory == b.in[0].memory && a.in[0].offset == b.in[0].offset && a.in[0].rows == b.in[0].rows &&
          one.matrix.columns == other.matrix.columns && one.matrix.sets == other.matrix.sets &&
-         row_form(c, one) == row_form(c, other);
+         row_form(c, one) == row_form(c, other) && in_8_bits(one) == in_8_bits(other);
 }
 
 bool overlap(const Tensor& a, const Tensor& b) {

@@ -19,6 +19,7 @@ bool group_fits(int64_t group) { return group == 16 || group == 32 || (group > 0
 
 CodeValue float_value(FloatForm floats, CodeValue stored) {
   if (floats == FloatForm::pairs) return CodeValue::pairs;
+  if (floats == FloatForm::bytes) return CodeValue::bytes;
   return floats == FloatForm::bf16 ? CodeValue::bf16 : stored;
 }
 
@@ -63,6 +64,8 @@ PackedMatrix plan(const WeightSource& s, FloatForm floats) {
     m.kind = CodeKind::half;
   else if (m.value == CodeValue::pairs)
     m.kind = CodeKind::pairs;
+  else if (m.value == CodeValue::bytes)
+    m.kind = CodeKind::byte;
   else
     m.kind = bits_of(s) <= 4 ? CodeKind::nibble : CodeKind::byte;
   const size_t cells = size_t{kPanelRows} * kBlockColumns;
@@ -75,7 +78,7 @@ PackedMatrix plan(const WeightSource& s, FloatForm floats) {
     m.sets = 1;
     m.block_bytes += kPanelRows * sizeof(float);
   }
-  if (m.kind == CodeKind::nibble || m.kind == CodeKind::byte) {
+  if (m.value != CodeValue::bytes && (m.kind == CodeKind::nibble || m.kind == CodeKind::byte)) {
     const int64_t group = s.format == WeightFormat::fp8_block ? s.block[1] : s.group;
     m.sets = group >= kBlockColumns ? 1 : static_cast<int>(kBlockColumns / group);
     m.scale_type = s.scale_type == ScaleType::u8 ? ScaleType::bf16 : s.scale_type;
@@ -253,7 +256,24 @@ void pack_bf16_pairs(const KernelTable& kernels, const WeightSource& s, PackedMa
 }
 
 bool reads_rows_in_f32(const WeightSource& s, const PackedMatrix& m) {
-  return m.kind == CodeKind::full || (m.kind == CodeKind::pairs && s.format != WeightFormat::bf16);
+  return m.kind == CodeKind::full || m.value == CodeValue::bytes ||
+         (m.kind == CodeKind::pairs && s.format != WeightFormat::bf16);
+}
+
+// `rows`: the panel's outputs as rows of bytes, in the place of codes and scales.
+void pack_bytes(PackedMatrix& m, int64_t expert, int64_t panel, int outputs, const uint8_t* rows, int64_t stride) {
+  const int64_t padded = m.blocks * kBlockColumns;
+  float* scales = m.scales.data() + (expert * m.panels + panel) * kPanelRows;
+  for (int o = 0; o < outputs; ++o) scales[o] = tail_of(rows + o * stride, padded).scale;
+  for (int64_t b = 0; b < m.blocks; ++b) {
+    uint8_t* block = m.block(expert, panel, b);
+    for (int o = 0; o < outputs; ++o) {
+      uint32_t quads[kBlockColumns / 4];
+      std::memcpy(quads, rows + o * stride + b * kBlockColumns, sizeof quads);
+      for (int quad = 0; quad < kBlockColumns / 4; ++quad)
+        put_word(block + (quad * kPanelRows + o) * 4, quads[quad] ^ 0x80808080u);
+    }
+  }
 }
 
 // Blocks are the outer loop: one stays in the first-level cache while its 64 outputs are written. `values`: the rows in
@@ -282,17 +302,26 @@ void pack_panel(const KernelTable& kernels, const WeightSource& s, PackedMatrix&
 }
 
 size_t bytes_of(const PackedMatrix& m) { return static_cast<size_t>(m.experts * m.panels * m.blocks) * m.block_bytes; }
+size_t scales_of(const PackedMatrix& m) {
+  return m.value == CodeValue::bytes ? static_cast<size_t>(m.experts * m.panels * kPanelRows) : 0;
+}
 
 }  // namespace
 
-size_t packed_bytes(const WeightSource& described, FloatForm floats) { return bytes_of(plan(described, floats)); }
+size_t packed_bytes(const WeightSource& described, FloatForm floats) {
+  const PackedMatrix m = plan(described, floats);
+  return bytes_of(m) + scales_of(m) * sizeof(float);
+}
 
 PackedMatrix pack_matrix(const WeightSource& source, FloatForm floats, const KernelTable& kernels, ThreadPool& threads,
                          PagePool& pages) {
   PackedMatrix m = plan(source, floats);
   m.bytes = pages.take(bytes_of(m));
+  m.scales.resize(scales_of(m));
   const size_t widened = reads_rows_in_f32(source, m) ? static_cast<size_t>(m.columns) : 0;
+  const size_t byte_row = m.scales.empty() ? 0 : byte_row_size(m.blocks * kBlockColumns);
   AlignedBytes rows(static_cast<size_t>(threads.threads()) * kPanelRows * widened * 4);
+  AlignedBytes byte_rows(static_cast<size_t>(threads.threads()) * kPanelRows * byte_row);
   threads.for_each(m.experts * m.panels, [&](int64_t task, int thread) {
     const int64_t expert = task / m.panels, first = task % m.panels * kPanelRows;
     const int64_t last = first + kPanelRows < m.rows ? first + kPanelRows : m.rows;
@@ -300,7 +329,12 @@ PackedMatrix pack_matrix(const WeightSource& source, FloatForm floats, const Ker
         widened ? reinterpret_cast<float*>(rows.data()) + static_cast<size_t>(thread) * kPanelRows * widened : nullptr;
     for (int64_t row = first; values && row < last; ++row)
       dequantize_row(source, expert, row, values + (row - first) * m.columns);
-    pack_panel(kernels, source, m, expert, first, last, values);
+    if (byte_row == 0) return pack_panel(kernels, source, m, expert, first, last, values);
+    uint8_t* bytes = byte_rows.data() + static_cast<size_t>(thread) * kPanelRows * byte_row;
+    for (int64_t row = 0; row < last - first; ++row)
+      kernels.row_to_bytes(values + row * m.columns, m.columns, m.blocks * kBlockColumns,
+                           bytes + static_cast<size_t>(row) * byte_row);
+    pack_bytes(m, expert, first / kPanelRows, static_cast<int>(last - first), bytes, static_cast<int64_t>(byte_row));
   });
   return m;
 }

@@ -7,10 +7,12 @@
 //   half    [32 k-pairs][64 outputs][2] of bf16 or f16
 //   full    [64 k][64 outputs] f32
 //   pairs   [32 k-pairs][64 outputs][2] of 16-bit integers that times inputs of |q| ≤ kMostPairInput sum within 32 bits
+//   byte as `bytes` means it has neither scales nor biases behind it: PackedMatrix::scales
 //   scales  [sets][64], then biases [sets][64], in `scale_type`; set s covers inputs [64s/sets, 64(s+1)/sets)
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "cpu/aligned_bytes.h"
 #include "weights/weight_source.h"
@@ -22,10 +24,10 @@ constexpr int kBlockColumns = 64;  // inputs
 
 enum class CodeKind : uint8_t { nibble, byte, half, full, pairs };
 // What a code means: affine w = scale·q + bias; e2m1 and e4m3 w = scale·value(q); pairs w ≈ scale·q with a scale for
-// each output of a block; the rest are plain floats.
-enum class CodeValue : uint8_t { affine, e2m1, e4m3, f16, bf16, f32, pairs };
+// each output of a block; bytes w ≈ scale·(q − 128) with one for each output; the rest are plain floats.
+enum class CodeValue : uint8_t { affine, e2m1, e4m3, f16, bf16, f32, pairs, bytes };
 // What f32, f16 and bf16 weights become.
-enum class FloatForm : uint8_t { as_stored, bf16, pairs };
+enum class FloatForm : uint8_t { as_stored, bf16, pairs, bytes };
 
 struct PackedMatrix {
   CodeKind kind = CodeKind::full;
@@ -36,6 +38,7 @@ struct PackedMatrix {
   int64_t experts = 1, rows = 0, columns = 0, panels = 0, blocks = 0;
   size_t code_bytes = 0, block_bytes = 0;
   AlignedBytes bytes;
+  std::vector<float> scales;  // of bytes: [experts][panels][64]
 
   int scale_size() const noexcept { return scale_type == ScaleType::f32 ? 4 : 2; }
   bool integer() const noexcept { return value == CodeValue::affine; }

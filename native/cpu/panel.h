@@ -2,6 +2,7 @@
 // to the row's running sums in block order.
 #pragma once
 #include "cpu/amx.h"
+#include "cpu/byte_tile.h"
 #include "cpu/integer_tile.h"
 #include "cpu/kernels.h"
 #include "cpu/narrow_floats.h"
@@ -251,11 +252,12 @@ static void panel(const PanelJob& job) {
 #if defined(CPU_AMX)
   if (job.form == RowForm::bf16 && m.value == CodeValue::bf16) {
     const auto* weights = reinterpret_cast<const uint32_t*>(m.block(job.expert, job.panel, 0));
-    return amx_bf16<false>(job.rows, reinterpret_cast<const uint32_t* const*>(job.x), weights, kPanelRows,
-                           m.blocks * kBlockColumns / 2, kPanelRows, job.sums);
+    return amx_products<AmxBf16, false>(job.rows, reinterpret_cast<const uint32_t* const*>(job.x), weights, kPanelRows,
+                                        m.blocks * kBlockColumns / 2, kPanelRows, job.sums);
   }
   if (job.grouped) return job.form == RowForm::a15 ? amx_integers<true>(job) : amx_integers<false>(job);
 #endif
+  if (job.form == RowForm::bytes) return byte_panel(job);
   for (int r = 0; r < job.rows; ++r) std::memset(job.sums[r], 0, kPanelRows * sizeof(float));
   const void* x[kMaxChunkRows];
   // The next block, also that of the next panel, is asked for while one is multiplied. Measured on Zen 3: two or more
@@ -300,6 +302,9 @@ static void panel(const PanelJob& job) {
         for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const QuantBlock*>(job.x[r]) + b;
         if constexpr (kWordDot != IntegerDot::none)
           integer_block<kWordDot>(job, codes, next, reinterpret_cast<const QuantBlock* const*>(x));
+        break;
+      case RowForm::bytes:
+        break;  // taken above
     }
   }
 }

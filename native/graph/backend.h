@@ -14,7 +14,10 @@
 
 namespace afterimage {
 
-enum class Precision : uint8_t { exact, fast };
+// exact   f32
+// fast    quantized weights times rows in integers of 15 bits, other weights as the processor multiplies them fast
+// faster  the same in 8 bits; in a program without sequences (an encoder) other weights and keys are bytes too
+enum class Precision : uint8_t { exact, fast, faster };
 
 // How operators of the program read a weight; several uses of one weight may be or-ed (tied embeddings).
 enum WeightUse : uint32_t {
@@ -24,6 +27,7 @@ enum WeightUse : uint32_t {
   kUseExperts = 8,     // ExpertLinear
   kUseKernel = 16,     // W of Convolution and SeparableConvolution
   kUseKernel3x3 = 32,  // W of a Convolution by windows of 3 × 3, padded by 1, with steps of 1
+  kUseInEncoder = 64,  // beside kUseMatrix, where the program has no sequences
 };
 
 // A weight in the backend's own layout.

@@ -28,7 +28,10 @@ class Verifier {
     for (size_t i = 0; i < written_.size(); ++i) {
       if (!written_[i]) fail_program("value \"" + program_.values[i].name + "\" is never written");
     }
-    for (const WeightRecipe& weight : program_.weights) verify_recipe(weight);
+    for (WeightRecipe& weight : program_.weights) {
+      verify_recipe(weight);
+      if (!sequence_rows_ && (weight.uses & kUseMatrix)) weight.uses |= kUseInEncoder;
+    }
   }
 
  private:

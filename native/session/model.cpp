@@ -18,6 +18,10 @@ ModelTraits checked(const ModelTraits& traits) {
   return traits;
 }
 
+const char* name_of(Precision precision) {
+  return precision == Precision::exact ? "exact" : precision == Precision::fast ? "fast" : "faster";
+}
+
 // Two engines may read each other's files exactly if this text is the same.
 std::string identity_of(const std::string& digest, const Backend& backend, const EngineOptions& options,
                         const ModelSource& source, const KvCache& kv) {
@@ -26,8 +30,8 @@ std::string identity_of(const std::string& digest, const Backend& backend, const
     layout +=
         std::to_string(layer.kv_heads) + "x" + std::to_string(layer.k_dim) + "+" + std::to_string(layer.v_dim) + " ";
   return "engine " AFTERIMAGE_ENGINE "\nweights " + digest + "\nbackend " + backend.identity() + "\nprecision " +
-         (options.precision == Precision::exact ? "exact" : "fast") + "\nkv " + name_of(options.kv_type) +
-         "\nprograms " + Sha256().update(source.vision_json).update(source.decoder_json).hex() + "\nlayout " +
+         name_of(options.precision) + "\nkv " + name_of(options.kv_type) + "\nprograms " +
+         Sha256().update(source.vision_json).update(source.decoder_json).hex() + "\nlayout " +
          Sha256().update(layout).hex() + "\n";
 }
 

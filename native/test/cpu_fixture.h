@@ -34,8 +34,8 @@ inline std::vector<CpuIsa> isas_here() {
   return isas;
 }
 
-inline std::unique_ptr<Backend> cpu(CpuIsa isa, int threads = 2, bool a8 = false) {
-  return make_cpu_backend({threads, static_cast<int>(isa), a8});
+inline std::unique_ptr<Backend> cpu(CpuIsa isa, int threads = 2) {
+  return make_cpu_backend({threads, static_cast<int>(isa)});
 }
 
 // A tensor on the backend, filled from host values.

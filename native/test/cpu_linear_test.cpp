@@ -46,10 +46,10 @@ double tolerance(const Format& f, Precision precision, CpuIsa isa) {
 // Rows alone, in pairs and in odd groups, on other thread counts, against all rows at once.
 void check_rows(CpuIsa isa, const std::string& what, const StoredWeight& stored, Precision precision,
                 const std::vector<float>& x, const std::vector<float>& y, int64_t rows, int64_t in, int64_t out,
-                bool a8) {
+                uint32_t uses = kUseMatrix) {
   for (int threads : {1, 3}) {
-    const auto backend = cpu(isa, threads, a8);
-    const auto weight = backend->prepare(stored.source, kUseMatrix, precision);
+    const auto backend = cpu(isa, threads);
+    const auto weight = backend->prepare(stored.source, uses, precision);
     for (int64_t first = 0, step = 1; first < rows; first += step, step = step % 7 + 1) {
       const int64_t count = std::min(step, rows - first);
       const std::vector<float> part(x.begin() + first * in, x.begin() + (first + count) * in);
@@ -115,7 +115,7 @@ void test_format(const Format& f) {
       const double error = relative_rms(y, expected);
       check(error < tolerance(f, precision, isa), what + ": error " + std::to_string(error * 1e6) + "e-6", __FILE__,
             __LINE__);
-      check_rows(isa, what, *stored, precision, x, y, rows, in, out, false);
+      check_rows(isa, what, *stored, precision, x, y, rows, in, out);
       const bool integers = f.format == WeightFormat::affine || f.format == WeightFormat::int4_symmetric;
       if (precision == Precision::exact || !integers) continue;
       if (first_bits.empty()) first_bits = y;
@@ -156,7 +156,7 @@ void test_narrow_panels() {
         const auto weight = backend->prepare(stored->source, kUseMatrix, Precision::fast);
         const auto y = linear(*backend, *weight, x, rows, in, out);
         CHECK(relative_rms(y, expected) < tolerance(f, Precision::fast, isa));
-        check_rows(isa, "narrow panels", *stored, Precision::fast, x, y, rows, in, out, false);
+        check_rows(isa, "narrow panels", *stored, Precision::fast, x, y, rows, in, out);
       }
   }
 }
@@ -204,14 +204,70 @@ void test_eight_bits() {
   const auto expected = product(stored->dense(), x, rows, in, out);
   std::vector<float> first_bits;
   for (CpuIsa isa : isas_here()) {
-    const auto backend = cpu(isa, 2, true);
-    const auto weight = backend->prepare(stored->source, kUseMatrix, Precision::fast);
+    const auto backend = cpu(isa);
+    const auto weight = backend->prepare(stored->source, kUseMatrix, Precision::faster);
     const auto y = linear(*backend, *weight, x, rows, in, out);
     const double error = relative_rms(y, expected);
     CHECK(error < 2e-2 && error > 1e-3);
-    check_rows(isa, "a8", *stored, Precision::fast, x, y, rows, in, out, true);
+    check_rows(isa, "a8", *stored, Precision::faster, x, y, rows, in, out);
     if (first_bits.empty()) first_bits = y;
     CHECK(same_bits(first_bits.data(), y.data(), y.size()));
+  }
+}
+
+// Floats of an encoder in `faster`: bytes with a scale for an output and for a row, the same bits wherever bytes are
+// multiplied fast; elsewhere, and in programs with sequences, what `fast` makes of them.
+void test_bytes() {
+  for (size_t format : {size_t{0}, size_t{1}, size_t{2}})
+    for (const auto& [in, out, rows] : {std::array<int64_t, 3>{200, 131, 40}, {1, 5, 3}, {1100, 70, 100}}) {
+      const Format& f = formats()[format];
+      const auto stored = random_weight(f, out, in);
+      auto x = random_floats(static_cast<size_t>(rows * in));
+      std::fill(x.begin(), x.begin() + in, 0.0f);
+      const auto expected = product(stored->dense(), x, rows, in, out);
+      std::vector<float> first_bits;
+      for (CpuIsa isa : isas_here()) {
+        const auto backend = cpu(isa);
+        const auto run = [&](uint32_t uses, Precision precision) {
+          const auto weight = backend->prepare(stored->source, uses, precision);
+          CHECK(weight->bytes() == cpu_weight_bytes(stored->source, uses, precision) || isa != best_cpu_isa());
+          return linear(*backend, *weight, x, rows, in, out);
+        };
+        const auto y = run(kUseMatrix | kUseInEncoder, Precision::faster), fast = run(kUseMatrix, Precision::fast);
+        const auto decoder = run(kUseMatrix, Precision::faster);
+        CHECK(same_bits(decoder.data(), fast.data(), fast.size()));
+        if (!cpu_kernels(isa).byte_tiles) {
+          CHECK(same_bits(y.data(), fast.data(), fast.size()));
+          continue;
+        }
+        const double error = relative_rms(y, expected);
+        check(error < 2e-2 && (in == 1 || error > 1e-3), "bytes: error " + std::to_string(error), __FILE__, __LINE__);
+        check_rows(isa, "bytes", *stored, Precision::faster, x, y, rows, in, out, kUseMatrix | kUseInEncoder);
+        if (first_bits.empty()) first_bits = y;
+        CHECK(same_bits(first_bits.data(), y.data(), y.size()));
+      }
+    }
+}
+
+// As many inputs as sums of bytes hold, all of them the largest; one more is not taken in bytes.
+void test_widest_bytes() {
+  for (const int64_t in : {kMostByteColumns, kMostByteColumns + 1}) {
+    auto stored = random_weight(formats()[0], 3, in);
+    std::vector<float> ones(static_cast<size_t>(3 * in), 1.0f);
+    std::memcpy(stored->data.data(), ones.data(), ones.size() * 4);
+    for (float input : {1.0f, -1.0f}) {
+      const std::vector<float> x(static_cast<size_t>(2 * in), input);
+      for (CpuIsa isa : isas_here()) {
+        const auto backend = cpu(isa);
+        const auto weight = backend->prepare(stored->source, kUseMatrix | kUseInEncoder, Precision::faster);
+        const auto y = linear(*backend, *weight, x, 2, in, 3);
+        for (float sum : y)
+          check(std::abs(sum * input - static_cast<float>(in)) < 10,
+                backend->identity() + " " + std::to_string(in) + ": " + std::to_string(sum), __FILE__, __LINE__);
+        if (cpu_kernels(isa).byte_tiles)
+          CHECK((weight->bytes() < static_cast<size_t>(64 * (in + 64) * 3 / 2)) == (in == kMostByteColumns));
+      }
+    }
   }
 }
 
@@ -227,9 +283,9 @@ void test_largest_sums() {
       const std::vector<float> x(static_cast<size_t>(rows * in), input);
       const auto expected = product(stored->dense(), x, rows, in, out);
       for (CpuIsa isa : isas_here())
-        for (bool a8 : {false, true}) {
-          const auto backend = cpu(isa, 1, a8);
-          const auto weight = backend->prepare(stored->source, kUseMatrix, Precision::fast);
+        for (const Precision precision : {Precision::fast, Precision::faster}) {
+          const auto backend = cpu(isa, 1);
+          const auto weight = backend->prepare(stored->source, kUseMatrix, precision);
           CHECK(relative_rms(linear(*backend, *weight, x, rows, in, out), expected) < 1e-5);
         }
     }
@@ -285,14 +341,14 @@ void test_together() {
   const size_t wide[] = {5, 5, 6, 2, 5, 5, 5, 5, 5, 5};
   for (int64_t rows : {1, 7, 130})
     for (CpuIsa isa : isas_here())
-      for (bool a8 : {false, true}) {
-        const auto backend = cpu(isa, 3, a8);
+      for (const Precision precision : {Precision::fast, Precision::faster}) {
+        const auto backend = cpu(isa, 3);
         const auto x = random_floats(static_cast<size_t>(rows * in));
         std::vector<std::unique_ptr<StoredWeight>> stored;
         std::vector<std::unique_ptr<Weight>> weights;
         for (size_t i = 0; i < std::size(wide); ++i) {
           stored.push_back(random_weight(formats()[wide[i]], i == 4 ? 70 : i == 6 ? in : 70 + 64 * (i % 3), in));
-          weights.push_back(backend->prepare(stored[i]->source, kUseMatrix, Precision::fast));
+          weights.push_back(backend->prepare(stored[i]->source, kUseMatrix, precision));
         }
         const auto run = [&](bool together) {
           const Owned xt = tensor(*backend, rows, in, x);
@@ -301,7 +357,7 @@ void test_together() {
           const OpAttrs attrs;
           for (size_t i = 0; i < std::size(wide); ++i) {
             y.push_back(tensor(*backend, rows, stored[i]->source.rows));
-            Dispatch d{Op::Linear, &attrs, {xt.tensor}, {y[i].tensor}, {weights[i].get()}, nullptr, Precision::fast};
+            Dispatch d{Op::Linear, &attrs, {xt.tensor}, {y[i].tensor}, {weights[i].get()}, nullptr, precision};
             if (i == 4) d.in[1] = y[0].tensor;
             if (i == 7) d.in[0] = y[6].tensor;
             if (i == 9) d.out[0].memory = y[8].tensor.memory;
@@ -309,7 +365,7 @@ void test_together() {
           }
           const std::atomic<bool> cancel{false};
           ThreadPool pool(1);
-          const CpuContext context{cpu_kernels(isa), pool, a8, {}, {}, {}};
+          const CpuContext context{cpu_kernels(isa), pool, {}, {}, {}};
           std::vector<size_t> counts;
           for (size_t i = 0; i < dispatches.size(); i += counts.back())
             counts.push_back(linears_together(context, std::span(dispatches).subspan(i)));
@@ -364,6 +420,8 @@ int main() {
   test_odd_inputs();
   test_epilogue();
   test_eight_bits();
+  test_bytes();
+  test_widest_bytes();
   test_largest_sums();
   test_experts(false);
   test_experts(true);
