@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "cpu/elementary.h"
+#include "cpu/integer_tile.h"
 #include "cpu/kernels.h"
 #include "cpu/rows.h"
 
@@ -91,21 +92,6 @@ static void convolve_tile(const float* const* x, int taps, int64_t channels, con
 }
 
 #if defined(__x86_64__)
-// a · b summed over pairs of 16-bit integers, added to c.
-CPU_INLINE VI dot_pairs(VI c, VI a, VI b) {
-#if defined(__AVX512VNNI__)
-  return (VI)_mm512_dpwssd_epi32((__m512i)c, (__m512i)a, (__m512i)b);
-#elif defined(__AVX512F__)
-  return c + (VI)_mm512_madd_epi16((__m512i)a, (__m512i)b);
-#elif defined(__AVXVNNI__)
-  return (VI)_mm256_dpwssd_avx_epi32((__m256i)c, (__m256i)a, (__m256i)b);
-#elif defined(__AVX2__)
-  return c + (VI)_mm256_madd_epi16((__m256i)a, (__m256i)b);
-#else
-  return c + (VI)_mm_madd_epi16((__m128i)a, (__m128i)b);
-#endif
-}
-
 // Two vectors of outputs leave room for products where they are not summed in one instruction.
 #if defined(__AVX512F__)
 // Products of f32 are so fast here that putting narrow rows into pairs costs more than it gains. Measured.
@@ -129,7 +115,7 @@ static void pair_tile(const void* const* x, int taps, int64_t pairs, const uint8
       for (int v = 0; v < V; ++v) weight[v] = load_bits(weights + v * kLanes * 4);
       for (int r = 0; r < R; ++r) {
         const VI value = splat_bits(from[r][k]);
-        for (int v = 0; v < V; ++v) sum[r][v] = dot_pairs(sum[r][v], value, weight[v]);
+        for (int v = 0; v < V; ++v) sum[r][v] = dot_halves(sum[r][v], value, weight[v]);
       }
     }
   }
