@@ -4,7 +4,10 @@ import type { NamedTensor } from '../models/family.js';
 import type { GrammarTables } from '../schema/tables.js';
 import type { CacheReport } from './engine.js';
 
-/** exact: f32. fast: activations of quantized matrices in 15 bits. faster: in 8 bits (CPU only). */
+/**
+ * exact: f32. fast: activations of quantized matrices in 15 bits. faster (CPU only): in 8 bits, and where the processor
+ * multiplies bytes fast, unquantized matrices, queries and keys of the vision encoder in bytes.
+ */
 export type Precision = 'exact' | 'fast' | 'faster';
 /** Element type of the KV cache. */
 export type KvType = 'f32' | 'f16' | 'bf16' | 'q8';
