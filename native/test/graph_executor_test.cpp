@@ -141,7 +141,7 @@ void fusion() {
   });
   CHECK((progress == std::vector<size_t>{96, 120, 216}));
   CHECK(executor.weight_bytes() == 216);
-  CHECK((backend.seen_uses == std::set<uint32_t>{kUseMatrix, kUseVector}));
+  CHECK((backend.seen_uses == std::set<uint32_t>{kUseMatrix | kUseInEncoder, kUseVector}));
   std::vector<float> x = {1, -2, 3, 0.5f, 0, 1, 2, 3};
   const std::vector<Binding> bindings = {{"x", 2, x.data(), {}}};
   const HostTensor fused = executor.run({bindings, nullptr, {}}, kGo)[0];

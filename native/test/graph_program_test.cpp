@@ -405,7 +405,16 @@ void weights() {
   CHECK_ERROR("INVALID_PROGRAM", "names tensors besides", parse_program(repeated(R"("t")", "1,0")));
   const auto quantized = [&](const std::string& rest) { return program(R"(,"quantization":{)" + rest + "}"); };
   CHECK(verdict(program("")).empty());
-  CHECK(parse_program(program("")).weights[0].uses == kUseMatrix);
+  CHECK(parse_program(program("")).weights[0].uses == (kUseMatrix | kUseInEncoder));
+  CHECK(parse_program(R"({"name":"decoder","inputs":[0],"outputs":[2],"values":[)"
+                      R"({"name":"x","dtype":"f32","rows":{"symbol":"R"},"width":4},)"
+                      R"({"name":"y","dtype":"f32","rows":{"symbol":"R"},"width":4},)"
+                      R"({"name":"z","dtype":"f32","rows":{"symbol":"R"},"width":2}],)"
+                      R"("weights":[{"name":"w","shape":[2,4],"tensors":["t"]}],)"
+                      R"("kv":{"layers":[{"kvHeads":2,"kDim":2,"vDim":2}]},"ops":[)" +
+                      attention("[0,0,0]", 0, 1) + R"(,{"op":"linear","in":[1],"weights":[0],"out":[2],"attrs":{}}]})")
+            .weights[0]
+            .uses == kUseMatrix);
   CHECK(verdict(quantized(R"("mode":"affine","bits":4,"group":64,"scales":["s"],"biases":["b"])")).empty());
   CHECK(verdict(quantized(R"("mode":"nvfp4","bits":4,"group":16,"scales":["s"])")).empty());
   CHECK(verdict(quantized(R"("mode":"fp8_block","bits":8,"group":0,"block":[128,128],"scales":["s"])")).empty());

@@ -266,7 +266,7 @@ class Walk {
 
 for (const folder of checkpointFolders()) {
   describe(basename(folder), () => {
-    for (const precision of ['exact', 'fast'] as const) {
+    for (const precision of ['exact', 'fast', 'faster'] as const) {
       for (const kvType of ['f16', 'q8'] as const) {
         test(`${precision}, KV ${kvType}`, async (t) => {
           const disk = mkdtempSync(join(tmpdir(), 'afterimage-bitwise-'));

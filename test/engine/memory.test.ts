@@ -129,14 +129,16 @@ describe('a model', () => {
     for (const model of [starterFolder(), ...checkpointFolders()]) {
       const opened = openModel(model);
       const quantized = opened.checkpoint.config['quantization'] !== undefined;
-      const native = nativeOptions(options, opened.checkpoint, opened.model);
-      const [{ weights }] = leastMemory(native, opened.model, [opened.model.processor.plan(64, 64)]) as [
-        LeastMemory,
-      ];
-      const engine = new LocalEngine({ ...options, model, precision: quantized ? 'fast' : 'exact' });
-      await engine.ready();
-      assert.equal(engine.status().cache['weightBytes'], weights, model);
-      await engine.close();
+      for (const precision of [quantized ? 'fast' : 'exact', 'faster'] as const) {
+        const native = nativeOptions({ ...options, precision }, opened.checkpoint, opened.model);
+        const [{ weights }] = leastMemory(native, opened.model, [opened.model.processor.plan(64, 64)]) as [
+          LeastMemory,
+        ];
+        const engine = new LocalEngine({ ...options, model, precision });
+        await engine.ready();
+        assert.equal(engine.status().cache['weightBytes'], weights, `${model}, ${precision}`);
+        await engine.close();
+      }
     }
   });
 
