@@ -177,7 +177,7 @@ CPU_INLINE void amx_square(const AmxRows<const uint32_t>& x, const AmxRows<const
 // for all `columns`, a multiple of 16, and any number of rows. A row's bits do not depend on the rows beside it.
 template <class Dot, bool Add>
 static void amx_products(int rows, const uint32_t* const* x, const uint32_t* b, int64_t stride, int64_t words,
-                         int columns, float* const* sums) {
+                         int columns, float* const* sums, ReadAhead ahead = {}) {
   const int step = amx_step(words);
   AmxTiles tiles;
   int shaped = 0;
@@ -192,11 +192,33 @@ static void amx_products(int rows, const uint32_t* const* x, const uint32_t* b, 
     };
     for (int c = 0; c < columns; c += 2 * kAmxColumns) {
       const bool right = columns - c > kAmxColumns;
+      ahead.ask();
       if (lower)
         right ? square.template operator()<true, true>(c) : square.template operator()<true, false>(c);
       else
         right ? square.template operator()<false, true>(c) : square.template operator()<false, false>(c);
     }
+  }
+}
+
+// amx_products() for a panel, [words][64 outputs]: so many inputs at a time that rows and weights stay in the
+// first-level cache, and meanwhile the next panel's are asked for.
+template <class Dot>
+static void amx_panel(const PanelJob& job, const uint32_t* weights, int64_t words) {
+  constexpr int64_t kSlice = 128;
+  const uint32_t* x[kMaxChunkRows];
+  const int squares = (job.rows + 2 * kAmxRows - 1) / (2 * kAmxRows) * (kPanelRows / (2 * kAmxColumns));
+  for (int64_t from = 0; from < words; from += kSlice) {
+    const int64_t count = words - from < kSlice ? words - from : kSlice;
+    const auto* slice = weights + from * kPanelRows;
+    for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const uint32_t*>(job.x[r]) + from;
+    const auto lines = static_cast<int>(job.ends ? 0 : count * kPanelRows / 16);
+    const ReadAhead ahead{reinterpret_cast<const uint8_t*>(slice + words * kPanelRows), lines,
+                          (lines + squares - 1) / squares};
+    if (from == 0)
+      amx_products<Dot, false>(job.rows, x, slice, kPanelRows, count, kPanelRows, job.sums, ahead);
+    else
+      amx_products<Dot, true>(job.rows, x, slice, kPanelRows, count, kPanelRows, job.sums, ahead);
   }
 }
 

@@ -46,10 +46,12 @@ CPU_INLINE VF byte_sum(VI products, int32_t sum) {
 }
 
 #if defined(CPU_AMX)
-template <bool Add>
-CPU_INLINE void byte_products(int rows, const uint32_t* const* x, const uint32_t* b, int64_t quads, int columns,
+CPU_INLINE void byte_products(int rows, const uint32_t* const* x, const uint32_t* b, int64_t quads,
                               float* const* sums) {
-  amx_products<AmxBytes, Add>(rows, x, b, columns, quads, columns, sums);
+  amx_products<AmxBytes, false>(rows, x, b, kKeys, quads, kKeys, sums);
+}
+CPU_INLINE void byte_products(const PanelJob& job, const uint32_t* codes, int64_t quads) {
+  amx_panel<AmxBytes>(job, codes, quads);
 }
 #else
 // Sums are int32 in the place of floats.
@@ -80,31 +82,30 @@ struct TileBytes {
       for (int v = 0; v < V; ++v) store_bits(sums[r] + v * kLanes, part[r][v]);
   }
 };
-template <bool Add>
-CPU_INLINE void byte_products(int rows, const uint32_t* const* x, const uint32_t* b, int64_t quads, int columns,
+CPU_INLINE void byte_products(int rows, const uint32_t* const* x, const uint32_t* b, int64_t quads,
                               float* const* sums) {
-  run_tiles<TileBytes<Add> >(rows, x, b, columns, quads, columns, sums);
+  run_tiles<TileBytes<false> >(rows, x, b, kKeys, quads, kKeys, sums);
+}
+// So many inputs at a time as lie in the first-level cache for all rows.
+static void byte_products(const PanelJob& job, const uint32_t* codes, int64_t quads) {
+  constexpr int64_t kSlice = 128;
+  const uint32_t* x[kMaxChunkRows];
+  for (int64_t from = 0; from < quads; from += kSlice) {
+    const int64_t count = quads - from < kSlice ? quads - from : kSlice;
+    const auto* slice = codes + from * kPanelRows;
+    for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const uint32_t*>(job.x[r]) + from;
+    if (from == 0)
+      run_tiles<TileBytes<false> >(job.rows, x, slice, kPanelRows, count, kPanelRows, job.sums);
+    else
+      run_tiles<TileBytes<true> >(job.rows, x, slice, kPanelRows, count, kPanelRows, job.sums);
+  }
 }
 #endif
 
-// A panel of bytes: so many inputs at a time as lie in the first-level cache for all rows.
 static void byte_panel(const PanelJob& job) {
   const PackedMatrix& m = *job.matrix;
-  constexpr int64_t kSlice = 128;  // quads
   const int64_t quads = m.blocks * kBlockColumns / 4;
-  const auto* codes = reinterpret_cast<const uint32_t*>(m.block(job.expert, job.panel, 0));
-  const uint32_t* x[kMaxChunkRows];
-  const auto slice = [&]<bool Add>(int64_t from, int64_t count) __attribute__((always_inline)) {
-    for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const uint32_t*>(job.x[r]) + from;
-    byte_products<Add>(job.rows, x, codes + from * kPanelRows, count, kPanelRows, job.sums);
-  };
-#if defined(CPU_AMX)
-  slice.template operator()<false>(0, quads);  // tiles hold their sums over all inputs
-#else
-  slice.template operator()<false>(0, quads < kSlice ? quads : kSlice);
-  for (int64_t q = kSlice; q < quads; q += kSlice)
-    slice.template operator()<true>(q, quads - q < kSlice ? quads - q : kSlice);
-#endif
+  byte_products(job, reinterpret_cast<const uint32_t*>(m.block(job.expert, job.panel, 0)), quads);
   const float* scales = m.scales.data() + (job.expert * m.panels + job.panel) * kPanelRows;
   for (int r = 0; r < job.rows; ++r) {
     const ByteTail tail = tail_of(job.x[r], quads * 4);
@@ -115,10 +116,11 @@ static void byte_panel(const PanelJob& job) {
 }
 
 // scores[r][64] = Σ q_r · key, without either's scale.
-static void byte_scores(int rows, const void* const* queries, const void* keys, int k_dim, float* const* scores) {
+[[maybe_unused]] static void byte_scores(int rows, const void* const* queries, const void* keys, int k_dim,
+                                         float* const* scores) {
   const int quads = (k_dim + 3) / 4;
-  byte_products<false>(rows, reinterpret_cast<const uint32_t* const*>(queries), static_cast<const uint32_t*>(keys),
-                       quads, kKeys, scores);
+  byte_products(rows, reinterpret_cast<const uint32_t* const*>(queries), static_cast<const uint32_t*>(keys), quads,
+                scores);
   for (int r = 0; r < rows; ++r) {
     const int32_t sum = tail_of(queries[r], quads * 4).sum;
     for (int j = 0; j < kKeys; j += kLanes) store(scores[r] + j, byte_sum(load_bits(scores[r] + j), sum));

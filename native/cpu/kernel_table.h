@@ -13,6 +13,8 @@ static constexpr KernelTable make_table(const char* name) {
   t.name = name;
   t.native_bf16 = kNativeBf16;
   t.bf16_cache = kBf16Cache;
+  t.row_tile = kRowTile;
+  t.most_rows = kMostRows;
   t.pair_tiles = kPairTiles;
   t.byte_tiles = kByteTiles;
   t.row_to_bf16 = row_to_bf16;

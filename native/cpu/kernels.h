@@ -46,7 +46,7 @@ constexpr size_t byte_row_size(int64_t codes) { return static_cast<size_t>(codes
 // Sums of 255 · 127 for so many inputs fit 32 bits.
 constexpr int64_t kMostByteColumns = 66310;
 
-constexpr int kMaxChunkRows = 96;
+constexpr int kMaxChunkRows = 384;
 // Attention keeps a tile's vectors on the stack; operators refuse wider heads.
 constexpr int kMaxKeyDim = 1024, kMaxValueDim = 1024;
 
@@ -170,6 +170,7 @@ struct KernelTable {
   bool bf16_cache;            // and queries the cache
   bool pair_tiles;            // whether products of integer pairs are faster than those of f32 or bf16
   bool byte_tiles;            // whether those of bytes are faster than either
+  int row_tile, most_rows;    // rows that kernels take at a time, and of a panel's job that pay, ≤ kMaxChunkRows
   int lanes, kernel_vectors;  // of PackedKernel in f32
   int pair_vectors;           // the same in pairs; 0 where their products are no faster than f32
   int fewest_pair_columns;    // of a kernel that is worth pairs

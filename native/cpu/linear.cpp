@@ -17,7 +17,8 @@ RowForm row_form(const CpuContext& c, const CpuWeight& weight) {
   return c.kernels.native_bf16 && weight.matrix.value != CodeValue::f32 ? RowForm::bf16 : RowForm::f32;
 }
 
-constexpr int kTileRows = 6, kGroupRows = 16;
+constexpr int kGroupRows = 16;
+constexpr int64_t kFewestChunkRows = 96;
 
 // Input rows in one form: row r, or where they are grouped, the group of row 16r, at base + r · stride.
 struct FormedRows {
@@ -34,7 +35,7 @@ FormedRows form_rows(CpuContext& c, const float* x, int64_t rows, const CpuWeigh
   if (form == RowForm::f32)
     return {reinterpret_cast<const uint8_t*>(x), static_cast<size_t>(m.columns) * sizeof(float), form};
   const size_t padded = static_cast<size_t>(m.blocks) * kBlockColumns;
-  const size_t stride = form == RowForm::bf16    ? padded * 2
+  const size_t stride = form == RowForm::bf16    ? padded * 2 + 64  // rows side by side lie in other lines of the cache
                         : form == RowForm::bytes ? byte_row_size(static_cast<int64_t>(padded))
                                                  : static_cast<size_t>(m.blocks) * sizeof(QuantBlock);
   uint8_t* base = c.rows.reserve(static_cast<size_t>(rows) * stride);
@@ -74,14 +75,19 @@ FormedRows form_groups(CpuContext& c, const float* x, int64_t rows, const CpuWei
   return {base, stride, form, true};
 }
 
-// Rows of one task: as many as keep their inputs within half a second-level cache, whole register tiles, balanced.
-int chunk_rows(int64_t rows, size_t row_bytes, int tile) {
+// Rows of one task: as many as keep their inputs within half a second-level cache, whole register tiles, balanced, and
+// not so many that threads have nothing to do.
+int chunk_rows(const CpuContext& c, int64_t rows, size_t row_bytes, int64_t panels) {
   constexpr size_t kCacheBytes = size_t{1} << 20;
+  const KernelTable& k = c.kernels;
   const auto fit = static_cast<int64_t>(kCacheBytes / std::max<size_t>(row_bytes, 1));
-  const int64_t most = std::clamp<int64_t>(fit / tile * tile, 4 * tile, kMaxChunkRows);
+  int64_t most = std::clamp<int64_t>(fit / k.row_tile * k.row_tile, 4 * k.row_tile, k.most_rows);
+  const auto tasks = [&] { return (rows + most - 1) / most * panels; };
+  while (most > kFewestChunkRows && tasks() < 4 * int64_t{c.pool.threads()})
+    most = std::max(kFewestChunkRows, most / 2);
   const int64_t chunks = (rows + most - 1) / most;
   const int64_t even = (rows + chunks - 1) / chunks;
-  return static_cast<int>(std::min<int64_t>((even + tile - 1) / tile * tile, kMaxChunkRows));
+  return static_cast<int>(std::min<int64_t>((even + k.row_tile - 1) / k.row_tile * k.row_tile, k.most_rows));
 }
 
 // Panels of one task: narrow ones are taken with their neighbours in memory, so that a thread knows what it reads next.
@@ -160,8 +166,9 @@ size_t linears_together(const CpuContext& c, std::span<const Dispatch> dispatche
 void run_linears(CpuContext& c, std::span<const Dispatch> dispatches) {
   const Tensor x = dispatches[0].in[0];
   const FormedRows rows = form_groups(c, x.at<float>(), x.rows, *cpu_weight(dispatches[0].weights[0]));
-  const int chunk = rows.grouped ? chunk_rows(x.rows, rows.stride / kGroupRows, kGroupRows)
-                                 : chunk_rows(x.rows, rows.stride, kTileRows);
+  int64_t panels = 0;
+  for (const Dispatch& d : dispatches) panels += cpu_weight(d.weights[0])->matrix.panels;
+  const int chunk = chunk_rows(c, x.rows, rows.grouped ? rows.stride / kGroupRows : rows.stride, panels);
   const int64_t chunks = (x.rows + chunk - 1) / chunk;
   reserve_panels(c);
   struct Part {
@@ -210,7 +217,7 @@ void run_expert_linear(CpuContext& c, const Dispatch& d) {
   for (int64_t expert = 0; expert < m.experts; ++expert) {
     const auto size = static_cast<int64_t>(by_expert[static_cast<size_t>(expert)].size());
     if (size == 0) continue;
-    const int chunk = chunk_rows(size, rows.stride, kTileRows);
+    const int chunk = chunk_rows(c, size, rows.stride, m.panels * m.experts);
     for (int64_t first = 0; first < size; first += chunk)
       groups.push_back({expert, first, static_cast<int>(std::min<int64_t>(chunk, size - first))});
   }

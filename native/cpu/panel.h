@@ -247,13 +247,19 @@ static void amx_integers(const PanelJob& job) {
 }
 #endif
 
+// Tiles multiply so fast that weights must serve many rows: else they wait for memory.
+#if defined(CPU_AMX)
+constexpr int kRowTile = 2 * kAmxRows, kMostRows = kMaxChunkRows;
+#else
+constexpr int kRowTile = kTileRows, kMostRows = 96;
+#endif
+
 static void panel(const PanelJob& job) {
   const PackedMatrix& m = *job.matrix;
 #if defined(CPU_AMX)
   if (job.form == RowForm::bf16 && m.value == CodeValue::bf16) {
     const auto* weights = reinterpret_cast<const uint32_t*>(m.block(job.expert, job.panel, 0));
-    return amx_products<AmxBf16, false>(job.rows, reinterpret_cast<const uint32_t* const*>(job.x), weights, kPanelRows,
-                                        m.blocks * kBlockColumns / 2, kPanelRows, job.sums);
+    return amx_panel<AmxBf16>(job, weights, m.blocks * kBlockColumns / 2);
   }
   if (job.grouped) return job.form == RowForm::a15 ? amx_integers<true>(job) : amx_integers<false>(job);
 #endif
@@ -317,14 +323,21 @@ static void row_to_bf16(const float* x, int64_t count, int64_t padded, uint16_t*
 
 template <Activation A>
 CPU_INLINE void finish_as(const PanelFinish& f) {
-  for (int c = 0; c < f.count; c += kLanes) {
-    const int n = f.count - c < kLanes ? f.count - c : kLanes;
+  int c = 0;
+  for (; c + kLanes <= f.count; c += kLanes) {
     VF y = load(f.sums + c);
-    if (f.bias) y += load_n(f.bias + c, n);
+    if (f.bias) y += load(f.bias + c);
     y = activate<A>(y);
-    if (f.residual) y += load_n(f.residual + c, n);
-    store_n(f.out + c, y, n);
+    if (f.residual) y += load(f.residual + c);
+    store(f.out + c, y);
   }
+  if (c == f.count) return;
+  const int n = f.count - c;
+  VF y = load(f.sums + c);
+  if (f.bias) y += load_n(f.bias + c, n);
+  y = activate<A>(y);
+  if (f.residual) y += load_n(f.residual + c, n);
+  store_n(f.out + c, y, n);
 }
 
 static void finish(const PanelFinish& f) {

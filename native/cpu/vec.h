@@ -58,7 +58,11 @@ CPU_INLINE VI load_half(const void* p) { return __builtin_convertvector(*reinter
 CPU_INLINE void store_half(void* p, VU v) { *reinterpret_cast<VHmem*>(p) = __builtin_convertvector(v, VH); }
 
 // The first n <= kLanes lanes; the others are zero, or left alone.
-#if defined(__AVX2__) && !defined(__AVX512F__)
+#if defined(__AVX512F__)
+CPU_INLINE __mmask16 first_lanes(int n) { return static_cast<__mmask16>((1u << n) - 1); }
+CPU_INLINE VF load_n(const float* p, int n) { return (VF)_mm512_maskz_loadu_ps(first_lanes(n), p); }
+CPU_INLINE void store_n(float* p, VF v, int n) { _mm512_mask_storeu_ps(p, first_lanes(n), (__m512)v); }
+#elif defined(__AVX2__)
 CPU_INLINE VF load_n(const float* p, int n) {
   const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
   return (VF)_mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lanes));
