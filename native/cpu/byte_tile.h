@@ -20,13 +20,11 @@ static void row_to_bytes(const float* x, int64_t count, int64_t padded, void* ou
   auto* q = static_cast<int8_t*>(out);
   VI sums = {};
   const auto rounded = [&](VF v) { return round_to_int(max(min(v * factor, limit), -limit)); };
-  typedef int8_t VBytes __attribute__((vector_size(kLanes)));
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
     const VI codes = rounded(load(x + i));
     sums += codes;
-    const VBytes bytes = __builtin_convertvector(codes, VBytes);
-    std::memcpy(q + i, &bytes, sizeof bytes);
+    store_bytes(q + i, codes);
   }
   if (i < count) {
     const VI codes = rounded(load_n(x + i, static_cast<int>(count - i)));

@@ -279,10 +279,14 @@ static void integer_strips(CodeStream block, const float* scales, const float* b
 // x ≈ scale · q per 64 columns, |q| ≤ 16,256 (a8: 128·127 in steps of 128, which is the same scale with 8 bits).
 static void quantize_row(const float* x, int64_t columns, int sets, bool a8, RowForm form, QuantBlock* out) {
   for (int64_t start = 0; start < columns; start += kBlockColumns, ++out) {
-    alignas(64) float values[kBlockColumns] = {};
+    alignas(64) float rest[kBlockColumns];
     alignas(64) int32_t q[kBlockColumns];
-    const int64_t count = columns - start < kBlockColumns ? columns - start : kBlockColumns;
-    std::memcpy(values, x + start, static_cast<size_t>(count) * 4);
+    const float* values = x + start;
+    if (columns - start < kBlockColumns) {
+      std::memset(rest, 0, sizeof rest);
+      std::memcpy(rest, values, static_cast<size_t>(columns - start) * 4);
+      values = rest;
+    }
     VF peak = {};
     for (int i = 0; i < kBlockColumns; i += kLanes) peak = max(magnitude(load(values + i)), peak);
     const float largest = max_lanes(peak), limit = a8 ? 127.0f : 16256.0f;
@@ -298,20 +302,26 @@ static void quantize_row(const float* x, int64_t columns, int sets, bool a8, Row
     out->scale = zero ? 0.0f : (a8 ? largest / (127.0f * 128.0f) : largest / limit);
     const int width = kBlockColumns / (sets ? sets : 1);
     for (int set = 0; set < 4; ++set) {
+      out->sums[set] = 0;
+      if (set * width >= kBlockColumns) continue;
       VI sum = {};
-      if (set * width < kBlockColumns)
-        for (int i = 0; i < width; i += kLanes) sum += load_bits(q + set * width + i);
-      int32_t parts[2] = {};
-      for (int lane = 0; lane < kLanes; ++lane) parts[lane / 2 % 2] += sum[lane];
+      for (int i = 0; i < width; i += kLanes) sum += load_bits(q + set * width + i);
+      int32_t lanes[kLanes];
+      std::memcpy(lanes, &sum, sizeof lanes);
+#pragma GCC unroll 4
+      for (int half = kLanes / 2; half >= 4; half /= 2)
+#pragma GCC unroll 8
+        for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+      const int32_t parts[2] = {lanes[0] + lanes[1], lanes[2] + lanes[3]};
       out->sums[set] = static_cast<float>(parts[0] + parts[1]);
       if (set == 0 && form == RowForm::a8)
         for (int i = 0; i < 2; ++i) out->begins[i] = static_cast<int16_t>(-8 * (parts[i] / 128));
     }
     if (form != RowForm::words) {
-      for (int i = 0; i < kBlockColumns; ++i) {
-        const int32_t hi = (q[i] + 64) >> 7;
-        out->codes[i] = static_cast<int8_t>(hi);
-        out->codes[64 + i] = static_cast<int8_t>(q[i] - hi * 128);
+      for (int i = 0; i < kBlockColumns; i += kLanes) {
+        const VI codes = load_bits(q + i), hi = (codes + splat_bits(64)) >> 7;
+        store_bytes(out->codes + i, hi);
+        store_bytes(out->codes + 64 + i, codes - (hi << 7));
       }
     } else if constexpr (kWordDot == IntegerDot::pairs) {
       // Pairs multiply bytes 0 and 2 of a quad together, then 1 and 3: words q0, q2, q1, q3.

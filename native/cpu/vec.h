@@ -57,6 +57,13 @@ typedef uint16_t VHmem __attribute__((vector_size(kLanes * 2), aligned(1), may_a
 CPU_INLINE VI load_half(const void* p) { return __builtin_convertvector(*reinterpret_cast<const VHmem*>(p), VI); }
 CPU_INLINE void store_half(void* p, VU v) { *reinterpret_cast<VHmem*>(p) = __builtin_convertvector(v, VH); }
 
+// 8-bit integers, one per lane.
+typedef int8_t VBytes __attribute__((vector_size(kLanes)));
+CPU_INLINE void store_bytes(void* p, VI v) {
+  const VBytes bytes = __builtin_convertvector(v, VBytes);
+  std::memcpy(p, &bytes, sizeof bytes);
+}
+
 // The first n <= kLanes lanes; the others are zero, or left alone.
 #if defined(__AVX512F__)
 CPU_INLINE __mmask16 first_lanes(int n) { return static_cast<__mmask16>((1u << n) - 1); }
