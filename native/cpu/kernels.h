@@ -67,7 +67,8 @@ struct PanelFinish {
 
 // Keys and values of up to 64 positions, packed for one kv head.
 //   f32   keys [k_dim][64], values [64][v_stride]
-//   bf16  keys [⌈k_dim/2⌉][64] pairs, values [32][v_stride] pairs of consecutive positions
+//   bf16  keys [⌈k_dim/2⌉][64] pairs, values [32][v_stride] pairs of consecutive positions; or quads of both, as many
+//         as hold them, where kernels multiply such
 //   pairs the same of 16-bit integers; behind them [64] scales of the keys, and [v_stride] of the values' columns
 enum class TileForm : uint8_t { f32, bf16, pairs };
 
@@ -90,7 +91,7 @@ struct SoftmaxState {
 // values) is merged into its running state. Positions outside [first, last) of a row weigh nothing.
 struct AttendJob {
   int rows;
-  const void* const* queries;  // per row: float[k_dim], or bf16 or integer pairs padded to even
+  const void* const* queries;  // per row: float[k_dim], or bf16 padded to quads, or integer pairs to even
   const float* query_scales;   // of integers, per row
   KvTile tile;
   TileForm form;
@@ -229,5 +230,6 @@ const KernelTable* avx512_kernels();
 const KernelTable* avx512_bf16_kernels();
 const KernelTable* amx_kernels();
 const KernelTable* neon_kernels();
+const KernelTable* neon_i8mm_kernels();
 
 }  // namespace afterimage

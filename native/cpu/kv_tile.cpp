@@ -19,7 +19,9 @@ void check_head_width(const OpAttrs& attrs) {
 
 TileSize tile_size(int k_dim, int v_dim, TileForm form) {
   const bool whole = form == TileForm::f32, scaled = form == TileForm::pairs;
-  const auto keys = static_cast<size_t>(whole ? k_dim : (k_dim + 1) / 2) + (scaled ? 1 : 0),
+  const auto keys = static_cast<size_t>(whole    ? k_dim
+                                        : scaled ? (k_dim + 1) / 2 + 1
+                                                 : (k_dim + 3) / 4 * 2),
              rows = static_cast<size_t>(whole ? kBlockPositions : kBlockPositions / 2) + (scaled ? 1 : 0);
   return {keys * kBlockPositions * 4, static_cast<size_t>(padded_width(v_dim)) * rows * 4};
 }

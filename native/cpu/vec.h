@@ -33,7 +33,7 @@ constexpr bool kNativeBf16 = true;
 constexpr bool kNativeBf16 = false;
 #endif
 // Few queries take longer to put a tile of the cache into pairs than f32 takes for all of it.
-#if defined(CPU_AMX)
+#if defined(CPU_AMX) || defined(CPU_MMLA)
 constexpr bool kBf16Cache = false;
 #else
 constexpr bool kBf16Cache = kNativeBf16;

@@ -224,7 +224,7 @@ void test_segments(const Shape& s, const std::vector<int32_t>& bounds, bool limi
       };
       const auto whole = run(2, bounds);
       const double error = relative_rms(whole, expected);
-      const bool bf16 = isa == CpuIsa::avx512_bf16 || isa == CpuIsa::amx;
+      const bool bf16 = isa == CpuIsa::avx512_bf16 || isa == CpuIsa::amx || isa == CpuIsa::neon_i8mm;
       check(error < (bf16 ? allowed(KvType::f32, precision) : 1e-3),
             "segments " + std::to_string(s.k_dim) + " error " + std::to_string(error), __FILE__, __LINE__);
       // The last segment alone, on one thread.
