@@ -237,7 +237,7 @@ static void pack_keys(const float* const* rows, int k_dim, TileForm form, void* 
   if (form == TileForm::pairs) return pack_pair_keys(rows, k_dim, static_cast<int32_t*>(out));
   if (form == TileForm::f32)
     return transpose_rows(reinterpret_cast<const uint32_t* const*>(rows), k_dim, static_cast<uint32_t*>(out));
-  const int width = (k_dim + 1) / 2;
+  const int width = (k_dim + 3) / 4 * 2;
   alignas(64) uint32_t pairs[kKeys][kMaxKeyDim / 2];
   const uint32_t* pair_rows[kKeys];
   for (int j = 0; j < kKeys; ++j) {
@@ -247,8 +247,11 @@ static void pack_keys(const float* const* rows, int k_dim, TileForm form, void* 
   auto* columns = static_cast<uint32_t*>(out);
   transpose_rows(pair_rows, width, columns);
 #if defined(CPU_MMLA)
-  if (width % 2) std::memset(columns + width * kKeys, 0, kKeys * sizeof(uint32_t));
-  pairs_to_quads(columns, kKeys, (width + 1) / 2 * 2);
+  for (int row = 0; row < width; row += 2, columns += 2 * kKeys) {
+    uint32_t both[2][kKeys];
+    std::memcpy(both, columns, sizeof both);
+    pairs_to_quads(both[0], both[1], columns);
+  }
 #endif
 }
 

@@ -67,9 +67,10 @@ struct PanelFinish {
 
 // Keys and values of up to 64 positions, packed for one kv head.
 //   f32   keys [k_dim][64], values [64][v_stride]
-//   bf16  keys [⌈k_dim/2⌉][64] pairs, values [32][v_stride] pairs of consecutive positions; or quads of both, as many
-//         as hold them, where kernels multiply such
-//   pairs the same of 16-bit integers; behind them [64] scales of the keys, and [v_stride] of the values' columns
+//   bf16  keys [2·⌈k_dim/4⌉][64] pairs, values [32][v_stride] pairs of consecutive positions; or, as kernels multiply
+//         them, [⌈k_dim/4⌉][64] and [16][v_stride] quads
+//   pairs keys [⌈k_dim/2⌉][64] and values as above, of 16-bit integers; behind them [64] scales of the keys, and
+//         [v_stride] of the values' columns
 enum class TileForm : uint8_t { f32, bf16, pairs };
 
 struct KvTile {

@@ -42,18 +42,23 @@ template <int R, int V, bool Add, class B>
 CPU_INLINE void tile_bf16_body(const uint64_t* const* x, const B* b, int64_t stride, int64_t count,
                                float* const* sums) {
   constexpr int kPairs = (R + 1) / 2;
+  const uint64_t *upper[kPairs], *lower[kPairs];  // an odd last row stands twice
+  for (int p = 0; p < kPairs; ++p) upper[p] = x[2 * p], lower[p] = x[2 * p + 1 < R ? 2 * p + 1 : 2 * p];
   float32x4_t part[kPairs][V][2] = {};
   for (int64_t k = 0; k < count; ++k) {
     bfloat16x8_t rows[kPairs];
     for (int p = 0; p < kPairs; ++p)
-      rows[p] = (bfloat16x8_t)vcombine_u64(vld1_u64(x[2 * p] + k), vld1_u64(x[2 * p + 1 < R ? 2 * p + 1 : 2 * p] + k));
+      rows[p] = (bfloat16x8_t)vcombine_u64(vld1_u64(upper[p] + k), vld1_u64(lower[p] + k));
     for (int v = 0; v < V; ++v) {
       const Bf16Weights w = load_quads(b, stride, k, v * kLanes);
       for (int p = 0; p < kPairs; ++p)
         for (int i = 0; i < 2; ++i) part[p][v][i] = vbfmmlaq_f32(part[p][v][i], rows[p], w.part[i]);
+      asm volatile("" ::: "memory");  // or GCC loads all weights first and has no registers left for the sums
     }
   }
+#pragma GCC unroll 6
   for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
       const VF first = (VF)part[r / 2][v][0], second = (VF)part[r / 2][v][1];
       const VF sum = r % 2 ? __builtin_shufflevector(first, second, 2, 3, 6, 7)
@@ -82,19 +87,13 @@ CPU_INLINE void run_bf16_tiles(int rows, const uint32_t* const* x, const B* b, i
                             sums);
 }
 
-// `pairs` rows of k-pairs, an even number, to quads where they lie.
-static void pairs_to_quads(uint32_t* b, int64_t stride, int64_t pairs) {
-  uint32_t both[2][kPanelRows];
-  for (int64_t k = 0; k < pairs; k += 2, b += 2 * stride) {
-    std::memcpy(both[0], b, sizeof both[0]);
-    std::memcpy(both[1], b + stride, sizeof both[1]);
-    for (int c = 0; c < kPanelRows; c += kLanes)
-      store_interleaved(b + 2 * c, load_bits(both[0] + c), load_bits(both[1] + c));
-  }
+// Two rows of 64 k-pairs as one of 64 k-quads.
+CPU_INLINE void pairs_to_quads(const uint32_t* even, const uint32_t* odd, uint32_t* out) {
+  for (int c = 0; c < kPanelRows; c += kLanes) store_interleaved(out + 2 * c, load_bits(even + c), load_bits(odd + c));
 }
 
 constexpr int kMatrixRows = 8, kMatrixColumns = 8;  // of a register tile
-constexpr int kRowPairBytes = 256;
+constexpr int kFewestMatrixRows = 4;
 
 // Codes of a block as [8 k-octets][64 outputs][8].
 template <bool Nibble>
@@ -110,53 +109,58 @@ static void codes_to_octets(const uint8_t* block, uint8_t* out) {
     }
 }
 
-// Two rows each as hi [8 k-octets][2][8], then lo; an odd last row stands twice.
-static void rows_to_octets(const QuantBlock* const* x, int rows, bool low_bytes, int8_t* out) {
-  for (int r = 0; r < rows; r += 2, out += kRowPairBytes) {
-    const int8_t *upper = x[r]->codes, *lower = x[r + 1 < rows ? r + 1 : r]->codes;
-    for (int i = 0; i < (low_bytes ? 128 : 64); i += 16) {
-      const VI a = load_bits(upper + i), b = load_bits(lower + i);
-      store_bits(out + 2 * i, __builtin_shufflevector(a, b, 0, 1, 4, 5));
-      store_bits(out + 2 * i + 16, __builtin_shufflevector(a, b, 2, 3, 6, 7));
+// The rows of a register tile: hi bytes as [8 k-octets][4 pairs of rows][2][8], then the lo bytes.
+struct alignas(64) RowOctets {
+  int8_t half[2][8][kMatrixRows / 2][16];
+
+  RowOctets(const QuantBlock* const* x, int rows, bool low_bytes) {
+    for (int r = 0; r < rows; r += 2) {
+      const int8_t *upper = x[r]->codes, *lower = x[r + 1 < rows ? r + 1 : r]->codes;
+      for (int i = 0; i < (low_bytes ? 16 : 8); i += 2, upper += 16, lower += 16) {
+        const VI a = load_bits(upper), b = load_bits(lower);
+        store_bits(half[i / 8][i % 8][r / 2], __builtin_shufflevector(a, b, 0, 1, 4, 5));
+        store_bits(half[i / 8][i % 8 + 1][r / 2], __builtin_shufflevector(a, b, 2, 3, 6, 7));
+      }
     }
   }
-}
+};
 
 // dots[p][i] += two outputs times two rows each over octets [first, first + count).
 template <int P>
-CPU_INLINE void dot_octets(const uint8_t* codes, const int8_t* rows, int first, int count,
+CPU_INLINE void dot_octets(const uint8_t* codes, const int8_t (&rows)[8][kMatrixRows / 2][16], int first, int count,
                            int32x4_t (&dots)[P][kMatrixColumns / 2]) {
   for (int octet = first; octet < first + count; ++octet) {
     uint8x16_t w[kMatrixColumns / 2];
     for (int i = 0; i < kMatrixColumns / 2; ++i) w[i] = vld1q_u8(codes + octet * 512 + i * 16);
     for (int p = 0; p < P; ++p) {
-      const int8x16_t q = vld1q_s8(rows + p * kRowPairBytes + octet * 16);
+      const int8x16_t q = vld1q_s8(rows[octet][p]);
       for (int i = 0; i < kMatrixColumns / 2; ++i) dots[p][i] = vusmmlaq_s32(dots[p][i], w[i], q);
     }
   }
 }
 
-// integer_tile() for P pairs of rows, of which `count` rows exist, and kMatrixColumns outputs.
+// integer_tile() for P pairs of rows, of which `count` rows exist, and the kMatrixColumns outputs from `column` on.
 template <int P>
 static void matrix_tile(const uint8_t* codes, const float* scales, const float* biases, int sets, bool low_bytes,
-                        const int8_t* rows, int count, const QuantBlock* const* x, float* const* sums, int column) {
+                        const RowOctets& rows, int count, const QuantBlock* const* x, float* const* sums, int column) {
   const int octets = 8 / sets;
   for (int set = 0; set < sets; ++set) {
     int32x4_t dots[P][kMatrixColumns / 2] = {};
-    dot_octets<P>(codes, rows, set * octets, octets, dots);
+    dot_octets<P>(codes + column * 8, rows.half[0], set * octets, octets, dots);
     for (int p = 0; p < P; ++p)
       for (int i = 0; i < kMatrixColumns / 2; ++i) dots[p][i] = vshlq_n_s32(dots[p][i], 7);
-    if (low_bytes) dot_octets<P>(codes, rows + kRowPairBytes / 2, set * octets, octets, dots);
-    const int c = set * kPanelRows;
+    if (low_bytes) dot_octets<P>(codes + column * 8, rows.half[1], set * octets, octets, dots);
+    const int c = set * kPanelRows + column;
     const VF scale[] = {load(scales + c), load(scales + c + kLanes)};
     const VF bias[] = {load(biases + c), load(biases + c + kLanes)};
+#pragma GCC unroll 8
     for (int r = 0; r < 2 * P; ++r) {
       if (r == count) break;
       const VF total = splat(x[r]->sums[set]), row_scale = splat(x[r]->scale);
-      for (int v = 0; v < 2; ++v) {
+      float* to = sums[r] + column;
+      for (int v = 0; v < 2; ++v, to += kLanes) {
         const int32x4_t a = dots[r / 2][2 * v], b = dots[r / 2][2 * v + 1];
         const VF value = fma(bias[v], total, scale[v] * to_float((VI)(r % 2 ? vuzp2q_s32(a, b) : vuzp1q_s32(a, b))));
-        float* to = sums[r] + column + v * kLanes;
         store(to, fma(value, row_scale, load(to)));
       }
     }

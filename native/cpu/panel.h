@@ -110,9 +110,10 @@ static const uint32_t* pair_block(const PackedMatrix& m, const uint8_t* block, P
 // The block as bf16 quads [16][64 outputs].
 static const uint64_t* quad_block(const PackedMatrix& m, const uint8_t* block, PanelScratch& s) {
   const uint32_t* pairs = pair_block(m, block, s);
-  if (pairs != s.pairs) std::memcpy(s.pairs, pairs, sizeof s.pairs);
-  pairs_to_quads(s.pairs, kPanelRows, kBlockColumns / 2);
-  return reinterpret_cast<const uint64_t*>(s.pairs);
+  auto* quads = reinterpret_cast<uint32_t*>(s.dense);  // of which the pairs have been made, if at all
+  for (int row = 0; row < kBlockColumns / 2 * kPanelRows; row += 2 * kPanelRows)
+    pairs_to_quads(pairs + row, pairs + row + kPanelRows, quads + row);
+  return reinterpret_cast<const uint64_t*>(quads);
 }
 #endif
 
@@ -194,18 +195,15 @@ static void matrix_block(const PanelJob& job, const uint8_t* block, const uint8_
                          const QuantBlock* const* x) {
   const PackedMatrix& m = *job.matrix;
   PanelScratch& s = *job.scratch;
-  auto* rows = reinterpret_cast<int8_t*>(s.dense);
-  static_assert(sizeof s.dense >= kMaxChunkRows / 2 * kRowPairBytes);
   m.kind == CodeKind::nibble ? codes_to_octets<true>(block, s.codes) : codes_to_octets<false>(block, s.codes);
-  rows_to_octets(x, job.rows, low_bytes, rows);
   ReadAhead ahead = read_ahead(job, next, kMatrixRows, kMatrixColumns);
   for (int r = 0; r < job.rows; r += kMatrixRows) {
     const int count = job.rows - r < kMatrixRows ? job.rows - r : kMatrixRows;
+    const RowOctets rows(x + r, count, low_bytes);
     const auto strips = [&]<int P>() __attribute__((always_inline)) {
       for (int c = 0; c < kPanelRows; c += kMatrixColumns) {
         ahead.ask();
-        matrix_tile<P>(s.codes + c * 8, s.scales + c, s.biases + c, m.sets, low_bytes, rows + r / 2 * kRowPairBytes,
-                       count, x + r, job.sums + r, c);
+        matrix_tile<P>(s.codes, s.scales, s.biases, m.sets, low_bytes, rows, count, x + r, job.sums + r, c);
       }
     };
     if (count > 6)
@@ -228,7 +226,7 @@ static void integer_block(const PanelJob& job, CodeStream block, const uint8_t* 
   if (block.next) prefetch_block(block.next + m.code_bytes, m.block_bytes - m.code_bytes);
   load_scales(m, block.codes, s);
 #if defined(CPU_MMLA)
-  if (job.rows > kTileRows) return matrix_block(job, block.codes, next, low_bytes, x);
+  if (job.rows >= kFewestMatrixRows) return matrix_block(job, block.codes, next, low_bytes, x);
 #endif
   const ReadAhead ahead = block.next ? ReadAhead{} : read_ahead(job, next);
   const auto rows = [&]<IntegerDot D, bool Nibble>(CodeStream codes) __attribute__((always_inline)) {
