@@ -320,8 +320,10 @@ static void multiply_group(const AmxRowBlock& x, int rows, const uint8_t* codes,
 }  // namespace afterimage::CPU_ISA
 #endif
 
-#if defined(CPU_BF16_DOT)
+#if defined(CPU_BF16_DOT) && !defined(CPU_MMLA)
 namespace afterimage::CPU_ISA {
+
+using Bf16Unit = uint32_t;  // of keys and values
 
 // run_tiles() over pairs of bf16, by what this instruction set has for them.
 template <bool Add>

@@ -112,7 +112,7 @@ static void score_tile(const AttendJob& job, int r, int rows, float* const* scor
 #if defined(CPU_BF16_DOT)
   if (job.forms.keys == TileForm::bf16)
     return run_bf16_tiles<false>(rows, reinterpret_cast<const uint32_t* const*>(job.queries + r),
-                                 static_cast<const uint32_t*>(job.tile.keys), kKeys, (job.k_dim + 1) / 2, kKeys,
+                                 static_cast<const Bf16Unit*>(job.tile.keys), kKeys, (job.k_dim + 1) / 2, kKeys,
                                  scores);
 #endif
   const auto* queries = reinterpret_cast<const float* const*>(job.queries + r);
@@ -153,7 +153,7 @@ static void value_tile(const AttendJob& job, int rows, float* const* weights, fl
       to_bf16_pairs(weights[i], pairs[i]);
       pair_rows[i] = pairs[i];
     }
-    return run_bf16_tiles<false>(rows, pair_rows, static_cast<const uint32_t*>(job.tile.values), job.v_stride,
+    return run_bf16_tiles<false>(rows, pair_rows, static_cast<const Bf16Unit*>(job.tile.values), job.v_stride,
                                  kKeys / 2, job.v_stride, partial);
   }
 #endif
@@ -246,14 +246,22 @@ static void pack_keys(const float* const* rows, int k_dim, TileForm form, void* 
   if (form == TileForm::pairs) return pack_pair_keys(rows, k_dim, static_cast<int32_t*>(out));
   if (form == TileForm::f32)
     return transpose_rows(reinterpret_cast<const uint32_t* const*>(rows), k_dim, static_cast<uint32_t*>(out));
-  const int width = (k_dim + 1) / 2;
+  const int width = (k_dim + 3) / 4 * 2;
   alignas(64) uint32_t pairs[kKeys][kMaxKeyDim / 2];
   const uint32_t* pair_rows[kKeys];
   for (int j = 0; j < kKeys; ++j) {
     pair_rows[j] = rows[j] ? pairs[j] : nullptr;
     if (rows[j]) row_to_bf16(rows[j], k_dim, 2 * width, reinterpret_cast<uint16_t*>(pairs[j]));
   }
-  transpose_rows(pair_rows, width, static_cast<uint32_t*>(out));
+  auto* columns = static_cast<uint32_t*>(out);
+  transpose_rows(pair_rows, width, columns);
+#if defined(CPU_MMLA)
+  for (int row = 0; row < width; row += 2, columns += 2 * kKeys) {
+    uint32_t both[2][kKeys];
+    std::memcpy(both, columns, sizeof both);
+    pairs_to_quads(both[0], both[1], columns);
+  }
+#endif
 }
 
 static void pack_half_keys(const uint16_t* keys, int count, int k_dim, const uint8_t* const (&ahead)[2],
@@ -280,11 +288,19 @@ static void pack_values(const float* const* rows, int v_dim, int v_stride, TileF
     const int n = v_dim - d < kLanes ? v_dim - d : kLanes;
     return rows[j] && n > 0 ? (n == kLanes ? load(rows[j] + d) : load_n(rows[j] + d, n)) : VF{};
   };
+  const auto pair = [&](int j, int d) { return (VI)(bf16_bits(part(j, d)) | (bf16_bits(part(j + 1, d)) << 16)); };
+#if defined(CPU_MMLA)
+  if (bf16) {
+    for (int j = 0; j < kKeys; j += 4)
+      for (int d = 0; d < v_stride; d += kLanes)
+        store_interleaved(static_cast<uint64_t*>(out) + j / 4 * v_stride + d, pair(j, d), pair(j + 2, d));
+    return;
+  }
+#endif
   for (int j = 0; j < kKeys; j += bf16 ? 2 : 1)
     for (int d = 0; d < v_stride; d += kLanes) {
       if (bf16)
-        store_bits(static_cast<uint32_t*>(out) + j / 2 * v_stride + d,
-                   (VI)(bf16_bits(part(j, d)) | (bf16_bits(part(j + 1, d)) << 16)));
+        store_bits(static_cast<uint32_t*>(out) + j / 2 * v_stride + d, pair(j, d));
       else
         store(static_cast<float*>(out) + j * v_stride + d, part(j, d));
     }

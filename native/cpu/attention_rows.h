@@ -35,7 +35,7 @@ class AttentionRows {
     if (form != TileForm::f32) {
       float* to = queries_ + count_ * padded_width(k_dim_);
       if (form == TileForm::bf16) {
-        kernels.row_to_bf16(query, k_dim_, (k_dim_ + 1) & ~1, reinterpret_cast<uint16_t*>(to));
+        kernels.row_to_bf16(query, k_dim_, (k_dim_ + 3) & ~3, reinterpret_cast<uint16_t*>(to));
       } else if (form == TileForm::bytes) {
         kernels.row_to_bytes(query, k_dim_, (k_dim_ + 3) & ~3, to);
         scales_[count_] = tail_of(to, (k_dim_ + 3) & ~3).scale;

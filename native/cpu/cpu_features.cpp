@@ -14,6 +14,10 @@
 #include <sys/auxv.h>
 #endif
 
+#if defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -82,6 +86,34 @@ const Features& features() {
 }
 
 }  // namespace
+#elif defined(__aarch64__) && defined(__linux__)
+namespace {
+
+bool has_dot_product() { return getauxval(AT_HWCAP) & HWCAP_ASIMDDP; }
+
+// By number, since older kernels' headers have no names for them:
+// https://docs.kernel.org/arch/arm64/elf_hwcaps.html
+bool has_matrix_products() {
+  constexpr unsigned long kI8mm = 1ul << 13, kBf16 = 1ul << 14;
+  return (getauxval(AT_HWCAP2) & (kI8mm | kBf16)) == (kI8mm | kBf16);
+}
+
+}  // namespace
+#elif defined(__aarch64__) && defined(__APPLE__)
+namespace {
+
+bool has_dot_product() { return true; }  // every Apple silicon
+
+bool has(const char* feature) {
+  int value = 0;
+  size_t size = sizeof value;
+  return sysctlbyname(feature, &value, &size, nullptr, 0) == 0 && value == 1;
+}
+
+// From the M2 on; an older macOS, which does not know these names, has the M1's.
+bool has_matrix_products() { return has("hw.optional.arm.FEAT_I8MM") && has("hw.optional.arm.FEAT_BF16"); }
+
+}  // namespace
 #endif
 
 bool cpu_supports(CpuIsa isa) {
@@ -99,12 +131,11 @@ bool cpu_supports(CpuIsa isa) {
       return avx512_bf16_kernels() && features().avx512_bf16;
     case CpuIsa::amx:
       return amx_kernels() && features().amx;
-#elif defined(__aarch64__) && defined(__linux__)
+#elif defined(__aarch64__) && (defined(__linux__) || defined(__APPLE__))
     case CpuIsa::neon:
-      return neon_kernels() && (getauxval(AT_HWCAP) & HWCAP_ASIMDDP);
-#elif defined(__aarch64__) && defined(__APPLE__)
-    case CpuIsa::neon:  // every Apple silicon has the dot product
-      return neon_kernels() != nullptr;
+      return neon_kernels() && has_dot_product();
+    case CpuIsa::neon_i8mm:
+      return neon_i8mm_kernels() && has_dot_product() && has_matrix_products();
 #endif
     default:
       return false;
@@ -115,7 +146,7 @@ CpuIsa best_cpu_isa() {
 #if defined(__x86_64__)
   if (features().amd && cpu_supports(CpuIsa::avx512_bf16)) return CpuIsa::avx512_bf16;
 #endif
-  for (CpuIsa isa : {CpuIsa::amx, CpuIsa::avx512, CpuIsa::avx2_vnni, CpuIsa::avx2, CpuIsa::neon})
+  for (CpuIsa isa : {CpuIsa::amx, CpuIsa::avx512, CpuIsa::avx2_vnni, CpuIsa::avx2, CpuIsa::neon_i8mm, CpuIsa::neon})
     if (cpu_supports(isa)) return isa;
   return CpuIsa::portable;
 }
@@ -136,6 +167,8 @@ const KernelTable& cpu_kernels(CpuIsa isa) {
 #elif defined(__aarch64__)
     case CpuIsa::neon:
       return *neon_kernels();
+    case CpuIsa::neon_i8mm:
+      return *neon_i8mm_kernels();
 #endif
     default:
       return *portable_kernels();

@@ -29,7 +29,7 @@ static RowForm integer_form(CodeKind kind, bool a8) {
   return !bytes ? RowForm::words : a8 ? RowForm::a8 : RowForm::a15;
 }
 // The processor's byte dot wants both operands signed: codes of 8 bit are shifted by −128, and 128·Σq is added back.
-#if defined(__ARM_FEATURE_DOTPROD)
+#if defined(__ARM_FEATURE_DOTPROD) && !defined(__ARM_FEATURE_MATMUL_INT8)
 constexpr bool kSignedCodes = true;
 #else
 constexpr bool kSignedCodes = false;
@@ -41,6 +41,8 @@ CPU_INLINE VI dot_quad(VI acc, VI codes, VI x) {
   return (VI)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)codes, (__m512i)x);
 #elif defined(__AVXVNNI__)
   return (VI)_mm256_dpbusd_avx_epi32((__m256i)acc, (__m256i)codes, (__m256i)x);
+#elif defined(__ARM_FEATURE_MATMUL_INT8)
+  return (VI)vusdotq_s32((int32x4_t)acc, (uint8x16_t)codes, (int8x16_t)x);
 #elif defined(__ARM_FEATURE_DOTPROD)
   return (VI)vdotq_s32((int32x4_t)acc, (int8x16_t)codes, (int8x16_t)x);
 #else

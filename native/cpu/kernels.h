@@ -84,8 +84,10 @@ struct PanelFinish {
 
 // Keys and values of up to 64 positions, packed for one kv head.
 //   f32   keys [k_dim][64], values [64][v_stride]
-//   bf16  keys [⌈k_dim/2⌉][64] pairs, values [32][v_stride] pairs of consecutive positions
-//   pairs the same of 16-bit integers; behind them [64] scales of the keys, and [v_stride] of the values' columns
+//   bf16  keys [2·⌈k_dim/4⌉][64] pairs, values [32][v_stride] pairs of consecutive positions; or, as kernels multiply
+//         them, [⌈k_dim/4⌉][64] and [16][v_stride] quads
+//   pairs keys [⌈k_dim/2⌉][64] and values as above, of 16-bit integers; behind them [64] scales of the keys, and
+//         [v_stride] of the values' columns
 //   bytes keys alone: [⌈k_dim/4⌉][64][4] of q + 128, behind them [64] scales
 enum class TileForm : uint8_t { f32, bf16, pairs, bytes };
 struct TileForms {
@@ -111,7 +113,7 @@ struct SoftmaxState {
 // values) is merged into its running state. Positions outside [first, last) of a row weigh nothing.
 struct AttendJob {
   int rows;
-  const void* const* queries;  // per row: float[k_dim], bf16 or integer pairs padded to even, or bytes to fours
+  const void* const* queries;  // per row: float[k_dim], bf16 or bytes padded to quads, or integer pairs to even
   const float* query_scales;   // of integers, per row
   KvTile tile;
   TileForms forms;
@@ -254,5 +256,6 @@ const KernelTable* avx512_kernels();
 const KernelTable* avx512_bf16_kernels();
 const KernelTable* amx_kernels();
 const KernelTable* neon_kernels();
+const KernelTable* neon_i8mm_kernels();
 
 }  // namespace afterimage

@@ -18,11 +18,14 @@ void check_head_width(const OpAttrs& attrs) {
 }
 
 TileSize tile_size(int k_dim, int v_dim, TileForms forms) {
-  const int numbers = forms.keys == TileForm::f32 ? 1 : forms.keys == TileForm::bytes ? 4 : 2;  // in 32 bits
-  const auto scaled = [](TileForm form) { return form == TileForm::pairs || form == TileForm::bytes ? 1 : 0; };
-  const auto keys = static_cast<size_t>((k_dim + numbers - 1) / numbers + scaled(forms.keys)),
-             rows = static_cast<size_t>((forms.values == TileForm::f32 ? kBlockPositions : kBlockPositions / 2) +
-                                        scaled(forms.values));
+  const int quads = (k_dim + 3) / 4;
+  const auto keys = static_cast<size_t>(forms.keys == TileForm::f32     ? k_dim
+                                        : forms.keys == TileForm::bf16  ? 2 * quads
+                                        : forms.keys == TileForm::pairs ? (k_dim + 1) / 2 + 1
+                                                                        : quads + 1),
+             rows = static_cast<size_t>(forms.values == TileForm::f32    ? kBlockPositions
+                                        : forms.values == TileForm::bf16 ? kBlockPositions / 2
+                                                                         : kBlockPositions / 2 + 1);
   return {keys * kBlockPositions * 4, static_cast<size_t>(padded_width(v_dim)) * rows * 4};
 }
 

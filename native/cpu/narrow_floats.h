@@ -18,6 +18,8 @@ CPU_INLINE VF widen_magnitude(VI bits) {
 CPU_INLINE VF f16_lanes(VI half) {
 #if defined(__AVX512F__)
   return (VF)_mm512_maskz_cvtph_ps(0xffff, _mm512_maskz_cvtepi32_epi16(0xffff, (__m512i)half));
+#elif defined(__aarch64__)
+  return (VF)vcvt_f32_f16((float16x4_t)vmovn_u32((uint32x4_t)half));
 #else
   const VF magnitude = widen_magnitude<10, 15>(half & splat_bits(0x7fff));
   return (VF)((VI)magnitude | ((half & splat_bits(0x8000)) << 16));
@@ -27,6 +29,8 @@ CPU_INLINE VF f16_lanes(VI half) {
 CPU_INLINE VF load_f16(const void* p) {
 #if defined(__F16C__) && !defined(__AVX512F__)
   return (VF)_mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+#elif defined(__aarch64__)
+  return (VF)vcvt_f32_f16((float16x4_t)vld1_u16(static_cast<const uint16_t*>(p)));
 #else
   return f16_lanes(load_half(p));
 #endif

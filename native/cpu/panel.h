@@ -5,6 +5,7 @@
 #include "cpu/byte_tile.h"
 #include "cpu/integer_tile.h"
 #include "cpu/kernels.h"
+#include "cpu/mmla.h"
 #include "cpu/narrow_floats.h"
 #include "cpu/pair_tile.h"
 #include "cpu/tiles.h"
@@ -106,6 +107,17 @@ static const uint32_t* pair_block(const PackedMatrix& m, const uint8_t* block, P
 }
 #endif
 
+#if defined(CPU_MMLA)
+// The block as bf16 quads [16][64 outputs].
+static const uint64_t* quad_block(const PackedMatrix& m, const uint8_t* block, PanelScratch& s) {
+  const uint32_t* pairs = pair_block(m, block, s);
+  auto* quads = reinterpret_cast<uint32_t*>(s.dense);  // of which the pairs have been made, if at all
+  for (int row = 0; row < kBlockColumns / 2 * kPanelRows; row += 2 * kPanelRows)
+    pairs_to_quads(pairs + row, pairs + row + kPanelRows, quads + row);
+  return reinterpret_cast<const uint64_t*>(quads);
+}
+#endif
+
 CPU_INLINE void prefetch_block(const uint8_t* block, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(block + i, 0, 3);
 }
@@ -171,11 +183,41 @@ static void spread_words(const uint8_t* block, uint8_t* out) {
 }
 
 // The block after `block`, if any, in shares for a tile of rows and a strip of outputs each.
-CPU_INLINE ReadAhead read_ahead(const PanelJob& job, const uint8_t* next) {
+CPU_INLINE ReadAhead read_ahead(const PanelJob& job, const uint8_t* next, int tile_rows = kTileRows,
+                                int strip = kStrip) {
   const int lines = next ? static_cast<int>((job.matrix->block_bytes + 63) / 64) : 0;
-  const int strips = (job.rows + kTileRows - 1) / kTileRows * (kPanelRows / kStrip);
+  const int strips = (job.rows + tile_rows - 1) / tile_rows * (kPanelRows / strip);
   return {next, lines, (lines + strips - 1) / strips};
 }
+
+#if defined(CPU_MMLA)
+// A block of codes, whose scales are loaded, for many rows.
+static void matrix_block(const PanelJob& job, const uint8_t* block, const uint8_t* next, bool low_bytes,
+                         const QuantBlock* const* x) {
+  const PackedMatrix& m = *job.matrix;
+  PanelScratch& s = *job.scratch;
+  m.kind == CodeKind::nibble ? codes_to_octets<true>(block, s.codes) : codes_to_octets<false>(block, s.codes);
+  ReadAhead ahead = read_ahead(job, next, kMatrixRows, kMatrixColumns);
+  for (int r = 0; r < job.rows; r += kMatrixRows) {
+    const int count = job.rows - r < kMatrixRows ? job.rows - r : kMatrixRows;
+    const RowOctets rows(x + r, count, low_bytes);
+    const auto strips = [&]<int P>() __attribute__((always_inline)) {
+      for (int c = 0; c < kPanelRows; c += kMatrixColumns) {
+        ahead.ask();
+        matrix_tile<P>(s.codes, s.scales, s.biases, m.sets, low_bytes, rows, count, x + r, job.sums + r, c);
+      }
+    };
+    if (count > 6)
+      strips.template operator()<4>();
+    else if (count > 4)
+      strips.template operator()<3>();
+    else if (count > 2)
+      strips.template operator()<2>();
+    else
+      strips.template operator()<1>();
+  }
+}
+#endif
 
 template <IntegerDot Dot>
 static void integer_block(const PanelJob& job, CodeStream block, const uint8_t* next, const QuantBlock* const* x) {
@@ -184,6 +226,9 @@ static void integer_block(const PanelJob& job, CodeStream block, const uint8_t* 
   const bool low_bytes = job.form == RowForm::a15, nibble = m.kind == CodeKind::nibble;
   if (block.next) prefetch_block(block.next + m.code_bytes, m.block_bytes - m.code_bytes);
   load_scales(m, block.codes, s);
+#if defined(CPU_MMLA)
+  if (job.rows >= kFewestMatrixRows) return matrix_block(job, block.codes, next, low_bytes, x);
+#endif
   const ReadAhead ahead = block.next ? ReadAhead{} : read_ahead(job, next);
   const auto rows = [&]<IntegerDot D, bool Nibble>(CodeStream codes) __attribute__((always_inline)) {
     integer_rows<D, Nibble>(m, codes, s, low_bytes, job.rows, x, job.sums, ahead);
@@ -288,6 +333,13 @@ static void panel(const PanelJob& job) {
       case RowForm::bf16:
 #if defined(CPU_BF16_DOT)
         for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const uint16_t*>(job.x[r]) + start;
+#if defined(CPU_MMLA)
+        if (job.rows > kTileRows) {
+          run_bf16_tiles<true>(job.rows, reinterpret_cast<const uint32_t* const*>(x),
+                               quad_block(m, block, *job.scratch), kPanelRows, (count + 1) / 2, kPanelRows, job.sums);
+          break;
+        }
+#endif
         run_bf16_tiles<true>(job.rows, reinterpret_cast<const uint32_t* const*>(x), pair_block(m, block, *job.scratch),
                              kPanelRows, (count + 1) / 2, kPanelRows, job.sums);
 #endif

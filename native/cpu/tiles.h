@@ -26,7 +26,7 @@ CPU_INLINE void tile_f32_body(const float* const* x, const B* b, int64_t stride,
     }
 }
 
-#if defined(CPU_BF16_DOT)
+#if defined(CPU_BF16_DOT) && !defined(CPU_MMLA)
 // The same over pairs of bf16 numbers: x[r] holds `count` pairs, b [count][stride] pairs.
 template <int R, int V, bool Add>
 CPU_INLINE void tile_bf16_body(const uint32_t* const* x, const uint32_t* b, int64_t stride, int64_t count,
@@ -70,7 +70,7 @@ struct TileHalf {
         });
   }
 };
-#if defined(CPU_BF16_DOT)
+#if defined(CPU_BF16_DOT) && !defined(CPU_MMLA)
 template <bool Add>
 struct TileBf16 {
   using Element = uint32_t;

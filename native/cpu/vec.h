@@ -33,7 +33,7 @@ constexpr bool kNativeBf16 = true;
 constexpr bool kNativeBf16 = false;
 #endif
 // Few queries take longer to put a tile of the cache into pairs than f32 takes for all of it.
-#if defined(CPU_AMX)
+#if defined(CPU_AMX) || defined(CPU_MMLA)
 constexpr bool kBf16Cache = false;
 #else
 constexpr bool kBf16Cache = kNativeBf16;
@@ -200,8 +200,12 @@ CPU_INLINE float max_lanes(VF v) {
 
 // Nearest-even bf16 of each lane, in the low 16 bits.
 CPU_INLINE VU bf16_bits(VF v) {
+#if defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+  return (VU)vmovl_u16((uint16x4_t)vcvt_bf16_f32((float32x4_t)v));
+#else
   VU u = (VU)v;
   return (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+#endif
 }
 
 }  // namespace afterimage::CPU_ISA

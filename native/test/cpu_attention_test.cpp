@@ -227,7 +227,7 @@ void test_segments(const Shape& s, const std::vector<int32_t>& bounds, bool limi
       };
       const auto whole = run(2, bounds);
       const double error = relative_rms(whole, expected);
-      const bool bf16 = isa == CpuIsa::avx512_bf16 || isa == CpuIsa::amx;
+      const bool bf16 = isa == CpuIsa::avx512_bf16 || isa == CpuIsa::amx || isa == CpuIsa::neon_i8mm;
       const bool bytes = precision == Precision::faster && cpu_kernels(isa).byte_tiles && !limited;
       const double most = bytes ? 3e-2 : bf16 ? allowed(KvType::f32, precision) : 1e-3;
       // What keys have in common costs every form its digits but bytes, which go without it.
@@ -276,7 +276,7 @@ int main() {
   test_cache({2, 2, 24, 16, 0, 0}, KvType::bf16, 64, false);
   test_cache({1, 1, 256, 256, 0, 0}, KvType::q8, 127, false);
   test_batch();
-  for (int32_t dim : {12, 20, 64, 72, 80, 128, 256}) test_segments({2, 2, dim, dim, 0, 0}, {0, 63, 64, 64, 161});
+  for (int32_t dim : {12, 14, 20, 64, 72, 80, 128, 256}) test_segments({2, 2, dim, dim, 0, 0}, {0, 63, 64, 64, 161});
   test_segments({4, 2, 31, 33, 0, 0}, {0, 1, 32, 65, 192, 400});
   test_segments({4, 2, 31, 33, 0, 0}, {0, 1, 32, 65, 192, 400}, true);
   test_segments({2, 1, 64, 64, 0, 0}, {0, 63, 64, 64, 161}, true);

@@ -29,7 +29,7 @@ inline std::vector<float> random_floats(size_t count, float spread = 1.0f) {
 inline std::vector<CpuIsa> isas_here() {
   std::vector<CpuIsa> isas;
   for (CpuIsa isa : {CpuIsa::portable, CpuIsa::avx2, CpuIsa::avx2_vnni, CpuIsa::avx512, CpuIsa::avx512_bf16,
-                     CpuIsa::amx, CpuIsa::neon})
+                     CpuIsa::amx, CpuIsa::neon, CpuIsa::neon_i8mm})
     if (cpu_supports(isa)) isas.push_back(isa);
   return isas;
 }

@@ -1,5 +1,8 @@
 // Row-local operators and tables against double loops at odd widths, each instruction set; a row alone has the same
 // bits.
+#include <bit>
+
+#include "cpu/kernels.h"
 #include "cpu_fixture.h"
 
 using namespace afterimage;
@@ -307,10 +310,26 @@ void test_selection(Backend& backend) {
   CHECK(relative_rms(sum.read<float>(), expected) < 1e-6);
 }
 
+// To the nearest bf16, ties to even: halfway between two, just beside, subnormals, the largest; padded with zeros.
+void test_bf16(const KernelTable& kernels) {
+  std::vector<float> x;
+  for (uint32_t high : {0u, 1u, 0x7fu, 0x80u, 0x3f80u, 0x3f81u, 0x7f7eu, 0xbf81u, 0x8001u})
+    for (uint32_t low : {0u, 1u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
+      const uint32_t bits = high << 16 | low;
+      x.push_back(std::bit_cast<float>(bits));
+    }
+  for (size_t count : {x.size(), x.size() - 1, x.size() - 3}) {
+    std::vector<uint16_t> y(x.size() + 8, 9);
+    kernels.row_to_bf16(x.data(), static_cast<int64_t>(count), static_cast<int64_t>(x.size() + 8), y.data());
+    for (size_t i = 0; i < y.size(); ++i) CHECK(y[i] == (i < count ? float_to_bf16(x[i]) : 0));
+  }
+}
+
 }  // namespace
 
 int main() {
   for (CpuIsa isa : isas_here()) {
+    test_bf16(cpu_kernels(isa));
     const auto backend = cpu(isa);
     for (int64_t width : kWidths) {
       test_norms(*backend, width);
