@@ -153,7 +153,7 @@ CPU_INLINE void integer_rows(const PackedMatrix& m, CodeStream codes, const Pane
 }
 
 // Nibbles as bytes in the `byte` layout, so that many row tiles unpack a block once.
-static void spread_nibbles(const uint8_t* block, uint8_t* out) {
+[[maybe_unused]] static void spread_nibbles(const uint8_t* block, uint8_t* out) {
   const VI low = splat_bits(0x0f0f0f0f);
   for (int pair = 0; pair < 8; ++pair)
     for (int c = 0; c < 256; c += kLanes * 4) {
