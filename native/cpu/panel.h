@@ -225,6 +225,7 @@ static void pair_rows(const PanelJob& job, const uint8_t* block, const uint8_t* 
 #endif
 
 #if defined(CPU_AMX)
+// A panel of codes for groups of rows; nibbles become bytes once for all of them.
 template <bool LowBytes>
 static void amx_integers(const PanelJob& job) {
   const PackedMatrix& m = *job.matrix;
@@ -235,7 +236,7 @@ static void amx_integers(const PanelJob& job) {
   AmxInputs inputs[kSliceBlocks * 4];
   AmxPanel p{
       (job.rows + kAmxRows - 1) / kAmxRows, m.sets, kSliceBlocks, m.blocks, inputs, x, s.scales, s.biases, job.sums[0]};
-  if (p.groups <= 2) p.slice_blocks /= 2;  // measured: few rows are read anew as often
+  if (p.groups <= 2) p.slice_blocks /= 2;  // measured
   for (int g = 0; g < p.groups; ++g) x[g] = static_cast<const AmxRowBlock*>(job.x[g * kAmxRows]);
   for (int i = 0; i < p.slice_blocks * m.sets; ++i) {
     const int block = i / m.sets, set = i % m.sets, from = set * (kBlockColumns / m.sets);
