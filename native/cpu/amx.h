@@ -1,10 +1,9 @@
 // Matrix tiles of AMX: eight registers of 16 rows of 64 bytes, and products of two of them: 16 × 16 sums over 32 bf16
 // or 64 bytes each in 16 cycles. Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18.
 //
-// Sums over bytes are exact, so many rows of integers go through tiles and few through the vectors of integer_tile.h,
-// with the same bits. Sums over bf16 are made in tiles alone: their order is not that of vectors.
+// Sums over bytes are exact, so many rows of integers go through tiles (amx_integers.h) and few through the vectors of
+// integer_tile.h, with the same bits. Sums over bf16 are made in tiles alone: their order is not that of vectors.
 #pragma once
-#include "cpu/integer_tile.h"
 #include "cpu/kernels.h"
 #include "cpu/tiles.h"
 
@@ -220,101 +219,6 @@ static void amx_panel(const PanelJob& job, const uint32_t* weights, int64_t word
     else
       amx_products<Dot, true>(job.rows, x, slice, kPanelRows, count, kPanelRows, job.sums, ahead);
   }
-}
-
-// 64 inputs of 16 rows as tiles read them; codes of rows that do not exist are zero.
-struct alignas(64) AmxRowBlock {
-  int8_t high[kAmxRows][64], low[kAmxRows][64];
-  float scales[kAmxRows], sums[4][kAmxRows];  // as QuantBlock's
-};
-
-// Row `row` of a group's blocks; the rows behind the `last` become zero.
-static void quantize_grouped(const float* x, int row, bool last, int64_t columns, int sets, bool a8, void* group) {
-  auto* to = static_cast<AmxRowBlock*>(group);
-  const auto missing = static_cast<size_t>(last ? kAmxRows - 1 - row : 0);
-  for (int64_t start = 0; start < columns; start += kBlockColumns, ++to) {
-    const int64_t count = columns - start < kBlockColumns ? columns - start : kBlockColumns;
-    QuantBlock block;
-    quantize_row(x + start, count, sets, a8, a8 ? RowForm::a8 : RowForm::a15, &block);
-    std::memcpy(to->high[row], block.codes, 64);
-    std::memcpy(to->low[row], block.codes + 64, 64);
-    to->scales[row] = block.scale;
-    for (int set = 0; set < 4; ++set) to->sums[set][row] = block.sums[set];
-    if (missing == 0) continue;
-    std::memset(to->high[row + 1], 0, missing * 64);
-    std::memset(to->low[row + 1], 0, missing * 64);
-  }
-}
-
-// Registers: sums of hi bytes 0 and of lo bytes 1 of 16 outputs, 2 and 3 of the next; hi bytes 4, lo bytes 5 of the
-// rows; codes 6 and 7.
-CPU_INLINE AmxShapes byte_shapes(int rows, int sets) {
-  AmxShapes s;
-  for (int i = 0; i < 4; ++i) s.set(i, rows, 64);
-  for (int i = 4; i < 6; ++i) s.set(i, rows, 64 / sets);
-  for (int i = 6; i < 8; ++i) s.set(i, 16 / sets, 64);
-  return s;
-}
-
-using AmxProducts = int32_t[2][kAmxRows][kAmxColumns];
-
-// What integer_tile() makes of its sums, in the same order of arithmetic; sums [rows][kPanelRows].
-template <bool LowBytes>
-CPU_INLINE void settle_products(const AmxProducts& products, const float* totals, const float* row_scales,
-                                const float* scales, const float* biases, int rows, float* sums) {
-  const VF scale = load(scales), bias = load(biases);
-#pragma GCC unroll 4
-  for (int r = 0; r < rows; ++r, sums += kPanelRows) {
-    VI dots = load_bits(products[0][r]) << 7;
-    if constexpr (LowBytes) dots += load_bits(products[1][r]);
-    const VF value = fma(bias, splat(totals[r]), scale * to_float(dots));
-    store(sums, fma(value, splat(row_scales[r]), load(sums)));
-  }
-}
-
-// sums[r][64] += x_r · the codes [k-quad][64 outputs][4] of one set. Each 16 outputs' codes are read, and their
-// products written and settled, while those of others are multiplied.
-template <bool LowBytes>
-static void multiply_group(const AmxRowBlock& x, int rows, const uint8_t* codes, int sets, int set, const float* scales,
-                           const float* biases, float* sums) {
-  alignas(64) AmxProducts products[4];
-  const int from = set * (64 / sets);
-  const uint8_t* b = codes + from * kPanelRows;
-  const auto begin = [&]<int Q>() __attribute__((always_inline)) {
-    constexpr int kSums = Q % 2 * 2, kCodes = 6 + Q % 2;
-    amx_zero<kSums>();
-    amx_dot_bytes<kSums, 4, kCodes>();
-    if constexpr (LowBytes) {
-      amx_zero<kSums + 1>();
-      amx_dot_bytes<kSums + 1, 5, kCodes>();
-    }
-    if constexpr (Q < 2) amx_load<kCodes>(b + (Q + 2) * 64, 4 * kPanelRows);
-  };
-  const auto keep = [&]<int Q>() __attribute__((always_inline)) {
-    constexpr int kSums = Q % 2 * 2;
-    amx_store<kSums>(products[Q][0], 64);
-    if constexpr (LowBytes) amx_store<kSums + 1>(products[Q][1], 64);
-  };
-  const auto settle = [&]<int Q>() __attribute__((always_inline)) {
-    settle_products<LowBytes>(products[Q], x.sums[set], x.scales, scales + Q * kAmxColumns, biases + Q * kAmxColumns,
-                              rows, sums + Q * kAmxColumns);
-  };
-  amx_load<4>(x.high[0] + from, 64);
-  amx_load<6>(b, 4 * kPanelRows);
-  if constexpr (LowBytes) amx_load<5>(x.low[0] + from, 64);
-  amx_load<7>(b + 64, 4 * kPanelRows);
-  begin.template operator()<0>();
-  begin.template operator()<1>();
-  keep.template operator()<0>();
-  begin.template operator()<2>();
-  keep.template operator()<1>();
-  settle.template operator()<0>();
-  begin.template operator()<3>();
-  keep.template operator()<2>();
-  settle.template operator()<1>();
-  keep.template operator()<3>();
-  settle.template operator()<2>();
-  settle.template operator()<3>();
 }
 
 }  // namespace afterimage::CPU_ISA

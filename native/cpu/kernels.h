@@ -50,12 +50,15 @@ constexpr int kMaxChunkRows = 384;
 // Attention keeps a tile's vectors on the stack; operators refuse wider heads.
 constexpr int kMaxKeyDim = 1024, kMaxValueDim = 1024;
 
+// Blocks that matrix tiles take together.
+constexpr int kSliceBlocks = 4;
+
 // Per-thread memory of panel kernels.
 struct alignas(64) PanelScratch {
   float dense[kBlockColumns * kPanelRows];
   uint32_t pairs[kBlockColumns / 2 * kPanelRows];
-  uint8_t codes[kBlockColumns * kPanelRows];
-  float scales[4 * kPanelRows], biases[4 * kPanelRows];
+  uint8_t codes[kSliceBlocks * kBlockColumns * kPanelRows];
+  float scales[2 * kSliceBlocks * 4 * kPanelRows], biases[2 * kSliceBlocks * 4 * kPanelRows];
   float sums[kMaxChunkRows * kPanelRows];
 };
 

@@ -2,6 +2,7 @@
 // to the row's running sums in block order.
 #pragma once
 #include "cpu/amx.h"
+#include "cpu/amx_integers.h"
 #include "cpu/byte_tile.h"
 #include "cpu/integer_tile.h"
 #include "cpu/kernels.h"
@@ -24,11 +25,13 @@ CPU_INLINE void widen_scales(const uint8_t* from, ScaleType type, int count, flo
   }
 }
 
-CPU_INLINE void load_scales(const PackedMatrix& m, const uint8_t* block, PanelScratch& s) {
+// To the `index`th place of the scratch.
+CPU_INLINE void load_scales(const PackedMatrix& m, const uint8_t* block, PanelScratch& s, int index = 0) {
   const int count = m.sets * kPanelRows;
   const uint8_t* from = block + m.code_bytes;
-  widen_scales(from, m.scale_type, count, s.scales);
-  if (m.biased) widen_scales(from + static_cast<size_t>(count * m.scale_size()), m.scale_type, count, s.biases);
+  widen_scales(from, m.scale_type, count, s.scales + index * count);
+  if (m.biased)
+    widen_scales(from + static_cast<size_t>(count * m.scale_size()), m.scale_type, count, s.biases + index * count);
 }
 
 template <CodeValue Value>
@@ -268,27 +271,41 @@ static void pair_rows(const PanelJob& job, const uint8_t* block, const uint8_t* 
 #endif
 
 #if defined(CPU_AMX)
-// A panel of codes for groups of rows, a block for all of them before the next, so that codes are unpacked once.
+// A panel of codes for groups of rows; nibbles become bytes once for all of them.
 template <bool LowBytes>
 static void amx_integers(const PanelJob& job) {
   const PackedMatrix& m = *job.matrix;
   PanelScratch& s = *job.scratch;
-  for (int r = 0; r < job.rows; ++r) std::memset(job.sums[r], 0, kPanelRows * sizeof(float));
-  const AmxTiles tiles(byte_shapes(job.rows < kAmxRows ? job.rows : kAmxRows, m.sets));
-  for (int64_t b = 0; b < m.blocks; ++b) {
-    const uint8_t* block = m.block(job.expert, job.panel, b);
-    prefetch_block(block + m.block_bytes, m.block_bytes);
-    load_scales(m, block, s);
-    const bool nibble = m.kind == CodeKind::nibble;
-    if (nibble) spread_nibbles(block, s.codes);
-    for (int r = 0; r < job.rows; r += kAmxRows) {
-      const int rows = job.rows - r < kAmxRows ? job.rows - r : kAmxRows;
-      const auto& x = static_cast<const AmxRowBlock*>(job.x[r])[b];
-      for (int set = 0; set < m.sets; ++set)
-        multiply_group<LowBytes>(x, rows, nibble ? s.codes : block, m.sets, set, s.scales + set * kPanelRows,
-                                 s.biases + set * kPanelRows, job.sums[r]);
-    }
+  const bool nibble = m.kind == CodeKind::nibble;
+  const auto code_stride = static_cast<int64_t>(nibble ? sizeof s.codes / kSliceBlocks : m.block_bytes);
+  const AmxRowBlock* x[kMaxChunkRows / kAmxRows];
+  AmxInputs inputs[kSliceBlocks * 4];
+  AmxPanel p{
+      (job.rows + kAmxRows - 1) / kAmxRows, m.sets, kSliceBlocks, m.blocks, inputs, x, s.scales, s.biases, job.sums[0]};
+  if (p.groups <= 2) p.slice_blocks /= 2;  // measured
+  for (int g = 0; g < p.groups; ++g) x[g] = static_cast<const AmxRowBlock*>(job.x[g * kAmxRows]);
+  for (int i = 0; i < p.slice_blocks * m.sets; ++i) {
+    const int block = i / m.sets, set = i % m.sets, from = set * (kBlockColumns / m.sets);
+    const auto start = static_cast<int32_t>(block * sizeof(AmxRowBlock));
+    inputs[i] = {start + from, static_cast<int32_t>(start + offsetof(AmxRowBlock, scales)),
+                 static_cast<int32_t>(start + offsetof(AmxRowBlock, sums) + set * sizeof(float[kAmxRows])),
+                 static_cast<int32_t>(block * code_stride + from * kPanelRows)};
   }
+  const auto unpack = [&](int64_t first, int64_t turn) {
+    const int blocks = p.slice_inputs(first) / m.sets;
+    const uint8_t* block = m.block(job.expert, job.panel, first);
+    const uint8_t* codes = nibble ? s.codes : block;
+    for (int i = 0; i < blocks; ++i, block += m.block_bytes) {
+      load_scales(m, block, s, static_cast<int>(turn) * p.slice_blocks + i);
+      if (nibble) spread_nibbles(block, s.codes + i * code_stride);
+    }
+    const int64_t left = job.ends ? m.blocks - first - blocks : p.slice_blocks;
+    const int64_t lines = (left < p.slice_blocks ? left : p.slice_blocks) * static_cast<int64_t>(m.block_bytes) / 64;
+    const int64_t steps = p.slice_steps(first);
+    return AmxSlice{codes, block, lines, (lines + steps - 1) / steps};
+  };
+  if (job.rows > 8) return amx_panel<LowBytes, 16>(p, unpack);
+  job.rows > 4 ? amx_panel<LowBytes, 8>(p, unpack) : amx_panel<LowBytes, 4>(p, unpack);
 }
 #endif
 

@@ -271,6 +271,33 @@ void test_widest_bytes() {
   }
 }
 
+// Integers of rows in groups of every size, of more blocks than are taken together: one result on all instruction sets.
+void test_long_rows() {
+  const int64_t in = 13 * 64, out = 70;
+  const Format by_sixteen{"affine6/16 f32", WeightFormat::affine, 6, 16, ScaleType::f32};
+  for (const Format& f : {formats()[5], formats()[6], formats()[10], by_sixteen}) {
+    const auto stored = random_weight(f, out, in);
+    const auto dense = stored->dense();
+    for (int64_t rows : {3, 4, 5, 8, 9, 16, 17, 32, 47, 49, 96, 97}) {
+      const auto x = random_floats(static_cast<size_t>(rows * in));
+      const auto expected = product(dense, x, rows, in, out);
+      for (const Precision precision : {Precision::fast, Precision::faster}) {
+        std::vector<float> first_bits;
+        for (CpuIsa isa : isas_here()) {
+          const auto backend = cpu(isa);
+          const auto weight = backend->prepare(stored->source, kUseMatrix, precision);
+          const auto y = linear(*backend, *weight, x, rows, in, out);
+          const std::string what = std::string(f.name) + ", " + std::to_string(rows) + " rows, " + backend->identity();
+          check(relative_rms(y, expected) < (precision == Precision::faster ? 2e-2 : 3e-4), what + ": error", __FILE__,
+                __LINE__);
+          if (first_bits.empty()) first_bits = y;
+          check(same_bits(first_bits.data(), y.data(), y.size()), what + ": bits differ", __FILE__, __LINE__);
+        }
+      }
+    }
+  }
+}
+
 // The largest and the smallest codes times the largest inputs: sums of 16 bits must be widened before they overflow,
 // or come back to what they are worth.
 void test_largest_sums() {
@@ -422,6 +449,7 @@ int main() {
   test_eight_bits();
   test_bytes();
   test_widest_bytes();
+  test_long_rows();
   test_largest_sums();
   test_experts(false);
   test_experts(true);
