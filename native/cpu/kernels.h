@@ -51,8 +51,9 @@ struct PanelJob {
   float* const* sums;    // per row: 64 floats
   RowForm form;
   PanelScratch* scratch;
-  bool grouped;       // x[r] of every 16th row: the blocks of a row group
-  bool begins, ends;  // the first, the last of panels that are read one behind the other
+  bool grouped;          // x[r] of every 16th row: the blocks of a row group
+  bool begins;           // the first of panels that are read one behind the other
+  const uint8_t* after;  // what is read behind the panel, or null
 };
 
 // y = f(sums + bias) + residual over `count` ≤ 64 columns; bias and residual may be null.

@@ -105,8 +105,9 @@ static const uint32_t* pair_block(const PackedMatrix& m, const uint8_t* block, P
 }
 #endif
 
+template <int Level = 3>
 CPU_INLINE void prefetch_block(const uint8_t* block, size_t bytes) {
-  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(block + i, 0, 3);
+  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(block + i, 0, Level);
 }
 
 // Rows lie far apart, so nobody else asks for those of the next tile.
@@ -182,6 +183,7 @@ static void integer_block(const PanelJob& job, CodeStream block, const uint8_t* 
   PanelScratch& s = *job.scratch;
   const bool low_bytes = job.form == RowForm::a15, nibble = m.kind == CodeKind::nibble;
   if (block.next) prefetch_block(block.next + m.code_bytes, m.block_bytes - m.code_bytes);
+  if (block.far) prefetch_block<2>(block.far + m.code_bytes, m.block_bytes - m.code_bytes);
   load_scales(m, block.codes, s);
   const ReadAhead ahead = block.next ? ReadAhead{} : read_ahead(job, next);
   const auto rows = [&]<IntegerDot D, bool Nibble>(CodeStream codes) __attribute__((always_inline)) {
@@ -192,7 +194,7 @@ static void integer_block(const PanelJob& job, CodeStream block, const uint8_t* 
     if (spread) {
       auto* words = reinterpret_cast<uint8_t*>(s.pairs);
       nibble ? spread_words<true>(block.codes, words) : spread_words<false>(block.codes, words);
-      return rows.template operator()<IntegerDot::words, false>({words, nullptr});
+      return rows.template operator()<IntegerDot::words, false>({words});
     }
   }
   if (!nibble) {
@@ -200,7 +202,7 @@ static void integer_block(const PanelJob& job, CodeStream block, const uint8_t* 
   } else if (spread) {
     if constexpr (Dot != IntegerDot::pairs) {
       spread_nibbles(block.codes, s.codes);
-      rows.template operator()<Dot, false>({s.codes, nullptr});
+      rows.template operator()<Dot, false>({s.codes});
     }
   } else {
     rows.template operator()<Dot, true>(block);
@@ -259,16 +261,24 @@ static void panel(const PanelJob& job) {
   for (int r = 0; r < job.rows; ++r) std::memset(job.sums[r], 0, kPanelRows * sizeof(float));
   const void* x[kMaxChunkRows];
   // The next block, also that of the next panel, is asked for while one is multiplied. Measured on Zen 3: two or more
-  // blocks ahead are slower, and so is asking for a whole block at once where few rows leave little to multiply.
+  // blocks ahead instead are slower, and so is asking for a whole block at once where few rows leave little to
+  // multiply.
   const auto ask = [&](const uint8_t* block) { prefetch_block(block, m.block_bytes); };
   if (job.begins) ask(m.block(job.expert, job.panel, 0));
   const bool shares = job.form != RowForm::f32 && job.form != RowForm::bf16;
   const bool by_codes = shares && job.form != RowForm::pairs && job.rows <= kTileRows;
   for (int64_t b = 0; b < m.blocks; ++b) {
     const uint8_t* block = m.block(job.expert, job.panel, b);
-    const uint8_t* next = b + 1 < m.blocks || !job.ends ? block + m.block_bytes : nullptr;
+    const auto ahead = [&](int64_t count) -> const uint8_t* {
+      const int64_t past = b + count - m.blocks;
+      if (past >= 0 && !job.after) return nullptr;
+      return past < 0 ? block + static_cast<size_t>(count) * m.block_bytes
+                      : job.after + static_cast<size_t>(past) * m.block_bytes;
+    };
+    const uint8_t* next = ahead(1);
     if (next && !shares) ask(next);
-    const CodeStream codes{block, by_codes ? next : nullptr};
+    const CodeStream codes =
+        by_codes ? CodeStream{block, next, kFarBlocks > 0 ? ahead(kFarBlocks) : nullptr} : CodeStream{block};
     const int64_t start = b * kBlockColumns;
     const int64_t count = m.columns - start < kBlockColumns ? m.columns - start : kBlockColumns;
     switch (job.form) {
