@@ -130,10 +130,13 @@ CPU_INLINE void prefetch_lines(const uint8_t* from) {
   for (int i = 0; i < Bytes; i += 64) __builtin_prefetch(from + i, 0, Level);
 }
 
-// What is read next where many rows are multiplied meanwhile: a share of its lines before every strip.
+// Lines in equal shares, one of them at a time.
 struct ReadAhead {
   const uint8_t* next = nullptr;
   int lines = 0, share = 0;
+  ReadAhead() = default;
+  ReadAhead(LinesAhead ahead, int shares)
+      : next(ahead.from), lines(ahead.lines), share((ahead.lines + shares - 1) / shares) {}
   void ask() {
     for (int i = 0; i < share && lines > 0; ++i, --lines, next += 64) __builtin_prefetch(next, 0, 3);
   }

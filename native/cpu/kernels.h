@@ -66,6 +66,12 @@ struct PanelFinish {
   Activation activation;
 };
 
+// Lines of 64 bytes that are asked for while something else is read.
+struct LinesAhead {
+  const uint8_t* from = nullptr;
+  int lines = 0;
+};
+
 // Keys and values of up to 64 positions, packed for one kv head.
 //   f32   keys [k_dim][64], values [64][v_stride]
 //   bf16  keys [⌈k_dim/2⌉][64] pairs, values [32][v_stride] pairs of consecutive positions
@@ -75,9 +81,11 @@ enum class TileForm : uint8_t { f32, bf16, pairs };
 struct KvTile {
   const void* keys;
   const void* values;
-  // In the f32 form alone: how many values exist; either may be of 16 bits, as it is stored.
+  // In the f32 form alone: how many values exist; either may be of 16 bits, as it is stored, and then as much memory is
+  // asked for while values are read, and half as much for keys.
   int positions = kBlockPositions;
   KvType key_type = KvType::f32, value_type = KvType::f32;
+  const uint8_t *beside_keys = nullptr, *beside_values = nullptr;
 };
 
 // Running softmax of some query vectors: each one's largest score (−∞ at the start), Σ exp and [v_stride] Σ exp·v.
@@ -173,9 +181,9 @@ struct KernelTable {
   // `key_rows[j]`/`value_rows[j]` are f32 vectors of position j, null for positions that do not exist.
   void (*pack_keys)(const float* const* key_rows, int k_dim, TileForm form, void* out);
   void (*pack_values)(const float* const* value_rows, int v_dim, int v_stride, TileForm form, void* out);
-  // 16-bit keys [count][k_dim] as they are stored to [k_dim][64]; columns from `count` on are undefined. Meanwhile as
-  // much memory is asked for at either of `ahead` (may be null).
-  void (*pack_half_keys)(const uint16_t* keys, int count, int k_dim, const uint8_t* const (&ahead)[2], uint16_t* out);
+  // 16-bit keys [count][k_dim] as they are stored to [k_dim][64]; columns from `count` on are undefined. Meanwhile
+  // both of `ahead` are asked for.
+  void (*pack_half_keys)(const uint16_t* keys, int count, int k_dim, const LinesAhead (&ahead)[2], uint16_t* out);
   void (*attend)(const AttendJob& job);
   // A tile's states, which began at the start, onto running ones: the bits that attend() gives in one go.
   void (*attend_merge)(const SoftmaxState& tile, int rows, int v_stride, const SoftmaxState& state);

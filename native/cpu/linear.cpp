@@ -168,7 +168,7 @@ void run_linears(CpuContext& c, std::span<const Dispatch> dispatches) {
     const int64_t runs = (m.panels + together - 1) / together;
     parts[i] = {together, runs, tasks += chunks * runs};
   }
-  const bool in_shares = x.rows <= kTileRows;
+  const bool in_shares = chunks == 1;  // tasks are panels alone
   const auto run_task = [&](int64_t task, int thread) {
     size_t i = 0;
     while (task >= parts[i].end) ++i;

@@ -170,11 +170,11 @@ static void spread_words(const uint8_t* block, uint8_t* out) {
     }
 }
 
-// The block after `block`, if any, in shares for a tile of rows and a strip of outputs each.
+// The next block, if any, in shares for a tile of rows and a strip of outputs each.
 CPU_INLINE ReadAhead read_ahead(const PanelJob& job, const uint8_t* next) {
   const int lines = next ? static_cast<int>((job.matrix->block_bytes + 63) / 64) : 0;
   const int strips = (job.rows + kTileRows - 1) / kTileRows * (kPanelRows / kStrip);
-  return {next, lines, (lines + strips - 1) / strips};
+  return {{next, lines}, strips};
 }
 
 template <IntegerDot Dot>
