@@ -292,7 +292,10 @@ static void quantize_row(const float* x, int64_t columns, int sets, bool a8, Row
     alignas(64) float values[kBlockColumns] = {};
     alignas(64) int32_t q[kBlockColumns];
     const int64_t count = columns - start < kBlockColumns ? columns - start : kBlockColumns;
-    std::memcpy(values, x + start, static_cast<size_t>(count) * 4);
+    if (count == kBlockColumns)
+      std::memcpy(values, x + start, sizeof values);
+    else
+      std::memcpy(values, x + start, static_cast<size_t>(count) * 4);
     VF peak = {};
     for (int i = 0; i < kBlockColumns; i += kLanes) peak = max(magnitude(load(values + i)), peak);
     const float largest = max_lanes(peak), limit = a8 ? 127.0f : 16256.0f;

@@ -322,14 +322,16 @@ static void row_to_bf16(const float* x, int64_t count, int64_t padded, uint16_t*
 
 template <Activation A>
 CPU_INLINE void finish_as(const PanelFinish& f) {
-  for (int c = 0; c < f.count; c += kLanes) {
-    const int n = f.count - c < kLanes ? f.count - c : kLanes;
+  const auto finished = [&](int c, auto read) {
     VF y = load(f.sums + c);
-    if (f.bias) y += load_n(f.bias + c, n);
+    if (f.bias) y += read(f.bias + c);
     y = activate<A>(y);
-    if (f.residual) y += load_n(f.residual + c, n);
-    store_n(f.out + c, y, n);
-  }
+    return f.residual ? y + read(f.residual + c) : y;
+  };
+  int c = 0;
+  for (; c + kLanes <= f.count; c += kLanes) store(f.out + c, finished(c, [](const float* p) { return load(p); }));
+  const int n = f.count - c;
+  if (n > 0) store_n(f.out + c, finished(c, [n](const float* p) { return load_n(p, n); }), n);
 }
 
 static void finish(const PanelFinish& f) {
