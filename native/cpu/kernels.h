@@ -81,10 +81,10 @@ enum class TileForm : uint8_t { f32, bf16, pairs };
 struct KvTile {
   const void* keys;
   const void* values;
-  // In the f32 form alone: how many values exist; either may be of 16 bits, as it is stored, and then as much memory is
-  // asked for while values are read, and half as much for keys.
+  // In the f32 form alone: how many values exist; either may be of 16 bits, as it is stored.
   int positions = kBlockPositions;
   KvType key_type = KvType::f32, value_type = KvType::f32;
+  // What is asked for while those of 16 bits are read: half as much memory as keys have, as much as values have.
   const uint8_t *beside_keys = nullptr, *beside_values = nullptr;
 };
 

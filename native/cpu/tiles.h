@@ -6,7 +6,7 @@
 
 namespace afterimage::CPU_ISA {
 
-// Numbers of 16 bits, and memory that is asked for while they are read: a byte for each, or two.
+// Numbers of 16 bits, and memory beside them that is asked for while they are read: a byte for each, or two.
 template <int Bytes>
 struct Halves {
   const uint16_t* at;
