@@ -203,7 +203,7 @@ static void amx_products(int rows, const uint32_t* const* x, const uint32_t* b, 
 // amx_products() for a panel, [words][64 outputs]: so many inputs at a time that rows and weights stay in the
 // first-level cache, and meanwhile the next panel's are asked for.
 template <class Dot>
-static void amx_panel(const PanelJob& job, const uint32_t* weights, int64_t words) {
+static void amx_panel_products(const PanelJob& job, const uint32_t* weights, int64_t words) {
   constexpr int64_t kSlice = 128;
   const uint32_t* x[kMaxChunkRows];
   const int squares = (job.rows + 2 * kAmxRows - 1) / (2 * kAmxRows) * (kPanelRows / (2 * kAmxColumns));
@@ -211,9 +211,8 @@ static void amx_panel(const PanelJob& job, const uint32_t* weights, int64_t word
     const int64_t count = words - from < kSlice ? words - from : kSlice;
     const auto* slice = weights + from * kPanelRows;
     for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const uint32_t*>(job.x[r]) + from;
-    const auto lines = static_cast<int>(job.ends ? 0 : count * kPanelRows / 16);
-    const ReadAhead ahead{reinterpret_cast<const uint8_t*>(slice + words * kPanelRows), lines,
-                          (lines + squares - 1) / squares};
+    const LinesAhead next{job.after + from * kPanelRows * 4, static_cast<int>(count * kPanelRows / 16)};
+    const ReadAhead ahead = job.after ? ReadAhead(next, squares) : ReadAhead();
     if (from == 0)
       amx_products<Dot, false>(job.rows, x, slice, kPanelRows, count, kPanelRows, job.sums, ahead);
     else

@@ -78,15 +78,8 @@ struct AmxPanel {
 
 // A slice's codes [k-quad][64 outputs][4] of each block, and what is read after it, in shares for a step each.
 struct AmxSlice {
-  const uint8_t *codes, *next;
-  int64_t next_lines, next_share;
-
-  AMX_INLINE void ask_for_next() {
-    const int64_t lines = next_lines < next_share ? next_lines : next_share;
-    for (int64_t i = 0; i < lines; ++i) __builtin_prefetch(next + i * 64, 0, 3);
-    next += lines * 64;
-    next_lines -= lines;
-  }
+  const uint8_t* codes;
+  ReadAhead ahead;
 };
 
 // A step multiplies a group's rows by 16 outputs' codes of one scale set. Steps follow each other by inputs, outputs,
@@ -237,7 +230,7 @@ class AmxRun {
     settle_rows<P, kPart, 2 * kPart>(scale, bias, totals, scales);
     fetch_codes<1 - P>();
     keep<1 - P, false>();
-    slice_.ask_for_next();
+    slice_.ahead.ask();
     settle_rows<P, 2 * kPart, 3 * kPart>(scale, bias, totals, scales);
     fetch_rows<1 - P, false>();
     if constexpr (LowBytes) keep<1 - P, true>();

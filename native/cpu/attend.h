@@ -116,7 +116,7 @@ static void score_tile(const AttendJob& job, int r, int rows, float* const* scor
                                  scores);
 #endif
   const auto* queries = reinterpret_cast<const float* const*>(job.queries + r);
-  const auto* halves = static_cast<const uint16_t*>(job.tile.keys);
+  const Halves<1> halves{static_cast<const uint16_t*>(job.tile.keys), job.tile.beside_keys};
   if (job.tile.key_type == KvType::f16)
     return run_tiles<TileHalf<true>>(rows, queries, halves, kKeys, job.k_dim, kKeys, scores);
   if (job.tile.key_type == KvType::bf16)
@@ -126,9 +126,9 @@ static void score_tile(const AttendJob& job, int r, int rows, float* const* scor
 
 // Of the f32 form: values that exist.
 template <class Tile, class B>
-CPU_INLINE void weigh_values(const AttendJob& job, int rows, float* const* weights, float* const* partial) {
-  run_tiles<Tile>(rows, const_cast<const float* const*>(weights), static_cast<const B*>(job.tile.values), job.v_stride,
-                  job.tile.positions, job.v_stride, partial);
+CPU_INLINE void weigh_values(const AttendJob& job, int rows, float* const* weights, B values, float* const* partial) {
+  run_tiles<Tile>(rows, const_cast<const float* const*>(weights), values, job.v_stride, job.tile.positions,
+                  job.v_stride, partial);
 }
 
 // partial[i][v_stride] = weights_i · values.
@@ -157,9 +157,10 @@ static void value_tile(const AttendJob& job, int rows, float* const* weights, fl
                                  kKeys / 2, job.v_stride, partial);
   }
 #endif
-  if (job.tile.value_type == KvType::f16) return weigh_values<TileHalf<true>, uint16_t>(job, rows, weights, partial);
-  if (job.tile.value_type == KvType::bf16) return weigh_values<TileHalf<false>, uint16_t>(job, rows, weights, partial);
-  weigh_values<TileF32<false>, float>(job, rows, weights, partial);
+  const Halves<2> halves{static_cast<const uint16_t*>(job.tile.values), job.tile.beside_values};
+  if (job.tile.value_type == KvType::f16) return weigh_values<TileHalf<true>>(job, rows, weights, halves, partial);
+  if (job.tile.value_type == KvType::bf16) return weigh_values<TileHalf<false>>(job, rows, weights, halves, partial);
+  weigh_values<TileF32<false>>(job, rows, weights, static_cast<const float*>(job.tile.values), partial);
 }
 
 static bool any_sees(const AttendJob& job, int r, int rows) {
@@ -264,11 +265,12 @@ static void pack_keys(const float* const* rows, int k_dim, TileForm form, void* 
 #endif
 }
 
-static void pack_half_keys(const uint16_t* keys, int count, int k_dim, const uint8_t* const (&ahead)[2],
-                           uint16_t* out) {
+static void pack_half_keys(const uint16_t* keys, int count, int k_dim, const LinesAhead (&ahead)[2], uint16_t* out) {
+  const int squares = (count + kHalves - 1) / kHalves * ((k_dim + 7) / 8);
+  ReadAhead first(ahead[0], squares), second(ahead[1], squares);
   const auto square = [&](int j, int d, int n) __attribute__((always_inline)) {
-    for (const uint8_t* lines : ahead)
-      if (lines) prefetch_lines<kHalves * 8 * 2>(lines + (j * k_dim + d * kHalves) * 2);
+    first.ask();
+    second.ask();
     VHalves x[8];
     for (int i = 0; i < 8; ++i) x[i] = load_halves(keys + (j + i) * k_dim + d, 8 * k_dim, n);
     transpose_halves(x);

@@ -49,7 +49,7 @@ CPU_INLINE void byte_products(int rows, const uint32_t* const* x, const uint32_t
   amx_products<AmxBytes, false>(rows, x, b, kKeys, quads, kKeys, sums);
 }
 CPU_INLINE void byte_products(const PanelJob& job, const uint32_t* codes, int64_t quads) {
-  amx_panel<AmxBytes>(job, codes, quads);
+  amx_panel_products<AmxBytes>(job, codes, quads);
 }
 #else
 // Sums are int32 in the place of floats.

@@ -115,22 +115,34 @@ CPU_INLINE void dot_codes(VI& sum, const VI (&codes)[kCodeParts<Dot>][V], int v,
   }
 }
 
-// Codes, and those that are read after them; null where nobody needs to ask for these.
+// Blocks that few rows ask for ahead of the next one, for the second-level cache. Measured on Emerald Rapids: memory
+// then gives one row a fifth more; three to sixteen blocks do the same. Elsewhere not measured, or none is best.
+#if defined(__AVX512F__)
+constexpr int kFarBlocks = 4;
+#else
+constexpr int kFarBlocks = 0;
+#endif
+
+// Codes, those of the next block and of the one kFarBlocks ahead; null where nobody needs to ask for these.
 struct CodeStream {
   const uint8_t* codes;
-  const uint8_t* next;
+  const uint8_t* next = nullptr;
+  const uint8_t* far = nullptr;
 };
 
 // In the order of memory, line by line between the products: many at once would hold up all loads.
-template <int Bytes>
+template <int Bytes, int Level = 3>
 CPU_INLINE void prefetch_lines(const uint8_t* from) {
-  for (int i = 0; i < Bytes; i += 64) __builtin_prefetch(from + i, 0, 3);
+  for (int i = 0; i < Bytes; i += 64) __builtin_prefetch(from + i, 0, Level);
 }
 
-// What is read next where many rows are multiplied meanwhile: a share of its lines before every strip.
+// Lines in equal shares, one of them at a time.
 struct ReadAhead {
   const uint8_t* next = nullptr;
   int lines = 0, share = 0;
+  ReadAhead() = default;
+  ReadAhead(LinesAhead ahead, int shares)
+      : next(ahead.from), lines(ahead.lines), share((ahead.lines + shares - 1) / shares) {}
   void ask() {
     for (int i = 0; i < share && lines > 0; ++i, --lines, next += 64) __builtin_prefetch(next, 0, 3);
   }
@@ -163,6 +175,7 @@ CPU_INLINE void for_quads(CodeStream strip, int first, int count, Body body) {
     const uint8_t* pair = strip.codes + quad / 2 * kPairBytes;
     constexpr int kRead = V * kLanes * 4 * (Nibble ? 1 : 2);
     if (strip.next) prefetch_lines<kRead>(strip.next + quad / 2 * kRead);
+    if (strip.far) prefetch_lines<kRead, 2>(strip.far + quad / 2 * kRead);
     VI codes[kCodeParts<Dot>][V];
     load_codes<Dot, Nibble, false>(pair, codes);
     body(quad, codes);
@@ -249,7 +262,7 @@ static void integer_tile(CodeStream strip, const float* scales, const float* bia
       dot_quads<Dot, R, V, Nibble, false>(strip, x, set * quads, quads, dots);
       for (int r = 0; r < R; ++r)
         for (int v = 0; v < V; ++v) dots[r][v] <<= 7;
-      if (low_bytes) dot_quads<Dot, R, V, Nibble, true>(strip, x, set * quads, quads, dots);
+      if (low_bytes) dot_quads<Dot, R, V, Nibble, true>({strip.codes}, x, set * quads, quads, dots);
     }
     for (int r = 0; r < R; ++r) {
       const VF total = splat(x[r]->sums[set]), row_scale = splat(x[r]->scale);
@@ -273,8 +286,9 @@ static void integer_strips(CodeStream block, const float* scales, const float* b
   for (int c = 0; c < kPanelRows; c += V * kLanes) {
     ahead.ask();
     for (int r = 0; r < R; ++r) to[r] = sums[r] + c;
-    const uint8_t* next = block.next ? block.next + c * (Nibble ? 32 : 64) : nullptr;
-    integer_tile<Dot, R, V, Nibble>({block.codes + c * 4, next}, scales + c, biases + c, sets, low_bytes, x, to);
+    const auto share = [c](const uint8_t* ahead) { return ahead ? ahead + c * (Nibble ? 32 : 64) : nullptr; };
+    integer_tile<Dot, R, V, Nibble>({block.codes + c * 4, share(block.next), share(block.far)}, scales + c, biases + c,
+                                    sets, low_bytes, x, to);
   }
 }
 

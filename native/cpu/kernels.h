@@ -71,8 +71,9 @@ struct PanelJob {
   float* const* sums;    // per row: 64 floats
   RowForm form;
   PanelScratch* scratch;
-  bool grouped;       // x[r] of every 16th row: the blocks of a row group
-  bool begins, ends;  // the first, the last of panels that are read one behind the other
+  bool grouped;          // x[r] of every 16th row: the blocks of a row group
+  bool begins;           // the first of panels that are read one behind the other
+  const uint8_t* after;  // what is read behind the panel, or null
 };
 
 // y = f(sums + bias) + residual over `count` ≤ 64 columns; bias and residual may be null.
@@ -83,6 +84,12 @@ struct PanelFinish {
   float* out;
   int count;
   Activation activation;
+};
+
+// Lines of 64 bytes that are asked for while something else is read.
+struct LinesAhead {
+  const uint8_t* from = nullptr;
+  int lines = 0;
 };
 
 // Keys and values of up to 64 positions, packed for one kv head.
@@ -103,6 +110,8 @@ struct KvTile {
   // In the f32 form alone: how many values exist; either may be of 16 bits, as it is stored.
   int positions = kBlockPositions;
   KvType key_type = KvType::f32, value_type = KvType::f32;
+  // What is asked for while those of 16 bits are read: half as much memory as keys have, as much as values have.
+  const uint8_t *beside_keys = nullptr, *beside_values = nullptr;
 };
 
 // Running softmax of some query vectors: each one's largest score (−∞ at the start), Σ exp and [v_stride] Σ exp·v.
@@ -202,9 +211,9 @@ struct KernelTable {
   // `key_rows[j]`/`value_rows[j]` are f32 vectors of position j, null for positions that do not exist.
   void (*pack_keys)(const float* const* key_rows, int k_dim, TileForm form, void* out);
   void (*pack_values)(const float* const* value_rows, int v_dim, int v_stride, TileForm form, void* out);
-  // 16-bit keys [count][k_dim] as they are stored to [k_dim][64]; columns from `count` on are undefined. Meanwhile as
-  // much memory is asked for at either of `ahead` (may be null).
-  void (*pack_half_keys)(const uint16_t* keys, int count, int k_dim, const uint8_t* const (&ahead)[2], uint16_t* out);
+  // 16-bit keys [count][k_dim] as they are stored to [k_dim][64]; columns from `count` on are undefined. Meanwhile
+  // both of `ahead` are asked for.
+  void (*pack_half_keys)(const uint16_t* keys, int count, int k_dim, const LinesAhead (&ahead)[2], uint16_t* out);
   void (*attend)(const AttendJob& job);
   // A tile's states, which began at the start, onto running ones: the bits that attend() gives in one go.
   void (*attend_merge)(const SoftmaxState& tile, int rows, int v_stride, const SoftmaxState& state);

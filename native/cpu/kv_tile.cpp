@@ -96,7 +96,11 @@ KvTile pack_tile(const KernelTable& kernels, const StoredTile& s, TileForm form,
   if (half && form == TileForm::f32) {
     // Few rows take less time than widening for all of them.
     auto* columns = reinterpret_cast<uint16_t*>(few_rows ? keys : reinterpret_cast<uint8_t*>(buffer));
-    kernels.pack_half_keys(reinterpret_cast<const uint16_t*>(s.keys), s.count, s.k_dim, {s.values, s.next}, columns);
+    // Few rows ask for half of the values here, and for the others and the next keys while they multiply.
+    const int key_lines = s.count * s.k_dim / 32, value_lines = s.count * s.v_dim / 32;
+    kernels.pack_half_keys(
+        reinterpret_cast<const uint16_t*>(s.keys), s.count, s.k_dim,
+        {{s.values, few_rows ? value_lines / 2 : value_lines}, {s.next, few_rows || !s.next ? 0 : key_lines}}, columns);
     if (few_rows)
       key_type = s.type;
     else
@@ -112,9 +116,13 @@ KvTile pack_tile(const KernelTable& kernels, const StoredTile& s, TileForm form,
     return {keys, values};
   }
   const bool in_place = v_stride == s.v_dim && (s.type == KvType::f32 || (half && few_rows));
-  if (in_place) return {keys, s.values, s.count, key_type, s.type};
+  if (in_place) {
+    // Memory that is in the cache already where nothing follows.
+    const uint8_t* rest = s.values + s.count * s.v_dim;
+    return {keys, s.values, s.count, key_type, s.type, rest, s.next ? s.next : s.values};
+  }
   widen_rows(kernels, s.values, s.type, s.count, s.v_dim, v_stride, reinterpret_cast<float*>(values));
-  return {keys, values, s.count, key_type};
+  return {keys, values, s.count, key_type, KvType::f32, keys};
 }
 
 }  // namespace afterimage

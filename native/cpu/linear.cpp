@@ -97,9 +97,10 @@ int64_t panels_together(const PackedMatrix& m, int64_t tasks, int threads) {
   return std::max<int64_t>(1, std::min(most, tasks / (2 * int64_t{threads})));
 }
 
-// Panels [first, last) of one expert's.
+// Panels [first, last) of one expert's; `after` is what is read behind them, or null.
 struct PanelRun {
   int64_t expert, first, last;
+  const uint8_t* after = nullptr;
 };
 
 // `count` input rows x[i] of some panels to output rows out(i), residual(i).
@@ -114,8 +115,9 @@ void run_panels(const CpuContext& c, const CpuWeight& weight, const FormedRows& 
     sums[i] = scratch->sums + i * kPanelRows;
   }
   for (int64_t panel = run.first; panel < run.last; ++panel) {
+    const uint8_t* after = panel + 1 < run.last ? weight.matrix.block(run.expert, panel + 1, 0) : run.after;
     c.kernels.panel({&weight.matrix, run.expert, panel, count, x, sums, rows.form, scratch, rows.grouped,
-                     panel == run.first, panel + 1 == run.last});
+                     panel == run.first, after});
     const int64_t column = panel * kPanelRows;
     const int columns = static_cast<int>(std::min<int64_t>(kPanelRows, weight.matrix.rows - column));
     for (int i = 0; i < count; ++i) {
@@ -181,7 +183,8 @@ void run_linears(CpuContext& c, std::span<const Dispatch> dispatches) {
     const int64_t runs = (m.panels + together - 1) / together;
     parts[i] = {together, runs, tasks += chunks * runs};
   }
-  c.pool.for_each(tasks, [&](int64_t task, int thread) {
+  const bool in_shares = chunks == 1;  // tasks are panels alone
+  const auto run_task = [&](int64_t task, int thread) {
     size_t i = 0;
     while (task >= parts[i].end) ++i;
     if (i > 0) task -= parts[i - 1].end;
@@ -190,12 +193,18 @@ void run_linears(CpuContext& c, std::span<const Dispatch> dispatches) {
     const Tensor residual = d.in[1], y = d.out[0];
     const int64_t first = task / parts[i].runs * chunk, panel = task % parts[i].runs * parts[i].together;
     const int count = static_cast<int>(std::min<int64_t>(chunk, x.rows - first));
+    const PackedMatrix& m = weight.matrix;
+    PanelRun run{0, panel, std::min(panel + parts[i].together, m.panels)};
+    if (in_shares && run.last < m.panels)
+      run.after = m.block(0, run.last, 0);
+    else if (in_shares && i + 1 < dispatches.size())
+      run.after = cpu_weight(dispatches[i + 1].weights[0])->matrix.block(0, 0, 0);
     run_panels(
-        c, weight, rows, {0, panel, std::min(panel + parts[i].together, weight.matrix.panels)}, count,
-        panel_scratch(c, thread), vector_of(d.weights[1]), d.attrs->activation,
+        c, weight, rows, run, count, panel_scratch(c, thread), vector_of(d.weights[1]), d.attrs->activation,
         [&](int r) { return rows.row(first + r); }, [&](int r) { return y.at<float>(first + r); },
         [&](int r) -> const float* { return residual ? residual.at<float>(first + r) : nullptr; });
-  });
+  };
+  in_shares ? c.pool.for_each_in_shares(tasks, run_task) : c.pool.for_each(tasks, run_task);
 }
 
 void run_expert_linear(CpuContext& c, const Dispatch& d) {

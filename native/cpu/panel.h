@@ -121,8 +121,9 @@ static const uint64_t* quad_block(const PackedMatrix& m, const uint8_t* block, P
 }
 #endif
 
+template <int Level = 3>
 CPU_INLINE void prefetch_block(const uint8_t* block, size_t bytes) {
-  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(block + i, 0, 3);
+  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(block + i, 0, Level);
 }
 
 // Rows lie far apart, so nobody else asks for those of the next tile.
@@ -185,12 +186,12 @@ static void spread_words(const uint8_t* block, uint8_t* out) {
     }
 }
 
-// The block after `block`, if any, in shares for a tile of rows and a strip of outputs each.
+// The next block, if any, in shares for a tile of rows and a strip of outputs each.
 CPU_INLINE ReadAhead read_ahead(const PanelJob& job, const uint8_t* next, int tile_rows = kTileRows,
                                 int strip = kStrip) {
   const int lines = next ? static_cast<int>((job.matrix->block_bytes + 63) / 64) : 0;
   const int strips = (job.rows + tile_rows - 1) / tile_rows * (kPanelRows / strip);
-  return {next, lines, (lines + strips - 1) / strips};
+  return {{next, lines}, strips};
 }
 
 #if defined(CPU_MMLA)
@@ -228,6 +229,7 @@ static void integer_block(const PanelJob& job, CodeStream block, const uint8_t* 
   PanelScratch& s = *job.scratch;
   const bool low_bytes = job.form == RowForm::a15, nibble = m.kind == CodeKind::nibble;
   if (block.next) prefetch_block(block.next + m.code_bytes, m.block_bytes - m.code_bytes);
+  if (block.far) prefetch_block<2>(block.far + m.code_bytes, m.block_bytes - m.code_bytes);
   load_scales(m, block.codes, s);
 #if defined(CPU_MMLA)
   if (job.rows >= kFewestMatrixRows) return matrix_block(job, block.codes, next, low_bytes, x);
@@ -241,7 +243,7 @@ static void integer_block(const PanelJob& job, CodeStream block, const uint8_t* 
     if (spread) {
       auto* words = reinterpret_cast<uint8_t*>(s.pairs);
       nibble ? spread_words<true>(block.codes, words) : spread_words<false>(block.codes, words);
-      return rows.template operator()<IntegerDot::words, false>({words, nullptr});
+      return rows.template operator()<IntegerDot::words, false>({words});
     }
   }
   if (!nibble) {
@@ -249,7 +251,7 @@ static void integer_block(const PanelJob& job, CodeStream block, const uint8_t* 
   } else if (spread) {
     if constexpr (Dot != IntegerDot::pairs) {
       spread_nibbles(block.codes, s.codes);
-      rows.template operator()<Dot, false>({s.codes, nullptr});
+      rows.template operator()<Dot, false>({s.codes});
     }
   } else {
     rows.template operator()<Dot, true>(block);
@@ -299,10 +301,11 @@ static void amx_integers(const PanelJob& job) {
       load_scales(m, block, s, static_cast<int>(turn) * p.slice_blocks + i);
       if (nibble) spread_nibbles(block, s.codes + i * code_stride);
     }
-    const int64_t left = job.ends ? m.blocks - first - blocks : p.slice_blocks;
-    const int64_t lines = (left < p.slice_blocks ? left : p.slice_blocks) * static_cast<int64_t>(m.block_bytes) / 64;
-    const int64_t steps = p.slice_steps(first);
-    return AmxSlice{codes, block, lines, (lines + steps - 1) / steps};
+    const int64_t left = m.blocks - first - blocks, steps = p.slice_steps(first);
+    const uint8_t* next = left > 0 ? block : job.after;
+    const int64_t coming = !next ? 0 : left > 0 && left < p.slice_blocks ? left : p.slice_blocks;
+    const auto lines = static_cast<int>(coming * static_cast<int64_t>(m.block_bytes) / 64);
+    return AmxSlice{codes, ReadAhead({next, lines}, static_cast<int>(steps))};
   };
   if (job.rows > 8) return amx_panel<LowBytes, 16>(p, unpack);
   job.rows > 4 ? amx_panel<LowBytes, 8>(p, unpack) : amx_panel<LowBytes, 4>(p, unpack);
@@ -321,7 +324,7 @@ static void panel(const PanelJob& job) {
 #if defined(CPU_AMX)
   if (job.form == RowForm::bf16 && m.value == CodeValue::bf16) {
     const auto* weights = reinterpret_cast<const uint32_t*>(m.block(job.expert, job.panel, 0));
-    return amx_panel<AmxBf16>(job, weights, m.blocks * kBlockColumns / 2);
+    return amx_panel_products<AmxBf16>(job, weights, m.blocks * kBlockColumns / 2);
   }
   if (job.grouped) return job.form == RowForm::a15 ? amx_integers<true>(job) : amx_integers<false>(job);
 #endif
@@ -329,16 +332,24 @@ static void panel(const PanelJob& job) {
   for (int r = 0; r < job.rows; ++r) std::memset(job.sums[r], 0, kPanelRows * sizeof(float));
   const void* x[kMaxChunkRows];
   // The next block, also that of the next panel, is asked for while one is multiplied. Measured on Zen 3: two or more
-  // blocks ahead are slower, and so is asking for a whole block at once where few rows leave little to multiply.
+  // blocks ahead instead are slower, and so is asking for a whole block at once where few rows leave little to
+  // multiply.
   const auto ask = [&](const uint8_t* block) { prefetch_block(block, m.block_bytes); };
   if (job.begins) ask(m.block(job.expert, job.panel, 0));
   const bool shares = job.form != RowForm::f32 && job.form != RowForm::bf16;
   const bool by_codes = shares && job.form != RowForm::pairs && job.rows <= kTileRows;
   for (int64_t b = 0; b < m.blocks; ++b) {
     const uint8_t* block = m.block(job.expert, job.panel, b);
-    const uint8_t* next = b + 1 < m.blocks || !job.ends ? block + m.block_bytes : nullptr;
+    const auto ahead = [&](int64_t count) -> const uint8_t* {
+      const int64_t past = b + count - m.blocks;
+      if (past >= 0 && !job.after) return nullptr;
+      return past < 0 ? block + static_cast<size_t>(count) * m.block_bytes
+                      : job.after + static_cast<size_t>(past) * m.block_bytes;
+    };
+    const uint8_t* next = ahead(1);
     if (next && !shares) ask(next);
-    const CodeStream codes{block, by_codes ? next : nullptr};
+    const CodeStream codes =
+        by_codes ? CodeStream{block, next, kFarBlocks > 0 ? ahead(kFarBlocks) : nullptr} : CodeStream{block};
     const int64_t start = b * kBlockColumns;
     const int64_t count = m.columns - start < kBlockColumns ? m.columns - start : kBlockColumns;
     switch (job.form) {
@@ -392,21 +403,16 @@ static void row_to_bf16(const float* x, int64_t count, int64_t padded, uint16_t*
 
 template <Activation A>
 CPU_INLINE void finish_as(const PanelFinish& f) {
-  int c = 0;
-  for (; c + kLanes <= f.count; c += kLanes) {
+  const auto finished = [&](int c, auto read) {
     VF y = load(f.sums + c);
-    if (f.bias) y += load(f.bias + c);
+    if (f.bias) y += read(f.bias + c);
     y = activate<A>(y);
-    if (f.residual) y += load(f.residual + c);
-    store(f.out + c, y);
-  }
-  if (c == f.count) return;
+    return f.residual ? y + read(f.residual + c) : y;
+  };
+  int c = 0;
+  for (; c + kLanes <= f.count; c += kLanes) store(f.out + c, finished(c, [](const float* p) { return load(p); }));
   const int n = f.count - c;
-  VF y = load(f.sums + c);
-  if (f.bias) y += load_n(f.bias + c, n);
-  y = activate<A>(y);
-  if (f.residual) y += load_n(f.residual + c, n);
-  store_n(f.out + c, y, n);
+  if (n > 0) store_n(f.out + c, finished(c, [n](const float* p) { return load_n(p, n); }), n);
 }
 
 static void finish(const PanelFinish& f) {

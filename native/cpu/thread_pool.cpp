@@ -1,5 +1,6 @@
 #include "cpu/thread_pool.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <system_error>
@@ -42,7 +43,7 @@ bool spin_until(Done done) {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : shares_(static_cast<size_t>(std::max(threads, 1))) {
   try {
     for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
   } catch (const std::system_error&) {
@@ -61,10 +62,14 @@ void ThreadPool::stop() noexcept {
 }
 
 void ThreadPool::take_tasks(int thread) {
-  for (int64_t task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) invoke_(context_, task, thread);
+  for (int i = 0; i < in_shares_; ++i) {
+    Share& share = shares_[static_cast<size_t>((thread + i) % in_shares_)];
+    for (int64_t task; (task = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;)
+      invoke_(context_, task, thread);
+  }
 }
 
-void ThreadPool::run(int64_t count, Invoke invoke, void* context) {
+void ThreadPool::run(int64_t count, int shares, Invoke invoke, void* context) {
   if (count <= 0) return;
   if (count == 1 || workers_.empty()) {
     for (int64_t task = 0; task < count; ++task) invoke(context, task, 0);
@@ -72,8 +77,11 @@ void ThreadPool::run(int64_t count, Invoke invoke, void* context) {
   }
   invoke_ = invoke;
   context_ = context;
-  count_ = count;
-  next_.store(0, std::memory_order_relaxed);
+  in_shares_ = shares;
+  for (int i = 0; i < shares; ++i) {
+    shares_[static_cast<size_t>(i)].next.store(count * i / shares, std::memory_order_relaxed);
+    shares_[static_cast<size_t>(i)].end = count * (i + 1) / shares;
+  }
   entered_.store(kOpen, std::memory_order_release);  // publishes the fields above to workers that enter
   loop_.fetch_add(1);
   if (sleepers_.load() > 0) platform::wake_all(loop_);

@@ -25,15 +25,29 @@ class ThreadPool {
   // not throw and must not start another loop. One caller at a time.
   template <class Body>
   void for_each(int64_t count, Body&& body) {
-    using Plain = std::remove_reference_t<Body>;
-    run(
-        count, [](void* context, int64_t task, int thread) { (*static_cast<Plain*>(context))(task, thread); },
-        const_cast<void*>(static_cast<const void*>(&body)));
+    run_body(count, 1, body);
+  }
+
+  // The same; every thread walks through a share of the tasks that lie side by side, then helps with those of others.
+  template <class Body>
+  void for_each_in_shares(int64_t count, Body&& body) {
+    run_body(count, threads(), body);
   }
 
  private:
   using Invoke = void (*)(void* context, int64_t task, int thread);
-  void run(int64_t count, Invoke invoke, void* context);
+  struct alignas(64) Share {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
+
+  template <class Body>
+  void run_body(int64_t count, int shares, Body& body) {
+    run(
+        count, shares, [](void* context, int64_t task, int thread) { (*static_cast<Body*>(context))(task, thread); },
+        const_cast<void*>(static_cast<const void*>(&body)));
+  }
+  void run(int64_t count, int shares, Invoke invoke, void* context);
   void work(int thread);
   void stop() noexcept;
   void take_tasks(int thread);
@@ -41,8 +55,8 @@ class ThreadPool {
   std::vector<std::thread> workers_;
   Invoke invoke_ = nullptr;
   void* context_ = nullptr;
-  int64_t count_ = 0;
-  alignas(64) std::atomic<int64_t> next_{0};
+  std::vector<Share> shares_;                     // by thread
+  int in_shares_ = 1;                             // how many of them hold the loop's tasks
   alignas(64) std::atomic<uint32_t> loop_{0};     // counts loops; workers sleep on it
   alignas(64) std::atomic<uint32_t> entered_{0};  // workers inside the loop, plus kOpen while it can be entered
   alignas(64) std::atomic<uint32_t> sleepers_{0};

@@ -6,14 +6,30 @@
 
 namespace afterimage::CPU_ISA {
 
-// sums[r][c] = Σ_k x[r][k] · b[k·stride + c] (+ sums[r][c] where Add); load_wide reads kLanes of b as f32.
+// Numbers of 16 bits, and memory beside them that is asked for while they are read: a byte for each, or two.
+template <int Bytes>
+struct Halves {
+  const uint16_t* at;
+  const uint8_t* beside;
+  Halves operator+(int64_t count) const { return {at + count, beside + count * Bytes}; }
+  Halves& operator+=(int64_t count) { return *this = *this + count; }
+};
+
+// Vector v of them.
+template <bool F16, int Bytes>
+CPU_INLINE VF load_wide(Halves<Bytes> b, int v) {
+  if (v * kLanes * Bytes % 64 == 0) __builtin_prefetch(b.beside, 0, 3);
+  return F16 ? load_f16(b.at) : (VF)(load_half(b.at) << 16);
+}
+
+// sums[r][c] = Σ_k x[r][k] · b[k·stride + c] (+ sums[r][c] where Add); `load_wide` reads vector v, from b on, as f32.
 template <int R, int V, bool Add, class B, class Load>
-CPU_INLINE void tile_f32_body(const float* const* x, const B* b, int64_t stride, int64_t count, float* const* sums,
+CPU_INLINE void tile_f32_body(const float* const* x, B b, int64_t stride, int64_t count, float* const* sums,
                               Load load_wide) {
   VF part[R][V] = {};
   for (int64_t k = 0; k < count; ++k) {
     VF w[V];
-    for (int v = 0; v < V; ++v) w[v] = load_wide(b + k * stride + v * kLanes);
+    for (int v = 0; v < V; ++v) w[v] = load_wide(b + (k * stride + v * kLanes), v);
     for (int r = 0; r < R; ++r) {
       const VF xk = splat(x[r][k]);
       for (int v = 0; v < V; ++v) part[r][v] = mul_add(xk, w[v], part[r][v]);
@@ -54,20 +70,18 @@ struct TileF32 {
   using Element = float;
   template <int R, int V>
   static void run(const float* const* x, const float* b, int64_t stride, int64_t count, float* const* sums) {
-    tile_f32_body<R, V, Add>(x, b, stride, count, sums, [](const float* p) { return load(p); });
+    tile_f32_body<R, V, Add>(x, b, stride, count, sums, [](const float* p, int) { return load(p); });
   }
 };
 // The same where b is stored in 16 bits.
 template <bool F16>
 struct TileHalf {
   using Element = float;
-  template <int R, int V>
-  static void run(const float* const* x, const uint16_t* b, int64_t stride, int64_t count, float* const* sums) {
+  template <int R, int V, int Bytes>
+  static void run(const float* const* x, Halves<Bytes> b, int64_t stride, int64_t count, float* const* sums) {
     tile_f32_body<R, V, false>(
-        x, b, stride, count, sums, [](const uint16_t* p) __attribute__((always_inline)) {
-          if constexpr (F16) return load_f16(p);
-          return (VF)(load_half(p) << 16);
-        });
+        x, b, stride, count, sums,
+        [](Halves<Bytes> p, int v) __attribute__((always_inline)) { return load_wide<F16>(p, v); });
   }
 };
 #if defined(CPU_BF16_DOT) && !defined(CPU_MMLA)
@@ -83,7 +97,7 @@ struct TileBf16 {
 
 // All `columns` (a multiple of kLanes) for up to kTileRows rows.
 template <class Tile, int R, class X, class B>
-static void run_strips(const X* const* x, const B* b, int64_t stride, int64_t count, int columns, float* const* sums) {
+static void run_strips(const X* const* x, B b, int64_t stride, int64_t count, int columns, float* const* sums) {
   constexpr int kMost = kTileVecs > 2 || R > 3 ? kTileVecs : R == 3 ? 3 : 4;  // few rows leave registers
   float* to[R];
   for (int r = 0; r < R; ++r) to[r] = sums[r];
@@ -107,7 +121,7 @@ static void run_strips(const X* const* x, const B* b, int64_t stride, int64_t co
 
 // Any number of rows.
 template <class Tile, class X, class B>
-CPU_INLINE void run_tiles(int rows, const X* const* x, const B* b, int64_t stride, int64_t count, int columns,
+CPU_INLINE void run_tiles(int rows, const X* const* x, B b, int64_t stride, int64_t count, int columns,
                           float* const* sums) {
   int r = 0;
   for (; r + kTileRows <= rows; r += kTileRows) run_strips<Tile, kTileRows>(x + r, b, stride, count, columns, sums + r);

@@ -18,11 +18,12 @@ void test_every_task_once() {
   for (int threads : {1, 2, 3, 8}) {
     ThreadPool pool(threads);
     for (int64_t count : {0, 1, 2, 7, 1000}) {
-      for (int repeat = 0; repeat < 200; ++repeat) {
+      for (int repeat = 0; repeat < 400; ++repeat) {
         std::vector<int> seen(static_cast<size_t>(count));
-        pool.for_each(count, [&](int64_t task, int thread) {
+        const auto see = [&](int64_t task, int thread) {
           if (thread >= 0 && thread < threads) ++seen[static_cast<size_t>(task)];
-        });
+        };
+        repeat % 2 ? pool.for_each(count, see) : pool.for_each_in_shares(count, see);
         bool once = true;
         for (int n : seen) once = once && n == 1;
         if (!once) CHECK(once);
@@ -30,6 +31,20 @@ void test_every_task_once() {
     }
     CHECK(pool.threads() == threads);
   }
+}
+
+// The first of each thread's tasks; neither goes on before the other has begun.
+void test_shares() {
+  ThreadPool pool(2);
+  int64_t first[2] = {-1, -1};
+  std::atomic<int> begun{0};
+  pool.for_each_in_shares(101, [&](int64_t task, int thread) {
+    if (first[thread] >= 0) return;
+    first[thread] = task;
+    ++begun;
+    while (begun < 2) std::this_thread::yield();
+  });
+  CHECK(first[0] == 0 && first[1] == 50);
 }
 
 void test_loops_after_sleep() {
@@ -76,6 +91,7 @@ void test_shutdown() {
 
 int main() {
   test_every_task_once();
+  test_shares();
   test_loops_after_sleep();
   test_idle();
   test_shutdown();
