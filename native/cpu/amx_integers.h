@@ -29,9 +29,16 @@ static void quantize_grouped(const float* x, int row, bool last, int64_t columns
   for (int64_t start = 0; start < columns; start += kBlockColumns, ++to) {
     const int64_t count = columns - start < kBlockColumns ? columns - start : kBlockColumns;
     QuantBlock block;
-    quantize_row(x + start, count, sets, a8, a8 ? RowForm::a8 : RowForm::a15, &block);
-    std::memcpy(to->high[row], block.codes, 64);
-    for (int i = 0; i < kBlockColumns && !a8; ++i) to->low[row][i] = static_cast<int8_t>(block.codes[64 + i] * 2);
+    quantize_blocks(x + start, count, sets, a8, a8 ? RowForm::a8 : RowForm::a15, &block);
+    for (int i = 0; i < kBlockColumns; i += kLanes) {  // as they were written: wider, reads would wait for the cache
+      VBytes high, low;
+      std::memcpy(&high, block.codes + i, sizeof high);
+      std::memcpy(to->high[row] + i, &high, sizeof high);
+      if (a8) continue;
+      std::memcpy(&low, block.codes + 64 + i, sizeof low);
+      low += low;
+      std::memcpy(to->low[row] + i, &low, sizeof low);
+    }
     to->scales[row] = block.scale / twice;
     for (int set = 0; set < 4; ++set) to->sums[set][row] = block.sums[set] * twice;
     if (missing == 0) continue;

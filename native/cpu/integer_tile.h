@@ -293,7 +293,7 @@ static void integer_strips(CodeStream block, const float* scales, const float* b
 }
 
 // x ≈ scale · q per 64 columns, |q| ≤ 16,256 (a8: 128·127 in steps of 128, which is the same scale with 8 bits).
-static void quantize_row(const float* x, int64_t columns, int sets, bool a8, RowForm form, QuantBlock* out) {
+CPU_INLINE void quantize_blocks(const float* x, int64_t columns, int sets, bool a8, RowForm form, QuantBlock* out) {
   for (int64_t start = 0; start < columns; start += kBlockColumns, ++out) {
     alignas(64) float rest[kBlockColumns];
     alignas(64) int32_t q[kBlockColumns];
@@ -355,6 +355,10 @@ static void quantize_row(const float* x, int64_t columns, int sets, bool a8, Row
       }
     }
   }
+}
+
+static void quantize_row(const float* x, int64_t columns, int sets, bool a8, RowForm form, QuantBlock* out) {
+  quantize_blocks(x, columns, sets, a8, form, out);
 }
 
 }  // namespace afterimage::CPU_ISA

@@ -190,7 +190,6 @@ void run_linears(CpuContext& c, std::span<const Dispatch> dispatches) {
     if (i > 0) task -= parts[i - 1].end;
     const Dispatch& d = dispatches[i];
     const CpuWeight& weight = *cpu_weight(d.weights[0]);
-    const Tensor residual = d.in[1], y = d.out[0];
     const int64_t first = task / parts[i].runs * chunk, panel = task % parts[i].runs * parts[i].together;
     const int count = static_cast<int>(std::min<int64_t>(chunk, x.rows - first));
     const PackedMatrix& m = weight.matrix;
@@ -199,10 +198,13 @@ void run_linears(CpuContext& c, std::span<const Dispatch> dispatches) {
       run.after = m.block(0, run.last, 0);
     else if (in_shares && i + 1 < dispatches.size())
       run.after = cpu_weight(dispatches[i + 1].weights[0])->matrix.block(0, 0, 0);
+    const float* residual = d.in[1] ? d.in[1].at<float>(first) : nullptr;
+    float* out = d.out[0].at<float>(first);
+    const auto row_of = [&](auto* from, int r) { return from ? from + r * m.rows : from; };
     run_panels(
         c, weight, rows, run, count, panel_scratch(c, thread), vector_of(d.weights[1]), d.attrs->activation,
-        [&](int r) { return rows.row(first + r); }, [&](int r) { return y.at<float>(first + r); },
-        [&](int r) -> const float* { return residual ? residual.at<float>(first + r) : nullptr; });
+        [&](int r) { return rows.row(first + r); }, [&](int r) { return row_of(out, r); },
+        [&](int r) { return row_of(residual, r); });
   };
   in_shares ? c.pool.for_each_in_shares(tasks, run_task) : c.pool.for_each(tasks, run_task);
 }
