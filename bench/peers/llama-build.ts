@@ -23,8 +23,9 @@ export interface NativeLlama {
 export function nativeLlama(given?: string): NativeLlama {
   const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'afterimage-bench');
   const { source, name } = given ? { source: resolve(given), name: given } : published(cache);
-  const digest = createHash('sha256').update(source).digest('hex').slice(0, 8);
-  const folder = join(cache, given ? `build-${digest}` : `build-${name}`);
+  // CMake keeps the compiler and the sources of a folder's first build.
+  const subject = [source, NATIVE, process.env['CC'], process.env['CXX']].join('\n');
+  const folder = join(cache, `build-${createHash('sha256').update(subject).digest('hex').slice(0, 8)}`);
   mkdirSync(folder, { recursive: true });
   process.stderr.write(`Building llama.cpp (${name}); the first time takes minutes.\n`);
   run('cmake', ['-S', NATIVE, '-B', folder, `-DLLAMA=${source}`]);

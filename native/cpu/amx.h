@@ -211,8 +211,8 @@ static void amx_panel_products(const PanelJob& job, const uint32_t* weights, int
     const int64_t count = words - from < kSlice ? words - from : kSlice;
     const auto* slice = weights + from * kPanelRows;
     for (int r = 0; r < job.rows; ++r) x[r] = static_cast<const uint32_t*>(job.x[r]) + from;
-    const LinesAhead next{job.after + from * kPanelRows * 4, static_cast<int>(count * kPanelRows / 16)};
-    const ReadAhead ahead = job.after ? ReadAhead(next, squares) : ReadAhead();
+    ReadAhead ahead;
+    if (job.after) ahead = {{job.after + from * kPanelRows * 4, static_cast<int>(count * kPanelRows / 16)}, squares};
     if (from == 0)
       amx_products<Dot, false>(job.rows, x, slice, kPanelRows, count, kPanelRows, job.sums, ahead);
     else
