@@ -70,10 +70,7 @@ struct TileBytes {
       }
       for (int r = 0; r < R; ++r) {
         const VI q = splat_bits(static_cast<int32_t>(x[r][k]));
-        for (int v = 0; v < V; ++v) {
-          part[r][v] = dot_quad(part[r][v], w[v], q);
-          settle_sum(part[r][v]);
-        }
+        for (int v = 0; v < V; ++v) part[r][v] = dot_quad(part[r][v], w[v], q);
       }
     }
     for (int r = 0; r < R; ++r)

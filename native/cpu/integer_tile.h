@@ -57,8 +57,6 @@ CPU_INLINE VI dot_halves(VI acc, VI a, VI b) {
   return (VI)_mm512_dpwssd_epi32((__m512i)acc, (__m512i)a, (__m512i)b);
 #elif defined(__AVXVNNI__)
   return (VI)_mm256_dpwssd_avx_epi32((__m256i)acc, (__m256i)a, (__m256i)b);
-#elif defined(__AVX512BW__)
-  return acc + (VI)_mm512_madd_epi16((__m512i)a, (__m512i)b);
 #elif defined(__AVX2__)
   return acc + (VI)_mm256_madd_epi16((__m256i)a, (__m256i)b);
 #elif defined(__SSE2__)

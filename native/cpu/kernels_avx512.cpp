@@ -1,5 +1,5 @@
-// Kernels for AVX-512 with VNNI. Float dots are f32 FMA: on Intel vdpbf16ps runs at half the rate of FMA (measured on
-// Sapphire Rapids: 88 against 186 GFLOP/s per core).
+// Kernels for AVX-512 with VNNI. Floats are f32 in `exact`, pairs of integers in `fast`: on Intel vdpbf16ps runs at
+// half the rate of FMA (measured on Sapphire Rapids: 88 against 186 GFLOP/s per core).
 #include "cpu/kernels.h"
 
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__)
